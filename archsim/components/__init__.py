@@ -1,0 +1,20 @@
+"""Hardware components: one frozen class each, found by its `kind` in a spec.
+
+Importing this package registers all of them.
+"""
+
+from archsim.components import converters, crossbar, devices, digital, drivers, interconnect, memory
+from archsim.components.base import COMPONENTS, Action, Component
+
+__all__ = [
+    "COMPONENTS",
+    "Action",
+    "Component",
+    "converters",
+    "crossbar",
+    "devices",
+    "digital",
+    "drivers",
+    "interconnect",
+    "memory",
+]

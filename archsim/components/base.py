@@ -1,0 +1,135 @@
+"""What a component is: parameters with units, an area, a leakage, and the actions it can perform."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from archsim.errors import SpecError
+from archsim.registry import Registry
+from archsim.section import Section
+
+COMPONENTS: Registry[type[Component]] = Registry("component")
+
+C = TypeVar("C", bound="type[Component]")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a unit can do: energy per item, and time per batch of the items that it handles at once.
+
+    `latency_s` is when a batch's result is ready, `occupancy_s` when the unit is free again (the same
+    unless said). `parallel` is how many items one unit handles at once.
+    """
+
+    energy_j: float
+    latency_s: Fraction = Fraction(0)
+    occupancy_s: Fraction | None = None
+    parallel: int = 1
+
+    def duration_s(self, items: int, units: int = 1) -> tuple[Fraction, Fraction]:
+        """Return (latency, occupancy) in seconds for `items` shared by `units`, batch after batch."""
+        batches = math.ceil(items / (units * self.parallel))
+        occupancy = self.latency_s if self.occupancy_s is None else self.occupancy_s
+        last = self.latency_s - occupancy
+        return batches * occupancy + last if batches else Fraction(0), batches * occupancy
+
+
+class Component(Section):
+    """A piece of hardware on the chip; one object stands for one instance of it.
+
+    A subclass sets `kind` (its name in YAML), `role` (where it may stand) and `example`
+    (parameters with which it can be built, for the conformance tests and the documentation).
+    """
+
+    kind: ClassVar[str]
+    role: ClassVar[str]
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def total_area_m2(self) -> float:
+        """Area of one instance, in square metres."""
+        return float(getattr(self, "area_m2", 0.0))
+
+    @property
+    def total_leakage_w(self) -> float:
+        """Power that one instance draws all the time, in watts."""
+        return float(getattr(self, "leakage_w", 0.0))
+
+    def actions(self) -> dict[str, Action]:
+        """Return the actions by name; a component without actions only takes area and leaks."""
+        return {}
+
+
+def component(kind: str, role: str) -> Callable[[C], C]:
+    """Return a class decorator that registers a component under `kind`, for places of that `role`."""
+
+    def register(cls: C) -> C:
+        cls.kind = kind
+        cls.role = role
+        COMPONENTS.add(kind)(cls)
+        return cls
+
+    return register
+
+
+@dataclass(frozen=True)
+class Role:
+    """Marks a field that holds a component of this role; its class is looked up by `kind`."""
+
+    name: str
+    literal: str = ""
+
+    def read(self, value: Any) -> Component | str:
+        """Return the component that a mapping describes; every fault keeps its place in the file."""
+        if self.literal and value == self.literal:
+            return self.literal
+        if isinstance(value, Component):
+            if value.role != self.name:
+                raise self._refuse(f"a {value.role} ('{value.kind}') cannot stand here")
+            return value
+        if not isinstance(value, Mapping):
+            raise self._refuse(f"'{value}' is not a {self.name}: give a mapping with 'kind'")
+        fields = dict(value)
+        kind = fields.pop("kind", None)
+        if kind is None:
+            raise self._refuse("'kind' is missing")
+        try:
+            cls = COMPONENTS.lookup(str(kind))
+        except SpecError as error:
+            raise PydanticCustomError(
+                "kind", "{what}; {hint}", {"what": error.problems[0].what, "hint": error.problems[0].hint}
+            ) from None
+        if cls.role != self.name:
+            raise self._refuse(f"'{kind}' is a {cls.role}, not a {self.name}")
+        return cls.model_validate(fields)
+
+    def kinds(self) -> list[str]:
+        """Return the kinds that may stand here."""
+        return [kind for kind, cls in COMPONENTS.items() if cls.role == self.name]
+
+    def _refuse(self, what: str) -> PydanticCustomError:
+        also = f", or the word '{self.literal}'" if self.literal else ""
+        message = {"what": what, "kinds": ", ".join(self.kinds()) + also}
+        return PydanticCustomError("kind", "{what}; allowed kinds: {kinds}", message)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        options = []
+        for kind in self.kinds():
+            inner = handler(COMPONENTS[kind].__pydantic_core_schema__)
+            inner = dict(handler.resolve_ref_schema(inner))
+            inner["properties"] = {"kind": {"const": kind}, **inner.get("properties", {})}
+            inner["required"] = ["kind", *inner.get("required", [])]
+            options.append(inner)
+        if self.literal:
+            options.append({"const": self.literal})
+        return {"oneOf": options}

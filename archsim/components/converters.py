@@ -1,0 +1,93 @@
+"""Converters from a line's integrated charge to a digital code or to a duration."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from archsim.components.base import Action, Component, component
+from archsim.units import Area, Bits, Count, Energy, Lines, Power, Time
+
+
+class Converter(Component):
+    """Base of the converters; each serves `lines_per_unit` lines, one after another.
+
+    `sample_hold` counts the samples that a line can hold: while one is converted the next may be taken.
+    """
+
+    bits: Bits
+    energy_j: Energy
+    area_m2: Area
+    lines_per_unit: Lines = 1
+    sample_hold: Count = 2
+    leakage_w: Power = 0.0
+
+    @property
+    def conversion_s(self) -> Fraction:
+        """Time of one conversion, in seconds."""
+        raise TypeError("a converter says how long it takes")
+
+    @property
+    def ramp_window_s(self) -> Fraction | None:
+        """Time to send the value as a duration, in seconds; None if it cannot."""
+        return None
+
+    def actions(self) -> dict[str, Action]:
+        """`convert`: an item is one line's sample; `ramp_out`: sent as a duration, all lines at once."""
+        actions = {"convert": Action(self.energy_j, self.conversion_s)}
+        if self.ramp_window_s is not None:
+            actions["ramp_out"] = Action(self.energy_j, self.ramp_window_s, parallel=self.lines_per_unit)
+        return actions
+
+
+@component("ramp_adc", "converter")
+class RampAdc(Converter):
+    """A ramp shared by a bank, a comparator and a latch per line: all lines convert at once.
+
+    The crossing of the ramp can also leave the tile as a duration, while it happens (`ramp_out`):
+    then `ramp` is the length of the ramp, matched to the window of the drivers that it feeds.
+    """
+
+    conversion_time_s: Time
+    ramp_s: Time
+    example: ClassVar[dict[str, Any]] = {
+        "bits": 8, "energy": "19.4 pJ", "area": "390 um2", "conversion_time": "207 ns", "ramp": "64 ns",
+    }  # fmt: skip
+
+    @property
+    def conversion_s(self) -> Fraction:
+        """The whole ramp."""
+        return self.conversion_time_s
+
+    @property
+    def ramp_window_s(self) -> Fraction:
+        """The length of the ramp that is sent as durations."""
+        return self.ramp_s
+
+
+@component("sar_adc", "converter")
+class SarAdc(Converter):
+    """A successive-approximation or flash converter, shared by several lines through a multiplexer."""
+
+    rate_s: Time
+    example: ClassVar[dict[str, Any]] = {
+        "bits": 8, "energy": "1.667 pJ", "area": "1200 um2", "rate": "0.8333 ns", "lines_per_unit": 16,
+    }  # fmt: skip
+
+    @property
+    def conversion_s(self) -> Fraction:
+        """Time per sample."""
+        return self.rate_s
+
+
+@component("counter_adc", "converter")
+class CounterAdc(Converter):
+    """A counting converter (current-controlled oscillator or integrating): 2^bits steps of `lsb`."""
+
+    lsb_s: Time
+    example: ClassVar[dict[str, Any]] = {"bits": 8, "energy": "0.2 pJ", "area": "400 um2", "lsb": "0.3 ns"}
+
+    @property
+    def conversion_s(self) -> Fraction:
+        """2^bits steps."""
+        return self.lsb_s * 2**self.bits

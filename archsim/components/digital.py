@@ -1,0 +1,69 @@
+"""Digital units: the neuron unit of a tile, circuits on its lines, control, and the host port."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from archsim.components.base import Action, Component, component
+from archsim.units import Area, Count, DataRate, Energy, EnergyPerBit, Power, Time, TimeOrZero
+
+
+@component("neuron_unit", "neuron")
+class NeuronUnit(Component):
+    """Adds partial sums, applies the activation, its derivative and the loss, `lanes` values at once."""
+
+    lanes: Count
+    step_s: Time
+    add_energy_j: Energy
+    activate_energy_j: Energy
+    derive_energy_j: Energy
+    loss_step_s: Time
+    loss_energy_j: Energy
+    area_m2: Area
+    leakage_w: Power = 0.0
+    example: ClassVar[dict[str, Any]] = {
+        "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
+        "derive_energy": "0.5 pJ", "loss_step": "10 ns", "loss_energy": "10 pJ", "area": "0.02 mm2",
+    }  # fmt: skip
+
+    def actions(self) -> dict[str, Action]:
+        """`add`, `activate`, `derive` (times the derivative, rescaled) and `loss`: an item is one value."""
+        return {
+            "add": Action(self.add_energy_j, self.step_s, parallel=self.lanes),
+            "activate": Action(self.activate_energy_j, self.step_s, parallel=self.lanes),
+            "derive": Action(self.derive_energy_j, self.step_s, parallel=self.lanes),
+            "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes),
+        }
+
+
+@component("line_circuit", "periphery")
+class LineCircuit(Component):
+    """A circuit repeated on every line of a tile's edges, or once per tile; it takes area and leaks."""
+
+    name: str
+    per: Literal["line", "row", "col", "cell", "tile"]
+    area_m2: Area
+    leakage_w: Power = 0.0
+    example: ClassVar[dict[str, Any]] = {"name": "mirror", "per": "line", "area": "60 um2"}
+
+    def instances(self, rows: int, cols: int) -> int:
+        """Return how many of it a tile of that size has."""
+        return {"line": rows + cols, "row": rows, "col": cols, "cell": rows * cols, "tile": 1}[self.per]
+
+
+@component("host_port", "host")
+class HostPort(Component):
+    """The port through which examples and targets come from the host; off-chip links and their PHY."""
+
+    rate_bit_per_s: DataRate
+    latency_s: TimeOrZero
+    energy_per_bit_j_per_bit: EnergyPerBit
+    area_m2: Area
+    leakage_w: Power = 0.0
+    example: ClassVar[dict[str, Any]] = {
+        "rate": "6.4 GB/s", "latency": "0 ns", "energy_per_bit": "0.203 pJ/bit", "area": "5.72 mm2",
+    }  # fmt: skip
+
+    def actions(self) -> dict[str, Action]:
+        """`load`: an item is one bit."""
+        return {"load": Action(self.energy_per_bit_j_per_bit, 1 / self.rate_bit_per_s)}

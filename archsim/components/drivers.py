@@ -1,0 +1,64 @@
+"""Drivers of a crossbar's rows and columns: they encode numbers as pulses. One instance per line."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from archsim.components.base import Action, Component, component
+from archsim.units import Area, Bits, Energy, Power, Time
+
+
+class Driver(Component):
+    """Base of the drivers: `window_s` is how long one vector is applied to the array."""
+
+    bits: Bits
+    step_s: Time
+    energy_j: Energy
+    area_m2: Area
+    leakage_w: Power = 0.0
+
+    @property
+    def window_s(self) -> Fraction:
+        """Time for which one vector drives the array, in seconds."""
+        raise TypeError("a driver says how long its window is")
+
+    def actions(self) -> dict[str, Action]:
+        """`encode`: one vector, an item per line; `pulse`: the update's train, billed to the lines."""
+        return {"encode": Action(self.energy_j, self.window_s), "pulse": Action(0.0)}
+
+
+@component("pwm_driver", "driver")
+class PwmDriver(Driver):
+    """Pulse-width modulation: the value is the duration of one pulse, 2^bits steps at most."""
+
+    example: ClassVar[dict[str, Any]] = {"bits": 7, "step": "0.5 ns", "energy": "37.5 fJ", "area": "240 um2"}
+
+    @property
+    def window_s(self) -> Fraction:
+        """2^bits steps."""
+        return self.step_s * 2**self.bits
+
+
+@component("bit_serial_driver", "driver")
+class BitSerialDriver(Driver):
+    """One bit of the value after another, a step each."""
+
+    example: ClassVar[dict[str, Any]] = {"bits": 16, "step": "100 ns", "energy": "0.417 pJ", "area": "0.166 um2"}
+
+    @property
+    def window_s(self) -> Fraction:
+        """One step per bit."""
+        return self.step_s * self.bits
+
+
+@component("level_driver", "driver")
+class LevelDriver(Driver):
+    """A multi-level voltage: the whole value in one step."""
+
+    example: ClassVar[dict[str, Any]] = {"bits": 4, "step": "10 ns", "energy": "0.5 pJ", "area": "100 um2"}
+
+    @property
+    def window_s(self) -> Fraction:
+        """One step."""
+        return self.step_s

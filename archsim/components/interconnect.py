@@ -1,0 +1,93 @@
+"""Links and routers: how vectors move between tiles, and what that costs per bit or per value."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from archsim.components.base import Action, Component, component
+from archsim.units import (
+    Area,
+    CapacitancePerLength,
+    Count,
+    CountOrZero,
+    Energy,
+    EnergyPerBitLength,
+    Power,
+    Time,
+    TimePerLength,
+    Voltage,
+)
+
+
+class Link(Component):
+    """Base of the links. One instance is one direction between two neighbours, `length_m` long."""
+
+    delay_s_per_m: TimePerLength
+    area_per_length_m: Area = 0.0
+    leakage_w: Power = 0.0
+
+    def flight_s(self, length_m: Fraction) -> Fraction:
+        """Return the time of flight over that length, in seconds."""
+        return self.delay_s_per_m * length_m
+
+    def at_length(self, length_m: float) -> dict[str, Action]:
+        """Return the actions of a link of that length."""
+        raise TypeError("a link says what it can carry")
+
+
+@component("packet_link", "link")
+class PacketLink(Link):
+    """Digital wires: a message is a head and as many flits as its bits need, a flit per `flit_time`."""
+
+    width_bits: Count
+    header_bits: CountOrZero
+    flit_time_s: Time
+    energy_per_length_j_per_bit_m: EnergyPerBitLength
+    example: ClassVar[dict[str, Any]] = {
+        "delay": "150 ps/mm", "width_bits": 256, "header_bits": 32, "flit_time": "1 ns",
+        "energy_per_length": "40.4 fJ/bit/mm",
+    }  # fmt: skip
+
+    def flits(self, bits: int) -> int:
+        """Return how many flits carry a message of `bits` bits and its header."""
+        return math.ceil((bits + self.header_bits) / self.width_bits)
+
+    def at_length(self, length_m: float) -> dict[str, Action]:
+        """`flit`: an item is one flit, billed for its full width."""
+        return {"flit": Action(self.energy_per_length_j_per_bit_m * self.width_bits * length_m, self.flit_time_s)}
+
+
+@component("duration_link", "link")
+class DurationLink(Link):
+    """A wire per value: each carries one pulse whose duration is the value, so a vector takes one window.
+
+    A vector wider than `wires` goes in several windows. Energy: one full swing per value, C V^2 per length.
+    """
+
+    wires: Count
+    wire_f_per_m: CapacitancePerLength
+    swing_v: Voltage
+    example: ClassVar[dict[str, Any]] = {
+        "delay": "150 ps/mm", "wires": 512, "wire": "0.315 pF/mm", "swing": "1.0 V",
+    }  # fmt: skip
+
+    def at_length(self, length_m: float) -> dict[str, Action]:
+        """`pulse`: an item is one value; its time is the window of the drivers."""
+        return {"pulse": Action(self.wire_f_per_m * self.swing_v**2 * length_m)}
+
+
+@component("router", "router")
+class Router(Component):
+    """A switch at a node of the routing graph; `pipeline` is the head's time through it."""
+
+    pipeline_s: Time
+    energy_j: Energy
+    area_m2: Area
+    leakage_w: Power = 0.0
+    example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
+
+    def actions(self) -> dict[str, Action]:
+        """`forward`: an item is one flit (one value on duration links)."""
+        return {"forward": Action(self.energy_j)}

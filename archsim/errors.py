@@ -1,0 +1,49 @@
+"""What can go wrong, told as where, what was given, what is allowed and what to try."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong, at one place."""
+
+    where: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head}; {self.hint}" if self.hint else head
+
+
+class ArchsimError(Exception):
+    """Base of everything that archsim raises on purpose; the command exits with 2."""
+
+
+class SpecError(ArchsimError):
+    """A file or a setting is wrong: all of its faults at once, in `problems`."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class InfeasibleError(ArchsimError):
+    """The workload does not fit the chip; the message says by how much."""
+
+
+class StuckError(ArchsimError):
+    """The simulation can make no progress; the message names who waits and for what."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return "did you mean 'x'?" if a name is close, else the list of what is allowed."""
+    names = list(allowed)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"

@@ -1,0 +1,185 @@
+"""The arch spec: what one analog-memory chip is, as frozen sections read from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from archsim import units
+from archsim.components.base import Component, Role
+from archsim.components.converters import Converter
+from archsim.components.crossbar import Crossbar
+from archsim.components.devices import Device
+from archsim.components.digital import HostPort, LineCircuit, NeuronUnit
+from archsim.components.drivers import Driver
+from archsim.components.interconnect import Link, Router
+from archsim.components.memory import Sram
+from archsim.errors import SpecError
+from archsim.registry import Registry
+from archsim.section import Section
+from archsim.units import Count, CountOrZero, Frequency, Length, Lines, Share, Time, Voltage, cycles
+
+# Choices that later stages provide; each registry loads its home when it is first asked.
+TOPOLOGIES: Registry[Callable[..., Any]] = Registry("topology", home="archsim.chip.topologies")
+FLOORPLANS: Registry[Callable[..., Any]] = Registry("floorplan", home="archsim.chip.floorplan")
+PLACEMENTS: Registry[Callable[..., Any]] = Registry("placement", home="archsim.mapping.placement")
+TRANSPORTS: Registry[Any] = Registry("transport", home="archsim.mapping.transport")
+REDUCTIONS: Registry[Callable[..., Any]] = Registry("reduction", home="archsim.mapping.reduction")
+TRANSFER_POLICIES: Registry[Callable[..., Any]] = Registry("transfer policy", home="archsim.mapping.maintenance")
+REFRESH_POLICIES: Registry[Callable[..., Any]] = Registry("refresh policy", home="archsim.mapping.maintenance")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Marks a field that names an entry of a registry."""
+
+    registry: Registry[Any]
+
+    def read(self, value: Any) -> str:
+        """Return the name if it is registered."""
+        try:
+            self.registry.lookup(str(value))
+        except SpecError as error:
+            problem = error.problems[0]
+            raise PydanticCustomError("choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}) from None
+        return str(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": sorted(self.registry)}
+
+
+class Technology(Section):
+    """Process node, supply and the chip clock; a cycle of that clock is the unit of simulated time."""
+
+    node_m: Length
+    clock_hz: Frequency
+    supply_v: Voltage
+
+
+class TileSpec(Section):
+    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many."""
+
+    count: Count
+    rows: Lines
+    cols: Lines
+    device: Annotated[Device, Role("device")]
+    array: Annotated[Crossbar, Role("array")]
+    row_driver: Annotated[Driver, Role("driver")]
+    col_driver: Annotated[Driver, Role("driver")]
+    col_converter: Annotated[Converter, Role("converter")]
+    row_converter: Annotated[Converter | Literal["shared"], Role("converter", literal="shared")]
+    memory: Annotated[Sram, Role("memory")]
+    neuron: Annotated[NeuronUnit, Role("neuron")]
+    periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
+
+    @property
+    def backward_converter(self) -> Converter:
+        """The converter that reads rows: its own bank, or the one shared with the columns."""
+        return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
+
+
+class Routing(Section):
+    """How vectors travel between tiles: the graph's topology, what its links carry, and how sums are reduced."""
+
+    topology: Annotated[str, Choice(TOPOLOGIES)]
+    transport: Annotated[str, Choice(TRANSPORTS)]
+    link: Annotated[Link, Role("link")]
+    router: Annotated[Router, Role("router")]
+    reduction: Annotated[str, Choice(REDUCTIONS)]
+
+
+class Floorplan(Section):
+    """Where tiles lie: equal sites with a share of white space; the host port is a strip on the left."""
+
+    kind: Annotated[str, Choice(FLOORPLANS)]
+    columns: Count
+    white_space: Share
+
+
+class Transfer(Section):
+    """When capacitors are emptied into the long-term devices: every so many examples, by which policy."""
+
+    interval_examples: Count
+    policy: Annotated[str, Choice(TRANSFER_POLICIES)]
+    rows_in_parallel: Lines = 1
+    tiles_in_parallel: Count
+
+
+class Refresh(Section):
+    """Whether capacitors are read and written back between transfers, and how often."""
+
+    policy: Annotated[str, Choice(REFRESH_POLICIES)] = "none"
+    period_s: Time | None = None
+
+    @model_validator(mode="after")
+    def _has_period(self) -> Self:
+        if self.policy != "none" and self.period_s is None:
+            raise PydanticCustomError("refresh", "policy '{p}' needs a period; give 'period: 500 us', or policy 'none'",
+                                      {"p": self.policy})  # fmt: skip
+        return self
+
+
+class ScheduleSpec(Section):
+    """How examples follow each other, and the maintenance between them."""
+
+    mode: Literal["sequential", "pipelined"]
+    in_flight: Count = 1
+    prefetch: CountOrZero = 1
+    transfer: Transfer
+    refresh: Refresh = Refresh()
+
+    @property
+    def examples_in_flight(self) -> int:
+        """One when sequential, else `in_flight`."""
+        return 1 if self.mode == "sequential" else self.in_flight
+
+
+class Published(Section):
+    """A figure that the chip's authors published, to be compared with the simulated one."""
+
+    metric: str
+    value: str
+    tolerance: units.Share
+    kind: Literal["fit", "input", "predicted"]
+
+
+class ArchSpec(Section):
+    """A chip: technology, tiles, routing, host port, floorplan, schedule, and what was published of it."""
+
+    name: str
+    description: str = ""
+    reference: str = ""
+    technology: Technology
+    tile: TileSpec
+    variants: dict[str, TileSpec] = {}
+    routing: Routing
+    host: Annotated[HostPort, Role("host")]
+    floorplan: Floorplan
+    placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
+    schedule: ScheduleSpec
+    published: tuple[Published, ...] = ()
+
+    def cycles(self, time_s: Fraction) -> int:
+        """Return a time in cycles of the chip clock, rounded up once."""
+        return cycles(time_s, self.technology.clock_hz)
+
+    @property
+    def tile_kinds(self) -> list[tuple[str, TileSpec]]:
+        """The kinds of tile by name, the default one first."""
+        return [("tile", self.tile), *self.variants.items()]
+
+    def components(self) -> list[Component]:
+        """Return each component once, in order of the spec."""
+        found: list[Component] = []
+        for _, tile in self.tile_kinds:
+            found += [value for _, value in tile if isinstance(value, Component)]
+            found += tile.periphery
+        return [*found, self.routing.link, self.routing.router, self.host]

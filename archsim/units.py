@@ -1,0 +1,263 @@
+"""Quantities with units: exact on the way in, SI floats in code, engineering units in reports.
+
+A field of a spec is declared with one of the types below (`Time`, `Energy`, `Count`, ...). Its name in
+code carries the SI unit (`settle_s`), its key in YAML does not (`settle: 16 ns`). Times are exact
+fractions of a second until they become whole cycles, so that 61 ns at 1 GHz is 61 cycles and not 62.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    import pint
+
+_NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
+_POWER = re.compile(r"(?<=[A-Za-z])([23])\b")
+
+# SI unit text -> suffix of names in code; longest suffixes are matched first.
+SUFFIXES = {
+    "s": "s",
+    "s/m": "s_per_m",
+    "J": "j",
+    "J/bit": "j_per_bit",
+    "J/bit/m": "j_per_bit_m",
+    "W": "w",
+    "m": "m",
+    "m**2": "m2",
+    "Hz": "hz",
+    "V": "v",
+    "S": "siemens",
+    "F": "f",
+    "F/m": "f_per_m",
+    "bit/s": "bit_per_s",
+    "op/s/W": "op_per_j",
+    "op/s/m**2": "op_per_s_m2",
+}
+
+
+@functools.cache
+def _registry() -> pint.UnitRegistry[Any]:
+    import pint
+
+    registry: pint.UnitRegistry[Any] = pint.UnitRegistry(
+        non_int_type=Fraction, cache_folder=None, on_redefinition="ignore"
+    )
+    registry.define("bit = [information]")
+    registry.define("op = [operation] = OP = operation")
+    return registry
+
+
+@functools.cache
+def unit_scale(unit: str, si: str) -> Fraction | None:
+    """Return what one `unit` is in `si` units, exactly; None where the dimensions differ.
+
+    >>> unit_scale("um2", "m**2")
+    Fraction(1, 1000000000000)
+    >>> unit_scale("pJ", "s") is None
+    True
+    """
+    registry = _registry()
+    text = _POWER.sub(r"**\1", unit.replace("^", "**").replace("µ", "u"))  # noqa: RUF001 (micro sign)
+    try:
+        given = registry.Quantity(Fraction(1), registry.parse_units(text))
+        wanted = registry.parse_units(si)
+        if given.dimensionality != registry.Quantity(1, wanted).dimensionality:
+            return None
+        return Fraction(given.to(wanted).magnitude)
+    except Exception:  # pint raises many kinds of error on odd text
+        return None
+
+
+def parse_number(text: str) -> Fraction:
+    """Return a plain decimal number exactly; raise ValueError for anything else, NaN and inf included."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        raise ValueError(f"'{text}' is not a number") from None
+    if not number.is_finite():
+        raise ValueError(f"'{text}' is not finite")
+    if abs(number.adjusted()) > 60:
+        raise ValueError(f"'{text}' is out of all proportion")
+    return Fraction(number)
+
+
+def parse_quantity(text: str, si: str) -> Fraction:
+    """Return `text` ("1.667 pJ") in the SI unit `si`, exactly; raise ValueError that says what is wrong.
+
+    >>> parse_quantity("1.667 pJ", "J") == Fraction(1667, 10**15)
+    True
+    """
+    match = _NUMBER.match(text)
+    if match is None:
+        raise ValueError(f"'{text}' is not a number with a unit")
+    number, unit = parse_number(match[1]), match[2]
+    if not unit:
+        if number == 0:
+            return number
+        raise ValueError(f"'{text}' has no unit")
+    scale = unit_scale(unit, si)
+    if scale is None:
+        raise ValueError(f"'{unit}' is not a unit of {_DIMENSION_NAMES.get(si, si)}")
+    return number * scale
+
+
+_DIMENSION_NAMES = {
+    "s": "time", "s/m": "time per length", "J": "energy", "J/bit": "energy per bit",
+    "J/bit/m": "energy per bit and length", "W": "power", "m": "length", "m**2": "area",
+    "Hz": "frequency", "V": "voltage", "S": "conductance", "F": "capacitance",
+    "F/m": "capacitance per length", "bit/s": "data rate", "op/s/W": "efficiency",
+    "op/s/m**2": "throughput per area", "": "pure numbers",
+}  # fmt: skip
+_EXAMPLES = {
+    "s": "64 ns", "s/m": "150 ps/mm", "J": "1.667 pJ", "J/bit": "0.2 pJ/bit", "J/bit/m": "40.4 fJ/bit/mm",
+    "W": "10 mW", "m": "1.35 mm", "m**2": "240 um2", "Hz": "1 GHz", "V": "1.0 V", "S": "20 uS", "F": "2.1 fF",
+    "F/m": "0.315 pF/mm", "bit/s": "6.4 GB/s", "op/s/W": "28065 GOP/s/W", "op/s/m**2": "3.6 TOP/s/mm2",
+    "": "0.1 or 10 %",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """How one field of a spec is read: its SI unit, its range, and whether it stays exact."""
+
+    si: str
+    least: float = 0.0
+    above: bool = True
+    most: float = math.inf
+    exact: bool = False
+    whole: bool = False
+
+    def describe(self) -> str:
+        """Return what is allowed, in words."""
+        noun = "a whole number" if self.whole else _DIMENSION_NAMES.get(self.si, self.si)
+        low = f"above {self.least:g}" if self.above else f"{self.least:g} or more"
+        top = "" if math.isinf(self.most) else f" and at most {self.most:g}"
+        unit = self.si.replace("**", "") if self.si else ""
+        example = f", for example '{_EXAMPLES[self.si]}'" if self.si in _EXAMPLES and not self.whole else ""
+        return f"{noun} {low}{top}{' ' + unit if unit else ''}{example}"
+
+    def read(self, value: Any) -> Fraction | float | int:
+        """Return a value from YAML text (unit required) or a Python number (SI), checked."""
+        try:
+            number = self._parse(value)
+        except ValueError as error:
+            raise PydanticCustomError("quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}) from None  # noqa: E501
+        low = number <= self.least if self.above else number < self.least
+        if low or number > self.most:
+            message = {"given": str(value), "hint": "give " + self.describe()}
+            raise PydanticCustomError("range", "'{given}' is out of range; {hint}", message)
+        if self.whole:
+            return int(number)
+        return number if self.exact else float(number)
+
+    def _parse(self, value: Any) -> Fraction:
+        if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
+            raise ValueError(f"'{value}' is not a quantity")
+        if isinstance(value, str):
+            text = value.strip()
+            if self.si:
+                number = parse_quantity(text, self.si)
+            elif text.endswith("%"):
+                number = parse_number(text[:-1]) / 100
+            else:
+                number = parse_number(text.replace("_", "") if self.whole else text)
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise ValueError(f"'{value}' is not finite")
+            number = Fraction(repr(value))
+        else:
+            number = Fraction(value)
+        if self.whole and number.denominator != 1:
+            raise ValueError(f"'{value}' is not a whole number")
+        return number
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        scalar = {"type": ["string", "number"], "description": self.describe()}
+        figure = {
+            "type": "object",
+            "properties": {
+                "value": scalar,
+                "source": {"type": "string"},
+                "status": {"enum": ["quoted", "derived", "assumption", "fitted"]},
+            },
+            "required": ["value"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [scalar, figure]}
+
+
+# The types of fields. The upper bounds only catch slips of a prefix (a tile of a square metre).
+Time = Annotated[Fraction, Dimension("s", most=1e4, exact=True)]
+TimeOrZero = Annotated[Fraction, Dimension("s", above=False, most=1e4, exact=True)]
+TimePerLength = Annotated[Fraction, Dimension("s/m", above=False, most=1e-3, exact=True)]
+Energy = Annotated[float, Dimension("J", above=False, most=1e-3)]
+EnergyPerBit = Annotated[float, Dimension("J/bit", above=False, most=1e-6)]
+EnergyPerBitLength = Annotated[float, Dimension("J/bit/m", above=False, most=1e-3)]
+Area = Annotated[float, Dimension("m**2", above=False, most=1e-1)]
+Length = Annotated[float, Dimension("m", most=1.0)]
+LengthOrZero = Annotated[float, Dimension("m", above=False, most=1.0)]
+Power = Annotated[float, Dimension("W", above=False, most=1e4)]
+Frequency = Annotated[Fraction, Dimension("Hz", most=1e13, exact=True)]
+Voltage = Annotated[float, Dimension("V", most=100.0)]
+Conductance = Annotated[float, Dimension("S", above=False, most=1.0)]
+Capacitance = Annotated[float, Dimension("F", above=False, most=1e-3)]
+CapacitancePerLength = Annotated[float, Dimension("F/m", above=False, most=1.0)]
+DataRate = Annotated[Fraction, Dimension("bit/s", most=1e16, exact=True)]
+Ratio = Annotated[float, Dimension("", above=False, most=1e6)]
+Share = Annotated[float, Dimension("", above=False, most=0.95)]
+Count = Annotated[int, Dimension("", least=1, above=False, most=1e9, whole=True)]
+CountOrZero = Annotated[int, Dimension("", least=0, above=False, most=1e9, whole=True)]
+Lines = Annotated[int, Dimension("", least=1, above=False, most=65536, whole=True)]
+Bits = Annotated[int, Dimension("", least=1, above=False, most=32, whole=True)]
+
+
+def cycles(time_s: Fraction, clock_hz: Fraction) -> int:
+    """Return a time in whole cycles, rounded up once and exactly.
+
+    >>> cycles(Fraction(61, 10**9), Fraction(10**9))
+    61
+    """
+    return math.ceil(time_s * clock_hz)
+
+
+_PREFIXES = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"),
+             (1e-9, "n"), (1e-12, "p"), (1e-15, "f"), (1e-18, "a")]  # fmt: skip
+
+
+def engineering(value: float | None, unit: str, digits: int = 4) -> str:
+    """Return a figure in engineering units: `engineering(2.4e-7, "s")` is '240 ns'.
+
+    >>> engineering(2.4e-7, "s"), engineering(0.0, "J"), engineering(1.82e-6, "m2")
+    ('240 ns', '0 J', '1.82 mm2')
+    """
+    if value is None:
+        return "-"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}"
+    if unit == "m2":
+        for scale, name in ((1e-6, "mm2"), (1e-12, "um2")):
+            if abs(value) >= scale * 0.001 or scale == 1e-12:
+                return f"{_significant(value / scale, digits)} {name}"
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale * (1 - 1e-12):
+            return f"{_significant(value / scale, digits)} {prefix}{unit}"
+    return f"{value:g} {unit}"
+
+
+def _significant(value: float, digits: int) -> str:
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
