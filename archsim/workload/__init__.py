@@ -1,0 +1,5 @@
+"""Workloads: fully connected networks, their data sets and how they are trained."""
+
+from archsim.workload.network import Dataset, Dense, Training, Workload
+
+__all__ = ["Dataset", "Dense", "Training", "Workload"]
