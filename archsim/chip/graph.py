@@ -1,0 +1,231 @@
+"""The chip: units by index on a networkx graph, with the area of everything and the length of every wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+
+import networkx as nx
+
+from archsim.chip.floorplan import Plan
+from archsim.chip.topologies import Topology
+from archsim.components.base import Action, Component
+from archsim.errors import Problem, SpecError
+from archsim.spec import FLOORPLANS, TOPOLOGIES, ArchSpec, TileSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One instance (or bank) on the chip that the engine can occupy, with what it can do.
+
+    `component` is the line of the bill; `capacity` how many holders it has at once, 0 if it is only
+    billed and never contended for.
+    """
+
+    index: int
+    name: str
+    component: str
+    actions: Mapping[str, Action]
+    capacity: int
+    tile: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUnit:
+    """A wire of the routing graph: its unit, its length in metres and the head's time over it in seconds."""
+
+    unit: int
+    name: str
+    length_m: float
+    flight_s: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile: its kind and spec, and its units' indices by name."""
+
+    index: int
+    kind: str
+    spec: TileSpec
+    units: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A line of the static bill: how many instances of a component there are, their area and leakage.
+
+    `host` marks what belongs to the host port and is kept out of the peak.
+    """
+
+    component: str
+    instances: int
+    area_m2: float
+    leakage_w: float
+    host: bool = False
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Everything static about a chip. Units are found by index; tiles and links name theirs."""
+
+    spec: ArchSpec
+    plan: Plan
+    topology: Topology
+    units: tuple[Unit, ...]
+    tiles: tuple[Tile, ...]
+    links: Mapping[str, LinkUnit]
+    host: int
+    router: int
+    programming: int
+    parts: tuple[Part, ...]
+
+    @property
+    def graph(self) -> nx.DiGraph:
+        """The routing graph; nodes are `tile0`, `router0`, `bus`, `host`, edges name their link."""
+        return self.topology.graph
+
+    @property
+    def area_m2(self) -> float:
+        """Whole chip, routing, white space and host port included, in square metres."""
+        return sum(part.area_m2 for part in self.parts)
+
+    @property
+    def leakage_w(self) -> float:
+        """Power drawn all the time by the whole chip, in watts."""
+        return sum(part.leakage_w for part in self.parts)
+
+    @property
+    def longest_link(self) -> LinkUnit:
+        """The longest wire between neighbouring tiles (the host's apart), the first of equals."""
+        inner = [link for name, link in self.links.items() if "host" not in name]
+        return max(inner, key=lambda link: link.length_m)
+
+    def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
+        """Return the links from node to node in order, and how many routers lie between."""
+        nodes = self.topology.route(source, target)
+        names: list[str] = []
+        for a, b in zip(nodes, nodes[1:], strict=False):
+            name = self.graph.edges[a, b]["link"]
+            if name not in names:
+                names.append(name)
+        return tuple(self.links[name] for name in names), sum(node.startswith("router") for node in nodes)
+
+
+def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
+    """Return (line of the bill, component, instances) for each part of one tile.
+
+    Drivers stand one per line; a converter serves `lines_per_unit` lines; a shared bank is counted once.
+    """
+    shared = isinstance(tile.row_converter, str)
+    column_bank = max(tile.rows, tile.cols) if shared else tile.cols
+    parts: list[tuple[str, Component, int]] = [
+        ("device", tile.device, tile.rows * tile.cols),
+        ("crossbar", tile.array, 1),
+        ("row_driver", tile.row_driver, tile.rows),
+        ("col_driver", tile.col_driver, tile.cols),
+        ("col_converter", tile.col_converter, ceil(column_bank / tile.col_converter.lines_per_unit)),
+    ]
+    if not isinstance(tile.row_converter, str):
+        bank = ceil(tile.rows / tile.row_converter.lines_per_unit)
+        parts.append(("row_converter", tile.row_converter, bank))
+    parts += [("memory", tile.memory, 1), ("neuron", tile.neuron, 1)]
+    parts += [(circuit.name, circuit, circuit.instances(tile.rows, tile.cols)) for circuit in tile.periphery]
+    return parts
+
+
+def build_chip(spec: ArchSpec) -> Chip:
+    """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
+
+    Raises SpecError where the spec contradicts itself or the routing graph is not connected.
+    """
+    kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
+    router_m2 = spec.routing.router.total_area_m2
+    block_m2 = {
+        name: sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + router_m2
+        for name, tile in spec.tile_kinds
+    }
+    place = FLOORPLANS.lookup(spec.floorplan.kind, "floorplan.kind")
+    blocks = [block_m2[name] for name, _ in kinds]
+    if not max(blocks) > 0:
+        raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
+    plan = place(blocks, spec.host.total_area_m2, spec.floorplan.columns, spec.floorplan.white_space)
+    topology = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")(plan)
+    _check_connected(topology)
+
+    units: list[Unit] = []
+
+    def add(name: str, component: str, actions: Mapping[str, Action], capacity: int, tile: int = -1) -> int:
+        units.append(Unit(len(units), name, component, actions, capacity, tile))
+        return len(units) - 1
+
+    action_tables = {name: _tile_actions(tile) for name, tile in spec.tile_kinds}
+    tiles = []
+    for index, (kind, tile) in enumerate(kinds):
+        ids = {
+            name: add(f"tile{index}.{name}", component, actions, capacity, index)
+            for name, component, actions, capacity in action_tables[kind]
+        }
+        if isinstance(tile.row_converter, str):
+            ids["row_converter"], ids["row_hold"] = ids["col_converter"], ids["col_hold"]
+        tiles.append(Tile(index, kind, tile, ids))
+    links = {}
+    for name, length_m in topology.lengths_m.items():
+        unit = add(name, "link", spec.routing.link.at_length(length_m), 1)
+        links[name] = LinkUnit(unit, name, length_m, spec.routing.link.flight_s(Fraction(length_m)))
+    router = add("routers", "router", spec.routing.router.actions(), 0)
+    host = add("host", "host_port", spec.host.actions(), 1)
+    programming = add("programming", "programming", {}, spec.schedule.transfer.tiles_in_parallel)
+    parts = _static_parts(spec, plan, topology)
+    return Chip(spec, plan, topology, tuple(units), tuple(tiles), links, host, router, programming, parts)
+
+
+def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], int]]:
+    table: list[tuple[str, str, Mapping[str, Action], int]] = [
+        ("crossbar", "crossbar", tile.array.line_actions(tile.rows, tile.cols), 1),
+        ("device", "device", tile.device.actions(), 0),
+        ("row_driver", "row_driver", tile.row_driver.actions(), 1),
+        ("col_driver", "col_driver", tile.col_driver.actions(), 1),
+        ("col_converter", "col_converter", tile.col_converter.actions(), 1),
+        ("col_hold", "col_converter", {}, tile.col_converter.sample_hold),
+        ("memory", "memory", tile.memory.actions(), 1),
+        ("neuron", "neuron", tile.neuron.actions(), 1),
+    ]
+    if not isinstance(tile.row_converter, str):
+        table += [
+            ("row_converter", "row_converter", tile.row_converter.actions(), 1),
+            ("row_hold", "row_converter", {}, tile.row_converter.sample_hold),
+        ]
+    return table
+
+
+def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology) -> tuple[Part, ...]:
+    totals: dict[str, list[float]] = {}
+
+    def count(component: str, part: Component, instances: int) -> None:
+        line = totals.setdefault(component, [0, 0.0, 0.0])
+        line[0] += instances
+        line[1] += instances * part.total_area_m2
+        line[2] += instances * part.total_leakage_w
+
+    for _, tile in spec.tile_kinds:
+        for name, part, instances in tile_parts(tile):
+            count(name, part, instances * tile.count)
+    count("router", spec.routing.router, len(plan.sites))
+    parts = [Part(name, int(n), area, leakage) for name, (n, area, leakage) in totals.items()]
+    link = spec.routing.link
+    wire_m2 = sum(length * link.area_per_length_m for length in topology.lengths_m.values())
+    lanes = len(topology.lengths_m)
+    parts.append(Part("link", lanes, wire_m2, lanes * link.total_leakage_w))
+    parts.append(Part("white_space", 1, plan.white_space_m2, 0.0))
+    parts.append(Part("host_port", 1, spec.host.total_area_m2, spec.host.total_leakage_w, host=True))
+    return tuple(parts)
+
+
+def _check_connected(topology: Topology) -> None:
+    if not nx.is_strongly_connected(topology.graph):
+        pieces = sorted(nx.strongly_connected_components(topology.graph), key=lambda piece: (-len(piece), min(piece)))
+        lost = sorted(node for piece in pieces[1:] for node in piece)
+        text = f"the graph is not connected: {', '.join(lost[:5])} cannot be reached both ways"
+        raise SpecError([Problem("routing.topology", text, "join all tiles and the host port by links")])

@@ -1,0 +1,117 @@
+"""Maintenance policies: when each shard's capacitors are transferred to the long-term devices, or rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from archsim.mapping.partition import Shard, split
+from archsim.mapping.schedule import Maintenance, Need
+from archsim.mapping.training import StepBuilder, check_interval
+from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
+
+
+def _groups(builder: StepBuilder, shard: Shard) -> list[int]:
+    together = min(builder.chip.spec.schedule.transfer.rows_in_parallel, shard.rows)
+    return [stop - start for start, stop in split(shard.rows, together)]
+
+
+def _needs_it(builder: StepBuilder, shard: Shard) -> bool:
+    return bool(builder.chip.tiles[shard.tile].spec.device.transfer_steps)
+
+
+def _add(
+    builder: StepBuilder,
+    shard: Shard,
+    instances: list[list[int]],
+    needs: Sequence[Need],
+    *,
+    state: str,
+    total: int | None,
+    period_cycles: int = 0,
+) -> int:
+    """Add the op that handles `instances` of row groups of a shard, one instance after another."""
+    kit = builder.kits[shard.tile]
+    device = kit.tile.spec.device
+    steps = device.transfer_steps if state == "transfer" else device.rewrite_steps
+    group_cycles = builder.chip.spec.cycles(device.row_time_s(steps))
+    stages = {
+        tuple(groups): (kit.maintain(steps, state, groups, shard.cols, group_cycles),)
+        for groups in instances
+    }
+    firsts = [sum(len(groups) for groups in instances[:i]) for i in range(len(instances))]
+    most = max(max(groups) for groups in instances) * shard.cols
+    own = Maintenance(
+        shard.index, tuple(tuple(groups) for groups in instances), tuple(firsts), group_cycles, period_cycles, most
+    )
+    variants = tuple(stages[tuple(groups)] for groups in instances)
+    return builder.op(
+        state, state, shard.layer, shard.tile, shard.name, (), needs,
+        variants=variants, maintenance=own, instances=total,
+    )  # fmt: skip
+
+
+@TRANSFER_POLICIES.add("stop_all")
+def stop_all(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Need]:
+    """The chip waits: all shards transfer after every interval, and no forward begins before they are done."""
+    interval = check_interval(builder)
+    gates = []
+    for shard in builder.mapping.shards:
+        if _needs_it(builder, shard):
+            need = Need(end, num=interval, off=interval, add=0)
+            groups = _groups(builder, shard)
+            total = builder.examples // interval
+            op = _add(builder, shard, [groups], [need], state="transfer", total=total)
+            gates.append(Need(op, den=interval, add=0))
+    return gates
+
+
+@TRANSFER_POLICIES.add("staggered")
+def staggered(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Need]:
+    """Each shard transfers at its own example, spread evenly over the interval; the others go on."""
+    interval = check_interval(builder)
+    batch = builder.mapping.workload.training.batch
+    count = len(builder.mapping.shards)
+    for shard, update in zip(builder.mapping.shards, updates, strict=True):
+        if _needs_it(builder, shard):
+            first = max(batch, (shard.index + 1) * (interval // batch) // count * batch)
+            total = max(0, (builder.examples - first) // interval + 1)
+            need = Need(update, num=interval, off=first, add=0)
+            _add(builder, shard, [_groups(builder, shard)], [need], state="transfer", total=total)
+    return []
+
+
+@TRANSFER_POLICIES.add("interleaved")
+def interleaved(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Need]:
+    """Each shard transfers a group of rows at a time, spread evenly over the interval, between other ops."""
+    interval = check_interval(builder)
+    for shard, update in zip(builder.mapping.shards, updates, strict=True):
+        if _needs_it(builder, shard):
+            groups = _groups(builder, shard)
+            need = Need(update, num=interval, off=interval, den=len(groups), add=0)
+            total = builder.examples * len(groups) // interval
+            while need.count(total) <= builder.examples:
+                total += 1
+            while total and need.count(total - 1) > builder.examples:
+                total -= 1
+            _add(builder, shard, [[group] for group in groups], [need], state="transfer", total=total)
+    return []
+
+
+@REFRESH_POLICIES.add("none")
+def none(builder: StepBuilder, updates: Sequence[int]) -> None:
+    """The transfer is the refresh."""
+
+
+@REFRESH_POLICIES.add("rewrite")
+def rewrite(builder: StepBuilder, updates: Sequence[int]) -> None:
+    """Each shard is read and written back once the time since its last transfer or rewrite exceeds the period."""
+    period_s = builder.chip.spec.schedule.refresh.period_s
+    assert period_s is not None
+    period = builder.chip.spec.cycles(period_s)
+    for shard, update in zip(builder.mapping.shards, updates, strict=True):
+        if _needs_it(builder, shard) and builder.chip.tiles[shard.tile].spec.device.rewrite_steps:
+            groups = [_groups(builder, shard)]
+            _add(builder, shard, groups, [Need(update, add=0)], state="refresh", total=None, period_cycles=period)
+
+
+Policy = Callable[[StepBuilder, Sequence[int], int], list[Need]]

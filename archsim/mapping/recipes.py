@@ -1,0 +1,161 @@
+"""Recipes: which units of a tile each step occupies, for how long, and what it is billed.
+
+Both the schedule and the computed peak are made of these, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from archsim.chip.graph import Chip, Tile
+from archsim.components.base import Action
+from archsim.mapping.schedule import Stage, Use
+
+
+@dataclass(frozen=True)
+class Side:
+    """One direction through a crossbar: which edge drives it, which edge is read."""
+
+    phase: str
+    driver: str
+    reader: str
+    hold: str
+    lines: str
+
+
+FORWARD = Side("forward", "row_driver", "col_converter", "col_hold", "read_rows")
+BACKWARD = Side("backward", "col_driver", "row_converter", "row_hold", "read_cols")
+
+
+@dataclass(frozen=True)
+class TileKit:
+    """The stages that one tile can perform; energies and times come from its components."""
+
+    chip: Chip
+    tile: Tile
+
+    def action(self, unit: str, action: str) -> Action:
+        """Return an action of one of the tile's units."""
+        return self.chip.units[self.tile.units[unit]].actions[action]
+
+    def use(self, unit: str, action: str, count: int) -> Use:
+        """Return a billed use of one of the tile's units."""
+        return Use(self.tile.units[unit], action, count)
+
+    def duration(self, unit: str, action: str, count: int, banks: int = 1) -> int:
+        """Return the cycles that a unit is occupied by `count` items."""
+        return self.chip.spec.cycles(self.action(unit, action).duration_s(count, banks)[1])
+
+    def window_s(self, side: Side) -> Fraction:
+        """Time for which a vector drives the array, in seconds."""
+        driver = self.tile.spec.row_driver if side is FORWARD else self.tile.spec.col_driver
+        return driver.window_s
+
+    def integrate_cycles(self, side: Side) -> int:
+        """Cycles of one read of the whole array: the drivers' window, then settling."""
+        return self.chip.spec.cycles(self.window_s(side) + self.tile.spec.array.settle_s)
+
+    def bits(self, side: Side) -> int:
+        """Bits of a value that leaves on this side."""
+        return self.converter(side).bits
+
+    def converter(self, side: Side):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        """Return the converter that is read on this side."""
+        return self.tile.spec.col_converter if side is FORWARD else self.tile.spec.backward_converter
+
+    def words(self, values: int, bits: int) -> int:
+        """Return how many words of the tile's memory hold so many values."""
+        return self.tile.spec.memory.words_for(values, bits)
+
+    def read_uses(self, side: Side, driven: int, rows: int, cols: int) -> tuple[Use, ...]:
+        """Return what one read of rows x cols cells is billed, `driven` lines being active."""
+        return (
+            self.use(side.driver, "encode", driven),
+            self.use("crossbar", side.lines, driven),
+            self.use("device", "read", rows * cols),
+        )
+
+    def integrate(self, side: Side, rows: int, cols: int, stored: int) -> Stage:
+        """Return the stage that reads the array and takes samples; `stored` values are written to memory."""
+        driven = rows if side is FORWARD else cols
+        cycles = self.integrate_cycles(side)
+        words = self.words(stored, 8 * -(-self.bits(side) // 8))
+        units = self.tile.units
+        uses = (*self.read_uses(side, driven, rows, cols), self.use("memory", "write", words))
+        held = (units["crossbar"], units[side.driver])
+        release = [(cycles, unit) for unit in held]
+        acquire = [*held, units[side.hold]]
+        if words:
+            acquire.append(units["memory"])
+            release.append((self.duration("memory", "write", words), units["memory"]))
+        return self._stage(cycles, acquire, release, uses, side.phase)
+
+    def convert(self, side: Side, lines: int) -> Stage:
+        """Return the stage that converts the samples of `lines` lines and frees them."""
+        unit = self.tile.units[side.reader]
+        banks = -(-lines // self.converter(side).lines_per_unit)
+        cycles = self.duration(side.reader, "convert", lines, banks)
+        release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
+        return self._stage(cycles, [unit], release, (self.use(side.reader, "convert", lines),), "convert")
+
+    def read_out(self, side: Side, lines: int) -> Stage:
+        """Return the stage that reads samples as durations into latches of the same tile."""
+        unit = self.tile.units[side.reader]
+        cycles = self.duration(side.reader, "ramp_out", lines, -(-lines // self.converter(side).lines_per_unit))
+        release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
+        return self._stage(cycles, [unit], release, (self.use(side.reader, "ramp_out", lines),), "convert")
+
+    def digital(self, action: str, values: int, memory: str = "", bits: int = 0) -> Stage:
+        """Return a step of the neuron unit, with the memory words that it reads or writes."""
+        cycles = self.duration("neuron", action, values)
+        unit, store = self.tile.units["neuron"], self.tile.units["memory"]
+        words = self.words(values, bits) if memory else 0
+        uses: tuple[Use, ...] = (self.use("neuron", action, values),)
+        acquire, release = [unit], [(cycles, unit)]
+        if words:
+            uses += (self.use("memory", memory, words),)
+            acquire.append(store)
+            release.append((self.duration("memory", memory, words), store))
+        latency = max(cycles, *(at for at, _ in release))
+        return self._stage(latency, acquire, release, uses, "digital")
+
+    def update(self, rows: int, cols: int, inputs: int) -> Stage:
+        """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""
+        units = self.tile.units
+        spec = self.chip.spec
+        words = self.words(inputs, 8 * -(-self.bits(FORWARD) // 8)) + self.words(cols, 8 * -(-self.bits(BACKWARD) // 8))
+        uses = (
+            self.use("row_driver", "pulse", rows),
+            self.use("col_driver", "pulse", cols),
+            self.use("crossbar", "update_rows", rows),
+            self.use("crossbar", "update_cols", cols),
+            self.use("memory", "read", words),
+        )
+        cycles = spec.cycles(self.tile.spec.array.update_s)
+        fetch = self.duration("memory", "read", words)
+        held = [units["crossbar"], units["row_driver"], units["col_driver"]]
+        latency = max(cycles, fetch)
+        release = [*((latency, unit) for unit in held), (fetch, units["memory"])]
+        return self._stage(latency, [*held, units["memory"]], release, uses, "update")
+
+    def maintain(self, steps: Sequence[str], state: str, groups: Sequence[int], cols: int, group_cycles: int) -> Stage:
+        """Return the stage that transfers or rewrites groups of rows one after another."""
+        device = self.tile.spec.device
+        cells = sum(groups) * cols
+        uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
+        units = self.tile.units
+        held = [units["crossbar"], units["row_driver"], units["col_driver"], units["col_converter"]]
+        held.append(self.chip.programming)
+        cycles = len(groups) * group_cycles
+        shows = ((self.tile.index, state),)
+        release = tuple((cycles, unit) for unit in held)
+        return Stage(cycles, tuple(held), release, uses, shows, (self.tile.index, "waiting_transfer"))
+
+    def _stage(
+        self, cycles: int, acquire: Sequence[int], release: Sequence[tuple[int, int]], uses: tuple[Use, ...], state: str
+    ) -> Stage:
+        here = self.tile.index
+        billed = tuple(use for use in uses if use.count)
+        return Stage(cycles, tuple(acquire), tuple(release), billed, ((here, state),), (here, "waiting_tile"))

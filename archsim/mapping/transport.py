@@ -1,0 +1,279 @@
+"""Transports: how a vector leaves a crossbar and reaches others, as packets or as pulse durations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Protocol
+
+from archsim.components.interconnect import DurationLink, PacketLink
+from archsim.errors import Problem, SpecError
+from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
+from archsim.mapping.schedule import Message, Need, Stage, Use
+from archsim.spec import TRANSPORTS
+
+if TYPE_CHECKING:
+    from archsim.chip.graph import Chip
+    from archsim.mapping.partition import Shard
+    from archsim.mapping.training import StepBuilder
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A piece `start` to `stop` of a vector, where it is and which op brought it there.
+
+    `held` says that it is still a sample on the lines of `side`; else it is digital in the tile's memory.
+    `tile` is -1 for the host.
+    """
+
+    op: int
+    tile: int
+    start: int
+    stop: int
+    side: Side
+    held: bool = False
+
+    @property
+    def values(self) -> int:
+        """How many numbers."""
+        return self.stop - self.start
+
+
+Groups = Sequence[tuple[tuple[int, ...], int]]
+
+
+class Transport(Protocol):
+    """What the schedule's builder asks of a transport."""
+
+    held: bool
+
+    def check(self, chip: Chip) -> None:
+        """Raise SpecError if the chip's parts cannot do this."""
+
+    def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+        """Return the stages that follow a read of the array, within the same op."""
+
+    def read_out(self, builder: StepBuilder, signal: Signal, phase: str, layer: int) -> Signal:
+        """Return the signal in digital form in its own tile."""
+
+    def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
+        """Send pieces of `values` numbers to groups of tiles; return by tile the op after which it is there."""
+
+    def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
+        """Return a read of `shard` that the signal drives directly, or None if it must be stored first."""
+
+    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+        """Return what one vector costs beyond the read, over one link of that length, for the peak."""
+
+
+def _node(tile: int) -> str:
+    return "host" if tile < 0 else f"tile{tile}"
+
+
+class Packet:
+    """Digital packets: every vector is converted, sent as flits through routers, stored, and encoded again."""
+
+    held = False
+
+    def check(self, chip: Chip) -> None:
+        """Packets need links that carry flits."""
+        if not isinstance(chip.spec.routing.link, PacketLink):
+            _refuse(chip, "packet", "packet_link")
+
+    def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+        """All lines are converted."""
+        return (kit.convert(side, lines),)
+
+    def read_out(self, builder: StepBuilder, signal: Signal, phase: str, layer: int) -> Signal:
+        """It is digital already."""
+        return signal
+
+    def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
+        """Packets are stored first."""
+        return None
+
+    def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
+        """A multicast tree per group: one op per link, the head going on while the tail follows."""
+        chip = builder.chip
+        link = chip.spec.routing.link
+        assert isinstance(link, PacketLink)
+        arrived: dict[int, int] = {}
+        width = 8 * ceil(builder.value_bits(signal) / 8)
+        for tiles, values in groups:
+            bits = values * width
+            flits = link.flits(bits)
+            body = chip.spec.cycles(flits * link.flit_time_s)
+            paths = {}
+            for tile in tiles:
+                if tile == signal.tile:
+                    arrived[tile] = signal.op
+                else:
+                    paths[tile] = chip.topology.route(_node(signal.tile), _node(tile))
+            hops: dict[str, tuple[str, list[str]]] = {}
+            ends: dict[str, list[int]] = {}
+            for tile, nodes in paths.items():
+                before = ""
+                for a, b in zip(nodes, nodes[1:], strict=False):
+                    name = chip.graph.edges[a, b]["link"]
+                    if name != before:
+                        hops.setdefault(name, (before, []))[1].append(b)
+                        before = name
+                ends.setdefault(before, []).append(tile)
+            index: dict[str, int] = {}
+            for name, (before, nodes) in hops.items():
+                wire = chip.links[name]
+                routed = nodes[0].startswith("router")
+                head = wire.flight_s + (chip.spec.routing.router.pipeline_s if routed else 0)
+                latency = chip.spec.cycles(head) + (body if name in ends else 0)
+                uses = [Use(wire.unit, "flit", flits)]
+                if routed:
+                    uses.append(Use(chip.router, "forward", flits))
+                shows = [(signal.tile, "send")] if not before and signal.tile >= 0 else []
+                shows += [(tile, "receive") for tile in ends.get(name, ())]
+                waits = (signal.tile if signal.tile >= 0 else tiles[0], "waiting_link")
+                stage = Stage(latency, (wire.unit,), ((body, wire.unit),), tuple(uses), tuple(shows), waits)
+                need = Need(index[before] if before else signal.op)
+                owner = signal.tile if signal.tile >= 0 else tiles[0]
+                index[name] = builder.op("send", phase, layer, owner, name, (stage,), [need])
+            for name, there in ends.items():
+                arrived.update(dict.fromkeys(there, index[name]))
+            if paths:
+                last = tuple(arrived[tile] for tile in paths)
+                builder.messages.append(Message(index[next(iter(hops))], last, bits))
+        return arrived
+
+    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+        """The conversion; and the flits on one link and through one router, billed."""
+        link, router = kit.chip.spec.routing.link, kit.chip.router
+        assert isinstance(link, PacketLink)
+        flits = link.flits(lines * 8 * ceil(kit.bits(side) / 8))
+        wire = kit.chip.longest_link.unit
+        body = kit.chip.spec.cycles(flits * link.flit_time_s)
+        sent = Stage(body, (wire,), ((body, wire),), (Use(wire, "flit", flits), Use(router, "forward", flits)))
+        return kit.convert(side, lines), sent
+
+
+class Circuit:
+    """Duration-coded circuits: the ramp-out of one array is the input window of the next.
+
+    A path, all of its links at once, is held for one window. Where partial sums must be added, where a vector
+    goes to several arrays, or at the network's ends, durations are captured in latches first.
+    """
+
+    held = True
+
+    def check(self, chip: Chip) -> None:
+        """Circuits need wires per value, and converters that can send durations."""
+        if not isinstance(chip.spec.routing.link, DurationLink):
+            _refuse(chip, "circuit", "duration_link")
+        for name, tile in chip.spec.tile_kinds:
+            for field, converter in (("col_converter", tile.col_converter), ("row_converter", tile.backward_converter)):
+                if converter.ramp_window_s is None:
+                    what = f"a '{converter.kind}' cannot send durations, which routing.transport 'circuit' needs"
+                    raise SpecError([Problem(f"{name}.{field}", what, "use a 'ramp_adc', or transport 'packet'")])
+
+    def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+        """The sample stays on the line until it is sent."""
+        return ()
+
+    def read_out(self, builder: StepBuilder, signal: Signal, phase: str, layer: int) -> Signal:
+        """One ramp into latches of the same tile."""
+        if not signal.held:
+            return signal
+        stage = builder.kits[signal.tile].read_out(signal.side, signal.values)
+        op = builder.op("convert", phase, layer, signal.tile, "", (stage,), [Need(signal.op)])
+        return Signal(op, signal.tile, signal.start, signal.stop, signal.side)
+
+    def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
+        """One window over the union of all paths, captured at the far ends."""
+        remote = tuple(dict.fromkeys(tile for tiles, _ in groups for tile in tiles if tile != signal.tile))
+        if not remote:
+            return {signal.tile: self.read_out(builder, signal, phase, layer).op}
+        values = {tile: count for tiles, count in groups for tile in tiles}
+        total = sum(count for tiles, count in groups if tiles != (signal.tile,))
+        cycles, acquire, uses = self._path(builder, signal, {tile: values[tile] for tile in remote})
+        release = [(cycles, unit) for unit in acquire]
+        if signal.held:
+            release.append((cycles, builder.chip.tiles[signal.tile].units[signal.side.hold]))
+        shows = [(tile, "receive") for tile in remote]
+        if signal.tile >= 0:
+            shows.append((signal.tile, "send"))
+        owner = signal.tile if signal.tile >= 0 else remote[0]
+        stage = Stage(cycles, acquire, tuple(release), uses, tuple(shows), (owner, "waiting_link"))
+        op = builder.op("send", phase, layer, owner, "", (stage,), [Need(signal.op)])
+        builder.messages.append(Message(op, (op,) * len(remote), total * 8 * ceil(builder.value_bits(signal) / 8)))
+        arrived = dict.fromkeys(remote, op)
+        if any(signal.tile in tiles for tiles, _ in groups):
+            arrived[signal.tile] = op if signal.held else signal.op
+        return arrived
+
+    def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
+        """The source's ramp, the path and the array at its far end work as one stage."""
+        if signal.tile < 0 or signal.tile == shard.tile:
+            return None
+        cycles, acquire, uses = self._path(builder, signal, {shard.tile: signal.values})
+        kit = builder.kits[shard.tile]
+        latency = cycles + kit.integrate_cycles(side) - builder.chip.spec.cycles(kit.window_s(side))
+        release = [(cycles, unit) for unit in acquire]
+        release += [(at + latency - stage.latency_cycles, unit) for at, unit in stage.release]
+        if signal.held:
+            release.append((cycles, builder.chip.tiles[signal.tile].units[signal.side.hold]))
+        shows = (*stage.shows, (signal.tile, "send"))
+        waits = (shard.tile, "waiting_link")
+        return Stage(latency, (*acquire, *stage.acquire), tuple(release), (*uses, *stage.uses), shows, waits)
+
+    def _path(
+        self, builder: StepBuilder, signal: Signal, values: dict[int, int]
+    ) -> tuple[int, tuple[int, ...], tuple[Use, ...]]:
+        """Return the cycles of a window over all paths, the units held, and what is billed."""
+        chip = builder.chip
+        link = chip.spec.routing.link
+        assert isinstance(link, DurationLink)
+        carried: dict[str, int] = {}
+        routed = 0
+        flight = 0
+        for tile, count in values.items():
+            wires, routers = chip.route(_node(signal.tile), _node(tile))
+            for wire in wires:
+                carried[wire.name] = max(carried.get(wire.name, 0), count)
+            routed += routers * count
+            path_s = sum(wire.flight_s for wire in wires) + routers * chip.spec.routing.router.pipeline_s
+            flight = max(flight, chip.spec.cycles(path_s))
+        uses = [Use(chip.links[name].unit, "pulse", count) for name, count in carried.items()]
+        uses.append(Use(chip.router, "forward", routed))
+        acquire = [chip.links[name].unit for name in carried]
+        widest = max(values.values())
+        windows = ceil(widest / link.wires)
+        if signal.tile < 0:
+            window = builder.kits[next(iter(values))].window_s(FORWARD)
+        else:
+            kit = builder.kits[signal.tile]
+            if signal.held:
+                unit, action = signal.side.reader, "ramp_out"
+                window = kit.converter(signal.side).ramp_window_s or kit.window_s(signal.side)
+            else:  # a digital vector leaves through the drivers of the edge on which it was read
+                unit, action = ("col_driver" if signal.side is FORWARD else "row_driver"), "encode"
+                window = kit.window_s(BACKWARD if signal.side is FORWARD else FORWARD)
+            uses.append(kit.use(unit, action, signal.values))
+            acquire.append(kit.tile.units[unit])
+        cycles = chip.spec.cycles(windows * window) + flight
+        return cycles, tuple(acquire), tuple(use for use in uses if use.count)
+
+    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+        """The ramp, and the pulses on one link and through one router, billed."""
+        ramp = kit.read_out(side, lines)
+        wire = kit.chip.longest_link.unit
+        uses = (Use(wire, "pulse", lines), Use(kit.chip.router, "forward", lines))
+        windows = ceil(lines / kit.chip.spec.routing.link.wires)  # type: ignore[attr-defined]
+        cycles = windows * ramp.latency_cycles
+        return ramp, Stage(cycles, (wire,), ((cycles, wire),), uses)
+
+
+def _refuse(chip: Chip, transport: str, link: str) -> None:
+    what = f"transport '{transport}' cannot use a '{chip.spec.routing.link.kind}'"
+    raise SpecError([Problem("routing.link.kind", what, f"give routing.link the kind '{link}'")])
+
+
+TRANSPORTS.add("packet")(Packet())
+TRANSPORTS.add("circuit")(Circuit())

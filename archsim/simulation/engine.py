@@ -1,0 +1,494 @@
+"""The engine: executes a schedule's ops on a chip's units, in whole cycles, with counters and nothing else.
+
+Time is SimPy's. All that happens in a cycle is handled by one event of that cycle, in this order: units are
+released, stages end and ops complete, then the requests of the cycle are arbitrated, oldest example first,
+then by op. A request that cannot be granted waits in the queue of every unit it needs and is granted only when
+it is at the head of all of them and all are free: nobody holds one unit while waiting for another, and nobody is overtaken.
+An op in flight is plain data, never a suspended process, so that a state can be compared with an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import simpy
+
+from archsim.errors import StuckError
+from archsim.mapping.schedule import STATES, Maintenance, Op, Schedule, Stage
+from archsim.simulation.dwell import DwellTimes, UpdateLog
+
+FOREVER = 1 << 62
+_BIT = {state: 1 << i for i, state in enumerate(STATES)}
+_WAITING_TRANSFER = _BIT["waiting_transfer"]
+
+
+class Observer(Protocol):
+    """Hooks that see every op and stage; with one present, nothing is fast-forwarded."""
+
+    def on_start(self, op: Op, n: int, cycle: int) -> None:
+        """An instance of an op begins: its first stage was granted."""
+
+    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
+        """A stage was granted."""
+
+    def on_end(self, op: Op, n: int, cycle: int) -> None:
+        """An instance of an op is done."""
+
+
+class Compiled:
+    """A stage with everything resolved to integers and tuples for the engine's inner loop."""
+
+    __slots__ = ("acquire", "at_end", "index", "later", "latency", "shows", "waits")
+
+    def __init__(self, index: int, stage: Stage, contended: list[int], tile_place: dict[int, int]) -> None:
+        self.index = index
+        self.latency = stage.latency_cycles
+        self.acquire = tuple(unit for unit in stage.acquire if contended[unit])
+        released: dict[int, list[int]] = {}
+        for at, unit in stage.release:
+            if contended[unit]:
+                released.setdefault(at, []).append(unit)
+        self.at_end = tuple(released.pop(stage.latency_cycles, ()))
+        self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
+        self.shows = tuple((tile_place[tile], _BIT[state]) for tile, state in stage.shows if tile in tile_place)
+        waits = stage.waits
+        self.waits = (tile_place[waits[0]], _BIT[waits[1]]) if waits and waits[0] in tile_place else None
+
+
+class Run:
+    """One instance of an op in flight."""
+
+    __slots__ = ("granted", "n", "op", "requested", "stage", "stages")
+
+    def __init__(self, op: int, n: int, stages: tuple[Compiled, ...]) -> None:
+        self.op = op
+        self.n = n
+        self.stage = 0
+        self.stages = stages
+        self.requested = 0
+        self.granted = False
+
+
+@dataclass
+class Counters:
+    """All that accumulates: integers only. `stages` counts grants, `waits` cycles between request and grant."""
+
+    stages: list[int]
+    waits: list[int]
+    tiles: list[dict[int, int]]
+    maintenance_cycles: list[int]
+
+
+class Engine:
+    """The state of a simulation; `step` advances it to the next cycle in which something happens."""
+
+    def __init__(self, schedule: Schedule, *, unlimited: bool = False, observer: Observer | None = None) -> None:
+        self.schedule = schedule
+        self.examples = schedule.examples
+        self.observer = observer
+        ops = schedule.ops
+        units = schedule.chip.units
+        place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
+        capacity = [0 if unlimited else unit.capacity for unit in units]
+        self.free = list(capacity)
+        self.queues: dict[int, deque[Run]] = {}
+        self.stage_specs: list[Stage] = []
+        self.stage_ops: list[int] = []
+        self.stages: list[tuple[tuple[Compiled, ...], ...]] = []
+        cache: dict[tuple[int, int], Compiled] = {}
+        for op in ops:
+            variants = []
+            for variant in op.variants:
+                compiled = []
+                for stage in variant:
+                    key = (op.index, id(stage))
+                    if key not in cache:
+                        cache[key] = Compiled(len(self.stage_specs), stage, capacity, place)
+                        self.stage_specs.append(stage)
+                        self.stage_ops.append(op.index)
+                    compiled.append(cache[key])
+                variants.append(tuple(compiled))
+            self.stages.append(tuple(variants))
+        self.plain = [tuple((need.op, need.add) for need in op.needs if need.plain) for op in ops]
+        self.general = [tuple(need for need in op.needs if not need.plain) for op in ops]
+        self.maintenance: list[Maintenance | None] = [op.maintenance for op in ops]
+        self.maintained = [op.index for op in ops if op.maintenance is not None]
+        self.totals = [
+            self.examples if op.maintenance is None else FOREVER if op.instances is None else op.instances for op in ops
+        ]
+        self.started = [0] * len(ops)
+        self.done = [0] * len(ops)
+        self.watchers: list[list[int]] = [[] for _ in ops]
+        self.blocked: set[int] = set()
+        self.counters = Counters([0] * len(self.stage_specs), [0] * len(self.stage_specs), [{} for _ in place], [0, 0])
+        self.tile_masks = [0] * len(place)
+        self.tile_counts: list[dict[int, int]] = [{} for _ in place]
+        self.tile_since = [0] * len(place)
+        self.active = [0, 0]  # shards in transfer, in refresh
+        self.active_since = [0, 0]
+        self.cells_active = 0
+        self.cells_peak = 0
+        shards = schedule.mapping.shards
+        cared = {m.shard for m in self.maintenance if m is not None and self._ever(m, ops)}
+        self.logs = {shard.index: UpdateLog() for shard in shards if shard.index in cared}
+        self.read_until: dict[int, list[int]] = {}
+        self.due: dict[int, int] = {}
+        for m in self.maintenance:
+            if m is not None:
+                self.read_until[m.shard] = [0] * max(
+                    sum(len(groups) for groups in m.groups), len(self.read_until.get(m.shard, ()))
+                )
+                if m.period_cycles:
+                    self.due[m.shard] = m.period_cycles
+        self.log_of_update = {op: self.logs[s.index] for op, s in zip(schedule.updates, shards, strict=True)
+                              if s.index in self.logs}  # fmt: skip
+        self.dwell = DwellTimes()
+        self.offset = 0
+        self.dirty = False
+        self.boundary = False
+        self.env = simpy.Environment()
+        self.agenda: dict[int, list[Any]] = {}
+        self.pending: list[Run] = []
+        self.released: list[int] = []
+        for index in range(len(ops)):
+            self._try_start(index)
+        self._settle(0)
+        self._book(0)
+
+    def _ever(self, m: Maintenance, ops: tuple[Op, ...]) -> bool:
+        return any(op.maintenance is m and (op.instances is None or op.instances > 0) for op in ops)
+
+    # Time.
+
+    @property
+    def now(self) -> int:
+        """The cycle of the run, stretches that were jumped included."""
+        return int(self.env.now) + self.offset
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to happen."""
+        return not self.agenda
+
+    def step(self) -> None:
+        """Advance to the next cycle in which something happens, and let all of it happen."""
+        self.boundary = False
+        self.env.step()
+
+    def _schedule(self, cycle: int, entry: Any) -> None:
+        entries = self.agenda.get(cycle)
+        if entries is None:
+            self.agenda[cycle] = [entry]
+            if cycle > self.env.now:
+                self.env.timeout(cycle - self.env.now).callbacks.append(self._tick)  # type: ignore[union-attr]
+        else:
+            entries.append(entry)
+
+    def _tick(self, event: simpy.Event) -> None:
+        self._book(int(self.env.now))
+
+    def _book(self, now: int) -> None:
+        """Handle everything of this cycle; on return the clock is about to move."""
+        agenda = self.agenda
+        while now in agenda:
+            ended = []
+            free, released = self.free, self.released
+            for entry in agenda.pop(now):
+                if entry.__class__ is Run:
+                    ended.append(entry)
+                    units = entry.stages[entry.stage].at_end
+                else:
+                    units = entry
+                for unit in units:
+                    free[unit] += 1
+                    released.append(unit)
+            for run in ended:
+                self._end(run, now)
+            self._settle(now)
+
+    # Ops.
+
+    def _try_start(self, op: int) -> None:
+        """Start instances of an op while what they need is done; then watch the first thing that is not."""
+        done, started = self.done, self.started
+        while True:
+            n = started[op]
+            if n >= self.totals[op]:
+                return
+            for dep, add in self.plain[op]:
+                if done[dep] < n + add:
+                    self.watchers[dep].append(op)
+                    return
+            if self.general[op] and not self._general_met(op, n):
+                return
+            if not self._old_enough(op):
+                return
+            started[op] = n + 1
+            variants = self.stages[op]
+            run = Run(op, n, variants[n % len(variants)])
+            if run.stages:
+                run.requested = self.env.now  # type: ignore[assignment]
+                self.pending.append(run)
+            else:
+                self._complete(op, n)
+
+    def _general_met(self, op: int, n: int) -> bool:
+        for need in self.general[op]:
+            dep = need.op
+            if self.done[dep] < min(need.count(n), self.totals[dep]):
+                self.watchers[dep].append(op)
+                if self.maintenance[dep] is not None and op not in self.blocked:
+                    self.dirty = True
+                    if not self.blocked:
+                        self._show_waiting(True)
+                    self.blocked.add(op)
+                return False
+        if op in self.blocked:
+            self.dirty = True
+            self.blocked.discard(op)
+            if not self.blocked:
+                self._show_waiting(False)
+        return True
+
+    def _old_enough(self, op: int) -> bool:
+        """A rewrite starts when its shard is due, one at a time, tested whenever an update is done."""
+        m = self.maintenance[op]
+        if m is None or not m.period_cycles:
+            return True
+        update = self.schedule.updates[m.shard]
+        if self.started[op] > self.done[op] or self.now < self.due[m.shard] or self.done[update] >= self.examples:
+            self.watchers[update].append(op)
+            return False
+        return True
+
+    def _complete(self, op: int, n: int) -> None:
+        self.done[op] += 1
+        if op == self.schedule.end:
+            self.boundary = True
+        watching = self.watchers[op]
+        if watching:
+            self.watchers[op] = []
+            for watcher in watching:
+                self._try_start(watcher)
+
+    def _end(self, run: Run, now: int) -> None:
+        """A stage has ended: request the next one, or complete the op."""
+        op, stages = run.op, run.stages
+        for tile, bit in stages[run.stage].shows:
+            self._leave(tile, bit, now)
+        if run.stage + 1 < len(stages):
+            run.stage += 1
+            run.requested = now
+            run.granted = False
+            self.pending.append(run)
+            return
+        if self.maintenance[op] is not None:
+            self._maintenance_ends(op, run.n)
+        elif op in self.log_of_update:
+            self.log_of_update[op].add(now + self.offset)
+        if self.observer is not None:
+            self.observer.on_end(self.schedule.ops[op], run.n, now + self.offset)
+        self._complete(op, run.n)
+
+    # Units.
+
+    def _settle(self, now: int) -> None:
+        """Arbitrate: first who waits for what was released, then the new requests in their order."""
+        while self.released or self.pending:
+            if self.released:
+                freed, self.released = self.released, []
+                for unit in freed:
+                    queue = self.queues.get(unit)
+                    while queue and self._grantable(queue[0]):
+                        self._grant_waiting(queue[0], now)
+            if self.pending:
+                requests, self.pending = self.pending, []
+                if len(requests) > 1:
+                    requests.sort(key=self._order)
+                for run in requests:
+                    self._request(run, now)
+
+    def _order(self, run: Run) -> tuple[int, int]:
+        return (-1 if self.maintenance[run.op] is not None else run.n, run.op)
+
+    def _request(self, run: Run, now: int) -> None:
+        stage = run.stages[run.stage]
+        free, queues = self.free, self.queues
+        for unit in stage.acquire:
+            if free[unit] <= 0 or queues.get(unit):
+                break
+        else:
+            self._grant(run, stage, now)
+            return
+        for unit in stage.acquire:
+            queue = queues.get(unit)
+            if queue is None:
+                queue = queues[unit] = deque()
+            queue.append(run)
+        if stage.waits is not None:
+            self._enter(stage.waits[0], stage.waits[1], now)
+        if self.maintenance[run.op] is not None:
+            self.dirty = True
+
+    def _grantable(self, run: Run) -> bool:
+        for unit in run.stages[run.stage].acquire:
+            if self.free[unit] <= 0 or self.queues[unit][0] is not run:
+                return False
+        return True
+
+    def _grant_waiting(self, run: Run, now: int) -> None:
+        stage = run.stages[run.stage]
+        for unit in stage.acquire:
+            queue = self.queues[unit]
+            queue.popleft()
+            if queue:
+                self.released.append(unit)
+        if stage.waits is not None:
+            self._leave(stage.waits[0], stage.waits[1], now)
+        self.counters.waits[stage.index] += now - run.requested
+        self._grant(run, stage, now)
+
+    def _grant(self, run: Run, stage: Compiled, now: int) -> None:
+        """Occupy the units, count, and put the end of the stage and its early releases on the agenda."""
+        free = self.free
+        for unit in stage.acquire:
+            free[unit] -= 1
+        run.granted = True
+        self.counters.stages[stage.index] += 1
+        for tile, bit in stage.shows:
+            self._enter(tile, bit, now)
+        self._schedule(now + stage.latency, run)
+        for at, units in stage.later:
+            self._schedule(now + at, units)
+        if self.maintenance[run.op] is not None:
+            self._maintenance_starts(run.op, run.n)
+        if self.observer is not None:
+            op = self.schedule.ops[run.op]
+            at_cycle = now + self.offset
+            if run.stage == 0:
+                self.observer.on_start(op, run.n, at_cycle)
+            self.observer.on_stage(op, run.n, run.stage, run.requested + self.offset, at_cycle, at_cycle + stage.latency)
+
+    # What tiles are doing.
+
+    def _enter(self, tile: int, bit: int, now: int) -> None:
+        counts = self.tile_counts[tile]
+        count = counts.get(bit, 0)
+        counts[bit] = count + 1
+        if not count:
+            self._account(tile, now)
+            self.tile_masks[tile] |= bit
+
+    def _leave(self, tile: int, bit: int, now: int) -> None:
+        counts = self.tile_counts[tile]
+        counts[bit] -= 1
+        if not counts[bit]:
+            self._account(tile, now)
+            self.tile_masks[tile] &= ~bit
+
+    def _account(self, tile: int, now: int) -> None:
+        elapsed = now - self.tile_since[tile]
+        if elapsed:
+            mask = self.tile_masks[tile]
+            lowest = mask & -mask
+            total = self.counters.tiles[tile]
+            total[lowest] = total.get(lowest, 0) + elapsed
+            self.tile_since[tile] = now
+
+    def _show_waiting(self, begins: bool) -> None:
+        now = int(self.env.now)
+        for tile in range(len(self.tile_masks)):
+            (self._enter if begins else self._leave)(tile, _WAITING_TRANSFER, now)
+
+    # Maintenance.
+
+    def _maintenance_starts(self, op: int, n: int) -> None:
+        m = self.maintenance[op]
+        assert m is not None
+        self.dirty = True
+        which = 1 if m.period_cycles else 0
+        if not self.active[which]:
+            self.active_since[which] = int(self.env.now)
+        self.active[which] += 1
+        self.cells_active += m.cells_at_once
+        if not m.period_cycles:
+            self.cells_peak = max(self.cells_peak, self.cells_active)
+        log = self.logs[m.shard]
+        until = self.read_until[m.shard]
+        variant = n % len(m.groups)
+        groups, first = m.groups[variant], m.first[variant]
+        cols = self.schedule.mapping.shards[m.shard].cols
+        position = 0
+        while position < len(groups):  # neighbours that were last read at the same update go together
+            stop = position
+            while stop < len(groups) and until[first + stop] == until[first + position]:
+                stop += 1
+            reads = self.now + m.group_cycles * np.arange(position, stop, dtype=np.int64)
+            weights = np.array(groups[position:stop], dtype=np.int64) * cols
+            self.dwell.read(log, until[first + position], reads, weights)
+            position = stop
+        until[first : first + len(groups)] = [log.count] * len(groups)
+        log.drop(min(until))
+
+    def _maintenance_ends(self, op: int, n: int) -> None:
+        m = self.maintenance[op]
+        assert m is not None
+        self.dirty = True
+        which = 1 if m.period_cycles else 0
+        self.active[which] -= 1
+        if not self.active[which]:
+            self.counters.maintenance_cycles[which] += int(self.env.now) - self.active_since[which]
+        self.cells_active -= m.cells_at_once
+        if m.shard in self.due:
+            period = next(x.period_cycles for x in self.maintenance if x and x.shard == m.shard and x.period_cycles)
+            self.due[m.shard] = self.now + period
+
+    # The end.
+
+    def close(self) -> None:
+        """Account the last stretch of every tile; raise StuckError if ops are left that can never start."""
+        waiting = [
+            op.index for op in self.schedule.ops
+            if self.done[op.index] < self.totals[op.index] and self.totals[op.index] < FOREVER
+        ]  # fmt: skip
+        if waiting:
+            raise StuckError(self._explain(waiting))
+        for tile in range(len(self.tile_masks)):
+            self._account(tile, int(self.env.now))
+        shards = self.schedule.mapping.shards
+        for shard in shards:
+            m = next((m for m in self.maintenance if m is not None and m.shard == shard.index), None)
+            if m is None:
+                continue
+            updates = self.done[self.schedule.updates[shard.index]]
+            rows = [row for groups in m.groups for row in groups]
+            until = self.read_until[shard.index]
+            self.dwell.open += sum((updates - u) * row * shard.cols for u, row in zip(until, rows, strict=True))
+
+    def _explain(self, waiting: list[int]) -> str:
+        ops = self.schedule.ops
+        layers = self.schedule.mapping.workload.layers
+
+        def name(index: int) -> str:
+            op = ops[index]
+            layer = f" {layers[op.layer].name}{op.label}" if op.layer >= 0 else ""
+            return f"{op.kind}{layer}"
+
+        lines = []
+        for index in waiting[:10]:
+            n = self.done[index]
+            reasons = []
+            for need in ops[index].needs:
+                wanted = min(need.count(n), self.totals[need.op])
+                if self.done[need.op] < wanted:
+                    reasons.append(f"{name(need.op)} done {wanted:,} times (now {self.done[need.op]:,})")
+            lines.append(f"{name(index)} of example {n:,} waits for {' and '.join(reasons) or 'its units'}")
+        for unit, queue in sorted(self.queues.items()):
+            if queue and len(lines) < 20:
+                heads = ", ".join(f"{name(run.op)} of example {run.n:,}" for run in list(queue)[:3])
+                lines.append(f"waiting for {self.schedule.chip.units[unit].name}: {heads}")
+        more = f"\n... and {len(waiting) - 10} more" if len(waiting) > 10 else ""
+        return f"no progress is possible at cycle {self.now:,}:\n" + "\n".join(lines) + more

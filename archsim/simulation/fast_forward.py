@@ -1,0 +1,325 @@
+"""Exact fast-forward: when the engine's whole state recurs, its future recurs, and whole periods are jumped.
+
+Two signatures are kept. The first leaves the triggers of maintenance out: it recurs from step to step, and
+its jumps stop short of the next transfer, rewrite or gate. The second has them in and is taken when the first
+shard has finished a pair of transfer intervals (polarity has period two): it recurs from interval to interval.
+A jump adds whole periods to all counters and moves two offsets, cycles and examples; SimPy's clock stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from archsim.simulation.engine import FOREVER, Engine, Run
+
+
+@dataclass
+class Snapshot:
+    """All that accumulates, at one moment."""
+
+    cycle: int
+    base: int
+    started: list[int]
+    done: list[int]
+    stages: list[int]
+    waits: list[int]
+    tiles: list[dict[int, int]]
+    maintenance_cycles: list[int]
+    log_counts: dict[int, int]
+    dwell: Any = None
+
+
+@dataclass
+class Period:
+    """What one recurrence adds; `updates` are each shard's update times from the period's end on."""
+
+    examples: int
+    cycles: int
+    stages: list[int]
+    waits: list[int]
+    tiles: list[dict[int, int]]
+    updates: dict[int, tuple[int, ...]]
+
+
+class FastForward:
+    """Watches an engine at the end of each example and jumps when it can."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.batch = engine.schedule.batch
+        self.jumped = 0
+        self.example_ops = [op for op, m in enumerate(engine.maintenance) if m is None]
+        self.seen: set[Hashable] = set()
+        self.periods: dict[Hashable, Period] = {}
+        self.measuring: tuple[Hashable, Snapshot] | None = None
+        self.intervals: dict[Hashable, Snapshot] = {}
+        self.anchor = self._anchor()
+        self.anchor_done = 0
+        self.gates = [
+            (op, need) for op in self.example_ops for need in engine.general[op] if engine.maintenance[need.op] is not None
+        ]
+
+    def _anchor(self) -> tuple[int, int] | None:
+        """The first maintenance op and how many of its instances make a pair of intervals."""
+        engine = self.engine
+        for op in engine.maintained:
+            m = engine.maintenance[op]
+            if m is not None and not m.period_cycles:
+                return op, 2 * len(m.groups)
+        return (engine.maintained[0], 2) if engine.maintained else None
+
+    def at_boundary(self) -> None:
+        """Called when an example has just ended and the clock is about to move."""
+        engine = self.engine
+        if self.anchor is not None:
+            op, pair = self.anchor
+            pairs = engine.done[op] // pair
+            if pairs > self.anchor_done:
+                self.anchor_done = pairs
+                self._at_interval()
+        if engine.dirty:
+            engine.dirty = False
+            self.seen.clear()
+            self.measuring = None
+            return
+        if any(engine.started[op] > engine.done[op] for op in engine.maintained):
+            return
+        key = self._key()
+        period = self.periods.get(key)
+        if period is None:
+            if self.measuring is not None:
+                if self.measuring[0] == key:
+                    period = self.periods[key] = self._period(self.measuring[1])
+                    self.measuring = None
+            elif key in self.seen:
+                self.measuring = (key, self._snapshot())
+            else:
+                self.seen.add(key)
+        if period is not None:
+            self._jump(period)
+
+    # What a state is.
+
+    def _key(self) -> Hashable:
+        engine = self.engine
+        base, now = engine.done[engine.schedule.end], int(engine.env.now)
+        maintenance, started = engine.maintenance, engine.started
+
+        def place(run: Run) -> tuple[int, int, int]:
+            return run.op, run.n - (base if maintenance[run.op] is None else started[run.op]), run.stage
+
+        agenda = tuple(
+            (cycle - now, tuple(sorted((1, *place(e)) if isinstance(e, Run) else (0, *e) for e in engine.agenda[cycle])))
+            for cycle in sorted(engine.agenda)
+        )
+        queues = tuple(
+            (unit, tuple((*place(run), now - run.requested) for run in queue))
+            for unit, queue in sorted(engine.queues.items()) if queue
+        )  # fmt: skip
+        counts = tuple((started[op] - base, engine.done[op] - base) for op in self.example_ops)
+        return base % self.batch, counts, agenda, queues, tuple(engine.free), tuple(sorted(engine.blocked))
+
+    def _interval_key(self) -> Hashable:
+        engine = self.engine
+        base, now = engine.done[engine.schedule.end], engine.now
+        triggers = []
+        for op in engine.maintained:
+            m = engine.maintenance[op]
+            assert m is not None
+            n = engine.started[op]
+            wanted = tuple(need.count(n) - base for need in engine.general[op])
+            due = engine.due[m.shard] - now if m.period_cycles else 0
+            flight = n - engine.done[op]
+            triggers.append((wanted, due, n % (2 * len(m.groups)) if not m.period_cycles else 0, flight))
+        gates = tuple(engine.done[need.op] * need.den - base for _, need in self.gates)
+        logs = tuple(
+            (log.relative(now), tuple(log.count - until for until in engine.read_until[shard]))
+            for shard, log in sorted(engine.logs.items())
+        )
+        return self._key(), tuple(triggers), gates, logs
+
+    # What a period adds.
+
+    def _snapshot(self) -> Snapshot:
+        engine = self.engine
+        now = int(engine.env.now)
+        for tile in range(len(engine.tile_masks)):
+            engine._account(tile, now)
+        counters = engine.counters
+        maintenance = list(counters.maintenance_cycles)
+        for which, active in enumerate(engine.active):
+            if active:
+                maintenance[which] += now - engine.active_since[which]
+        return Snapshot(
+            engine.now, engine.done[engine.schedule.end], list(engine.started), list(engine.done),
+            list(counters.stages), list(counters.waits), [dict(tile) for tile in counters.tiles], maintenance,
+            {shard: log.count for shard, log in engine.logs.items()},
+        )  # fmt: skip
+
+    def _period(self, since: Snapshot) -> Period:
+        engine = self.engine
+        now = self._snapshot()
+        updates = {}
+        for shard, log in engine.logs.items():
+            times = [
+                start + step * i - since.cycle
+                for start, step, count in log.runs(since.log_counts[shard]) for i in range(count)
+            ]  # fmt: skip
+            updates[shard] = tuple(times)
+        return Period(
+            now.base - since.base,
+            now.cycle - since.cycle,
+            _minus(now.stages, since.stages),
+            _minus(now.waits, since.waits),
+            [_minus_dict(a, b) for a, b in zip(now.tiles, since.tiles, strict=True)],
+            updates,
+        )
+
+    # Jumping within an interval.
+
+    def _jump(self, period: Period) -> None:
+        engine = self.engine
+        repeats = self._room(period) // period.examples
+        if repeats <= 0:
+            return
+        for tile in range(len(engine.tile_masks)):
+            engine._account(tile, int(engine.env.now))
+        for shard, times in period.updates.items():
+            _log_repeats(engine, shard, times, period.cycles, repeats)
+        self._move(
+            repeats * period.examples, repeats * period.cycles, repeats, period.stages, period.waits, period.tiles
+        )
+
+    def _room(self, period: Period) -> int:
+        """Return how many examples may be jumped before the end, a gate or a trigger comes into play."""
+        engine = self.engine
+        started = engine.started
+        ahead = max(started[op] for op in self.example_ops)
+        room = engine.examples - ahead - (self.batch if self.batch > 1 else 0)
+        for op, need in self.gates:
+            room = min(room, _largest(need, started[op], engine.done[need.op], room))
+        for op in engine.maintained:
+            m = engine.maintenance[op]
+            assert m is not None
+            n = started[op]
+            if n >= engine.totals[op]:
+                continue
+            if m.period_cycles:
+                if engine.totals[op] == FOREVER:
+                    free = engine.due[m.shard] - engine.now - 1
+                    room = min(room, max(0, free) // period.cycles * period.examples)
+                continue
+            unmet = max(need.count(n) - engine.done[need.op] for need in engine.general[op] + _plain(engine, op))
+            room = min(room, unmet - 1)
+        return room
+
+    def _move(
+        self, examples: int, cycles: int, repeats: int, stages: list[int], waits: list[int], tiles: list[dict[int, int]]
+    ) -> None:
+        engine = self.engine
+        for op in self.example_ops:
+            engine.started[op] += examples
+            engine.done[op] += examples
+        for run in self._runs():
+            if engine.maintenance[run.op] is None:
+                run.n += examples
+        engine.offset += cycles
+        counters = engine.counters
+        _add(counters.stages, stages, repeats)
+        _add(counters.waits, waits, repeats)
+        for total, delta in zip(counters.tiles, tiles, strict=True):
+            for bit, cycles_in in delta.items():
+                total[bit] = total.get(bit, 0) + repeats * cycles_in
+        self.jumped += examples
+
+    def _runs(self) -> list[Run]:
+        engine = self.engine
+        runs = {id(e): e for entries in engine.agenda.values() for e in entries if isinstance(e, Run)}
+        runs.update((id(run), run) for queue in engine.queues.values() for run in queue)
+        return list(runs.values())
+
+    # Jumping over pairs of intervals.
+
+    def _at_interval(self) -> None:
+        engine = self.engine
+        key = self._interval_key()
+        before = self.intervals.get(key)
+        if before is None:
+            snapshot = self._snapshot()
+            snapshot.dwell = engine.dwell.snapshot()
+            self.intervals[key] = snapshot
+            return
+        now = self._snapshot()
+        examples, cycles = now.base - before.base, now.cycle - before.cycle
+        ahead = max(engine.started[op] for op in self.example_ops)
+        repeats = (engine.examples - ahead - (self.batch if self.batch > 1 else 0)) // examples
+        if repeats <= 0:
+            return
+        maintained = [(op, now.started[op] - before.started[op]) for op in engine.maintained]
+        for op, more in maintained:
+            engine.started[op] += repeats * more
+            engine.done[op] += repeats * more
+        for run in self._runs():
+            m = engine.maintenance[run.op]
+            if m is not None:
+                run.n += repeats * (now.started[run.op] - before.started[run.op])
+        self._move(
+            repeats * examples, repeats * cycles, repeats, _minus(now.stages, before.stages),
+            _minus(now.waits, before.waits), [_minus_dict(a, b) for a, b in zip(now.tiles, before.tiles, strict=True)],
+        )  # fmt: skip
+        _add(engine.counters.maintenance_cycles, _minus(now.maintenance_cycles, before.maintenance_cycles), repeats)
+        engine.dwell.repeat(before.dwell, repeats)
+        for shard, log in engine.logs.items():
+            more = now.log_counts[shard] - before.log_counts[shard]
+            log.shift(repeats * cycles)
+            log.ends = [end + repeats * more for end in log.ends]
+            log.dropped += repeats * more
+            engine.read_until[shard] = [until + repeats * more for until in engine.read_until[shard]]
+        engine.due = {shard: due + repeats * cycles for shard, due in engine.due.items()}
+        self.anchor_done = engine.done[self.anchor[0]] // self.anchor[1] if self.anchor else 0
+        self.seen.clear()
+        self.measuring = None
+
+
+def _plain(engine: Engine, op: int) -> tuple[Any, ...]:
+    return tuple(need for need in engine.schedule.ops[op].needs if need.plain)
+
+
+def _largest(need: Any, n: int, done: int, most: int) -> int:
+    """Return the largest m <= most such that instances n to n + m - 1 all find their need met."""
+    low, high = 0, max(0, most)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if need.count(n + middle - 1) <= done:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _log_repeats(engine: Engine, shard: int, times: tuple[int, ...], cycles: int, repeats: int) -> None:
+    log, now = engine.logs[shard], engine.now
+    if not times:
+        return
+    gaps = {b - a for a, b in zip(times, times[1:], strict=False)} | {times[0] + cycles - times[-1]}
+    if len(gaps) == 1:
+        log.add(now + times[0], gaps.pop(), len(times) * repeats)
+        return
+    for i in range(repeats):
+        for time in times:
+            log.add(now + i * cycles + time)
+
+
+def _minus(now: list[int], before: list[int]) -> list[int]:
+    return [a - b for a, b in zip(now, before, strict=True)]
+
+
+def _minus_dict(now: dict[int, int], before: dict[int, int]) -> dict[int, int]:
+    return {bit: count - before.get(bit, 0) for bit, count in now.items()}
+
+
+def _add(total: list[int], delta: list[int], times: int) -> None:
+    for i, more in enumerate(delta):
+        total[i] += times * more

@@ -1,0 +1,105 @@
+"""Simulate: a schedule in, a trace of counters out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from archsim.mapping.schedule import STATES, Schedule, Stage
+from archsim.simulation.dwell import DwellTimes
+from archsim.simulation.engine import Engine, Observer
+from archsim.simulation.fast_forward import FastForward
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """How often a stage was granted, and how many cycles passed between requests and grants in all."""
+
+    op: int
+    stage: Stage
+    grants: int
+    wait_cycles: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What happened: integers only. `stages` follow the schedule's ops; tiles follow `schedule.used_tiles`."""
+
+    schedule: Schedule
+    cycles: int
+    examples: int
+    examples_simulated: int
+    examples_fast_forwarded: int
+    started: tuple[int, ...]
+    done: tuple[int, ...]
+    stages: tuple[StageCount, ...]
+    tile_states: tuple[dict[str, int], ...]
+    transfer_cycles: int
+    refresh_cycles: int
+    cells_programmed_at_once: int
+    dwell: DwellTimes
+    events: int
+
+
+def simulate(
+    schedule: Schedule,
+    *,
+    full: bool = False,
+    unlimited: bool = False,
+    observer: Observer | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """Return the trace of a schedule, executed on its chip.
+
+    `full` goes through every example event by event; else stretches that recur are jumped, with equal
+    results. `unlimited` takes all contention away (the lower bound). With an `observer` nothing is jumped.
+    Raises StuckError if no progress is possible.
+    """
+    engine = Engine(schedule, unlimited=unlimited, observer=observer)
+    forward = None if full or observer is not None else FastForward(engine)
+    reported = 0
+    if forward is not None and engine.boundary:
+        forward.at_boundary()
+    while not engine.finished:
+        engine.step()
+        if engine.boundary:
+            if forward is not None:
+                forward.at_boundary()
+            if progress is not None:
+                ended = engine.done[schedule.end]
+                if ended - reported >= 256 or ended == engine.examples:
+                    reported = ended
+                    progress(ended)
+    engine.close()
+    return _trace(engine, forward.jumped if forward is not None else 0)
+
+
+def _trace(engine: Engine, jumped: int) -> Trace:
+    schedule = engine.schedule
+    states = []
+    for total in engine.counters.tiles:
+        named = {state: total.get(1 << i, 0) for i, state in enumerate(STATES)}
+        named["waiting_data"] += total.get(0, 0)
+        states.append(named)
+    counters = engine.counters
+    stages = tuple(
+        StageCount(*entry) for entry in zip(engine.stage_ops, engine.stage_specs, counters.stages, counters.waits, strict=True)
+    )
+    return Trace(
+        schedule=schedule,
+        cycles=engine.now,
+        examples=engine.done[schedule.end],
+        examples_simulated=engine.done[schedule.end] - jumped,
+        examples_fast_forwarded=jumped,
+        started=tuple(engine.started),
+        done=tuple(engine.done),
+        stages=stages,
+        tile_states=tuple(states),
+        transfer_cycles=engine.counters.maintenance_cycles[0],
+        refresh_cycles=engine.counters.maintenance_cycles[1],
+        cells_programmed_at_once=engine.cells_peak,
+        dwell=engine.dwell,
+        events=sum(engine.counters.stages),
+    )
