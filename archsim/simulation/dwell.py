@@ -7,8 +7,8 @@ a read bins the ages of all updates since the group's last read. Only integers a
 from __future__ import annotations
 
 import bisect
+from array import array
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,63 +22,90 @@ EDGES: Int = np.array(
 )
 """Lower edges of the histogram's bins, in cycles: exact below 32, then 16 bins per octave."""
 
-_MANY = 100_000
-
-
-@dataclass
 class UpdateLog:
-    """The update times of one shard, in cycles, as runs (start, step, count); times only grow."""
+    """The update times of one shard, in cycles, as runs of equally spaced times; times only grow.
 
-    starts: list[int] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)  # updates up to and including each run
-    dropped: int = 0
+    Updates are numbered from 0. Run i holds the updates up to number `ends[i]` (exclusive), the first at
+    `starts[i]`, `steps[i]` cycles apart; `sums[i]` is the sum of all times up to its end.
+    """
+
+    def __init__(self) -> None:
+        self.starts = array("q")
+        self.steps = array("q")
+        self.ends = array("q")
+        self.sums: list[int] = []
+        self.dropped = 0
+        self.dropped_sum = 0
 
     @property
     def count(self) -> int:
-        """Updates logged so far."""
+        """Updates logged so far, forgotten ones included."""
         return self.ends[-1] if self.ends else self.dropped
 
     def add(self, start: int, step: int = 0, count: int = 1) -> None:
         """Append a run; a run of one that continues the one before is joined to it."""
         if count == 1 and self.ends:
-            before = self.ends[-2] if len(self.ends) > 1 else self.dropped
-            size = self.ends[-1] - before
+            size = self.ends[-1] - (self.ends[-2] if len(self.ends) > 1 else self.dropped)
             gap = start - (self.starts[-1] + (size - 1) * self.steps[-1])
             if size == 1 or gap == self.steps[-1]:
                 self.steps[-1] = gap
                 self.ends[-1] += 1
+                self.sums[-1] += start
                 return
-        total = self.count + count
+        before = self.sums[-1] if self.sums else self.dropped_sum
+        self.ends.append(self.count + count)
         self.starts.append(start)
         self.steps.append(step)
-        self.ends.append(total)
+        self.sums.append(before + count * start + step * (count * (count - 1) // 2))
 
     def drop(self, until: int) -> None:
         """Forget the first `until` updates, as far as whole runs go."""
         keep = bisect.bisect_right(self.ends, until)
         if keep:
-            self.dropped = self.ends[keep - 1]
-            del self.starts[:keep], self.steps[:keep], self.ends[:keep]
+            self.dropped, self.dropped_sum = self.ends[keep - 1], self.sums[keep - 1]
+            del self.starts[:keep], self.steps[:keep], self.ends[:keep], self.sums[:keep]
 
-    def runs(self, first: int) -> list[tuple[int, int, int]]:
-        """Return the runs (start, step, count) of all updates from number `first` on."""
-        out = []
-        at = bisect.bisect_right(self.ends, first)
-        before = self.ends[at - 1] if at else self.dropped
-        for start, step, end in zip(self.starts[at:], self.steps[at:], self.ends[at:], strict=True):
-            skip = max(0, first - before)
-            out.append((start + skip * step, step, end - before - skip))
-            before = end
-        return out
+    def _run(self, number: int) -> tuple[int, int, int, int]:
+        """Return (start, step, first number, sum before) of the run that holds an update."""
+        at = bisect.bisect_right(self.ends, number)
+        before = (self.ends[at - 1], self.sums[at - 1]) if at else (self.dropped, self.dropped_sum)
+        return self.starts[at], self.steps[at], *before
 
-    def relative(self, now: int) -> tuple[Any, ...]:
+    def time(self, number: int) -> int:
+        """Return the time of an update."""
+        start, step, before, _ = self._run(number)
+        return start + (number - before) * step
+
+    def sum_from(self, number: int) -> int:
+        """Return the sum of the times of all updates from that one on."""
+        start, step, before, total = self._run(number)
+        skip = number - before
+        return self.sums[-1] - total - skip * start - step * (skip * (skip - 1) // 2)
+
+    def until(self, times: Int) -> Int:
+        """Return how many updates there were up to and including each of these times."""
+        starts, steps = np.frombuffer(self.starts, dtype=np.int64), np.frombuffer(self.steps, dtype=np.int64)
+        ends = np.frombuffer(self.ends, dtype=np.int64)
+        begins = np.concatenate([np.array([self.dropped], dtype=np.int64), ends[:-1]])
+        run = np.searchsorted(starts, times, side="right") - 1
+        inside = np.minimum((times - starts[run]) // np.maximum(steps[run], 1) + 1, (ends - begins)[run])
+        return np.where(run < 0, self.dropped, begins[run] + inside)
+
+    def relative(self, now: int) -> tuple[bytes, bytes, bytes]:
         """Return the log with times relative to `now`, as part of a state's key."""
-        return tuple((start - now, step, count) for start, step, count in self.runs(self.dropped))
+        starts, ends = np.frombuffer(self.starts, dtype=np.int64), np.frombuffer(self.ends, dtype=np.int64)
+        return (starts - now).tobytes(), self.steps.tobytes(), (ends - self.dropped).tobytes()
 
-    def shift(self, cycles: int) -> None:
-        """Move all times."""
-        self.starts = [start + cycles for start in self.starts]
+    def jump(self, cycles: int, updates: int) -> None:
+        """Move all times and numbers, as a recurrence of the whole state does."""
+        counts = [end - begin for begin, end in zip([self.dropped, *self.ends], self.ends, strict=False)]
+        self.starts = array("q", [start + cycles for start in self.starts])
+        self.ends = array("q", [end + updates for end in self.ends])
+        self.dropped += updates
+        total = self.dropped_sum
+        for i, count in enumerate(counts):
+            total += count * self.starts[i] + self.steps[i] * (count * (count - 1) // 2)
+            self.sums[i] = total
 
 
 @dataclass
@@ -109,26 +136,16 @@ class DwellTimes:
 
     def read(self, log: UpdateLog, first: int, reads: Int, weights: Int) -> None:
         """Close all updates from number `first` on: group i is read at `reads[i]` and has `weights[i]` cells."""
-        runs = log.runs(first)
-        if not runs:
+        count = log.count - first
+        if not count:
             return
-        below = np.zeros(len(EDGES), dtype=np.int64)
         weight = int(weights.sum())
         read_at = sum(int(w) * int(r) for w, r in zip(weights, reads, strict=True))
-        few: list[Int] = []
-        for start, step, count in runs:
-            self.total_cycles += count * read_at - weight * (count * start + step * (count * (count - 1) // 2))
-            self.cells += weight * count
-            if count <= _MANY:
-                few.append(start + step * np.arange(count, dtype=np.int64))
-            else:
-                below += _at_least(start, step, count, reads, weights)
-        self.max_cycles = max(self.max_cycles, int(reads.max()) - runs[0][0])
-        if few:
-            times_sorted = np.concatenate(few)
-            later = np.searchsorted(times_sorted, reads[:, None] - EDGES[None, :], side="right")
-            below += weights @ later
-        self.counts += below - np.append(below[1:], 0)
+        self.total_cycles += count * read_at - weight * log.sum_from(first)
+        self.cells += weight * count
+        self.max_cycles = max(self.max_cycles, int(reads.max()) - log.time(first))
+        at_least = weights @ np.maximum(log.until(reads[:, None] - EDGES[None, :]) - first, 0)
+        self.counts += at_least - np.append(at_least[1:], 0)
 
     def snapshot(self) -> tuple[Int, int, int, int]:
         """Return what a jump over whole intervals multiplies, and the maximum."""
@@ -140,9 +157,3 @@ class DwellTimes:
         self.cells += times * (self.cells - since[1])
         self.total_cycles += times * (self.total_cycles - since[2])
 
-
-def _at_least(start: int, step: int, count: int, reads: Int, weights: Int) -> Int:
-    """Return, for each edge, the weighted number of a long run's updates that are at least so old."""
-    room = reads[:, None] - EDGES[None, :] - start
-    number = np.where(room < 0, 0, room // max(step, 1) + 1)
-    return np.asarray(weights @ np.minimum(number, count))

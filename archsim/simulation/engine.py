@@ -3,13 +3,14 @@
 Time is SimPy's. All that happens in a cycle is handled by one event of that cycle, in this order: units are
 released, stages end and ops complete, then the requests of the cycle are arbitrated, oldest example first,
 then by op. A request that cannot be granted waits in the queue of every unit it needs and is granted only when
-it is at the head of all of them and all are free: nobody holds one unit while waiting for another, and nobody is overtaken.
+it is at the head of all of them and all are free: nobody holds one unit while waiting for another. Queues are in
+order of age: maintenance first, then older examples, then lower ops; so the oldest request is at every head.
 An op in flight is plain data, never a suspended process, so that a state can be compared with an earlier one.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import insort
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,7 +95,7 @@ class Engine:
         place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
         capacity = [0 if unlimited else unit.capacity for unit in units]
         self.free = list(capacity)
-        self.queues: dict[int, deque[Run]] = {}
+        self.queues: dict[int, list[Run]] = {}
         self.stage_specs: list[Stage] = []
         self.stage_ops: list[int] = []
         self.stages: list[tuple[tuple[Compiled, ...], ...]] = []
@@ -326,12 +327,14 @@ class Engine:
         for unit in stage.acquire:
             queue = queues.get(unit)
             if queue is None:
-                queue = queues[unit] = deque()
-            queue.append(run)
-        if stage.waits is not None:
-            self._enter(stage.waits[0], stage.waits[1], now)
+                queue = queues[unit] = []
+            insort(queue, run, key=self._order)
         if self.maintenance[run.op] is not None:
             self.dirty = True
+        if stage.waits is not None:
+            self._enter(stage.waits[0], stage.waits[1], now)
+        if self._grantable(run):
+            self._grant_waiting(run, now)
 
     def _grantable(self, run: Run) -> bool:
         for unit in run.stages[run.stage].acquire:
@@ -343,7 +346,7 @@ class Engine:
         stage = run.stages[run.stage]
         for unit in stage.acquire:
             queue = self.queues[unit]
-            queue.popleft()
+            del queue[0]
             if queue:
                 self.released.append(unit)
         if stage.waits is not None:

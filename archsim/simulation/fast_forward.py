@@ -2,7 +2,7 @@
 
 Two signatures are kept. The first leaves the triggers of maintenance out: it recurs from step to step, and
 its jumps stop short of the next transfer, rewrite or gate. The second has them in and is taken when the first
-shard has finished a pair of transfer intervals (polarity has period two): it recurs from interval to interval.
+shard has finished a transfer interval: it recurs from one pair of intervals to the next (polarity has period two).
 A jump adds whole periods to all counters and moves two offsets, cycles and examples; SimPy's clock stays.
 """
 
@@ -62,28 +62,27 @@ class FastForward:
         ]
 
     def _anchor(self) -> tuple[int, int] | None:
-        """The first maintenance op and how many of its instances make a pair of intervals."""
+        """The first maintenance op and how many of its instances make an interval."""
         engine = self.engine
         for op in engine.maintained:
             m = engine.maintenance[op]
             if m is not None and not m.period_cycles:
-                return op, 2 * len(m.groups)
-        return (engine.maintained[0], 2) if engine.maintained else None
+                return op, len(m.groups)
+        return (engine.maintained[0], 1) if engine.maintained else None
 
     def at_boundary(self) -> None:
         """Called when an example has just ended and the clock is about to move."""
         engine = self.engine
         if self.anchor is not None:
-            op, pair = self.anchor
-            pairs = engine.done[op] // pair
-            if pairs > self.anchor_done:
-                self.anchor_done = pairs
+            op, instances = self.anchor
+            intervals = engine.done[op] // instances
+            if intervals > self.anchor_done:
+                self.anchor_done = intervals
                 self._at_interval()
         if engine.dirty:
             engine.dirty = False
             self.seen.clear()
             self.measuring = None
-            return
         if any(engine.started[op] > engine.done[op] for op in engine.maintained):
             return
         key = self._key()
@@ -97,8 +96,9 @@ class FastForward:
                 self.measuring = (key, self._snapshot())
             else:
                 self.seen.add(key)
-        if period is not None:
-            self._jump(period)
+        if period is not None and self._jump(period):
+            self.seen.clear()
+            self.measuring = None
 
     # What a state is.
 
@@ -163,11 +163,7 @@ class FastForward:
         now = self._snapshot()
         updates = {}
         for shard, log in engine.logs.items():
-            times = [
-                start + step * i - since.cycle
-                for start, step, count in log.runs(since.log_counts[shard]) for i in range(count)
-            ]  # fmt: skip
-            updates[shard] = tuple(times)
+            updates[shard] = tuple(log.time(i) - since.cycle for i in range(since.log_counts[shard], log.count))
         return Period(
             now.base - since.base,
             now.cycle - since.cycle,
@@ -179,11 +175,11 @@ class FastForward:
 
     # Jumping within an interval.
 
-    def _jump(self, period: Period) -> None:
+    def _jump(self, period: Period) -> bool:
         engine = self.engine
         repeats = self._room(period) // period.examples
         if repeats <= 0:
-            return
+            return False
         for tile in range(len(engine.tile_masks)):
             engine._account(tile, int(engine.env.now))
         for shard, times in period.updates.items():
@@ -191,6 +187,7 @@ class FastForward:
         self._move(
             repeats * period.examples, repeats * period.cycles, repeats, period.stages, period.waits, period.tiles
         )
+        return True
 
     def _room(self, period: Period) -> int:
         """Return how many examples may be jumped before the end, a gate or a trigger comes into play."""
@@ -240,7 +237,7 @@ class FastForward:
         runs.update((id(run), run) for queue in engine.queues.values() for run in queue)
         return list(runs.values())
 
-    # Jumping over pairs of intervals.
+    # Jumping over whole intervals, in pairs.
 
     def _at_interval(self) -> None:
         engine = self.engine
@@ -273,9 +270,7 @@ class FastForward:
         engine.dwell.repeat(before.dwell, repeats)
         for shard, log in engine.logs.items():
             more = now.log_counts[shard] - before.log_counts[shard]
-            log.shift(repeats * cycles)
-            log.ends = [end + repeats * more for end in log.ends]
-            log.dropped += repeats * more
+            log.jump(repeats * cycles, repeats * more)
             engine.read_until[shard] = [until + repeats * more for until in engine.read_until[shard]]
         engine.due = {shard: due + repeats * cycles for shard, due in engine.due.items()}
         self.anchor_done = engine.done[self.anchor[0]] // self.anchor[1] if self.anchor else 0
