@@ -1,0 +1,203 @@
+"""The bill: what every action and every leaking part cost, itemised, from a trace's counters; and the peak."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import fsum
+
+from archsim.chip.graph import Chip
+from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
+from archsim.mapping.schedule import Stage
+from archsim.section import Section
+from archsim.simulation.run import Trace
+from archsim.spec import TRANSPORTS, TileSpec
+from archsim.units import Conductance, TimeOrZero
+
+CHIP = "chip"  # the "layer" of what belongs to none
+
+
+class Activity(Section):
+    """Measured means of one layer and direction: conductance of a driven cell, and for how long it is driven."""
+
+    conductance_siemens: Conductance
+    on_time_s: TimeOrZero
+
+
+class LayerActivity(Section):
+    """Activity of one layer, forward and backward; what was not measured keeps the spec's read energy."""
+
+    forward: Activity | None = None
+    backward: Activity | None = None
+
+
+class ActivityFile(Section):
+    """What `train` measured, by layer name; with it the array's energy is computed instead of assumed."""
+
+    layers: dict[str, LayerActivity]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the bill: how many items of an action on a component, for which phase and layer."""
+
+    component: str
+    action: str
+    phase: str
+    layer: str
+    count: int
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class Bill:
+    """All items of a run's energy. Every grouping adds up to `total_j`."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def total_j(self) -> float:
+        """Energy of the whole run, leakage included, in joules."""
+        return fsum(item.energy_j for item in self.items)
+
+    def by(self, key: Callable[[Item], str]) -> dict[str, float]:
+        """Return joules by a property of the items, the largest first."""
+        groups: dict[str, list[float]] = defaultdict(list)
+        for item in self.items:
+            groups[key(item)].append(item.energy_j)
+        sums = {name: fsum(values) for name, values in groups.items()}
+        return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
+    """Return the bill of a trace: each granted stage bills its uses; leakage is power times time."""
+    schedule = trace.schedule
+    chip = schedule.chip
+    names = [layer.name for layer in schedule.mapping.workload.layers]
+    counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
+    for entry in trace.stages:
+        if not entry.grants:
+            continue
+        op = schedule.ops[entry.op]
+        layer = names[op.layer] if op.layer >= 0 else CHIP
+        for use in entry.stage.uses:
+            unit = chip.units[use.unit]
+            energy_j = unit.actions[use.action].energy_j
+            if activity is not None and (unit.component, use.action) == ("device", "read"):
+                energy_j = _measured(activity, layer, op.phase, chip.tiles[unit.tile].spec, energy_j)
+            counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
+    items = [
+        Item(component, action, phase, layer, count, count * energy_j)
+        for (component, action, phase, layer, energy_j), count in sorted(counts.items())
+    ]
+    time_s = trace.cycles / float(chip.spec.technology.clock_hz)
+    items += [
+        Item(part.component, "leak", "leakage", CHIP, part.instances, part.leakage_w * time_s)
+        for part in chip.parts if part.leakage_w
+    ]  # fmt: skip
+    return Bill(tuple(items))
+
+
+def _measured(activity: ActivityFile, layer: str, phase: str, tile: TileSpec, assumed_j: float) -> float:
+    found = activity.layers.get(layer)
+    measured = None if found is None else found.forward if phase == "forward" else found.backward
+    if measured is None or phase not in ("forward", "backward"):
+        return assumed_j
+    return tile.device.read_energy_at_j(measured.conductance_siemens, float(measured.on_time_s))
+
+
+@dataclass(frozen=True)
+class Peak:
+    """All tiles busy in all phases back to back, without transfers and the host port."""
+
+    ops_per_example: int
+    time_per_example_s: float
+    busiest_unit: str
+    busy_cycles: Mapping[str, float]
+    energy_per_example_j: float
+    energy_j_by_component: Mapping[str, float]
+    area_m2: float
+
+    @property
+    def throughput_op_per_s(self) -> float:
+        """Operations per second."""
+        return self.ops_per_example / self.time_per_example_s
+
+    @property
+    def efficiency_op_per_j(self) -> float:
+        """Operations per joule."""
+        return self.ops_per_example / self.energy_per_example_j
+
+
+def peak(chip: Chip) -> Peak:
+    """Return the chip's peak: 6 x rows x cols x tiles per initiation interval of the slowest kind of tile.
+
+    The interval is the time per example of the busiest unit of a full tile, computed from the same stages
+    as the schedule's. Each tile exchanges its vectors with a neighbour over the longest inner link.
+    """
+    spec = chip.spec
+    clock_hz = float(spec.technology.clock_hz)
+    ops = 0
+    energies: dict[str, list[float]] = defaultdict(list)
+    busiest = ("", 0.0)
+    busy: dict[str, float] = {}
+    for kind, tile_spec in spec.tile_kinds:
+        tile = next(tile for tile in chip.tiles if tile.kind == kind)
+        stages = list(_full_step(TileKit(chip, tile)))
+        ops += 6 * tile_spec.rows * tile_spec.cols * tile_spec.count
+        for stage in stages:
+            for use in stage.uses:
+                unit = chip.units[use.unit]
+                energies[unit.component].append(tile_spec.count * use.count * unit.actions[use.action].energy_j)
+        for name, cycles in _busy(chip, stages).items():
+            label = name if kind == "tile" else f"{kind}: {name}"
+            busy[label] = cycles
+            if cycles > busiest[1]:
+                busiest = (label, cycles)
+    interval_s = busiest[1] / clock_hz
+    for part in chip.parts:
+        if part.leakage_w and not part.host:
+            energies[part.component].append(part.leakage_w * interval_s)
+    by_component = {name: fsum(values) for name, values in energies.items()}
+    return Peak(
+        ops_per_example=ops,
+        time_per_example_s=interval_s,
+        busiest_unit=busiest[0],
+        busy_cycles=busy,
+        energy_per_example_j=fsum(by_component.values()),
+        energy_j_by_component=dict(sorted(by_component.items(), key=lambda pair: (-pair[1], pair[0]))),
+        area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),
+    )
+
+
+def _full_step(kit: TileKit) -> Iterable[Stage]:
+    """Yield the stages of one training example on a full tile, with one neighbour in each direction."""
+    spec = kit.tile.spec
+    transport = TRANSPORTS[kit.chip.spec.routing.transport]
+    length_m = kit.chip.longest_link.length_m
+    yield kit.integrate(FORWARD, spec.rows, spec.cols, spec.rows)
+    yield from transport.peak_stages(kit, FORWARD, spec.cols, length_m)
+    yield kit.digital("activate", spec.cols, "write", 1)
+    yield kit.integrate(BACKWARD, spec.rows, spec.cols, spec.cols)
+    yield from transport.peak_stages(kit, BACKWARD, spec.rows, length_m)
+    yield kit.digital("derive", spec.cols, "read", 1)
+    yield kit.update(spec.rows, spec.cols, spec.rows)
+
+
+def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:
+    """Return by unit name the cycles per example between acquiring and releasing it, per holder."""
+    held: dict[int, list[int]] = defaultdict(list)
+    cycles: dict[int, int] = defaultdict(int)
+    now = 0
+    for stage in stages:
+        for unit in stage.acquire:
+            held[unit].append(now)
+        for at, unit in stage.release:
+            cycles[unit] += now + at - held[unit].pop(0)
+        now += stage.latency_cycles
+    named: dict[str, float] = {}
+    for index, total in sorted(cycles.items()):
+        unit = chip.units[index]
+        named[unit.name.split(".")[-1] if unit.tile >= 0 else "link"] = total / max(unit.capacity, 1)
+    return named
