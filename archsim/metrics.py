@@ -1,0 +1,407 @@
+"""Metrics: one run's figures, audited, as plain data in SI units; and the function that makes a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import fsum, isclose
+from typing import TYPE_CHECKING, Any
+
+from archsim.accounting import ActivityFile, Bill, Peak, account, peak
+from archsim.chip.graph import Chip, build_chip
+from archsim.mapping.partition import Mapping as ShardMapping
+from archsim.mapping.partition import map_workload
+from archsim.mapping.schedule import Schedule
+from archsim.mapping.training import build_schedule
+from archsim.simulation.run import StageCount, Trace, simulate
+from archsim.simulation.step import Step, trace_step
+from archsim.spec import ArchSpec
+from archsim.units import parse_quantity
+from archsim.workload.network import Workload
+
+if TYPE_CHECKING:
+    from archsim.loading import Loaded
+
+SCHEMA = "archsim-metrics-1"
+TOP = 50
+"""Long tables show this many rows."""
+
+
+def package_version() -> str:
+    """Return the installed version of archsim."""
+    try:
+        return version("archsim")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run and everything it was made from; `data` is what metrics.json holds."""
+
+    arch: Loaded[ArchSpec]
+    workload: Loaded[Workload]
+    chip: Chip
+    mapping: ShardMapping
+    schedule: Schedule
+    trace: Trace
+    bound: Trace
+    bill: Bill
+    peak: Peak
+    step: Step
+    data: Mapping[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every audit passed."""
+        return all(audit["passed"] for audit in self.data["audits"])
+
+
+def evaluate(
+    arch: Loaded[ArchSpec],
+    workload: Loaded[Workload],
+    *,
+    examples: int | None = None,
+    full: bool = False,
+    seed: int = 0,
+    activity: ActivityFile | None = None,
+    command: str = "",
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Return the result of training `workload` on `arch` for `examples` (by default all epochs).
+
+    Raises SpecError, InfeasibleError or StuckError where that cannot be.
+    """
+    count = workload.value.examples if examples is None else examples
+    chip = build_chip(arch.value)
+    mapping = map_workload(workload.value, chip)
+    schedule = build_schedule(chip, mapping, count)
+    trace = simulate(schedule, full=full, progress=progress)
+    bound = simulate(schedule, unlimited=True)
+    bill = account(trace, activity)
+    top = peak(chip)
+    data = measure(arch, workload, trace, bound, bill, top, seed=seed, command=command)
+    step = trace_step(build_schedule(chip, mapping, step_examples(schedule)))
+    return Result(arch, workload, chip, mapping, schedule, trace, bound, bill, top, step, data)
+
+
+def step_examples(schedule: Schedule) -> int:
+    """Return how many examples show a steady step: a few pipelines and mini-batches."""
+    spec = schedule.chip.spec.schedule
+    return 4 * (schedule.in_flight + spec.prefetch + schedule.batch)
+
+
+def measure(
+    arch: Loaded[ArchSpec],
+    workload: Loaded[Workload],
+    trace: Trace,
+    bound: Trace,
+    bill: Bill,
+    top: Peak,
+    *,
+    seed: int = 0,
+    command: str = "",
+) -> dict[str, Any]:
+    """Return the content of metrics.json. All figures are SI; what is undefined is None."""
+    chip = trace.schedule.chip
+    clock_hz = float(chip.spec.technology.clock_hz)
+    metrics = _metrics(trace, bound, bill, top, clock_hz)
+    published = [_published(figure, metrics) for figure in chip.spec.published]
+    audits = _audits(trace, bound, bill, top)
+    if not arch.overrides:
+        audits += [
+            _audit(f"published {row['metric']} (fitted), relative", row["published"], row["simulated"], row["tolerance"])
+            for row in published if row["kind"] == "fit"
+        ]  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "arch": {"name": arch.value.name, "hash": arch.hash},
+        "workload": {"name": workload.value.name, "hash": workload.hash},
+        "version": package_version(),
+        "seed": seed,
+        "command": command,
+        "run": {
+            "examples": trace.examples,
+            "cycles": trace.cycles,
+            "examples_simulated": trace.examples_simulated,
+            "examples_fast_forwarded": trace.examples_fast_forwarded,
+        },
+        "metrics": metrics,
+        "energy_j": {
+            "total": bill.total_j,
+            "by_component": bill.by(lambda item: item.component),
+            "by_phase": bill.by(lambda item: item.phase),
+            "by_layer": bill.by(lambda item: item.layer),
+        },
+        "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
+        "stalls_cycles": stalls(trace),
+        "layers": _layers(trace, bill),
+        "tiles": _tiles(trace),
+        "links": _links(trace),
+        "dwell": _dwell(trace),
+        "published": published,
+        "audits": audits,
+    }
+
+
+def stalls(trace: Trace) -> dict[str, int]:
+    """Return tile cycles by state, over all used tiles; they add up to used tiles x cycles."""
+    return {state: sum(tile[state] for tile in trace.tile_states) for state in trace.tile_states[0]}
+
+
+def executed_ops(trace: Trace) -> int:
+    """Return the operations done, counted from the ops that ran: 2 per cell and pass."""
+    schedule = trace.schedule
+    shards = {shard.tile: shard for shard in schedule.mapping.shards}
+    total = 0
+    for op in schedule.ops:
+        shard = shards.get(op.tile)
+        if shard is not None and op.kind in ("forward", "update"):
+            total += 2 * shard.cells * trace.done[op.index]
+        elif shard is not None and op.kind == "backward":
+            total += 2 * shard.inputs * shard.cols * trace.done[op.index]
+    return total
+
+
+def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float) -> dict[str, float | int | None]:
+    schedule = trace.schedule
+    chip, workload = schedule.chip, schedule.mapping.workload
+    examples, cells = trace.examples, sum(shard.cells for shard in schedule.mapping.shards)
+    time_s = trace.cycles / clock_hz
+    energy_j = bill.total_j
+    ops = workload.ops_per_example
+    states = stalls(trace)
+    busy = states["forward"] + states["backward"] + states["update"]
+    throughput = _ratio(ops * examples, time_s)
+    area_m2 = chip.area_m2
+    dwell = trace.dwell
+    writes = _writes_per_cell(trace)
+    return {
+        "time_total_s": time_s,
+        "time_per_example_s": _ratio(time_s, examples),
+        "time_per_example_lower_bound_s": _ratio(bound.cycles / clock_hz, examples),
+        "time_per_example_peak_s": top.time_per_example_s,
+        "examples_per_s": _ratio(examples, time_s),
+        "ops_per_example": ops,
+        "ops_executed_per_example": _ratio(executed_ops(trace), examples),
+        "throughput_op_per_s": throughput,
+        "throughput_executed_op_per_s": _ratio(executed_ops(trace), time_s),
+        "throughput_peak_op_per_s": top.throughput_op_per_s,
+        "power_w": _ratio(energy_j, time_s),
+        "power_peak_w": top.energy_per_example_j / top.time_per_example_s,
+        "energy_total_j": energy_j,
+        "energy_per_example_j": _ratio(energy_j, examples),
+        "energy_per_op_j": _ratio(energy_j, ops * examples),
+        "efficiency_op_per_j": _ratio(ops * examples, energy_j),
+        "efficiency_peak_op_per_j": top.efficiency_op_per_j,
+        "area_m2": area_m2,
+        "area_peak_m2": top.area_m2,
+        "throughput_per_area_op_per_s_m2": _ratio(throughput, area_m2),
+        "throughput_per_area_peak_op_per_s_m2": top.throughput_op_per_s / top.area_m2,
+        "transfer_time_share": _ratio(trace.transfer_cycles, trace.cycles),
+        "refresh_time_share": _ratio(trace.refresh_cycles, trace.cycles),
+        "tile_utilisation": _ratio(busy, trace.cycles * len(trace.tile_states)),
+        "tiles_used": len(trace.tile_states),
+        "tiles": len(chip.tiles),
+        "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
+        "transfers": _transfers(trace),
+        "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
+        "pcm_writes_per_cell_max": max(writes, default=0.0),
+        "transfer_power_peak_w": transfer_power_w(trace),
+        "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
+        "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
+    }
+
+
+def _ratio(a: float | int | None, b: float | int) -> float | None:
+    return None if a is None or not b else a / b
+
+
+def _transfers(trace: Trace) -> float:
+    """Return how often all row groups of a shard were transferred, averaged over shards that transfer."""
+    done = [
+        trace.done[op.index] / len(op.maintenance.groups)
+        for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None
+    ]  # fmt: skip
+    return fsum(done) / len(done) if done else 0.0
+
+
+def _writes_per_cell(trace: Trace) -> list[float]:
+    """Return the RESETs that each long-term device has seen, by transfer op."""
+    schedule = trace.schedule
+    return [
+        trace.done[op.index] / len(op.maintenance.groups)
+        * schedule.chip.tiles[op.tile].spec.device.writes_per_transfer
+        for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None
+    ]  # fmt: skip
+
+
+def transfer_power_w(trace: Trace) -> float:
+    """Return the largest power drawn by cells being programmed at once, in watts."""
+    devices = [tile.spec.device for tile in trace.schedule.chip.tiles]
+    return trace.cells_programmed_at_once * max(device.peak_power_w(device.transfer_steps) for device in devices)
+
+
+def _layers(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
+    schedule = trace.schedule
+    place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
+    energy = bill.by(lambda item: item.layer)
+    rows = []
+    for index, layer in enumerate(schedule.mapping.workload.layers):
+        shards = [shard for shard in schedule.mapping.shards if shard.layer == index]
+        states = {
+            state: sum(trace.tile_states[place[shard.tile]][state] for shard in shards)
+            for state in trace.tile_states[0]
+        }  # fmt: skip
+        row_shards, col_shards = schedule.mapping.grid[index]
+        rows.append(
+            {
+                "name": layer.name,
+                "inputs": layer.inputs,
+                "outputs": layer.outputs,
+                "synapses": layer.synapses,
+                "row_shards": row_shards,
+                "col_shards": col_shards,
+                "tiles": [shard.tile for shard in shards[:TOP]],
+                "ops_per_example": 6 * layer.synapses,
+                "energy_j": energy.get(layer.name, 0.0),
+                "stalls_cycles": states,
+            }
+        )
+    return rows
+
+
+def _tiles(trace: Trace) -> list[dict[str, Any]]:
+    names = [layer.name for layer in trace.schedule.mapping.workload.layers]
+    rows = [
+        {"tile": shard.tile, "layer": names[shard.layer], "shard": shard.name, "cells": shard.cells, "cycles": states}
+        for shard, states in zip(trace.schedule.mapping.shards, trace.tile_states, strict=True)
+    ]
+    return rows[:TOP]
+
+
+def _links(trace: Trace) -> list[dict[str, Any]]:
+    """Return the busiest links: grants, cycles held, cycles that requests waited for a stage that needs them."""
+    chip = trace.schedule.chip
+    by_unit = {link.unit: link for link in chip.links.values()}
+    totals: dict[int, list[float]] = {}
+    for entry in trace.stages:
+        for at, unit in entry.stage.release:
+            if unit in by_unit and entry.grants:
+                line = totals.setdefault(unit, [0, 0, 0, 0.0])
+                line[0] += entry.grants
+                line[1] += at * entry.grants
+                line[2] += entry.wait_cycles
+                line[3] += _link_energy_j(chip, entry, unit)
+    ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))[:TOP]
+    return [
+        {
+            "name": by_unit[unit].name,
+            "length_m": by_unit[unit].length_m,
+            "messages": grants,
+            "busy_cycles": busy,
+            "utilisation": _ratio(busy, trace.cycles),
+            "wait_cycles": waited,
+            "energy_j": energy,
+        }
+        for unit, (grants, busy, waited, energy) in ranked
+    ]
+
+
+def _link_energy_j(chip: Chip, entry: StageCount, unit: int) -> float:
+    return fsum(
+        entry.grants * use.count * chip.units[unit].actions[use.action].energy_j
+        for use in entry.stage.uses if use.unit == unit
+    )  # fmt: skip
+
+
+def _dwell(trace: Trace) -> dict[str, Any]:
+    from archsim.simulation.dwell import EDGES
+
+    dwell = trace.dwell
+    bins = [(int(EDGES[i]), int(count)) for i, count in enumerate(dwell.counts) if count]
+    return {
+        "cell_updates_read": dwell.cells,
+        "cell_updates_open": dwell.open,
+        "total_cycles": dwell.total_cycles,
+        "median_cycles": dwell.percentile_cycles(0.5),
+        "p99_cycles": dwell.percentile_cycles(0.99),
+        "histogram": [{"from_cycles": edge, "cell_updates": count} for edge, count in bins],
+    }
+
+
+_SI_OF_SUFFIX = {
+    "_op_per_s_m2": "op/s/m**2", "_op_per_j": "op/s/W", "_op_per_s": "op/s", "_per_s": "1/s", "_s": "s", "_w": "W",
+    "_j": "J", "_m2": "m**2",
+}  # fmt: skip
+
+
+def _published(figure: Any, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a published figure beside the simulated one; ratio = simulated / published."""
+    simulated = metrics.get(figure.metric)
+    suffix = next((s for s in _SI_OF_SUFFIX if figure.metric.endswith(s)), "")
+    value = float(parse_quantity(figure.value, _SI_OF_SUFFIX.get(suffix, "")))
+    return {
+        "metric": figure.metric,
+        "published": value,
+        "simulated": simulated,
+        "ratio": None if simulated is None else simulated / value,
+        "kind": figure.kind,
+        "tolerance": figure.tolerance,
+    }
+
+
+def _audit(name: str, expected: float, found: float | None, tolerance: float = 0.0) -> dict[str, Any]:
+    passed = found is not None and (
+        found == expected if not tolerance else isclose(found, expected, rel_tol=tolerance, abs_tol=1e-30)
+    )
+    return {"name": name, "expected": expected, "found": found, "passed": passed}
+
+
+def _audits(trace: Trace, bound: Trace, bill: Bill, top: Peak) -> list[dict[str, Any]]:
+    """Return the checks made inside every run: parts equal wholes, what was sent arrived, each update once."""
+    schedule = trace.schedule
+    workload, shards = schedule.mapping.workload, schedule.mapping.shards
+    ops = schedule.ops
+    audits = [
+        _audit(f"energy by {name} adds up to the total, joules", bill.total_j, fsum(bill.by(key).values()), 1e-9)
+        for name, key in (
+            ("component", lambda item: item.component),
+            ("phase", lambda item: item.phase),
+            ("layer", lambda item: item.layer),
+        )
+    ]
+    chip = schedule.chip
+    die_m2 = chip.plan.width_m * chip.plan.height_m
+    wires_m2 = fsum(part.area_m2 for part in chip.parts if part.component == "link")
+    empty = -(-len(chip.tiles) // chip.plan.columns) * chip.plan.columns - len(chip.tiles)
+    sites_m2 = die_m2 - empty * chip.plan.sites[0].area_m2
+    audits.append(_audit("areas of all parts add up to the floorplan, m2", sites_m2 + wires_m2, chip.area_m2, 1e-9))
+    audits.append(
+        _audit("states of used tiles add up to tiles x cycles", len(shards) * trace.cycles, sum(stalls(trace).values()))
+    )
+    audits.append(_audit("examples trained", schedule.examples, trace.examples))
+    applied = sum(trace.done[op] for op in schedule.updates)
+    audits.append(_audit("each shard's update applied once per example", len(shards) * schedule.examples, applied))
+    executed = workload.ops_executed_per_example * schedule.examples
+    audits.append(_audit("operations executed as the workload defines", executed, executed_ops(trace)))
+    sent = sum(trace.done[m.source_op] * m.bits * len(m.last_ops) for m in schedule.messages)
+    received = sum(trace.done[op] * m.bits for m in schedule.messages for op in m.last_ops)
+    audits.append(_audit("bits received as sent (a multicast counts at each end)", sent, received))
+    transfers = [op for op in ops if op.kind == "transfer"]
+    due = sum(op.instances or 0 for op in transfers)
+    audits.append(_audit("transfers done as due", due, sum(trace.done[op.index] for op in transfers)))
+    cells = {shard.index: shard.cells for shard in shards}
+    logged = {op.maintenance.shard for op in ops if op.maintenance is not None}
+    updated = sum(cells[shard] for shard in logged) * schedule.examples
+    audits.append(_audit("updates read or open, per cell", updated, trace.dwell.cells + trace.dwell.open))
+    if not any(op.kind == "refresh" for op in ops):
+        late = max(0, bound.cycles - trace.cycles)
+        audits.append(_audit("cycles by which the run undercuts its lower bound", 0, late))
+    return audits
+
+
+def published_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return published figures against simulated ones for several results."""
+    return [{"arch": result.data["arch"]["name"], **row} for result in results for row in result.data["published"]]
