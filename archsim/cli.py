@@ -1,0 +1,269 @@
+"""The command `archsim`: a thin face over the functions of the package; only here is anything printed.
+
+Everything heavy is imported by the command that needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archsim.errors import ArchsimError, Problem, SpecError, StuckError
+
+app = typer.Typer(
+    name="archsim",
+    help="Cycle-level simulator of analog-memory chips that train neural networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
+Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a figure, e.g. tile.rows=256. Repeatable."),
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random (a run of timing alone draws nothing).")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the report.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
+Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"archsim {version('archsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")],
+    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A workload by name or path.")] = None,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    examples: Examples = None,
+    full: Annotated[bool, typer.Option("--full", help="Go through every example event by event.")] = False,
+    seed: Seed = 0,
+    trace: Annotated[str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto or vcd.")] = None,
+    activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a training run: time, energy, area, and where they go."""
+    from archsim.runs import RunPlan, execute, plan_from_file, plan_from_options
+
+    if workload is None:
+        given = sets or epochs or examples or full or seed or activity
+        if given:
+            raise SpecError([Problem("run", "options that change a run were given with a RUN.yaml",
+                                     "edit the file, or give ARCH and WORKLOAD")])  # fmt: skip
+        plan: RunPlan = plan_from_file(arch)
+    else:
+        plan = plan_from_options(
+            arch, workload, sets=sets or (), epochs=epochs, examples=examples, full=full, seed=seed, activity=activity
+        )
+    with _progress(plan.count, quiet or as_json) as progress:
+        result, folder = execute(plan, out=out, trace=trace, progress=progress)
+    if as_json:
+        _print_file(folder / "metrics.json")
+    elif not quiet:
+        from archsim.report.summary import summary
+
+        for line in summary(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sensitivity(
+    arch: Arch,
+    workload: Work,
+    sets: Sets = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Halve and double each assumption in turn, and draw the tornado."""
+    from archsim.explore import sensitivity as study_of
+    from archsim.loading import load_arch
+    from archsim.report.tornado import top_lines, write_study
+    from archsim.runs import default_folder
+    from archsim.workload import load_workload
+
+    chip, network = load_arch(arch, sets or ()), load_workload(workload)
+    with _progress(None, quiet or as_json) as progress:
+
+        def tick(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total)
+
+        study = study_of(chip, network, examples=examples, progress=tick)
+    folder = write_study(study, out or default_folder(chip, network, "sensitivity"))
+    if as_json:
+        _print_file(folder / "sensitivity.json")
+    elif not quiet:
+        for line in top_lines(study):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'sensitivity.md'}")
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
+) -> None:
+    """Validate specs and workloads: everything that is wrong, at once."""
+    from archsim.runs import check_file
+
+    problems: list[Problem] = []
+    for name in files:
+        try:
+            typer.echo(check_file(name))
+        except SpecError as error:
+            problems += error.problems
+        except ArchsimError as error:
+            problems.append(Problem(name, str(error)))
+    if problems:
+        raise SpecError(problems)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="ARCH|WORKLOAD", help="A spec or workload, by name or path.")],
+    sets: Sets = None,
+) -> None:
+    """Print a spec as resolved, each figure with its status and source."""
+    from archsim.runs import load_any, show_lines
+
+    for line in show_lines(load_any(name, sets or ())):
+        typer.echo(line)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A spec, workload or report folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
+) -> None:
+    """Print what differs between two specs or two runs."""
+    from archsim.runs import diff_lines
+
+    for line in diff_lines(a, b):
+        typer.echo(line)
+
+
+@app.command(name="list")
+def list_(
+    noun: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NOUN]", help="arch, workload, component, topology, placement, policy, ...; nothing for all."
+        ),
+    ] = None,
+) -> None:
+    """List what there is: a table on a terminal, one name a line when piped."""
+    from archsim.runs import catalogue
+
+    entries = catalogue(noun)
+    if not sys.stdout.isatty():
+        for _, name, _ in entries:
+            typer.echo(name)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "name", "what it is"):
+        table.add_column(heading)
+    for entry in entries:
+        table.add_row(*entry)
+    Console().print(table)
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Which kind of file.")]) -> None:
+    """Print the JSON Schema of a kind of file, for editors."""
+    import json
+
+    from archsim.runs import schema_of
+
+    typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+def _print_file(path: Path) -> None:
+    sys.stdout.write(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _progress(total: int | None, silent: bool) -> Iterator[Callable[..., None] | None]:
+    """Show a progress bar on standard error if that is a terminal; yield what to call with (done[, total])."""
+    if silent or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+
+        def show_progress(done: int, of: int | None = None) -> None:
+            bar.update(task, completed=done, total=of or total)
+
+        yield show_progress
+
+
+def main(arguments: Sequence[str] | None = None) -> Any:
+    """Run the command; exit with 0, 1 (an audit failed), 2 (bad input, explained) or 130 (interrupted)."""
+    try:
+        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+    except StuckError as error:
+        _complain(["the simulation is stuck", *str(error).splitlines()])
+        sys.exit(2)
+    except ArchsimError as error:
+        _complain(str(error).splitlines())
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        _complain([f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")])
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        _complain(["interrupted"])
+        sys.exit(130)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's usage errors
+            _complain([error.format_message(), "try: archsim --help"])
+            sys.exit(2)
+        raise
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(lines: Sequence[str]) -> None:
+    for line in lines:
+        typer.echo(f"archsim: {line}" if line else "", err=True)
