@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from archsim.accounting import ActivityFile, Bill, Peak, account, peak
 from archsim.chip.graph import Chip, build_chip
+from archsim.errors import Problem, SpecError, nearest
 from archsim.mapping.partition import Mapping as ShardMapping
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.mapping.training import build_schedule
 from archsim.simulation.run import StageCount, Trace, simulate
 from archsim.simulation.step import Step, trace_step
-from archsim.spec import ArchSpec
-from archsim.units import parse_quantity
+from archsim.spec import ArchSpec, Published
+from archsim.units import parse_metric
 from archsim.workload.network import Workload
 
 if TYPE_CHECKING:
@@ -107,7 +108,10 @@ def measure(
     chip = trace.schedule.chip
     clock_hz = float(chip.spec.technology.clock_hz)
     metrics = _metrics(trace, bound, bill, top, clock_hz)
-    published = [_published(figure, metrics) for figure in chip.spec.published]
+    published = [
+        {**_published(f"published[{i}]", figure, metrics), "source": arch.figures[f"published[{i}].value"].source}
+        for i, figure in enumerate(chip.spec.published)
+    ]
     audits = _audits(trace, bound, bill, top)
     if not arch.overrides:
         audits += [
@@ -331,17 +335,12 @@ def _dwell(trace: Trace) -> dict[str, Any]:
     }
 
 
-_SI_OF_SUFFIX = {
-    "_op_per_s_m2": "op/s/m**2", "_op_per_j": "op/s/W", "_op_per_s": "op/s", "_per_s": "1/s", "_s": "s", "_w": "W",
-    "_j": "J", "_m2": "m**2",
-}  # fmt: skip
-
-
-def _published(figure: Any, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _published(place: str, figure: Published, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return a published figure beside the simulated one; ratio = simulated / published."""
-    simulated = metrics.get(figure.metric)
-    suffix = next((s for s in _SI_OF_SUFFIX if figure.metric.endswith(s)), "")
-    value = float(parse_quantity(figure.value, _SI_OF_SUFFIX.get(suffix, "")))
+    if figure.metric not in metrics:
+        what = f"'{figure.metric}' is not a metric"
+        raise SpecError([Problem(f"{place}.metric", what, nearest(figure.metric, metrics))])
+    simulated, value = metrics[figure.metric], parse_metric(figure.metric, figure.value)
     return {
         "metric": figure.metric,
         "published": value,

@@ -46,7 +46,9 @@ class Choice:
             self.registry.lookup(str(value))
         except SpecError as error:
             problem = error.problems[0]
-            raise PydanticCustomError("choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}) from None
+            raise PydanticCustomError(
+                "choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}
+            ) from None
         return str(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -142,13 +144,29 @@ class ScheduleSpec(Section):
         return 1 if self.mode == "sequential" else self.in_flight
 
 
+class AnyFigure:
+    """Marks a field whose text is a figure in the unit that its neighbours say."""
+
+
 class Published(Section):
-    """A figure that the chip's authors published, to be compared with the simulated one."""
+    """A figure that the chip's authors published, to be compared with the simulated one.
+
+    `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it.
+    """
 
     metric: str
-    value: str
+    value: Annotated[str, AnyFigure()]
     tolerance: units.Share
     kind: Literal["fit", "input", "predicted"]
+
+    @model_validator(mode="after")
+    def _has_unit(self) -> Self:
+        try:
+            units.parse_metric(self.metric, self.value)
+        except ValueError as error:
+            message = {"what": str(error), "metric": self.metric, "unit": units.si_of_metric(self.metric) or "none"}
+            raise PydanticCustomError("published", "{what}; '{metric}' has the unit {unit}", message) from None
+        return self
 
 
 class ArchSpec(Section):

@@ -151,7 +151,9 @@ class Dimension:
         try:
             number = self._parse(value)
         except ValueError as error:
-            raise PydanticCustomError("quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}) from None  # noqa: E501
+            raise PydanticCustomError(
+                "quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}
+            ) from None  # noqa: E501
         low = number <= self.least if self.above else number < self.least
         if low or number > self.most:
             message = {"given": str(value), "hint": "give " + self.describe()}
@@ -161,6 +163,9 @@ class Dimension:
         return number if self.exact else float(number)
 
     def _parse(self, value: Any) -> Fraction:
+        if isinstance(value, dict) and "value" in value:
+            extra = ", ".join(f"'{key}'" for key in value if key != "value")
+            raise ValueError(f"a figure has no key {extra} (its keys are value, source, status and note)")
         if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
             raise ValueError(f"'{value}' is not a quantity")
         if isinstance(value, str):
@@ -222,6 +227,29 @@ Count = Annotated[int, Dimension("", least=1, above=False, most=1e9, whole=True)
 CountOrZero = Annotated[int, Dimension("", least=0, above=False, most=1e9, whole=True)]
 Lines = Annotated[int, Dimension("", least=1, above=False, most=65536, whole=True)]
 Bits = Annotated[int, Dimension("", least=1, above=False, most=32, whole=True)]
+
+
+_SI_OF_METRIC = {
+    "_op_per_s_m2": "op/s/m**2", "_op_per_j": "op/s/W", "_op_per_s": "op/s", "_per_s": "1/s", "_s": "s", "_w": "W",
+    "_j": "J", "_m2": "m**2",
+}  # fmt: skip
+
+
+def si_of_metric(name: str) -> str:
+    """Return the SI unit in which a metric of that name is given; "" if it has none.
+
+    >>> si_of_metric("efficiency_peak_op_per_j"), si_of_metric("tile_utilisation")
+    ('op/s/W', '')
+    """
+    return next((unit for suffix, unit in _SI_OF_METRIC.items() if name.endswith(suffix)), "")
+
+
+def parse_metric(name: str, text: str) -> float:
+    """Return a figure's text ("28065 GOP/s/W") in the SI unit of a metric; raise ValueError if it is not one."""
+    unit = si_of_metric(name)
+    if unit:
+        return float(parse_quantity(text, unit))
+    return float(parse_number(text.strip()[:-1]) / 100 if text.strip().endswith("%") else parse_number(text))
 
 
 def cycles(time_s: Fraction, clock_hz: Fraction) -> int:

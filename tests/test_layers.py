@@ -12,7 +12,7 @@ import archsim
 
 ROOT = Path(archsim.__file__).parent
 ROWS = (
-    {"units", "errors", "registry", "section"},
+    {"units", "errors", "registry", "section", "documents"},
     {"components"},
     {"spec", "loading"},
     {"chip", "workload"},
@@ -21,6 +21,7 @@ ROWS = (
     {"accounting"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
+    {"runs"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

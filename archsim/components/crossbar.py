@@ -9,7 +9,6 @@ from archsim.components.base import Action, Component, component
 from archsim.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
 
 
-
 @component("crossbar", "array")
 class Crossbar(Component):
     """Row and column lines over the cells; it does one op at a time.

@@ -9,7 +9,6 @@ from archsim.components.base import Action, Component, component
 from archsim.units import Area, Count, Energy, Power, Time
 
 
-
 @component("sram", "memory")
 class Sram(Component):
     """Static memory of `words` words of `word_bits` bits; `ports` accesses at once."""

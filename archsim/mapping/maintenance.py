@@ -34,10 +34,7 @@ def _add(
     device = kit.tile.spec.device
     steps = device.transfer_steps if state == "transfer" else device.rewrite_steps
     group_cycles = builder.chip.spec.cycles(device.row_time_s(steps))
-    stages = {
-        tuple(groups): (kit.maintain(steps, state, groups, shard.cols, group_cycles),)
-        for groups in instances
-    }
+    stages = {tuple(groups): (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in instances}
     firsts = [sum(len(groups) for groups in instances[:i]) for i in range(len(instances))]
     most = max(max(groups) for groups in instances) * shard.cols
     own = Maintenance(

@@ -131,9 +131,7 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int) -> Schedule:
     REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
     for op in first:
         builder.also_needs(op, gates)
-    return Schedule(
-        chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages)
-    )
+    return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages))
 
 
 def _load(builder: StepBuilder) -> int:
@@ -178,9 +176,7 @@ def _forward(
         after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols)
         stage = driven or stages[shard.index]
         needs = [Need(op) for op in waits]
-        forward[shard.index] = builder.op(
-            "forward", "forward", layer, shard.tile, shard.name, (stage, *after), needs
-        )
+        forward[shard.index] = builder.op("forward", "forward", layer, shard.tile, shard.name, (stage, *after), needs)
     outputs = []
     for column in zip(*grid, strict=True):
         parts = [Signal(forward[s.index], s.tile, s.col_start, s.col_stop, FORWARD, transport.held) for s in column]

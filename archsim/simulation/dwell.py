@@ -22,6 +22,7 @@ EDGES: Int = np.array(
 )
 """Lower edges of the histogram's bins, in cycles: exact below 32, then 16 bins per octave."""
 
+
 class UpdateLog:
     """The update times of one shard, in cycles, as runs of equally spaced times; times only grow.
 
@@ -156,4 +157,3 @@ class DwellTimes:
         self.counts += times * (self.counts - since[0])
         self.cells += times * (self.cells - since[1])
         self.total_cycles += times * (self.total_cycles - since[2])
-

@@ -373,7 +373,9 @@ class Engine:
             at_cycle = now + self.offset
             if run.stage == 0:
                 self.observer.on_start(op, run.n, at_cycle)
-            self.observer.on_stage(op, run.n, run.stage, run.requested + self.offset, at_cycle, at_cycle + stage.latency)
+            self.observer.on_stage(
+                op, run.n, run.stage, run.requested + self.offset, at_cycle, at_cycle + stage.latency
+            )
 
     # What tiles are doing.
 

@@ -58,7 +58,10 @@ class FastForward:
         self.anchor = self._anchor()
         self.anchor_done = 0
         self.gates = [
-            (op, need) for op in self.example_ops for need in engine.general[op] if engine.maintenance[need.op] is not None
+            (op, need)
+            for op in self.example_ops
+            for need in engine.general[op]
+            if engine.maintenance[need.op] is not None
         ]
 
     def _anchor(self) -> tuple[int, int] | None:
@@ -111,7 +114,10 @@ class FastForward:
             return run.op, run.n - (base if maintenance[run.op] is None else started[run.op]), run.stage
 
         agenda = tuple(
-            (cycle - now, tuple(sorted((1, *place(e)) if isinstance(e, Run) else (0, *e) for e in engine.agenda[cycle])))
+            (
+                cycle - now,
+                tuple(sorted((1, *place(e)) if isinstance(e, Run) else (0, *e) for e in engine.agenda[cycle])),
+            )
             for cycle in sorted(engine.agenda)
         )
         queues = tuple(

@@ -85,7 +85,8 @@ def _trace(engine: Engine, jumped: int) -> Trace:
         states.append(named)
     counters = engine.counters
     stages = tuple(
-        StageCount(*entry) for entry in zip(engine.stage_ops, engine.stage_specs, counters.stages, counters.waits, strict=True)
+        StageCount(*entry)
+        for entry in zip(engine.stage_ops, engine.stage_specs, counters.stages, counters.waits, strict=True)
     )
     return Trace(
         schedule=schedule,

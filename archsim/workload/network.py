@@ -75,7 +75,9 @@ class Workload(Section):
         names = [layer.name for layer in self.layers]
         for name in names:
             if names.count(name) > 1:
-                raise PydanticCustomError("layers", "layer '{n}' is named twice; give each layer its own name", {"n": name})
+                raise PydanticCustomError(
+                    "layers", "layer '{n}' is named twice; give each layer its own name", {"n": name}
+                )
         for before, after in zip(self.layers, self.layers[1:], strict=False):
             if before.outputs != after.inputs:
                 text = "layer '{a}' has {x} inputs, but layer '{b}' before it has {y} outputs; make them equal"
