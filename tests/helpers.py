@@ -1,0 +1,159 @@
+"""Builders shared by the tests: small workloads, the shipped chips with overrides, and random runs for hypothesis."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archsim.chip.graph import Chip, build_chip
+from archsim.loading import load_arch
+from archsim.mapping.partition import map_workload
+from archsim.mapping.schedule import Schedule
+from archsim.mapping.training import build_schedule
+from archsim.simulation.run import Trace
+from archsim.spec import REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
+from archsim.workload import Dataset, Dense, Training, Workload
+
+REFERENCE = "ambrogio_nature_2018"
+PACKET = "ambrogio_nature_2018_packet"
+BUS = "ambrogio_nature_2018_bus"
+SHIPPED = (REFERENCE, PACKET, BUS)
+STATIC = "tile.device={kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1.0 V, read: 0.2 V}"
+
+
+def network(*sizes: int, batch: int = 1, bias: bool = True, input_bits: int = 8) -> Workload:
+    """Return a network whose layers have these widths, the inputs first."""
+    last = len(sizes) - 2
+    layers = tuple(
+        Dense(
+            name=f"fc{i + 1}",
+            inputs=sizes[i],
+            outputs=sizes[i + 1],
+            activation="softmax" if i == last else "relu",
+            bias=bias,
+        )
+        for i in range(last + 1)
+    )
+    return Workload(
+        name="test",
+        dataset=Dataset(name="none", examples=1000, input_bits=input_bits),
+        layers=layers,
+        training=Training(epochs=1, batch=batch, learning_rate="0.05"),
+    )
+
+
+def chip_of(base: str = REFERENCE, overrides: Sequence[str] = ()) -> Chip:
+    """Return a shipped chip with overrides."""
+    return build_chip(load_arch(base, overrides).value)
+
+
+def schedule_of(
+    workload: Workload, examples: int, overrides: Sequence[str] = (), base: str = REFERENCE, chip: Chip | None = None
+) -> Schedule:
+    """Return the schedule of a workload on a shipped chip with overrides."""
+    chip = chip or chip_of(base, overrides)
+    return build_schedule(chip, map_workload(workload, chip), examples)
+
+
+def windows(step: str) -> list[str]:
+    """Return overrides that give drivers of 7 bits this step, and ramps as long as their window of 128 steps."""
+    number, unit = step.split()
+    ramp = f"{Decimal(number) * 128} {unit}"
+    overrides = [f"tile.{edge}_driver.step={step}" for edge in ("row", "col")]
+    return [*overrides, f"tile.col_converter.ramp={ramp}", f"tile.row_converter.ramp={ramp}"]
+
+
+def observed(trace: Trace) -> dict[str, Any]:
+    """Return all that a trace says happened, apart from how it was found out."""
+    return {
+        "cycles": trace.cycles,
+        "examples": trace.examples,
+        "started": trace.started,
+        "done": trace.done,
+        "grants": tuple(entry.grants for entry in trace.stages),
+        "wait_cycles": tuple(entry.wait_cycles for entry in trace.stages),
+        "tile_states": trace.tile_states,
+        "transfer_cycles": trace.transfer_cycles,
+        "refresh_cycles": trace.refresh_cycles,
+        "cells_programmed_at_once": trace.cells_programmed_at_once,
+        "dwell_histogram": trace.dwell.counts.tolist(),
+        "dwell_cells": trace.dwell.cells,
+        "dwell_total_cycles": trace.dwell.total_cycles,
+        "dwell_max_cycles": trace.dwell.max_cycles,
+        "dwell_open": trace.dwell.open,
+        "events": trace.events,
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """A random run: a shipped chip with overrides, the widths of a network, its batch, and how many examples."""
+
+    base: str
+    overrides: tuple[str, ...]
+    sizes: tuple[int, ...]
+    batch: int
+    bias: bool
+    examples: int
+
+    def schedule(self, examples: int | None = None) -> Schedule:
+        """Return the schedule of this run, or of a longer or shorter one."""
+        workload = network(*self.sizes, batch=self.batch, bias=self.bias)
+        return schedule_of(workload, self.examples if examples is None else examples, self.overrides, self.base)
+
+
+@st.composite
+def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval: int = 40) -> Case:
+    """Draw small chips and networks over all policies, transports, topologies and schedules."""
+    pick = lambda *options: draw(st.sampled_from(options))  # noqa: E731
+    integer = lambda low, high: draw(st.integers(low, high))  # noqa: E731
+    sizes = tuple(draw(st.lists(st.integers(1, 20), min_size=2, max_size=4)))
+    bias = draw(st.booleans())
+    batch = pick(1, 1, 2, 5)
+    rows, cols = integer(4, 24), integer(4, 24)
+    needed = sum(ceil((a + bias) / rows) * ceil(b / cols) for a, b in itertools.pairwise(sizes))
+    count = needed + integer(0, 3)
+    interval = batch * integer(1, max(1, most_interval // batch))
+    examples = interval * integer(*intervals) + integer(0, interval)
+    overrides = [
+        f"tile.count={count}",
+        f"tile.rows={rows}",
+        f"tile.cols={cols}",
+        *windows(pick("0.5 ns", "0.13 ns")),
+        f"tile.col_converter.sample_hold={integer(1, 3)}",
+        f"tile.neuron.lanes={pick(1, 4, 64)}",
+        f"tile.memory.ports={integer(1, 2)}",
+        f"floorplan.columns={integer(1, 4)}",
+        f"placement={pick('in_order', 'snake')}",
+        f"host.rate={pick('6.4 GB/s', '0.02 GB/s', '0.3 GB/s')}",
+        f"host.latency={pick('0 s', '33 ns')}",
+        f"routing.topology={pick(*sorted(TOPOLOGIES))}",
+        f"routing.reduction={pick(*sorted(REDUCTIONS))}",
+        f"routing.link.delay={pick('150 ps/mm', '40 ns/mm')}",
+        f"schedule.prefetch={integer(0, 2)}",
+        f"schedule.transfer.interval_examples={interval}",
+        f"schedule.transfer.policy={pick(*sorted(TRANSFER_POLICIES))}",
+        f"schedule.transfer.rows_in_parallel={integer(1, 8)}",
+        f"schedule.transfer.tiles_in_parallel={integer(1, count)}",
+    ]
+    if draw(st.booleans()):
+        overrides += ["schedule.mode=pipelined", f"schedule.in_flight={integer(1, 5)}"]
+    if draw(st.booleans()):
+        overrides.append("tile.row_converter=shared")
+    base = pick(REFERENCE, PACKET)
+    if base == REFERENCE:
+        overrides.append(f"routing.link.wires={pick(3, 512)}")
+    else:
+        overrides += [f"routing.link.width_bits={pick(16, 256)}", f"routing.link.flit_time={pick('1 ns', '7 ns')}"]
+    if pick(True, False, False, False, False):
+        overrides.append(STATIC)
+    refresh = pick(*sorted(REFRESH_POLICIES))
+    if refresh != "none":
+        overrides += [f"schedule.refresh.policy={refresh}", f"schedule.refresh.period={integer(300, 60_000)} ns"]
+    return Case(base, tuple(overrides), sizes, batch, bias, examples)
