@@ -198,6 +198,6 @@ def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:
         now += stage.latency_cycles
     named: dict[str, float] = {}
     for index, total in sorted(cycles.items()):
-        unit = chip.units[index]
-        named[unit.name.split(".")[-1] if unit.tile >= 0 else "link"] = total / max(unit.capacity, 1)
+        own = chip.units[index]
+        named[own.name.split(".")[-1] if own.tile >= 0 else "link"] = total / max(own.capacity, 1)
     return named

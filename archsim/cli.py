@@ -5,6 +5,7 @@ Everything heavy is imported by the command that needs it.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,13 +78,16 @@ def run(
         if given:
             raise SpecError([Problem("run", "options that change a run were given with a RUN.yaml",
                                      "edit the file, or give ARCH and WORKLOAD")])  # fmt: skip
-        plan: RunPlan = plan_from_file(arch)
+        plan: RunPlan = plan_from_file(arch, trace)
     else:
         plan = plan_from_options(
-            arch, workload, sets=sets or (), epochs=epochs, examples=examples, full=full, seed=seed, activity=activity
-        )
+            arch, workload, sets=sets or (), epochs=epochs, examples=examples, full=full, seed=seed, activity=activity,
+            trace=trace,
+        )  # fmt: skip
+    for note in plan.notes:
+        typer.echo(f"archsim: {note}", err=True)
     with _progress(plan.count, quiet or as_json) as progress:
-        result, folder = execute(plan, out=out, trace=trace, progress=progress)
+        result, folder = execute(plan, out=out, progress=progress)
     if as_json:
         _print_file(folder / "metrics.json")
     elif not quiet:
@@ -110,19 +114,25 @@ def sensitivity(
     """Halve and double each assumption in turn, and draw the tornado."""
     from archsim.explore import sensitivity as study_of
     from archsim.loading import load_arch
+    from archsim.report import check_folder
     from archsim.report.tornado import top_lines, write_study
-    from archsim.runs import default_folder
+    from archsim.runs import default_folder, split_overrides
     from archsim.workload import load_workload
 
-    chip, network = load_arch(arch, sets or ()), load_workload(workload)
+    mine, theirs = split_overrides(sets or ())
+    chip, network = load_arch(arch, mine), load_workload(workload, theirs)
+    words = ["archsim", "sensitivity", arch, workload, *(word for given in sets or () for word in ("--set", given))]
+    command = shlex.join(words + (["--examples", str(examples)] if examples else []))
+    folder = out or default_folder(chip, network, "sensitivity")
+    check_folder(folder)
     with _progress(None, quiet or as_json) as progress:
 
         def tick(done: int, total: int) -> None:
             if progress is not None:
                 progress(done, total)
 
-        study = study_of(chip, network, examples=examples, progress=tick)
-    folder = write_study(study, out or default_folder(chip, network, "sensitivity"))
+        study = study_of(chip, network, examples=examples, command=command, progress=tick)
+    write_study(study, folder)
     if as_json:
         _print_file(folder / "sensitivity.json")
     elif not quiet:

@@ -16,13 +16,12 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-import archsim
 from archsim.components import COMPONENTS
 from archsim.components.base import Role
 from archsim.documents import STATUSES, Leaf, Tree, annotated, dump_yaml, merged, read_text, read_yaml, texts, written
 from archsim.errors import Problem, SpecError, nearest
 from archsim.section import Section, yaml_key
-from archsim.spec import ArchSpec, AnyFigure
+from archsim.spec import AnyFigure, ArchSpec
 from archsim.units import Dimension
 
 S = TypeVar("S", bound=Section)
@@ -74,7 +73,7 @@ class Loaded(Generic[S]):
 
 def builtin_folder(folder: str) -> Path:
     """Return where built-in files lie: at the root of a checkout, or in the installed package."""
-    package = Path(archsim.__file__).parent
+    package = Path(__file__).parent
     root = package.parent
     return (
         root / folder
@@ -189,9 +188,20 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     except ValidationError as error:
         problems += problems_of(error, cls, texts(used), label, given)
     if value is None or problems:
-        raise SpecError(dict.fromkeys(problems))
+        raise SpecError(_without_inherited(problems, label))
     figures = {path: _figure(used, path, default) for path, default in _figure_paths(value, "")}
     return Loaded(value, kind, label, figures, hash_of(value), overrides, tree)
+
+
+def _without_inherited(problems: Sequence[Problem], label: str) -> list[Problem]:
+    """Return the problems once each; a variant does not repeat those of the default tile."""
+    own = {(problem.where.removeprefix(f"{label}: tile."), problem.what) for problem in problems}
+
+    def inherited(problem: Problem) -> bool:
+        match = re.match(rf"{re.escape(label)}: variants\.[^.]+\.(.*)", problem.where)
+        return match is not None and (match[1], problem.what) in own
+
+    return [problem for problem in dict.fromkeys(problems) if not inherited(problem)]
 
 
 def hash_of(value: Section) -> str:
@@ -227,7 +237,7 @@ def _replaced(tree: Tree | None, parts: Sequence[str | int], value: Tree, key: s
     first, rest = parts[0], parts[1:]
     if isinstance(first, int):
         if not isinstance(tree, list) or first >= len(tree):
-            have = f"it has {len(tree)} entries, counted from 0" if isinstance(tree, list) else "there is no list"
+            have = f"entries: {len(tree)}, counted from 0" if isinstance(tree, list) else "there is no list"
             raise SpecError([Problem(f"--set {key}", f"there is no entry [{first}]", have)])
         return [_replaced(item, rest, value, key) if i == first else item for i, item in enumerate(tree)]
     if isinstance(tree, list):
@@ -255,9 +265,9 @@ def _figure_paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
         for name, field in type(value).model_fields.items():
             here = f"{path}.{yaml_key(name)}" if path else yaml_key(name)
             item = getattr(value, name)
-            if _marks(field, (Dimension, AnyFigure)):
+            if (mark := _mark(field)) is not None:
                 if item is not None:
-                    yield here, str(item)
+                    yield here, mark.text(item) if isinstance(mark, Dimension) else str(item)
             else:
                 yield from _figure_paths(item, here)
     elif isinstance(value, Mapping):
@@ -281,12 +291,13 @@ def _figure(tree: Tree, path: str, default: str) -> Figure:
     return Figure(found.text, found.source, status, found.note)
 
 
-def _marks(field: FieldInfo, kinds: tuple[type, ...]) -> bool:
-    marks = [
-        *field.metadata,
-        *(mark for arg in typing.get_args(field.annotation) for mark in getattr(arg, "__metadata__", ())),
-    ]
-    return any(isinstance(mark, kinds) for mark in marks)
+def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:
+    return next((mark for mark in _marks(field) if isinstance(mark, Dimension | AnyFigure)), None)
+
+
+def _marks(field: FieldInfo) -> list[Any]:
+    inner = [mark for arg in typing.get_args(field.annotation) for mark in getattr(arg, "__metadata__", ())]
+    return [*field.metadata, *inner]
 
 
 # ---- faults
@@ -383,10 +394,9 @@ def _below(data: Any, part: Any) -> Any:
 
 def _class_of(field: FieldInfo, data: Any) -> type[Section] | None:
     """Return the section class that a field holds: by `kind` for a role, else the one in its type."""
-    marks = [*field.metadata, *(m for a in typing.get_args(field.annotation) for m in getattr(a, "__metadata__", ()))]
-    if any(isinstance(mark, Role) for mark in marks):
+    if any(isinstance(mark, Role) for mark in _marks(field)):
         kind = data.get("kind") if isinstance(data, dict) else None
-        return COMPONENTS[kind] if kind in COMPONENTS else None
+        return dict(COMPONENTS.items()).get(str(kind))
     return _section_in(field.annotation)
 
 
@@ -404,7 +414,7 @@ def _section_in(annotation: Any) -> type[Section] | None:
 
 def differences(a: Loaded[Any], b: Loaded[Any]) -> list[tuple[str, str, str]]:
     """Return (dotted path, text in a, text in b) where two specs differ; "-" where one has nothing."""
-    left, right = (_flat(spec.value.resolved(), "") for spec in (a, b))
+    left, right = (flat(spec.value.resolved(), "") for spec in (a, b))
     rows = []
     for path in dict.fromkeys([*left, *right]):
         if left.get(path) != right.get(path) and path not in TEXTS_ABOUT:
@@ -414,7 +424,8 @@ def differences(a: Loaded[Any], b: Loaded[Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _flat(data: Any, path: str) -> dict[str, Any]:
+def flat(data: Any, path: str = "") -> dict[str, Any]:
+    """Return nested plain data by dotted path."""
     if isinstance(data, dict):
         items = [(f"{path}.{key}" if path else str(key), value) for key, value in data.items()]
     elif isinstance(data, list):
@@ -423,7 +434,7 @@ def _flat(data: Any, path: str) -> dict[str, Any]:
         return {path: data}
     out: dict[str, Any] = {}
     for key, value in items:
-        out.update(_flat(value, key))
+        out.update(flat(value, key))
     return out
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from archsim.units import SUFFIXES
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""True or false, as in a file."""
 
 _SUFFIXES = sorted((f"_{suffix}" for suffix in SUFFIXES.values()), key=len, reverse=True)
 

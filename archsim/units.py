@@ -67,7 +67,7 @@ def unit_scale(unit: str, si: str) -> Fraction | None:
     True
     """
     registry = _registry()
-    text = _POWER.sub(r"**\1", unit.replace("^", "**").replace("µ", "u"))  # noqa: RUF001 (micro sign)
+    text = _POWER.sub(r"**\1", unit.replace("^", "**").replace("µ", "u"))
     try:
         given = registry.Quantity(Fraction(1), registry.parse_units(text))
         wanted = registry.parse_units(si)
@@ -141,10 +141,15 @@ class Dimension:
         """Return what is allowed, in words."""
         noun = "a whole number" if self.whole else _DIMENSION_NAMES.get(self.si, self.si)
         low = f"above {self.least:g}" if self.above else f"{self.least:g} or more"
-        top = "" if math.isinf(self.most) else f" and at most {self.most:g}"
+        top = "" if math.isinf(self.most) else f" and at most {self.most:{',.0f' if self.whole else 'g'}}"
         unit = self.si.replace("**", "") if self.si else ""
         example = f", for example '{_EXAMPLES[self.si]}'" if self.si in _EXAMPLES and not self.whole else ""
         return f"{noun} {low}{top}{' ' + unit if unit else ''}{example}"
+
+    def text(self, value: Fraction | float | int) -> str:
+        """Return a value of this dimension as text that reads as the same value."""
+        number = str(value) if self.whole else repr(float(value))
+        return f"{number} {self.si}" if self.si else number
 
     def read(self, value: Any) -> Fraction | float | int:
         """Return a value from YAML text (unit required) or a Python number (SI), checked."""
@@ -153,7 +158,7 @@ class Dimension:
         except ValueError as error:
             raise PydanticCustomError(
                 "quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}
-            ) from None  # noqa: E501
+            ) from None
         low = number <= self.least if self.above else number < self.least
         if low or number > self.most:
             message = {"given": str(value), "hint": "give " + self.describe()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -82,7 +83,7 @@ class Chip:
     parts: tuple[Part, ...]
 
     @property
-    def graph(self) -> nx.DiGraph:
+    def graph(self) -> nx.DiGraph[str]:
         """The routing graph; nodes are `tile0`, `router0`, `bus`, `host`, edges name their link."""
         return self.topology.graph
 
@@ -106,7 +107,7 @@ class Chip:
         """Return the links from node to node in order, and how many routers lie between."""
         nodes = self.topology.route(source, target)
         names: list[str] = []
-        for a, b in zip(nodes, nodes[1:], strict=False):
+        for a, b in itertools.pairwise(nodes):
             name = self.graph.edges[a, b]["link"]
             if name not in names:
                 names.append(name)

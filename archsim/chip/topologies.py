@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import networkx as nx
 
 from archsim.chip.floorplan import Plan
 from archsim.spec import TOPOLOGIES
 
-Graph = nx.DiGraph
+Graph: TypeAlias = "nx.DiGraph[str]"
 
 
 @dataclass(frozen=True)

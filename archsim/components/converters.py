@@ -90,4 +90,4 @@ class CounterAdc(Converter):
     @property
     def conversion_s(self) -> Fraction:
         """2^bits steps."""
-        return self.lsb_s * 2**self.bits
+        return self.lsb_s * (1 << self.bits)

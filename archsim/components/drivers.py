@@ -37,7 +37,7 @@ class PwmDriver(Driver):
     @property
     def window_s(self) -> Fraction:
         """2^bits steps."""
-        return self.step_s * 2**self.bits
+        return self.step_s * (1 << self.bits)
 
 
 @component("bit_serial_driver", "driver")

@@ -50,6 +50,8 @@ class Study:
 
     arch: str
     workload: str
+    hashes: Mapping[str, str]
+    command: str
     examples: int
     base: Mapping[str, float]
     effects: tuple[Effect, ...]
@@ -108,6 +110,7 @@ def sensitivity(
     workload: Loaded[Workload],
     *,
     examples: int | None = None,
+    command: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Study:
     """Return the study of every figure of the arch spec that is an assumption or fitted.
@@ -136,7 +139,8 @@ def sensitivity(
             effects.append(effect)
         if progress is not None:
             progress(number + 1, len(figures))
-    return Study(arch.value.name, workload.value.name, count, base, tuple(effects))
+    hashes = {"arch": arch.hash, "workload": workload.hash}
+    return Study(arch.value.name, workload.value.name, hashes, command, count, base, tuple(effects))
 
 
 def _whole(given: str, value: str) -> str:

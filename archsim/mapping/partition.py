@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from math import ceil
 
@@ -74,7 +75,7 @@ def split(total: int, most: int) -> list[tuple[int, int]]:
     pieces = ceil(total / most)
     size, extra = divmod(total, pieces)
     bounds = [i * size + min(i, extra) for i in range(pieces + 1)]
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(itertools.pairwise(bounds))
 
 
 def map_workload(workload: Workload, chip: Chip) -> Mapping:

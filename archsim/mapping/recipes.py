@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from archsim.chip.graph import Chip, Tile
 from archsim.components.base import Action
+from archsim.components.converters import Converter
 from archsim.mapping.schedule import Stage, Use
 
 
@@ -61,7 +62,7 @@ class TileKit:
         """Bits of a value that leaves on this side."""
         return self.converter(side).bits
 
-    def converter(self, side: Side):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def converter(self, side: Side) -> Converter:
         """Return the converter that is read on this side."""
         return self.tile.spec.col_converter if side is FORWARD else self.tile.spec.backward_converter
 

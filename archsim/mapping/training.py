@@ -92,8 +92,8 @@ class StepBuilder:
         return sums[-1]
 
 
-def build_schedule(chip: Chip, mapping: Mapping, examples: int) -> Schedule:
-    """Return the schedule of `examples` training examples.
+def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
+    """Return the schedule of `examples` training examples; without transfers and refresh if so asked.
 
     Raises SpecError if transport and parts do not go together, InfeasibleError if a memory is too small.
     """
@@ -127,8 +127,10 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int) -> Schedule:
     else:
         builder.also_needs(load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
         gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
-    gates += TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")(builder, updates, end)
-    REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
+    if maintenance:
+        transfer = TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")
+        gates += transfer(builder, updates, end)
+        REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
     for op in first:
         builder.also_needs(op, gates)
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages))

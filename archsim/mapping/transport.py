@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -114,7 +115,7 @@ class Packet:
             ends: dict[str, list[int]] = {}
             for tile, nodes in paths.items():
                 before = ""
-                for a, b in zip(nodes, nodes[1:], strict=False):
+                for a, b in itertools.pairwise(nodes):
                     name = chip.graph.edges[a, b]["link"]
                     if name != before:
                         hops.setdefault(name, (before, []))[1].append(b)

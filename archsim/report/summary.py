@@ -17,7 +17,7 @@ def summary(result: Result) -> list[str]:
     lines = [
         f"{data['arch']['name']} x {data['workload']['name']}    {metrics['tiles_used']} of {metrics['tiles']} tiles, "
         f"{result.workload.value.synapses:,} synapses, {run['examples']:,} examples, {transfers:,.4g} transfers",
-        f"{run['examples_simulated']:,} examples event by event, {run['examples_fast_forwarded']:,} fast-forwarded, exact",
+        f"{run['examples_simulated']:,} examples event by event, {run['examples_fast_forwarded']:,} jumped, exactly",
         "",
         f"  {'':24}{'peak':>14}{'sustained':>14}{'lower bound':>14}{'published':>14}",
     ]
@@ -25,8 +25,8 @@ def summary(result: Result) -> list[str]:
     lower = metrics["time_per_example_lower_bound_s"]
     rows = [
         ("time per example", "time_per_example_peak_s", "time_per_example_s", lower, "s", ""),
-        ("energy efficiency", "efficiency_peak_op_per_j", "efficiency_op_per_j", None, "op/s/W", ""),
-        ("throughput", "throughput_peak_op_per_s", "throughput_op_per_s", None, "op/s", ""),
+        ("energy efficiency", "efficiency_peak_op_per_j", "efficiency_op_per_j", None, "OP/s/W", ""),
+        ("throughput", "throughput_peak_op_per_s", "throughput_op_per_s", None, "OP/s", ""),
         ("power", "power_peak_w", "power_w", None, "W", ""),
     ]
     for label, top, sustained, bound, unit, _ in rows:

@@ -184,7 +184,7 @@ class Engine:
         if entries is None:
             self.agenda[cycle] = [entry]
             if cycle > self.env.now:
-                self.env.timeout(cycle - self.env.now).callbacks.append(self._tick)  # type: ignore[union-attr]
+                self.env.timeout(cycle - self.env.now).callbacks.append(self._tick)
         else:
             entries.append(entry)
 

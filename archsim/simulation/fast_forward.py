@@ -8,6 +8,7 @@ A jump adds whole periods to all counters and moves two offsets, cycles and exam
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -304,7 +305,7 @@ def _log_repeats(engine: Engine, shard: int, times: tuple[int, ...], cycles: int
     log, now = engine.logs[shard], engine.now
     if not times:
         return
-    gaps = {b - a for a, b in zip(times, times[1:], strict=False)} | {times[0] + cycles - times[-1]}
+    gaps = {b - a for a, b in itertools.pairwise(times)} | {times[0] + cycles - times[-1]}
     if len(gaps) == 1:
         log.add(now + times[0], gaps.pop(), len(times) * repeats)
         return

@@ -86,7 +86,9 @@ def record(schedule: Schedule, cycles: int | None = None) -> tuple[list[Record],
 def trace_step(schedule: Schedule) -> Step:
     """Return a whole step of a short schedule, clear of its ends, with its critical path, walked backwards.
 
-    It is the last example after which a full pipeline follows; the schedule should be some pipelines long. Every op was asked for when the last of its needs was met, so each stretch of the path begins where another ends.
+    It is the last example after which a full pipeline follows; the schedule should be some pipelines long.
+    Every op was asked for when the last of its needs was met, so each stretch of the path begins where
+    another ends.
     """
     records, ends = record(schedule)
     stages: dict[tuple[int, int], list[Record]] = {}

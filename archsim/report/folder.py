@@ -1,0 +1,80 @@
+"""Report folders: written aside and moved into place, so that a report is either old or new, never half."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from archsim.errors import Problem, SpecError
+
+MARKERS = ("metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json")
+"""A folder that holds one of these is a report and may be replaced."""
+
+
+def check_folder(folder: Path) -> None:
+    """Raise SpecError unless a report may be written as `folder`; what is missing above it is made later."""
+    where, hint = f"--out {folder}", "name a folder that is new, empty or a report"
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise SpecError([Problem(where, "exists and is not a folder", hint)])
+    if folder.is_dir():
+        if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+            raise SpecError([Problem(where, "holds the current folder", "name one below it")])
+        try:
+            entries = {entry.name for entry in folder.iterdir()}
+        except OSError as error:
+            raise SpecError([Problem(where, f"cannot be read: {error.strerror}", hint)]) from None
+        if entries and not entries & set(MARKERS):
+            raise SpecError([Problem(where, f"holds other things ({', '.join(sorted(entries)[:3])})", hint)])
+    above = folder.parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir():
+        raise SpecError([Problem(where, f"{above} is not a folder", hint)])
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise SpecError([Problem(where, f"{above} cannot be written", "choose another folder with --out")])
+
+
+def write_folder(folder: Path, files: Mapping[str, str], owned: Collection[str]) -> Path:
+    """Write `files` (text by relative path) as `folder`, and return it.
+
+    Of a folder that is there already, the entries named in `owned` go; all others are kept as they are.
+    Raises SpecError if it cannot be written; then what was there is untouched.
+    """
+    check_folder(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            new = aside / "new"
+            new.mkdir()
+            for name, text in files.items():
+                path = new / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="\n")
+            if folder.exists():
+                _keep(folder, new, {*owned, *(name.split("/")[0] for name in files)})
+                folder.rename(aside / "old")
+            try:
+                new.rename(folder)
+            except OSError:
+                if (aside / "old").exists():
+                    (aside / "old").rename(folder)
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
+    return folder
+
+
+def _keep(old: Path, new: Path, gone: Collection[str]) -> None:
+    for entry in sorted(old.iterdir()):
+        if entry.name not in gone:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.copytree(entry, new / entry.name, symlinks=True)
+            else:
+                shutil.copy2(entry, new / entry.name, follow_symlinks=False)

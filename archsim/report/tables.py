@@ -1,0 +1,313 @@
+"""Tables of a run: rows of plain values, written as Markdown in engineering units and as CSV in SI units."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archsim.metrics import TOP, Result
+from archsim.units import engineering, si_of_metric
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a report; `name` is its file's, `note` what the reader should know."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """Return the table with engineering units; long tables show their first rows."""
+        shown = self.rows[:TOP]
+        numeric = [all(not isinstance(row[i], str) for row in shown) for i in range(len(self.columns))]
+        lines = [
+            "| " + " | ".join(column.name for column in self.columns) + " |",
+            "|" + "|".join(" ---: " if right else " --- " for right in numeric) + "|",
+        ]
+        for row in shown:
+            cells = [_cell(value, column.unit) for value, column in zip(row, self.columns, strict=True)]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        if len(self.rows) > TOP:
+            lines.append(f"\n{len(self.rows) - TOP:,} more rows are in `tables/{self.name}.csv`.")
+        return "\n".join(lines)
+
+    def csv(self) -> str:
+        """Return the table as CSV: SI values, the unit in the heading."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
+        writer.writerows([["" if value is None else value for value in row] for row in self.rows])
+        return out.getvalue()
+
+
+def _cell(value: Any, unit: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if unit == "%":
+        return f"{value:.1%}".replace("%", " %")
+    if unit:
+        return engineering(value, unit)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
+
+
+def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:
+    """Return a table of parts, their shares and their total."""
+    total = sum(parts.values())
+    rows = [(key.replace("_", " "), value, value / total if total else None) for key, value in parts.items() if value]
+    columns = (Column(what), Column({"J": "energy", "m2": "area"}.get(unit, "cycles"), unit), Column("share", "%"))
+    return Table(name, title, columns, (*rows, ("total", total, 1.0 if total else None)), note)
+
+
+def display_unit(metric: str) -> str:
+    """Return the unit in which a metric is shown: operations are OP, as the field writes them."""
+    return si_of_metric(metric).replace("m**2", "m2").replace("op", "OP")
+
+
+def headline(result: Result) -> Table:
+    """Peak, sustained and lower bound side by side, with what was published."""
+    metrics = result.data["metrics"]
+    published = {row["metric"]: row for row in result.data["published"]}
+    rows = []
+    for label, top, held, bound in (
+        ("time per example", "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s"),
+        ("throughput", "throughput_peak_op_per_s", "throughput_op_per_s", None),
+        ("energy efficiency", "efficiency_peak_op_per_j", "efficiency_op_per_j", None),
+        ("throughput per area", "throughput_per_area_peak_op_per_s_m2", "throughput_per_area_op_per_s_m2", None),
+        ("power", "power_peak_w", "power_w", None),
+        ("area", "area_peak_m2", "area_m2", None),
+    ):
+        given = published.get(top) or published.get(held)
+        note = f"{areal(given['published'], top)} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
+        cells = [areal(metrics[key], key) if key else "" for key in (top, held, bound)]
+        rows.append((label, *cells, note))
+    columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
+    return Table("headline", "Peak and sustained", columns, tuple(rows))
+
+
+def areal(value: float | None, metric: str, digits: int = 5) -> str:
+    """Return a metric's value as text in its display unit."""
+    if metric.endswith("_op_per_s_m2"):
+        return "-" if value is None else f"{engineering(value * 1e-6, 'OP/s', digits)}/mm2"
+    return engineering(value, display_unit(metric), digits)
+
+
+def all_metrics(result: Result) -> Table:
+    """Every metric, in SI units."""
+    rows = [(name, value, si_of_metric(name)) for name, value in result.data["metrics"].items()]
+    return Table("metrics", "All metrics", (Column("metric"), Column("value"), Column("unit")), tuple(rows))
+
+
+def parts(result: Result) -> Table:
+    """From the peak's interval to the sustained time per example."""
+    given = result.data["time_per_example_parts_s"]
+    total = result.data["metrics"]["time_per_example_s"]
+    says = {
+        "interval": f"initiation interval of the peak: the {result.peak.busiest_unit.replace('_', ' ')} of a full tile",
+        "dependencies": "an example's ops wait for each other; unlimited units, no maintenance",
+        "contention": "waiting for tiles, converters, links and the host port",
+        "maintenance": "transfers and refresh",
+    }
+    rows = [(says[key], value, None if not total else value / total) for key, value in given.items()]
+    columns = (Column("part"), Column("time per example", "s"), Column("share", "%"))
+    return Table("parts", "From peak to sustained", columns, (*rows, ("sustained, total", total, 1.0)))
+
+
+def step(result: Result) -> Table:
+    """The critical path of one step, by what it is spent on."""
+    note = "Of the step shown in the figure; each cycle of it is counted once."
+    return shares("step", "Where one step goes", "on the critical path", result.step.shares, "", note)
+
+
+def stalls(result: Result) -> Table:
+    """Used tiles' cycles by state."""
+    counts = dict(sorted(result.data["stalls_cycles"].items(), key=lambda pair: (-pair[1], pair[0])))
+    return shares("stalls", "Where the tiles' cycles go", "state", counts, "")
+
+
+def energy(result: Result, by: str) -> Table:
+    """Energy of the run by component, phase or layer."""
+    return shares(f"energy_{by}", f"Energy by {by}", by, result.data["energy_j"][f"by_{by}"], "J")
+
+
+def bill(result: Result) -> Table:
+    """Every item of the bill: component, action, phase, layer, count, energy."""
+    items = sorted(
+        result.bill.items, key=lambda item: (-item.energy_j, item.component, item.action, item.phase, item.layer)
+    )
+    rows = tuple((i.component, i.action, i.phase, i.layer, i.count, i.energy_j) for i in items)
+    names = tuple(map(Column, ("component", "action", "phase", "layer", "count")))
+    return Table("bill", "The bill", (*names, Column("energy", "J")), rows)
+
+
+def area(result: Result) -> Table:
+    """Area by component: instances, area of one and of all."""
+    total = result.chip.area_m2
+    ranked = sorted(result.chip.parts, key=lambda part: (-part.area_m2, part.component))
+    rows = [(part.component.replace("_", " "), part.instances, part.area_m2, part.area_m2 / total) for part in ranked]
+    columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("share", "%"))
+    return Table("area", "Area by component", columns, (*rows, ("total", None, total, 1.0)))
+
+
+def peak_energy(result: Result) -> Table:
+    """The peak's energy per example and tile by component."""
+    tiles = len(result.chip.tiles)
+    per_tile = {name: value / tiles for name, value in result.peak.energy_j_by_component.items()}
+    note = f"One training example on one full tile of {tiles}; leakage over one interval included."
+    return shares("peak_energy", "What the peak's energy is made of", "component", per_tile, "J", note)
+
+
+def peak_time(result: Result) -> Table:
+    """Cycles per example that each unit of a full tile is held."""
+    rows = sorted(result.peak.busy_cycles.items(), key=lambda pair: (-pair[1], pair[0]))
+    note = "The busiest unit sets the initiation interval; sample-and-hold counts per place."
+    columns = (Column("unit"), Column("cycles per example"))
+    return Table("peak_time", "What the peak's time is made of", columns, tuple(rows), note)
+
+
+def layers(result: Result) -> Table:
+    """Layers: shape, shards, energy and what their tiles do."""
+    rows = []
+    for layer in result.data["layers"]:
+        states = layer["stalls_cycles"]
+        total = sum(states.values())
+        busy = states["forward"] + states["backward"] + states["update"]
+        where = ", ".join(map(str, layer["tiles"][:8])) + (" ..." if len(layer["tiles"]) > 8 else "")
+        rows.append(
+            (
+                layer["name"],
+                f"{layer['inputs']:,} x {layer['outputs']:,}",
+                layer["synapses"],
+                f"{layer['row_shards']} x {layer['col_shards']}",
+                where,
+                layer["energy_j"],
+                busy / total if total else None,
+            )
+        )
+    columns = (Column("layer"), Column("shape"), Column("synapses"), Column("shards"), Column("on tiles"),
+               Column("energy", "J"), Column("crossbars busy", "%"))  # fmt: skip
+    return Table("layers", "Layers", columns, tuple(rows))
+
+
+def tiles(result: Result) -> Table:
+    """Used tiles: the share of cycles in each state."""
+    rows = []
+    names = list(result.data["stalls_cycles"])
+    layer_names = [layer.name for layer in result.workload.value.layers]
+    for shard, states in zip(result.mapping.shards, result.trace.tile_states, strict=True):
+        total = sum(states.values())
+        cells = [states[name] / total if total else None for name in names]
+        rows.append((shard.tile, f"{layer_names[shard.layer]}{shard.name}", *cells))
+    columns = (Column("tile"), Column("shard"), *(Column(name.replace("_", " "), "%") for name in names))
+    return Table("tiles", "Tiles", columns, tuple(rows))
+
+
+def links(result: Result) -> Table:
+    """The busiest links."""
+    keys = ("name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "energy_j")
+    rows = tuple(tuple(link[key] for key in keys) for link in result.data["links"])
+    columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
+               Column("utilisation", "%"), Column("cycles waited for"), Column("energy", "J"))  # fmt: skip
+    return Table("links", "The busiest links", columns, rows)
+
+
+def dwell(result: Result) -> Table:
+    """How long updates stay on their capacitors."""
+    clock_hz = float(result.chip.spec.technology.clock_hz)
+    data, metrics = result.data["dwell"], result.data["metrics"]
+    rows = [
+        ("mean", metrics["dwell_time_mean_s"]),
+        ("median", _seconds(data["median_cycles"], clock_hz)),
+        ("99th percentile", _seconds(data["p99_cycles"], clock_hz)),
+        ("maximum", metrics["dwell_time_max_s"]),
+    ]
+    taus = {float(getattr(tile.device, "leak_time_constant_s", 0)) for _, tile in result.chip.spec.tile_kinds} - {0.0}
+    rows += [("leak time constant of the capacitor", tau) for tau in sorted(taus)]
+    note = (
+        f"{data['cell_updates_read']:,} updates of cells were read by a transfer or rewrite; "
+        f"{data['cell_updates_open']:,} were still open at the end and are counted apart."
+    )
+    return Table(
+        "dwell", "Dwell time on the capacitor", (Column("dwell time"), Column("value", "s")), tuple(rows), note
+    )
+
+
+def _seconds(cycles: int | None, clock_hz: float) -> float | None:
+    return None if cycles is None else cycles / clock_hz
+
+
+def dwell_histogram(result: Result) -> Table:
+    """The histogram of dwell times."""
+    clock_hz = float(result.chip.spec.technology.clock_hz)
+    bins = result.data["dwell"]["histogram"]
+    rows = tuple((bin_["from_cycles"], bin_["from_cycles"] / clock_hz, bin_["cell_updates"]) for bin_ in bins)
+    columns = (Column("from cycles"), Column("from", "s"), Column("updates of cells"))
+    return Table("dwell_histogram", "Histogram of dwell times", columns, rows)
+
+
+def endurance(result: Result) -> Table:
+    """What transfers do to the long-term devices, and to the supply."""
+    metrics = result.data["metrics"]
+    rows = (
+        ("transfers of a whole shard, mean", f"{metrics['transfers']:,.5g}"),
+        ("cycles in which at least one crossbar transfers", f"{metrics['transfer_time_share']:.2%}"),
+        ("cycles in which at least one crossbar is refreshed", f"{metrics['refresh_time_share']:.2%}"),
+        ("RESETs per long-term device, mean", _text(metrics["pcm_writes_per_cell_mean"])),
+        ("RESETs per long-term device, maximum", _text(metrics["pcm_writes_per_cell_max"])),
+        ("peak power of cells being programmed", engineering(metrics["transfer_power_peak_w"], "W")),
+    )
+    return Table("transfers", "Transfers", (Column("figure"), Column("value")), rows)
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.5g}"
+
+
+def audits(result: Result) -> Table:
+    """The checks made inside the run."""
+    rows = tuple(
+        (a["name"], a["expected"], a["found"], "passed" if a["passed"] else "FAILED") for a in result.data["audits"]
+    )
+    columns = (Column("audit"), Column("expected"), Column("found"), Column("result"))
+    return Table("audits", "Audits", columns, rows)
+
+
+def figures_of(result: Result) -> Table:
+    """Every figure of the arch spec: its text, status and source."""
+    rows = tuple(
+        (path, figure.text, figure.status, "; ".join(filter(None, (figure.source, figure.note))))
+        for path, figure in result.arch.figures.items()
+    )
+    columns = tuple(map(Column, ("figure", "value", "status", "source and note")))
+    return Table("figures", "Every figure of the chip", columns, rows)
+
+
+ALL: tuple[Callable[[Result], Table], ...] = (
+    headline, parts, step, stalls, lambda r: energy(r, "component"), lambda r: energy(r, "phase"),
+    lambda r: energy(r, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell, dwell_histogram,
+    endurance, audits, figures_of, all_metrics,
+)  # fmt: skip
+
+
+def tables(result: Result) -> dict[str, Table]:
+    """Return all tables of a run by name."""
+    return {table.name: table for table in (build(result) for build in ALL)}
