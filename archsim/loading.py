@@ -442,26 +442,62 @@ def flat(data: Any, path: str = "") -> dict[str, Any]:
 def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a kind of file, for editors.
 
-    A file that `extends` another need not be complete; every section may carry source, status and note.
+    A file that `extends` another, and a variant of a tile, need not be complete; every section may carry
+    source, status and note.
     """
     schema = cls.model_json_schema(by_alias=True)
     for part in _objects(schema):
-        if part.get("additionalProperties") is False and "value" not in part.get("required", []):
-            notes = {"source": {"type": "string"}, "status": {"enum": list(STATUSES)}, "note": {"type": "string"}}
-            part["properties"] = {**part.get("properties", {}), **notes, **_own(part, notes)}
-    needed = schema.pop("required", [])
+        if part.get("additionalProperties") is False and not _is_figure(part):
+            part["properties"] = {**_NOTE_SCHEMAS, **part.get("properties", {})}
     schema["properties"] = {
         "kind": {"const": kind},
         "extends": {"type": "string", "description": "a built-in name or a path; one level"},
         **schema["properties"],
     }
-    schema["required"] = ["kind"]
-    schema["anyOf"] = [{"required": [key for key in needed if key != "name"]}, {"required": ["extends"]}]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"archsim {kind}", **schema}
+    complete = schema.pop("$defs", {})
+    partial = {
+        f"partial.{name}": _renamed(part, complete)
+        for name, part in json.loads(json.dumps(complete)).items()
+    }  # fmt: skip
+    for part in _objects(partial):
+        if not _is_figure(part):
+            part.pop("required", None)
+    needed = ["kind", *(key for key in schema.get("required", []) if key != "name")]
+    relaxed = _renamed(json.loads(json.dumps(schema["properties"])), complete)
+    if "variants" in schema["properties"]:
+        schema["properties"]["variants"] = relaxed["variants"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"archsim {kind}",
+        "description": schema.get("description", ""),
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": {"properties": relaxed, "required": ["kind"], "additionalProperties": False},
+        "else": {"properties": schema["properties"], "required": needed, "additionalProperties": False},
+        "$defs": {**complete, **partial},
+    }
 
 
-def _own(part: dict[str, Any], notes: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in part.get("properties", {}).items() if key in notes}
+_NOTE_SCHEMAS: dict[str, Any] = {
+    "source": {"type": "string"},
+    "status": {"enum": list(STATUSES)},
+    "note": {"type": "string"},
+}
+
+
+def _is_figure(part: Mapping[str, Any]) -> bool:
+    return set(part.get("properties", {})) == {"value", *_NOTE_SCHEMAS}
+
+
+def _renamed(part: Any, complete: Mapping[str, Any]) -> Any:
+    """Return a schema whose references name the partial definitions; a kind's alternatives may all match."""
+    if isinstance(part, dict):
+        out = {("anyOf" if key == "oneOf" else key): _renamed(value, complete) for key, value in part.items()}
+        ref = str(out.get("$ref", ""))
+        if ref.startswith("#/$defs/"):
+            out["$ref"] = f"#/$defs/partial.{ref.removeprefix('#/$defs/')}"
+        return out
+    return [_renamed(item, complete) for item in part] if isinstance(part, list) else part
 
 
 def _objects(schema: Any) -> Iterator[dict[str, Any]]:

@@ -358,14 +358,15 @@ def _dwell(trace: Trace) -> dict[str, Any]:
     from archsim.simulation.dwell import EDGES
 
     dwell = trace.dwell
-    bins = [(int(EDGES[i]), int(count)) for i, count in enumerate(dwell.counts) if count]
+    last = len(EDGES) - 1
+    bins = [(int(EDGES[i]), int(EDGES[min(i + 1, last)]), int(n)) for i, n in enumerate(dwell.counts) if n]
     return {
         "cell_updates_read": dwell.cells,
         "cell_updates_open": dwell.open,
         "total_cycles": dwell.total_cycles,
         "median_cycles": dwell.percentile_cycles(0.5),
         "p99_cycles": dwell.percentile_cycles(0.99),
-        "histogram": [{"from_cycles": edge, "cell_updates": count} for edge, count in bins],
+        "histogram": [{"from_cycles": a, "to_cycles": b, "cell_updates": count} for a, b, count in bins],
     }
 
 

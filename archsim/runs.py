@@ -31,6 +31,7 @@ from archsim.loading import (
 )
 from archsim.metrics import Result, evaluate, package_version
 from archsim.report import TRACES, check_folder, write_report
+from archsim.report.tables import areal
 from archsim.section import Flag, Section
 from archsim.spec import (
     FLOORPLANS,
@@ -42,7 +43,7 @@ from archsim.spec import (
     TRANSPORTS,
     ArchSpec,
 )
-from archsim.units import Count, CountOrZero, engineering, si_of_metric
+from archsim.units import Count, CountOrZero
 from archsim.workload import Workload, load_workload
 
 ARCH_FILE, WORKLOAD_FILE, ACTIVITY_FILE = "inputs/arch.yaml", "inputs/workload.yaml", "inputs/activity.yaml"
@@ -360,14 +361,10 @@ def _run_differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
         one, two = left["metrics"].get(name), right["metrics"].get(name)
         if one != two:
             ratio = f"x {two / one:.4g}" if one and two is not None else ""
-            rows.append((name, engineering(one, _unit(name)), engineering(two, _unit(name)), ratio))
+            rows.append((name, areal(one, name, 4), areal(two, name, 4), ratio))
     wide = max((len(name) for name, *_ in rows), default=0)
     lines += [f"{name:{wide}}  {one:>16}  {two:>16}  {ratio}".rstrip() for name, one, two, ratio in rows]
     return lines or ["no difference"]
-
-
-def _unit(metric: str) -> str:
-    return si_of_metric(metric).replace("m**2", "m2")
 
 
 def _short(value: Any) -> str:

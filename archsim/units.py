@@ -202,6 +202,7 @@ class Dimension:
                 "value": scalar,
                 "source": {"type": "string"},
                 "status": {"enum": ["quoted", "derived", "assumption", "fitted"]},
+                "note": {"type": "string"},
             },
             "required": ["value"],
             "additionalProperties": False,

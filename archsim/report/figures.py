@@ -263,13 +263,14 @@ def dwell(result: Result) -> str:
             return
         longest = result.data["metrics"]["dwell_time_max_s"]
         scale, unit = _scale(longest, "s")
-        counts, edges = np.histogram(
-            [b["from_cycles"] / clock_hz for b in bins], bins=40, range=(0.0, longest),
-            weights=[float(b["cell_updates"]) for b in bins],
-        )  # fmt: skip
-        axes.stairs(100 * counts / counts.sum(), edges / scale, fill=True, color=COLOURS["update"])
+        edges = [b["from_cycles"] / clock_hz / scale for b in bins]
+        ends = [min(b["to_cycles"] / clock_hz, longest) / scale for b in bins]
+        total = sum(b["cell_updates"] for b in bins)
+        widths = [max(end - edge, 1 / clock_hz / scale) for edge, end in zip(edges, ends, strict=True)]
+        heights = [100 * b["cell_updates"] / total / width for b, width in zip(bins, widths, strict=True)]
+        axes.bar(edges, heights, widths, align="edge", color=COLOURS["update"])
         axes.set_xlabel(f"dwell time on the capacitor, {unit}")
-        axes.set_ylabel("updates, %")
+        axes.set_ylabel(f"updates, % per {unit}")
         axes.set_xlim(0, longest / scale)
         if tau:
             other = axes.twinx()

@@ -106,9 +106,12 @@ def headline(result: Result) -> Table:
 
 def areal(value: float | None, metric: str, digits: int = 5) -> str:
     """Return a metric's value as text in its display unit."""
+    unit = display_unit(metric)
+    if value is not None and unit in ("", "1/s"):
+        return f"{value:,}{unit[1:]}" if isinstance(value, int) else f"{value:,.{digits}g}{unit[1:]}"
     if metric.endswith("_op_per_s_m2"):
         return "-" if value is None else f"{engineering(value * 1e-6, 'OP/s', digits)}/mm2"
-    return engineering(value, display_unit(metric), digits)
+    return engineering(value, unit, digits)
 
 
 def all_metrics(result: Result) -> Table:
