@@ -1,0 +1,31 @@
+"""`python -m benchmarks [NAME ...]`: measure, print a table, and write benchmarks/results.json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import engine, run20, scaling, startup
+
+PARTS = {"startup": startup, "run20": run20, "engine": engine, "scaling": scaling}
+
+
+def main(names: list[str]) -> int:
+    strange = [name for name in names if name not in PARTS]
+    if strange:
+        print(f"no benchmark '{strange[0]}'; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    figures = []
+    for name in names or PARTS:
+        for figure in PARTS[name].measure():
+            figures.append(figure)
+            verdict = "" if figure.limit is None else f"{figure.limit:>14}  {'passed' if figure.passed else 'FAILED'}"
+            print(f"{figure.name:70} {figure.value:>14,.4g} {figure.unit:4} {verdict}".rstrip(), flush=True)
+    path = Path(__file__).parent / "results.json"
+    path.write_text(json.dumps([figure.row() for figure in figures], indent=1) + "\n")
+    return 0 if all(figure.passed for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""20 epochs of MNIST on the reference chip: the whole command, and the simulation against `--full`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from archsim.chip import build_chip
+from archsim.loading import load_arch
+from archsim.mapping import build_schedule, map_workload
+from archsim.simulation import simulate
+from archsim.workload import load_workload
+from benchmarks.report import Figure
+
+FULL_EXAMPLES = 16_000  # two intervals, transfers included: what the full run repeats 75 times
+
+
+def measure() -> list[Figure]:
+    figures: list[Figure] = []
+    for policy in ("stop_all", "staggered", "interleaved"):
+        setting = f"schedule.transfer.policy={policy}"
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["run", "ambrogio_nature_2018", "mlp_mnist", "--set", setting, "--out", str(Path(folder) / "out")]
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "archsim", *words, "--quiet"], check=True)
+            figures.append(Figure(f"run20 {policy}: whole command", time.perf_counter() - begin, "s", most=5.0))
+        workload = load_workload("mlp_mnist").value
+        chip = build_chip(load_arch("ambrogio_nature_2018", [setting]).value)
+        mapping = map_workload(workload, chip)
+        seconds = []
+        for _ in range(3):
+            schedule = build_schedule(chip, mapping, workload.examples)
+            begin = time.perf_counter()
+            trace = simulate(schedule)
+            seconds.append(time.perf_counter() - begin)
+        share = 100 * trace.examples_simulated / trace.examples
+        figures.append(Figure(f"run20 {policy}: examples simulated event by event", share, "%", most=1.0))
+        schedule = build_schedule(chip, mapping, FULL_EXAMPLES)
+        begin = time.perf_counter()
+        simulate(schedule, full=True)
+        full = (time.perf_counter() - begin) * workload.examples / FULL_EXAMPLES
+        figures.append(Figure(f"run20 {policy}: simulation", min(seconds), "s"))
+        figures.append(Figure(f"run20 {policy}: simulation by --full, from {FULL_EXAMPLES:,} examples", full, "s"))
+        figures.append(Figure(f"run20 {policy}: faster than --full", full / min(seconds), "x", least=300.0))
+    return figures

@@ -1,0 +1,88 @@
+"""Time and memory against the number of tiles, from build to report; each size in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.report import Figure
+
+SIZES = {64: (2, 4), 256: (4, 8), 1024: (8, 16), 4096: (16, 32)}
+LINES = 64
+EXAMPLES = 20
+
+
+def one(tiles: int) -> None:
+    """Build, simulate and report one chip; print seconds, bytes and stages as JSON."""
+    import matplotlib.figure  # noqa: F401  loaded before the clock starts, like all imports
+
+    from archsim.loading import load_arch
+    from archsim.metrics import evaluate
+    from archsim.report import write_report
+    from archsim.workload import load_workload
+
+    few, many = SIZES[tiles]
+    layers = [
+        {"name": f"fc{i + 1}", "inputs": str(LINES * (few if i % 2 == 0 else many)),
+         "outputs": str(LINES * (many if i % 2 == 0 else few)), "activation": "relu", "bias": "false"}
+        for i in range(8)
+    ]  # fmt: skip
+    settings = [
+        f"tile.count={tiles}", f"floorplan.columns={round(math.sqrt(tiles))}", f"tile.rows={LINES}", f"tile.cols={LINES}",
+        "routing.reduction=tree", "tile.memory.words=65536",
+    ]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mlp8.yaml"
+        dataset = {"name": "none", "examples": str(EXAMPLES)}
+        training = {"epochs": "1", "learning_rate": "0.1"}
+        spec = {"kind": "workload", "name": "mlp8", "dataset": dataset, "layers": layers, "training": training}
+        path.write_text(json.dumps(spec))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begin = time.perf_counter()
+        result = evaluate(load_arch("ambrogio_nature_2018_packet", settings), load_workload(path), full=True)
+        middle = time.perf_counter()
+        write_report(result, Path(folder) / "out")
+        seconds = time.perf_counter() - begin
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(json.dumps([seconds, used * 1024, result.trace.events, seconds - (middle - begin)]))
+
+
+def measure() -> list[Figure]:
+    figures: list[Figure] = []
+    found: dict[int, list[float]] = {}
+    for tiles in SIZES:
+        words = [sys.executable, "-m", "benchmarks.scaling", str(tiles)]
+        found[tiles] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        seconds, used, stages, reporting = found[tiles]
+        figures += [
+            Figure(f"scaling {tiles} tiles: build to report", seconds, "s"),
+            Figure(f"scaling {tiles} tiles: of it the report", reporting, "s"),
+            Figure(f"scaling {tiles} tiles: memory above the imports", used / 1e6, "MB"),
+            Figure(f"scaling {tiles} tiles: actions simulated", stages, ""),
+        ]
+    for name, column in (("time", 0), ("memory", 1), ("actions", 2)):
+        exponent = _slope([(tiles, values[column]) for tiles, values in found.items()])
+        figures.append(Figure(f"scaling: exponent of {name}", exponent, "", most=1.15 if name != "actions" else None))
+        few, many = min(SIZES), max(SIZES)
+        ends = math.log(found[many][column] / found[few][column]) / math.log(many / few)
+        figures.append(Figure(f"scaling: exponent of {name}, ends only", ends, ""))
+    return figures
+
+
+def _slope(points: list[tuple[int, float]]) -> float:
+    """Return the least-squares slope of log(value) over log(tiles)."""
+    x = [math.log(n) for n, _ in points]
+    y = [math.log(value) for _, value in points]
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    return covariance / sum((a - mean_x) ** 2 for a in x)
+
+
+if __name__ == "__main__":
+    one(int(sys.argv[1]))
