@@ -119,13 +119,15 @@ def _plain(node: yaml.Node, label: str, problems: list[Problem]) -> Any:
     return str(node.value)
 
 
-def annotated(plain: Mapping[str, Any], label: str) -> dict[str, Tree]:
+def annotated(plain: Mapping[str, Any], label: str, default: Leaf = Leaf("")) -> dict[str, Tree]:
     """Return the tree of a file's plain mapping: figures as leaves with source, status and note.
+
+    `default` says what holds for figures without any.
 
     All faults are raised at once.
     """
     problems: list[Problem] = []
-    tree = _annotate(plain, "", Leaf(""), problems)
+    tree = _annotate(plain, "", default, problems)
     if problems:
         raise SpecError([replace(problem, where=f"{label}: {problem.where}") for problem in problems])
     assert isinstance(tree, dict)

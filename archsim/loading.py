@@ -214,6 +214,9 @@ def hash_of(value: Section) -> str:
 # ---- overrides and variants
 
 
+_COMMAND_LINE = Leaf("", "command line", "assumption")
+
+
 def path_parts(path: str) -> list[str | int]:
     """Return the parts of a dotted path: `periphery[0].area` is ['periphery', 0, 'area']."""
     return [int(index) if index else name for index, name in _PART.findall(path)]
@@ -223,11 +226,11 @@ def _override(tree: dict[str, Tree], setting: str) -> tuple[str, dict[str, Tree]
     key, equals, text = setting.partition("=")
     key, text = key.strip(), text.strip()
     parts = path_parts(key)
-    if not equals or not key or not text or not isinstance(parts[0], str):
+    if not equals or not text or not parts or not isinstance(parts[0], str):
         raise SpecError([Problem("--set", f"'{setting}' is not KEY=VALUE", "for example --set tile.rows=256")])
-    value: Tree = Leaf(text, "command line", "assumption")
+    value: Tree = replace(_COMMAND_LINE, text=text)
     if text[0] in "[{":
-        value = annotated(read_yaml(f"value: {text}", f"--set {key}"), f"--set {key}")["value"]
+        value = annotated(read_yaml(f"value: {text}", f"--set {key}"), f"--set {key}", _COMMAND_LINE)["value"]
     return key, _replaced(tree, parts, value, key)  # type: ignore[return-value]
 
 

@@ -104,22 +104,19 @@ def evaluate(
     bound = simulate(schedule, unlimited=True)
     bill = account(trace, activity)
     top = peak(chip)
-    parts = _parts(build_schedule(chip, mapping, count, maintenance=False), trace, top)
+    parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
-    step = trace_step(build_schedule(chip, mapping, step_examples(schedule)))
+    step = trace_step(schedule)
     return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data)
 
 
-def _parts(calm: Schedule, trace: Trace, top: Peak) -> Parts:
-    free, busy = simulate(calm, unlimited=True).cycles, simulate(calm).cycles
-    interval = round(top.time_per_example_s * float(calm.chip.spec.technology.clock_hz) * trace.examples)
+def _parts(schedule: Schedule, trace: Trace, bound: Trace, top: Peak) -> Parts:
+    free, busy = bound.cycles, trace.cycles
+    if any(op.maintenance is not None and op.instances != 0 for op in schedule.ops):
+        calm = build_schedule(schedule.chip, schedule.mapping, schedule.examples, maintenance=False)
+        free, busy = simulate(calm, unlimited=True).cycles, simulate(calm).cycles
+    interval = round(top.time_per_example_s * float(schedule.chip.spec.technology.clock_hz) * trace.examples)
     return Parts(interval, free - interval, busy - free, trace.cycles - busy)
-
-
-def step_examples(schedule: Schedule) -> int:
-    """Return how many examples show a steady step: a few pipelines and mini-batches."""
-    spec = schedule.chip.spec.schedule
-    return 4 * (schedule.in_flight + spec.prefetch + schedule.batch)
 
 
 def measure(

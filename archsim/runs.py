@@ -329,7 +329,7 @@ def diff_lines(a: str, b: str) -> list[str]:
         return _run_differences(left, right)
     first, second = load_any(a), load_any(b)
     if first.kind != second.kind:
-        raise SpecError([Problem("diff", f"{a} is of kind {first.kind}, {b} of kind {second.kind}", "give two of a kind")])
+        raise SpecError([Problem("diff", f"{a} is of kind {first.kind}, {b} of {second.kind}", "give two of a kind")])
     rows = differences(first, second)
     wide = max((len(path) for path, *_ in rows), default=0)
     middle = max((len(text) for _, text, _ in rows), default=0)

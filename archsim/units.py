@@ -159,8 +159,9 @@ class Dimension:
             raise PydanticCustomError(
                 "quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}
             ) from None
-        low = number <= self.least if self.above else number < self.least
-        if low or number > self.most:
+        least = Fraction(repr(self.least))
+        low = number <= least if self.above else number < least
+        if low or (math.isfinite(self.most) and number > Fraction(repr(self.most))):
             message = {"given": str(value), "hint": "give " + self.describe()}
             raise PydanticCustomError("range", "'{given}' is out of range; {hint}", message)
         if self.whole:
@@ -281,6 +282,7 @@ def engineering(value: float | None, unit: str, digits: int = 4) -> str:
         return "-"
     if value == 0 or not math.isfinite(value):
         return f"{value:g} {unit}"
+    value = float(f"{value:.{digits - 1}e}")  # first, since 999.99 ms is 1 s to four digits
     if unit == "m2":
         for scale, name in ((1e-6, "mm2"), (1e-12, "um2")):
             if abs(value) >= scale * 0.001 or scale == 1e-12:

@@ -24,7 +24,6 @@ settings.load_profile("steady")
 
 REFERENCE = load_arch("ambrogio_nature_2018")
 MM2 = 1e-6
-NO_LENGTH = pytest.mark.xfail(strict=True, raises=SpecError, reason="an area per length is read as an area")
 areas = st.lists(st.floats(1e-9, 1e-5), min_size=1, max_size=40)
 columns = st.integers(1, 10)
 shares = st.floats(0, 0.95)
@@ -198,7 +197,7 @@ def test_a_bus_is_long_enough_to_reach_every_tile(count: int, columns: int) -> N
 
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))
 @pytest.mark.parametrize("count", [1, 3, 4, 7, 8])
-@pytest.mark.parametrize("extra", [(), pytest.param(("routing.link.area_per_length=0.1 mm",), marks=NO_LENGTH)])
+@pytest.mark.parametrize("extra", [(), ("routing.link.area_per_length=0.1 mm",)])
 def test_areas_add_up_to_the_die_and_the_wires(topology: str, count: int, extra: tuple[str, ...]) -> None:
     built = chip(f"routing.topology={topology}", f"tile.count={count}", *extra)
     plan = built.plan

@@ -491,7 +491,6 @@ def test_an_override_is_sourced_from_the_command_line() -> None:
     assert loaded.overrides == ("tile.rows=256", "tile.periphery[1].area = 50 um2")
 
 
-@pytest.mark.xfail(strict=True, reason="the figures of a mapping given by --set have no source")
 def test_the_figures_of_an_override_that_is_a_mapping_are_sourced_from_the_command_line() -> None:
     setting = "tile.device={kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1 V, read: 0.2 V}"
     assert load_arch(write(), [setting]).figures["tile.device.area"].source == "command line"
@@ -512,7 +511,6 @@ def test_an_override_is_a_key_and_a_value(setting: str) -> None:
     assert "--set tile.rows=256" in problem.hint
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="a key without any word is not caught")
 def test_an_override_of_dots_is_refused() -> None:
     assert fault(write(), "..=3").where == "--set"
 

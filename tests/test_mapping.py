@@ -229,9 +229,6 @@ def test_a_small_shard_goes_to_a_small_tile_when_the_others_are_taken() -> None:
     assert [shard.tile for shard in mapping.shards] == [0, 1, 2]  # 301 x 200, 201 x 20, 21 x 5
 
 
-@pytest.mark.xfail(
-    strict=True, raises=InfeasibleError, reason="tiles are filled in order: small shards take large tiles"
-)
 def test_a_workload_that_fits_is_not_refused_for_the_order_of_its_layers() -> None:
     workload = network([20, 20, 300], [True] * 3)  # 21 x 20 fits a small tile, 21 x 300 does not
     assert len(map_workload(workload, chip("tile.count=1", SMALL)).shards) == 2

@@ -14,6 +14,7 @@ from archsim.units import (
     CountOrZero,
     Energy,
     EnergyPerBitLength,
+    LengthOrZero,
     Power,
     Time,
     TimePerLength,
@@ -25,7 +26,7 @@ class Link(Component):
     """Base of the links. One instance is one direction between two neighbours, `length_m` long."""
 
     delay_s_per_m: TimePerLength
-    area_per_length_m: Area = 0.0
+    area_per_length_m: LengthOrZero = 0.0
     leakage_w: Power = 0.0
 
     def flight_s(self, length_m: Fraction) -> Fraction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from dataclasses import dataclass
 from math import ceil
 
@@ -85,30 +86,38 @@ def map_workload(workload: Workload, chip: Chip) -> Mapping:
     needed = sum(len(rows) * len(cols) for rows, cols in cuts)
     if needed > len(chip.tiles):
         raise InfeasibleError(_too_small(workload, chip, [len(r) * len(c) for r, c in cuts]))
-    free = PLACEMENTS.lookup(chip.spec.placement, "placement")(chip)
+    free = _free_by_size(chip)
     shards: list[Shard] = []
     for layer, (rows, cols) in enumerate(cuts):
         for r, (row_start, row_stop) in enumerate(rows):
             for c, (col_start, col_stop) in enumerate(cols):
-                home = _first_fit(chip, free, row_stop - row_start, col_stop - col_start)
+                home = _take(free, row_stop - row_start, col_stop - col_start)
                 if home is None:
                     raise InfeasibleError(
                         f"layer {workload.layers[layer].name}: no free tile holds a shard of "
                         f"{row_stop - row_start} x {col_stop - col_start}; use more tiles of kind 'tile'"
                     )
-                free.remove(home)
                 inputs = min(row_stop, workload.layers[layer].inputs) - row_start
                 place = (len(shards), layer, r, c, row_start, row_stop, col_start, col_stop, inputs, home)
                 shards.append(Shard(*place))
     return Mapping(workload, tuple(shards), tuple((len(rows), len(cols)) for rows, cols in cuts))
 
 
-def _first_fit(chip: Chip, free: list[int], rows: int, cols: int) -> int | None:
-    for tile in free:
+def _free_by_size(chip: Chip) -> dict[tuple[int, int], deque[tuple[int, int]]]:
+    """Return (place in the order of placement, tile) of the free tiles, by crossbar size."""
+    free: dict[tuple[int, int], deque[tuple[int, int]]] = {}
+    for place, tile in enumerate(PLACEMENTS.lookup(chip.spec.placement, "placement")(chip)):
         spec = chip.tiles[tile].spec
-        if spec.rows >= rows and spec.cols >= cols:
-            return tile
-    return None
+        free.setdefault((spec.rows, spec.cols), deque()).append((place, tile))
+    return free
+
+
+def _take(free: dict[tuple[int, int], deque[tuple[int, int]]], rows: int, cols: int) -> int | None:
+    """Take the next tile of the smallest size that holds so many rows and columns; None if there is none."""
+    fitting = [(r * c, queue[0], queue) for (r, c), queue in free.items() if r >= rows and c >= cols and queue]
+    if not fitting:
+        return None
+    return min(fitting, key=lambda entry: entry[:2])[2].popleft()[1]
 
 
 def _too_small(workload: Workload, chip: Chip, needs: list[int]) -> str:

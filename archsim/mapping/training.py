@@ -131,8 +131,9 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
         transfer = TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")
         gates += transfer(builder, updates, end)
         REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
+    begin = builder.op("begin", "forward", -1, -1, "", (), gates)  # one gate for all, or it is tiles x tiles
     for op in first:
-        builder.also_needs(op, gates)
+        builder.also_needs(op, [Need(begin)])
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages))
 
 

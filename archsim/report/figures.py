@@ -195,45 +195,45 @@ def stalls(result: Result) -> str:
 def step(result: Result) -> str:
     """Timeline of one step: what each tile, and the links, do in its cycles; the critical path below."""
     shown = result.step
-    schedule = result.schedule
     names = [layer.name for layer in result.workload.value.layers]
     shards = result.mapping.shards[:TOP]
     lane = {shard.tile: i for i, shard in enumerate(shards)}
     clock_ns = 1e9 / float(result.chip.spec.technology.clock_hz)
-    bars: dict[str, list[tuple[int, float, float]]] = {}
-    busy: list[tuple[float, float]] = []
+    bars: dict[str, dict[int, list[tuple[int, int]]]] = {}
+    busy: list[tuple[int, int]] = []
     for record in shown.records:
         op = shown.schedule.ops[record.op]
         stage = op.variants[record.n % len(op.variants)][record.stage]
-        begin, end = max(record.granted, shown.start), min(record.ended, shown.end)
+        begin, end = max(record.granted, shown.start) - shown.start, min(record.ended, shown.end) - shown.start
         if end <= begin:
             continue
         for tile, state in stage.shows:
             if tile in lane:
-                bars.setdefault(state, []).append((lane[tile], begin - shown.start, end - begin))
+                bars.setdefault(state, {}).setdefault(lane[tile], []).append((begin, end))
         if op.kind == "send":
-            busy.append((begin - shown.start, end - begin))
+            busy.append((begin, end))
     lanes = len(shards)
+
+    def scaled(spans: list[tuple[int, int]]) -> list[tuple[float, float]]:
+        return [(begin * clock_ns, (end - begin) * clock_ns) for begin, end in _union(spans)]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         for state in STATES:
-            for number, (row, begin, width) in enumerate(bars.get(state, ())):
+            for number, (row, spans) in enumerate(bars.get(state, {}).items()):
                 axes.broken_barh(
-                    [(begin * clock_ns, width * clock_ns)], (row - 0.4, 0.8), color=colour(state), lw=0,
+                    scaled(spans), (row - 0.4, 0.8), color=colour(state), lw=0,
                     label=_words(state) if not number else None,
                 )  # fmt: skip
-        axes.broken_barh(
-            [(b * clock_ns, w * clock_ns) for b, w in busy], (lanes - 0.3, 0.6), color="#8e5ea2", alpha=0.5, lw=0
-        )
+        axes.broken_barh(scaled(busy), (lanes - 0.3, 0.6), color="#8e5ea2", alpha=0.5, lw=0)
         on_path: dict[str, list[tuple[float, float]]] = {}
         for segment in shown.path:
-            span = ((segment.start - shown.start) * clock_ns, (segment.end - segment.start) * clock_ns)
-            on_path.setdefault(segment.what, []).append(span)
-        for i, (what, spans) in enumerate(on_path.items()):
+            stretch = ((segment.start - shown.start) * clock_ns, (segment.end - segment.start) * clock_ns)
+            on_path.setdefault(segment.what, []).append(stretch)
+        for i, (what, stretches) in enumerate(on_path.items()):
             unseen = what not in bars
             axes.broken_barh(
-                spans, (lanes + 0.6, 0.8), color=colour(what, i), lw=0, label=_words(what) if unseen else None
+                stretches, (lanes + 0.6, 0.8), color=colour(what, i), lw=0, label=_words(what) if unseen else None
             )
         labels = [f"{names[shard.layer]}{shard.name}" for shard in shards]
         axes.set_yticks([*range(lanes + 1), lanes + 1], [*labels, "links", "critical path"])
@@ -243,8 +243,22 @@ def step(result: Result) -> str:
         axes.grid(axis="x")
         figure.legend(loc="outside right upper")
 
-    del schedule
     return draw(paint, height=max(2.8, 1.1 + 0.28 * (lanes + 2)))
+
+
+def _union(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the stretches that at least one of the (begin, end) spans covers.
+
+    >>> _union([(5, 9), (0, 2), (2, 3), (6, 7)])
+    [(0, 3), (5, 9)]
+    """
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def dwell(result: Result) -> str:

@@ -10,12 +10,12 @@ from archsim.mapping.schedule import STATES
 from archsim.metrics import Result, package_version
 from archsim.simulation.step import Record, record
 
-STEPS = 100
-"""A trace covers as many cycles as this many steps take."""
+STEPS, MOST = 100, 200_000
+"""A trace covers as many cycles as this many steps take, and has about this many records at most."""
 
 
 def _records(result: Result) -> list[Record]:
-    return record(result.schedule, max(1, result.step.cycles) * STEPS)[0]
+    return record(result.schedule, max(1, result.step.cycles) * STEPS, MOST)
 
 
 def _lanes(result: Result) -> dict[int, str]:

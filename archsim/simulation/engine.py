@@ -133,17 +133,18 @@ class Engine:
         self.cells_active = 0
         self.cells_peak = 0
         shards = schedule.mapping.shards
-        cared = {m.shard for m in self.maintenance if m is not None and self._ever(m, ops)}
+        cared = {op.maintenance.shard for op in ops if op.maintenance is not None and op.instances != 0}
         self.logs = {shard.index: UpdateLog() for shard in shards if shard.index in cared}
         self.read_until: dict[int, list[int]] = {}
         self.due: dict[int, int] = {}
+        self.periods: dict[int, int] = {}
         for m in self.maintenance:
             if m is not None:
                 self.read_until[m.shard] = [0] * max(
                     sum(len(groups) for groups in m.groups), len(self.read_until.get(m.shard, ()))
                 )
                 if m.period_cycles:
-                    self.due[m.shard] = m.period_cycles
+                    self.due[m.shard] = self.periods[m.shard] = m.period_cycles
         self.log_of_update = {op: self.logs[s.index] for op, s in zip(schedule.updates, shards, strict=True)
                               if s.index in self.logs}  # fmt: skip
         self.dwell = DwellTimes()
@@ -158,9 +159,6 @@ class Engine:
             self._try_start(index)
         self._settle(0)
         self._book(0)
-
-    def _ever(self, m: Maintenance, ops: tuple[Op, ...]) -> bool:
-        return any(op.maintenance is m and (op.instances is None or op.instances > 0) for op in ops)
 
     # Time.
 
@@ -448,8 +446,7 @@ class Engine:
             self.counters.maintenance_cycles[which] += int(self.env.now) - self.active_since[which]
         self.cells_active -= m.cells_at_once
         if m.shard in self.due:
-            period = next(x.period_cycles for x in self.maintenance if x and x.shard == m.shard and x.period_cycles)
-            self.due[m.shard] = self.now + period
+            self.due[m.shard] = self.now + self.periods[m.shard]
 
     # The end.
 
@@ -463,15 +460,12 @@ class Engine:
             raise StuckError(self._explain(waiting))
         for tile in range(len(self.tile_masks)):
             self._account(tile, int(self.env.now))
-        shards = self.schedule.mapping.shards
-        for shard in shards:
-            m = next((m for m in self.maintenance if m is not None and m.shard == shard.index), None)
-            if m is None:
-                continue
-            updates = self.done[self.schedule.updates[shard.index]]
-            rows = [row for groups in m.groups for row in groups]
-            until = self.read_until[shard.index]
-            self.dwell.open += sum((updates - u) * row * shard.cols for u, row in zip(until, rows, strict=True))
+        groups = {m.shard: m.groups for m in reversed(self.maintenance) if m is not None}
+        for index, until in self.read_until.items():
+            updates = self.done[self.schedule.updates[index]]
+            cols = self.schedule.mapping.shards[index].cols
+            rows = [row for group in groups[index] for row in group]
+            self.dwell.open += sum((updates - u) * row * cols for u, row in zip(until, rows, strict=True))
 
     def _explain(self, waiting: list[int]) -> str:
         ops = self.schedule.ops

@@ -74,35 +74,38 @@ class _Recorder:
         self.ends[op.index, n] = cycle
 
 
-def record(schedule: Schedule, cycles: int | None = None) -> tuple[list[Record], dict[tuple[int, int], int]]:
-    """Return every stage granted, and when each instance of an op ended; stop after so many cycles."""
+def record(schedule: Schedule, cycles: int | None = None, most: int = 1 << 62) -> list[Record]:
+    """Return every stage granted, in order; stop after so many cycles or records."""
     recorder = _Recorder()
     engine = Engine(schedule, observer=recorder)
-    while not engine.finished and (cycles is None or engine.now <= cycles):
+    while not engine.finished and (cycles is None or engine.now <= cycles) and len(recorder.records) < most:
         engine.step()
-    return recorder.records, recorder.ends
+    return recorder.records
 
 
 def trace_step(schedule: Schedule) -> Step:
-    """Return a whole step of a short schedule, clear of its ends, with its critical path, walked backwards.
+    """Return a whole early step, after the pipeline has filled, with its critical path, walked backwards.
 
-    It is the last example after which a full pipeline follows; the schedule should be some pipelines long.
     Every op was asked for when the last of its needs was met, so each stretch of the path begins where
-    another ends.
+    another ends. Short schedules give a step that is as clear of their ends as can be.
     """
-    records, ends = record(schedule)
+    spec = schedule.chip.spec.schedule
+    margin = schedule.in_flight + spec.prefetch + 1
+    enough = 2 * (schedule.in_flight + spec.prefetch + schedule.batch) + 1
+    last = max(0, (min(schedule.examples, enough) - margin) // schedule.batch * schedule.batch - 1)
+    recorder = _Recorder()
+    engine = Engine(schedule)
+    while not engine.finished and engine.done[schedule.end] <= last:
+        if engine.done[schedule.end] >= last - margin - schedule.batch:
+            engine.observer = recorder
+        engine.step()
+    moments = _Moments(schedule, recorder.ends)
+    end = moments.end(schedule.end, last)
+    start = moments.end(schedule.end, last - 1) if last else 0
+    records = tuple(entry for entry in recorder.records if entry.ended > start and entry.requested < end)
     stages: dict[tuple[int, int], list[Record]] = {}
     for entry in records:
         stages.setdefault((entry.op, entry.n), []).append(entry)
-    for op in schedule.ops:  # barriers take no time: they end with the last of what they need
-        if not op.stages:
-            for n in range(schedule.examples):
-                _barrier_end(schedule, op, n, ends)
-    spec = schedule.chip.spec.schedule
-    margin = schedule.in_flight + spec.prefetch + 1
-    last = max(0, (schedule.examples - margin) // schedule.batch * schedule.batch - 1)
-    end = ends[schedule.end, last]
-    start = ends[schedule.end, last - 1] if last else 0
     path: list[Segment] = []
     at, here = end, (schedule.end, last)
     while at > start:
@@ -111,34 +114,39 @@ def trace_step(schedule: Schedule) -> Step:
             _add(path, entry.shows, here, max(entry.granted, start), entry.ended, start)
             _add(path, what[1] if what else "waiting_link", here, entry.requested, entry.granted, start)
             at = entry.requested
-        before = _cause(schedule, here, at, ends)
+        before = moments.cause(*here, at)
         if before is None:
             _add(path, "waiting_data", here, start, at, start)
             break
         here = before
-    return Step(schedule, last, start, end, tuple(records), tuple(reversed(path)))
+    return Step(schedule, last, start, end, records, tuple(reversed(path)))
 
 
-def _barrier_end(schedule: Schedule, op: Op, n: int, ends: dict[tuple[int, int], int]) -> int:
-    if (op.index, n) not in ends:
-        times = []
-        for need in op.needs:
-            dep, m = schedule.ops[need.op], need.count(n) - 1
-            times.append(_barrier_end(schedule, dep, m, ends) if not dep.stages else ends[dep.index, m])
-        ends[op.index, n] = max(times)
-    return ends[op.index, n]
+class _Moments:
+    """When instances of ops ended; barriers take no time and end with the last of what they need."""
 
+    def __init__(self, schedule: Schedule, ends: dict[tuple[int, int], int]) -> None:
+        self.schedule = schedule
+        self.ends = ends
 
-def _cause(
-    schedule: Schedule, here: tuple[int, int], at: int, ends: dict[tuple[int, int], int]
-) -> tuple[int, int] | None:
-    """Return the instance whose end let this one be asked for at that cycle."""
-    op, n = here
-    for need in schedule.ops[op].needs:
-        m = min(need.count(n), schedule.examples) - 1
-        if m >= 0 and ends.get((need.op, m)) == at:
-            return need.op, m
-    return (op, n - 1) if n and ends.get((op, n - 1)) == at else None
+    def end(self, op: int, n: int) -> int:
+        """Return the cycle, or -1 if it was before the recording began."""
+        found = self.ends.get((op, n))
+        if found is None:
+            own = self.schedule.ops[op]
+            found = -1 if own.stages or n < 0 else max((self.end(*dep) for dep in self._needs(op, n)), default=-1)
+            self.ends[op, n] = found
+        return found
+
+    def _needs(self, op: int, n: int) -> list[tuple[int, int]]:
+        return [(need.op, min(need.count(n), self.schedule.examples) - 1) for need in self.schedule.ops[op].needs]
+
+    def cause(self, op: int, n: int, at: int) -> tuple[int, int] | None:
+        """Return the instance whose end let this one be asked for at that cycle."""
+        for before in self._needs(op, n):
+            if before[1] >= 0 and self.end(*before) == at:
+                return before
+        return (op, n - 1) if n and self.end(op, n - 1) == at else None
 
 
 def _add(path: list[Segment], what: str, here: tuple[int, int], begin: int, end: int, least: int) -> None:
