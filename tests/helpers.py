@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from archsim.chip.graph import Chip, build_chip
 from archsim.loading import load_arch
 from archsim.mapping.partition import map_workload
-from archsim.mapping.schedule import Schedule
+from archsim.mapping.schedule import Op, Schedule
 from archsim.mapping.training import build_schedule
-from archsim.simulation.run import Trace
+from archsim.simulation.run import Trace, simulate
 from archsim.spec import REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.workload import Dataset, Dense, Training, Workload
 
@@ -89,6 +89,43 @@ def observed(trace: Trace) -> dict[str, Any]:
         "dwell_open": trace.dwell.open,
         "events": trace.events,
     }
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stage of one instance of an op, in cycles: asked for, granted, ended."""
+
+    op: int
+    n: int
+    stage: int
+    requested: int
+    granted: int
+    ended: int
+
+
+class Watcher:
+    """An observer that keeps every grant, and when each instance of an op began and ended."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.starts: dict[tuple[int, int], int] = {}
+        self.ends: dict[tuple[int, int], int] = {}
+
+    def on_start(self, op: Op, n: int, cycle: int) -> None:
+        self.starts[op.index, n] = cycle
+
+    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
+        self.records.append(Record(op.index, n, stage, requested, granted, ends))
+
+    def on_end(self, op: Op, n: int, cycle: int) -> None:
+        self.ends[op.index, n] = cycle
+
+
+def record(schedule: Schedule) -> tuple[list[Record], dict[tuple[int, int], int]]:
+    """Return every grant of a run in order, and when each instance of an op ended."""
+    watcher = Watcher()
+    simulate(schedule, observer=watcher)
+    return watcher.records, watcher.ends
 
 
 @dataclass(frozen=True)
