@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from math import ceil
 from typing import Any
 
@@ -61,12 +60,14 @@ def schedule_of(
     return build_schedule(chip, map_workload(workload, chip), examples)
 
 
-def windows(step: str) -> list[str]:
-    """Return overrides that give drivers of 7 bits this step, and ramps as long as their window of 128 steps."""
-    number, unit = step.split()
-    ramp = f"{Decimal(number) * 128} {unit}"
-    overrides = [f"tile.{edge}_driver.step={step}" for edge in ("row", "col")]
-    return [*overrides, f"tile.col_converter.ramp={ramp}", f"tile.row_converter.ramp={ramp}"]
+def windows(row_step: str, col_step: str, ramp: str) -> list[str]:
+    """Return overrides for the steps of the drivers, 128 to a window, and the length of the ramps."""
+    return [
+        f"tile.row_driver.step={row_step}",
+        f"tile.col_driver.step={col_step}",
+        f"tile.col_converter.ramp={ramp}",
+        f"tile.row_converter.ramp={ramp}",
+    ]
 
 
 def observed(trace: Trace) -> dict[str, Any]:
@@ -162,8 +163,7 @@ def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval
         f"tile.count={count}",
         f"tile.rows={rows}",
         f"tile.cols={cols}",
-        *windows(pick("0.5 ns", "0.13 ns")),
-        f"tile.col_converter.sample_hold={integer(1, 3)}",
+        *windows(pick("0.5 ns", "0.13 ns"), pick("0.5 ns", "0.5 ns", "0.13 ns"), pick("64 ns", "64 ns", "20 ns")),
         f"tile.neuron.lanes={pick(1, 4, 64)}",
         f"tile.memory.ports={integer(1, 2)}",
         f"floorplan.columns={integer(1, 4)}",
@@ -179,10 +179,14 @@ def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval
         f"schedule.transfer.rows_in_parallel={integer(1, 8)}",
         f"schedule.transfer.tiles_in_parallel={integer(1, count)}",
     ]
+    hold, flying = integer(1, 3), 1
     if draw(st.booleans()):
-        overrides += ["schedule.mode=pipelined", f"schedule.in_flight={integer(1, 5)}"]
+        flying = integer(1, 5)
+        overrides += ["schedule.mode=pipelined", f"schedule.in_flight={flying}"]
     if draw(st.booleans()):
         overrides.append("tile.row_converter=shared")
+        hold = max(hold, flying)  # fewer could block each other for ever, and are refused
+    overrides.append(f"tile.col_converter.sample_hold={hold}")
     base = pick(REFERENCE, PACKET)
     if base == REFERENCE:
         overrides.append(f"routing.link.wires={pick(3, 512)}")

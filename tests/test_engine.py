@@ -563,7 +563,6 @@ def test_packets_are_slower_than_circuits_and_the_bus_than_the_mesh_on_the_shipp
 # ---- faults
 
 
-@pytest.mark.xfail(strict=True, reason="Circuit.drive releases units before their grant; they are never free again")
 @pytest.mark.parametrize(
     "overrides", [["tile.row_driver.step=0.13 ns", "tile.cols=4"], ["tile.col_converter.ramp=20 ns"]]
 )
@@ -578,12 +577,11 @@ def test_windows_of_unequal_length_either_run_or_are_refused(overrides: list[str
     assert simulate(schedule, full=True).examples == 3
 
 
-@pytest.mark.xfail(strict=True, reason="a held sample waits for an array whose own sample waits for that converter")
-def test_a_shared_converter_with_one_sample_per_line_never_blocks_a_pipeline() -> None:
-    overrides = [
-        "tile.row_converter=shared",
-        "tile.col_converter.sample_hold=1",
-        "schedule.mode=pipelined",
-        "schedule.in_flight=3",
-    ]
-    assert simulate(schedule_of(network(1, 1, 1, 1, bias=False), 3, overrides)).examples == 3
+def test_a_shared_converter_that_could_block_a_pipeline_for_ever_is_refused() -> None:
+    # Forward samples on one tile and backward samples on the next can each wait for the other's places, unless
+    # there is a place for every example in flight.
+    shared = ["tile.row_converter=shared", "schedule.mode=pipelined", "schedule.in_flight=3"]
+    tiny = network(1, 1, 1, 1, bias=False)
+    with pytest.raises(SpecError, match="2 samples per line cannot serve 3 examples in flight"):
+        schedule_of(tiny, 3, [*shared, "tile.col_converter.sample_hold=2"])
+    assert simulate(schedule_of(tiny, 30, [*shared, "tile.col_converter.sample_hold=3"])).examples == 30

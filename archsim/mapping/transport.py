@@ -173,6 +173,14 @@ class Circuit:
                 if converter.ramp_window_s is None:
                     what = f"a '{converter.kind}' cannot send durations, which routing.transport 'circuit' needs"
                     raise SpecError([Problem(f"{name}.{field}", what, "use a 'ramp_adc', or transport 'packet'")])
+            hold, flying = tile.col_converter.sample_hold, chip.spec.schedule.examples_in_flight
+            if isinstance(tile.row_converter, str) and hold < flying:
+                what = (
+                    f"{hold} samples per line cannot serve {flying} examples in flight on a shared converter: samples "
+                    "of forward and backward passes would wait for each other's places for ever"
+                )
+                hint = f"give a sample_hold of {flying}, a row_converter of its own, or fewer in flight"
+                raise SpecError([Problem(f"{name}.col_converter.sample_hold", what, hint)])
 
     def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
         """The sample stays on the line until it is sent."""
@@ -217,7 +225,8 @@ class Circuit:
         kit = builder.kits[shard.tile]
         latency = cycles + kit.integrate_cycles(side) - builder.chip.spec.cycles(kit.window_s(side))
         release = [(cycles, unit) for unit in acquire]
-        release += [(at + latency - stage.latency_cycles, unit) for at, unit in stage.release]
+        longer = max(0, latency - stage.latency_cycles)
+        release += [(latency if at == stage.latency_cycles else at + longer, unit) for at, unit in stage.release]
         if signal.held:
             release.append((cycles, builder.chip.tiles[signal.tile].units[signal.side.hold]))
         shows = (*stage.shows, (signal.tile, "send"))
