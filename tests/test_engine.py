@@ -345,13 +345,8 @@ def test_a_shared_link_with_random_arrivals_waits_as_m_d_1_does(load: float) -> 
 
 
 def chip_run(case: Case, most: int = 40) -> Schedule:
-    """Return a short schedule of a random run; those that are stuck are left to the law about them."""
-    schedule = case.schedule(min(case.examples, most))
-    try:
-        simulate(schedule)
-    except StuckError:
-        assume(False)
-    return schedule
+    """Return a short schedule of a random run."""
+    return case.schedule(min(case.examples, most))
 
 
 def needs_met(schedule: Schedule, order: dict[int, list[int]], own: Op, n: int) -> int:
