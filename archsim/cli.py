@@ -271,6 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> Any:
             _complain([error.format_message(), "try: archsim --help"])
             sys.exit(2)
         raise
+    if status == 130:  # how click tells of an interruption
+        _complain(["interrupted"])
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -41,9 +41,14 @@ class StuckError(ArchsimError):
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Return "did you mean 'x'?" if a name is close, else the list of what is allowed."""
+    """Return "did you mean 'x'?" if a name is close or begins so, else the list of what is allowed.
+
+    >>> nearest("mesch", ["mesh", "bus"]), nearest("ring", ["mesh", "bus"])
+    ("did you mean 'mesh'?", 'allowed: bus, mesh')
+    """
     names = list(allowed)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    begins = [each for each in sorted(names) if len(name) > 2 and each.startswith(name)]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or begins
     if close:
         return f"did you mean '{close[0]}'?"
     return f"allowed: {', '.join(sorted(names))}" if names else "nothing is allowed here"
