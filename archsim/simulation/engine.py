@@ -148,6 +148,7 @@ class Engine:
         self.log_of_update = {op: self.logs[s.index] for op, s in zip(schedule.updates, shards, strict=True)
                               if s.index in self.logs}  # fmt: skip
         self.dwell = DwellTimes()
+        self.journal: list[tuple[bool, int, int]] | None = None  # (is a maintenance start, op or shard, cycle)
         self.offset = 0
         self.dirty = False
         self.boundary = False
@@ -288,6 +289,8 @@ class Engine:
             self._maintenance_ends(op, run.n)
         elif op in self.log_of_update:
             self.log_of_update[op].add(now + self.offset)
+            if self.journal is not None:
+                self.journal.append((False, op, now + self.offset))
         if self.observer is not None:
             self.observer.on_end(self.schedule.ops[op], run.n, now + self.offset)
         self._complete(op, run.n)
@@ -419,6 +422,14 @@ class Engine:
         self.cells_active += m.cells_at_once
         if not m.period_cycles:
             self.cells_peak = max(self.cells_peak, self.cells_active)
+        if self.journal is not None:
+            self.journal.append((True, op, self.now))
+        self.read_capacitors(op, n, self.now)
+
+    def read_capacitors(self, op: int, n: int, cycle: int) -> None:
+        """Close the dwell times of the updates that instance `n` of a maintenance op, begun at `cycle`, reads."""
+        m = self.maintenance[op]
+        assert m is not None
         log = self.logs[m.shard]
         until = self.read_until[m.shard]
         variant = n % len(m.groups)
@@ -429,7 +440,7 @@ class Engine:
             stop = position
             while stop < len(groups) and until[first + stop] == until[first + position]:
                 stop += 1
-            reads = self.now + m.group_cycles * np.arange(position, stop, dtype=np.int64)
+            reads = cycle + m.group_cycles * np.arange(position, stop, dtype=np.int64)
             weights = np.array(groups[position:stop], dtype=np.int64) * cols
             self.dwell.read(log, until[first + position], reads, weights)
             position = stop

@@ -44,6 +44,27 @@ class Period:
     updates: dict[int, tuple[int, ...]]
 
 
+@dataclass
+class Episode:
+    """What happens between two equal states with maintenance in between.
+
+    `triggers` are, by maintained op, after how many more updates its instances were due; `stages` their compiled
+    stages. `journal` holds the updates and the starts of maintenance in their order, cycles from the beginning.
+    """
+
+    period: Period
+    advance: list[int]
+    triggers: list[tuple[int, ...]]
+    stages: list[tuple[int, ...]]
+    maintenance_cycles: list[int]
+    journal: list[tuple[bool, int, int]]
+
+
+LONGEST_EPISODE = 64
+MOST_EPISODES = 1000
+MOST_MAINTAINED = 64
+
+
 class FastForward:
     """Watches an engine at the end of each example and jumps when it can."""
 
@@ -56,6 +77,8 @@ class FastForward:
         self.periods: dict[Hashable, Period] = {}
         self.measuring: tuple[Hashable, Snapshot] | None = None
         self.intervals: dict[Hashable, Snapshot] = {}
+        self.episodes: dict[Hashable, list[Episode]] = {}
+        self.recording: tuple[Hashable, Snapshot] | None = None
         self.anchor = self._anchor()
         self.anchor_done = 0
         self.gates = [
@@ -64,6 +87,9 @@ class FastForward:
             for need in engine.general[op]
             if engine.maintenance[need.op] is not None
         ]
+        self.has_episodes = bool(
+            engine.maintained and not self.gates and not engine.due and len(engine.maintained) <= MOST_MAINTAINED
+        )
 
     def _anchor(self) -> tuple[int, int] | None:
         """The first maintenance op and how many of its instances make an interval."""
@@ -77,12 +103,7 @@ class FastForward:
     def at_boundary(self) -> None:
         """Called when an example has just ended and the clock is about to move."""
         engine = self.engine
-        if self.anchor is not None:
-            op, instances = self.anchor
-            intervals = engine.done[op] // instances
-            if intervals > self.anchor_done:
-                self.anchor_done = intervals
-                self._at_interval()
+        self._check_interval()
         if engine.dirty:
             engine.dirty = False
             self.seen.clear()
@@ -90,6 +111,8 @@ class FastForward:
         if any(engine.started[op] > engine.done[op] for op in engine.maintained):
             return
         key = self._key()
+        if self.recording is not None:
+            self._record(key)
         period = self.periods.get(key)
         if period is None:
             if self.measuring is not None:
@@ -100,9 +123,27 @@ class FastForward:
                 self.measuring = (key, self._snapshot())
             else:
                 self.seen.add(key)
-        if period is not None and self._jump(period):
-            self.seen.clear()
-            self.measuring = None
+        if period is not None:
+            moved = self._jump(period)
+            while self.has_episodes and self._replay(key):
+                moved = True
+                self._check_interval()
+                self._jump(period)
+            if moved:
+                self.seen.clear()
+                self.measuring = None
+            if self.has_episodes:
+                self.recording = (key, self._snapshot())
+                engine.journal = []
+
+    def _check_interval(self) -> None:
+        """Look for recurring intervals when the first shard has finished one."""
+        if self.anchor is not None:
+            op, instances = self.anchor
+            intervals = self.engine.done[op] // instances
+            if intervals > self.anchor_done:
+                self.anchor_done = intervals
+                self._at_interval()
 
     # What a state is.
 
@@ -243,6 +284,106 @@ class FastForward:
         runs = {id(e): e for entries in engine.agenda.values() for e in entries if isinstance(e, Run)}
         runs.update((id(run), run) for queue in engine.queues.values() for run in queue)
         return list(runs.values())
+
+    # Replaying what happened around a transfer when it happens again.
+
+    def _record(self, key: Hashable) -> None:
+        """Keep what happened since the recording began, if the state is the same again after maintenance."""
+        assert self.recording is not None
+        engine = self.engine
+        begin, since = self.recording
+        examples = engine.done[engine.schedule.end] - since.base
+        if begin != key:
+            if examples > LONGEST_EPISODE:
+                self.recording = engine.journal = None
+            return
+        journal, self.recording, engine.journal = engine.journal or [], None, None
+        known = self.episodes.setdefault(key, [])
+        if all(engine.started[op] == since.started[op] for op in engine.maintained) or len(known) >= MOST_EPISODES:
+            return
+        now = self._snapshot()
+        advance = [now.started[op] - since.started[op] for op in engine.maintained]
+        delta = _minus(now.done, since.done)
+        triggers = [self._due(op, since.started[op], since.done, delta) for op in engine.maintained]
+        if [len(due) for due in triggers] != advance:
+            return
+        stages = [
+            self._stages(op, since.started[op], more) for op, more in zip(engine.maintained, advance, strict=True)
+        ]
+        period = Period(
+            examples, now.cycle - since.cycle, _minus(now.stages, since.stages), _minus(now.waits, since.waits),
+            [_minus_dict(a, b) for a, b in zip(now.tiles, since.tiles, strict=True)], {},
+        )  # fmt: skip
+        cycles = _minus(now.maintenance_cycles, since.maintenance_cycles)
+        moments = [(is_start, which, cycle - since.cycle) for is_start, which, cycle in journal]
+        known.append(Episode(period, advance, triggers, stages, cycles, moments))
+
+    def _due(self, op: int, first: int, done: list[int], delta: list[int]) -> tuple[int, ...]:
+        """Return after how many updates each instance of a maintained op is due, as far as `delta` reaches."""
+        engine = self.engine
+        due: list[int] = []
+        needs = engine.schedule.ops[op].needs
+        while first + len(due) < engine.totals[op]:
+            n = first + len(due)
+            if any(need.count(n) - done[need.op] > delta[need.op] for need in needs):
+                break
+            due.append(max(need.count(n) - done[need.op] for need in needs))
+        return tuple(due)
+
+    def _first_due(self, op: int) -> int:
+        """Return after how many more updates the next instance of a maintained op is due."""
+        engine = self.engine
+        n = engine.started[op]
+        if n >= engine.totals[op]:
+            return FOREVER
+        return max(need.count(n) - engine.done[need.op] for need in engine.schedule.ops[op].needs)
+
+    def _stages(self, op: int, first: int, count: int) -> tuple[int, ...]:
+        variants = self.engine.stages[op]
+        return tuple(stage.index for n in range(first, first + count) for stage in variants[n % len(variants)])
+
+    def _replay(self, key: Hashable) -> bool:
+        """Jump over an episode that is known to follow from here; return whether there was one."""
+        engine = self.engine
+        known = self.episodes.get(key)
+        if not known:
+            return False
+        maintained, started, done = engine.maintained, engine.started, engine.done
+        ahead = max(started[op] for op in self.example_ops)
+        room = engine.examples - ahead - (self.batch if self.batch > 1 else 0)
+        first = [self._first_due(op) for op in maintained]
+        for episode in known:
+            period = episode.period
+            if period.examples <= room and all(
+                at == due[0] if due else at > period.examples for at, due in zip(first, episode.triggers, strict=True)
+            ):
+                delta = [period.examples] * len(done)
+                if all(
+                    (not due or self._due(op, started[op], done, delta) == due)
+                    and self._stages(op, started[op], more) == stages
+                    for op, due, more, stages in zip(
+                        maintained, episode.triggers, episode.advance, episode.stages, strict=True
+                    )
+                ):
+                    break
+        else:
+            return False
+        now, here = int(engine.env.now), engine.now
+        for tile in range(len(engine.tile_masks)):
+            engine._account(tile, now)
+        instance = {op: started[op] for op in maintained}
+        for is_start, which, cycle in episode.journal:
+            if is_start:
+                engine.read_capacitors(which, instance[which], here + cycle)
+                instance[which] += 1
+            else:
+                engine.log_of_update[which].add(here + cycle)
+        for op, more in zip(maintained, episode.advance, strict=True):
+            started[op] += more
+            done[op] += more
+        _add(engine.counters.maintenance_cycles, episode.maintenance_cycles, 1)
+        self._move(period.examples, period.cycles, 1, period.stages, period.waits, period.tiles)
+        return True
 
     # Jumping over whole intervals, in pairs.
 
