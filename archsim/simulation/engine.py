@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,15 +63,18 @@ class Compiled:
 class Run:
     """One instance of an op in flight."""
 
-    __slots__ = ("granted", "n", "op", "requested", "stage", "stages")
+    __slots__ = ("age", "n", "op", "requested", "stage", "stages")
 
-    def __init__(self, op: int, n: int, stages: tuple[Compiled, ...]) -> None:
+    def __init__(self, op: int, n: int, stages: tuple[Compiled, ...], maintenance: bool) -> None:
         self.op = op
         self.n = n
+        self.age = (-1 if maintenance else n, op)
         self.stage = 0
         self.stages = stages
         self.requested = 0
-        self.granted = False
+
+
+_age = attrgetter("age")
 
 
 @dataclass
@@ -153,6 +157,7 @@ class Engine:
         self.dirty = False
         self.boundary = False
         self.env = simpy.Environment()
+        self.clock = 0  # SimPy's, as an integer
         self.agenda: dict[int, list[Any]] = {}
         self.pending: list[Run] = []
         self.released: list[int] = []
@@ -166,7 +171,7 @@ class Engine:
     @property
     def now(self) -> int:
         """The cycle of the run, stretches that were jumped included."""
-        return int(self.env.now) + self.offset
+        return self.clock + self.offset
 
     @property
     def finished(self) -> bool:
@@ -178,24 +183,16 @@ class Engine:
         self.boundary = False
         self.env.step()
 
-    def _schedule(self, cycle: int, entry: Any) -> None:
-        entries = self.agenda.get(cycle)
-        if entries is None:
-            self.agenda[cycle] = [entry]
-            if cycle > self.env.now:
-                self.env.timeout(cycle - self.env.now).callbacks.append(self._tick)
-        else:
-            entries.append(entry)
-
     def _tick(self, event: simpy.Event) -> None:
-        self._book(int(self.env.now))
+        self.clock = now = int(self.env.now)
+        self._book(now)
 
     def _book(self, now: int) -> None:
         """Handle everything of this cycle; on return the clock is about to move."""
         agenda = self.agenda
         while now in agenda:
             ended = []
-            free, released = self.free, self.released
+            free, released, queues = self.free, self.released, self.queues
             for entry in agenda.pop(now):
                 if entry.__class__ is Run:
                     ended.append(entry)
@@ -204,10 +201,12 @@ class Engine:
                     units = entry
                 for unit in units:
                     free[unit] += 1
-                    released.append(unit)
+                    if queues.get(unit):
+                        released.append(unit)
             for run in ended:
                 self._end(run, now)
-            self._settle(now)
+            if released or self.pending:
+                self._settle(now)
 
     # Ops.
 
@@ -224,13 +223,13 @@ class Engine:
                     return
             if self.general[op] and not self._general_met(op, n):
                 return
-            if not self._old_enough(op):
+            if self.maintenance[op] is not None and not self._old_enough(op):
                 return
             started[op] = n + 1
             variants = self.stages[op]
-            run = Run(op, n, variants[n % len(variants)])
+            run = Run(op, n, variants[n % len(variants)], self.maintenance[op] is not None)
             if run.stages:
-                run.requested = self.env.now  # type: ignore[assignment]
+                run.requested = self.clock
                 self.pending.append(run)
             else:
                 self._complete(op, n)
@@ -282,7 +281,6 @@ class Engine:
         if run.stage + 1 < len(stages):
             run.stage += 1
             run.requested = now
-            run.granted = False
             self.pending.append(run)
             return
         if self.maintenance[op] is not None:
@@ -302,19 +300,17 @@ class Engine:
         while self.released or self.pending:
             if self.released:
                 freed, self.released = self.released, []
+                queues, free = self.queues, self.free
                 for unit in freed:
-                    queue = self.queues.get(unit)
-                    while queue and self._grantable(queue[0]):
+                    queue = queues.get(unit)
+                    while queue and free[unit] > 0 and self._grantable(queue[0]):
                         self._grant_waiting(queue[0], now)
             if self.pending:
                 requests, self.pending = self.pending, []
                 if len(requests) > 1:
-                    requests.sort(key=self._order)
+                    requests.sort(key=_age)
                 for run in requests:
                     self._request(run, now)
-
-    def _order(self, run: Run) -> tuple[int, int]:
-        return (-1 if self.maintenance[run.op] is not None else run.n, run.op)
 
     def _request(self, run: Run, now: int) -> None:
         stage = run.stages[run.stage]
@@ -329,12 +325,12 @@ class Engine:
             queue = queues.get(unit)
             if queue is None:
                 queue = queues[unit] = []
-            insort(queue, run, key=self._order)
+            insort(queue, run, key=_age)
         if self.maintenance[run.op] is not None:
             self.dirty = True
         if stage.waits is not None:
             self._enter(stage.waits[0], stage.waits[1], now)
-        if self._grantable(run):
+        if queues[stage.acquire[0]][0] is run and self._grantable(run):
             self._grant_waiting(run, now)
 
     def _grantable(self, run: Run) -> bool:
@@ -360,13 +356,18 @@ class Engine:
         free = self.free
         for unit in stage.acquire:
             free[unit] -= 1
-        run.granted = True
         self.counters.stages[stage.index] += 1
         for tile, bit in stage.shows:
             self._enter(tile, bit, now)
-        self._schedule(now + stage.latency, run)
-        for at, units in stage.later:
-            self._schedule(now + at, units)
+        agenda = self.agenda
+        for at, entry in (stage.latency, run), *stage.later:
+            entries = agenda.get(now + at)
+            if entries is None:
+                agenda[now + at] = [entry]
+                if at:
+                    self.env.timeout(at).callbacks.append(self._tick)
+            else:
+                entries.append(entry)
         if self.maintenance[run.op] is not None:
             self._maintenance_starts(run.op, run.n)
         if self.observer is not None:
@@ -385,14 +386,16 @@ class Engine:
         count = counts.get(bit, 0)
         counts[bit] = count + 1
         if not count:
-            self._account(tile, now)
+            if now > self.tile_since[tile]:
+                self._account(tile, now)
             self.tile_masks[tile] |= bit
 
     def _leave(self, tile: int, bit: int, now: int) -> None:
         counts = self.tile_counts[tile]
         counts[bit] -= 1
         if not counts[bit]:
-            self._account(tile, now)
+            if now > self.tile_since[tile]:
+                self._account(tile, now)
             self.tile_masks[tile] &= ~bit
 
     def _account(self, tile: int, now: int) -> None:
@@ -405,7 +408,7 @@ class Engine:
             self.tile_since[tile] = now
 
     def _show_waiting(self, begins: bool) -> None:
-        now = int(self.env.now)
+        now = self.clock
         for tile in range(len(self.tile_masks)):
             (self._enter if begins else self._leave)(tile, _WAITING_TRANSFER, now)
 
@@ -417,7 +420,7 @@ class Engine:
         self.dirty = True
         which = 1 if m.period_cycles else 0
         if not self.active[which]:
-            self.active_since[which] = int(self.env.now)
+            self.active_since[which] = self.clock
         self.active[which] += 1
         self.cells_active += m.cells_at_once
         if not m.period_cycles:
@@ -454,7 +457,7 @@ class Engine:
         which = 1 if m.period_cycles else 0
         self.active[which] -= 1
         if not self.active[which]:
-            self.counters.maintenance_cycles[which] += int(self.env.now) - self.active_since[which]
+            self.counters.maintenance_cycles[which] += self.clock - self.active_since[which]
         self.cells_active -= m.cells_at_once
         if m.shard in self.due:
             self.due[m.shard] = self.now + self.periods[m.shard]
@@ -470,7 +473,7 @@ class Engine:
         if waiting:
             raise StuckError(self._explain(waiting))
         for tile in range(len(self.tile_masks)):
-            self._account(tile, int(self.env.now))
+            self._account(tile, self.clock)
         groups = {m.shard: m.groups for m in reversed(self.maintenance) if m is not None}
         for index, until in self.read_until.items():
             updates = self.done[self.schedule.updates[index]]

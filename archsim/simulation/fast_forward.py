@@ -149,7 +149,7 @@ class FastForward:
 
     def _key(self) -> Hashable:
         engine = self.engine
-        base, now = engine.done[engine.schedule.end], int(engine.env.now)
+        base, now = engine.done[engine.schedule.end], engine.clock
         maintenance, started = engine.maintenance, engine.started
 
         def place(run: Run) -> tuple[int, int, int]:
@@ -192,7 +192,7 @@ class FastForward:
 
     def _snapshot(self) -> Snapshot:
         engine = self.engine
-        now = int(engine.env.now)
+        now = engine.clock
         for tile in range(len(engine.tile_masks)):
             engine._account(tile, now)
         counters = engine.counters
@@ -229,7 +229,7 @@ class FastForward:
         if repeats <= 0:
             return False
         for tile in range(len(engine.tile_masks)):
-            engine._account(tile, int(engine.env.now))
+            engine._account(tile, engine.clock)
         for shard, times in period.updates.items():
             _log_repeats(engine, shard, times, period.cycles, repeats)
         self._move(
@@ -270,6 +270,7 @@ class FastForward:
         for run in self._runs():
             if engine.maintenance[run.op] is None:
                 run.n += examples
+                run.age = (run.n, run.op)
         engine.offset += cycles
         counters = engine.counters
         _add(counters.stages, stages, repeats)
@@ -368,7 +369,7 @@ class FastForward:
                     break
         else:
             return False
-        now, here = int(engine.env.now), engine.now
+        now, here = engine.clock, engine.now
         for tile in range(len(engine.tile_masks)):
             engine._account(tile, now)
         instance = {op: started[op] for op in maintained}
