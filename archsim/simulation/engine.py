@@ -63,15 +63,16 @@ class Compiled:
 class Run:
     """One instance of an op in flight."""
 
-    __slots__ = ("age", "n", "op", "requested", "stage", "stages")
+    __slots__ = ("age", "lacks", "n", "op", "requested", "stage", "stages")
 
-    def __init__(self, op: int, n: int, stages: tuple[Compiled, ...], maintenance: bool) -> None:
+    def __init__(self, op: int, n: int, stages: tuple[Compiled, ...], requested: int, maintenance: bool) -> None:
         self.op = op
         self.n = n
         self.age = (-1 if maintenance else n, op)
         self.stage = 0
         self.stages = stages
-        self.requested = 0
+        self.requested = requested
+        self.lacks = -1
 
 
 _age = attrgetter("age")
@@ -123,6 +124,12 @@ class Engine:
         self.maintained = [op.index for op in ops if op.maintenance is not None]
         self.totals = [
             self.examples if op.maintenance is None else FOREVER if op.instances is None else op.instances for op in ops
+        ]
+        self.rules = [
+            (total, plain, stages, not general and m is None)
+            for total, plain, general, stages, m in zip(
+                self.totals, self.plain, self.general, self.stages, self.maintenance, strict=True
+            )
         ]
         self.started = [0] * len(ops)
         self.done = [0] * len(ops)
@@ -213,24 +220,24 @@ class Engine:
     def _try_start(self, op: int) -> None:
         """Start instances of an op while what they need is done; then watch the first thing that is not."""
         done, started = self.done, self.started
+        total, plain, variants, is_simple = self.rules[op]
         while True:
             n = started[op]
-            if n >= self.totals[op]:
+            if n >= total:
                 return
-            for dep, add in self.plain[op]:
+            for dep, add in plain:
                 if done[dep] < n + add:
                     self.watchers[dep].append(op)
                     return
-            if self.general[op] and not self._general_met(op, n):
-                return
-            if self.maintenance[op] is not None and not self._old_enough(op):
-                return
+            if not is_simple:
+                if self.general[op] and not self._general_met(op, n):
+                    return
+                if self.maintenance[op] is not None and not self._old_enough(op):
+                    return
             started[op] = n + 1
-            variants = self.stages[op]
-            run = Run(op, n, variants[n % len(variants)], self.maintenance[op] is not None)
-            if run.stages:
-                run.requested = self.clock
-                self.pending.append(run)
+            stages = variants[n % len(variants)]
+            if stages:
+                self.pending.append(Run(op, n, stages, self.clock, self.maintenance[op] is not None))
             else:
                 self._complete(op, n)
 
@@ -302,9 +309,13 @@ class Engine:
                 freed, self.released = self.released, []
                 queues, free = self.queues, self.free
                 for unit in freed:
-                    queue = queues.get(unit)
-                    while queue and free[unit] > 0 and self._grantable(queue[0]):
-                        self._grant_waiting(queue[0], now)
+                    queue = queues[unit]
+                    while queue and free[unit] > 0:
+                        head = queue[0]
+                        last = head.lacks  # most often it still lacks what it lacked before
+                        if free[last] <= 0 or queues[last][0] is not head or not self._grantable(head):
+                            break
+                        self._grant_waiting(head, now)
             if self.pending:
                 requests, self.pending = self.pending, []
                 if len(requests) > 1:
@@ -330,21 +341,25 @@ class Engine:
             self.dirty = True
         if stage.waits is not None:
             self._enter(stage.waits[0], stage.waits[1], now)
-        if queues[stage.acquire[0]][0] is run and self._grantable(run):
+        run.lacks = stage.acquire[0]
+        if self._grantable(run):
             self._grant_waiting(run, now)
 
     def _grantable(self, run: Run) -> bool:
+        free, queues = self.free, self.queues
         for unit in run.stages[run.stage].acquire:
-            if self.free[unit] <= 0 or self.queues[unit][0] is not run:
+            if free[unit] <= 0 or queues[unit][0] is not run:
+                run.lacks = unit
                 return False
         return True
 
     def _grant_waiting(self, run: Run, now: int) -> None:
         stage = run.stages[run.stage]
+        free, queues = self.free, self.queues
         for unit in stage.acquire:
-            queue = self.queues[unit]
+            queue = queues[unit]
             del queue[0]
-            if queue:
+            if queue and free[unit] > 1:
                 self.released.append(unit)
         if stage.waits is not None:
             self._leave(stage.waits[0], stage.waits[1], now)
