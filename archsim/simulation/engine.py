@@ -283,8 +283,14 @@ class Engine:
     def _end(self, run: Run, now: int) -> None:
         """A stage has ended: request the next one, or complete the op."""
         op, stages = run.op, run.stages
-        for tile, bit in stages[run.stage].shows:
-            self._leave(tile, bit, now)
+        since, masks, all_counts = self.tile_since, self.tile_masks, self.tile_counts
+        for tile, bit in stages[run.stage].shows:  # as _leave does, in the inner loop
+            counts = all_counts[tile]
+            counts[bit] -= 1
+            if not counts[bit]:
+                if now > since[tile]:
+                    self._account(tile, now)
+                masks[tile] &= ~bit
         if run.stage + 1 < len(stages):
             run.stage += 1
             run.requested = now
@@ -372,8 +378,16 @@ class Engine:
         for unit in stage.acquire:
             free[unit] -= 1
         self.counters.stages[stage.index] += 1
-        for tile, bit in stage.shows:
-            self._enter(tile, bit, now)
+        since, masks, all_counts = self.tile_since, self.tile_masks, self.tile_counts
+        for tile, bit in stage.shows:  # as _enter does, in the inner loop
+            counts = all_counts[tile]
+            if counts.get(bit):
+                counts[bit] += 1
+            else:
+                counts[bit] = 1
+                if now > since[tile]:
+                    self._account(tile, now)
+                masks[tile] |= bit
         agenda = self.agenda
         for at, entry in (stage.latency, run), *stage.later:
             entries = agenda.get(now + at)
