@@ -148,18 +148,26 @@ def _tornado(study: StudyLike, metric: str, given: Mapping[str, EffectLike]) -> 
     rows = _moving(study, metric)[:SHOWN]
 
     def paint(figure: Figure) -> None:
+        from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
         axes = figure.subplots()
         for place, (name, tone) in enumerate((("halved", COLOURS["forward"]), ("doubled", COLOURS["convert"]))):
             own = [(i, (row[1], row[2])[place]) for i, row in enumerate(rows)]
             known = [(i, ratio) for i, ratio in own if ratio is not None]
             axes.barh(
-                [i for i, _ in known], [100 * (ratio - 1) for _, ratio in known], height=0.36 + 0.3 * place,
+                [i for i, _ in known], [ratio - 1 for _, ratio in known], left=1, height=0.36 + 0.3 * place,
                 color=tone, label=name, zorder=3 - place,
             )  # fmt: skip
-        axes.axvline(0, color="#444444", lw=0.8)
+        axes.axvline(1, color="#444444", lw=0.8)
         axes.set_yticks(range(len(rows)), [f"{path} = {given[path].given}" for path, *_ in rows], fontsize=8)
         axes.invert_yaxis()
-        axes.set_xlabel(f"change of {metric}, %")
+        ratios = [ratio for row in rows for ratio in row[1:] if ratio is not None]
+        axes.set_xscale("log")
+        axes.set_xlim(min(*ratios, 0.95) * 0.97, max(*ratios, 1.05) * 1.03)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if max(ratios) > 3 else (0.5, 0.7, 1.0, 1.4, 2.0)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("x {x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel(f"{metric}, relative to its value as given (logarithmic)")
         axes.grid(axis="x")
         figure.legend(loc="outside upper right", ncols=2)
 
