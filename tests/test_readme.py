@@ -1,0 +1,83 @@
+"""The README is true: its commands run, its code runs, and its table holds what runs give."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from archsim.cli import main
+from archsim.loading import load_arch
+from archsim.metrics import evaluate
+from archsim.workload import load_workload
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text("utf-8")
+COLUMNS = (
+    ("ambrogio_nature_2018", ()),
+    ("ambrogio_nature_2018_packet", ()),
+    ("ambrogio_nature_2018_bus", ()),
+    ("ambrogio_nature_2018", ("schedule.mode=pipelined", "schedule.in_flight=4")),
+)
+ROWS = {  # heading: metric, scale, decimals
+    "peak efficiency, GOP/s/W": ("efficiency_peak_op_per_j", 1e-9, 0),
+    "peak throughput per area, TOP/s/mm2": ("throughput_per_area_peak_op_per_s_m2", 1e-18, 2),
+    "peak time per example, ns": ("time_per_example_peak_s", 1e9, 0),
+    "sustained time per example, ns": ("time_per_example_s", 1e9, 0),
+    "lower bound of it, no contention, ns": ("time_per_example_lower_bound_s", 1e9, 0),
+    "sustained efficiency, GOP/s/W": ("efficiency_op_per_j", 1e-9, 0),
+    "sustained throughput per area, GOP/s/mm2": ("throughput_per_area_op_per_s_m2", 1e-15, 1),
+    "share of time in transfers": ("transfer_time_share", 100, 1),
+    "mean dwell time on a capacitor, ms": ("dwell_time_mean_s", 1e3, 2),
+}
+
+
+def test_the_table_of_the_reference_holds_what_runs_give() -> None:
+    lines = TEXT.split("<!-- table: reference -->")[1].strip().splitlines()[2 : 2 + len(ROWS)]
+    found = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
+    results = [evaluate(load_arch(arch, sets), load_workload("mlp_mnist")).data["metrics"] for arch, sets in COLUMNS]
+    expected = [
+        [heading, *(f"{m[metric] * scale:,.{decimals}f}{' %' if 'share' in heading else ''}" for m in results)]
+        for heading, (metric, scale, decimals) in ROWS.items()
+    ]
+    assert found == expected
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"(?:^    .*\n)+", TEXT, flags=re.MULTILINE)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("archsim ") and not re.search(r"\b[A-Z]{2,}\b|\bA B\b", line)]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_the_commands_of_the_readme_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(line)[1:]
+    if words[0] == "sensitivity":
+        words += ["--examples", "10"]
+    with pytest.raises(SystemExit) as leave:
+        main(words)
+    assert not leave.value.code
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    seconds, passed = capsys.readouterr().out.split()
+    assert 1e-7 < float(seconds) < 1e-5
+    assert passed == "True"
+
+
+def test_the_spec_of_the_readme_loads_and_runs(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(text, "utf-8")
+    arch = load_arch(tmp_path / "mine.yaml")
+    assert (arch.value.name, arch.value.tile.rows) == ("mine", 1024)
+    assert evaluate(arch, load_workload("mlp_mnist"), examples=10_000).passed
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
