@@ -44,8 +44,8 @@ class Converter(Component):
 class RampAdc(Converter):
     """A ramp shared by a bank, a comparator and a latch per line: all lines convert at once.
 
-    The crossing of the ramp can also leave the tile as a duration, while it happens (`ramp_out`):
-    then `ramp` is the length of the ramp, matched to the window of the drivers that it feeds.
+    The crossing of the ramp can also leave the tile as a duration, while it happens (`ramp_out`): then the
+    length of that ramp is the window of the array that it feeds, in place of the one of that array's drivers.
     """
 
     conversion_time_s: Time
