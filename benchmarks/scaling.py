@@ -69,9 +69,9 @@ def measure() -> list[Figure]:
     for name, column in (("time", 0), ("memory", 1), ("actions", 2)):
         exponent = _slope([(tiles, values[column]) for tiles, values in found.items()])
         figures.append(Figure(f"scaling: exponent of {name}", exponent, "", most=1.15 if name != "actions" else None))
-        few, many = min(SIZES), max(SIZES)
-        ends = math.log(found[many][column] / found[few][column]) / math.log(many / few)
-        figures.append(Figure(f"scaling: exponent of {name}, ends only", ends, ""))
+        before, last = sorted(SIZES)[-2:]
+        steepest = math.log(found[last][column] / found[before][column]) / math.log(last / before)
+        figures.append(Figure(f"scaling: exponent of {name}, from {before:,} to {last:,} tiles alone", steepest, ""))
     return figures
 
 
