@@ -34,8 +34,8 @@ def one(tiles: int) -> None:
         for i in range(8)
     ]  # fmt: skip
     settings = [
-        f"tile.count={tiles}", f"floorplan.columns={round(math.sqrt(tiles))}", f"tile.rows={LINES}", f"tile.cols={LINES}",
-        "routing.reduction=tree", "tile.memory.words=65536",
+        f"tile.count={tiles}", f"tile.rows={LINES}", f"tile.cols={LINES}", "tile.memory.words=65536",
+        f"floorplan.columns={round(math.sqrt(tiles))}", "routing.reduction=tree",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mlp8.yaml"

@@ -60,7 +60,7 @@ def _row(
 ) -> str:
     given = published.get(top) or published.get(sustained)
     cells = [metrics[top], metrics[sustained], bound, given["published"] if given else None]
-    text = "".join(f"{engineering(cell, unit) if cell is not None else '':>14}" for cell in cells)
+    text = "".join(f"{engineering(cell, unit, 5) if cell is not None else '':>14}" for cell in cells)
     kind = f"  ({given['kind']})" if given else ""
     return f"  {label:24}{text}{kind}".rstrip()
 
