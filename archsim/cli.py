@@ -146,7 +146,7 @@ def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
 ) -> None:
     """Validate specs and workloads: everything that is wrong, at once."""
-    from archsim.runs import check_file
+    from archsim.views import check_file
 
     problems: list[Problem] = []
     for name in files:
@@ -166,7 +166,7 @@ def show(
     sets: Sets = None,
 ) -> None:
     """Print a spec as resolved, each figure with its status and source."""
-    from archsim.runs import load_any, show_lines
+    from archsim.views import load_any, show_lines
 
     for line in show_lines(load_any(name, sets or ())):
         typer.echo(line)
@@ -178,7 +178,7 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
 ) -> None:
     """Print what differs between two specs or two runs."""
-    from archsim.runs import diff_lines
+    from archsim.views import diff_lines
 
     for line in diff_lines(a, b):
         typer.echo(line)
@@ -194,7 +194,7 @@ def list_(
     ] = None,
 ) -> None:
     """List what there is: a table on a terminal, one name a line when piped."""
-    from archsim.runs import catalogue
+    from archsim.views import catalogue
 
     entries = catalogue(noun)
     if not sys.stdout.isatty():
@@ -217,7 +217,7 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
     """Print the JSON Schema of a kind of file, for editors."""
     import json
 
-    from archsim.runs import schema_of
+    from archsim.views import schema_of
 
     typer.echo(json.dumps(schema_of(kind), indent=2))
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from archsim.components import COMPONENTS
-from archsim.components.base import Role
-from archsim.documents import STATUSES, Leaf, Tree, annotated, dump_yaml, merged, read_text, read_yaml, texts, written
+from archsim.documents import Leaf, Tree, annotated, dump_yaml, merged, read_text, read_yaml, texts, written
 from archsim.errors import Problem, SpecError, nearest
-from archsim.section import Section, yaml_key
+from archsim.faults import problems_of
+from archsim.section import Section, marks_of, yaml_key
 from archsim.spec import AnyFigure, ArchSpec
 from archsim.units import Dimension
 
@@ -295,124 +291,10 @@ def _figure(tree: Tree, path: str, default: str) -> Figure:
 
 
 def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:
-    return next((mark for mark in _marks(field) if isinstance(mark, Dimension | AnyFigure)), None)
+    return next((mark for mark in marks_of(field) if isinstance(mark, Dimension | AnyFigure)), None)
 
 
-def _marks(field: FieldInfo) -> list[Any]:
-    inner = [mark for arg in typing.get_args(field.annotation) for mark in getattr(arg, "__metadata__", ())]
-    return [*field.metadata, *inner]
-
-
-# ---- faults
-
-
-def problems_of(
-    error: ValidationError, cls: type[Section], data: Any, label: str, given: Mapping[str, str] | None = None
-) -> list[Problem]:
-    """Return the faults of a validation as problems: where, what was given, what is allowed, what to try."""
-    found: list[Problem] = []
-    for fault in error.errors(include_url=False):
-        loc = [part for part in fault["loc"] if part != "__key__"]
-        path = dotted(loc)
-        origin = next((f"--set {key}" for key in given or () if path == key or key.startswith(f"{path}.")), None)
-        what, hint = _explain(fault, loc, cls, data)
-        if origin and origin != f"--set {path}":
-            what = f"{path}: {what}"
-        where = origin or (f"{label}: {path}" if path else label)
-        found.append(Problem(where, what, hint))
-    return found
-
-
-def dotted(loc: Sequence[Any]) -> str:
-    """Return a location as a dotted path."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def _explain(fault: Any, loc: Sequence[Any], cls: type[Section], data: Any) -> tuple[str, str]:
-    kind, given = fault["type"], fault.get("input")
-    shown = f"'{given}'" if isinstance(given, str) else "a list" if isinstance(given, list | tuple) else "a mapping"
-    section = _section_at(cls, data, loc[:-1])
-    if kind == "extra_forbidden":
-        keys = _keys(section, data, loc[:-1]) if section else []
-        return "unknown key", nearest(str(loc[-1]), keys)
-    if kind == "missing":
-        field = _field(section, loc[-1]) if section else None
-        return "is missing", _wanted(field)
-    if kind == "literal_error":
-        return f"{shown} is not allowed", f"allowed: {fault['ctx']['expected'].replace(' or ', ', ')}"
-    if kind in ("model_type", "model_attributes_type", "dict_type", "mapping_type"):
-        return f"{shown} stands where a section is expected", "give a mapping of keys to values"
-    if kind in ("tuple_type", "list_type"):
-        return f"{shown} stands where a list is expected", "give a list, one '- ' per entry"
-    if kind == "string_type":
-        return f"{shown} is not text", "give a word"
-    if kind.startswith("bool"):
-        return f"{shown} is not true or false", "give true or false"
-    what, _, hint = str(fault["msg"]).partition("; ")
-    return what, hint
-
-
-def _wanted(field: FieldInfo | None) -> str:
-    if field is not None:
-        for mark in field.metadata:
-            if isinstance(mark, Dimension):
-                return f"give {mark.describe()}"
-            if isinstance(mark, Role):
-                return f"give a {mark.name}; kinds: {', '.join(mark.kinds())}"
-    return "add it"
-
-
-def _field(section: type[Section], key: Any) -> FieldInfo | None:
-    return next((field for name, field in section.model_fields.items() if key in (name, yaml_key(name))), None)
-
-
-def _keys(section: type[Section], data: Any, loc: Sequence[Any]) -> list[str]:
-    keys = [yaml_key(name) for name in section.model_fields]
-    return keys if loc else [*keys, "kind", "extends"]
-
-
-def _section_at(cls: type[Section], data: Any, loc: Sequence[Any]) -> type[Section] | None:
-    """Return the class of the section at a place of the data."""
-    here: type[Section] | None = cls
-    field: FieldInfo | None = None
-    for part in loc:
-        data = _below(data, part)
-        if here is not None and (own := _field(here, part)) is not None:
-            field = own
-        elif field is None:
-            return None
-        here = _class_of(field, data) if isinstance(data, dict) else None
-    return here
-
-
-def _below(data: Any, part: Any) -> Any:
-    try:
-        return data[part]
-    except (KeyError, IndexError, TypeError):
-        return None
-
-
-def _class_of(field: FieldInfo, data: Any) -> type[Section] | None:
-    """Return the section class that a field holds: by `kind` for a role, else the one in its type."""
-    if any(isinstance(mark, Role) for mark in _marks(field)):
-        kind = data.get("kind") if isinstance(data, dict) else None
-        return dict(COMPONENTS.items()).get(str(kind))
-    return _section_in(field.annotation)
-
-
-def _section_in(annotation: Any) -> type[Section] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for arg in typing.get_args(annotation):
-        if arg not in (NoneType, ...) and (found := _section_in(arg)) is not None:
-            return found
-    return None
-
-
-# ---- differences and schema
+# ---- differences
 
 
 def differences(a: Loaded[Any], b: Loaded[Any]) -> list[tuple[str, str, str]]:
@@ -439,76 +321,3 @@ def flat(data: Any, path: str = "") -> dict[str, Any]:
     for key, value in items:
         out.update(flat(value, key))
     return out
-
-
-@functools.cache
-def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a kind of file, for editors.
-
-    A file that `extends` another, and a variant of a tile, need not be complete; every section may carry
-    source, status and note.
-    """
-    schema = cls.model_json_schema(by_alias=True)
-    for part in _objects(schema):
-        if part.get("additionalProperties") is False and not _is_figure(part):
-            part["properties"] = {**_NOTE_SCHEMAS, **part.get("properties", {})}
-    schema["properties"] = {
-        "kind": {"const": kind},
-        "extends": {"type": "string", "description": "a built-in name or a path; one level"},
-        **schema["properties"],
-    }
-    complete = schema.pop("$defs", {})
-    partial = {
-        f"partial.{name}": _renamed(part, complete)
-        for name, part in json.loads(json.dumps(complete)).items()
-    }  # fmt: skip
-    for part in _objects(partial):
-        if not _is_figure(part):
-            part.pop("required", None)
-    needed = ["kind", *(key for key in schema.get("required", []) if key != "name")]
-    relaxed = _renamed(json.loads(json.dumps(schema["properties"])), complete)
-    if "variants" in schema["properties"]:
-        schema["properties"]["variants"] = relaxed["variants"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"archsim {kind}",
-        "description": schema.get("description", ""),
-        "type": "object",
-        "if": {"required": ["extends"]},
-        "then": {"properties": relaxed, "required": ["kind"], "additionalProperties": False},
-        "else": {"properties": schema["properties"], "required": needed, "additionalProperties": False},
-        "$defs": {**complete, **partial},
-    }
-
-
-_NOTE_SCHEMAS: dict[str, Any] = {
-    "source": {"type": "string"},
-    "status": {"enum": list(STATUSES)},
-    "note": {"type": "string"},
-}
-
-
-def _is_figure(part: Mapping[str, Any]) -> bool:
-    return set(part.get("properties", {})) == {"value", *_NOTE_SCHEMAS}
-
-
-def _renamed(part: Any, complete: Mapping[str, Any]) -> Any:
-    """Return a schema whose references name the partial definitions; a kind's alternatives may all match."""
-    if isinstance(part, dict):
-        out = {("anyOf" if key == "oneOf" else key): _renamed(value, complete) for key, value in part.items()}
-        ref = str(out.get("$ref", ""))
-        if ref.startswith("#/$defs/"):
-            out["$ref"] = f"#/$defs/partial.{ref.removeprefix('#/$defs/')}"
-        return out
-    return [_renamed(item, complete) for item in part] if isinstance(part, list) else part
-
-
-def _objects(schema: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(schema, dict):
-        if schema.get("type") == "object":
-            yield schema
-        for value in schema.values():
-            yield from _objects(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _objects(value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import typing
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic.fields import FieldInfo
 
 from archsim.units import SUFFIXES
 
@@ -62,3 +64,9 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return str(value)
+
+
+def marks_of(field: FieldInfo) -> list[Any]:
+    """Return what a field's type is annotated with, whether or not it may be left out."""
+    inner = [mark for arg in typing.get_args(field.annotation) for mark in getattr(arg, "__metadata__", ())]
+    return [*field.metadata, *inner]

@@ -11,10 +11,11 @@ from helpers import BUS, PACKET, REFERENCE, SHIPPED, Case, cases, network, sched
 from hypothesis import HealthCheck, given, settings
 
 from archsim.accounting import Bill, Item, account
+from archsim.audits import audits_of
 from archsim.chip.graph import Chip
 from archsim.loading import load_arch
 from archsim.mapping.schedule import Schedule
-from archsim.metrics import _audits, evaluate
+from archsim.metrics import evaluate
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.run import Trace, simulate
 from archsim.spec import TRANSFER_POLICIES
@@ -45,7 +46,7 @@ def honest(base: str = REFERENCE) -> tuple[Trace, Trace, Bill]:
 
 
 def failed(trace: Trace, bound: Trace, bill: Bill) -> set[str]:
-    return {audit["name"] for audit in _audits(trace, bound, bill) if not audit["passed"]}
+    return {audit["name"] for audit in audits_of(trace, bound, bill) if not audit["passed"]}
 
 
 def with_done(trace: Trace, op: int, more: int) -> Trace:
@@ -64,7 +65,7 @@ def first(schedule: Schedule, kind: str) -> int:
 @pytest.mark.parametrize("base", SHIPPED)
 def test_nothing_fails_untampered(base: str) -> None:
     trace, bound, bill = honest(base)
-    audits = _audits(trace, bound, bill)
+    audits = audits_of(trace, bound, bill)
     assert {audit["name"] for audit in audits} == ALL
     assert len(audits) == len(ALL)
     assert failed(trace, bound, bill) == set()
@@ -253,7 +254,7 @@ def test_with_rewrites_there_is_no_lower_bound_to_audit() -> None:
     overrides = ["schedule.refresh.policy=rewrite", "schedule.refresh.period=20 us"]
     schedule = schedule_of(network(12, 7, 5), 100, overrides)
     trace = simulate(schedule)
-    audits = _audits(trace, simulate(schedule, unlimited=True), account(trace))
+    audits = audits_of(trace, simulate(schedule, unlimited=True), account(trace))
     assert trace.refresh_cycles > 0
     assert {audit["name"] for audit in audits} == ALL - {BOUND}
 

@@ -14,14 +14,16 @@ ROOT = Path(archsim.__file__).parent
 ROWS = (
     {"units", "errors", "registry", "section", "documents"},
     {"components"},
-    {"spec", "loading"},
+    {"spec", "loading", "faults", "schema"},
     {"chip", "workload"},
     {"mapping"},
     {"simulation", "functional"},
     {"accounting"},
+    {"audits"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
+    {"views"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from archsim.documents import MOST_BYTES, MOST_DEPTH, STATUSES, dump_yaml, texts
 from archsim.errors import Problem, SpecError
-from archsim.loading import Loaded, builtin_names, differences, find_file, hash_of, json_schema, kind_of, load_arch
+from archsim.loading import Loaded, builtin_names, differences, find_file, hash_of, kind_of, load_arch
+from archsim.schema import json_schema
 from archsim.spec import ArchSpec
 from archsim.workload import Workload, load_workload
 
