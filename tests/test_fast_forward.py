@@ -6,7 +6,7 @@ import pytest
 from helpers import BUS, PACKET, REFERENCE, Case, cases, network, observed, schedule_of
 from hypothesis import HealthCheck, given, settings
 
-from archsim.simulation.run import simulate
+from archsim.simulation.run import Trace, simulate
 from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload import load_workload
 
@@ -15,14 +15,20 @@ EXAMPLES = 100_000
 
 def assert_jumping_changes_nothing(case: Case) -> int:
     schedule = case.schedule()
-    full = simulate(schedule, full=True)
-    fast = simulate(schedule)
+    full = simulate(schedule, full=True, timeline=True)
+    fast = simulate(schedule, timeline=True)
+    assert played(full) == played(fast)
     assert full.examples_fast_forwarded == 0
     assert fast.examples_simulated + fast.examples_fast_forwarded == full.examples == case.examples
     # Origin of every expected value: the run that goes through every example event by event.
     for name, expected in observed(full).items():
         assert observed(fast)[name] == expected, name
     return fast.examples_fast_forwarded
+
+
+def played(trace: Trace, most: int = 1000) -> list[tuple[int, int, int]]:
+    assert trace.timeline is not None
+    return [record for chunk in trace.timeline.chunks(most) for record in zip(*map(list, chunk), strict=True)]
 
 
 def check_many(runs: int, intervals: tuple[int, int], most_interval: int) -> None:

@@ -22,6 +22,7 @@ import simpy
 from archsim.errors import StuckError
 from archsim.mapping.schedule import STATES, Maintenance, Op, Schedule, Stage
 from archsim.simulation.dwell import DwellTimes, UpdateLog
+from archsim.simulation.timeline import Timeline
 
 FOREVER = 1 << 62
 _BIT = {state: 1 << i for i, state in enumerate(STATES)}
@@ -92,10 +93,18 @@ class Counters:
 class Engine:
     """The state of a simulation; `step` advances it to the next cycle in which something happens."""
 
-    def __init__(self, schedule: Schedule, *, unlimited: bool = False, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        *,
+        unlimited: bool = False,
+        observer: Observer | None = None,
+        timeline: Timeline | None = None,
+    ) -> None:
         self.schedule = schedule
         self.examples = schedule.examples
         self.observer = observer
+        self.timeline = timeline
         ops = schedule.ops
         units = schedule.chip.units
         place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
@@ -400,6 +409,8 @@ class Engine:
                 entries.append(entry)
         if self.maintenance[run.op] is not None:
             self._maintenance_starts(run.op, run.n)
+        if self.timeline is not None and not run.stage and run.op in self.timeline.tracked:
+            self.timeline.add(run.op, run.n, now + self.offset)
         if self.observer is not None:
             op = self.schedule.ops[run.op]
             at_cycle = now + self.offset

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsim.simulation.engine import FOREVER, Engine, Run
+from archsim.simulation.timeline import Shift
 
 
 @dataclass
@@ -29,12 +30,16 @@ class Snapshot:
     tiles: list[dict[int, int]]
     maintenance_cycles: list[int]
     log_counts: dict[int, int]
+    mark: int
     dwell: Any = None
 
 
 @dataclass
 class Period:
-    """What one recurrence adds; `updates` are each shard's update times from the period's end on."""
+    """What one recurrence adds; `updates` are each shard's update times from the period's end on.
+
+    `since` and `until` say which stretch was measured.
+    """
 
     examples: int
     cycles: int
@@ -42,6 +47,8 @@ class Period:
     waits: list[int]
     tiles: list[dict[int, int]]
     updates: dict[int, tuple[int, ...]]
+    since: Snapshot
+    until: Snapshot
 
 
 @dataclass
@@ -204,6 +211,7 @@ class FastForward:
             engine.now, engine.done[engine.schedule.end], list(engine.started), list(engine.done),
             list(counters.stages), list(counters.waits), [dict(tile) for tile in counters.tiles], maintenance,
             {shard: log.count for shard, log in engine.logs.items()},
+            engine.timeline.mark() if engine.timeline is not None else 0,
         )  # fmt: skip
 
     def _period(self, since: Snapshot) -> Period:
@@ -219,6 +227,8 @@ class FastForward:
             _minus(now.waits, since.waits),
             [_minus_dict(a, b) for a, b in zip(now.tiles, since.tiles, strict=True)],
             updates,
+            since,
+            now,
         )
 
     # Jumping within an interval.
@@ -230,12 +240,25 @@ class FastForward:
             return False
         for tile in range(len(engine.tile_masks)):
             engine._account(tile, engine.clock)
+        self._repeat(period.since, period.until, repeats)
         for shard, times in period.updates.items():
             _log_repeats(engine, shard, times, period.cycles, repeats)
         self._move(
             repeats * period.examples, repeats * period.cycles, repeats, period.stages, period.waits, period.tiles
         )
         return True
+
+    def _repeat(self, since: Snapshot, until: Snapshot, count: int) -> None:
+        """Keep in the timeline that what happened between two moments happens again from here, so many times."""
+        engine = self.engine
+        if engine.timeline is None:
+            return
+        base = engine.done[engine.schedule.end]
+        here = [(op, engine.started[op] - since.started[op]) for op in engine.maintained]
+        more = [(op, until.started[op] - since.started[op]) for op in engine.maintained]
+        first = Shift(engine.now - since.cycle, base - since.base, tuple(here))
+        each = Shift(until.cycle - since.cycle, until.base - since.base, tuple(more))
+        engine.timeline.repeat(since.mark, until.mark, count, first, each)
 
     def _room(self, period: Period) -> int:
         """Return how many examples may be jumped before the end, a gate or a trigger comes into play."""
@@ -313,7 +336,7 @@ class FastForward:
         ]
         period = Period(
             examples, now.cycle - since.cycle, _minus(now.stages, since.stages), _minus(now.waits, since.waits),
-            [_minus_dict(a, b) for a, b in zip(now.tiles, since.tiles, strict=True)], {},
+            [_minus_dict(a, b) for a, b in zip(now.tiles, since.tiles, strict=True)], {}, since, now,
         )  # fmt: skip
         cycles = _minus(now.maintenance_cycles, since.maintenance_cycles)
         moments = [(is_start, which, cycle - since.cycle) for is_start, which, cycle in journal]
@@ -370,6 +393,7 @@ class FastForward:
         else:
             return False
         now, here = engine.clock, engine.now
+        self._repeat(period.since, period.until, 1)
         for tile in range(len(engine.tile_masks)):
             engine._account(tile, now)
         instance = {op: started[op] for op in maintained}
@@ -403,6 +427,8 @@ class FastForward:
         repeats = (engine.examples - ahead - (self.batch if self.batch > 1 else 0)) // examples
         if repeats <= 0:
             return
+        self._repeat(before, now, repeats)
+        self.recording = engine.journal = None
         maintained = [(op, now.started[op] - before.started[op]) for op in engine.maintained]
         for op, more in maintained:
             engine.started[op] += repeats * more

@@ -9,6 +9,7 @@ from archsim.mapping.schedule import STATES, Schedule, Stage
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.engine import Engine, Observer
 from archsim.simulation.fast_forward import FastForward
+from archsim.simulation.timeline import Timeline
 
 Progress = Callable[[int], None]
 
@@ -41,6 +42,7 @@ class Trace:
     cells_programmed_at_once: int
     dwell: DwellTimes
     events: int
+    timeline: Timeline | None = None
 
 
 def simulate(
@@ -49,15 +51,18 @@ def simulate(
     full: bool = False,
     unlimited: bool = False,
     observer: Observer | None = None,
+    timeline: bool = False,
     progress: Progress | None = None,
 ) -> Trace:
     """Return the trace of a schedule, executed on its chip.
 
     `full` goes through every example event by event; else stretches that recur are jumped, with equal
     results. `unlimited` takes all contention away (the lower bound). With an `observer` nothing is jumped.
+    `timeline` records in which order crossbars were read and written, jumped stretches included.
     Raises StuckError if no progress is possible.
     """
-    engine = Engine(schedule, unlimited=unlimited, observer=observer)
+    line = Timeline(schedule) if timeline else None
+    engine = Engine(schedule, unlimited=unlimited, observer=observer, timeline=line)
     forward = None if full or observer is not None else FastForward(engine)
     reported = 0
     if forward is not None and engine.boundary:
@@ -103,4 +108,5 @@ def _trace(engine: Engine, jumped: int) -> Trace:
         cells_programmed_at_once=engine.cells_peak,
         dwell=engine.dwell,
         events=sum(engine.counters.stages),
+        timeline=engine.timeline,
     )
