@@ -25,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+data_sets = typer.Typer(help="Data sets for the accuracy model.", no_args_is_help=True)
+app.add_typer(data_sets, name="data")
+
 Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
 Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
 Sets = Annotated[
@@ -220,6 +223,21 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
     from archsim.views import schema_of
 
     typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@data_sets.command(name="fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which data set: mnist.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Folder of the data sets; else ARCHSIM_DATA, else ./data."),
+    ] = None,
+) -> None:
+    """Download a data set, unless it is there, and check it."""
+    from archsim.functional.datasets import fetch
+
+    for path, fetched in fetch(name, folder):
+        typer.echo(f"{path}  {'fetched' if fetched else 'was there'}")
 
 
 def _print_file(path: Path) -> None:

@@ -1,0 +1,483 @@
+"""Data sets: examples as arrays, read from files that the user has, checked against the network that they train."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import os
+import shlex
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.error import HTTPError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.errors import Problem, SpecError, nearest
+from archsim.registry import Registry
+from archsim.workload import Workload
+
+Bytes = NDArray[np.uint8]
+
+FOLDER_VARIABLE, DEFAULT_FOLDER = "ARCHSIM_DATA", Path("data")
+
+# The two parts of MNIST, images and labels (Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database").
+MNIST_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+MNIST_SIDE = 28
+# Rows and columns cut from each side, by the inputs of the network: all pixels, or the middle 22 x 24 of
+# Ambrogio et al., Nature 558, 60 (2018). The paper does not say which pixels it cut; in the middle is an assumption.
+MNIST_CROPS = {784: (0, 0), 528: (3, 2)}
+
+# What reading a damaged .npz file can raise, from unknown compression to a header that claims all memory and more.
+_NOT_NPZ = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+# What the four arrays of an .npz file may be called, whatever the case.
+ARRAY_NAMES = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_x", "train_y", "test_x", "test_y"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("train_data", "train_labels", "test_data", "test_labels"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set that fits a network: examples for training and for testing.
+
+    `train_x` float32 [examples, inputs] and `test_x` float32 [n, inputs] hold features in 0..1; `train_y` int64
+    [examples] and `test_y` int64 [n] hold labels in 0..`classes`-1, where `classes` are the outputs of the
+    network. `source` says in words where they come from and what was done to them.
+    """
+
+    train_x: NDArray[np.float32]
+    train_y: NDArray[np.int64]
+    test_x: NDArray[np.float32]
+    test_y: NDArray[np.int64]
+    classes: int
+    name: str
+    source: str
+
+
+Loader = Callable[[Workload, Path, int], Data]
+LOADERS: Registry[Loader] = Registry("data set")
+
+
+def data_folder(folder: Path | None = None) -> Path:
+    """Return where data sets lie: the folder if one is given, else that of ARCHSIM_DATA, else `data` beneath this."""
+    if folder is not None:
+        return folder
+    named = os.environ.get(FOLDER_VARIABLE, "")
+    return Path(named) if named else DEFAULT_FOLDER
+
+
+def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> Data:
+    """Return the data set that a workload names, from `data_folder(folder)`.
+
+    Of more training examples than an epoch has, the first are taken; all are for testing. `seed` matters to data
+    sets that are partly drawn, and is no seed of the training. A name that is not registered is that of an .npz
+    file. Raises SpecError if files are missing or wrong, or do not fit the network.
+    """
+    name = workload.dataset.name
+    loader = LOADERS[name] if name in LOADERS else load_npz  # noqa: SIM401, a registry is no dict
+    return _fitted(loader(workload, data_folder(folder), seed), workload)
+
+
+@LOADERS.add("mnist")
+def load_mnist(workload: Workload, folder: Path, seed: int) -> Data:
+    """Return MNIST: 60,000 and 10,000 images, pixels / 255, all of them or the middle 22 x 24 for 528 inputs."""
+    crop = _mnist_crop(workload)
+    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
+    source = "MNIST, LeCun et al., Proc. IEEE 86, 2278 (1998); pixels / 255"
+    return _images(train_x, train_y, test_x, test_y, crop, "mnist", source)
+
+
+@LOADERS.add("mnist_backrand")
+def load_mnist_backrand(workload: Workload, folder: Path, seed: int) -> Data:
+    """Return MNIST on random backgrounds, made after Larochelle et al., ICML 2007, 473.
+
+    "A random background was inserted in the digit image. Each pixel value of the background was generated
+    uniformly between 0 and 255." Background are the pixels without ink (0); a pixel with any ink keeps its value,
+    also where noise would be brighter. What the authors did at the grey edges of a digit is not published, so this
+    is an assumption, as are the images: they drew 12,000 and 50,000 from MNIST, here MNIST's own parts are kept.
+
+    Image i of a part takes the i-th 28 x 28 draws of a generator keyed by (seed, "backrand", part).
+    """
+    crop = _mnist_crop(workload)
+    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
+    source = (
+        "MNIST with random backgrounds after Larochelle et al., ICML 2007, 473: pixels without ink replaced by uniform "
+        f"integers 0..255 (seed {seed}); pixels / 255"
+    )
+    train_x, test_x = with_random_background(train_x, seed, part=0), with_random_background(test_x, seed, part=1)
+    return _images(train_x, train_y, test_x, test_y, crop, "mnist_backrand", source)
+
+
+@LOADERS.add("digits")
+def load_digits(workload: Workload, folder: Path, seed: int) -> Data:
+    """Return scikit-learn's 1,797 images of 8 x 8, pixels / 16; within each class every fifth is for testing.
+
+    The fifths are counted through all classes in turn, so that 1,438 and 359 images keep the shares of the classes
+    to within one image each.
+    """
+    try:
+        from sklearn.datasets import load_digits as from_scikit_learn
+    except ImportError as error:
+        hint = "install it with: pip install scikit-learn"
+        raise SpecError([Problem("digits", f"scikit-learn cannot be imported ({error})", hint)]) from None
+    images, labels = from_scikit_learn(return_X_y=True)
+    x, y = (images / 16).astype(np.float32), labels.astype(np.int64)
+    testing = np.zeros(len(y), dtype=bool)
+    testing[np.argsort(y, kind="stable")[4::5]] = True
+    source = "the UCI optical digits that scikit-learn carries; pixels / 16; every fifth of a class for testing"
+    return Data(x[~testing], y[~testing], x[testing], y[testing], 10, "digits", source)
+
+
+def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
+    """Return the data set of an .npz file: four arrays, called as one row of ARRAY_NAMES has it.
+
+    Features are numbers [n, ...], flattened; labels are integers [n] or [n, 1]. All features are scaled by one range,
+    that of the whole training part: (x - smallest) / (largest - smallest), for testing too, clipped to 0..1.
+    """
+    path = _npz_path(workload.dataset.name, folder)
+    arrays = _npz_arrays(path)
+    problems = [
+        problem
+        for part in ("train", "test")
+        for problem in _array_problems(str(path), part, arrays[f"{part}_x"], arrays[f"{part}_y"])
+    ]
+    shapes = [arrays[f"{part}_x"].shape[1:] for part in ("train", "test")]
+    if shapes[0] != shapes[1]:
+        what = f"an example is of shape {shapes[0]} for training, {shapes[1]} for testing"
+        problems.append(Problem(str(path), what, "make them equal"))
+    if problems:
+        raise SpecError(problems)
+    low, high = float(arrays["train_x"].min()), float(arrays["train_x"].max())
+    if not 0 < high - low < math.inf:
+        what = f"the features for training range from {low:g} to {high:g}, and cannot be scaled to 0..1"
+        raise SpecError([Problem(str(path), what, "give features that differ, within the range of doubles")])
+
+    def scaled(x: NDArray[Any]) -> NDArray[np.float32]:
+        flat: NDArray[Any] = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
+        with np.errstate(over="ignore"):  # of testing alone, and clipped
+            return np.clip((flat - low) / (high - low), 0, 1).astype(np.float32)
+
+    def numbers(y: NDArray[Any]) -> NDArray[np.int64]:
+        return y.reshape(-1).astype(np.int64)
+
+    source = f"{path.name}; features scaled from {low:g}..{high:g}, the range of the training part, to 0..1"
+    train_x, test_x = scaled(arrays["train_x"]), scaled(arrays["test_x"])
+    train_y, test_y = numbers(arrays["train_y"]), numbers(arrays["test_y"])
+    return Data(train_x, train_y, test_x, test_y, int(train_y.max()) + 1, workload.dataset.name, source)
+
+
+def read_idx(path: Path, dimensions: int) -> Bytes:
+    """Return the bytes of an IDX file, plain or compressed by gzip, as an array of so many dimensions.
+
+    The format (the MNIST database's page): two zero bytes, 8 for unsigned bytes, the number of dimensions, each
+    dimension as a big-endian 32-bit integer, then the bytes. Raises SpecError if the file is anything else.
+    """
+
+    def wrong(what: str, hint: str = "get it again") -> SpecError:
+        return SpecError([Problem(str(path), what, hint)])
+
+    try:
+        with path.open("rb") as plain:
+            compressed = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            if not compressed:
+                head, body, size = _idx_parts(plain, dimensions)
+            else:
+                with gzip.open(plain) as unpacked:
+                    head, body, size = _idx_parts(unpacked, dimensions)  # type: ignore[arg-type]
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise wrong(f"is not a whole gzip file ({str(error).rstrip('.')})") from None
+    except OSError as error:
+        raise wrong(f"cannot be read ({error.strerror or error})", "check the file's permissions") from None
+    magic = bytes([0, 0, 8, dimensions])
+    if head[:4] != magic:
+        what = f"begins with 0x{head[:4].hex()}" if head else "is empty"
+        raise wrong(f"{what}; an IDX file of {dimensions}-dimensional bytes begins with 0x{magic.hex()}")
+    if len(head) < 4 + 4 * dimensions:
+        raise wrong(f"is truncated: {len(head)} bytes, of {4 + 4 * dimensions} of the header alone")
+    shape = tuple(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
+    if len(body) < size:
+        raise wrong(f"is truncated: {len(body):,} bytes follow the header, which says {_times(shape)} = {size:,}")
+    if len(body) > size:
+        raise wrong(f"is too long: more bytes follow the header than the {_times(shape)} = {size:,} that it says")
+    return np.frombuffer(body, dtype=np.uint8).reshape(shape)
+
+
+def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:
+    """Return images [n, rows, columns] with each pixel of value 0 replaced by a uniform integer in 0..255.
+
+    The i-th image takes the i-th draws of a generator keyed by (seed, "backrand", part), whatever the images are.
+    """
+    generator = np.random.default_rng([seed, int.from_bytes(b"backrand", "big"), part])
+    noise = generator.integers(0, 256, size=images.shape, dtype=np.uint8)
+    return np.where(images == 0, noise, images)
+
+
+@dataclass(frozen=True)
+class Download:
+    """Files that can be fetched: a base URL and, by name, the SHA-256 of each as it must be."""
+
+    url: str
+    sha256: Mapping[str, str]
+
+
+# The original files' sums, computed from copies whose MD5 sums are those that torchvision publishes for the originals;
+# the address is the mirror that torchvision names, since yann.lecun.com no longer serves them.
+DOWNLOADS = {
+    "mnist": Download(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
+    ),
+}
+
+
+def fetch(
+    name: str, folder: Path | None = None, base_url: str | None = None, timeout_s: float = 60.0
+) -> list[tuple[Path, bool]]:
+    """Return the files of a data set, each with whether it was fetched now, after fetching those not there already.
+
+    They go to `NAME` in `data_folder(folder)`, or to that folder itself if it is called so. A file appears only when
+    whole and of the right SHA-256; one that is there and right is left alone. Raises SpecError if a file cannot be
+    had, and then leaves nothing of it, nor of a folder that was made for it.
+    """
+    if name not in DOWNLOADS:
+        what = f"'{name}' is not a data set that can be fetched"
+        raise SpecError([Problem("data fetch", what, nearest(name, DOWNLOADS))])
+    base = data_folder(folder)
+    target = base if base.name == name else base / name
+    address = (base_url or DOWNLOADS[name].url).rstrip("/")
+    made = [each for each in (target, *target.parents) if not each.exists()]
+    found: list[tuple[Path, bool]] = []
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file, expected in DOWNLOADS[name].sha256.items():
+            # Where the loaders look first, so that a broken file there is replaced and hides nothing.
+            path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
+            valid = path.is_file() and _sha256(path) == expected
+            if not valid:
+                _download(f"{address}/{file}", path, expected, timeout_s)
+            found.append((path, not valid))
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise SpecError([Problem(str(error.filename or target), what, "choose a folder with --data DIR")]) from None
+    finally:
+        for each in made:
+            with suppress(OSError):  # what holds a file stays
+                each.rmdir()
+    return found
+
+
+def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
+    """Write what a URL gives to a path, if its SHA-256 is the expected one; raise SpecError else."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    by_hand = f"copy the file to {path} from elsewhere"
+    try:
+        with part.open("wb") as file:
+            try:
+                with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+                    while block := answer.read(1 << 20):
+                        file.write(block)
+            except HTTPError as error:
+                error.close()
+                raise SpecError(
+                    [Problem(url, f"the server answers {error.code} {error.reason}", f"try later, or {by_hand}")]
+                ) from None
+            except (OSError, HTTPException, ValueError) as error:
+                reason = getattr(error, "reason", None) or error
+                raise SpecError(
+                    [Problem(url, f"cannot be fetched ({reason})", f"check the connection, or {by_hand}")]
+                ) from None
+        size, got = part.stat().st_size, _sha256(part)
+        if got != expected:
+            what = f"gave {size:,} bytes of SHA-256 {got}, not the file of {expected}"
+            raise SpecError([Problem(url, what, f"nothing of it is kept; try again, or {by_hand}")])
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mnist_crop(workload: Workload) -> tuple[int, int]:
+    first = workload.layers[0]
+    if first.inputs not in MNIST_CROPS:
+        what = (
+            f"layer {first.name} has {first.inputs:,} inputs, {workload.dataset.name} gives 784 pixels or 528 of them"
+        )
+        hint = "make it 784 (28 x 28), or 528 (cropped to 22 x 24)"
+        raise SpecError([Problem(f"{workload.name}: layers[0].inputs", what, hint)])
+    return MNIST_CROPS[first.inputs]
+
+
+def _mnist_arrays(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+    """Return images and labels for training, then for testing; raise SpecError with all that is wrong."""
+    paths = _mnist_paths(folder)
+    arrays: dict[str, Bytes] = {}
+    problems: list[Problem] = []
+    for names in MNIST_FILES.values():
+        for name, dimensions in zip(names, (3, 1), strict=True):
+            try:
+                arrays[name] = read_idx(paths[name], dimensions)
+            except SpecError as error:
+                problems += error.problems
+    for images, labels in MNIST_FILES.values():
+        if images in arrays and arrays[images].shape[1:] != (MNIST_SIDE, MNIST_SIDE):
+            what = f"the images are {_times(arrays[images].shape[1:])}, not 28 x 28"
+            problems.append(Problem(str(paths[images]), what, _fetch_hint(folder)))
+        if images in arrays and labels in arrays and len(arrays[images]) != len(arrays[labels]):
+            what = f"{len(arrays[images]):,} images, but {len(arrays[labels]):,} labels in {paths[labels].name}"
+            problems.append(Problem(str(paths[images]), what, _fetch_hint(folder)))
+    if problems:
+        raise SpecError(problems)
+    (train_x, train_y), (test_x, test_y) = MNIST_FILES.values()
+    return arrays[train_x], arrays[train_y], arrays[test_x], arrays[test_y]
+
+
+def _mnist_paths(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise SpecError([Problem(str(folder), "no such folder; MNIST was to be read from it", _fetch_hint(folder))])
+    places = (folder, folder / "mnist")
+    names = [name for pair in MNIST_FILES.values() for name in pair]
+    candidates = {name: [place / (name + end) for place in places for end in (".gz", "")] for name in names}
+    found = {name: next((path for path in paths if path.is_file()), None) for name, paths in candidates.items()}
+    missing = [f"{name}[.gz]" for name, path in found.items() if path is None]
+    if missing:
+        what = f"neither there nor in {places[1]}: {', '.join(missing)}"
+        raise SpecError([Problem(str(folder), what, _fetch_hint(folder))])
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _fetch_hint(folder: Path) -> str:
+    where = "" if folder == data_folder() else f" --data {shlex.quote(str(folder))}"
+    return f"fetch it with `archsim data fetch mnist{where}`, or say with --data DIR or {FOLDER_VARIABLE} where it is"
+
+
+def _images(
+    train_x: Bytes, train_y: Bytes, test_x: Bytes, test_y: Bytes, crop: tuple[int, int], name: str, source: str
+) -> Data:
+    rows, columns = crop
+
+    def pixels(images: Bytes) -> NDArray[np.float32]:
+        kept = images[:, rows : images.shape[1] - rows, columns : images.shape[2] - columns]
+        flat = kept.reshape(len(images), kept.shape[1] * kept.shape[2])
+        return np.divide(flat, 255, dtype=np.float32)
+
+    if rows or columns:
+        source += f"; cropped to {MNIST_SIDE - 2 * rows} x {MNIST_SIDE - 2 * columns}"
+    return Data(pixels(train_x), train_y.astype(np.int64), pixels(test_x), test_y.astype(np.int64), 10, name, source)
+
+
+def _npz_path(name: str, folder: Path) -> Path:
+    file = name if name.endswith(".npz") else f"{name}.npz"
+    path = folder / file  # an absolute name stays as it is
+    if path.is_file():
+        return path
+    where = "no such file" if folder.is_dir() or Path(file).is_absolute() else f"no such file, and no folder {folder}"
+    hint = f"{nearest(name, LOADERS)}, or say with --data DIR or {FOLDER_VARIABLE} where the file is"
+    raise SpecError([Problem(f"data set '{name}'", f"{path}: {where}", hint)])
+
+
+def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays train_x, train_y, test_x and test_y of an .npz file."""
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("not an archive of arrays")
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            named = {name.lower(): name for name in file.files}
+            for row in ARRAY_NAMES:
+                if all(name in named for name in row):
+                    keys = ("train_x", "train_y", "test_x", "test_y")
+                    return {key: np.asarray(file[named[name]]) for key, name in zip(keys, row, strict=True)}
+            what = f"holds the arrays {', '.join(file.files) or '(none)'}"
+    except _NOT_NPZ as error:
+        what, hint = f"cannot be read as an .npz file ({error})", "write it with numpy.savez_compressed"
+        raise SpecError([Problem(str(path), what, hint)]) from None
+    allowed = "; or ".join(", ".join(row) for row in ARRAY_NAMES)
+    raise SpecError([Problem(str(path), what, f"call them {allowed}")])
+
+
+def _array_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> list[Problem]:
+    """Return what is wrong with the features and labels of a part of an .npz file."""
+    where = f"{label}: {part}"
+    problems: list[Problem] = []
+    if x.ndim < 2 or x.dtype.kind not in "buif":
+        what = f"the features are {x.dtype} of shape {x.shape}, not numbers [examples, features]"
+        problems.append(Problem(where, what, "one row an example"))
+    elif not x.size:
+        problems.append(Problem(where, f"the features are of shape {x.shape}: there are none"))
+    elif not (finite := np.isfinite(x)).all():
+        first = np.argwhere(~finite)[0]
+        what = f"{np.count_nonzero(~finite):,} features are NaN or infinite, the first in example {first[0]:,}"
+        problems.append(Problem(where, what, "replace them by finite numbers"))
+    if y.dtype.kind not in "bui" or y.shape not in ((y.size,), (y.size, 1)):
+        what = f"the labels are {y.dtype} of shape {y.shape}, not integers [examples]"
+        problems.append(Problem(where, what, "give each class a number from 0; of one-hot rows take argmax(axis=1)"))
+    elif x.ndim and len(x) != len(y):
+        problems.append(Problem(where, f"{len(x):,} examples, but {len(y):,} labels", "make them equal"))
+    return problems
+
+
+def _fitted(data: Data, workload: Workload) -> Data:
+    """Return the examples of an epoch and all those for testing; raise SpecError if they do not fit the network."""
+    first, last, wanted = workload.layers[0], workload.layers[-1], workload.dataset.examples
+    problems: list[Problem] = []
+    features = data.train_x.shape[1]
+    if features != first.inputs:
+        what = f"layer {first.name} has {first.inputs:,} inputs, an example of {data.name} has {features:,} features"
+        problems.append(Problem(f"{workload.name}: layers[0].inputs", what, f"make it {features}"))
+    if len(data.train_x) < wanted:
+        what = f"an epoch is to have {wanted:,} examples, {data.name} has {len(data.train_x):,} for training"
+        hint = f"make it {len(data.train_x)} or less"
+        problems.append(Problem(f"{workload.name}: dataset.examples", what, hint))
+    if not len(data.test_x):
+        problems.append(Problem(f"data set '{data.name}'", "there are no examples for testing"))
+    for part, labels in (("training", data.train_y), ("testing", data.test_y)):
+        outside = np.flatnonzero((labels < 0) | (labels >= last.outputs))
+        if outside.size:
+            what = f"label {labels[outside[0]]} of example {outside[0]:,} for {part} is outside 0..{last.outputs - 1}"
+            hint = f"layer {last.name} has {last.outputs} outputs: give it one for each class, and labels from 0"
+            problems.append(Problem(f"data set '{data.name}'", what, hint))
+    if problems:
+        raise SpecError(problems)
+    return replace(data, train_x=data.train_x[:wanted], train_y=data.train_y[:wanted], classes=last.outputs)
+
+
+def _idx_parts(file: BinaryIO, dimensions: int) -> tuple[bytes, bytes, int]:
+    """Return header, bytes and number of bytes that the header says, reading at most one byte more than that."""
+    head = file.read(4 + 4 * dimensions)
+    if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, 8, dimensions]):
+        return head, b"", 0
+    size = math.prod(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
+    blocks: list[bytes] = []
+    left = size + 1  # the byte beyond the last tells that a file is too long, and makes gzip check its sum
+    while left and (block := file.read(min(left, 1 << 20))):
+        blocks.append(block)
+        left -= len(block)
+    return head, b"".join(blocks), size
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(f"{each:,}" for each in shape)
