@@ -104,12 +104,12 @@ def load_mnist(workload: Workload, folder: Path, seed: int) -> Data:
 
 @LOADERS.add("mnist_backrand")
 def load_mnist_backrand(workload: Workload, folder: Path, seed: int) -> Data:
-    """Return MNIST on random backgrounds, made after Larochelle et al., ICML 2007, 473.
+    """Return MNIST on random backgrounds, made after mnist-back-rand of Larochelle et al., ICML 2007, 473.
 
-    "A random background was inserted in the digit image. Each pixel value of the background was generated
-    uniformly between 0 and 255." Background are the pixels without ink (0); a pixel with any ink keeps its value,
-    also where noise would be brighter. What the authors did at the grey edges of a digit is not published, so this
-    is an assumption, as are the images: they drew 12,000 and 50,000 from MNIST, here MNIST's own parts are kept.
+    The authors' page of it says: "a random background was inserted in the digit image. Each pixel value of the
+    background was generated uniformly between 0 and 255". Here the background are the pixels without ink (0); one
+    with any ink keeps its value, also where the noise would be brighter. What was done at the grey edges of a digit
+    is not said, so this is an assumption. The authors drew 12,000 and 50,000 images; here MNIST's own parts are kept.
 
     Image i of a part takes the i-th 28 x 28 draws of a generator keyed by (seed, "backrand", part).
     """
