@@ -1,0 +1,35 @@
+"""Random draws by counter: each is a hash of what it is for, so that no order of execution changes it.
+
+The hash is SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the words of the key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+PHASE, ROUNDING = 1, 2
+"""What a draw is for: the train phase of a row, the stochastic rounding of a column."""
+
+
+@numba.njit(cache=True)
+def mix(word: Any) -> Any:
+    """Return SplitMix64's finaliser of a 64-bit word."""
+    x = np.uint64(word) + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+@numba.njit(cache=True)
+def key(seed: Any, what: Any, layer: Any, example: Any) -> Any:
+    """Return the key of all draws of one kind for one layer and example."""
+    return mix(mix(mix(mix(np.uint64(seed)) ^ np.uint64(what)) ^ np.uint64(layer)) ^ np.uint64(example))
+
+
+@numba.njit(cache=True)
+def uniform(base: Any, index: Any) -> Any:
+    """Return the draw with that index under a key, in [0, 1), with 24 bits: exact in single precision."""
+    return np.float32(mix(base ^ np.uint64(index)) >> np.uint64(40)) * np.float32(2.0**-24)

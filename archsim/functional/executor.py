@@ -1,0 +1,198 @@
+"""The executor: plays a timeline in numbers, op by op, on the cells of each shard.
+
+It reads from the timeline in which order crossbars were read, written and transferred, and from the schedule
+what belongs together; it knows no time of its own. Whatever the events' order makes stale is stale here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.network import CLIP, backward_rows, forward_rows, softmax_delta
+from archsim.functional.periphery import row_pulses, to_levels
+from archsim.mapping.schedule import Schedule
+
+I64: TypeAlias = npt.NDArray[np.int64]
+FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
+KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
+DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
+
+# Columns of the table of shards.
+LAYER, ROW, COL, ROW_START, ROW_STOP, COL_START, COL_STOP, INPUTS = range(8)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the executor needs of a schedule, as arrays: by op its kind and shard, by shard its place.
+
+    `slots` is how many examples may be under way at once; `grid` the row and column shards of each layer.
+    """
+
+    kind: I64
+    shard: I64
+    shards: I64
+    grid: I64
+    widths: I64
+    slots: int
+
+
+def program_of(schedule: Schedule) -> Program:
+    """Return the program of a schedule."""
+    mapping = schedule.mapping
+    by_place = {(s.layer, s.row, s.col): s.index for s in mapping.shards}
+    by_tile = {s.tile: s.index for s in mapping.shards}
+    assert len(by_place) == len(by_tile) == len(mapping.shards)
+    kind = np.array([KINDS.get(op.kind, -1) for op in schedule.ops], dtype=np.int64)
+    shard = np.array([by_tile.get(op.tile, -1) if op.kind in KINDS else -1 for op in schedule.ops], dtype=np.int64)
+    table = np.array(
+        [(s.layer, s.row, s.col, s.row_start, s.row_stop, s.col_start, s.col_stop, s.inputs) for s in mapping.shards],
+        dtype=np.int64,
+    )
+    widths = np.array([[layer.inputs, layer.outputs] for layer in mapping.workload.layers], dtype=np.int64)
+    slots = 2 * (schedule.in_flight + schedule.batch + schedule.chip.spec.schedule.prefetch) + 2
+    return Program(kind, shard, table, np.array(mapping.grid, dtype=np.int64), widths, slots)
+
+
+class Buffers:
+    """What is under way: vectors, partial sums and counts of finished shards, by layer and slot of an example."""
+
+    def __init__(self, program: Program) -> None:
+        layers = len(program.grid)
+        widest = int(program.widths.max()) + 1
+        rows, cols = int(program.grid[:, 0].max()), int(program.grid[:, 1].max())
+        self.acts = np.zeros((layers, program.slots, widest), dtype=np.float32)
+        self.deltas = np.zeros((layers, program.slots, widest), dtype=np.float32)
+        self.sums = np.zeros((layers, program.slots, rows, widest), dtype=np.float32)
+        self.errors = np.zeros((layers, program.slots, cols, widest), dtype=np.float32)
+        self.counts = np.zeros((2, layers, program.slots), dtype=np.int64)
+        self.stats = np.zeros(6, dtype=np.float64)  # see Statistics
+
+
+def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the compiled loop over records for cells with this update.
+
+    `update(state, numbers, row_pulses, column_pulses, phases, slots)` fires the pulses on one shard's cells and
+    returns how many there were and how many met a limit. The loop returns (position, why): at the end of the
+    records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo `tick`, or `stop - 1`.
+    """
+
+    @numba.njit(cache=True)
+    def play(  # type: ignore[no-untyped-def]
+        op, n, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers, alpha,
+        edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats,
+    ):  # fmt: skip
+        layers = grid.shape[0]
+        slots = acts.shape[1]
+        drive_levels, delta_levels, read_levels, pulses = edges
+        partial_range, output_range, step = ranges
+        clip = np.float32(CLIP)
+        widest = acts.shape[2]
+        driven = np.zeros(widest, dtype=np.float32)
+        z = np.zeros(widest, dtype=np.float32)
+        nx = np.zeros(widest, dtype=np.int64)
+        nd = np.zeros(widest, dtype=np.int64)
+        phase = np.zeros(widest, dtype=np.float32)
+        for at in range(position, op.shape[0]):
+            kind = kind_of[op[at]]
+            if kind < 0:
+                continue
+            if kind == MAINTENANCE:
+                return at, AT_MAINTENANCE
+            s = shard_of[op[at]]
+            layer, r, c = shards[s, LAYER], shards[s, ROW], shards[s, COL]
+            row0, row1 = shards[s, ROW_START], shards[s, ROW_STOP]
+            col0, col1 = shards[s, COL_START], shards[s, COL_STOP]
+            rows, cols = row1 - row0, col1 - col0
+            example = n[at]
+            slot = example % slots
+            full = np.float32(1.0) if layer == 0 else clip
+            inputs, outputs = widths[layer, 0], widths[layer, 1]
+            if kind == FORWARD:
+                if layer == 0:
+                    source = x[order[example]]
+                    for i in range(row0, min(row1, inputs)):
+                        acts[0, slot, i] = source[i]
+                if bias[layer] and row1 > inputs:
+                    acts[layer, slot, inputs] = np.float32(1.0)
+                for i in range(rows):
+                    driven[i] = to_levels(acts[layer, slot, row0 + i], full, drive_levels)
+                z[:cols] = np.float32(0.0)
+                forward_rows(driven[:rows], weights[s], z[:cols])
+                last = layer == layers - 1
+                for j in range(cols):
+                    value = z[j] / alpha[layer]
+                    if grid[layer, 0] > 1:
+                        value = to_levels(value, partial_range, read_levels // 2)
+                    elif last:
+                        value = to_levels(value, output_range, read_levels // 2)
+                    else:
+                        value = to_levels(max(value, np.float32(0.0)), clip, read_levels)
+                    sums[layer, slot, r, col0 + j] = value
+                counts[0, layer, slot] += 1
+                if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
+                    counts[0, layer, slot] = 0
+                    for j in range(outputs):
+                        total = np.float32(0.0)
+                        for k in range(grid[layer, 0]):
+                            total += sums[layer, slot, k, j]
+                        z[j] = total
+                    if last:
+                        loss, best = softmax_delta(z[:outputs], y[order[example]], deltas[layer, slot, :outputs])
+                        stats[0] += loss
+                        stats[1] += best == y[order[example]]
+                    else:
+                        for j in range(outputs):
+                            acts[layer + 1, slot, j] = min(max(z[j], np.float32(0.0)), clip)
+            elif kind == BACKWARD:
+                largest = np.float32(0.0)
+                for j in range(outputs):
+                    largest = max(largest, abs(deltas[layer, slot, j]))
+                for j in range(cols):
+                    driven[j] = to_levels(deltas[layer, slot, col0 + j], largest, delta_levels if largest > 0 else 0)
+                backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
+                scale = alpha[layer] * largest
+                for i in range(min(row1, inputs) - row0):
+                    # The converter sees the product at full drive; the scale is restored digitally.
+                    value = z[i] / scale if largest > 0 else np.float32(0.0)
+                    errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, read_levels // 2) * largest
+                counts[1, layer, slot] += 1
+                if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
+                    counts[1, layer, slot] = 0
+                    for i in range(inputs):
+                        total = np.float32(0.0)
+                        for k in range(grid[layer, 1]):
+                            total += errors[layer, slot, k, i]
+                        a = acts[layer, slot, i]
+                        deltas[layer - 1, slot, i] = total if np.float32(0.0) < a < clip else np.float32(0.0)
+            else:
+                rate = rates[example // per_epoch]
+                row_pulses(acts[layer, slot, row0:row1], full, pulses, nx)
+                base = key(seed, PHASE, layer, example)
+                for i in range(rows):
+                    if nx[i] > 0:
+                        phase[i] = uniform(base, row0 + i)
+                base = key(seed, ROUNDING, layer, example)
+                unit = rate * full * alpha[layer] / np.float32(step)
+                for j in range(cols):
+                    wanted = unit * abs(deltas[layer, slot, col0 + j])
+                    count = np.floor(wanted + uniform(base, col0 + j))
+                    if count > pulses:
+                        count = np.float32(pulses)
+                        stats[3] += 1
+                    stats[5] += count > 0
+                    nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
+                fired, limited = update(states[s], numbers, nx[:rows], nd[:cols], phase[:rows], pulses)
+                stats[2] += fired
+                stats[4] += limited
+                if (example + 1) % tick == 0 or example + 1 == stop:
+                    return at + 1, AFTER_UPDATE
+        return op.shape[0], DONE
+
+    return play

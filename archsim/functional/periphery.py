@@ -1,0 +1,50 @@
+"""The periphery in numbers: drivers, converters and pulse trains, as the chip's digital and analog edges round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+F32: TypeAlias = npt.NDArray[np.float32]
+I64: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Levels and ranges of a chip's edges; zero levels leave values as they are.
+
+    `drive_levels` steps of a driver between 0 and full scale; `delta_levels` steps of the largest gradient, either
+    sign; `read_levels` codes of a converter between -range and +range, `partial_range` for sums that are added to
+    others, `output_range` for those of the last layer; between 0 and `clip` for hidden units read at once.
+    `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
+    """
+
+    drive_levels: int = 127
+    delta_levels: int = 127
+    read_levels: int = 255
+    partial_range: float = 4.0
+    output_range: float = 16.0
+    pulses: int = 15
+    step: float = 0.05
+
+
+@numba.njit(cache=True)
+def to_levels(value: Any, full: Any, levels: Any) -> Any:
+    """Return a value between -full and full on a grid of `levels` steps of `full`; beyond, the edge."""
+    limited = min(max(np.float32(value), -np.float32(full)), np.float32(full))
+    if levels == 0:
+        return limited
+    grid = np.float32(full) / np.float32(levels)
+    return np.float32(np.rint(limited / grid)) * grid
+
+
+@numba.njit(cache=True)
+def row_pulses(x: F32, full: Any, pulses: Any, out: I64) -> None:
+    """Set how many pulses each row fires: round(pulses x / full)."""
+    for i in range(x.shape[0]):
+        share = min(max(x[i] / np.float32(full), np.float32(0.0)), np.float32(1.0))
+        out[i] = np.int64(np.rint(share * np.float32(pulses)))

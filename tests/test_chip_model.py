@@ -1,0 +1,201 @@
+"""The chip in numbers: played from a timeline, carried through the events, and trained by plain loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import pytest
+from helpers import Case, cases, network, schedule_of
+from hypothesis import HealthCheck, given, settings
+
+from archsim.functional.chip import Carrier, ChipModel, Statistics
+from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.network import CLIP, initial_weights, order_of
+from archsim.functional.periphery import Edges
+from archsim.mapping.schedule import Schedule
+from archsim.simulation.run import simulate
+
+EDGES = Edges()
+LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+class State(NamedTuple):
+    weights: Any
+
+
+class Numbers(NamedTuple):
+    step: Any
+
+
+@numba.njit(cache=True)
+def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+    fired = 0
+    for i in range(nx.shape[0]):
+        if nx[i] > 0:
+            phase = int(np.floor(phi[i] * slots))
+            for j in range(nd.shape[0]):
+                count = (nx[i] * abs(nd[j]) + phase) // slots if nd[j] != 0 else 0
+                if count:
+                    state.weights[i, j] += numbers.step * np.float32(count if nd[j] > 0 else -count)
+                    fired += count
+    return fired, 0
+
+
+class LeakyCells:
+    """Linear cells whose weights halve in 20 us and lose a tenth when they are transferred."""
+
+    def __init__(self, weights: Any) -> None:
+        self.weights = np.ascontiguousarray(weights, dtype=np.float32)
+        self.state, self.numbers = State(self.weights), Numbers(np.float32(EDGES.step))
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+        self.weights[row_start:row_stop] *= np.float32(0.5 ** (dt_s / 20e-6))
+
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> None:
+        self.weights[row_start:row_stop] *= np.float32(0.9)
+
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> None:
+        self.weights[row_start:row_stop] *= np.float32(1.01)
+
+
+def model_of(schedule: Schedule, seed: int = 0, leakage: bool = True) -> ChipModel:
+    workload = schedule.mapping.workload
+    draws = np.random.default_rng(seed)
+    x = draws.random((30, workload.layers[0].inputs)).astype(np.float32)
+    y = draws.integers(0, workload.layers[-1].outputs, 30)
+    alpha = np.full(len(workload.layers), 10.0, dtype=np.float32)
+    start = initial_weights(workload, seed)
+    cells = [
+        LeakyCells(start[s.layer][s.row_start : s.row_stop, s.col_start : s.col_stop] * alpha[s.layer])
+        for s in schedule.mapping.shards
+    ]
+    epochs = schedule.examples // 30 + 2
+    return ChipModel(
+        schedule, cells, linear, alpha=alpha, edges=EDGES, x=x, y=y, order=order_of(30, epochs, seed),
+        rates=np.full(epochs, 0.05, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
+    )  # fmt: skip
+
+
+def equal(a: ChipModel, b: ChipModel) -> bool:
+    return all(np.array_equal(one.weights, two.weights) for one, two in zip(a.cells, b.cells, strict=True))
+
+
+def played(schedule: Schedule, full: bool = False) -> ChipModel:
+    model = model_of(schedule)
+    timeline = simulate(schedule, full=full, timeline=True).timeline
+    assert timeline is not None
+    model.play(timeline.chunks(500))
+    return model
+
+
+@LAW
+@given(cases(intervals=(2, 5), most_interval=30))
+def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_for_bit(case: Case) -> None:
+    # Reads happen when ops start and writes when they end; the timeline has them in order of their starts.
+    schedule = case.schedule()
+    carried = model_of(schedule)
+    simulate(schedule, observer=Carrier(carried))
+    alone = played(schedule)
+    assert equal(carried, alone)
+    assert carried.maintained == alone.maintained
+    assert carried.statistics() == alone.statistics()
+
+
+@LAW
+@given(cases(intervals=(2, 5), most_interval=30))
+def test_a_fast_forwarded_timeline_trains_as_the_full_one(case: Case) -> None:
+    assert equal(played(case.schedule()), played(case.schedule(), full=True))
+
+
+def reference(model: ChipModel, sizes: list[int], examples: int) -> list[Any]:
+    """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
+    fixed = model._fixed
+    x, y, order, seed = fixed[12], fixed[13], fixed[14], fixed[17]
+    weights = [matrix * np.float32(10) for matrix in model.matrices()]
+    f = np.float32
+
+    def level(value: Any, full: float, levels: int) -> Any:
+        grid = f(full) / f(levels)
+        return f(np.rint(min(max(f(value), -f(full)), f(full)) / grid)) * grid
+
+    last = len(sizes) - 2
+    for n in range(examples):
+        a = x[order[n]]
+        acts, z = [], a
+        for layer, w in enumerate(weights):
+            acts.append(a)
+            full = 1.0 if layer == 0 else CLIP
+            z = np.zeros(w.shape[1], dtype=f)
+            for i in range(w.shape[0]):
+                z = z + level(a[i], full, 127) * w[i]
+            z = z / f(10)
+            if layer == last:
+                z = np.array([level(v, EDGES.output_range, 127) for v in z])
+            else:
+                a = np.array([level(max(v, f(0)), CLIP, 255) for v in z])
+        p = np.exp(z - z.max())
+        d = -p / f(p.sum())
+        d[y[order[n]]] += f(1)
+        deltas = [d]
+        for layer in range(last, 0, -1):
+            w, top = weights[layer], f(np.abs(d).max())
+            if top > 0:
+                d = np.array([level(v, top, 127) for v in d])
+            e = np.array([level(v / (f(10) * top), EDGES.partial_range, 127) * top if top > 0 else f(0) for v in w @ d])
+            below = acts[layer]
+            d = np.where((below > 0) & (below < CLIP), e, f(0)).astype(f)
+            deltas.insert(0, d)
+        for layer, w in enumerate(weights):
+            full = 1.0 if layer == 0 else CLIP
+            unit = f(0.05) * f(full) * f(10) / f(EDGES.step)
+            phases, rounding = key(seed, PHASE, layer, n), key(seed, ROUNDING, layer, n)
+            for i in range(w.shape[0]):
+                nx = int(np.rint(min(max(acts[layer][i] / f(full), f(0)), f(1)) * f(15)))
+                for j in range(w.shape[1]):
+                    nd = min(15, int(np.floor(unit * abs(deltas[layer][j]) + uniform(np.uint64(rounding), j))))
+                    count = (nx * nd + int(np.floor(uniform(np.uint64(phases), i) * 15))) // 15 if nx else 0
+                    if nd and count:
+                        w[i, j] += f(EDGES.step) * f(count if deltas[layer][j] > 0 else -count)
+    return weights
+
+
+@pytest.mark.parametrize("sizes", [[6, 4], [7, 5, 3], [9, 8, 6, 4]])
+def test_a_sequential_run_is_plain_stochastic_gradient_descent(sizes: list[int]) -> None:
+    schedule = schedule_of(network(*sizes, bias=False), 40, ["schedule.transfer.interval_examples=1000000"])
+    model = model_of(schedule, leakage=False)
+    expected = reference(model, sizes, 40)
+    before = [matrix.copy() for matrix in model.matrices()]
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    model.play(timeline.chunks())
+    for found, wanted, start in zip(model.matrices(), expected, before, strict=True):
+        np.testing.assert_allclose(found * 10, wanted, atol=1e-4)  # a pulse is 0.05
+        assert np.abs(found - start).max() > 0.01
+
+
+def test_each_epoch_is_told_once_with_what_it_did() -> None:
+    schedule = schedule_of(network(6, 4), 100, ["schedule.mode=pipelined", "schedule.in_flight=3"])
+    model = model_of(schedule)
+    told: list[tuple[int, Statistics]] = []
+    note: Callable[[int, Statistics], None] = lambda epoch, statistics: told.append((epoch, statistics))  # noqa: E731
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    model.play(timeline.chunks(64), note)
+    assert [epoch for epoch, _ in told] == [0, 1, 2]
+    assert all(statistics.pulses > 0 and statistics.loss > 0 for _, statistics in told)
+
+
+def test_weights_leak_as_long_as_the_events_last() -> None:
+    # Origin: the cells' own law, 0.5^(t / 20 us), with t the end of the update before the last tick of 64 examples.
+    schedule = schedule_of(network(6, 4), 64, ["schedule.transfer.interval_examples=1000000"])
+    leaky, tight = model_of(schedule), model_of(schedule, leakage=False)
+    trace = simulate(schedule, timeline=True)
+    assert trace.timeline is not None
+    for model in (leaky, tight):
+        model.play(trace.timeline.chunks())
+    share = 0.5 ** (trace.cycles * 1e-9 / 20e-6)
+    for one, two in zip(leaky.cells, tight.cells, strict=True):
+        np.testing.assert_allclose(one.weights, two.weights * share, rtol=1e-5)
