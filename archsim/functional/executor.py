@@ -6,6 +6,7 @@ what belongs together; it knows no time of its own. Whatever the events' order m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -75,6 +76,7 @@ class Buffers:
         self.stats = np.zeros(6, dtype=np.float64)  # see Statistics
 
 
+@functools.cache
 def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
     """Return the compiled loop over records for cells with this update.
 
@@ -82,8 +84,10 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
     returns how many there were and how many met a limit. The loop returns (position, why): at the end of the
     records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo `tick`, or `stop - 1`.
     """
+    # The compiled code of foreign cells is not kept on disk: only their own module could load it again.
+    is_ours = getattr(update, "__module__", "").startswith("archsim.")
 
-    @numba.njit(cache=True)
+    @numba.njit(cache=is_ours)
     def play(  # type: ignore[no-untyped-def]
         op, n, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers, alpha,
         edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats,
