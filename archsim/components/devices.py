@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Conductance, Count, Energy, Power, Time, Voltage
+from archsim.section import Section
+from archsim.units import Area, Conductance, Count, Dimension, Energy, Power, Ratio, Time, Voltage
+
+if TYPE_CHECKING:
+    from archsim.components.cells import Cells
+
+VoltageOrZero = Annotated[float, Dimension("V", above=False, most=100.0)]
+SomeConductance = Annotated[float, Dimension("S", most=1.0)]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What of a cell's imperfection is modelled; one is switched off at a time to see what it does."""
+
+    polarity_inversion: bool = True
+    leakage: bool = True
+    variability: bool = True
+    programming_error: bool = True
 
 
 class Device(Component):
@@ -49,6 +71,25 @@ class Device(Component):
         """
         return self.supply_v * self.read_v * conductance_siemens * on_time_s
 
+    def cells(
+        self,
+        rows: int,
+        cols: int,
+        seed: int,
+        shard: int,
+        *,
+        polarity_inversion: bool = True,
+        leakage: bool = True,
+        variability: bool = True,
+        programming_error: bool = True,
+    ) -> Cells:
+        """Return rows x cols such cells in numbers, fresh from the fab; all draws are keyed by seed and shard."""
+        switches = Switches(polarity_inversion, leakage, variability, programming_error)
+        return self._cells(rows, cols, seed, shard, switches)
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        raise NotImplementedError(f"'{self.kind}' has no cells in numbers")
+
     @property
     def writes_per_transfer(self) -> int:
         """Programming pulses (RESET) that each long-term device sees in one transfer."""
@@ -59,24 +100,105 @@ class Device(Component):
         return {"read": Action(self.read_energy_j)}
 
 
+class CapacitorPair(Section):
+    """A read transistor on a capacitor, g = k max(V - V_T, 0), against a reference that several cells share.
+
+    Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative
+    to their means, of the threshold in volts, and of the logarithm of the leak's time constant.
+    """
+
+    leak_time_constant_s: Time
+    leak_spread: Ratio
+    leak_target_v: Voltage
+    capacitor_start_v: Voltage
+    capacitor_least_v: Voltage
+    capacitor_most_v: Voltage
+    start_conductance_siemens: SomeConductance
+    transistor_spread: Ratio
+    threshold_v: Voltage
+    threshold_spread_v: VoltageOrZero
+    step_v: Voltage
+    step_spread: Ratio
+    step_bend: Ratio
+    cells_per_reference: Count
+
+    @property
+    def transistor_siemens_per_v(self) -> float:
+        """The read transistor's k: its conductance at the start over the voltage above threshold."""
+        return self.start_conductance_siemens / (self.capacitor_start_v - self.threshold_v)
+
+    @property
+    def step_siemens(self) -> float:
+        """The nominal change of the weight by one pulse."""
+        return self.step_v * self.transistor_siemens_per_v
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        least, start, most = self.capacitor_least_v, self.capacitor_start_v, self.capacitor_most_v
+        if not (least <= start <= most and least <= self.leak_target_v <= most and self.threshold_v < start):
+            message = (
+                "a capacitor that starts at {start} V is out of order; allowed: capacitor_least <= capacitor_start and "
+                "leak_target <= capacitor_most, and threshold < capacitor_start"
+            )
+            raise PydanticCustomError("capacitor", message, {"start": start})
+        return self
+
+
+class PcmPair(Section):
+    """Two phase-change devices that hold F (G+ - G-), each programmed by a RESET and a SET ramp.
+
+    A ramp of t programs G_T where t = ramp_least (ramp_most / ramp_least)^(G_T / set_scale): a slot's length limits
+    what is reached. The error that verified iterations leave is sigma = set_error + set_error_slope r
+    - set_error_bend r^2, r = G_T / set_scale (Nandakumar 2019, Joshi 2020; aihwkit's PCM model), and above
+    `set_control` larger by 1 + (G_T - set_control) / set_control_loss.
+    """
+
+    gain: Count
+    iterations: Count
+    ramp_s: Time
+    ramp_least_s: Time
+    ramp_most_s: Time
+    set_scale_siemens: SomeConductance
+    set_error_siemens: Conductance
+    set_error_slope_siemens: Conductance
+    set_error_bend_siemens: Conductance
+    set_control_siemens: Conductance
+    set_control_loss_siemens: SomeConductance
+    reset_conductance_siemens: Conductance
+    reset_spread_siemens: Conductance
+    transfer_noise_siemens: Conductance
+
+    @property
+    def reachable_siemens(self) -> float:
+        """The largest conductance that a SET ramp of the slot's length programs."""
+        span = math.log(self.ramp_most_s / self.ramp_least_s)
+        share = math.log(self.ramp_s / self.ramp_least_s) / span
+        return self.set_scale_siemens * min(max(share, 0.0), 1.0)
+
+    @model_validator(mode="after")
+    def _has_ramps(self) -> Self:
+        if not self.ramp_least_s < self.ramp_most_s:
+            raise PydanticCustomError(
+                "ramps", "the slowest ramp is not slower than the fastest; give ramp_least < ramp_most"
+            )
+        return self
+
+
 @component("pcm_3t1c", "device")
-class Pcm3T1C(Device):
+class Pcm3T1C(CapacitorPair, PcmPair, Device):
     """Two PCM and three transistors with a capacitor: W = F (G+ - G-) + p (g - g_shared).
 
     Updates land on the capacitor, which leaks; every interval the weight is transferred to the PCM pair
     and the polarity p of the capacitor's part is inverted. Cell: Ambrogio et al., Nature 558, 60 (2018).
     """
 
-    gain: Count
     read_conductance_siemens: Conductance
-    leak_time_constant_s: Time
+    offset_siemens: Conductance
     transfer_read_s: Time
     reset_s: Time
     reset_energy_j: Energy
-    ramp_s: Time
     ramp_energy_j: Energy
     verify_s: Time
-    iterations: Count
     residual_pulses: Count
     trim_pulses: Count
     residual_pulse_s: Time
@@ -92,8 +214,19 @@ class Pcm3T1C(Device):
         "read_conductance": "11 uS", "leak_time_constant": "5.16 ms", "transfer_read": "80 ns", "reset": "50 ns",
         "reset_energy": "15 pJ", "ramp": "500 ns", "ramp_energy": "40 pJ", "verify": "80 ns", "iterations": 2,
         "residual_pulses": 64, "trim_pulses": 16, "residual_pulse": "5 ns", "residual_read": "80 ns",
-        "residual_pulse_energy": "20 fJ", "invert_energy": "0 J",
+        "residual_pulse_energy": "20 fJ", "invert_energy": "0 J", "leak_spread": "10 %", "leak_target": "0.8 V",
+        "capacitor_start": "0.5 V", "capacitor_least": "0.2 V", "capacitor_most": "1.0 V", "start_conductance": "6 uS",
+        "transistor_spread": "3 %", "threshold": "0.35 V", "threshold_spread": "20 mV", "step": "1.25 mV",
+        "step_spread": "10 %", "step_bend": "0.1", "cells_per_reference": 8, "offset": "2 uS",
+        "transfer_noise": "0.2 uS", "ramp_least": "13.6 ns", "ramp_most": "4.4 us", "set_scale": "25 uS",
+        "set_error": "0.2635 uS", "set_error_slope": "1.965 uS", "set_error_bend": "1.1731 uS", "set_control": "20 uS",
+        "set_control_loss": "10 uS", "reset_conductance": "0.1 uS", "reset_spread": "0.05 uS",
     }  # fmt: skip
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        from archsim.components.cells import Pcm3T1CCells
+
+        return Pcm3T1CCells(self, rows, cols, seed, shard, switches)
 
     def repeats(self, step: str) -> int:
         """Two RESETs (G+, G-), a ramp and a verify per iteration; residual pulses, a read, a trim, a read."""

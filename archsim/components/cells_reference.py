@@ -1,0 +1,240 @@
+"""The weight cells again in plain numpy: slow, obvious, and to the bit what the compiled kernels of `cells` give.
+
+Nothing of the kernels is used but the containers. The same float32 operations are done in the same order, on whole
+arrays; exponentials, logarithms and sines are the C library's, in double precision, as in the kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.components.cells import (
+    FIRST,
+    FRESH,
+    LEAK,
+    PROGRAM,
+    REWRITE_READ,
+    SHARED_LEAK,
+    SHARED_TRANSISTOR,
+    STEPS,
+    TRANSFER_READ,
+    TRANSISTOR,
+    Cells,
+    Floats,
+    Integers,
+    PulseCounts,
+    TransferCounts,
+    empty_state,
+    numbers_of,
+    spreads_of,
+)
+
+if TYPE_CHECKING:
+    from archsim.components.devices import Pcm3T1C, Switches
+
+Doubles = NDArray[np.float64]
+
+_exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log, otypes=[np.float64])
+_cos, _sin = np.vectorize(math.cos, otypes=[np.float64]), np.vectorize(math.sin, otypes=[np.float64])
+
+
+def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
+    """Return the words of Philox4x32-10 for counters [..., 4], as in Salmon et al. 2011, figure of the S-P network."""
+    low = np.uint64(2**32 - 1)
+    c0, c1, c2, c3 = np.moveaxis(counter.astype(np.uint64), -1, 0)
+    for number in range(10):
+        k0 = np.uint64((key[0] + number * 0x9E3779B9) % 2**32)
+        k1 = np.uint64((key[1] + number * 0xBB67AE85) % 2**32)
+        first, second = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (second >> 32) ^ c1 ^ k0, second & low, (first >> 32) ^ c3 ^ k1, first & low
+    return np.stack([c0, c1, c2, c3], axis=-1)
+
+
+def normals(seed: int, shard: int, what: int, index: int, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+    """Return two arrays [rows, cols] of independent standard normal draws."""
+    counter = np.zeros((len(rows), cols, 4), np.uint64)
+    counter[..., 0] = np.arange(cols)[None, :]
+    counter[..., 1] = np.array(rows)[:, None]
+    counter[..., 2] = index
+    counter[..., 3] = what
+    words = philox(counter, (seed, shard))
+    first = ((((words[..., 0] << 32) | words[..., 1]) >> 12).astype(np.float64) + 0.5) / 2**52
+    second = ((((words[..., 2] << 32) | words[..., 3]) >> 12).astype(np.float64) + 0.5) / 2**52
+    radius = np.sqrt(-2.0 * _log(first))
+    angle = 2.0 * math.pi * second
+    return radius * _cos(angle), radius * _sin(angle)
+
+
+class Pcm3T1CReference(Cells):
+    """Cells of two PCM and a 3T1C in plain numpy."""
+
+    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        self._device, self._switches, self._seed, self._shard = device, switches, seed, shard
+        self.numbers = numbers_of(device, switches)
+        self.state = state = empty_state(rows, cols, device.cells_per_reference)
+        self.weights = state.weights
+        self.step = device.step_siemens * 1e6
+        self.reach = device.gain * device.reachable_siemens * 1e6
+        spread = spreads_of(device, switches)
+        for k, threshold, tau, voltage, transistor, leak in (
+            (state.k, state.threshold, state.tau, state.voltage, TRANSISTOR, LEAK),
+            (state.shared_k, state.shared_threshold, state.shared_tau, state.shared_voltage, SHARED_TRANSISTOR,
+             SHARED_LEAK),
+        ):  # fmt: skip
+            first, second = self._normals(seed, transistor, FRESH, range(rows), k.shape[1])
+            k[:] = spread.k * np.maximum(0.0, 1.0 + spread.k_spread * first)
+            threshold[:] = spread.threshold + spread.threshold_spread * second
+            first, _ = self._normals(seed, leak, FRESH, range(rows), k.shape[1])
+            tau[:] = spread.tau * _exp(spread.leak_spread * first)
+            voltage[:] = self.numbers.start
+        first, second = self._normals(seed, STEPS, FRESH, range(rows), cols)
+        state.up[:] = spread.step * np.maximum(0.05, 1.0 + spread.step_spread * first)
+        state.down[:] = spread.step * np.maximum(0.05, 1.0 + spread.step_spread * second)
+        nothing = np.zeros((rows, cols), np.float32)
+        self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
+        self._bring_up_to_date()
+
+    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+        """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
+        phase = np.floor(phi.astype(np.float64) * slots).astype(np.int64)
+        count = (nx[:, None] * np.abs(nd)[None, :] + phase[:, None]) // slots
+        count[nx == 0, :] = 0
+        count[:, nd == 0] = 0
+        upwards = np.sign(nd)[None, :] * self.state.polarity[:, None] > 0
+        clipped = self._pulse(slice(0, len(nx)), count, upwards)
+        self._bring_up_to_date()
+        return PulseCounts(int(count.sum()), clipped)
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+        """V <- V_0 + (V - V_0) exp(-dt / tau), for own and shared capacitors."""
+        if not self._switches.leakage:
+            return
+        rows, target = slice(row_start, row_stop), self.numbers.target
+        for voltage, tau in (
+            (self.state.voltage, self.state.tau), (self.state.shared_voltage, self.state.shared_tau)
+        ):  # fmt: skip
+            factor = _exp(-dt_s / tau[rows].astype(np.float64)).astype(np.float32)
+            voltage[rows] = target + (voltage[rows] - target) * factor
+        self._bring_up_to_date()
+
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+        """Do steps (1) to (5) one after another."""
+        rows = range(row_start, row_stop)
+        first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
+        wanted = self.weights[row_start:row_stop] + self.numbers.read_noise * first.astype(np.float32)
+        if invert and self._switches.polarity_inversion:
+            self.state.polarity[row_start:row_stop] *= -1
+        return self._program(wanted, slice(row_start, row_stop), (seed, PROGRAM, index))
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Do steps (2) to (5) with weights that are given."""
+        return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index))
+
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
+        """Read D, pulse until it is D exp(dt / tau nominal)."""
+        rows = slice(row_start, row_stop)
+        first, _ = self._normals(seed, REWRITE_READ, index, range(row_start, row_stop), self.weights.shape[1])
+        wanted = self._differences()[rows] + self.numbers.read_noise * first.astype(np.float32)
+        if self._switches.leakage:
+            wanted = wanted * np.float32(math.exp(dt_s / float(self._device.leak_time_constant_s)))
+        pulses, clipped = self._put_back(rows, wanted)
+        self._bring_up_to_date()
+        left = np.abs(wanted - self._differences()[rows])
+        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()))
+
+    def conductances(self) -> Floats:
+        """Return G+ + G- + g + g_shared / cells_per_reference."""
+        own = self._differences() + self._shared()
+        each = own + self._shared() / np.float32(self.numbers.span)
+        return cast("Floats", self.state.plus + self.state.minus + each)
+
+    def _program(self, wanted: Floats, rows: slice, draws: tuple[int, int, int]) -> TransferCounts:
+        state, numbers = self.state, self.numbers
+        state.voltage[rows] = numbers.start
+        state.shared_voltage[rows] = numbers.start
+        self._bring_up_to_date()
+        sign = state.polarity[rows, None]
+        target = wanted - sign * (numbers.offset + self._differences()[rows])
+        both = (sign * target > 0) & (sign * target < numbers.offset)
+        plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.gain)
+        minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.gain)
+        beyond = int((plus > numbers.reachable).sum() + (minus > numbers.reachable).sum())
+        self._write_pcm(rows, np.minimum(plus, numbers.reachable), np.minimum(minus, numbers.reachable), draws)
+        pulses, clipped = self._put_back(rows, sign * (wanted - state.pcm[rows]))
+        self._bring_up_to_date()
+        left = np.abs(wanted - self.weights[rows])
+        resets = 2 * self._device.iterations * wanted.size
+        return TransferCounts(
+            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max())
+        )  # fmt: skip
+
+    def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
+        """Program both devices, with the error that is left after verification."""
+        seed, what, index = draws
+        first, second = self._normals(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
+        for held, target, draw in ((self.state.plus, plus, first), (self.state.minus, minus, second)):
+            n, one = self.numbers, np.float32(1)
+            r = target / n.scale
+            sigma = n.error + n.error_slope * r - n.error_bend * (r * r)
+            sigma = np.where(target > n.control, sigma * (one + (target - n.control) / n.control_loss), sigma)
+            z = draw.astype(np.float32)
+            conductance = np.where(target > 0, target + np.maximum(sigma, 0) * z, n.reset + n.reset_spread * z)
+            held[rows] = np.maximum(conductance, np.float32(0))
+        self.state.pcm[rows] = self.numbers.gain * (self.state.plus[rows] - self.state.minus[rows])
+
+    def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int]:
+        """Pulse until g - g_shared is as given, in two bursts, each counted from one read."""
+        pulses = clipped = 0
+        for limit in (self.numbers.residual_pulses, self.numbers.trim_pulses):
+            gap = difference - self._differences()[rows]
+            count = np.minimum(np.floor(np.abs(gap) / self.numbers.step + np.float32(0.5)), limit).astype(np.int64)
+            clipped += self._pulse(rows, count, gap > 0)
+            pulses += int(count.sum())
+        return pulses, clipped
+
+    def _pulse(self, rows: slice, count: Integers, upwards: NDArray[np.bool_]) -> int:
+        """Fire these pulses at the own capacitors, and return how many were cut short by the range."""
+        numbers, one, clipped = self.numbers, np.float32(1), 0
+        voltage = self.state.voltage[rows]  # a view
+        for done in range(int(count.max(initial=0))):
+            bend = numbers.bend * (voltage - numbers.start)
+            higher = voltage + self.state.up[rows] * (one - bend)
+            lower = voltage - self.state.down[rows] * (one + bend)
+            moved = np.where(upwards, higher, lower)
+            beyond = np.where(upwards, moved > numbers.most, moved < numbers.least)
+            kept = np.where(beyond, np.where(upwards, numbers.most, numbers.least), moved)
+            clipped += int((beyond & (count > done)).sum())
+            voltage[:] = np.where(count > done, kept, voltage)
+        return clipped
+
+    def _bring_up_to_date(self) -> None:
+        state = self.state
+        state.shared[:] = _conductance(state.shared_voltage, state.shared_k, state.shared_threshold)
+        state.weights[:] = state.pcm + state.polarity[:, None] * self._differences()
+
+    def _shared(self) -> Floats:
+        """Return each cell's g_shared."""
+        state = self.state
+        shared = _conductance(state.shared_voltage, state.shared_k, state.shared_threshold)
+        return np.repeat(shared, self.numbers.span, axis=1)[:, : self.weights.shape[1]]
+
+    def _differences(self) -> Floats:
+        """Return each cell's g - g_shared."""
+        return _conductance(self.state.voltage, self.state.k, self.state.threshold) - self._shared()
+
+    def _normals(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+        return normals(seed, self._shard, what, index, rows, cols)
+
+
+def _conductance(voltage: Floats, k: Floats, threshold: Floats) -> Floats:
+    """Return g = k max(V - V_T, 0)."""
+    return cast("Floats", k * np.maximum(voltage - threshold, np.float32(0)))
+
+
+def _sum(values: Floats) -> float:
+    """Return a sum in double precision, one value after another."""
+    return float(np.cumsum(values.ravel(), dtype=np.float64)[-1])

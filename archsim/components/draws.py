@@ -1,0 +1,57 @@
+"""Random draws that depend on what they are for and never on what was drawn before.
+
+The generator is Philox4x32-10 (Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy as 1, 2, 3, SC 2011), a
+function of a counter and a key: here the key is (seed, shard), the counter (column, row, index, what is drawn).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+compiled = cast("Callable[[F], F]", numba.njit(cache=True))
+
+_MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_WORD = np.uint64(32)
+_SPARE = np.uint64(12)
+
+
+@compiled
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+    """Return the four random words of Philox4x32-10 for a counter and a key, 32 bits each, as unsigned integers."""
+    c0, c1, c2, c3 = np.uint64(c0) & _LOW, np.uint64(c1) & _LOW, np.uint64(c2) & _LOW, np.uint64(c3) & _LOW
+    k0, k1 = np.uint64(k0) & _LOW, np.uint64(k1) & _LOW
+    for _ in range(10):
+        product_0, product_1 = _MULTIPLIER_0 * c0, _MULTIPLIER_1 * c2
+        c0, c1, c2, c3 = (
+            (product_1 >> _WORD) ^ c1 ^ k0, product_1 & _LOW, (product_0 >> _WORD) ^ c3 ^ k1, product_0 & _LOW
+        )  # fmt: skip
+        k0, k1 = (k0 + _WEYL_0) & _LOW, (k1 + _WEYL_1) & _LOW
+    return c0, c1, c2, c3
+
+
+@compiled
+def uniforms(seed: Any, shard: Any, what: Any, index: Any, row: Any, col: Any) -> Any:
+    """Return two independent doubles, uniform on the open interval (0, 1)."""
+    w0, w1, w2, w3 = philox(col, row, index, what, seed, shard)
+    scale = 2.0**-52
+    first = (np.float64(((w0 << _WORD) | w1) >> _SPARE) + 0.5) * scale
+    second = (np.float64(((w2 << _WORD) | w3) >> _SPARE) + 0.5) * scale
+    return first, second
+
+
+@compiled
+def normals(seed: Any, shard: Any, what: Any, index: Any, row: Any, col: Any) -> Any:
+    """Return two independent standard normal draws (Box and Muller 1958), in double precision."""
+    first, second = uniforms(seed, shard, what, index, row, col)
+    radius = math.sqrt(-2.0 * math.log(first))
+    angle = 2.0 * math.pi * second
+    return radius * math.cos(angle), radius * math.sin(angle)
