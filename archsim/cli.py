@@ -145,6 +145,44 @@ def sensitivity(
 
 
 @app.command()
+def train(
+    arch: Arch,
+    workload: Work,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed on.")] = 1,
+    ablate: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the network on the chip's cells, on the simulated schedule, beside a floating-point twin."""
+    from archsim.report.training import training_lines
+    from archsim.trainings import execute_training
+
+    with _progress(None, quiet or as_json) as progress:
+
+        def ended(_: Any, done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total)
+
+        history, folder = execute_training(
+            arch, workload, sets=sets or (), epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
+            data_folder=data, out=out, epoch_ends=ended,
+        )  # fmt: skip
+    if as_json:
+        _print_file(folder / "history.json")
+    elif not quiet:
+        for line in training_lines(history):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'train.md'}")
+
+
+@app.command()
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
 ) -> None:

@@ -118,7 +118,7 @@ def plan_from_options(
     _check_trace(trace)
     mine, theirs = split_overrides(sets)
     loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)]
-    chip, network = _all_faults(loads)
+    chip, network = all_faults(loads)
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.training.epochs) * network.value.dataset.examples
     words = ["archsim", "run", arch, workload]
@@ -154,7 +154,7 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
         lambda: load_arch(here / run.arch, run.arch_overrides),
         lambda: load_workload(here / run.workload, run.workload_overrides),
     ]
-    chip, network = _all_faults(loads)
+    chip, network = all_faults(loads)
     changed = [
         Problem(f"{name}: {key}", f"{given} was written, {file} gives {loaded.hash}", "run ARCH and WORKLOAD")
         for key, given, file, loaded in (("arch_hash", run.arch_hash, run.arch, chip),
@@ -201,7 +201,8 @@ def default_folder(arch: Loaded[ArchSpec], workload: Loaded[Workload], suffix: s
     return Path("reports") / "--".join(re.sub(r"[^\w.+-]+", "_", part).strip(".") or "_" for part in parts)
 
 
-def _all_faults(loads: Sequence[Callable[[], Any]]) -> list[Any]:
+def all_faults(loads: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Return what each of the functions loads; raise SpecError with the faults of all of them."""
     found: list[Any] = []
     problems: list[Problem] = []
     for load in loads:

@@ -22,7 +22,19 @@ from archsim.components.memory import Sram
 from archsim.errors import SpecError
 from archsim.registry import Registry
 from archsim.section import Section
-from archsim.units import Count, CountOrZero, Frequency, Length, Lines, Share, Time, Voltage, cycles
+from archsim.units import (
+    Conductance,
+    Count,
+    CountOrZero,
+    Frequency,
+    Length,
+    Lines,
+    Ratio,
+    Share,
+    Time,
+    Voltage,
+    cycles,
+)
 
 # Choices that later stages provide; each registry loads its home when it is first asked.
 TOPOLOGIES: Registry[Callable[..., Any]] = Registry("topology", home="archsim.chip.topologies")
@@ -148,6 +160,20 @@ class AnyFigure:
     """Marks a field whose text is a figure in the unit that its neighbours say."""
 
 
+class Numerics(Section):
+    """How numbers sit on the chip: weights as conductances, and the ranges that its converters are set to.
+
+    A weight of one is `weight_scale` uS, `output_weight_scale` in the last layer. Converters span plus and minus
+    `partial_range` where sums go on to be added (and for the errors of the backward pass, relative to the largest
+    gradient), plus and minus `output_range` at the output; hidden units are converted from 0 to their clip.
+    """
+
+    weight_scale_siemens: Conductance = 100e-6
+    output_weight_scale_siemens: Conductance = 50e-6
+    partial_range: Ratio = 4.0
+    output_range: Ratio = 16.0
+
+
 class Published(Section):
     """A figure that the chip's authors published, to be compared with the simulated one.
 
@@ -183,6 +209,7 @@ class ArchSpec(Section):
     floorplan: Floorplan
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
     schedule: ScheduleSpec
+    numerics: Numerics = Numerics()
     published: tuple[Published, ...] = ()
 
     def cycles(self, time_s: Fraction) -> int:

@@ -32,7 +32,10 @@ WRITTEN = [
     for path, figure in SHIPPED.figures.items()
     if figure.source != "archsim's default" and not path.startswith("published")
 ]
-DEFAULTED = {"lines_per_unit", "sample_hold", "leakage", "prefetch", "rows_in_parallel"}
+DEFAULTED = {
+    "lines_per_unit", "sample_hold", "leakage", "prefetch", "rows_in_parallel", "weight_scale", "output_weight_scale",
+    "partial_range", "output_range",
+}  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 
 

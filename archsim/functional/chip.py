@@ -130,6 +130,19 @@ class ChipModel:
         self.buffers.stats[:] = 0
         return Statistics(float(loss), int(right), int(pulses), int(clipped), int(limited), int(columns))
 
+    def accuracy(self, x: F32, y: I64) -> float:
+        """Return the fraction of examples that the chip as it is now classifies rightly, through all of its edges."""
+        shards = self.schedule.mapping.shards
+        forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}
+        ops = np.array([forward[shard.index] for shard in shards], dtype=np.int64)  # shards are in order of layers
+        n = np.repeat(np.arange(len(x), dtype=np.int64), len(ops))
+        buffers = Buffers(self.program)
+        fixed = list(self._fixed)
+        fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
+        fixed[18:] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
+        self._play(np.tile(ops, len(x)), n, 0, 0, TICK, *fixed)
+        return float(buffers.stats[1] / len(x))
+
     def matrices(self) -> list[F32]:
         """Return the network's weights [rows, outputs] by layer, as the crossbars read them."""
         found = []
