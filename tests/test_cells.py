@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from archsim.components import draws
-from archsim.components.cells import FIRST, Cells, DecayFactors, Pcm3T1CCells
-from archsim.components.cells_reference import Pcm3T1CReference
+from archsim.components.cells import Cells, DecayFactors, Pcm3T1CCells
+from archsim.components.cells_reference import InPlaceReference, Pcm3T1CReference
 from archsim.components.cells_reference import normals as reference_normals
 from archsim.components.cells_reference import philox as reference_philox
-from archsim.components.devices import Pcm3T1C, Switches
+from archsim.components.devices import Device, InPlaceCell, Pcm3T1C, SoftBounds, StaticCell, Switches
+from archsim.components.in_place_cells import InPlaceCells
+from archsim.components.kernels import FIRST
 from archsim.loading import load_arch
 
 settings.register_profile("steady", deadline=None)  # the first call compiles
@@ -450,6 +452,110 @@ def test_a_rewrite_restores_what_leaked() -> None:
     assert (lost > 0.15).all()
     assert np.abs(cells.weights - held)[0].max() < 0.03  # half a pulse
     assert np.array_equal(np.abs(cells.weights - held)[1], lost[1])
+
+
+# ---- cells that are trained in place
+
+
+def in_place_of(rows: int, cols: int, kind: type[InPlaceCell] = SoftBounds, **changes: object) -> InPlaceCells:
+    device = kind.model_validate({**kind.example, **changes})
+    return InPlaceCells(device, rows, cols, 1, 0, Switches(variability=False))
+
+
+@settings(max_examples=40)
+@given(
+    st.tuples(st.integers(1, 6), st.integers(1, 9)),
+    st.sampled_from(
+        [(StaticCell, {}), (SoftBounds, {}), (SoftBounds, {"step": "9 uS"}), (StaticCell, {"step": "9 uS"})]
+    ),
+    st.booleans(),
+    st.integers(0, 2**32 - 2),
+    st.lists(calls, min_size=1, max_size=8),
+)
+def test_cells_in_place_are_plain_numpy_to_the_bit(
+    shape: tuple[int, int], cell: Any, variability: bool, seed: int, sequence: list[Any]
+) -> None:
+    device = cell[0].model_validate({**cell[0].example, **cell[1]})
+    both = [
+        kind(device, *shape, seed, 3, Switches(variability=variability)) for kind in (InPlaceCells, InPlaceReference)
+    ]
+    for step in (("made",), *sequence):
+        found, expected = (None if step[0] == "made" else call(cells, *step) for cells in both)
+        assert found == expected, step
+        assert arrays(both[0]) == arrays(both[1]), step
+
+
+def test_a_static_cell_is_linear_up_to_its_bound() -> None:
+    cells = in_place_of(1, 2, StaticCell)
+    full = np.array([15]), np.array([15, -15]), np.zeros(1, np.float32)
+    cells.update(*full)
+    assert cells.weights[0] == pytest.approx([0.75, -0.75], rel=1e-6)  # 15 x 0.05 uS
+    clipped = sum(cells.update(*full).clipped for _ in range(99))
+    assert cells.weights[0].tolist() == [60, -60]
+    # 1,500 pulses each, of which 1,200 reach 60 uS; the sum of 1,200 roundings may miss it by a pulse or two.
+    assert clipped == pytest.approx(2 * 300, abs=4)
+
+
+def test_soft_bounds_are_approached_exponentially() -> None:
+    cells = in_place_of(1, 1)
+    for _ in range(40):
+        cells.update(np.array([15]), np.array([15]), np.zeros(1, np.float32))
+    # W <- W + s (1 - W / b), from zero: b (1 - (1 - s / b)^n), n = 600
+    assert float(cells.weights[0, 0]) == pytest.approx(60 * (1 - (1 - 0.1 / 60) ** 600), rel=1e-4)
+
+
+@given(st.floats(-59, 59))
+def test_up_and_down_steps_of_soft_bounds_mirror_each_other(weight: float) -> None:
+    steps = []
+    for sign in (1, -1):
+        cells = in_place_of(1, 1)
+        cells.program(np.full((1, 1), sign * weight, np.float32), 0)
+        before = float(cells.weights[0, 0])
+        pulse_all(cells, sign)
+        steps.append((float(cells.weights[0, 0]) - before) * sign)
+    assert steps[0] == steps[1] == pytest.approx(0.1 * (1 - weight / 60), abs=1e-5)
+
+
+def test_spreads_of_soft_bounds_are_those_of_the_device() -> None:
+    device = SoftBounds.model_validate(SoftBounds.example)
+    state = InPlaceCells(device, 200, 200, 1, 0, Switches()).state
+    step = (state.up.astype(float) + state.down) / 2
+    # max(.05, 1 + N(0, .3)) is cut at -3.2 sigma, which moves neither figure by a part in a thousand.
+    for values, mean, sigma in (
+        (step, 0.1, 0.03),
+        (state.bound, 60, 18),
+        ((state.up - state.down) / step / 2, 0, 0.01),
+    ):
+        assert np.mean(values) == pytest.approx(mean, abs=6 * sigma / 200)
+        assert np.std(values) == pytest.approx(sigma, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", [Pcm3T1C, StaticCell, SoftBounds])
+def test_every_kind_of_cell_keeps_the_interface(kind: type[Device]) -> None:
+    cells = kind.model_validate(kind.example).cells(3, 10, 1, 2)
+    wanted = np.linspace(-20, 20, 30, dtype=np.float32).reshape(3, 10)
+    counts = cells.program(wanted, 5)
+    assert counts.cells == 30
+    assert np.abs(cells.weights - wanted).max() == pytest.approx(counts.residual_max)
+    before = cells.weights.copy()
+    fired = cells.update(np.full(3, 15), np.full(10, -15), np.zeros(3, np.float32))
+    assert fired == cells.kernel(
+        cells.state, cells.numbers, np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32), 15
+    )
+    assert fired.pulses == 30 * 15
+    assert np.abs(cells.weights - before).max() < 1.5 * cells.step * 15  # back, but for the asymmetry
+    cells.leak(0, 3, 1e-3)
+    assert {cells.transfer(0, 2, 1, 1, True).cells, cells.rewrite(1, 3, 1e-3, 1, 1).cells} == {20}
+    assert cells.conductances().shape == cells.weights.shape
+    assert np.all(cells.conductances() >= 0)
+    assert cells.reach > 20
+    assert cells.weights.dtype == cells.conductances().dtype == np.float32
+    assert cells.weights.flags.c_contiguous
+    for wrong in (lambda: cells.program(wanted[:2], 1), lambda: cells.transfer(0, 4, 1, 1, True)):
+        with pytest.raises(ValueError, match=r"weights|rows"):
+            wrong()
+    with pytest.raises(ValueError, match="seed"):
+        kind.model_validate(kind.example).cells(3, 10, -1, 2)
 
 
 # ---- order, seeds and shards

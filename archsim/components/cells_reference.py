@@ -1,4 +1,4 @@
-"""The weight cells again in plain numpy: slow, obvious, and to the bit what the compiled kernels of `cells` give.
+"""The weight cells again in plain numpy: slow, obvious, and to the bit what the compiled `kernels` give.
 
 Nothing of the kernels is used but the containers. The same float32 operations are done in the same order, on whole
 arrays; exponentials, logarithms and sines are the C library's, in double precision, as in the kernels.
@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.components.cells import (
+from archsim.components.cells import Cells, PulseCounts, TransferCounts, empty_state, numbers_of, spreads_of
+from archsim.components.in_place_cells import InPlaceCells, InPlaceState, in_place_numbers
+from archsim.components.kernels import (
+    BOUNDS,
     FIRST,
     FRESH,
     LEAK,
@@ -23,18 +26,12 @@ from archsim.components.cells import (
     STEPS,
     TRANSFER_READ,
     TRANSISTOR,
-    Cells,
     Floats,
     Integers,
-    PulseCounts,
-    TransferCounts,
-    empty_state,
-    numbers_of,
-    spreads_of,
 )
 
 if TYPE_CHECKING:
-    from archsim.components.devices import Pcm3T1C, Switches
+    from archsim.components.devices import InPlaceCell, Pcm3T1C, Switches
 
 Doubles = NDArray[np.float64]
 
@@ -69,6 +66,43 @@ def normals(seed: int, shard: int, what: int, index: int, rows: range, cols: int
     return radius * _cos(angle), radius * _sin(angle)
 
 
+def coincidences(nx: Integers, nd: Integers, phi: Floats, slots: int) -> Integers:
+    """Return floor(nx |nd| / slots + phi) by cell, in whole numbers, and none where a line fires none."""
+    phase = np.floor(phi.astype(np.float64) * slots).astype(np.int64)
+    count = (nx[:, None] * np.abs(nd)[None, :] + phase[:, None]) // slots
+    count[nx == 0, :] = 0
+    count[:, nd == 0] = 0
+    return cast("Integers", count)
+
+
+class InPlaceReference(InPlaceCells):
+    """Cells that are trained in place in plain numpy; only what is compiled is written again."""
+
+    def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        self.numbers = numbers = in_place_numbers(device, switches)
+        self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
+        self.weights = state.weights
+        first, second = normals(seed, shard, STEPS, FRESH, range(rows), cols)
+        step = numbers.step * np.maximum(0.05, 1.0 + numbers.step_spread * first)
+        state.up[:] = step * np.maximum(0.0, 1.0 + numbers.asymmetry_spread * second)
+        state.down[:] = step * np.maximum(0.0, 1.0 - numbers.asymmetry_spread * second)
+        first, _ = normals(seed, shard, BOUNDS, FRESH, range(rows), cols)
+        bound = numbers.bound * np.maximum(0.05, 1.0 + numbers.bound_spread * first)
+        state.bound[:], state.slope[:] = bound, numbers.softness / bound
+
+    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+        """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
+        state, one, clipped = self.state, np.float32(1), 0
+        count = coincidences(nx, nd, phi, slots)
+        for done in range(int(count.max(initial=0))):
+            higher = self.weights + state.up * (one - state.slope * self.weights)
+            lower = self.weights - state.down * (one + state.slope * self.weights)
+            moved = np.where(nd[None, :] > 0, higher, lower)
+            clipped += int(((np.abs(moved) > state.bound) & (count > done)).sum())
+            self.weights[:] = np.where(count > done, np.clip(moved, -state.bound, state.bound), self.weights)
+        return PulseCounts(int(count.sum()), clipped)
+
+
 class Pcm3T1CReference(Cells):
     """Cells of two PCM and a 3T1C in plain numpy."""
 
@@ -100,10 +134,7 @@ class Pcm3T1CReference(Cells):
 
     def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
         """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
-        phase = np.floor(phi.astype(np.float64) * slots).astype(np.int64)
-        count = (nx[:, None] * np.abs(nd)[None, :] + phase[:, None]) // slots
-        count[nx == 0, :] = 0
-        count[:, nd == 0] = 0
+        count = coincidences(nx, nd, phi, slots)
         upwards = np.sign(nd)[None, :] * self.state.polarity[:, None] > 0
         clipped = self._pulse(slice(0, len(nx)), count, upwards)
         self._bring_up_to_date()

@@ -257,10 +257,48 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         }
 
 
+class InPlaceCell(Device):
+    """Base of the cells that every pulse trains in place and that keep their weight: no transfer, no refresh.
+
+    A weight lies within -bound and +bound; spreads are from cell to cell, relative and fixed when the chip is made.
+    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction.
+    """
+
+    step_siemens: SomeConductance = 0.05e-6
+    step_spread: Ratio = 0.0
+    asymmetry_spread: Ratio = 0.0
+    bound_siemens: SomeConductance = 60e-6
+    bound_spread: Ratio = 0.0
+    softness: ClassVar[float] = 0.0
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        from archsim.components.in_place_cells import InPlaceCells
+
+        return InPlaceCells(self, rows, cols, seed, shard, switches)
+
+
 @component("static_cell", "device")
-class StaticCell(Device):
-    """A cell that is trained in place and keeps its weight by itself: no transfer, no refresh."""
+class StaticCell(InPlaceCell):
+    """An ideal cell that is trained in place: all steps are equal, up to a hard bound, and it keeps its weight."""
 
     example: ClassVar[Mapping[str, Any]] = {
         "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V",
+    }  # fmt: skip
+
+
+@component("soft_bounds", "device")
+class SoftBounds(InPlaceCell):
+    """A resistive cell (ReRAM) whose steps shrink towards its bounds: up by (1 - W / bound), down by (1 + W / bound).
+
+    Soft bounds: Fusi and Abbott, Nature Neuroscience 10, 485 (2007), as in aihwkit's SoftBounds device. The example
+    has the step, a six-hundredth of the bound, and the spreads of Gokmen and Vlasov, Front. Neurosci. 10, 333 (2016).
+    """
+
+    step_spread: Ratio
+    asymmetry_spread: Ratio
+    bound_spread: Ratio
+    softness: ClassVar[float] = 1.0
+    example: ClassVar[Mapping[str, Any]] = {
+        "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V", "step": "0.1 uS",
+        "step_spread": "30 %", "asymmetry_spread": "1 %", "bound": "60 uS", "bound_spread": "30 %",
     }  # fmt: skip
