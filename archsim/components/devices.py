@@ -12,6 +12,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.components.base import Action, Component, component
+from archsim.errors import ArchsimError
 from archsim.section import Section
 from archsim.units import Area, Conductance, Count, Dimension, Energy, Power, Ratio, Time, Voltage
 
@@ -88,7 +89,7 @@ class Device(Component):
         return self._cells(rows, cols, seed, shard, switches)
 
     def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
-        raise NotImplementedError(f"'{self.kind}' has no cells in numbers")
+        raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
 
     @property
     def writes_per_transfer(self) -> int:

@@ -71,12 +71,11 @@ class ChipModel:
         per_epoch: int,
         seed: int,
         leakage: bool = True,
-        inversion: bool = True,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program_of(schedule)
         self.buffers = Buffers(self.program)
-        self.leakage, self.inversion, self.seed = leakage, inversion, seed
+        self.leakage, self.seed = leakage, seed
         self._play = make_play(update)
         self._alpha = alpha
         layout = layout_of(schedule.mapping.workload)
@@ -183,7 +182,7 @@ class ChipModel:
             if m.period_cycles:
                 cells.rewrite(row, row + rows, (read - written) * self._cycle_s, self.seed, n)
             else:
-                cells.transfer(row, row + rows, self.seed, n // len(m.groups), self.inversion)
+                cells.transfer(row, row + rows, self.seed, n // len(m.groups), True)
             self._last[shard][row : row + rows] = read + m.group_cycles
             row += rows
         self.maintained += 1

@@ -23,13 +23,13 @@ class Edges:
     `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
     """
 
-    drive_levels: int = 127
-    delta_levels: int = 127
-    read_levels: int = 255
-    partial_range: float = 4.0
-    output_range: float = 16.0
-    pulses: int = 15
-    step: float = 0.05
+    drive_levels: int
+    delta_levels: int
+    read_levels: int
+    partial_range: float
+    output_range: float
+    pulses: int
+    step: float
 
 
 @numba.njit(cache=True)

@@ -33,7 +33,7 @@ ABLATIONS = ("polarity_inversion", "leakage", "variability", "programming_error"
 
 
 HOPELESS = 10.0
-"""A mean loss of so many times that of guessing counts as divergence."""
+"""A mean loss of so many times that of guessing counts as divergence: an assumption."""
 
 
 class DivergedError(ArchsimError):
@@ -61,8 +61,8 @@ def check_ablations(names: Collection[str]) -> None:
         raise SpecError(Problem("--ablate", f"'{name}' is not an ablation", nearest(name, ABLATIONS)) for name in wrong)
 
 
-def edges_of(spec: ArchSpec, quantised: bool = True) -> Edges:
-    """Return levels and ranges of a chip's edges, from the bits of its drivers and converters."""
+def edges_of(spec: ArchSpec, step: float, quantised: bool = True) -> Edges:
+    """Return levels and ranges of a chip's edges, from the bits of its edges and the cells' step in uS."""
     tile = spec.tile
     return Edges(
         drive_levels=2**tile.row_driver.bits - 1 if quantised else 0,
@@ -71,7 +71,7 @@ def edges_of(spec: ArchSpec, quantised: bool = True) -> Edges:
         partial_range=spec.numerics.partial_range,
         output_range=spec.numerics.output_range,
         pulses=tile.array.pulses,
-        step=float(getattr(tile.device, "step_siemens", 0.05e-6)) * 1e6,
+        step=step,
     )
 
 
@@ -92,10 +92,11 @@ def chip_model(schedule: Schedule, data: Data, seed: int, order: Any, ablate: Co
         own.program(np.ascontiguousarray(part * alpha[shard.layer]), seed)
         cells.append(own)
     epochs = -(-schedule.examples // workload.dataset.examples)
+    edges = edges_of(spec, cells[0].step, "quantisation" not in ablate)
     return ChipModel(
-        schedule, cells, cells[0].kernel, alpha=alpha, edges=edges_of(spec, "quantisation" not in ablate),
+        schedule, cells, cells[0].kernel, alpha=alpha, edges=edges,
         x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload, epochs + 1),
-        per_epoch=workload.dataset.examples, seed=seed, inversion="polarity_inversion" not in ablate,
+        per_epoch=workload.dataset.examples, seed=seed,
     )  # fmt: skip
 
 

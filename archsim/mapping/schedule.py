@@ -6,7 +6,7 @@ triggers. Timing (`simulation`) and numbers (`functional`) are two executors of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from archsim.chip.graph import Chip
 from archsim.mapping.partition import Mapping
@@ -128,7 +128,6 @@ class Schedule:
     in_flight: int
     updates: tuple[int, ...]
     messages: tuple[Message, ...] = ()
-    groups_per_shard: tuple[int, ...] = field(default=())
 
     @property
     def used_tiles(self) -> tuple[int, ...]:

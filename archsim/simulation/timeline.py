@@ -29,10 +29,6 @@ class Shift:
     instances: int
     of_ops: tuple[tuple[int, int], ...] = ()
 
-    def times(self, count: int) -> Shift:
-        """Return this shift so many times over."""
-        return Shift(self.cycles * count, self.instances * count, tuple((op, n * count) for op, n in self.of_ops))
-
 
 @dataclass(frozen=True, slots=True)
 class Plain:
