@@ -232,10 +232,9 @@ class Pcm3T1CReference(Cells):
         numbers, one, clipped = self.numbers, np.float32(1), 0
         voltage = self.state.voltage[rows]  # a view
         for done in range(int(count.max(initial=0))):
-            bend = numbers.bend * (voltage - numbers.start)
-            higher = voltage + self.state.up[rows] * (one - bend)
-            lower = voltage - self.state.down[rows] * (one + bend)
-            moved = np.where(upwards, higher, lower)
+            step = np.where(upwards, self.state.up[rows], -self.state.down[rows])
+            lessened = step * np.where(upwards, numbers.bend, -numbers.bend)
+            moved = voltage * (one - lessened) + (step + lessened * numbers.start)
             beyond = np.where(upwards, moved > numbers.most, moved < numbers.least)
             kept = np.where(beyond, np.where(upwards, numbers.most, numbers.least), moved)
             clipped += int((beyond & (count > done)).sum())

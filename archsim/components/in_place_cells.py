@@ -64,20 +64,23 @@ def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots:
 
     (-1, 0) says that a count or a phase is out of range, and nothing was done.
     """
-    active, valid = columns_pulsed(nx, nd, phi, slots)
+    columns, upward, valid = columns_pulsed(nx, nd, phi, slots)
     if not valid:
         return -1, 0
-    coincidences = np.empty(slots + 1, np.int64)
     pulses = clipped = 0
+    if columns.shape[0] == 0:
+        return pulses, clipped
+    sizes = np.abs(nd[columns])
+    coincidences = np.zeros(sizes.max() + 1, np.int64)
     for row in range(nx.shape[0]):
-        if nx[row] == 0 or active.shape[0] == 0:
+        if nx[row] == 0:
             continue
         coincide(coincidences, nx[row], phi[row], slots)
-        for col in active:
-            count = coincidences[abs(nd[col])]
+        for place in range(columns.shape[0]):
+            col, count = columns[place], coincidences[sizes[place]]
             weight, bound, slope = state.weights[row, col], state.bound[row, col], state.slope[row, col]
             for _ in range(count):
-                if nd[col] > 0:
+                if place < upward:
                     weight = weight + state.up[row, col] * (_ONE - slope * weight)
                 else:
                     weight = weight - state.down[row, col] * (_ONE + slope * weight)

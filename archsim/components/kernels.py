@@ -113,22 +113,26 @@ def read(voltage: Any, k: Any, threshold: Any) -> Any:
 
 
 @compiled
-def pulse(voltage: Any, count: Any, upwards: Any, up: Any, down: Any, numbers: Any) -> Any:
-    """Return a capacitor's voltage after some pulses, and how many of them its range cut short."""
-    clipped = 0
+def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any, most: Any) -> Any:
+    """Return a capacitor's voltage after some pulses of a signed step, and how many of them its range cut short.
+
+    A pulse changes V by step (1 - bend (V - start)), `bend` being negated for downward steps: V <- V keep + more. It
+    moves V ever on in one direction, so that the range need only be looked at in the end.
+    """
+    lessened = step * bend
+    keep, more = _ONE - lessened, step + lessened * start
+    after = voltage
     for _ in range(count):
-        bend = numbers.bend * (voltage - numbers.start)
-        if upwards:
-            voltage = voltage + up * (_ONE - bend)
-            if voltage > numbers.most:
-                voltage = numbers.most
+        after = after * keep + more
+    clipped = 0
+    if after > most or after < least:
+        after = voltage
+        for _ in range(count):
+            after = after * keep + more
+            if after > most or after < least:
+                after = min(max(after, least), most)
                 clipped += 1
-        else:
-            voltage = voltage - down * (_ONE + bend)
-            if voltage < numbers.least:
-                voltage = numbers.least
-                clipped += 1
-    return voltage, clipped
+    return after, clipped
 
 
 @compiled
@@ -144,9 +148,10 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
         gap = difference - (now - shared)
         wanted = np.floor(abs(gap) / numbers.step + _HALF)
         count = limit if wanted > limit else int(wanted)
-        voltage, cut = pulse(
-            state.voltage[row, col], count, gap > _ZERO, state.up[row, col], state.down[row, col], numbers
-        )
+        step, bend = state.up[row, col], numbers.bend
+        if gap <= _ZERO:
+            step, bend = -state.down[row, col], -bend
+        voltage, cut = pulse(state.voltage[row, col], count, step, bend, numbers.start, numbers.least, numbers.most)
         state.voltage[row, col] = voltage
         pulses += count
         clipped += cut
@@ -154,10 +159,10 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
 
 
 @compiled
-def refresh_weight(state: Any, numbers: Any, row: Any, col: Any) -> Any:
-    """Bring one weight up to date, and return it."""
+def refresh_weight(state: Any, row: Any, col: Any, group: Any) -> Any:
+    """Bring one weight up to date, whose reference is that of `group`, and return it."""
     own = read(state.voltage[row, col], state.k[row, col], state.threshold[row, col])
-    weight = state.pcm[row, col] + state.polarity[row] * (own - state.shared[row, col // numbers.span])
+    weight = state.pcm[row, col] + state.polarity[row] * (own - state.shared[row, group])
     state.weights[row, col] = weight
     return weight
 
@@ -198,35 +203,52 @@ def make(state: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> N
             state.plus[row, col] = programmed(_ZERO, np.float32(first), numbers)
             state.minus[row, col] = programmed(_ZERO, np.float32(second), numbers)
             state.pcm[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
-            refresh_weight(state, numbers, row, col)
+            refresh_weight(state, row, col, col // numbers.span)
 
 
 @compiled
 def columns_pulsed(nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
-    """Return which columns fire pulses, and whether all counts and phases are within their range."""
-    active = np.empty(nd.shape[0], np.int64)
-    found = 0
+    """Return which columns fire pulses, how many of them upward ones, and whether counts and phases are in range.
+
+    Upward ones come first, and within each direction those with more pulses: those that coincide with a row's are
+    then the first ones, and the processor is not surprised by what comes next.
+    """
+    places = np.zeros(2 * slots + 1, np.int64)
+    columns = np.empty(nd.shape[0], np.int64)
     for col in range(nd.shape[0]):
         if nd[col] > slots or nd[col] < -slots:
-            return active[:0], False
-        if nd[col] != 0:
-            active[found] = col
-            found += 1
+            return columns[:0], 0, False
+        if nd[col]:
+            places[slots - nd[col] + 1 if nd[col] > 0 else 2 * slots + nd[col] + 1] += 1
     for row in range(nx.shape[0]):
         if nx[row] < 0 or nx[row] > slots or not 0 <= phi[row] < 1:
-            return active[:0], False
-    return active[:found], True
+            return columns[:0], 0, False
+    for key in range(2 * slots):
+        places[key + 1] += places[key]
+    upward, every = places[slots], places[2 * slots]
+    for col in range(nd.shape[0]):
+        if nd[col]:
+            key = slots - nd[col] if nd[col] > 0 else 2 * slots + nd[col]
+            columns[places[key]] = col
+            places[key] += 1
+    return columns[:every], upward, True
 
 
 @compiled
 def coincide(found: Any, row_pulses: Any, phase: Any, slots: Any) -> None:
-    """Fill `found` with the coincidences of a row's pulses with 0 to `slots` of a column's.
+    """Fill `found` with the coincidences of a row's pulses with 0, 1, 2, ... of a column's.
 
-    They are floor(nx nd / slots + phi), which is exact in whole numbers: nx nd + floor(slots phi) over slots.
+    They are floor(nx nd / slots + phi), which is exact in whole numbers: nx nd + floor(slots phi) over slots; it is
+    carried along, since no division is as quick.
     """
-    offset = math.floor(np.float64(phase) * slots)
-    for count in range(slots + 1):
-        found[count] = (row_pulses * count + offset) // slots
+    rest = math.floor(np.float64(phase) * slots)
+    whole = 0
+    for count in range(found.shape[0]):
+        found[count] = whole
+        rest += row_pulses
+        wraps = np.int64(rest >= slots)  # in place of a branch that half of the time goes the other way
+        rest -= wraps * slots
+        whole += wraps
 
 
 @compiled
@@ -235,25 +257,31 @@ def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 
     (-1, 0) says that a count or a phase is out of range, and nothing was done.
     """
-    active, valid = columns_pulsed(nx, nd, phi, slots)
+    columns, upward, valid = columns_pulsed(nx, nd, phi, slots)
     if not valid:
         return -1, 0
-    coincidences = np.empty(slots + 1, np.int64)
     pulses = clipped = 0
+    if columns.shape[0] == 0:
+        return pulses, clipped
+    groups, sizes = columns // numbers.span, np.abs(nd[columns])
+    coincidences = np.zeros(sizes.max() + 1, np.int64)
+    start, least, most = numbers.start, numbers.least, numbers.most  # kept out of the inner loop
     for row in range(nx.shape[0]):
-        if nx[row] == 0 or active.shape[0] == 0:
+        if nx[row] == 0:
             continue
         coincide(coincidences, nx[row], phi[row], slots)
         positive = state.polarity[row] > _ZERO
-        for col in active:
-            count = coincidences[abs(nd[col])]
-            if count:
-                voltage, cut = pulse(
-                    state.voltage[row, col], count, (nd[col] > 0) == positive,
-                    state.up[row, col], state.down[row, col], numbers,
-                )  # fmt: skip
+        for increase in (True, False):
+            up = increase == positive
+            steps, bend = (state.up[row], numbers.bend) if up else (state.down[row], -numbers.bend)
+            for place in range(0 if increase else upward, upward if increase else columns.shape[0]):
+                col, count = columns[place], coincidences[sizes[place]]
+                if count == 0:
+                    break
+                step = steps[col] if up else -steps[col]
+                voltage, cut = pulse(state.voltage[row, col], count, step, bend, start, least, most)
                 state.voltage[row, col] = voltage
-                refresh_weight(state, numbers, row, col)
+                refresh_weight(state, row, col, groups[place])
                 pulses += count
                 clipped += cut
     return pulses, clipped
@@ -272,16 +300,16 @@ def decay(tau: Any, dt_s: Any) -> Any:
 @compiled
 def leak(state: Any, numbers: Any, start: Any, stop: Any, own: Any, shared: Any) -> None:
     """Let the capacitors of some rows leak by these factors, V <- V_0 + (V - V_0) factor."""
-    target = numbers.target
+    target, cols = numbers.target, state.weights.shape[1]
     for row in range(start, stop):
         for group in range(state.shared.shape[1]):
             voltage = state.shared_voltage[row, group]
             state.shared_voltage[row, group] = target + (voltage - target) * shared[row - start, group]
             refresh_shared(state, row, group)
-        for col in range(state.weights.shape[1]):
-            voltage = state.voltage[row, col]
-            state.voltage[row, col] = target + (voltage - target) * own[row - start, col]
-            refresh_weight(state, numbers, row, col)
+            for col in range(group * numbers.span, min((group + 1) * numbers.span, cols)):
+                voltage = state.voltage[row, col]
+                state.voltage[row, col] = target + (voltage - target) * own[row - start, col]
+                refresh_weight(state, row, col, group)
 
 
 @compiled
@@ -351,7 +379,7 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
             fired, cut = put(state, numbers, row, col, sign * (weight - state.pcm[row, col]))
             pulses += fired
             clipped += cut
-            left = abs(weight - refresh_weight(state, numbers, row, col))
+            left = abs(weight - refresh_weight(state, row, col, col // numbers.span))
             left_sum += left
             left_most = max(left_most, left)
     return both, out_of_reach, pulses, clipped, left_sum, left_most
@@ -379,7 +407,7 @@ def rewrite(state: Any, numbers: Any, wanted: Any, start: Any) -> Any:
             fired, cut = put(state, numbers, row, col, wanted[row - start, col])
             pulses += fired
             clipped += cut
-            refresh_weight(state, numbers, row, col)
+            refresh_weight(state, row, col, col // numbers.span)
             own = read(state.voltage[row, col], state.k[row, col], state.threshold[row, col])
             left = abs(wanted[row - start, col] - (own - state.shared[row, col // numbers.span]))
             left_sum += left
