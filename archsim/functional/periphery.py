@@ -31,6 +31,11 @@ class Edges:
     pulses: int
     step: float
 
+    @property
+    def levels(self) -> tuple[int, int, int, int]:
+        """Levels of drivers, gradients and converters, and the slots of an update."""
+        return self.drive_levels, self.delta_levels, self.read_levels, self.pulses
+
 
 @numba.njit(cache=True)
 def to_levels(value: Any, full: Any, levels: Any) -> Any:
