@@ -105,9 +105,9 @@ class Measures:
 @numba.njit(cache=True)
 def add_drive(values: F32, full: Any, shares: F64, top: Any, drive: F64) -> None:
     """Add to each line's drive the share of the window that its driver is on at a value of `full` scale."""
+    scale = top / np.float64(full)
     for i in range(values.shape[0]):
-        if values[i] != 0.0:
-            drive[i] += shares[np.int64(np.rint(abs(values[i]) / full * top))]
+        drive[i] += shares[np.int64(abs(values[i]) * scale + 0.5)]
 
 
 @functools.cache

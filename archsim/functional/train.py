@@ -61,6 +61,14 @@ def check_ablations(names: Collection[str]) -> None:
         raise SpecError(Problem("--ablate", f"'{name}' is not an ablation", nearest(name, ABLATIONS)) for name in wrong)
 
 
+def check_cells(spec: ArchSpec) -> None:
+    """Raise SpecError unless all tiles of a chip have the same kind of cells."""
+    kinds = {tile.device.kind for _, tile in spec.tile_kinds}
+    if len(kinds) > 1:
+        what = f"tiles with different cells ({', '.join(sorted(kinds))}) cannot be trained in numbers yet"
+        raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
+
+
 def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Edges:
     """Return levels and ranges of the edges of a chip's tile, from their bits and the cells' step in uS."""
     return Edges(
