@@ -193,7 +193,9 @@ def crosscheck(
     seed: Seed = 0,
     tolerance: Annotated[
         float | None,
-        typer.Option(min=0, max=100, metavar="POINTS", help="By how much accuracy may fall short, in percentage points."),
+        typer.Option(
+            min=0, max=100, metavar="POINTS", help="By how much accuracy may fall short, in percentage points."
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
     out: Out = None,

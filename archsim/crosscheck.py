@@ -6,10 +6,11 @@ fast-forwarded one; a floating-point twin trains beside them. Each function belo
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import fsum, isclose, isfinite
+from math import fsum, isclose, log
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from archsim.chip.graph import Chip
 from archsim.functional.chip import TICK, Carrier, ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.network import order_of
-from archsim.functional.train import DivergedError, Twin, chip_model
+from archsim.functional.train import HOPELESS, DivergedError, Twin, chip_model
 from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
 from archsim.mapping.training import build_schedule
@@ -163,7 +164,7 @@ def crosscheck(
     twin = Twin(workload, data, seed, order[: schedule.examples])
     for epoch in range(epochs):
         loss, right = twin.train(epoch)
-        if not isfinite(loss):
+        if not loss <= HOPELESS * log(max(2, data.classes)):
             what = f"training in floating point diverged in epoch {epoch + 1} of {epochs} (seed {seed})"
             raise DivergedError(f"{what}; use a smaller training.learning_rate")
     activity = activity_of([layer.name for layer in workload.layers], alone.reads())
@@ -247,11 +248,14 @@ def staleness(watch: Watch, model: ChipModel) -> list[Row]:
     for shard, counts in enumerate(watch.stale):
         for behind, count in counts.items():
             seen[shard, min(max(behind, 0), seen.shape[1] - 1)] += count
-    behind = np.arange(used.shape[1])
+    values = np.arange(used.shape[1], dtype=np.int64)
+    means, most = zip(
+        *((_mean(t, values), int(np.flatnonzero(t.sum(axis=0)).max(initial=0))) for t in (seen, used)), strict=True
+    )
     differ = int((seen != used).sum())
     return [
-        row("3. staleness, mean over forward passes of shards, updates", *(_mean(t, behind) for t in (seen, used))),
-        row("3. staleness, maximum, updates", *(int(np.flatnonzero(t.sum(axis=0)).max(initial=0)) for t in (seen, used))),
+        row("3. staleness, mean over forward passes of shards, updates", means[0], means[1]),
+        row("3. staleness, maximum, updates", most[0], most[1]),
         row(f"3. bins of the shards' histograms of staleness that differ, of {used.size}", 0, differ),
     ]  # fmt: skip
 
@@ -263,24 +267,23 @@ def _mean(counts: I64, values: I64) -> float | None:
 
 def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
     """Point 4: rows leaked for as long as the clock says, and transfers, interval, levels and ranges are the chip's."""
-    log = {(op, n): (leaked, updates) for op, n, leaked, updates in model.record.log or ()}
-    clock = [(log.get((op, n), (np.full_like(age, -1), 0))[0], age) for op, n, age, _ in watch.reads]
+    kept = {(op, n): (leaked, updates) for op, n, leaked, updates in model.record.log or ()}
+    clock = [(kept.get((op, n), (np.full_like(age, -1), 0))[0], age) for op, n, age, _ in watch.reads]
     reads = sum(len(age) for _, age in clock)
     until = sum(int((a != b).sum()) for a, b in zip(watch.until, model.leaked_until(), strict=True))
+    ages = [sum(int(both[side].sum()) for both in clock) / reads if reads else None for side in (1, 0)]
     dwell, record = trace.dwell, model.record
-    rows_leaked = sum(len(leaked) for leaked, _ in log.values())
+    rows_leaked = sum(len(leaked) for leaked, _ in kept.values())
     return [
         row(f"4. rows whose leak differs from the clock's time since they were written, of {reads:,} read", 0,
             sum(int((leaked != age).sum()) for leaked, age in clock)),
         row("4. rows read by transfers and rewrites", reads, rows_leaked),
-        row("4. leak until rows were read, mean, cycles",
-            *(total / reads if reads else None
-              for total in (sum(int(age.sum()) for _, age in clock), sum(int(leaked.sum()) for leaked, _ in clock)))),
+        row("4. leak until rows were read, mean, cycles", ages[0], ages[1]),
         row(f"4. rows that leaked up to another cycle than the clock's last tick of {TICK} examples, of "
             f"{sum(map(len, watch.until)):,}", 0, until),
         row("4. dwell time, mean over updates of cells, cycles", dwell.mean_cycles, record.dwell_mean_cycles),
         row("4. updates of cells read by transfers and rewrites", dwell.cells, record.dwell_cells),
-        *_transfers(trace, log),
+        *_transfers(trace, kept),
         *_edges(trace.schedule, model),
     ]  # fmt: skip
 
@@ -293,7 +296,9 @@ def _transfers(trace: Trace, log: dict[tuple[int, int], tuple[I64, int]]) -> lis
         return []
     played = Counter(op for op, _ in log)
     differ = sum(trace.done[op.index] != played[op.index] for op in ops)
-    found = [row(f"4. transfer and rewrite ops done another number of times than in the events, of {len(ops)}", 0, differ)]
+    found = [
+        row(f"4. transfer and rewrite ops done another number of times than in the events, of {len(ops)}", 0, differ)
+    ]
     transfers = [op for op in ops if op.kind == "transfer" and op.maintenance is not None]
     groups = sum(len(op.maintenance.groups) for op in transfers if op.maintenance)
     if transfers:
@@ -305,7 +310,7 @@ def _transfers(trace: Trace, log: dict[tuple[int, int], tuple[I64, int]]) -> lis
         for variant in range(len(op.maintenance.groups)):
             own = [log[op.index, n][1] for n in range(variant, trace.done[op.index], len(op.maintenance.groups))
                    if (op.index, n) in log]  # fmt: skip
-            gaps += [after - before for before, after in zip(own, own[1:], strict=False)]
+            gaps += [after - before for before, after in itertools.pairwise(own)]
     if gaps:
         interval = schedule.chip.spec.schedule.transfer.interval_examples
         slip = schedule.in_flight + schedule.batch

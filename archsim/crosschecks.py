@@ -1,4 +1,4 @@
-"""Cross-checks as the command makes them: a run's report with the comparison in it, at the activity that it measured."""
+"""Cross-checks as the command makes them: a run's report with the comparison, at the activity measured in it."""
 
 from __future__ import annotations
 

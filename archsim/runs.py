@@ -83,9 +83,7 @@ class RunPlan:
             "workload": WORKLOAD_FILE,
             "workload_hash": self.workload.hash,
             "workload_overrides": list(self.workload.overrides),
-            **(
-                {"activity": ACTIVITY_FILE, "activity_from": self.activity_from} if self.activity is not None else {}
-            ),
+            **({"activity": ACTIVITY_FILE, "activity_from": self.activity_from} if self.activity is not None else {}),
             "examples": self.count,
             "full": self.full,
             "seed": self.seed,

@@ -81,5 +81,5 @@ class LevelDriver(Driver):
         return self.step_s
 
     def on_share(self, code: int) -> float:
-        """The value over full scale: the line is on at so much of the read voltage, which draws as much as so long at all of it."""
+        """The value over full scale: so much of the read voltage draws as much as all of it for so long."""
         return code / ((1 << self.bits) - 1)

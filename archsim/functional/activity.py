@@ -117,7 +117,9 @@ class ReadMeter:
                     on_s = [window * self.time[side, i] for i, window in zip(own, windows, strict=True)]
                     charge = [window * self.charge[side, i] * 1e-6 for i, window in zip(own, windows, strict=True)]
                     energy = [self._tiles[i].device.read_energy_at_j(c, 1.0) for i, c in zip(own, charge, strict=True)]
-                    found.append(Reads(layer, direction, count, float(sum(on_s)), float(sum(charge)), float(sum(energy))))
+                    found.append(
+                        Reads(layer, direction, count, float(sum(on_s)), float(sum(charge)), float(sum(energy)))
+                    )
         return found
 
     def _line_sums(self, shard: int) -> tuple[F64, F64]:

@@ -236,7 +236,9 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
                         stats[3] += 1
                     stats[5] += count > 0
                     nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
-                fired, limited = update(states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses)
+                fired, limited = update(
+                    states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
+                )
                 stats[2] += fired
                 stats[4] += limited
                 work[UPDATE, s] += 2 * rows * cols
