@@ -18,7 +18,7 @@ from archsim.functional.periphery import Edges
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 
-EDGES = Edges(127, 127, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
+EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
 LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 

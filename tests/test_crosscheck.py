@@ -162,7 +162,7 @@ def leaked_longer(made: Made) -> None:
 
 
 def other_levels(made: Made) -> None:
-    made.alone.edges = (made.alone.edges[0], replace(made.alone.edges[1], read_levels=127))
+    made.alone.edges = (made.alone.edges[0], replace(made.alone.edges[1], read_levels=127, error_levels=63))
 
 
 def other_interval(made: Made) -> None:
@@ -205,7 +205,8 @@ SPOILT: dict[str, tuple[Callable[[Made], None], str]] = {
     "a transfer too few": (last_read_lost, "4. transfer and rewrite ops done another number"),
     "transfers of a row group": (last_read_lost, "4. transfers of a row group"),
     "another interval": (other_interval, "4. examples between transfers"),
-    "another converter": (other_levels, "4. codes of the converters"),
+    "another converter": (other_levels, "4. codes of forward converters"),
+    "another converter backwards": (other_levels, "4. codes of backward converters"),
     "cells not read": (lambda m: m.alone.measures.work.__setitem__((1, 1), 2), "5. cells read"),
     "reads that cost more": (dearer_reads, "5. energy of array reads"),
 }  # fmt: skip
@@ -287,7 +288,7 @@ def test_a_comparison_that_fails_is_told_and_is_the_exit_status(
     monkeypatch.setattr(crosschecks, "crosscheck", spoilt)
     assert run(*WORDS, "--examples", "130", "--tolerance", "100", "--out", str(tmp_path / "out")) == 1
     assert "FAILED: 2. weights that differ: 3 instead of 0" in capsys.readouterr().out
-    assert "1 of 32 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert "1 of 33 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -323,6 +324,18 @@ def test_a_tile_with_other_edges_is_trained_with_its_own(digits: Data) -> None:
     model = chip_model(schedule, digits, 0, order_of(1438, 1, 0))
     assert [edges.read_levels for edges in model.edges] == [255, 31]
     assert not [row for row in crosscheck(schedule, digits, tolerance=1.0).rows if not row["passed"]]
+
+
+def test_errors_are_rounded_by_the_converter_that_is_read_in_backward(digits: Data) -> None:
+    coarse = [schedule_of(load_workload("mlp_digits").value, 70, [*SMALL, f"tile.row_converter.bits={bits}"])
+              for bits in (8, 4)]  # fmt: skip
+    models = [chip_model(schedule, digits, 0, order_of(1438, 1, 0)) for schedule in coarse]
+    assert [model.edges[0].levels for model in models] == [(127, 127, 255, 255, 15), (127, 127, 255, 15, 15)]
+    for schedule, model in zip(coarse, models, strict=True):
+        timeline = simulate(schedule, timeline=True).timeline
+        assert timeline is not None
+        model.play(timeline.chunks())
+    assert not np.array_equal(models[0].cells[0].weights, models[1].cells[0].weights)
 
 
 def test_the_trace_is_unchanged_by_who_watches(made: Made) -> None:

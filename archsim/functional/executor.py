@@ -148,7 +148,7 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
             col0, col1 = shards[s, COL_START], shards[s, COL_STOP]
             rows, cols = row1 - row0, col1 - col0
             drive_levels, delta_levels = edges[s, 0], edges[s, 1]
-            read_levels, pulses = edges[s, 2], edges[s, 3]
+            read_levels, error_levels, pulses = edges[s, 2], edges[s, 3], edges[s, 4]
             partial_range, output_range, step = ranges[s, 0], ranges[s, 1], ranges[s, 2]
             example = n[at]
             slot = example % slots
@@ -209,7 +209,7 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
                 for i in range(min(row1, inputs) - row0):
                     # The converter sees the product at full drive; the scale is restored digitally.
                     value = z[i] / scale if largest > 0 else np.float32(0.0)
-                    errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, read_levels // 2) * largest
+                    errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, error_levels // 2) * largest
                 counts[1, layer, slot] += 1
                 if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
                     counts[1, layer, slot] = 0
