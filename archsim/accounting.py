@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from math import fsum
+from typing import TYPE_CHECKING, Any
 
 from archsim.chip.graph import Chip
+from archsim.documents import dump_yaml
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Stage
 from archsim.section import Section
 from archsim.simulation.run import Trace
 from archsim.spec import TRANSPORTS, TileSpec
 from archsim.units import Conductance, TimeOrZero
+
+if TYPE_CHECKING:
+    from archsim.functional.activity import Reads
 
 CHIP = "chip"  # the "layer" of what belongs to none
 
@@ -36,6 +43,28 @@ class ActivityFile(Section):
     """What `train` measured, by layer name; with it the array's energy is computed instead of assumed."""
 
     layers: dict[str, LayerActivity]
+
+
+def activity_of(layers: Sequence[str], reads: Iterable[Reads]) -> ActivityFile:
+    """Return the activity that a training measured, for layers of these names."""
+    found: dict[str, dict[str, Activity]] = {}
+    for read in reads:
+        own = Activity(conductance_siemens=read.conductance_siemens, on_time_s=Fraction(repr(read.on_time_s)))
+        found.setdefault(layers[read.layer], {})[read.direction] = own
+    return ActivityFile(layers={name: LayerActivity(**both) for name, both in found.items()})
+
+
+def activity_yaml(activity: ActivityFile) -> str:
+    """Return activity.yaml: conductances in uS and times in ns, with all digits, so that they read as the same."""
+    layers: dict[str, dict[str, Any]] = {}
+    for name, layer in activity.layers.items():
+        for direction, own in (("forward", layer.forward), ("backward", layer.backward)):
+            if own is not None:
+                layers.setdefault(name, {})[direction] = {
+                    "conductance": f"{Decimal(repr(float(own.conductance_siemens))).scaleb(6):f} uS",
+                    "on_time": f"{Decimal(repr(float(own.on_time_s))).scaleb(9):f} ns",
+                }
+    return dump_yaml({"kind": "activity", "layers": layers})
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,44 @@ def train(
 
 
 @app.command()
+def crosscheck(
+    arch: Arch,
+    workload: Work,
+    examples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="So many examples, instead of two transfers of each shard.")
+    ] = None,
+    sets: Sets = None,
+    seed: Seed = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, metavar="POINTS", help="By how much accuracy may fall short, in percentage points."
+        ),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate and train on one schedule, and compare: operations, weights, staleness, leakage, energy, accuracy."""
+    from archsim.crosschecks import execute_crosscheck, plan_of
+
+    plan = plan_of(arch, workload, sets=sets or (), examples=examples, seed=seed, tolerance=tolerance, data_folder=data)
+    with _progress(plan.run.count, quiet or as_json) as progress:
+        result, folder = execute_crosscheck(plan, out=out, progress=progress)
+    if as_json:
+        _print_file(folder / "metrics.json")
+    elif not quiet:
+        from archsim.report.summary import summary
+
+        for line in summary(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'report.md'}")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
 ) -> None:

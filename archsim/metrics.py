@@ -78,8 +78,8 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether every audit passed."""
-        return all(audit["passed"] for audit in self.data["audits"])
+        """Whether every audit passed, and every cross-check that was made."""
+        return all(check["passed"] for check in (*self.data["audits"], *self.data.get("crosscheck", ())))
 
 
 def evaluate(
@@ -90,11 +90,13 @@ def evaluate(
     full: bool = False,
     seed: int = 0,
     activity: ActivityFile | None = None,
+    activity_from: str = "",
     command: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> Result:
     """Return the result of training `workload` on `arch` for `examples` (by default all epochs).
 
+    With `activity`, measured as `activity_from` says, it replaces the spec's energy of array reads.
     Raises SpecError, InfeasibleError or StuckError where that cannot be.
     """
     count = workload.value.examples if examples is None else examples
@@ -107,6 +109,7 @@ def evaluate(
     top = peak(chip)
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
+    data["activity"] = activity_data(trace, bill, activity, activity_from)
     step = trace_step(schedule)
     return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data)
 
@@ -179,6 +182,45 @@ def measure(
         "published": published,
         "audits": audits,
     }
+
+
+def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, source: str) -> dict[str, Any]:
+    """Return by which activity array reads were billed, per layer and direction, and what it changes by component.
+
+    Energies of a read are means per cell. `effect_j` holds the components that cost something else than at the
+    spec's fixed energy of a read, and the total.
+    """
+    spec_bill = bill if activity is None else account(trace, None)
+    used, fixed = _reads(bill), _reads(spec_bill)
+    rows = []
+    for (layer, direction), (count, energy_j) in used.items():
+        found = None if activity is None else getattr(activity.layers.get(layer), direction, None)
+        rows.append(
+            {
+                "layer": layer,
+                "direction": direction,
+                "by": "spec" if found is None else "measured",
+                "conductance_siemens": None if found is None else found.conductance_siemens,
+                "on_time_s": None if found is None else float(found.on_time_s),
+                "read_energy_j": energy_j / count,
+                "read_energy_spec_j": fixed[layer, direction][1] / count,
+                "cell_reads": count,
+            }
+        )
+    ours, theirs = bill.by(lambda item: item.component), spec_bill.by(lambda item: item.component)
+    effect = {name: {"spec": theirs[name], "used": ours[name]} for name in ours if ours[name] != theirs[name]}
+    effect["total"] = {"spec": spec_bill.total_j, "used": bill.total_j}
+    return {"from": None if activity is None else source, "reads": rows, "effect_j": effect}
+
+
+def _reads(bill: Bill) -> dict[tuple[str, str], tuple[int, float]]:
+    """Return count and energy of the array reads of a bill, by layer and direction."""
+    found: dict[tuple[str, str], tuple[int, float]] = {}
+    for item in bill.items:
+        if (item.component, item.action) == ("device", "read"):
+            count, energy_j = found.get((item.layer, item.phase), (0, 0.0))
+            found[item.layer, item.phase] = (count + item.count, energy_j + item.energy_j)
+    return dict(sorted(found.items(), key=lambda pair: (pair[0][0], pair[0][1] != "forward")))
 
 
 def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float) -> dict[str, float | int | None]:

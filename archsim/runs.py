@@ -45,6 +45,7 @@ class RunFile(Section):
     workload_hash: str
     workload_overrides: tuple[str, ...] = ()
     activity: str | None = None
+    activity_from: str = ""
     examples: Count
     full: Flag
     seed: CountOrZero
@@ -53,7 +54,10 @@ class RunFile(Section):
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What is to be simulated, resolved. `command` repeats it; `notes` are for the user to read."""
+    """What is to be simulated, resolved. `command` repeats it; `notes` are for the user to read.
+
+    `activity_from` says in words, or by the name of a file, where the activity was measured.
+    """
 
     arch: Loaded[ArchSpec]
     workload: Loaded[Workload]
@@ -65,6 +69,7 @@ class RunPlan:
     trace: str | None
     command: str
     notes: tuple[str, ...] = ()
+    activity_from: str = ""
 
     def files(self) -> dict[str, str]:
         """Return what repeats the run, by file name: run.yaml and its inputs."""
@@ -78,7 +83,7 @@ class RunPlan:
             "workload": WORKLOAD_FILE,
             "workload_hash": self.workload.hash,
             "workload_overrides": list(self.workload.overrides),
-            **({"activity": ACTIVITY_FILE} if self.activity is not None else {}),
+            **({"activity": ACTIVITY_FILE, "activity_from": self.activity_from} if self.activity is not None else {}),
             "examples": self.count,
             "full": self.full,
             "seed": self.seed,
@@ -129,7 +134,8 @@ def plan_from_options(
     for option, value in options:
         words += [option, str(value)] if value is not None else []
     command = shlex.join([*words, "--full"] if full else words)
-    return RunPlan(chip, network, count, full, seed, measured, text, trace, command)
+    given = str(activity) if activity is not None else ""
+    return RunPlan(chip, network, count, full, seed, measured, text, trace, command, activity_from=given)
 
 
 def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
@@ -169,8 +175,9 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
     if run.version != package_version():
         notes = (f"{name} was written by archsim {run.version}; this is {package_version()}, and figures may differ",)
     return RunPlan(
-        chip, network, run.examples, run.full, run.seed, measured, text, trace or run.trace, run.command, notes
-    )
+        chip, network, run.examples, run.full, run.seed, measured, text, trace or run.trace, run.command, notes,
+        run.activity_from or run.activity or "",
+    )  # fmt: skip
 
 
 def execute(
@@ -186,6 +193,7 @@ def execute(
         full=plan.full,
         seed=plan.seed,
         activity=plan.activity,
+        activity_from=plan.activity_from,
         command=plan.command,
         progress=progress,
     )

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from archsim.accounting import activity_of, activity_yaml
 from archsim.chip import build_chip
-from archsim.errors import Problem, SpecError
+from archsim.functional.activity import Reads, together
 from archsim.functional.datasets import load_data
-from archsim.functional.train import Epoch, check_ablations, history, train
+from archsim.functional.train import Epoch, check_ablations, check_cells, history, train
 from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.metrics import package_version
@@ -46,10 +47,7 @@ def execute_training(
     suffix = hashlib.sha256(" ".join(sorted(ablate)).encode()).hexdigest()[:8] if ablate else ""
     folder = out if out is not None else default_folder(chip_spec, network, f"ablate-{suffix}" if suffix else "")
     check_folder(folder)
-    kinds = {tile.device.kind for _, tile in chip_spec.value.tile_kinds}
-    if len(kinds) > 1:
-        what = f"tiles with different cells ({', '.join(sorted(kinds))}) cannot be trained in numbers yet"
-        raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
+    check_cells(chip_spec.value)
     count = epochs if epochs is not None else network.value.training.epochs
     data = load_data(network.value, data_folder, seed)
     chip = build_chip(chip_spec.value)
@@ -68,6 +66,7 @@ def execute_training(
         "command": shlex.join([*words, *(str(word) for option in options for word in option)]),
     }
     found: dict[int, list[Epoch]] = {}
+    reads: list[Reads] = []
 
     def ended(entry: Epoch) -> None:
         found.setdefault(entry.seed, []).append(entry)
@@ -76,9 +75,12 @@ def execute_training(
 
     try:
         for each in range(seed, seed + seeds):
-            train(schedule, timeline.chunks, data, seed=each, ablate=ablate, epoch_ends=ended)
+            _, model = train(schedule, timeline.chunks, data, seed=each, ablate=ablate, epoch_ends=ended)
+            reads += model.reads()
     finally:
         result = history(found, names=names, ablate=ablate, data=data)
         if found:
-            write_training(result, folder)
+            layers = [layer.name for layer in network.value.layers]
+            files = {"activity.yaml": activity_yaml(activity_of(layers, together(reads)))} if reads else {}
+            write_training(result, folder, files)
     return result, folder

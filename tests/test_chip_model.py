@@ -18,7 +18,7 @@ from archsim.functional.periphery import Edges
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 
-EDGES = Edges(127, 127, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
+EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
 LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
@@ -60,6 +60,9 @@ class LeakyCells:
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> None:
         self.weights[row_start:row_stop] *= np.float32(1.01)
 
+    def conductances(self) -> Any:
+        return np.abs(self.weights)
+
 
 def model_of(schedule: Schedule, seed: int = 0, leakage: bool = True) -> ChipModel:
     workload = schedule.mapping.workload
@@ -97,7 +100,9 @@ def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_
     # Reads happen when ops start and writes when they end; the timeline has them in order of their starts.
     schedule = case.schedule()
     carried = model_of(schedule)
-    simulate(schedule, observer=Carrier(carried))
+    carrier = Carrier(carried, most=50)
+    simulate(schedule, observer=carrier)
+    carrier.finish()
     alone = played(schedule)
     assert equal(carried, alone)
     assert carried.maintained == alone.maintained

@@ -34,7 +34,7 @@ def test_a_history_has_a_list_per_seed_and_a_fraction_per_epoch(tmp_path: Path) 
         last = [run[-1] for run in history[name]]
         assert history["final"][f"{name}_mean"] == pytest.approx(np.mean(last))
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"history.json", "train.md", "accuracy.svg"}
+    assert names == {"history.json", "train.md", "accuracy.svg", "activity.yaml"}
 
 
 def test_the_same_training_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:

@@ -23,6 +23,15 @@ class Driver(Component):
         """Time for which one vector drives the array, in seconds."""
         raise TypeError("a driver says how long its window is")
 
+    def on_share(self, code: int) -> float:
+        """Return for what share of the window the array draws charge at a value of 0 to 2^bits - 1."""
+        raise TypeError("a driver says how long a value drives its line")
+
+    def on_shares(self) -> list[float]:
+        """Return the share of the window at equally spaced values from 0 to full scale: all, at most 2^16 of them."""
+        last = (1 << min(self.bits, 16)) - 1
+        return [self.on_share(i * ((1 << self.bits) - 1) // last) for i in range(last + 1)]
+
     def actions(self) -> dict[str, Action]:
         """`encode`: one vector, an item per line; `pulse`: the update's train, billed to the lines."""
         return {"encode": Action(self.energy_j, self.window_s), "pulse": Action(0.0)}
@@ -39,6 +48,10 @@ class PwmDriver(Driver):
         """2^bits steps."""
         return self.step_s * (1 << self.bits)
 
+    def on_share(self, code: int) -> float:
+        """The value over full scale: the pulse lasts so long."""
+        return code / ((1 << self.bits) - 1)
+
 
 @component("bit_serial_driver", "driver")
 class BitSerialDriver(Driver):
@@ -51,6 +64,10 @@ class BitSerialDriver(Driver):
         """One step per bit."""
         return self.step_s * self.bits
 
+    def on_share(self, code: int) -> float:
+        """The bits that are set, over all bits: a line is on in their steps alone."""
+        return code.bit_count() / self.bits
+
 
 @component("level_driver", "driver")
 class LevelDriver(Driver):
@@ -62,3 +79,7 @@ class LevelDriver(Driver):
     def window_s(self) -> Fraction:
         """One step."""
         return self.step_s
+
+    def on_share(self, code: int) -> float:
+        """The value over full scale: so much of the read voltage draws as much as all of it for so long."""
+        return code / ((1 << self.bits) - 1)

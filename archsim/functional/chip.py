@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, KINDS, Buffers, make_play, program_of
+from archsim.functional.activity import SAMPLE, ReadMeter, Reads, on_tables
+from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, KINDS, Buffers, Measures, make_play, program_of
 from archsim.functional.network import layout_of
 from archsim.functional.periphery import Edges
 from archsim.mapping.schedule import Maintenance, Op, Schedule
@@ -18,6 +19,8 @@ F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
 TICK = 64
 """Examples between two moments at which leakage is applied: an assumption, the same in every executor."""
+MANY = 4
+"""Maintenance of at least one in so many rows of a shard has its conductances read before and after: an assumption."""
 
 
 class ShardCells(Protocol):
@@ -36,6 +39,9 @@ class ShardCells(Protocol):
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> Any:
         """Put back what these rows' capacitors lost."""
 
+    def conductances(self) -> F32:
+        """Return what a read of each cell draws current through, [rows, cols], in uS."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -49,11 +55,46 @@ class Statistics:
     columns_pulsed: int
 
 
+class Record:
+    """What the model knows of the capacitors' times, by shard and row: cycles, whole numbers only.
+
+    `leaked` is for how long rows have leaked since they were last read by a transfer or rewrite. Dwell times, from
+    the end of an update to that read, are added up over the cells: `dwell_cells` of them, `dwell_cycles` in all. If
+    `log` is a list, each such read is appended: (op, instance, cycles leaked by each of its rows, updates of the
+    shard so far).
+    """
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        self.leaked = [np.zeros(count, dtype=np.int64) for count in rows]
+        self._read = [np.zeros(count, dtype=np.int64) for count in rows]  # updates up to the last read
+        self._ended = [np.zeros(count, dtype=np.int64) for count in rows]  # and the sum of the times of their ends
+        self.dwell_cells = 0
+        self.dwell_cycles = 0
+        self.log: list[tuple[int, int, I64, int]] | None = None
+
+    @property
+    def dwell_mean_cycles(self) -> float | None:
+        """Mean dwell time over updates of cells; None if nothing was ever read."""
+        return self.dwell_cycles / self.dwell_cells if self.dwell_cells else None
+
+    def read(self, op: int, n: int, shard: int, first: int, reads: I64, applied: int, ended: int, cols: int) -> None:
+        """Close the times of the rows from `first` on, read at `reads`, after so many updates with these ends."""
+        own = slice(first, first + len(reads))
+        updates = applied - self._read[shard][own]
+        self.dwell_cells += cols * int(updates.sum())
+        self.dwell_cycles += cols * int((updates * reads - (ended - self._ended[shard][own])).sum())
+        self._read[shard][own] = applied
+        self._ended[shard][own] = ended
+        if self.log is not None:
+            self.log.append((op, n, self.leaked[shard][own].copy(), applied))
+        self.leaked[shard][own] = 0
+
+
 class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
-    `alpha` is the conductance in uS of a weight of one, by layer; `rates` the learning rate by epoch; `order` the
-    example of each step. Weights change in place.
+    `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
+    `rates` the learning rate by epoch; `order` the example of each step. Weights change in place.
     """
 
     def __init__(
@@ -63,7 +104,7 @@ class ChipModel:
         update: Callable[..., Any],
         *,
         alpha: F32,
-        edges: Edges,
+        edges: Edges | Sequence[Edges],
         x: F32,
         y: I64,
         order: npt.NDArray[np.int32],
@@ -79,18 +120,26 @@ class ChipModel:
         self._play = make_play(update)
         self._alpha = alpha
         layout = layout_of(schedule.mapping.workload)
-        levels = (edges.drive_levels, edges.delta_levels, edges.read_levels, edges.pulses)
-        ranges = (np.float32(edges.partial_range), np.float32(edges.output_range), np.float32(edges.step))
+        self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
+        levels = np.array([e.levels for e in self.edges], dtype=np.int64)
+        ranges = np.array([(e.partial_range, e.output_range, e.step) for e in self.edges], dtype=np.float32)
+        numbers = list(dict.fromkeys(c.numbers for c in cells))
+        tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
+        shares, tops, drivers = on_tables(tiles)
+        sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
+        self.measures = Measures(self.program)
         p, b = self.program, self.buffers
         self._fixed = (
             p.kind, p.shard, p.shards, p.grid, p.widths, layout.bias, tuple(c.weights for c in cells),
-            tuple(c.state for c in cells), cells[0].numbers, alpha, levels, ranges, x, y, order, rates, per_epoch, seed,
-            b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats,
+            tuple(c.state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates, per_epoch, seed,
+            b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, tops, sort_of,
         )  # fmt: skip
+        self._meter = ReadMeter(schedule, cells, self.measures)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
         self._updated = np.zeros(len(self.cells), dtype=np.int64)
+        self.record = Record([shard.rows for shard in schedule.mapping.shards])
         self._per_epoch = per_epoch
         self.epoch = 0
         self.maintained = 0
@@ -107,7 +156,7 @@ class ChipModel:
         position = 0
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
-            position, why = self._play(op, n, position, stop, TICK, *self._fixed)
+            position, why = self._play(op, n, start, position, stop, TICK, *self._fixed)
             if why == AT_MAINTENANCE:
                 self._maintain(int(op[position]), int(n[position]), int(start[position]))
                 position += 1
@@ -116,6 +165,8 @@ class ChipModel:
                 shard = int(self.program.shard[which])
                 if (example + 1) % TICK == 0:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
+                if (example + 1) % SAMPLE == 0:
+                    self._meter.sample(shard)
                 if example + 1 == stop:
                     self._updated[shard] = stop
                     if (self._updated == stop).all():
@@ -138,9 +189,18 @@ class ChipModel:
         buffers = Buffers(self.program)
         fixed = list(self._fixed)
         fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
-        fixed[18:] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
-        self._play(np.tile(ops, len(x)), n, 0, 0, TICK, *fixed)
+        fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
+        fixed[24:29] = Measures(self.program).arrays
+        self._play(np.tile(ops, len(x)), n, n, 0, 0, TICK, *fixed)
         return float(buffers.stats[1] / len(x))
+
+    def reads(self) -> list[Reads]:
+        """Return the activity of the arrays in training so far, by layer and direction."""
+        return self._meter.reads()
+
+    def leaked_until(self) -> list[I64]:
+        """Return by shard and row the cycle up to which it has leaked."""
+        return [last.copy() for last in self._last]
 
     def matrices(self) -> list[F32]:
         """Return the network's weights [rows, outputs] by layer, as the crossbars read them."""
@@ -165,6 +225,7 @@ class ChipModel:
             if elapsed > 0:
                 if self.leakage:
                     self.cells[shard].leak(begin, stop, elapsed * self._cycle_s)
+                    self.record.leaked[shard][begin:stop] += elapsed
                 last[begin:stop] = cycle
             begin = stop
 
@@ -173,9 +234,14 @@ class ChipModel:
         m = self.schedule.ops[op].maintenance
         assert isinstance(m, Maintenance)
         variant = n % len(m.groups)
+        groups = m.groups[variant]
         shard, cells = m.shard, self.cells[m.shard]
-        row = sum(sum(groups) for groups in m.groups[:variant])
-        for place, rows in enumerate(m.groups[variant]):
+        row = first = sum(sum(others) for others in m.groups[:variant])
+        last = first + sum(groups)
+        many = MANY * (last - first) >= len(self._last[shard])
+        if many:
+            self._meter.sample(shard)
+        for place, rows in enumerate(groups):
             read = start + place * m.group_cycles
             written = int(self._last[shard][row])
             self._leak(shard, row, row + rows, read)
@@ -185,24 +251,35 @@ class ChipModel:
                 cells.transfer(row, row + rows, self.seed, n // len(m.groups), True)
             self._last[shard][row : row + rows] = read + m.group_cycles
             row += rows
+        if many:
+            self._meter.sample(shard)
+        reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
+        applied = int(self.measures.applied[shard])
+        ended = int(self.measures.began[shard]) + applied * self._latency[self.schedule.updates[shard]]
+        self.record.read(op, n, shard, first, reads, applied, ended, self.schedule.mapping.shards[shard].cols)
         self.maintained += 1
 
 
 class Carrier:
-    """Carries values through an event simulation: give it to `simulate` as its observer.
+    """Carries values through an event simulation: give it to `simulate` as its observer, then call `finish`.
 
-    Crossbars are read when an op starts and written when it ends, in the order of the events themselves.
+    Crossbars are read when an op starts and written when it ends, in the order of the events themselves. That order
+    is all that values depend on, so they are computed a batch of events at a time, `most` at once.
     """
 
-    def __init__(self, model: ChipModel) -> None:
+    def __init__(self, model: ChipModel, most: int = 1 << 16) -> None:
         self.model = model
+        self._most = most
         self._starts: dict[tuple[int, int], int] = {}
+        self._events: list[tuple[int, int, int]] = []
+        self._reads = frozenset(op.index for op in model.schedule.ops if op.kind in ("forward", "backward"))
+        self._writes = frozenset(op.index for op in model.schedule.ops if op.kind in KINDS) - self._reads
 
     def on_start(self, op: Op, n: int, cycle: int) -> None:
         """Read."""
-        if op.kind in ("forward", "backward"):
-            self._feed(op.index, n, cycle)
-        elif op.kind in KINDS:
+        if op.index in self._reads:
+            self._events.append((op.index, n, cycle))
+        elif op.index in self._writes:
             self._starts[op.index, n] = cycle
 
     def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
@@ -210,9 +287,14 @@ class Carrier:
 
     def on_end(self, op: Op, n: int, cycle: int) -> None:
         """Write."""
-        if op.kind in KINDS and op.kind not in ("forward", "backward"):
-            self._feed(op.index, n, self._starts.pop((op.index, n)))
+        if op.index in self._writes:
+            self._events.append((op.index, n, self._starts.pop((op.index, n))))
+            if len(self._events) >= self._most:
+                self.finish()
 
-    def _feed(self, op: int, n: int, start: int) -> None:
-        one = np.array([[op], [n], [start]], dtype=np.int64)
-        self.model.feed(one[0], one[1], one[2])
+    def finish(self) -> None:
+        """Compute what is left of the events so far."""
+        if self._events:
+            op, n, start = np.array(self._events, dtype=np.int64).T
+            self._events = []
+            self.model.feed(op.copy(), n.copy(), start.copy())

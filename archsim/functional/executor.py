@@ -20,9 +20,12 @@ from archsim.functional.network import CLIP, backward_rows, forward_rows, softma
 from archsim.functional.periphery import row_pulses, to_levels
 from archsim.mapping.schedule import Schedule
 
+F32: TypeAlias = npt.NDArray[np.float32]
+F64: TypeAlias = npt.NDArray[np.float64]
 I64: TypeAlias = npt.NDArray[np.int64]
 FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
 KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
+NUMBERS = 2  # row of `sort_of` that says which numbers the cells of a shard have; those above, which driver
 DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
 
 # Columns of the table of shards.
@@ -76,6 +79,37 @@ class Buffers:
         self.stats = np.zeros(6, dtype=np.float64)  # see Statistics
 
 
+class Measures:
+    """What is counted while a timeline is played, by shard; whole numbers but for the drive.
+
+    `work` [kind, shard] counts operations (2 per cell and pass) of forward, backward and update. `applied` counts
+    updates, `began` adds up the cycles in which they began. `stale[s, k]` counts forward passes that read the shard
+    while k updates of earlier examples were still to come; the last column also those beyond. `drive` [direction,
+    shard, line] adds up the shares of the window for which a line drove the array since it was last read off.
+    """
+
+    def __init__(self, program: Program) -> None:
+        shards = len(program.shards)
+        self.work = np.zeros((3, shards), dtype=np.int64)
+        self.applied = np.zeros(shards, dtype=np.int64)
+        self.began = np.zeros(shards, dtype=np.int64)
+        self.stale = np.zeros((shards, program.slots), dtype=np.int64)
+        self.drive = np.zeros((2, shards, int(program.widths.max()) + 1), dtype=np.float64)
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """The arrays, in the order in which the executor takes them."""
+        return self.work, self.applied, self.began, self.stale, self.drive
+
+
+@numba.njit(cache=True)
+def add_drive(values: F32, full: Any, shares: F64, top: Any, drive: F64) -> None:
+    """Add to each line's drive the share of the window that its driver is on at a value of `full` scale."""
+    scale = top / np.float64(full)
+    for i in range(values.shape[0]):
+        drive[i] += shares[np.int64(abs(values[i]) * scale + 0.5)]
+
+
 @functools.cache
 def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
     """Return the compiled loop over records for cells with this update.
@@ -89,13 +123,12 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
 
     @numba.njit(cache=is_ours)
     def play(  # type: ignore[no-untyped-def]
-        op, n, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers, alpha,
-        edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats,
+        op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers,
+        alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
+        applied, began, stale, drive, on_shares, on_tops, sort_of,
     ):  # fmt: skip
         layers = grid.shape[0]
         slots = acts.shape[1]
-        drive_levels, delta_levels, read_levels, pulses = edges
-        partial_range, output_range, step = ranges
         clip = np.float32(CLIP)
         widest = acts.shape[2]
         driven = np.zeros(widest, dtype=np.float32)
@@ -114,11 +147,15 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
             row0, row1 = shards[s, ROW_START], shards[s, ROW_STOP]
             col0, col1 = shards[s, COL_START], shards[s, COL_STOP]
             rows, cols = row1 - row0, col1 - col0
+            drive_levels, delta_levels = edges[s, 0], edges[s, 1]
+            read_levels, error_levels, pulses = edges[s, 2], edges[s, 3], edges[s, 4]
+            partial_range, output_range, step = ranges[s, 0], ranges[s, 1], ranges[s, 2]
             example = n[at]
             slot = example % slots
             full = np.float32(1.0) if layer == 0 else clip
             inputs, outputs = widths[layer, 0], widths[layer, 1]
             if kind == FORWARD:
+                stale[s, min(example - applied[s], stale.shape[1] - 1)] += 1
                 if layer == 0:
                     source = x[order[example]]
                     for i in range(row0, min(row1, inputs)):
@@ -127,6 +164,9 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
                     acts[layer, slot, inputs] = np.float32(1.0)
                 for i in range(rows):
                     driven[i] = to_levels(acts[layer, slot, row0 + i], full, drive_levels)
+                sort = sort_of[FORWARD, s]
+                add_drive(driven[:rows], full, on_shares[sort], on_tops[sort], drive[FORWARD, s])
+                work[FORWARD, s] += 2 * rows * cols
                 z[:cols] = np.float32(0.0)
                 forward_rows(driven[:rows], weights[s], z[:cols])
                 last = layer == layers - 1
@@ -160,12 +200,16 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
                     largest = max(largest, abs(deltas[layer, slot, j]))
                 for j in range(cols):
                     driven[j] = to_levels(deltas[layer, slot, col0 + j], largest, delta_levels if largest > 0 else 0)
+                if largest > 0:
+                    sort = sort_of[BACKWARD, s]
+                    add_drive(driven[:cols], largest, on_shares[sort], on_tops[sort], drive[BACKWARD, s])
+                work[BACKWARD, s] += 2 * (min(row1, inputs) - row0) * cols
                 backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
                 scale = alpha[layer] * largest
                 for i in range(min(row1, inputs) - row0):
                     # The converter sees the product at full drive; the scale is restored digitally.
                     value = z[i] / scale if largest > 0 else np.float32(0.0)
-                    errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, read_levels // 2) * largest
+                    errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, error_levels // 2) * largest
                 counts[1, layer, slot] += 1
                 if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
                     counts[1, layer, slot] = 0
@@ -192,9 +236,14 @@ def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
                         stats[3] += 1
                     stats[5] += count > 0
                     nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
-                fired, limited = update(states[s], numbers, nx[:rows], nd[:cols], phase[:rows], pulses)
+                fired, limited = update(
+                    states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
+                )
                 stats[2] += fired
                 stats[4] += limited
+                work[UPDATE, s] += 2 * rows * cols
+                applied[s] += 1
+                began[s] += start[at]
                 if (example + 1) % tick == 0 or example + 1 == stop:
                     return at + 1, AFTER_UPDATE
         return op.shape[0], DONE

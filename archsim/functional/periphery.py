@@ -19,17 +19,24 @@ class Edges:
 
     `drive_levels` steps of a driver between 0 and full scale; `delta_levels` steps of the largest gradient, either
     sign; `read_levels` codes of a converter between -range and +range, `partial_range` for sums that are added to
-    others, `output_range` for those of the last layer; between 0 and `clip` for hidden units read at once.
+    others, `output_range` for those of the last layer; between 0 and `clip` for hidden units read at once;
+    `error_levels` codes of the converter that is read in backward.
     `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
     """
 
     drive_levels: int
     delta_levels: int
     read_levels: int
+    error_levels: int
     partial_range: float
     output_range: float
     pulses: int
     step: float
+
+    @property
+    def levels(self) -> tuple[int, int, int, int, int]:
+        """Levels of drivers, gradients and converters (forward, backward), and the slots of an update."""
+        return self.drive_levels, self.delta_levels, self.read_levels, self.error_levels, self.pulses
 
 
 @numba.njit(cache=True)

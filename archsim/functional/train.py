@@ -22,7 +22,7 @@ from archsim.functional.network import (
 )
 from archsim.functional.periphery import Edges
 from archsim.mapping.schedule import Schedule
-from archsim.spec import ArchSpec
+from archsim.spec import ArchSpec, TileSpec
 from archsim.workload.network import Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -61,13 +61,21 @@ def check_ablations(names: Collection[str]) -> None:
         raise SpecError(Problem("--ablate", f"'{name}' is not an ablation", nearest(name, ABLATIONS)) for name in wrong)
 
 
-def edges_of(spec: ArchSpec, step: float, quantised: bool = True) -> Edges:
-    """Return levels and ranges of a chip's edges, from the bits of its edges and the cells' step in uS."""
-    tile = spec.tile
+def check_cells(spec: ArchSpec) -> None:
+    """Raise SpecError unless all tiles of a chip have the same kind of cells."""
+    kinds = {tile.device.kind for _, tile in spec.tile_kinds}
+    if len(kinds) > 1:
+        what = f"tiles with different cells ({', '.join(sorted(kinds))}) cannot be trained in numbers yet"
+        raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
+
+
+def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Edges:
+    """Return levels and ranges of the edges of a chip's tile, from their bits and the cells' step in uS."""
     return Edges(
         drive_levels=2**tile.row_driver.bits - 1 if quantised else 0,
         delta_levels=2**tile.col_driver.bits - 1 if quantised else 0,
         read_levels=2**tile.col_converter.bits - 1 if quantised else 0,
+        error_levels=2**tile.backward_converter.bits - 1 if quantised else 0,
         partial_range=spec.numerics.partial_range,
         output_range=spec.numerics.output_range,
         pulses=tile.array.pulses,
@@ -92,7 +100,9 @@ def chip_model(schedule: Schedule, data: Data, seed: int, order: Any, ablate: Co
         own.program(np.ascontiguousarray(part * alpha[shard.layer]), seed)
         cells.append(own)
     epochs = -(-schedule.examples // workload.dataset.examples)
-    edges = edges_of(spec, cells[0].step, "quantisation" not in ablate)
+    tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
+    quantised = "quantisation" not in ablate
+    edges = [edges_of(spec, tile, own.step, quantised) for tile, own in zip(tiles, cells, strict=True)]
     return ChipModel(
         schedule, cells, cells[0].kernel, alpha=alpha, edges=edges,
         x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload, epochs + 1),

@@ -70,6 +70,7 @@ def markdown(result: Result, found: Mapping[str, Table]) -> str:
         metrics=result.data["metrics"],
         tables=found,
         failed=failed,
+        missed=[check for check in result.data.get("crosscheck", ()) if not check["passed"]],
         arch=result.arch,
         workload=result.workload,
         chip=result.chip,

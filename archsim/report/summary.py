@@ -42,11 +42,28 @@ def summary(result: Result) -> list[str]:
     lines.append(f"  where a step of {engineering(step_s, 's')} goes:  {shares}")
     lines.append(f"  where tiles' cycles go:  {_shares(data['stalls_cycles'])}")
     lines.append(f"  where the energy goes:  {_shares(data['energy_j']['by_component'])}")
+    lines.append(f"  array reads:  {_activity(data['activity'])}")
     lines.append(f"  transfers take {metrics['transfer_time_share']:.1%} of all cycles")
     failed = [audit["name"] for audit in data["audits"] if not audit["passed"]]
     lines.append(f"  audits: {len(data['audits']) - len(failed)} of {len(data['audits'])} passed")
     lines += [f"  FAILED: {name}" for name in failed]
+    if "crosscheck" in data:
+        missed = [check for check in data["crosscheck"] if not check["passed"]]
+        lines.append(f"  cross-checks: {len(data['crosscheck']) - len(missed)} of {len(data['crosscheck'])} passed")
+        lines += [f"  FAILED: {c['name']}: {c['found']} instead of {c['expected']}" for c in missed]
     return lines
+
+
+def _activity(data: Mapping[str, Any]) -> str:
+    """Return by what array reads were billed, and what that changes by component."""
+    if data["from"] is None:
+        return "the spec's fixed energy of a read"
+    own = [f"{read['layer']} {read['direction']}" for read in data["reads"] if read["by"] == "measured"]
+    effect = [
+        f"{name.replace('_', ' ')} {engineering(both['used'], 'J')} instead of {engineering(both['spec'], 'J')}"
+        for name, both in data["effect_j"].items()
+    ]
+    return f"activity ({data['from']}) of {', '.join(own) or 'no layer'}; {', '.join(effect)}"
 
 
 def _row(

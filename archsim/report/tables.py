@@ -294,6 +294,44 @@ def audits(result: Result) -> Table:
     return Table("audits", "Audits", columns, rows)
 
 
+def activity(result: Result) -> Table:
+    """By which activity the reads of the arrays are billed."""
+    keys = ("layer", "direction", "by", "on_time_s", "conductance_siemens", "read_energy_j", "read_energy_spec_j")
+    rows = tuple(
+        (*(read[key] for key in keys), _ratio(read["read_energy_j"], read["read_energy_spec_j"]))
+        for read in result.data["activity"]["reads"]
+    )
+    columns = (Column("layer"), Column("direction"), Column("billed by"), Column("mean time on", "s"),
+               Column("mean conductance", "S"), Column("energy of a read", "J"), Column("the spec's", "J"),
+               Column("ratio"))  # fmt: skip
+    return Table("activity", "Activity of the arrays", columns, rows)
+
+
+def activity_effect(result: Result) -> Table:
+    """What the measured activity changes, by component."""
+    rows = tuple(
+        (name, own["spec"], own["used"], own["used"] - own["spec"], _ratio(own["used"], own["spec"]))
+        for name, own in result.data["activity"]["effect_j"].items()
+    )
+    columns = (Column("component"), Column("at the spec's read energy", "J"), Column("as billed", "J"),
+               Column("difference", "J"), Column("ratio"))  # fmt: skip
+    return Table("activity_effect", "What the measured activity changes", columns, rows)
+
+
+def _ratio(a: float, b: float) -> float | None:
+    return a / b if b else None
+
+
+def crosscheck(result: Result) -> Table:
+    """Events against numbers, point by point."""
+    rows = tuple(
+        (row["name"], row["expected"], row["found"], row["difference"], "passed" if row["passed"] else "FAILED")
+        for row in result.data["crosscheck"]
+    )
+    columns = tuple(map(Column, ("check", "expected", "found", "difference", "result")))
+    return Table("crosscheck", "Cross-check", columns, rows)
+
+
 def figures_of(result: Result) -> Table:
     """Every figure of the arch spec: its text, status and source."""
     rows = tuple(
@@ -307,10 +345,13 @@ def figures_of(result: Result) -> Table:
 ALL: tuple[Callable[[Result], Table], ...] = (
     headline, parts, step, stalls, lambda r: energy(r, "component"), lambda r: energy(r, "phase"),
     lambda r: energy(r, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell, dwell_histogram,
-    endurance, audits, figures_of, all_metrics,
+    endurance, activity, activity_effect, audits, figures_of, all_metrics,
 )  # fmt: skip
+WHERE_RUN: Mapping[str, Callable[[Result], Table]] = {"crosscheck": crosscheck}
+"""Tables of what is not in every result, by the key of metrics.json that they show."""
 
 
 def tables(result: Result) -> dict[str, Table]:
     """Return all tables of a run by name."""
-    return {table.name: table for table in (build(result) for build in ALL)}
+    more = (build for key, build in WHERE_RUN.items() if key in result.data)
+    return {table.name: table for table in (build(result) for build in (*ALL, *more))}

@@ -13,12 +13,13 @@ from archsim.report.folder import write_folder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OWNED = ("history.json", "train.md", "accuracy.svg")
+OWNED = ("history.json", "train.md", "accuracy.svg", "activity.yaml")
 
 
-def write_training(data: Mapping[str, Any], folder: Path) -> Path:
-    """Write a history as history.json, train.md and accuracy.svg; return the folder."""
+def write_training(data: Mapping[str, Any], folder: Path, more: Mapping[str, str] | None = None) -> Path:
+    """Write a history as history.json, train.md and accuracy.svg, and more files beside them; return the folder."""
     files = {
+        **(more or {}),
         "history.json": json.dumps(data, indent=1, allow_nan=False) + "\n",
         "train.md": _markdown(data),
         "accuracy.svg": _curves(data),

@@ -1,0 +1,83 @@
+"""Carrying values through the event engine, against the engine alone in full and the model alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archsim.chip import build_chip
+from archsim.errors import SpecError
+from archsim.functional.chip import Carrier, ChipModel
+from archsim.functional.datasets import Data, load_data
+from archsim.functional.network import order_of
+from archsim.functional.train import chip_model
+from archsim.loading import load_arch
+from archsim.mapping import build_schedule, map_workload
+from archsim.simulation import simulate
+from archsim.workload import Workload, load_workload
+from benchmarks.report import Figure
+
+EXAMPLES = 16_000  # two transfer intervals
+CASES = (
+    ("circuit, sequential", "ambrogio_nature_2018", []),
+    ("packet, pipelined 4", "ambrogio_nature_2018_packet", ["schedule.mode=pipelined", "schedule.in_flight=4"]),
+)
+
+
+def data_for(workload: Workload) -> tuple[Data, str]:
+    """Return MNIST where it is found, else random images as sparse as MNIST: a fifth of the pixels has ink."""
+    for folder in (None, Path(__file__).parents[2] / "shared" / "data"):
+        try:
+            return load_data(workload, folder), "MNIST"
+        except SpecError:
+            continue
+    draws = np.random.default_rng(0)
+    count, inputs, outputs = workload.dataset.examples, workload.layers[0].inputs, workload.layers[-1].outputs
+    x = draws.random((count, inputs), dtype=np.float32) * (draws.random((count, inputs)) < 0.2)
+    y = draws.integers(0, outputs, count)
+    return Data(x, y, x[:100], y[:100], outputs, "random", "random images"), "random images"
+
+
+def measure() -> list[Figure]:
+    workload = load_workload("mlp_mnist").value
+    data, name = data_for(workload)
+    order = order_of(workload.dataset.examples, 1, 0)
+    figures = []
+    for case, arch, sets in CASES:
+        chip = build_chip(load_arch(arch, sets).value)
+        schedule = build_schedule(chip, map_workload(workload, chip), EXAMPLES)
+        timeline = simulate(schedule, timeline=True).timeline
+        assert timeline is not None
+
+        def model(schedule: Any = schedule) -> ChipModel:
+            return chip_model(schedule, data, 0, order)
+
+        def carry(schedule: Any = schedule, model: Callable[[], ChipModel] = model) -> float:
+            carrier = Carrier(model())
+            begin = time.perf_counter()
+            simulate(schedule, observer=carrier)
+            carrier.finish()
+            return time.perf_counter() - begin
+
+        def alone(timeline: Any = timeline, model: Callable[[], ChipModel] = model) -> float:
+            own = model()
+            begin = time.perf_counter()
+            own.play(timeline.chunks())
+            return time.perf_counter() - begin
+
+        alone()  # compiles
+        begin = time.perf_counter()
+        simulate(schedule, full=True)
+        engine = time.perf_counter() - begin
+        numbers, both = min(alone() for _ in range(2)), min(carry() for _ in range(2))
+        figures += [
+            Figure(f"carry {case}: engine alone, {EXAMPLES:,} examples of {name}", engine, "s"),
+            Figure(f"carry {case}: model alone", numbers, "s"),
+            Figure(f"carry {case}: values through the events", both, "s"),
+            Figure(f"carry {case}: against engine and model", both / (engine + numbers), "x", most=3.0),
+        ]
+    return figures
