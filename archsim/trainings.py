@@ -8,15 +8,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numba
+import numpy as np
+
 from archsim.chip import build_chip
 from archsim.errors import Problem, SpecError
+from archsim.functional.checkpoint import NAME, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
-from archsim.functional.train import Epoch, check_ablations, history, train
+from archsim.functional.probe import Findings, Probe
+from archsim.functional.train import DivergedError, Epoch, Progress, Training, check_ablations, history, scales_of
 from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.metrics import package_version
-from archsim.report import check_folder
-from archsim.report.training import write_training
+from archsim.report import check_folder, write_folder
+from archsim.report.training import OWNED, history_json, write_history, write_training
 from archsim.runs import all_faults, default_folder, split_overrides
 from archsim.simulation import simulate
 from archsim.workload import load_workload
@@ -33,12 +38,15 @@ def execute_training(
     ablate: Sequence[str] = (),
     data_folder: Path | None = None,
     out: Path | None = None,
+    resume: bool = False,
     epoch_ends: Callable[[Epoch, int, int], None] | None = None,
+    progress: Callable[[Progress, float, int], None] | None = None,
 ) -> tuple[dict[str, Any], Path]:
     """Return the history of a training and the folder that holds it.
 
-    Seeds are `seed`, `seed` + 1, ... An interruption leaves the history so far. `epoch_ends` is called with
-    what an epoch reached, how many epochs are done, and how many there are.
+    Seeds are `seed`, `seed` + 1, ... An interruption leaves the history so far and a checkpoint of the last epoch
+    that ended, from which `resume` goes on. `epoch_ends` is called with what an epoch reached, how many epochs are
+    done, and how many there are; `progress` with where the training is, the epochs done, with their part, and all.
     """
     check_ablations(ablate)
     mine, theirs = split_overrides(sets)
@@ -46,16 +54,13 @@ def execute_training(
     suffix = hashlib.sha256(" ".join(sorted(ablate)).encode()).hexdigest()[:8] if ablate else ""
     folder = out if out is not None else default_folder(chip_spec, network, f"ablate-{suffix}" if suffix else "")
     check_folder(folder)
+    kept = Checkpoint.read(folder) if resume else None
     kinds = {tile.device.kind for _, tile in chip_spec.value.tile_kinds}
     if len(kinds) > 1:
         what = f"tiles with different cells ({', '.join(sorted(kinds))}) cannot be trained in numbers yet"
         raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
     count = epochs if epochs is not None else network.value.training.epochs
     data = load_data(network.value, data_folder, seed)
-    chip = build_chip(chip_spec.value)
-    schedule = build_schedule(chip, map_workload(network.value, chip), count * network.value.dataset.examples)
-    timeline = simulate(schedule, timeline=True).timeline
-    assert timeline is not None
     words = ["archsim", "train", arch, workload]
     options: list[tuple[str, Any]] = [("--set", setting) for setting in sets] + [("--ablate", name) for name in ablate]
     options += [("--epochs", epochs)] if epochs is not None else []
@@ -67,18 +72,73 @@ def execute_training(
         "version": package_version(),
         "command": shlex.join([*words, *(str(word) for option in options for word in option)]),
     }
-    found: dict[int, list[Epoch]] = {}
+    own_seeds = range(seed, seed + seeds)
+    identity = {
+        "arch": f"{chip_spec.value.name} {chip_spec.hash}",
+        "workload": f"{network.value.name} {network.hash}",
+        "data": f"{data.name} {digest_of(data)}",
+        "epochs": count,
+        "seeds": [*own_seeds],
+        "ablated": sorted(set(ablate)),
+        "version": f"archsim {package_version()}, numpy {np.__version__}, numba {numba.__version__}",
+    }
+    if kept is not None:
+        kept.check(identity)
+    chip = build_chip(chip_spec.value)
+    schedule = build_schedule(chip, map_workload(network.value, chip), count * network.value.dataset.examples)
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    chunks = timeline.chunks
+    found: dict[int, list[Epoch]] = {each: list(run) for each, run in kept.found.items()} if kept is not None else {}
+    findings = kept.findings if kept is not None else None
+    diverged: DivergedError | None = None
+    done = False
 
-    def ended(entry: Epoch) -> None:
-        found.setdefault(entry.seed, []).append(entry)
-        if epoch_ends is not None:
-            epoch_ends(entry, sum(map(len, found.values())), seeds * count)
+    def so_far() -> dict[str, Any]:
+        return history(found, names=names, ablate=ablate, data=data, wanted=(seeds, count), diverged=diverged)
+
+    def one(each: int) -> Findings | None:
+        """Train one seed from where it stands; return what the probe saw, if it has one."""
+        training = Training(schedule, data, seed=each, ablate=ablate, probe=Probe(schedule) if each == seed else None)
+        if each in found:
+            assert kept is not None
+            try:
+                training.restore(kept.arrays, found[each])
+            except ValueError as error:
+                raise damaged(folder / NAME, error) from None
+
+        def ended(entry: Epoch) -> None:
+            anew = not found
+            found.setdefault(each, []).append(entry)
+            if anew:
+                write_folder(folder, {"history.json": history_json(so_far())}, OWNED)  # of this training from now on
+            Checkpoint(identity, found, findings, training.arrays()).write(folder)
+            write_history(so_far(), folder)
+            if epoch_ends is not None:
+                epoch_ends(entry, sum(map(len, found.values())), seeds * count)
+
+        def inside(now: Progress) -> None:
+            if progress is not None:
+                part = now.examples / training.per_epoch if now.epoch == len(training.found) else 0.0
+                progress(now, (each - seed) * count + len(training.found) + part, seeds * count)
+
+        training.play(chunks, ended, inside)
+        return (
+            training.probe.findings(each, scales_of(chip_spec.value, network.value))
+            if training.probe is not None
+            else None
+        )
 
     try:
-        for each in range(seed, seed + seeds):
-            train(schedule, timeline.chunks, data, seed=each, ablate=ablate, epoch_ends=ended)
+        for each in own_seeds:
+            if len(found.get(each, [])) < count or (each == seed and findings is None):
+                findings = one(each) or findings
+        done = True
+    except DivergedError as error:
+        diverged = error
+        raise
     finally:
-        result = history(found, names=names, ablate=ablate, data=data)
+        result = so_far()
         if found:
-            write_training(result, folder)
+            write_training(result, folder, findings, goes_on=not done and diverged is None)
     return result, folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -94,6 +94,7 @@ class ChipModel:
         self._per_epoch = per_epoch
         self.epoch = 0
         self.maintained = 0
+        self.records = 0  # of the timeline, that were played
 
     def play(
         self, chunks: Iterable[tuple[I64, I64, I64]], epoch_ends: Callable[[int, Statistics], None] | None = None
@@ -104,7 +105,7 @@ class ChipModel:
 
     def feed(self, op: I64, n: I64, start: I64, epoch_ends: Callable[[int, Statistics], None] | None = None) -> None:
         """Train by the next records."""
-        position = 0
+        position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
             position, why = self._play(op, n, position, stop, TICK, *self._fixed)
@@ -119,9 +120,27 @@ class ChipModel:
                 if example + 1 == stop:
                     self._updated[shard] = stop
                     if (self._updated == stop).all():
+                        self.epoch, self.records = self.epoch + 1, before + position
                         if epoch_ends is not None:
-                            epoch_ends(self.epoch, self.statistics())
-                        self.epoch += 1
+                            epoch_ends(self.epoch - 1, self.statistics())
+        self.records = before + len(op)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that training changes, by name, and not copied: `restore` them to go on from here to the bit."""
+        cells = {
+            f"cells{i}.{name}": array
+            for i, cells in enumerate(self.cells)
+            for name, array in zip(cells.state._fields, cells.state, strict=True)
+        }
+        buffers = {f"buffers.{name}": value for name, value in vars(self.buffers).items()}
+        leaked = {f"last{i}": last for i, last in enumerate(self._last)}
+        counters = np.array([self.epoch, self.maintained, self.records], dtype=np.int64)
+        return {**cells, **buffers, **leaked, "updated": self._updated, "counters": counters}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `arrays` of the same chip, schedule and data returned; ValueError if they are others'."""
+        copy_arrays(arrays, self.arrays())
+        self.epoch, self.maintained, self.records = (int(count) for count in arrays["counters"])
 
     def statistics(self) -> Statistics:
         """Return what was done since the last call."""
@@ -186,6 +205,15 @@ class ChipModel:
             self._last[shard][row : row + rows] = read + m.group_cycles
             row += rows
         self.maintained += 1
+
+
+def copy_arrays(given: Mapping[str, npt.NDArray[Any]], own: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Copy arrays into those of the same names; raise ValueError, before any is changed, where they do not fit."""
+    for name, array in own.items():
+        if name not in given or (given[name].shape, given[name].dtype) != (array.shape, array.dtype):
+            raise ValueError(f"the array '{name}' is missing, or of another shape or kind")
+    for name, array in own.items():
+        array[...] = given[name]
 
 
 class Carrier:
