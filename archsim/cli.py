@@ -156,23 +156,24 @@ def train(
     ] = None,
     seed: Seed = 0,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")] = False,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the network on the chip's cells, on the simulated schedule, beside a floating-point twin."""
-    from archsim.report.training import training_lines
+    from archsim.report.training import progress_words, training_lines
     from archsim.trainings import execute_training
 
-    with _progress(None, quiet or as_json) as progress:
+    with _progress(None, quiet or as_json, "training") as progress:
 
-        def ended(_: Any, done: int, total: int) -> None:
+        def inside(now: Any, done: float, total: int) -> None:
             if progress is not None:
-                progress(done, total)
+                progress(done, total, progress_words(now, total // seeds, seeds))
 
         history, folder = execute_training(
             arch, workload, sets=sets or (), epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
-            data_folder=data, out=out, epoch_ends=ended,
+            data_folder=data, out=out, resume=resume, progress=inside,
         )  # fmt: skip
     if as_json:
         _print_file(folder / "history.json")
@@ -283,20 +284,21 @@ def _print_file(path: Path) -> None:
 
 
 @contextmanager
-def _progress(total: int | None, silent: bool) -> Iterator[Callable[..., None] | None]:
-    """Show a progress bar on standard error if that is a terminal; yield what to call with (done[, total])."""
+def _progress(total: int | None, silent: bool, doing: str = "simulating") -> Iterator[Callable[..., None] | None]:
+    """Show a progress bar on standard error if that is a terminal; yield what to call with (done[, total[, words]])."""
     if silent or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(14), TextColumn("{task.percentage:>3.0f} %"),
+               TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
+        task = bar.add_task(doing, total=total)
 
-        def show_progress(done: int, of: int | None = None) -> None:
-            bar.update(task, completed=done, total=of or total)
+        def show_progress(done: float, of: int | None = None, words: str = doing) -> None:
+            bar.update(task, completed=done, total=of or total, description=words)
 
         yield show_progress
 

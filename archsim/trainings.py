@@ -119,7 +119,7 @@ def execute_training(
 
         def inside(now: Progress) -> None:
             if progress is not None:
-                part = now.examples / training.per_epoch if now.epoch == len(training.found) else 0.0
+                part = now.examples / now.per_epoch if now.epoch == len(training.found) else 0.0
                 progress(now, (each - seed) * count + len(training.found) + part, seeds * count)
 
         training.play(chunks, ended, inside)

@@ -51,11 +51,11 @@ class Checkpoint:
             "found": [asdict(entry) for run in self.found.values() for entry in run],
             "findings": None if self.findings is None else self.findings.plain(),
         }
-        text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
+        contents: dict[str, Any] = {_HEAD: np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **self.arrays}
         part = folder / PART
         try:
             with part.open("wb") as file:
-                np.savez(file, **{_HEAD: text, **self.arrays})
+                np.savez(file, **contents)
             part.replace(folder / NAME)
         except OSError as error:
             what = f"cannot be written ({error.strerror or error})"

@@ -21,7 +21,7 @@ Array: TypeAlias = npt.NDArray[Any]
 F64: TypeAlias = npt.NDArray[np.float64]
 
 BINS = 60
-TIMES = 128
+TIMES = 32
 FINEST_S = 1e-9
 """Width of a bin of dwell times at first; it doubles until the longest fits into `TIMES` of them."""
 

@@ -71,6 +71,7 @@ class Progress:
     seed: int
     epoch: int
     examples: int
+    per_epoch: int
     loss_chip: float | None
     last: Epoch | None
 
@@ -226,7 +227,7 @@ class Training:
         within = int(trained.max()) + 1 - epoch * self.per_epoch if len(trained) else 0
         done = min(max(within, 0), self.per_epoch)
         loss = float(self.model.buffers.stats[0]) / done if done and self.model.epoch == epoch else None
-        return Progress(self.seed, epoch, done, loss, self.found[-1] if self.found else None)
+        return Progress(self.seed, epoch, done, self.per_epoch, loss, self.found[-1] if self.found else None)
 
 
 def train(

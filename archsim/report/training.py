@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from archsim.errors import Problem, SpecError
 from archsim.functional.checkpoint import NAME, PART
 from archsim.functional.probe import Findings
+from archsim.functional.train import Progress
 from archsim.report.figures import COLOURS, CYCLE, draw
 from archsim.report.folder import write_folder
 from archsim.report.tables import Column, Table
@@ -128,6 +129,24 @@ def training_lines(data: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def progress_words(now: Progress, epochs: int, seeds: int) -> str:
+    """Return what a terminal shows of a training under way, in two lines: where it is, and the last epoch that ended.
+
+    >>> from archsim.functional.train import Epoch
+    >>> print(progress_words(Progress(1, 2, 500, 1438, 0.25, Epoch(1, 1, 0.9, 0.95, 0.3, 0.2, 0.0, 0.0)), 20, 5))
+    seed 1, epoch 3 of 20: 500 of 1,438, loss 0.250
+    chip 90.00%, loss 0.300; float 95.00%, loss 0.200
+    """
+    place = f"seed {now.seed}, " if seeds > 1 else ""
+    loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"
+    first = f"{place}epoch {now.epoch + 1} of {epochs}: {now.examples:,} of {now.per_epoch:,}{loss}"
+    last = now.last
+    if last is None:
+        return f"{first}\nno epoch has ended"
+    second = f"chip {last.accuracy_chip:.2%}, loss {last.loss_chip:.3f}; "
+    return f"{first}\n{second}float {last.accuracy_float:.2%}, loss {last.loss_float:.3f}"
+
+
 def _markdown(data: Mapping[str, Any], tables: Mapping[str, Table], findings: Findings | None) -> str:
     lines = [f"# Training {data['workload']['name']} on {data['arch']['name']}", ""]
     if data["ablated"]:
@@ -206,7 +225,7 @@ def _curves(data: Mapping[str, Any]) -> str:
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid()
         right.set_ylim(bottom=0)
-        left.legend(loc="lower right")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
     return draw(paint, height=3.2)
 
