@@ -26,6 +26,9 @@ from archsim.runs import all_faults, default_folder, split_overrides
 from archsim.simulation import simulate
 from archsim.workload import load_workload
 
+MOST_SEED = 2**32 - 2
+"""The largest seed: the generators' keys are words of 32 bits, of which the last marks what is drawn at the fab."""
+
 
 def execute_training(
     arch: str,
@@ -49,6 +52,9 @@ def execute_training(
     done, and how many there are; `progress` with where the training is, the epochs done, with their part, and all.
     """
     check_ablations(ablate)
+    if not 0 <= seed <= seed + seeds - 1 <= MOST_SEED:
+        what = f"{seeds} seeds from {seed} on are not within 0 to {MOST_SEED}"
+        raise SpecError([Problem("--seed", what, "give a smaller one, not below 0")])
     mine, theirs = split_overrides(sets)
     chip_spec, network = all_faults([lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)])
     suffix = hashlib.sha256(" ".join(sorted(ablate)).encode()).hexdigest()[:8] if ablate else ""

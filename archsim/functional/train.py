@@ -34,12 +34,12 @@ ABLATIONS = ("polarity_inversion", "leakage", "variability", "programming_error"
 """What can be taken away from the chip, one or several at a time."""
 
 
-HOPELESS = 10.0
+HOPELESS = 3.0
 """A mean loss of so many times that of guessing counts as divergence: an assumption."""
 
 
-RECORDS = 1 << 14
-"""Records of the timeline between two calls of `progress`: some thousand examples."""
+RECORDS = 1 << 12
+"""Records of the timeline between two calls of `progress`: some hundred examples."""
 
 
 class DivergedError(ArchsimError):
