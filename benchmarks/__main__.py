@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import engine, run20, scaling, startup
+from benchmarks import engine, run20, scaling, startup, training
 
-PARTS = {"startup": startup, "run20": run20, "engine": engine, "scaling": scaling}
+PARTS = {"startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "training": training}
 
 
 def main(names: list[str]) -> int:

@@ -254,6 +254,7 @@ class Twin:
 
     def __init__(self, workload: Workload, data: Data, seed: int, order: Any) -> None:
         self.weights = tuple(initial_weights(workload, seed))
+        self.seed = seed
         self._workload, self._data, self._order = workload, data, order
         self._bias = layout_of(workload).bias
 

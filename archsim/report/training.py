@@ -121,7 +121,7 @@ def training_lines(data: Mapping[str, Any]) -> list[str]:
     seeds = len(data["seeds"])
     names = f"{data['arch']['name']} x {data['workload']['name']}"
     return [
-        f"{names}    {epochs} epochs, {seeds} seed{'s' * (seeds > 1)}{ablated}",
+        f"{names}    {epochs} epoch{'s' * (epochs > 1)}, {seeds} seed{'s' * (seeds > 1)}{ablated}",
         "",
         f"  accuracy on the chip        {final['accuracy_chip_mean']:8.2%}",
         f"  in floating point           {final['accuracy_float_mean']:8.2%}",
