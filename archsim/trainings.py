@@ -51,6 +51,7 @@ def execute_training(
     that ended, from which `resume` goes on. `epoch_ends` is called with what an epoch reached, how many epochs are
     done, and how many there are; `progress` with where the training is, the epochs done, with their part, and all.
     """
+    ablate = list(dict.fromkeys(ablate))
     check_ablations(ablate)
     if not 0 <= seed <= seed + seeds - 1 <= MOST_SEED:
         what = f"{seeds} seeds from {seed} on are not within 0 to {MOST_SEED}"
@@ -67,16 +68,11 @@ def execute_training(
         raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
     count = epochs if epochs is not None else network.value.training.epochs
     data = load_data(network.value, data_folder, seed)
-    words = ["archsim", "train", arch, workload]
-    options: list[tuple[str, Any]] = [("--set", setting) for setting in sets] + [("--ablate", name) for name in ablate]
-    options += [("--epochs", epochs)] if epochs is not None else []
-    options += [("--seeds", seeds)] if seeds != 1 else []
-    options += [("--seed", seed)] if seed else []
     names = {
         "arch": {"name": chip_spec.value.name, "hash": chip_spec.hash},
         "workload": {"name": network.value.name, "hash": network.hash},
         "version": package_version(),
-        "command": shlex.join([*words, *(str(word) for option in options for word in option)]),
+        "command": _command(arch, workload, sets, ablate, epochs, seeds, seed),
     }
     own_seeds = range(seed, seed + seeds)
     identity = {
@@ -148,3 +144,14 @@ def execute_training(
         if found:
             write_training(result, folder, findings, goes_on=not done and diverged is None)
     return result, folder
+
+
+def _command(
+    arch: str, workload: str, sets: Sequence[str], ablate: Sequence[str], epochs: int | None, seeds: int, seed: int
+) -> str:
+    """Return the command that repeats a training from its beginning, as one line for a shell."""
+    options: list[tuple[str, Any]] = [("--set", setting) for setting in sets] + [("--ablate", name) for name in ablate]
+    options += [("--epochs", epochs)] if epochs is not None else []
+    options += [("--seeds", seeds)] if seeds != 1 else []
+    options += [("--seed", seed)] if seed else []
+    return shlex.join(["archsim", "train", arch, workload, *(str(word) for option in options for word in option)])
