@@ -6,7 +6,9 @@ Everything heavy is imported by the command that needs it.
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +36,7 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a figure, e.g. tile.rows=256. Repeatable."),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random (a run of timing alone draws nothing).")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random (a run of timing alone draws nothing).")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the report.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
@@ -156,24 +158,35 @@ def train(
     ] = None,
     seed: Seed = 0,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")] = False,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train the network on the chip's cells, on the simulated schedule, beside a floating-point twin."""
-    from archsim.report.training import training_lines
+    from archsim.report.training import progress_words, training_lines
     from archsim.trainings import execute_training
 
-    with _progress(None, quiet or as_json) as progress:
+    kept = 0
+    with _progress(None, quiet or as_json, "training") as progress, _late_interrupts() as interrupted:
 
-        def ended(_: Any, done: int, total: int) -> None:
+        def inside(now: Any, done: float, total: int) -> None:
+            nonlocal kept
+            kept = int(done)
+            if interrupted():
+                raise KeyboardInterrupt
             if progress is not None:
-                progress(done, total)
+                progress(done, total, progress_words(now, total // seeds, seeds))
 
-        history, folder = execute_training(
-            arch, workload, sets=sets or (), epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
-            data_folder=data, out=out, epoch_ends=ended,
-        )  # fmt: skip
+        try:
+            history, folder = execute_training(
+                arch, workload, sets=sets or (), epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
+                data_folder=data, out=out, resume=resume, progress=inside,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if kept:
+                _complain([f"{kept} epoch{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
+            raise
     if as_json:
         _print_file(folder / "history.json")
     elif not quiet:
@@ -321,22 +334,47 @@ def _print_file(path: Path) -> None:
 
 
 @contextmanager
-def _progress(total: int | None, silent: bool) -> Iterator[Callable[..., None] | None]:
-    """Show a progress bar on standard error if that is a terminal; yield what to call with (done[, total])."""
+def _progress(total: int | None, silent: bool, doing: str = "simulating") -> Iterator[Callable[..., None] | None]:
+    """Show a progress bar on standard error if that is a terminal; yield what to call with (done[, total[, words]])."""
     if silent or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("simulating"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(14), TextColumn("{task.percentage:>3.0f} %"),
+               TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
+        task = bar.add_task(doing, total=total)
 
-        def show_progress(done: int, of: int | None = None) -> None:
-            bar.update(task, completed=done, total=of or total)
+        def show_progress(done: float, of: int | None = None, words: str = doing) -> None:
+            bar.update(task, completed=done, total=of or total, description=words)
 
         yield show_progress
+
+
+@contextmanager
+def _late_interrupts() -> Iterator[Callable[[], bool]]:
+    """Keep a first Ctrl-C back, and yield what says whether there was one; a second one interrupts at once.
+
+    Code that is being compiled or runs compiled cannot be left anywhere without a trace.
+    """
+    pressed = False
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import fsum, isclose, log
+from math import fsum, isclose
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ from archsim.chip.graph import Chip
 from archsim.functional.chip import TICK, Carrier, ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.network import order_of
-from archsim.functional.train import HOPELESS, DivergedError, Twin, chip_model
+from archsim.functional.train import Twin, check_loss, chip_model
 from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
 from archsim.mapping.training import build_schedule
@@ -164,9 +164,7 @@ def crosscheck(
     twin = Twin(workload, data, seed, order[: schedule.examples])
     for epoch in range(epochs):
         loss, right = twin.train(epoch)
-        if not loss <= HOPELESS * log(max(2, data.classes)):
-            what = f"training in floating point diverged in epoch {epoch + 1} of {epochs} (seed {seed})"
-            raise DivergedError(f"{what}; use a smaller training.learning_rate")
+        check_loss(loss, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)
     activity = activity_of([layer.name for layer in workload.layers], alone.reads())
     rows = [
         *operations(events, alone),

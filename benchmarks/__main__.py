@@ -6,9 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import carry, engine, run20, scaling, startup
+from benchmarks import carry, engine, run20, scaling, startup, training
 
-PARTS = {"startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "carry": carry}
+PARTS = {
+    "startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "carry": carry, "training": training,
+}  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import pytest
-from helpers import Case, cases, network, schedule_of
+from helpers import STATIC, Case, cases, network, schedule_of
 from hypothesis import HealthCheck, given, settings
 
+from archsim.components.in_place_cells import update_in_place
+from archsim.components.kernels import update
 from archsim.functional.chip import Carrier, ChipModel, Statistics
+from archsim.functional.datasets import Data
 from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.executor import make_play
 from archsim.functional.network import CLIP, initial_weights, order_of
 from archsim.functional.periphery import Edges
+from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 
@@ -204,3 +212,40 @@ def test_weights_leak_as_long_as_the_events_last() -> None:
     share = 0.5 ** (trace.cycles * 1e-9 / 20e-6)
     for one, two in zip(leaky.cells, tight.cells, strict=True):
         np.testing.assert_allclose(one.weights, two.weights * share, rtol=1e-5)
+
+
+def compilations(*sets: str) -> tuple[int, int]:
+    """Train archsim's own cells a little; return how often their loop came from the disk and how often it did not."""
+    schedule = schedule_of(network(6, 5, 3), 20, ("tile.rows=8", "tile.cols=8", *sets))
+    x, y = np.ones((1000, 6), dtype=np.float32), np.zeros(1000, dtype=np.int64)
+    model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, order_of(1000, 1, 0))
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    model.play(timeline.chunks())
+    loop: Any = model._play
+    return sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values())
+
+
+@pytest.mark.parametrize("sets", [(), (STATIC,)])
+def test_another_process_finds_the_compiled_loop_of_our_cells_on_the_disk(sets: tuple[str, ...]) -> None:
+    code = f"import sys; sys.path[:0] = {sys.path}; from test_chip_model import *; print(compilations(*{sets}))"
+    found = [
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+        for _ in range(2)
+    ]
+    assert found[0] in ("(0, 1)", "(1, 0)")
+    assert found[1] == "(1, 0)"
+
+
+def test_compiled_loops_are_told_apart_by_update_and_by_what_its_file_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept_as(function: Callable[..., Any]) -> str:
+        return str(make_play.__wrapped__(function, 2, 1).py_func.__qualname__)  # type: ignore[attr-defined]
+
+    names = {kept_as(update), kept_as(update_in_place)}
+    assert len(names) == 2
+    assert kept_as(update) in names
+    honest = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: honest(path) + b"#" * (path.name == "kernels.py"))
+    assert kept_as(update) not in names
+    assert kept_as(update_in_place) in names
+    assert not make_play(linear, 2, 1).stats.cache_path  # type: ignore[attr-defined]

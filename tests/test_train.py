@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 
 from archsim.cli import main
-from archsim.functional.train import ABLATIONS, DivergedError
+from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin
+from archsim.report.training import progress_words
 from archsim.trainings import execute_training
 
 pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
@@ -34,7 +37,13 @@ def test_a_history_has_a_list_per_seed_and_a_fraction_per_epoch(tmp_path: Path) 
         last = [run[-1] for run in history[name]]
         assert history["final"][f"{name}_mean"] == pytest.approx(np.mean(last))
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"history.json", "train.md", "accuracy.svg", "activity.yaml"}
+    figures = {"accuracy.svg", "conductances.svg", "weight_error.svg"}
+    assert names == {"history.json", "train.md", "tables", "activity.yaml"} | figures
+    assert history["complete"]
+    with (tmp_path / "out" / "tables" / "history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["seed"]), int(row["epoch"])) for row in rows] == [(s, e) for s in (5, 6) for e in (1, 2, 3)]
+    assert [float(row["on the chip [%]"]) for row in rows] == [v for run in history["accuracy_chip"] for v in run]
 
 
 def test_the_same_training_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
@@ -72,6 +81,76 @@ def test_divergence_is_told_with_its_epoch_and_never_as_an_accuracy(tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
+def test_a_divergence_keeps_what_was_reached_before_and_gives_no_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The second epoch of the third seed is lost; the three epochs before it and those of the other seeds are not.
+    honest = Twin.train
+
+    def lost(twin: Twin, epoch: int) -> tuple[float, float]:
+        loss, right = honest(twin, epoch)
+        return (math.nan, right) if (twin.seed, epoch) == (2, 1) else (loss, right)
+
+    monkeypatch.setattr(Twin, "train", lost)
+    words = ["train", CHIP, WORK, *(word for setting in SMALL for word in ("--set", setting)), "--seeds", "4"]
+    with pytest.raises(SystemExit) as leave:
+        main([*words, "--epochs", "2", "--out", str(tmp_path / "out")])
+    assert leave.value.code == 2
+    out, err = capsys.readouterr()
+    says = "training in floating point diverged in epoch 2 of 2 (seed 2): the mean loss is nan"
+    assert (says in err, "accuracy" in out + err) == (True, False)
+    history = json.loads((tmp_path / "out" / "history.json").read_text("utf-8"))
+    assert [len(run) for run in history["accuracy_chip"]] == [2, 2, 1]
+    assert (history["complete"], history["final"]) == (False, dict.fromkeys(history["final"]))
+    assert (history["diverged"]["seed"], history["diverged"]["epoch"]) == (2, 2)
+    assert says in (tmp_path / "out" / "train.md").read_text("utf-8")
+    assert not list((tmp_path / "out").glob("*checkpoint*"))  # it would only diverge again
+
+
+def test_a_chip_that_diverges_is_told_while_its_twin_learns(tmp_path: Path) -> None:
+    # Every pulse moves an output weight by 60, and the converter sees logits of up to 1,000.
+    cell = "{kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1.0 V, read: 0.2 V, step: 60 uS}"
+    sets = ("numerics.output_weight_scale=1 uS", "numerics.output_range=1000", f"tile.device={cell}")
+    with pytest.raises(DivergedError, match=r"on the chip diverged in epoch 1 of 2 \(seed 0\): the mean loss is \d"):
+        training(tmp_path, *sets, epochs=2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_progress_goes_through_each_epoch_and_tells_of_the_one_before(tmp_path: Path) -> None:
+    seen: list[tuple[Progress, float, int]] = []
+    history = training(tmp_path, epochs=2, seeds=2, progress=lambda *given: seen.append(given))
+    done = [epochs for _, epochs, _ in seen]
+    assert done == sorted(done)
+    assert (done[0] > 0, done[-1], {total for *_, total in seen}) == (True, 4, {4})
+    assert len([epochs for epochs in done if epochs % 1]) >= 4  # within each of the four
+    for now, *_ in seen:
+        assert 0 <= now.examples <= now.per_epoch == 1438
+        last = now.last
+        if last is not None:
+            assert (last.accuracy_chip, last.loss_float) == (
+                history["accuracy_chip"][last.seed][last.epoch], history["loss_float"][last.seed][last.epoch],
+            )  # fmt: skip
+    inside = [now for now, *_ in seen if now.loss_chip is not None and now.epoch == 0 and now.seed == 0]
+    assert inside[-1].loss_chip == pytest.approx(history["loss_chip"][0][0], rel=0.5)
+    assert progress_words(inside[0], 2, 2).startswith(f"seed 0, epoch 1 of 2: {inside[0].examples:,} of 1,438, loss ")
+
+
+def test_without_a_terminal_nothing_is_said_but_the_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", CHIP, WORK, *(word for setting in SMALL for word in ("--set", setting)), "--epochs", "1"]
+    told: dict[str, tuple[str, str]] = {}
+    for option in ("", "--quiet", "--json"):
+        with pytest.raises(SystemExit) as leave:
+            main([*words, "--out", str(tmp_path / "out"), *filter(None, [option])])
+        assert leave.value.code == 0
+        told[option] = tuple(capsys.readouterr())
+    assert {err for _, err in told.values()} == {""}
+    assert told["--quiet"][0] == ""
+    assert told["--json"][0] == (tmp_path / "out" / "history.json").read_text("utf-8")
+    lines = told[""][0].splitlines()
+    assert lines[0] == f"{CHIP} x {WORK}    1 epoch, 1 seed"
+    assert lines[-1] == f"report  {tmp_path / 'out' / 'train.md'}"
+
+
 def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
     def stop(entry: Any, done: int, total: int) -> None:
         assert total == 4
@@ -91,7 +170,12 @@ def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
     [
         (("--ablate", "leak"), "--ablate: 'leak' is not an ablation; did you mean 'leakage'?"),
         (("--set", "training.epochs=0"), "training.epochs: '0' is out of range"),
+        (("--ablate", "leak", "--ablate", "noise"), "--ablate: 'noise' is not an ablation; allowed: leakage"),
         (("--set", "tile.count=1"), "needs 2 tiles"),
+        (("--seed", "-1"), "--seed"),
+        (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on are not within 0 to 4294967294"),
+        (("--set", "layers[0].inputs=65"), "layer fc1 has 65 inputs, an example of digits has 64 features"),
+        (("--set", "layers[1].outputs=9"), "label 9 of example"),
     ],
 )
 def test_bad_input_is_explained(

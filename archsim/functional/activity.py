@@ -122,6 +122,11 @@ class ReadMeter:
                     )
         return found
 
+    def arrays(self) -> dict[str, F64]:
+        """Return the sums and the last readings, by name, and not copied."""
+        last = {f"last{shard}.{side}": sums for shard, both in enumerate(self._last) for side, sums in enumerate(both)}
+        return {"time": self.time, "charge": self.charge, **last}
+
     def _line_sums(self, shard: int) -> tuple[F64, F64]:
         """Return what each row and each column conducts in all, in uS; a backward pass reads no bias row."""
         found = self._cells[shard].conductances()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -89,6 +89,11 @@ class Record:
             self.log.append((op, n, self.leaked[shard][own].copy(), applied))
         self.leaked[shard][own] = 0
 
+    def arrays(self) -> dict[str, I64]:
+        """Return what is kept by row, by name, and not copied."""
+        kept = {"leaked": self.leaked, "read": self._read, "ended": self._ended}
+        return {f"{name}{shard}": own for name, shards in kept.items() for shard, own in enumerate(shards)}
+
 
 class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
@@ -117,7 +122,6 @@ class ChipModel:
         self.program = program_of(schedule)
         self.buffers = Buffers(self.program)
         self.leakage, self.seed = leakage, seed
-        self._play = make_play(update)
         self._alpha = alpha
         layout = layout_of(schedule.mapping.workload)
         self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
@@ -126,6 +130,7 @@ class ChipModel:
         numbers = list(dict.fromkeys(c.numbers for c in cells))
         tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
         shares, tops, drivers = on_tables(tiles)
+        self._play = make_play(update, len(self.cells), len(numbers))
         sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
         self.measures = Measures(self.program)
         p, b = self.program, self.buffers
@@ -143,6 +148,7 @@ class ChipModel:
         self._per_epoch = per_epoch
         self.epoch = 0
         self.maintained = 0
+        self.records = 0  # of the timeline, that were played
 
     def play(
         self, chunks: Iterable[tuple[I64, I64, I64]], epoch_ends: Callable[[int, Statistics], None] | None = None
@@ -153,7 +159,7 @@ class ChipModel:
 
     def feed(self, op: I64, n: I64, start: I64, epoch_ends: Callable[[int, Statistics], None] | None = None) -> None:
         """Train by the next records."""
-        position = 0
+        position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
             position, why = self._play(op, n, start, position, stop, TICK, *self._fixed)
@@ -170,9 +176,38 @@ class ChipModel:
                 if example + 1 == stop:
                     self._updated[shard] = stop
                     if (self._updated == stop).all():
+                        self.epoch, self.records = self.epoch + 1, before + position
                         if epoch_ends is not None:
-                            epoch_ends(self.epoch, self.statistics())
-                        self.epoch += 1
+                            epoch_ends(self.epoch - 1, self.statistics())
+        self.records = before + len(op)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that training changes, by name, and not copied: `restore` them to go on from here to the bit.
+
+        The log of the record, if there is one, is left out.
+        """
+        cells = {
+            f"cells{i}.{name}": array
+            for i, cells in enumerate(self.cells)
+            for name, array in zip(cells.state._fields, cells.state, strict=True)
+        }
+        parts: dict[str, Mapping[str, npt.NDArray[Any]]] = {
+            "buffers": vars(self.buffers),
+            "measures": vars(self.measures),
+            "record": self.record.arrays(),
+            "meter": self._meter.arrays(),
+        }
+        others = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        leaked = {f"last{i}": last for i, last in enumerate(self._last)}
+        dwell = self.record.dwell_cells, *divmod(self.record.dwell_cycles, 1 << 32)  # which may outgrow a word
+        counters = np.array([self.epoch, self.maintained, self.records, *dwell], dtype=np.int64)
+        return {**cells, **others, **leaked, "updated": self._updated, "counters": counters}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `arrays` of the same chip, schedule and data returned; ValueError if they are others'."""
+        copy_arrays(arrays, self.arrays())
+        self.epoch, self.maintained, self.records, cells, high, low = map(int, arrays["counters"])
+        self.record.dwell_cells, self.record.dwell_cycles = cells, (high << 32) + low
 
     def statistics(self) -> Statistics:
         """Return what was done since the last call."""
@@ -258,6 +293,15 @@ class ChipModel:
         ended = int(self.measures.began[shard]) + applied * self._latency[self.schedule.updates[shard]]
         self.record.read(op, n, shard, first, reads, applied, ended, self.schedule.mapping.shards[shard].cols)
         self.maintained += 1
+
+
+def copy_arrays(given: Mapping[str, npt.NDArray[Any]], own: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Copy arrays into those of the same names; raise ValueError, before any is changed, where they do not fit."""
+    for name, array in own.items():
+        if name not in given or (given[name].shape, given[name].dtype) != (array.shape, array.dtype):
+            raise ValueError(f"the array '{name}' is missing, or of another shape or kind")
+    for name, array in own.items():
+        array[...] = given[name]
 
 
 class Carrier:

@@ -7,9 +7,13 @@ what belongs together; it knows no time of its own. Whatever the events' order m
 from __future__ import annotations
 
 import functools
+import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from pathlib import Path
+from types import FunctionType
+from typing import Any, TypeAlias, cast
 
 import numba
 import numpy as np
@@ -110,142 +114,160 @@ def add_drive(values: F32, full: Any, shares: F64, top: Any, drive: F64) -> None
         drive[i] += shares[np.int64(abs(values[i]) * scale + 0.5)]
 
 
-@functools.cache
-def make_play(update: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the compiled loop over records for cells with this update.
+def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: F32, slots: Any) -> tuple[int, int]:
+    """Fire the pulses of an update on one shard's cells; return how many there were and how many met a limit.
 
-    `update(state, numbers, row_pulses, column_pulses, phases, slots)` fires the pulses on one shard's cells and
-    returns how many there were and how many met a limit. The loop returns (position, why): at the end of the
-    records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo `tick`, or `stop - 1`.
+    It stands for the update of some cells, which `make_play` puts in its place.
     """
-    # The compiled code of foreign cells is not kept on disk: only their own module could load it again.
-    is_ours = getattr(update, "__module__", "").startswith("archsim.")
+    raise NotImplementedError
 
-    @numba.njit(cache=is_ours)
-    def play(  # type: ignore[no-untyped-def]
-        op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers,
-        alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
-        applied, began, stale, drive, on_shares, on_tops, sort_of,
-    ):  # fmt: skip
-        layers = grid.shape[0]
-        slots = acts.shape[1]
-        clip = np.float32(CLIP)
-        widest = acts.shape[2]
-        driven = np.zeros(widest, dtype=np.float32)
-        z = np.zeros(widest, dtype=np.float32)
-        nx = np.zeros(widest, dtype=np.int64)
-        nd = np.zeros(widest, dtype=np.int64)
-        phase = np.zeros(widest, dtype=np.float32)
-        for at in range(position, op.shape[0]):
-            kind = kind_of[op[at]]
-            if kind < 0:
-                continue
-            if kind == MAINTENANCE:
-                return at, AT_MAINTENANCE
-            s = shard_of[op[at]]
-            layer, r, c = shards[s, LAYER], shards[s, ROW], shards[s, COL]
-            row0, row1 = shards[s, ROW_START], shards[s, ROW_STOP]
-            col0, col1 = shards[s, COL_START], shards[s, COL_STOP]
-            rows, cols = row1 - row0, col1 - col0
-            drive_levels, delta_levels = edges[s, 0], edges[s, 1]
-            read_levels, error_levels, pulses = edges[s, 2], edges[s, 3], edges[s, 4]
-            partial_range, output_range, step = ranges[s, 0], ranges[s, 1], ranges[s, 2]
-            example = n[at]
-            slot = example % slots
-            full = np.float32(1.0) if layer == 0 else clip
-            inputs, outputs = widths[layer, 0], widths[layer, 1]
-            if kind == FORWARD:
-                stale[s, min(example - applied[s], stale.shape[1] - 1)] += 1
-                if layer == 0:
-                    source = x[order[example]]
-                    for i in range(row0, min(row1, inputs)):
-                        acts[0, slot, i] = source[i]
-                if bias[layer] and row1 > inputs:
-                    acts[layer, slot, inputs] = np.float32(1.0)
-                for i in range(rows):
-                    driven[i] = to_levels(acts[layer, slot, row0 + i], full, drive_levels)
-                sort = sort_of[FORWARD, s]
-                add_drive(driven[:rows], full, on_shares[sort], on_tops[sort], drive[FORWARD, s])
-                work[FORWARD, s] += 2 * rows * cols
-                z[:cols] = np.float32(0.0)
-                forward_rows(driven[:rows], weights[s], z[:cols])
-                last = layer == layers - 1
-                for j in range(cols):
-                    value = z[j] / alpha[layer]
-                    if grid[layer, 0] > 1:
-                        value = to_levels(value, partial_range, read_levels // 2)
-                    elif last:
-                        value = to_levels(value, output_range, read_levels // 2)
-                    else:
-                        value = to_levels(max(value, np.float32(0.0)), clip, read_levels)
-                    sums[layer, slot, r, col0 + j] = value
-                counts[0, layer, slot] += 1
-                if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
-                    counts[0, layer, slot] = 0
-                    for j in range(outputs):
-                        total = np.float32(0.0)
-                        for k in range(grid[layer, 0]):
-                            total += sums[layer, slot, k, j]
-                        z[j] = total
-                    if last:
-                        loss, best = softmax_delta(z[:outputs], y[order[example]], deltas[layer, slot, :outputs])
-                        stats[0] += loss
-                        stats[1] += best == y[order[example]]
-                    else:
-                        for j in range(outputs):
-                            acts[layer + 1, slot, j] = min(max(z[j], np.float32(0.0)), clip)
-            elif kind == BACKWARD:
-                largest = np.float32(0.0)
+
+def play(  # type: ignore[no-untyped-def]
+    op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers,
+    alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
+    applied, began, stale, drive, on_shares, on_tops, sort_of,
+):  # fmt: skip
+    """Play records from a position on, with `fire` for the update of the cells; return (position, why).
+
+    That is at the end of the records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo
+    `tick`, or `stop - 1`.
+    """
+    layers = grid.shape[0]
+    slots = acts.shape[1]
+    clip = np.float32(CLIP)
+    widest = acts.shape[2]
+    driven = np.zeros(widest, dtype=np.float32)
+    z = np.zeros(widest, dtype=np.float32)
+    nx = np.zeros(widest, dtype=np.int64)
+    nd = np.zeros(widest, dtype=np.int64)
+    phase = np.zeros(widest, dtype=np.float32)
+    for at in range(position, op.shape[0]):
+        kind = kind_of[op[at]]
+        if kind < 0:
+            continue
+        if kind == MAINTENANCE:
+            return at, AT_MAINTENANCE
+        s = shard_of[op[at]]
+        layer, r, c = shards[s, LAYER], shards[s, ROW], shards[s, COL]
+        row0, row1 = shards[s, ROW_START], shards[s, ROW_STOP]
+        col0, col1 = shards[s, COL_START], shards[s, COL_STOP]
+        rows, cols = row1 - row0, col1 - col0
+        drive_levels, delta_levels = edges[s, 0], edges[s, 1]
+        read_levels, error_levels, pulses = edges[s, 2], edges[s, 3], edges[s, 4]
+        partial_range, output_range, step = ranges[s, 0], ranges[s, 1], ranges[s, 2]
+        example = n[at]
+        slot = example % slots
+        full = np.float32(1.0) if layer == 0 else clip
+        inputs, outputs = widths[layer, 0], widths[layer, 1]
+        if kind == FORWARD:
+            stale[s, min(example - applied[s], stale.shape[1] - 1)] += 1
+            if layer == 0:
+                source = x[order[example]]
+                for i in range(row0, min(row1, inputs)):
+                    acts[0, slot, i] = source[i]
+            if bias[layer] and row1 > inputs:
+                acts[layer, slot, inputs] = np.float32(1.0)
+            for i in range(rows):
+                driven[i] = to_levels(acts[layer, slot, row0 + i], full, drive_levels)
+            sort = sort_of[FORWARD, s]
+            add_drive(driven[:rows], full, on_shares[sort], on_tops[sort], drive[FORWARD, s])
+            work[FORWARD, s] += 2 * rows * cols
+            z[:cols] = np.float32(0.0)
+            forward_rows(driven[:rows], weights[s], z[:cols])
+            last = layer == layers - 1
+            for j in range(cols):
+                value = z[j] / alpha[layer]
+                if grid[layer, 0] > 1:
+                    value = to_levels(value, partial_range, read_levels // 2)
+                elif last:
+                    value = to_levels(value, output_range, read_levels // 2)
+                else:
+                    value = to_levels(max(value, np.float32(0.0)), clip, read_levels)
+                sums[layer, slot, r, col0 + j] = value
+            counts[0, layer, slot] += 1
+            if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
+                counts[0, layer, slot] = 0
                 for j in range(outputs):
-                    largest = max(largest, abs(deltas[layer, slot, j]))
-                for j in range(cols):
-                    driven[j] = to_levels(deltas[layer, slot, col0 + j], largest, delta_levels if largest > 0 else 0)
-                if largest > 0:
-                    sort = sort_of[BACKWARD, s]
-                    add_drive(driven[:cols], largest, on_shares[sort], on_tops[sort], drive[BACKWARD, s])
-                work[BACKWARD, s] += 2 * (min(row1, inputs) - row0) * cols
-                backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
-                scale = alpha[layer] * largest
-                for i in range(min(row1, inputs) - row0):
-                    # The converter sees the product at full drive; the scale is restored digitally.
-                    value = z[i] / scale if largest > 0 else np.float32(0.0)
-                    errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, error_levels // 2) * largest
-                counts[1, layer, slot] += 1
-                if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
-                    counts[1, layer, slot] = 0
-                    for i in range(inputs):
-                        total = np.float32(0.0)
-                        for k in range(grid[layer, 1]):
-                            total += errors[layer, slot, k, i]
-                        a = acts[layer, slot, i]
-                        deltas[layer - 1, slot, i] = total if np.float32(0.0) < a < clip else np.float32(0.0)
-            else:
-                rate = rates[example // per_epoch]
-                row_pulses(acts[layer, slot, row0:row1], full, pulses, nx)
-                base = key(seed, PHASE, layer, example)
-                for i in range(rows):
-                    if nx[i] > 0:
-                        phase[i] = uniform(base, row0 + i)
-                base = key(seed, ROUNDING, layer, example)
-                unit = rate * full * alpha[layer] / np.float32(step)
-                for j in range(cols):
-                    wanted = unit * abs(deltas[layer, slot, col0 + j])
-                    count = np.floor(wanted + uniform(base, col0 + j))
-                    if count > pulses:
-                        count = np.float32(pulses)
-                        stats[3] += 1
-                    stats[5] += count > 0
-                    nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
-                fired, limited = update(
-                    states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
-                )
-                stats[2] += fired
-                stats[4] += limited
-                work[UPDATE, s] += 2 * rows * cols
-                applied[s] += 1
-                began[s] += start[at]
-                if (example + 1) % tick == 0 or example + 1 == stop:
-                    return at + 1, AFTER_UPDATE
-        return op.shape[0], DONE
+                    total = np.float32(0.0)
+                    for k in range(grid[layer, 0]):
+                        total += sums[layer, slot, k, j]
+                    z[j] = total
+                if last:
+                    loss, best = softmax_delta(z[:outputs], y[order[example]], deltas[layer, slot, :outputs])
+                    stats[0] += loss
+                    stats[1] += best == y[order[example]]
+                else:
+                    for j in range(outputs):
+                        acts[layer + 1, slot, j] = min(max(z[j], np.float32(0.0)), clip)
+        elif kind == BACKWARD:
+            largest = np.float32(0.0)
+            for j in range(outputs):
+                largest = max(largest, abs(deltas[layer, slot, j]))
+            for j in range(cols):
+                driven[j] = to_levels(deltas[layer, slot, col0 + j], largest, delta_levels if largest > 0 else 0)
+            if largest > 0:
+                sort = sort_of[BACKWARD, s]
+                add_drive(driven[:cols], largest, on_shares[sort], on_tops[sort], drive[BACKWARD, s])
+            work[BACKWARD, s] += 2 * (min(row1, inputs) - row0) * cols
+            backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
+            scale = alpha[layer] * largest
+            for i in range(min(row1, inputs) - row0):
+                # The converter sees the product at full drive; the scale is restored digitally.
+                value = z[i] / scale if largest > 0 else np.float32(0.0)
+                errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, error_levels // 2) * largest
+            counts[1, layer, slot] += 1
+            if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
+                counts[1, layer, slot] = 0
+                for i in range(inputs):
+                    total = np.float32(0.0)
+                    for k in range(grid[layer, 1]):
+                        total += errors[layer, slot, k, i]
+                    a = acts[layer, slot, i]
+                    deltas[layer - 1, slot, i] = total if np.float32(0.0) < a < clip else np.float32(0.0)
+        else:
+            rate = rates[example // per_epoch]
+            row_pulses(acts[layer, slot, row0:row1], full, pulses, nx)
+            base = key(seed, PHASE, layer, example)
+            for i in range(rows):
+                if nx[i] > 0:
+                    phase[i] = uniform(base, row0 + i)
+            base = key(seed, ROUNDING, layer, example)
+            unit = rate * full * alpha[layer] / np.float32(step)
+            for j in range(cols):
+                wanted = unit * abs(deltas[layer, slot, col0 + j])
+                count = np.floor(wanted + uniform(base, col0 + j))
+                if count > pulses:
+                    count = np.float32(pulses)
+                    stats[3] += 1
+                stats[5] += count > 0
+                nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
+            fired, limited = fire(states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses)
+            stats[2] += fired
+            stats[4] += limited
+            work[UPDATE, s] += 2 * rows * cols
+            applied[s] += 1
+            began[s] += start[at]
+            if (example + 1) % tick == 0 or example + 1 == stop:
+                return at + 1, AFTER_UPDATE
+    return op.shape[0], DONE
 
-    return play
+
+@functools.cache
+def make_play(update: Callable[..., Any], shards: int, sorts: int) -> Callable[..., Any]:
+    """Return `play`, compiled for cells with this update in the place of `fire`, in so many shards of so many sorts.
+
+    For archsim's own cells numba keeps it on disk. As it looks only at this file, the name under which it does also
+    tells apart the update and the contents of all files with functions that the loop calls; what those call in other
+    files is not seen: delete `__pycache__` after a change there. The counts are in the name, as they are in the types,
+    because numba's files of a function are not safe from two processes that compile it for different types at once.
+    Compiled code of foreign cells is not kept, since only their own module could load it again.
+    """
+    own = FunctionType(play.__code__, {**globals(), fire.__name__: update}, play.__name__)
+    module = getattr(update, "__module__", "")
+    is_ours = module.startswith("archsim.")
+    if is_ours:
+        called = [update, *(globals().get(name) for name in play.__code__.co_names)]
+        files = {str(sys.modules[each.__module__].__file__) for each in called if hasattr(each, "py_func")}
+        digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(files))).hexdigest()
+        own.__qualname__ = f"{play.__name__}.{module}.{update.__name__}.{digest[:16]}.{shards}.{sorts}"
+    return cast("Callable[..., Any]", numba.njit(cache=is_ours)(own))

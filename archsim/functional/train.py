@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.errors import ArchsimError, Problem, SpecError, nearest
-from archsim.functional.chip import ChipModel, Statistics
+from archsim.functional.chip import ChipModel, Statistics, copy_arrays
 from archsim.functional.datasets import Data
+from archsim.functional.executor import MAINTENANCE
 from archsim.functional.network import (
     accuracy,
     initial_weights,
@@ -21,6 +22,7 @@ from archsim.functional.network import (
     train_float,
 )
 from archsim.functional.periphery import Edges
+from archsim.functional.probe import Probe
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
 from archsim.workload.network import Workload
@@ -32,12 +34,20 @@ ABLATIONS = ("polarity_inversion", "leakage", "variability", "programming_error"
 """What can be taken away from the chip, one or several at a time."""
 
 
-HOPELESS = 10.0
+HOPELESS = 3.0
 """A mean loss of so many times that of guessing counts as divergence: an assumption."""
+
+
+RECORDS = 1 << 12
+"""Records of the timeline between two calls of `progress`: some hundred examples."""
 
 
 class DivergedError(ArchsimError):
     """Training left the numbers: the message says in which epoch and where; there is no accuracy to report."""
+
+    def __init__(self, message: str, *, seed: int, epoch: int, where: str) -> None:
+        super().__init__(message)
+        self.seed, self.epoch, self.where = seed, epoch, where
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,18 @@ class Epoch:
     loss_float: float
     pulses_per_synapse: float
     clipped_share: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training is: examples done of an epoch, the chip's mean loss over them, and the epoch before it."""
+
+    seed: int
+    epoch: int
+    examples: int
+    per_epoch: int
+    loss_chip: float | None
+    last: Epoch | None
 
 
 def check_ablations(names: Collection[str]) -> None:
@@ -69,6 +91,17 @@ def check_cells(spec: ArchSpec) -> None:
         raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
 
 
+def check_loss(loss: float, data: Data, where: str, *, seed: int, epoch: int, epochs: int) -> None:
+    """Raise DivergedError if the mean loss of an epoch is far from all sense."""
+    guess = float(np.log(max(2, data.classes)))
+    if not loss <= HOPELESS * guess:
+        raise DivergedError(
+            f"training {where} diverged in epoch {epoch + 1} of {epochs} (seed {seed}): the mean loss is {loss:.4g}, "
+            f"that of guessing {guess:.3g}; use a smaller training.learning_rate",
+            seed=seed, epoch=epoch, where=where,
+        )  # fmt: skip
+
+
 def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Edges:
     """Return levels and ranges of the edges of a chip's tile, from their bits and the cells' step in uS."""
     return Edges(
@@ -83,13 +116,22 @@ def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True
     )
 
 
-def chip_model(schedule: Schedule, data: Data, seed: int, order: Any, ablate: Collection[str] = ()) -> ChipModel:
-    """Return the chip of a schedule in numbers, its cells programmed to the network's first weights."""
-    spec, workload = schedule.chip.spec, schedule.mapping.workload
+def scales_of(spec: ArchSpec, workload: Workload) -> list[float]:
+    """Return the conductance in uS of a weight of one, by layer."""
     numerics = spec.numerics
-    layers = len(workload.layers)
-    scales = [numerics.weight_scale_siemens] * (layers - 1) + [numerics.output_weight_scale_siemens]
-    alpha = np.array([scale * 1e6 for scale in scales], dtype=np.float32)
+    scales = [numerics.weight_scale_siemens] * (len(workload.layers) - 1) + [numerics.output_weight_scale_siemens]
+    return [scale * 1e6 for scale in scales]
+
+
+def chip_model(
+    schedule: Schedule, data: Data, seed: int, order: Any, ablate: Collection[str] = (), probe: Probe | None = None
+) -> ChipModel:
+    """Return the chip of a schedule in numbers, its cells programmed to the network's first weights.
+
+    `probe`, if given, is put around the cells.
+    """
+    spec, workload = schedule.chip.spec, schedule.mapping.workload
+    alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
     switches = {name: name not in ablate for name in ABLATIONS if name != "quantisation"}
     cells: list[Any] = []
@@ -98,7 +140,7 @@ def chip_model(schedule: Schedule, data: Data, seed: int, order: Any, ablate: Co
         own = device.cells(shard.rows, shard.cols, seed, shard.index, **switches)
         part = start[shard.layer][shard.row_start : shard.row_stop, shard.col_start : shard.col_stop]
         own.program(np.ascontiguousarray(part * alpha[shard.layer]), seed)
-        cells.append(own)
+        cells.append(probe.around(own) if probe is not None else own)
     epochs = -(-schedule.examples // workload.dataset.examples)
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
     quantised = "quantisation" not in ablate
@@ -110,50 +152,97 @@ def chip_model(schedule: Schedule, data: Data, seed: int, order: Any, ablate: Co
     )  # fmt: skip
 
 
-def train(
-    schedule: Schedule,
-    chunks: Chunks,
-    data: Data,
-    *,
-    seed: int = 0,
-    ablate: Collection[str] = (),
-    epoch_ends: Callable[[Epoch], None] | None = None,
-) -> tuple[list[Epoch], ChipModel]:
-    """Train one chip and its floating-point twin for the whole epochs of a schedule.
+class Training:
+    """One chip and its floating-point twin in training, for the whole epochs of a schedule.
 
-    `chunks` gives the records of its timeline, from the beginning each time it is called. Returns what each
-    epoch reached and the chip as it is at the end. Raises DivergedError where a loss is not a number.
+    `found` is what each finished epoch reached, `model` the chip, `probe` what looks at its cells, if anything does.
     """
-    check_ablations(ablate)
-    workload = schedule.mapping.workload
-    per_epoch = workload.dataset.examples
-    epochs = schedule.examples // per_epoch
-    order = order_of(per_epoch, -(-schedule.examples // per_epoch), seed)
-    model = chip_model(schedule, data, seed, order, ablate)
-    twin = Twin(workload, data, seed, order)
-    found: list[Epoch] = []
 
-    def ended(epoch: int, statistics: Statistics) -> None:
-        loss_chip = statistics.loss / per_epoch
-        loss_float, accuracy_float = twin.train(epoch)
+    def __init__(
+        self, schedule: Schedule, data: Data, *, seed: int = 0, ablate: Collection[str] = (), probe: Probe | None = None
+    ) -> None:
+        check_ablations(ablate)
+        workload = schedule.mapping.workload
+        self.per_epoch = workload.dataset.examples
+        self.epochs = schedule.examples // self.per_epoch
+        order = order_of(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
+        self.model = chip_model(schedule, data, seed, order, ablate, probe)
+        self.twin = Twin(workload, data, seed, order)
+        self.seed, self.probe = seed, probe
+        self.found: list[Epoch] = []
+        self._data, self._synapses = data, workload.synapses
+
+    def play(
+        self,
+        chunks: Chunks,
+        epoch_ends: Callable[[Epoch], None] | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Train by those records of the timeline that were not played yet.
+
+        `progress` is called every `RECORDS` of them. Raises DivergedError where an epoch ends far from all sense.
+        """
+
+        def ended(epoch: int, statistics: Statistics) -> None:
+            self.found.append(self._epoch(epoch, statistics))
+            if epoch_ends is not None:
+                epoch_ends(self.found[-1])
+
+        skip = self.model.records
+        for columns in chunks():
+            if skip >= len(columns[0]):
+                skip -= len(columns[0])
+                continue
+            for begin in range(skip, len(columns[0]), RECORDS):
+                op, n, start = (column[begin : begin + RECORDS] for column in columns)
+                self.model.feed(op, n, start, ended)
+                if progress is not None:
+                    progress(self._progress(op, n))
+            skip = 0
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all that changes in training, by name, and not copied, for a training that goes on from here."""
+        parts: dict[str, Mapping[str, Any]] = {
+            "chip": self.model.arrays(),
+            "twin": {str(i): weights for i, weights in enumerate(self.twin.weights)},
+            "probe": self.probe.arrays() if self.probe is not None else {},
+        }
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def restore(self, arrays: Mapping[str, Any], found: Iterable[Epoch]) -> None:
+        """Take over what `arrays` of a like training returned, and what its epochs had reached.
+
+        Raises ValueError if the arrays belong to another chip.
+        """
+        parts: dict[str, dict[str, Any]] = {"chip": {}, "twin": {}, "probe": {}}
+        for name, array in arrays.items():
+            part, _, own = name.partition(".")
+            parts.setdefault(part, {})[own] = array
+        self.model.restore(parts["chip"])
+        copy_arrays(parts["twin"], {str(i): weights for i, weights in enumerate(self.twin.weights)})
+        if self.probe is not None:
+            self.probe.restore(parts["probe"])
+        self.found = list(found)
+
+    def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
+        loss_chip = statistics.loss / self.per_epoch
+        loss_float, accuracy_float = self.twin.train(epoch)
         for where, loss in (("on the chip", loss_chip), ("in floating point", loss_float)):
-            if not loss <= HOPELESS * np.log(max(2, data.classes)):
-                guess = np.log(max(2, data.classes))
-                raise DivergedError(
-                    f"training {where} diverged in epoch {epoch + 1} of {epochs} (seed {seed}): the mean loss is "
-                    f"{loss:.4g}, that of guessing {guess:.3g}; use a smaller training.learning_rate"
-                )
-        entry = Epoch(
-            seed, epoch, model.accuracy(data.test_x, data.test_y), accuracy_float, loss_chip, loss_float,
-            statistics.pulses / per_epoch / workload.synapses,
+            check_loss(loss, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
+        return Epoch(
+            self.seed, epoch, self.model.accuracy(self._data.test_x, self._data.test_y), accuracy_float,
+            loss_chip, loss_float, statistics.pulses / self.per_epoch / self._synapses,
             statistics.columns_clipped / max(1, statistics.columns_pulsed),
         )  # fmt: skip
-        found.append(entry)
-        if epoch_ends is not None:
-            epoch_ends(entry)
 
-    model.play(chunks(), ended)
-    return found, model
+    def _progress(self, op: Any, n: Any) -> Progress:
+        kinds = self.model.program.kind[op]
+        trained = n[(kinds >= 0) & (kinds != MAINTENANCE)]
+        epoch = min(self.model.epoch, self.epochs - 1)
+        within = int(trained.max()) + 1 - epoch * self.per_epoch if len(trained) else 0
+        done = min(max(within, 0), self.per_epoch)
+        loss = float(self.model.buffers.stats[0]) / done if done and self.model.epoch == epoch else None
+        return Progress(self.seed, epoch, done, self.per_epoch, loss, self.found[-1] if self.found else None)
 
 
 class Twin:
@@ -161,6 +250,7 @@ class Twin:
 
     def __init__(self, workload: Workload, data: Data, seed: int, order: Any) -> None:
         self.weights = tuple(initial_weights(workload, seed))
+        self.seed = seed
         self._workload, self._data, self._order = workload, data, order
         self._bias = layout_of(workload).bias
 
@@ -175,15 +265,24 @@ class Twin:
 
 
 def history(
-    epochs: Mapping[int, list[Epoch]], *, names: Mapping[str, Any], ablate: Collection[str], data: Data
+    epochs: Mapping[int, list[Epoch]],
+    *,
+    names: Mapping[str, Any],
+    ablate: Collection[str],
+    data: Data,
+    wanted: tuple[int, int],
+    diverged: DivergedError | None,
 ) -> dict[str, Any]:
-    """Return the content of history.json: one list per seed, one value per epoch; the last epoch counts."""
+    """Return the content of history.json: one list per seed, one value per epoch; the last epoch counts.
+
+    `wanted` is how many seeds and epochs there are to be. A training that diverged has no final accuracy.
+    """
     runs = [epochs[seed] for seed in sorted(epochs)]
 
     def column(name: str) -> list[list[float]]:
         return [[getattr(entry, name) for entry in run] for run in runs]
 
-    final = [(run[-1].accuracy_chip, run[-1].accuracy_float) for run in runs if run]
+    final = [(run[-1].accuracy_chip, run[-1].accuracy_float) for run in runs if run and diverged is None]
     mean = [sum(values) / len(final) for values in zip(*final, strict=True)] if final else [None, None]
     return {
         "schema": "archsim-history-1",
@@ -191,6 +290,15 @@ def history(
         "data": {"name": data.name, "source": data.source, "train": len(data.train_y), "test": len(data.test_y)},
         "ablated": sorted(ablate),
         "seeds": sorted(epochs),
+        "complete": len(runs) == wanted[0] and all(len(run) == wanted[1] for run in runs),
+        "diverged": None
+        if diverged is None
+        else {
+            "seed": diverged.seed,
+            "epoch": diverged.epoch + 1,
+            "where": diverged.where,
+            "says": str(diverged),
+        },
         "accuracy_chip": column("accuracy_chip"),
         "accuracy_float": column("accuracy_float"),
         "loss_chip": column("loss_chip"),

@@ -1,0 +1,129 @@
+"""Checkpoints: all that a training is at the end of an epoch, in one file, so that it goes on to the same bits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from archsim.errors import Problem, SpecError
+from archsim.functional.activity import Reads
+from archsim.functional.datasets import Data
+from archsim.functional.probe import Findings
+from archsim.functional.train import Epoch
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
+SCHEMA = "archsim-checkpoint-1"
+_HEAD = "head"
+
+# What reading a damaged file can raise, from unknown compression to a header that claims all memory and more.
+_NOT_ONE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
+            SyntaxError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training at the end of an epoch.
+
+    `identity` says of which training it is, in words that `check` compares; `found` what each seed reached, the one
+    under way last; `arrays` is the state of that one. `reads` are those of the seeds that are finished, and `findings`
+    what a probe saw in one of them.
+    """
+
+    identity: Mapping[str, Any]
+    found: Mapping[int, list[Epoch]]
+    findings: Findings | None
+    reads: Mapping[int, list[Reads]]
+    arrays: Arrays
+
+    def write(self, folder: Path) -> None:
+        """Write it into a folder: aside, then moved into place, so that there is always a whole one."""
+        head = {
+            "schema": SCHEMA,
+            "identity": dict(self.identity),
+            "found": [asdict(entry) for run in self.found.values() for entry in run],
+            "findings": None if self.findings is None else self.findings.plain(),
+            "reads": [[seed, [asdict(each) for each in own]] for seed, own in self.reads.items()],
+        }
+        contents: dict[str, Any] = {_HEAD: np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **self.arrays}
+        part = folder / PART
+        try:
+            with part.open("wb") as file:
+                np.savez(file, **contents)
+            part.replace(folder / NAME)
+        except OSError as error:
+            what = f"cannot be written ({error.strerror or error})"
+            raise SpecError([Problem(str(folder / NAME), what, "choose another folder with --out")]) from None
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, folder: Path) -> Checkpoint:
+        """Return the checkpoint in a folder; raise SpecError if there is none, or if it is damaged."""
+        path = folder / NAME
+        if not path.is_file():
+            what = f"there is nothing to resume: no {NAME} is in {folder}"
+            if (folder / "history.json").is_file():
+                what += ", only the history of a training that is complete or diverged"
+            hint = "train without --resume, or name with --out the folder of a training that was interrupted"
+            raise SpecError([Problem("--resume", what, hint)])
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            head = json.loads(arrays.pop(_HEAD).tobytes())
+            if head["schema"] != SCHEMA:
+                raise ValueError(f"it is of the kind {head['schema']}, not {SCHEMA}")
+            found: dict[int, list[Epoch]] = {}
+            for entry in head["found"]:
+                found.setdefault(entry["seed"], []).append(Epoch(**entry))
+            findings = None if head["findings"] is None else Findings.of(head["findings"])
+            reads = {seed: [Reads(**each) for each in own] for seed, own in head["reads"]}
+            return cls(dict(head["identity"]), found, findings, reads, arrays)
+        except _NOT_ONE as error:
+            raise damaged(path, error) from None
+
+    def check(self, identity: Mapping[str, Any]) -> None:
+        """Raise SpecError, with all differences, unless the checkpoint is of the training with this identity."""
+        why = {"epochs": "how a training ends depends on its number of epochs, so train anew for another"}
+        problems = [
+            Problem(
+                f"--resume: {key}",
+                f"{_words(self.identity.get(key))} in the checkpoint, {_words(identity.get(key))} now",
+                why.get(key, "go on with what it was begun with, or train without --resume"),
+            )
+            for key in {**identity, **self.identity}
+            if self.identity.get(key) != identity.get(key)
+        ]
+        if problems:
+            raise SpecError(problems)
+
+
+def damaged(path: Path, error: Exception) -> SpecError:
+    """Return the error that says that a checkpoint cannot be used."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return SpecError([Problem(str(path), f"is damaged ({reason})", "nothing can be resumed; train without --resume")])
+
+
+def digest_of(data: Data) -> str:
+    """Return the SHA-256 of all features and labels of a data set, shortened."""
+    found = hashlib.sha256()
+    for array in (data.train_x, data.train_y, data.test_x, data.test_y):
+        found.update(f"{array.shape}{array.dtype}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()[:16]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "nothing" if value is None else str(value)

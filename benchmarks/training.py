@@ -1,0 +1,74 @@
+"""One epoch of MNIST on the chip in numbers, everything on, against one of the floating-point twin in the same run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from archsim.chip import build_chip
+from archsim.errors import SpecError
+from archsim.functional.datasets import FOLDER_VARIABLE, Data, load_data
+from archsim.functional.network import layout_of, order_of, train_float
+from archsim.functional.train import Training
+from archsim.loading import load_arch
+from archsim.mapping import build_schedule, map_workload
+from archsim.simulation import simulate
+from archsim.workload import Workload, load_workload
+from benchmarks.report import Figure
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+INK = 0.281  # share of the pixels that are not 0 in the middle 22 x 24 of MNIST's training images: counted
+REPEATS = 3
+
+
+def measure() -> list[Figure]:
+    workload = load_workload("mlp_mnist").value
+    chip = build_chip(load_arch("ambrogio_nature_2018").value)
+    data = _data(workload)
+    examples = workload.dataset.examples
+    schedule = build_schedule(chip, map_workload(workload, chip), examples)
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    order, bias = order_of(examples, 1, 0), layout_of(workload).bias
+
+    def on_chip() -> Callable[[], object]:
+        model = Training(schedule, data).model
+        return lambda: model.play(timeline.chunks())
+
+    def in_float() -> Callable[[], object]:
+        weights = Training(schedule, data).twin.weights
+        rate = workload.training.learning_rate
+        return lambda: train_float(weights, bias, data.train_x, data.train_y, order, rate, workload.training.batch)
+
+    # Once to compile, then in turn; what is made anew for an epoch is not counted, and neither is testing.
+    seconds = [[_seconds(build()) for build in (on_chip, in_float)] for _ in range(1 + REPEATS)][1:]
+    chip_s, float_s = (min(column) for column in zip(*seconds, strict=True))
+    what = "" if data.name == "mnist" else f", {data.name}"
+    return [
+        Figure(f"training: an epoch on the chip, everything on{what}", chip_s, "s"),
+        Figure(f"training: an epoch in floating point{what}", float_s, "s"),
+        Figure(f"training: the chip against floating point{what}", chip_s / float_s, "x", most=3.0),
+    ]
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def _data(workload: Workload) -> Data:
+    """Return MNIST from ARCHSIM_DATA or ../shared/data; where it is not, images with as much ink that mean nothing."""
+    try:
+        return load_data(workload, None if os.environ.get(FOLDER_VARIABLE) else SHARED)
+    except SpecError:
+        draws = np.random.default_rng(0)
+        inputs, examples = workload.layers[0].inputs, workload.dataset.examples
+        x = draws.random((examples, inputs), dtype=np.float32)
+        x *= draws.random((examples, inputs), dtype=np.float32) < INK
+        y = draws.integers(0, 10, examples)
+        return Data(x, y, x[:1000], y[:1000], 10, "synthetic images", "drawn")
