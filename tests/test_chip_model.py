@@ -58,6 +58,7 @@ class LeakyCells:
     def __init__(self, weights: Any) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
         self.state, self.numbers = State(self.weights), Numbers(np.float32(EDGES.step))
+        self.held_s: list[float] = []
 
     def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
         self.weights[row_start:row_stop] *= np.float32(0.5 ** (dt_s / 20e-6))
@@ -67,6 +68,8 @@ class LeakyCells:
 
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> None:
         self.weights[row_start:row_stop] *= np.float32(1.01)
+        if row_start == 0:
+            self.held_s.append(dt_s)
 
     def conductances(self) -> Any:
         return np.abs(self.weights)
@@ -212,6 +215,27 @@ def test_weights_leak_as_long_as_the_events_last() -> None:
     share = 0.5 ** (trace.cycles * 1e-9 / 20e-6)
     for one, two in zip(leaky.cells, tight.cells, strict=True):
         np.testing.assert_allclose(one.weights, two.weights * share, rtol=1e-5)
+
+
+def test_a_rewrite_knows_for_how_long_the_capacitors_have_held() -> None:
+    # Origin: the timeline itself. A row is read when its rewrite begins and is written when its own turn has ended.
+    period = ("schedule.refresh.policy=rewrite", "schedule.refresh.period=200 us")
+    schedule = schedule_of(network(6, 4), 5000, [*period, "schedule.transfer.interval_examples=1000000"])
+    trace = simulate(schedule, timeline=True)
+    assert trace.timeline is not None
+    chunks = list(trace.timeline.chunks())
+    model = model_of(schedule)
+    model.play(chunks)
+    op, start = (np.concatenate([chunk[i] for chunk in chunks]) for i in (0, 2))
+    for rewrite in (op for op in schedule.ops if op.kind == "refresh"):
+        assert rewrite.maintenance is not None
+        begins = start[op == rewrite.index]
+        held = np.diff(begins, prepend=0) - rewrite.maintenance.group_cycles
+        held[0] = begins[0]
+        assert len(begins) > 3
+        cells: Any = model.cells[rewrite.maintenance.shard]
+        np.testing.assert_allclose(cells.held_s, held * 1e-9, rtol=1e-12)
+        assert min(cells.held_s) > 190e-6
 
 
 def compilations(*sets: str) -> tuple[int, int]:

@@ -241,8 +241,8 @@ def coincide(found: Any, row_pulses: Any, phase: Any, slots: Any) -> None:
     They are floor(nx nd / slots + phi), which is exact in whole numbers: nx nd + floor(slots phi) over slots; it is
     carried along, since no division is as quick.
     """
-    rest = math.floor(np.float64(phase) * slots)
-    whole = 0
+    rest: Any = math.floor(np.float64(phase) * slots)
+    whole: Any = 0
     for count in range(found.shape[0]):
         found[count] = whole
         rest += row_pulses

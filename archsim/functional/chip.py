@@ -278,10 +278,10 @@ class ChipModel:
             self._meter.sample(shard)
         for place, rows in enumerate(groups):
             read = start + place * m.group_cycles
-            written = int(self._last[shard][row])
             self._leak(shard, row, row + rows, read)
             if m.period_cycles:
-                cells.rewrite(row, row + rows, (read - written) * self._cycle_s, self.seed, n)
+                held_s = int(self.record.leaked[shard][row]) * self._cycle_s
+                cells.rewrite(row, row + rows, held_s, self.seed, n)
             else:
                 cells.transfer(row, row + rows, self.seed, n // len(m.groups), True)
             self._last[shard][row : row + rows] = read + m.group_cycles
