@@ -144,7 +144,7 @@ def test_what_is_programmed_is_read_back_within_what_it_reports(kind: str, optio
     error = np.abs(cells.weights - wanted)
     assert counts.cells == 45
     assert counts.residual_max == pytest.approx(error.max(), abs=1e-5)
-    assert counts.residual_sum == pytest.approx(error.sum(), abs=1e-4)
+    assert counts.residual_sum == pytest.approx(error.sum(dtype=np.float64), abs=1e-4)
 
 
 @every_kind
@@ -468,9 +468,9 @@ def test_a_stuck_device_is_made_up_for_by_the_capacitor_as_far_as_its_pulses_rea
     cells = cells_of(device_of("pcm_3t1c", stuck_reset="90 %", offset="0 S", transfer_noise="0 S"), 20, 20)
     cells.program(np.full((20, 20), 2, np.float32), 1)  # 2 uS: 40 pulses of the capacitor alone
     stuck = cells.state.stuck[0] >= 0
-    # The rest of 1.7 uS lies within 80 pulses, 4 uS, of the mismatch of own and shared transistor, of which one in a
-    # hundred is beyond: N(0, 1.1 uS) from two thresholds that spread by 20 mV, times 40 uS/V.
-    assert np.quantile(np.abs(cells.weights - 2)[stuck], 0.9) < 0.05
+    # Both devices at 0.1 uS leave 2 uS to the capacitor, one that works at N(.1, .05) uS about as much. Its 80 pulses
+    # reach 4 uS, less the mismatch of two transistors, N(0, 1.1 uS): half of the cells are well within.
+    assert np.median(np.abs(cells.weights - 2)[stuck]) < 0.025 * 1.3  # half a pulse, of a step that spreads by 10 %
 
 
 def test_ageing_that_is_off_is_empty() -> None:
