@@ -166,12 +166,14 @@ class Numerics(Section):
     A weight of one is `weight_scale` uS, `output_weight_scale` in the last layer. Converters span plus and minus
     `partial_range` where sums go on to be added (and for the errors of the backward pass, relative to the largest
     gradient), plus and minus `output_range` at the output; hidden units are converted from 0 to their clip.
+    `read_noise` is the standard deviation of what a read adds to each line before it is converted, in the same units.
     """
 
     weight_scale_siemens: Conductance = 100e-6
     output_weight_scale_siemens: Conductance = 50e-6
     partial_range: Ratio = 4.0
     output_range: Ratio = 16.0
+    read_noise: Ratio = 0.0
 
 
 class Published(Section):

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from archsim.components import draws
 from archsim.components.cells import Cells, DecayFactors, Pcm3T1CCells
 from archsim.components.cells_reference import InPlaceReference, Pcm3T1CReference
-from archsim.components.cells_reference import normals as reference_normals
-from archsim.components.cells_reference import philox as reference_philox
 from archsim.components.devices import Device, InPlaceCell, Pcm3T1C, SoftBounds, StaticCell, Switches
+from archsim.components.draws_reference import normals as reference_normals
+from archsim.components.draws_reference import philox as reference_philox
 from archsim.components.in_place_cells import InPlaceCells
 from archsim.components.kernels import FIRST
 from archsim.loading import load_arch

@@ -3,13 +3,14 @@
 Importing this package registers all of them.
 """
 
-from archsim.components import converters, crossbar, devices, digital, drivers, interconnect, memory
+from archsim.components import cell_parts, converters, crossbar, devices, digital, drivers, interconnect, memory
 from archsim.components.base import COMPONENTS, Action, Component
 
 __all__ = [
     "COMPONENTS",
     "Action",
     "Component",
+    "cell_parts",
     "converters",
     "crossbar",
     "devices",

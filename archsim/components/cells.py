@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from archsim.components.ageing import Ageing, draw_ageing, drift, empty_ageing, habits_of
 from archsim.components.kernels import (
     FIRST,
     FRESH,
@@ -34,7 +35,8 @@ from archsim.components.kernels import (
 )
 
 if TYPE_CHECKING:
-    from archsim.components.devices import CapacitorPair, Pcm3T1C, Switches
+    from archsim.components.cell_parts import Capacitor3T1C
+    from archsim.components.devices import CapacitorPair, Pcm3T1C, PcmPair, Switches
 
 
 class PulseCounts(NamedTuple):
@@ -97,7 +99,7 @@ class Cells(ABC):
 
     @abstractmethod
     def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
-        """Let the capacitors of these rows leak for some seconds."""
+        """Let some seconds pass for these rows: capacitors leak, and phase-change devices drift if they do."""
 
     @abstractmethod
     def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
@@ -114,6 +116,18 @@ class Cells(ABC):
     @abstractmethod
     def conductances(self) -> Floats:
         """Return what a read of each cell draws current through, [rows, cols], in uS; unsigned, without gain."""
+
+    @abstractmethod
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return by name what the cells of these rows hold, [rows, cols] in uS, only to be read.
+
+        The names are W, and where there is such a thing g - g_shared, G+ and G-.
+        """
+
+    def _nothing(self, start: int, stop: int) -> TransferCounts:
+        """Return the counts of a transfer or rewrite that finds nothing to do."""
+        self._check_rows(start, stop)
+        return TransferCounts((stop - start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
 
     def _check_rows(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= len(self.weights):
@@ -145,21 +159,19 @@ class DecayFactors:
         return tuple(factors[start:stop] for factors in kept)
 
 
-class Pcm3T1CCells(Cells):
-    """Cells of two PCM and a 3T1C: W = F (G+ - G-) + p (g - g_shared)."""
+class CapacitorCells(Cells):
+    """Base of the cells with a 3T1C, p (g - g_shared): updates land on its capacitor, which leaks."""
 
-    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
-        self._key = (checked_word("seed", seed), checked_word("shard", shard))
-        self._switches = switches
-        self._resets = 2 * device.iterations
-        self.numbers = numbers_of(device, switches)
-        self.state = empty_state(rows, cols, device.cells_per_reference)
-        self.weights = self.state.weights
+    def __init__(
+        self, device: CapacitorPair, state: State, numbers: Numbers, key: tuple[int, int], switches: Switches
+    ) -> None:
+        self._key, self._switches = key, switches
+        self.state, self.numbers = state, numbers
+        self.weights = state.weights
         self.kernel = update
         self.step = device.step_siemens * 1e6
-        self.reach = device.gain * device.reachable_siemens * 1e6
-        make(self.state, self.numbers, spreads_of(device, switches), *self._key)
-        self._decay = DecayFactors(self.state.tau, self.state.shared_tau)
+        make(state, numbers, spreads_of(device, switches), *key)
+        self._decay = DecayFactors(state.tau, state.shared_tau)
 
     def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
         """Let own and shared capacitors decay towards the leak's target."""
@@ -167,6 +179,66 @@ class Pcm3T1CCells(Cells):
         if self._switches.leakage:
             own, shared = self._decay.rows(row_start, row_stop, dt_s)
             leak(self.state, self.numbers, row_start, row_stop, own, shared)
+
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
+        """Read D = g - g_shared and pulse the own capacitor until it is D exp(dt / tau), with the nominal tau.
+
+        Nothing is reset: the common mode goes on leaking, and spreads of tau are not known to it.
+        """
+        self._check_rows(row_start, row_stop)
+        wanted = differences(self.state, self.numbers, row_start, row_stop)
+        noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
+        if self._switches.leakage:
+            wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
+        return self._put(wanted, row_start)
+
+    def conductances(self) -> Floats:
+        """Return G+ + G- + g + the cell's part of g_shared."""
+        state = self.state
+        span = np.float32(self.numbers.span)
+        own = differences(state, self.numbers, 0, len(self.weights))
+        shared = np.repeat(state.shared, self.numbers.span, axis=1)[:, : self.weights.shape[1]]
+        return cast("Floats", state.plus + state.minus + ((own + shared) + shared / span))
+
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W and g - g_shared."""
+        stop = len(self.weights) if row_stop is None else row_stop
+        return {
+            "W": self.weights[row_start:stop],
+            "g - g_shared": differences(self.state, self.numbers, row_start, stop),
+        }
+
+    def _put(self, wanted: Floats, start: int) -> TransferCounts:
+        """Pulse the own capacitors of rows from `start` on until g - g_shared is as wanted."""
+        pulses, clipped, left, most = rewrite(self.state, self.numbers, wanted, start)
+        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most))
+
+    def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
+        return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
+
+
+class Pcm3T1CCells(CapacitorCells):
+    """Cells of two PCM and a 3T1C: W = F (G+ - G-) + p (g - g_shared)."""
+
+    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        key = checked_word("seed", seed), checked_word("shard", shard)
+        habits = habits_of(device, switches)
+        state = empty_state(rows, cols, device.cells_per_reference, empty_ageing(rows, cols, habits))
+        draw_ageing(state, habits, *key)
+        super().__init__(device, state, numbers_of(device, switches), key, switches)
+        self._resets = 2 * device.iterations
+        self._drift_start_s = float(device.drift_start_s)
+        self.reach = device.gain * device.reachable_siemens * 1e6
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+        """Let own and shared capacitors decay towards the leak's target, and the PCM pairs drift if they do."""
+        super().leak(row_start, row_stop, dt_s)
+        if self.state.age.size:
+            drift(self.state, row_start, row_stop, dt_s, self._drift_start_s)
+            own = slice(row_start, row_stop)
+            state, held = self.state, differences(self.state, self.numbers, row_start, row_stop)
+            state.pcm[own] = self.numbers.gain * (state.plus[own] - state.minus[own])
+            self.weights[own] = state.pcm[own] + state.polarity[own, None] * held
 
     def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
         """Read the weights, reset the capacitors, program the PCM pair and put the rest back on the capacitors.
@@ -179,32 +251,16 @@ class Pcm3T1CCells(Cells):
         turn = invert and self._switches.polarity_inversion
         return self._program(wanted, row_start, self._draw(seed, PROGRAM, index), turn)
 
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
-        """Read D = g - g_shared and pulse the own capacitor until it is D exp(dt / tau), with the nominal tau.
-
-        Nothing is reset: the common mode goes on leaking, and spreads of tau are not known to it.
-        """
-        self._check_rows(row_start, row_stop)
-        wanted = differences(self.state, self.numbers, row_start, row_stop)
-        noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
-        if self._switches.leakage:
-            wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
-        pulses, clipped, left, most = rewrite(self.state, self.numbers, wanted, row_start)
-        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most))
-
     def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
         """Program the PCM pairs to these weights and put the rest on the capacitors."""
         self._check_shape(weights)
         wanted = np.ascontiguousarray(weights, np.float32)
         return self._program(wanted, 0, self._draw(seed, FIRST, index), False)
 
-    def conductances(self) -> Floats:
-        """Return G+ + G- + g + the cell's part of g_shared."""
-        state = self.state
-        span = np.float32(self.numbers.span)
-        own = differences(state, self.numbers, 0, len(self.weights))
-        shared = np.repeat(state.shared, self.numbers.span, axis=1)[:, : self.weights.shape[1]]
-        return cast("Floats", state.plus + state.minus + ((own + shared) + shared / span))
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W, g - g_shared, G+ and G-."""
+        own = slice(row_start, row_stop)
+        return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
 
     def _program(self, wanted: Floats, start: int, key: tuple[int, int, int, int], invert: bool) -> TransferCounts:
         both, beyond, pulses, clipped, left, most = program(self.state, self.numbers, wanted, start, key, invert)
@@ -212,8 +268,27 @@ class Pcm3T1CCells(Cells):
             wanted.size, both, beyond, self._resets * wanted.size, pulses, clipped, left, float(most)
         )  # fmt: skip
 
-    def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
-        return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
+
+class Capacitor3T1CCells(CapacitorCells):
+    """Cells of a 3T1C alone: W = g - g_shared; nothing holds a weight but its capacitor."""
+
+    def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        key = checked_word("seed", seed), checked_word("shard", shard)
+        state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
+        super().__init__(device, state, capacitor_numbers(device), key, switches)
+        self.reach = device.held_siemens * 1e6
+
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+        """Do nothing: there is no long-term device."""
+        return self._nothing(row_start, row_stop)
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Reset all capacitors and pulse the own ones until g - g_shared is as given, as far as the pulses reach."""
+        self._check_shape(weights)
+        state = self.state
+        state.voltage[:] = state.shared_voltage[:] = self.numbers.start
+        state.shared[:] = state.shared_k * np.maximum(state.shared_voltage - state.shared_threshold, np.float32(0))
+        return self._put(np.ascontiguousarray(weights, np.float32), 0)
 
 
 def checked_word(name: str, value: int) -> int:
@@ -223,41 +298,59 @@ def checked_word(name: str, value: int) -> int:
     return value
 
 
-def empty_state(rows: int, cols: int, span: int) -> State:
+def empty_state(rows: int, cols: int, span: int, ageing: Ageing) -> State:
     """Return the arrays of rows x cols cells, of which `span` in a row share a reference; all zero but polarity."""
     own, shared = (rows, cols), (rows, -(-cols // span))
     zeros = {name: np.zeros(shared if name.startswith("shared") else own, np.float32) for name in State._fields}
-    return State(**{**zeros, "polarity": np.ones(rows, np.float32)})
+    return State(**{**zeros, "polarity": np.ones(rows, np.float32), **ageing._asdict()})
 
 
 def numbers_of(device: Pcm3T1C, switches: Switches) -> Numbers:
     """Return what all cells of a device have in common, in V, uS and s; without programming error none of its terms."""
+    pcm = {"offset": np.float32(device.offset_siemens * 1e6), **pcm_terms(device, switches)}
+    return Numbers(**capacitor_terms(device), **pcm)
+
+
+def capacitor_numbers(device: Capacitor3T1C) -> Numbers:
+    """Return what all cells of a device have in common, in V, uS and s; zero is what belongs to the absent PCM pair."""
+    nothing: dict[str, Any] = dict.fromkeys(Numbers._fields, np.float32(0))
+    return Numbers(**{**nothing, **capacitor_terms(device)})
+
+
+def capacitor_terms(device: CapacitorPair) -> dict[str, Any]:
+    """Return what all 3T1C of a device have in common, in V, uS and s."""
+    micro, real = 1e6, np.float32
+    return {
+        "span": device.cells_per_reference,
+        "start": real(device.capacitor_start_v),
+        "least": real(device.capacitor_least_v),
+        "most": real(device.capacitor_most_v),
+        "target": real(device.leak_target_v),
+        "tau": float(device.leak_time_constant_s),
+        "bend": real(device.step_bend / device.capacitor_start_v),
+        "step": real(device.step_siemens * micro),
+        "read_noise": real(device.transfer_noise_siemens * micro),
+        "residual_pulses": device.residual_pulses,
+        "trim_pulses": device.trim_pulses,
+    }
+
+
+def pcm_terms(device: PcmPair, switches: Switches) -> dict[str, Any]:
+    """Return what all PCM pairs of a device have in common, in uS; without programming error none of its terms."""
     micro, real = 1e6, np.float32
     error = micro if switches.programming_error else 0.0
-    return Numbers(
-        span=device.cells_per_reference,
-        start=real(device.capacitor_start_v),
-        least=real(device.capacitor_least_v),
-        most=real(device.capacitor_most_v),
-        target=real(device.leak_target_v),
-        tau=float(device.leak_time_constant_s),
-        bend=real(device.step_bend / device.capacitor_start_v),
-        step=real(device.step_siemens * micro),
-        gain=real(device.gain),
-        offset=real(device.offset_siemens * micro),
-        reachable=real(device.reachable_siemens * micro),
-        scale=real(device.set_scale_siemens * micro),
-        error=real(device.set_error_siemens * error),
-        error_slope=real(device.set_error_slope_siemens * error),
-        error_bend=real(device.set_error_bend_siemens * error),
-        control=real(device.set_control_siemens * micro),
-        control_loss=real(device.set_control_loss_siemens * micro),
-        reset=real(device.reset_conductance_siemens * error),
-        reset_spread=real(device.reset_spread_siemens * error),
-        read_noise=real(device.transfer_noise_siemens * micro),
-        residual_pulses=device.residual_pulses,
-        trim_pulses=device.trim_pulses,
-    )
+    return {
+        "gain": real(device.gain),
+        "reachable": real(device.reachable_siemens * micro),
+        "scale": real(device.set_scale_siemens * micro),
+        "error": real(device.set_error_siemens * error),
+        "error_slope": real(device.set_error_slope_siemens * error),
+        "error_bend": real(device.set_error_bend_siemens * error),
+        "control": real(device.set_control_siemens * micro),
+        "control_loss": real(device.set_control_loss_siemens * micro),
+        "reset": real(device.reset_conductance_siemens * error),
+        "reset_spread": real(device.reset_spread_siemens * error),
+    }
 
 
 def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:

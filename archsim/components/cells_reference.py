@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.components.cells import Cells, PulseCounts, TransferCounts, empty_state, numbers_of, spreads_of
+from archsim.components.ageing import Ageing, habits_of
+from archsim.components.ageing_reference import age, drawn_ageing
+from archsim.components.cells import (
+    Cells,
+    PulseCounts,
+    TransferCounts,
+    capacitor_numbers,
+    empty_state,
+    numbers_of,
+    spreads_of,
+)
+from archsim.components.draws_reference import normals
 from archsim.components.in_place_cells import InPlaceCells, InPlaceState, in_place_numbers
 from archsim.components.kernels import (
     BOUNDS,
@@ -26,44 +37,19 @@ from archsim.components.kernels import (
     STEPS,
     TRANSFER_READ,
     TRANSISTOR,
+    Doubles,
     Floats,
     Integers,
+    Numbers,
+    State,
 )
 
 if TYPE_CHECKING:
-    from archsim.components.devices import InPlaceCell, Pcm3T1C, Switches
+    from archsim.components.cell_parts import Capacitor3T1C
+    from archsim.components.devices import CapacitorPair, InPlaceCell, Pcm3T1C, Switches
+    from archsim.components.pcm_kernels import PairNumbers
 
-Doubles = NDArray[np.float64]
-
-_exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log, otypes=[np.float64])
-_cos, _sin = np.vectorize(math.cos, otypes=[np.float64]), np.vectorize(math.sin, otypes=[np.float64])
-
-
-def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
-    """Return the words of Philox4x32-10 for counters [..., 4], as in Salmon et al. 2011, figure of the S-P network."""
-    low = np.uint64(2**32 - 1)
-    c0, c1, c2, c3 = np.moveaxis(counter.astype(np.uint64), -1, 0)
-    for number in range(10):
-        k0 = np.uint64((key[0] + number * 0x9E3779B9) % 2**32)
-        k1 = np.uint64((key[1] + number * 0xBB67AE85) % 2**32)
-        first, second = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
-        c0, c1, c2, c3 = (second >> 32) ^ c1 ^ k0, second & low, (first >> 32) ^ c3 ^ k1, first & low
-    return np.stack([c0, c1, c2, c3], axis=-1)
-
-
-def normals(seed: int, shard: int, what: int, index: int, rows: range, cols: int) -> tuple[Doubles, Doubles]:
-    """Return two arrays [rows, cols] of independent standard normal draws."""
-    counter = np.zeros((len(rows), cols, 4), np.uint64)
-    counter[..., 0] = np.arange(cols)[None, :]
-    counter[..., 1] = np.array(rows)[:, None]
-    counter[..., 2] = index
-    counter[..., 3] = what
-    words = philox(counter, (seed, shard))
-    first = ((((words[..., 0] << 32) | words[..., 1]) >> 12).astype(np.float64) + 0.5) / 2**52
-    second = ((((words[..., 2] << 32) | words[..., 3]) >> 12).astype(np.float64) + 0.5) / 2**52
-    radius = np.sqrt(-2.0 * _log(first))
-    angle = 2.0 * math.pi * second
-    return radius * _cos(angle), radius * _sin(angle)
+_exp = np.vectorize(math.exp, otypes=[np.float64])
 
 
 def coincidences(nx: Integers, nd: Integers, phi: Floats, slots: int) -> Integers:
@@ -103,16 +89,18 @@ class InPlaceReference(InPlaceCells):
         return PulseCounts(int(count.sum()), clipped)
 
 
-class Pcm3T1CReference(Cells):
-    """Cells of two PCM and a 3T1C in plain numpy."""
+class CapacitorReference(Cells):
+    """Base of the cells with a 3T1C in plain numpy."""
 
-    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
-        self._device, self._switches, self._seed, self._shard = device, switches, seed, shard
-        self.numbers = numbers_of(device, switches)
-        self.state = state = empty_state(rows, cols, device.cells_per_reference)
+    def __init__(
+        self, device: CapacitorPair, state: State, numbers: Numbers, key: tuple[int, int], switches: Switches
+    ) -> None:
+        self._tau_s, self._switches, self._shard = float(device.leak_time_constant_s), switches, key[1]
+        self.numbers, self.state = numbers, state
         self.weights = state.weights
         self.step = device.step_siemens * 1e6
-        self.reach = device.gain * device.reachable_siemens * 1e6
+        rows, cols = self.weights.shape
+        seed = key[0]
         spread = spreads_of(device, switches)
         for k, threshold, tau, voltage, transistor, leak in (
             (state.k, state.threshold, state.tau, state.voltage, TRANSISTOR, LEAK),
@@ -128,8 +116,6 @@ class Pcm3T1CReference(Cells):
         first, second = self._normals(seed, STEPS, FRESH, range(rows), cols)
         state.up[:] = spread.step * np.maximum(0.05, 1.0 + spread.step_spread * first)
         state.down[:] = spread.step * np.maximum(0.05, 1.0 + spread.step_spread * second)
-        nothing = np.zeros((rows, cols), np.float32)
-        self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
         self._bring_up_to_date()
 
     def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
@@ -152,26 +138,13 @@ class Pcm3T1CReference(Cells):
             voltage[rows] = target + (voltage[rows] - target) * factor
         self._bring_up_to_date()
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
-        """Do steps (1) to (5) one after another."""
-        rows = range(row_start, row_stop)
-        first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
-        wanted = self.weights[row_start:row_stop] + self.numbers.read_noise * first.astype(np.float32)
-        if invert and self._switches.polarity_inversion:
-            self.state.polarity[row_start:row_stop] *= -1
-        return self._program(wanted, slice(row_start, row_stop), (seed, PROGRAM, index))
-
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
-        """Do steps (2) to (5) with weights that are given."""
-        return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index))
-
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
         """Read D, pulse until it is D exp(dt / tau nominal)."""
         rows = slice(row_start, row_stop)
         first, _ = self._normals(seed, REWRITE_READ, index, range(row_start, row_stop), self.weights.shape[1])
         wanted = self._differences()[rows] + self.numbers.read_noise * first.astype(np.float32)
         if self._switches.leakage:
-            wanted = wanted * np.float32(math.exp(dt_s / float(self._device.leak_time_constant_s)))
+            wanted = wanted * np.float32(math.exp(dt_s / self._tau_s))
         pulses, clipped = self._put_back(rows, wanted)
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences()[rows])
@@ -183,39 +156,10 @@ class Pcm3T1CReference(Cells):
         each = own + self._shared() / np.float32(self.numbers.span)
         return cast("Floats", self.state.plus + self.state.minus + each)
 
-    def _program(self, wanted: Floats, rows: slice, draws: tuple[int, int, int]) -> TransferCounts:
-        state, numbers = self.state, self.numbers
-        state.voltage[rows] = numbers.start
-        state.shared_voltage[rows] = numbers.start
-        self._bring_up_to_date()
-        sign = state.polarity[rows, None]
-        target = wanted - sign * (numbers.offset + self._differences()[rows])
-        both = (sign * target > 0) & (sign * target < numbers.offset)
-        plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.gain)
-        minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.gain)
-        beyond = int((plus > numbers.reachable).sum() + (minus > numbers.reachable).sum())
-        self._write_pcm(rows, np.minimum(plus, numbers.reachable), np.minimum(minus, numbers.reachable), draws)
-        pulses, clipped = self._put_back(rows, sign * (wanted - state.pcm[rows]))
-        self._bring_up_to_date()
-        left = np.abs(wanted - self.weights[rows])
-        resets = 2 * self._device.iterations * wanted.size
-        return TransferCounts(
-            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max())
-        )  # fmt: skip
-
-    def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
-        """Program both devices, with the error that is left after verification."""
-        seed, what, index = draws
-        first, second = self._normals(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
-        for held, target, draw in ((self.state.plus, plus, first), (self.state.minus, minus, second)):
-            n, one = self.numbers, np.float32(1)
-            r = target / n.scale
-            sigma = n.error + n.error_slope * r - n.error_bend * (r * r)
-            sigma = np.where(target > n.control, sigma * (one + (target - n.control) / n.control_loss), sigma)
-            z = draw.astype(np.float32)
-            conductance = np.where(target > 0, target + np.maximum(sigma, 0) * z, n.reset + n.reset_spread * z)
-            held[rows] = np.maximum(conductance, np.float32(0))
-        self.state.pcm[rows] = self.numbers.gain * (self.state.plus[rows] - self.state.minus[rows])
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W and g - g_shared."""
+        own = slice(row_start, row_stop)
+        return {"W": self.weights[own], "g - g_shared": self._differences()[own]}
 
     def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int]:
         """Pulse until g - g_shared is as given, in two bursts, each counted from one read."""
@@ -258,6 +202,111 @@ class Pcm3T1CReference(Cells):
 
     def _normals(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[Doubles, Doubles]:
         return normals(seed, self._shard, what, index, rows, cols)
+
+
+class Pcm3T1CReference(CapacitorReference):
+    """Cells of two PCM and a 3T1C in plain numpy."""
+
+    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
+        state = empty_state(rows, cols, device.cells_per_reference, ageing)
+        super().__init__(device, state, numbers_of(device, switches), (seed, shard), switches)
+        self._iterations, self._drift_start_s = device.iterations, float(device.drift_start_s)
+        self.reach = device.gain * device.reachable_siemens * 1e6
+        nothing = np.zeros((rows, cols), np.float32)
+        self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
+        self._bring_up_to_date()
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+        """Leak, and let G+ and G- drift."""
+        super().leak(row_start, row_stop, dt_s)
+        if self.state.age.size:
+            age(self.state, slice(row_start, row_stop), dt_s, self._drift_start_s)
+            self.state.pcm[:] = self.numbers.gain * (self.state.plus - self.state.minus)
+            self._bring_up_to_date()
+
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+        """Do steps (1) to (5) one after another."""
+        rows = range(row_start, row_stop)
+        first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
+        wanted = self.weights[row_start:row_stop] + self.numbers.read_noise * first.astype(np.float32)
+        if invert and self._switches.polarity_inversion:
+            self.state.polarity[row_start:row_stop] *= -1
+        return self._program(wanted, slice(row_start, row_stop), (seed, PROGRAM, index))
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Do steps (2) to (5) with weights that are given."""
+        return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index))
+
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W, g - g_shared, G+ and G-."""
+        own = slice(row_start, row_stop)
+        return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
+
+    def _program(self, wanted: Floats, rows: slice, draws: tuple[int, int, int]) -> TransferCounts:
+        state, numbers = self.state, self.numbers
+        state.voltage[rows] = numbers.start
+        state.shared_voltage[rows] = numbers.start
+        self._bring_up_to_date()
+        sign = state.polarity[rows, None]
+        target = wanted - sign * (numbers.offset + self._differences()[rows])
+        both = (sign * target > 0) & (sign * target < numbers.offset)
+        plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.gain)
+        minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.gain)
+        beyond = int((plus > numbers.reachable).sum() + (minus > numbers.reachable).sum())
+        self._write_pcm(rows, np.minimum(plus, numbers.reachable), np.minimum(minus, numbers.reachable), draws)
+        pulses, clipped = self._put_back(rows, sign * (wanted - state.pcm[rows]))
+        self._bring_up_to_date()
+        left = np.abs(wanted - self.weights[rows])
+        resets = 2 * self._iterations * wanted.size
+        return TransferCounts(
+            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max())
+        )  # fmt: skip
+
+    def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
+        """Program both devices, with the error that is left after verification."""
+        seed, what, index = draws
+        first, second = self._normals(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
+        state = self.state
+        for side, held, target, draw in ((0, state.plus, plus, first), (1, state.minus, minus, second)):
+            held[rows] = programmed(target, draw, self.numbers)
+            if state.stuck.size:
+                held[rows] = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], held[rows])
+        if state.age.size:
+            state.age[rows] = 0
+        state.pcm[rows] = self.numbers.gain * (state.plus[rows] - state.minus[rows])
+
+
+class Capacitor3T1CReference(CapacitorReference):
+    """Cells of a 3T1C alone in plain numpy."""
+
+    def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
+        super().__init__(device, state, capacitor_numbers(device), (seed, shard), switches)
+        self.reach = device.held_siemens * 1e6
+
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+        """Do nothing."""
+        return self._nothing(row_start, row_stop)
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Start all capacitors anew, and pulse until g - g_shared is as given."""
+        self.state.voltage[:] = self.state.shared_voltage[:] = self.numbers.start
+        wanted = weights.astype(np.float32)
+        pulses, clipped = self._put_back(slice(0, len(wanted)), wanted)
+        self._bring_up_to_date()
+        left = np.abs(wanted - self._differences())
+        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()))
+
+
+def programmed(target: Floats, draw: Doubles, n: Numbers | PairNumbers) -> Floats:
+    """Return what devices hold after verified programming; a target of zero leaves them RESET."""
+    r, one = target / n.scale, np.float32(1)
+    sigma = n.error + n.error_slope * r - n.error_bend * (r * r)
+    sigma = np.where(target > n.control, sigma * (one + (target - n.control) / n.control_loss), sigma)
+    z = draw.astype(np.float32)
+    conductance = np.where(target > 0, target + np.maximum(sigma, 0) * z, n.reset + n.reset_spread * z)
+    return cast("Floats", np.maximum(conductance, np.float32(0)))
 
 
 def _conductance(voltage: Floats, k: Floats, threshold: Floats) -> Floats:

@@ -39,6 +39,11 @@ class Crossbar(Component):
         """Time of one update of all cells, in seconds."""
         return self.pulses * self.pulse_s + self.pause_s
 
+    @property
+    def coincidences(self) -> float:
+        """Mean pulses of a row and a column that coincide in a cell, per update: those that the cell sees."""
+        return self.row_pulses * self.col_pulses / self.pulses
+
     def line_energy_j(self, cells: int) -> float:
         """Return the energy to charge a line that crosses `cells` cells once, C V^2, in joules."""
         return (cells * self.cell_line_f + self.line_end_f) * self.line_v**2

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from archsim.components.base import Action, Component, component
 from archsim.errors import ArchsimError
 from archsim.section import Section
-from archsim.units import Area, Conductance, Count, Dimension, Energy, Power, Ratio, Time, Voltage
+from archsim.units import Area, Conductance, Count, Dimension, Energy, Power, Ratio, Share, Time, Voltage
 
 if TYPE_CHECKING:
     from archsim.components.cells import Cells
@@ -37,7 +37,8 @@ class Device(Component):
     """Base of the weight cells. Times are those of a row, since all its cells are handled at once.
 
     `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
-    how often it is done; no step means that the cell needs none.
+    how often it is done; no step means that the cell needs none. `pulse_step` names the action that a coincidence
+    costs the cell in an update, if any.
     """
 
     area_m2: Area
@@ -47,6 +48,7 @@ class Device(Component):
     leakage_w: Power = 0.0
     transfer_steps: ClassVar[tuple[str, ...]] = ()
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
+    pulse_step: ClassVar[str] = ""
 
     def repeats(self, step: str) -> int:
         """Return how often a maintenance step is done per row."""
@@ -92,8 +94,8 @@ class Device(Component):
         raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
 
     @property
-    def writes_per_transfer(self) -> int:
-        """Programming pulses (RESET) that each long-term device sees in one transfer."""
+    def writes_per_transfer(self) -> float:
+        """Programming pulses (RESET) that a long-term device sees in one transfer, on average."""
         return 0
 
     def actions(self) -> dict[str, Action]:
@@ -101,11 +103,21 @@ class Device(Component):
         return {"read": Action(self.read_energy_j)}
 
 
-class CapacitorPair(Section):
+class SingleRead(Section):
+    """How maintenance reads cells: a row at a time, gain switched, with an error of the weight as it is read."""
+
+    transfer_read_s: Time
+    transfer_noise_siemens: Conductance
+
+
+class CapacitorPair(SingleRead):
     """A read transistor on a capacitor, g = k max(V - V_T, 0), against a reference that several cells share.
 
-    Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative
-    to their means, of the threshold in volts, and of the logarithm of the leak's time constant.
+    A value is written by a burst of pulses, a read, a trim and another read (`residual`: in a transfer it is what the
+    long-term devices left over).
+
+    Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative to
+    their means, of the threshold in volts, and of the logarithm of the leak's time constant.
     """
 
     leak_time_constant_s: Time
@@ -122,6 +134,33 @@ class CapacitorPair(Section):
     step_spread: Ratio
     step_bend: Ratio
     cells_per_reference: Count
+    residual_pulses: Count
+    trim_pulses: Count
+    residual_pulse_s: Time
+    residual_read_s: Time
+    residual_pulse_energy_j: Energy
+
+    def residual_repeats(self) -> dict[str, int]:
+        """Return how often the steps that write a value are done per row, where it is not once."""
+        return {"residual_pulse": self.residual_pulses + self.trim_pulses, "residual_read": 2}
+
+    def residual_actions(self, read_energy_j: float) -> dict[str, Action]:
+        """Return the steps that read and write a value; an item is one cell, a time is one row's."""
+        return {
+            "transfer_read": Action(read_energy_j, self.transfer_read_s),
+            "residual_pulse": Action(self.residual_pulse_energy_j, self.residual_pulse_s),
+            "residual_read": Action(read_energy_j, self.residual_read_s),
+        }
+
+    @property
+    def held_siemens(self) -> float:
+        """The largest weight of either sign that a nominal cell holds, at the start and after the leak's end."""
+        lowest = max(self.threshold_v, self.capacitor_least_v)
+        room = [
+            min(self.capacitor_most_v - common, common - lowest)
+            for common in (self.capacitor_start_v, self.leak_target_v)
+        ]
+        return self.transistor_siemens_per_v * min(room)
 
     @property
     def transistor_siemens_per_v(self) -> float:
@@ -145,13 +184,17 @@ class CapacitorPair(Section):
         return self
 
 
-class PcmPair(Section):
+class PcmPair(SingleRead):
     """Two phase-change devices that hold F (G+ - G-), each programmed by a RESET and a SET ramp.
 
     A ramp of t programs G_T where t = ramp_least (ramp_most / ramp_least)^(G_T / set_scale): a slot's length limits
     what is reached. The error that verified iterations leave is sigma = set_error + set_error_slope r
     - set_error_bend r^2, r = G_T / set_scale (Nandakumar 2019, Joshi 2020; aihwkit's PCM model), and above
     `set_control` larger by 1 + (G_T - set_control) / set_control_loss.
+
+    Options, off by default: conductance drifts as G (max(t, drift_start) / drift_start)^-nu with the time since a
+    device was programmed, nu from device to device with mean and spread, not below zero; a share of the devices is
+    stuck at RESET, another at `set_scale`.
     """
 
     gain: Count
@@ -167,7 +210,28 @@ class PcmPair(Section):
     set_control_loss_siemens: SomeConductance
     reset_conductance_siemens: Conductance
     reset_spread_siemens: Conductance
-    transfer_noise_siemens: Conductance
+    reset_s: Time
+    reset_energy_j: Energy
+    ramp_energy_j: Energy
+    verify_s: Time
+    drift_exponent: Ratio = 0.0
+    drift_exponent_spread: Ratio = 0.0
+    drift_start_s: Time = Fraction(20, 10**6)
+    stuck_reset: Share = 0.0
+    stuck_set: Share = 0.0
+
+    def programming_repeats(self) -> dict[str, int]:
+        """Return how often the steps of programming are done per row: each time RESET G+ and G-, a ramp, a verify."""
+        return {"reset": 2 * self.iterations, "ramp": self.iterations, "verify": self.iterations}
+
+    def programming_actions(self, read_energy_j: float, share: float = 1.0) -> dict[str, Action]:
+        """Return the steps that read pairs and program a share of them; an item is one cell, a time is one row's."""
+        return {
+            "transfer_read": Action(read_energy_j, self.transfer_read_s),
+            "reset": Action(self.reset_energy_j * share, self.reset_s),
+            "ramp": Action(self.ramp_energy_j * share, self.ramp_s),
+            "verify": Action(read_energy_j * share, self.verify_s),
+        }
 
     @property
     def reachable_siemens(self) -> float:
@@ -176,12 +240,19 @@ class PcmPair(Section):
         share = math.log(self.ramp_s / self.ramp_least_s) / span
         return self.set_scale_siemens * min(max(share, 0.0), 1.0)
 
+    @property
+    def drifts(self) -> bool:
+        """Whether any device drifts."""
+        return self.drift_exponent > 0 or self.drift_exponent_spread > 0
+
     @model_validator(mode="after")
     def _has_ramps(self) -> Self:
         if not self.ramp_least_s < self.ramp_most_s:
             raise PydanticCustomError(
                 "ramps", "the slowest ramp is not slower than the fastest; give ramp_least < ramp_most"
             )
+        if not self.stuck_reset + self.stuck_set < 1:
+            raise PydanticCustomError("stuck", "all devices are stuck; give stuck_reset + stuck_set < 100 %")
         return self
 
 
@@ -195,16 +266,6 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
     read_conductance_siemens: Conductance
     offset_siemens: Conductance
-    transfer_read_s: Time
-    reset_s: Time
-    reset_energy_j: Energy
-    ramp_energy_j: Energy
-    verify_s: Time
-    residual_pulses: Count
-    trim_pulses: Count
-    residual_pulse_s: Time
-    residual_read_s: Time
-    residual_pulse_energy_j: Energy
     invert_energy_j: Energy
     transfer_steps: ClassVar[tuple[str, ...]] = (
         "transfer_read", "reset", "ramp", "verify", "residual_pulse", "residual_read", "invert",
@@ -231,16 +292,10 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
     def repeats(self, step: str) -> int:
         """Two RESETs (G+, G-), a ramp and a verify per iteration; residual pulses, a read, a trim, a read."""
-        return {
-            "reset": 2 * self.iterations,
-            "ramp": self.iterations,
-            "verify": self.iterations,
-            "residual_pulse": self.residual_pulses + self.trim_pulses,
-            "residual_read": 2,
-        }.get(step, 1)
+        return {**self.programming_repeats(), **self.residual_repeats()}.get(step, 1)
 
     @property
-    def writes_per_transfer(self) -> int:
+    def writes_per_transfer(self) -> float:
         """Each PCM device is RESET once per iteration."""
         return self.iterations
 
@@ -248,12 +303,8 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         """Reads and the steps of transfer and rewrite; an item is one cell, a time is one row's."""
         return {
             **super().actions(),
-            "transfer_read": Action(self.read_energy_j, self.transfer_read_s),
-            "reset": Action(self.reset_energy_j, self.reset_s),
-            "ramp": Action(self.ramp_energy_j, self.ramp_s),
-            "verify": Action(self.read_energy_j, self.verify_s),
-            "residual_pulse": Action(self.residual_pulse_energy_j, self.residual_pulse_s),
-            "residual_read": Action(self.read_energy_j, self.residual_read_s),
+            **self.programming_actions(self.read_energy_j),
+            **self.residual_actions(self.read_energy_j),
             "invert": Action(self.invert_energy_j),
         }
 

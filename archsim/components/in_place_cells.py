@@ -128,9 +128,9 @@ class InPlaceCells(Cells):
         """Return |W|: one of two devices holds it, the other none."""
         return np.abs(self.weights)
 
-    def _nothing(self, start: int, stop: int) -> TransferCounts:
-        self._check_rows(start, stop)
-        return TransferCounts((stop - start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W."""
+        return {"W": self.weights[row_start:row_stop]}
 
 
 def in_place_numbers(device: InPlaceCell, switches: Switches) -> InPlaceNumbers:

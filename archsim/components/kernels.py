@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from archsim.components.draws import compiled, normals
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 # What is drawn: the last word of the generator's counter.
-TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS = range(
-    1, 11
-)
+(
+    TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
+    EXPONENTS, STUCK, SET_PULSE,
+) = range(1, 14)  # fmt: skip
 FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
@@ -61,6 +63,12 @@ class State(NamedTuple):
     shared_k: Floats
     shared_threshold: Floats
     shared_tau: Floats
+    exponents: Floats
+    """Drift exponents of both devices, [2, rows, cols]; empty where none drifts."""
+    age: Doubles
+    """Time since the devices were programmed, in s; empty where none drifts."""
+    stuck: Floats
+    """At which conductance devices are stuck, in uS, or -1, [2, rows, cols]; empty where none is."""
 
 
 class Numbers(NamedTuple):
@@ -200,8 +208,10 @@ def make(state: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> N
             state.tau[row, col] = tau * math.exp(leak_spread * first)
             state.voltage[row, col] = numbers.start
             first, second = normals(seed, shard, FIRST, FRESH, row, col)
-            state.plus[row, col] = programmed(_ZERO, np.float32(first), numbers)
-            state.minus[row, col] = programmed(_ZERO, np.float32(second), numbers)
+            state.plus[row, col] = unless_stuck(programmed(_ZERO, np.float32(first), numbers), state.stuck, 0, row, col)
+            state.minus[row, col] = unless_stuck(
+                programmed(_ZERO, np.float32(second), numbers), state.stuck, 1, row, col
+            )
             state.pcm[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
             refresh_weight(state, row, col, col // numbers.span)
 
@@ -329,6 +339,14 @@ def programmed(target: Any, draw: Any, numbers: Any) -> Any:
 
 
 @compiled
+def unless_stuck(conductance: Any, stuck: Any, side: Any, row: Any, col: Any) -> Any:
+    """Return a conductance as programmed or, of a device that is stuck, what it is stuck at."""
+    if stuck.shape[1] and stuck[side, row, col] >= _ZERO:
+        return stuck[side, row, col]
+    return conductance
+
+
+@compiled
 def noisy(wanted: Any, start: Any, noise: Any, key: Any) -> None:
     """Add read noise of that standard deviation to values of rows from `start` on."""
     seed, shard, what, index = key
@@ -372,10 +390,12 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
                 out_of_reach += 1
                 plus, minus = min(plus, numbers.reachable), min(minus, numbers.reachable)
             first, second = normals(seed, shard, what, index, row, col)
-            plus = programmed(plus, np.float32(first), numbers)
-            minus = programmed(minus, np.float32(second), numbers)
+            plus = unless_stuck(programmed(plus, np.float32(first), numbers), state.stuck, 0, row, col)
+            minus = unless_stuck(programmed(minus, np.float32(second), numbers), state.stuck, 1, row, col)
             state.plus[row, col], state.minus[row, col] = plus, minus
             state.pcm[row, col] = numbers.gain * (plus - minus)
+            if state.age.shape[0]:
+                state.age[row, col] = 0.0
             fired, cut = put(state, numbers, row, col, sign * (weight - state.pcm[row, col]))
             pulses += fired
             clipped += cut

@@ -126,7 +126,7 @@ class ChipModel:
         layout = layout_of(schedule.mapping.workload)
         self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
         levels = np.array([e.levels for e in self.edges], dtype=np.int64)
-        ranges = np.array([(e.partial_range, e.output_range, e.step) for e in self.edges], dtype=np.float32)
+        ranges = np.array([e.ranges for e in self.edges], dtype=np.float32)
         numbers = list(dict.fromkeys(c.numbers for c in cells))
         tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
         shares, tops, drivers = on_tables(tiles)

@@ -5,13 +5,14 @@ The hash is SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
 import numpy as np
 
-PHASE, ROUNDING = 1, 2
-"""What a draw is for: the train phase of a row, the stochastic rounding of a column."""
+PHASE, ROUNDING, READ, READ_BACK = 1, 2, 3, 4
+"""What a draw is for: the train phase of a row, the stochastic rounding of a column, the noise of reads either way."""
 
 
 @numba.njit(cache=True)
@@ -33,3 +34,17 @@ def key(seed: Any, what: Any, layer: Any, example: Any) -> Any:
 def uniform(base: Any, index: Any) -> Any:
     """Return the draw with that index under a key, in [0, 1), with 24 bits: exact in single precision."""
     return np.float32(mix(base ^ np.uint64(index)) >> np.uint64(40)) * np.float32(2.0**-24)
+
+
+@numba.njit(cache=True)
+def normal(base: Any, index: Any) -> Any:
+    """Return the standard normal draw with that index under a key (Box and Muller 1958), in single precision."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - np.float64(uniform(base, 2 * index))))
+    return np.float32(radius * math.cos(2.0 * math.pi * np.float64(uniform(base, 2 * index + 1))))
+
+
+@numba.njit(cache=True)
+def add_noise(values: Any, sigma: Any, base: Any, first: Any) -> None:
+    """Add normal noise of a standard deviation to values, the draws of which begin with the index `first`."""
+    for i in range(values.shape[0]):
+        values[i] += np.float32(sigma) * normal(base, first + i)

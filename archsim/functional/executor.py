@@ -19,7 +19,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, add_noise, key, uniform
 from archsim.functional.network import CLIP, backward_rows, forward_rows, softmax_delta
 from archsim.functional.periphery import row_pulses, to_levels
 from archsim.mapping.schedule import Schedule
@@ -154,7 +154,7 @@ def play(  # type: ignore[no-untyped-def]
         rows, cols = row1 - row0, col1 - col0
         drive_levels, delta_levels = edges[s, 0], edges[s, 1]
         read_levels, error_levels, pulses = edges[s, 2], edges[s, 3], edges[s, 4]
-        partial_range, output_range, step = ranges[s, 0], ranges[s, 1], ranges[s, 2]
+        partial_range, output_range, step, noise = ranges[s, 0], ranges[s, 1], ranges[s, 2], ranges[s, 3]
         example = n[at]
         slot = example % slots
         full = np.float32(1.0) if layer == 0 else clip
@@ -174,6 +174,8 @@ def play(  # type: ignore[no-untyped-def]
             work[FORWARD, s] += 2 * rows * cols
             z[:cols] = np.float32(0.0)
             forward_rows(driven[:rows], weights[s], z[:cols])
+            if noise > 0:
+                add_noise(z[:cols], noise * alpha[layer], key(seed, READ, layer, example), r * widest + col0)
             last = layer == layers - 1
             for j in range(cols):
                 value = z[j] / alpha[layer]
@@ -211,6 +213,8 @@ def play(  # type: ignore[no-untyped-def]
             work[BACKWARD, s] += 2 * (min(row1, inputs) - row0) * cols
             backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
             scale = alpha[layer] * largest
+            if noise > 0:
+                add_noise(z[: row1 - row0], noise * scale, key(seed, READ_BACK, layer, example), c * widest + row0)
             for i in range(min(row1, inputs) - row0):
                 # The converter sees the product at full drive; the scale is restored digitally.
                 value = z[i] / scale if largest > 0 else np.float32(0.0)

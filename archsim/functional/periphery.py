@@ -21,6 +21,7 @@ class Edges:
     sign; `read_levels` codes of a converter between -range and +range, `partial_range` for sums that are added to
     others, `output_range` for those of the last layer; between 0 and `clip` for hidden units read at once;
     `error_levels` codes of the converter that is read in backward.
+    `read_noise` is the standard deviation of what a read adds to each line, in units of w x.
     `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
     """
 
@@ -32,6 +33,12 @@ class Edges:
     output_range: float
     pulses: int
     step: float
+    read_noise: float = 0.0
+
+    @property
+    def ranges(self) -> tuple[float, float, float, float]:
+        """Ranges of partial sums and of the output, the step of a pulse, and the noise of a read."""
+        return self.partial_range, self.output_range, self.step, self.read_noise
 
     @property
     def levels(self) -> tuple[int, int, int, int, int]:

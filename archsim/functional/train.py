@@ -113,6 +113,7 @@ def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True
         output_range=spec.numerics.output_range,
         pulses=tile.array.pulses,
         step=step,
+        read_noise=spec.numerics.read_noise,
     )
 
 

@@ -106,7 +106,7 @@ def rewrite(builder: StepBuilder, updates: Sequence[int]) -> None:
     assert period_s is not None
     period = builder.chip.spec.cycles(period_s)
     for shard, update in zip(builder.mapping.shards, updates, strict=True):
-        if _needs_it(builder, shard) and builder.chip.tiles[shard.tile].spec.device.rewrite_steps:
+        if builder.chip.tiles[shard.tile].spec.device.rewrite_steps:
             groups = [_groups(builder, shard)]
             _add(builder, shard, groups, [Need(update, add=0)], state="refresh", total=None, period_cycles=period)
 

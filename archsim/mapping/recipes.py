@@ -127,13 +127,15 @@ class TileKit:
         units = self.tile.units
         spec = self.chip.spec
         words = self.words(inputs, 8 * -(-self.bits(FORWARD) // 8)) + self.words(cols, 8 * -(-self.bits(BACKWARD) // 8))
-        uses = (
+        uses: tuple[Use, ...] = (
             self.use("row_driver", "pulse", rows),
             self.use("col_driver", "pulse", cols),
             self.use("crossbar", "update_rows", rows),
             self.use("crossbar", "update_cols", cols),
             self.use("memory", "read", words),
         )
+        if step := self.tile.spec.device.pulse_step:
+            uses += (self.use("device", step, round(rows * cols * self.tile.spec.array.coincidences)),)
         cycles = spec.cycles(self.tile.spec.array.update_s)
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]

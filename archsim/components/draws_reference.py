@@ -1,0 +1,47 @@
+"""The generator of `draws` again in plain numpy, whole arrays at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+_log = np.vectorize(math.log, otypes=[np.float64])
+_cos, _sin = np.vectorize(math.cos, otypes=[np.float64]), np.vectorize(math.sin, otypes=[np.float64])
+
+
+def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint64]:
+    """Return the words of Philox4x32-10 for counters [..., 4], as in Salmon et al. 2011, figure of the S-P network."""
+    low = np.uint64(2**32 - 1)
+    c0, c1, c2, c3 = np.moveaxis(counter.astype(np.uint64), -1, 0)
+    for number in range(10):
+        k0 = np.uint64((key[0] + number * 0x9E3779B9) % 2**32)
+        k1 = np.uint64((key[1] + number * 0xBB67AE85) % 2**32)
+        first, second = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (second >> 32) ^ c1 ^ k0, second & low, (first >> 32) ^ c3 ^ k1, first & low
+    return np.stack([c0, c1, c2, c3], axis=-1)
+
+
+def uniforms(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+    """Return two arrays [rows, cols] of independent draws, uniform on (0, 1); the index may be one of each cell."""
+    counter = np.zeros((len(rows), cols, 4), np.uint64)
+    counter[..., 0] = np.arange(cols)[None, :]
+    counter[..., 1] = np.array(rows)[:, None]
+    counter[..., 2] = index
+    counter[..., 3] = what
+    words = philox(counter, (seed, shard))
+    first = ((((words[..., 0] << 32) | words[..., 1]) >> 12).astype(np.float64) + 0.5) / 2**52
+    second = ((((words[..., 2] << 32) | words[..., 3]) >> 12).astype(np.float64) + 0.5) / 2**52
+    return first, second
+
+
+def normals(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+    """Return two arrays [rows, cols] of independent standard normal draws."""
+    first, second = uniforms(seed, shard, what, index, rows, cols)
+    radius = np.sqrt(-2.0 * _log(first))
+    angle = 2.0 * math.pi * second
+    return radius * _cos(angle), radius * _sin(angle)
