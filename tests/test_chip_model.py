@@ -63,7 +63,7 @@ class LeakyCells:
     def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
         self.weights[row_start:row_stop] *= np.float32(0.5 ** (dt_s / 20e-6))
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> None:
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> None:
         self.weights[row_start:row_stop] *= np.float32(0.9)
 
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> None:

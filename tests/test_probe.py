@@ -56,7 +56,10 @@ def test_a_probe_changes_no_number_of_the_training(policy: str) -> None:
 def test_what_the_nominal_cell_loses_follows_the_exponential_of_its_offset() -> None:
     # Nothing varies and nothing learns: a cell's whole D = g - g_shared decays with one time constant, so that the
     # loss is D (1 - exp(-t / tau)), in mean and in root mean square, and D is the offset but for what programming left.
-    sets = ("training.learning_rate=0", "schedule.transfer.interval_examples=700")
+    sets = (
+        "training.learning_rate=0", "schedule.transfer.interval_examples=700", "numerics.weight_scale=100 uS",
+        "numerics.output_weight_scale=50 uS",  # so that all weights are in reach
+    )  # fmt: skip
     found = findings_of(finished(*sets, ablate=("variability", "programming_error")))
     assert (found.offset_us, found.tau_s) == (pytest.approx(OFFSET_US), pytest.approx(TAU_S))
     assert [each.layer for each in found.losses] == ["fc1", "fc2"]

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from archsim.components.cell_parts import Capacitor3T1C
     from archsim.components.devices import CapacitorPair, Pcm3T1C, PcmPair, Switches
 
+_ONE = np.float32(1)
+
 
 class PulseCounts(NamedTuple):
     """What an update fired: the pulses of all cells, and those that a capacitor's range cut short."""
@@ -102,8 +104,13 @@ class Cells(ABC):
         """Let some seconds pass for these rows: capacitors leak, and phase-change devices drift if they do."""
 
     @abstractmethod
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
-        """Move the weights of these rows to the long-term devices, inverting their polarity if so told."""
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
+        """Move the weights of these rows to the long-term devices, inverting their polarity if so told.
+
+        `held_s` is for how long the rows' capacitors have held since they were last written, and are likely to again.
+        """
 
     @abstractmethod
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
@@ -224,9 +231,11 @@ class Pcm3T1CCells(CapacitorCells):
         key = checked_word("seed", seed), checked_word("shard", shard)
         habits = habits_of(device, switches)
         state = empty_state(rows, cols, device.cells_per_reference, empty_ageing(rows, cols, habits))
+        state.polarity[:] = first_polarity(device, rows, switches)
         draw_ageing(state, habits, *key)
         super().__init__(device, state, numbers_of(device, switches), key, switches)
         self._resets = 2 * device.iterations
+        self._compensates = compensates(device, switches)
         self._drift_start_s = float(device.drift_start_s)
         self.reach = device.gain * device.reachable_siemens * 1e6
 
@@ -240,16 +249,24 @@ class Pcm3T1CCells(CapacitorCells):
             state.pcm[own] = self.numbers.gain * (state.plus[own] - state.minus[own])
             self.weights[own] = state.pcm[own] + state.polarity[own, None] * held
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Read the weights, reset the capacitors, program the PCM pair and put the rest back on the capacitors.
 
-        One read of the weight is noisy; those that verify are taken as exact.
+        One read of the weight is noisy; those that verify are taken as exact. With leak compensation it reckons with
+        the nominal leak (see `Pcm3T1C`).
         """
         self._check_rows(row_start, row_stop)
-        wanted = self.weights[row_start:row_stop].copy()
+        rows, state = slice(row_start, row_stop), self.state
+        wanted = self.weights[rows].copy()
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, TRANSFER_READ, index))
         turn = invert and self._switches.polarity_inversion
-        return self._program(wanted, row_start, self._draw(seed, PROGRAM, index), turn)
+        kept, mean = kept_and_mean(held_s, self.numbers.tau) if self._compensates else (1.0, 1.0)
+        if kept < 1:
+            restored = np.float32(self.numbers.offset * (1 - mean)) * state.polarity[rows, None]
+            wanted = state.pcm[rows] + (np.float32(mean / kept) * (wanted - state.pcm[rows]) + restored)
+        return self._program(wanted, row_start, self._draw(seed, PROGRAM, index), turn, np.float32(1 / mean))
 
     def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
         """Program the PCM pairs to these weights and put the rest on the capacitors."""
@@ -262,8 +279,11 @@ class Pcm3T1CCells(CapacitorCells):
         own = slice(row_start, row_stop)
         return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
 
-    def _program(self, wanted: Floats, start: int, key: tuple[int, int, int, int], invert: bool) -> TransferCounts:
-        both, beyond, pulses, clipped, left, most = program(self.state, self.numbers, wanted, start, key, invert)
+    def _program(
+        self, wanted: Floats, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE
+    ) -> TransferCounts:
+        found = program(self.state, self.numbers, wanted, start, key, invert, emphasis)
+        both, beyond, pulses, clipped, left, most = found
         return TransferCounts(
             wanted.size, both, beyond, self._resets * wanted.size, pulses, clipped, left, float(most)
         )  # fmt: skip
@@ -278,7 +298,9 @@ class Capacitor3T1CCells(CapacitorCells):
         super().__init__(device, state, capacitor_numbers(device), key, switches)
         self.reach = device.held_siemens * 1e6
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Do nothing: there is no long-term device."""
         return self._nothing(row_start, row_stop)
 
@@ -289,6 +311,28 @@ class Capacitor3T1CCells(CapacitorCells):
         state.voltage[:] = state.shared_voltage[:] = self.numbers.start
         state.shared[:] = state.shared_k * np.maximum(state.shared_voltage - state.shared_threshold, np.float32(0))
         return self._put(np.ascontiguousarray(weights, np.float32), 0)
+
+
+def first_polarity(device: Pcm3T1C, rows: int, switches: Switches) -> Floats:
+    """Return the polarity in which each row begins, +1 or -1."""
+    polarity = np.ones(rows, np.float32)
+    if device.row_polarity == "alternating" and switches.polarity_inversion:
+        polarity[1::2] = -1
+    return polarity
+
+
+def compensates(device: Pcm3T1C, switches: Switches) -> bool:
+    """Return whether transfers reckon with the leak; without leakage there is nothing to reckon with."""
+    return device.leak_compensation == "nominal" and switches.leakage
+
+
+def kept_and_mean(held_s: float, tau_s: float) -> tuple[float, float]:
+    """Return what of a charge is left after some time, and what of it there was on average meanwhile.
+
+    They are e = exp(-t / tau) and (1 - e) tau / t.
+    """
+    spans = held_s / tau_s
+    return math.exp(-spans), -math.expm1(-spans) / spans if spans else 1.0
 
 
 def checked_word(name: str, value: int) -> int:

@@ -210,8 +210,11 @@ class Pcm3T1CReference(CapacitorReference):
     def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
         state = empty_state(rows, cols, device.cells_per_reference, ageing)
+        if device.row_polarity == "alternating" and switches.polarity_inversion:
+            state.polarity[:] = np.where(np.arange(rows) % 2 == 0, 1, -1)
         super().__init__(device, state, numbers_of(device, switches), (seed, shard), switches)
         self._iterations, self._drift_start_s = device.iterations, float(device.drift_start_s)
+        self._compensates = device.leak_compensation == "nominal" and switches.leakage
         self.reach = device.gain * device.reachable_siemens * 1e6
         nothing = np.zeros((rows, cols), np.float32)
         self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
@@ -225,14 +228,23 @@ class Pcm3T1CReference(CapacitorReference):
             self.state.pcm[:] = self.numbers.gain * (self.state.plus - self.state.minus)
             self._bring_up_to_date()
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Do steps (1) to (5) one after another."""
         rows = range(row_start, row_stop)
         first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
-        wanted = self.weights[row_start:row_stop] + self.numbers.read_noise * first.astype(np.float32)
+        own, emphasis = slice(row_start, row_stop), None
+        wanted = self.weights[own] + self.numbers.read_noise * first.astype(np.float32)
+        if self._compensates and held_s:
+            kept = math.exp(-held_s / self.numbers.tau)
+            mean = -math.expm1(-held_s / self.numbers.tau) / (held_s / self.numbers.tau)
+            pcm, emphasis = self.state.pcm[own], np.float32(1 / mean)
+            restored = self.state.polarity[own, None] * np.float32(self.numbers.offset * (1 - mean))
+            wanted = pcm + (np.float32(mean / kept) * (wanted - pcm) + restored)
         if invert and self._switches.polarity_inversion:
-            self.state.polarity[row_start:row_stop] *= -1
-        return self._program(wanted, slice(row_start, row_stop), (seed, PROGRAM, index))
+            self.state.polarity[own] *= -1
+        return self._program(wanted, own, (seed, PROGRAM, index), emphasis)
 
     def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
         """Do steps (2) to (5) with weights that are given."""
@@ -243,21 +255,27 @@ class Pcm3T1CReference(CapacitorReference):
         own = slice(row_start, row_stop)
         return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
 
-    def _program(self, wanted: Floats, rows: slice, draws: tuple[int, int, int]) -> TransferCounts:
+    def _program(
+        self, wanted: Floats, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None
+    ) -> TransferCounts:
         state, numbers = self.state, self.numbers
         state.voltage[rows] = numbers.start
         state.shared_voltage[rows] = numbers.start
         self._bring_up_to_date()
         sign = state.polarity[rows, None]
-        target = wanted - sign * (numbers.offset + self._differences()[rows])
+        settled = numbers.offset + self._differences()[rows]
+        target = wanted - sign * settled
         both = (sign * target > 0) & (sign * target < numbers.offset)
         plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.gain)
         minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.gain)
         beyond = int((plus > numbers.reachable).sum() + (minus > numbers.reachable).sum())
         self._write_pcm(rows, np.minimum(plus, numbers.reachable), np.minimum(minus, numbers.reachable), draws)
-        pulses, clipped = self._put_back(rows, sign * (wanted - state.pcm[rows]))
+        difference = sign * (wanted - state.pcm[rows])
+        if emphasis is not None:
+            difference = settled + emphasis * (difference - settled)
+        pulses, clipped = self._put_back(rows, difference)
         self._bring_up_to_date()
-        left = np.abs(wanted - self.weights[rows])
+        left = np.abs(difference - self._differences()[rows])
         resets = 2 * self._iterations * wanted.size
         return TransferCounts(
             wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max())
@@ -285,7 +303,9 @@ class Capacitor3T1CReference(CapacitorReference):
         super().__init__(device, state, capacitor_numbers(device), (seed, shard), switches)
         self.reach = device.held_siemens * 1e6
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Do nothing."""
         return self._nothing(row_start, row_stop)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -262,10 +262,19 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
     Updates land on the capacitor, which leaks; every interval the weight is transferred to the PCM pair
     and the polarity p of the capacitor's part is inverted. Cell: Ambrogio et al., Nature 558, 60 (2018).
+
+    Two habits are archsim's own, off unless asked for. With `row_polarity: alternating` every other row begins
+    inverted, so that what the offset loses to the leak, -p offset (1 - exp(-t / tau)) in every cell, cancels within a
+    sum of rows. With `leak_compensation: nominal` a transfer after t reckons with the nominal leak, e = exp(-t / tau)
+    and its mean over the interval, a = (1 - e) tau / t: it takes the weight as F (G+ - G-) + p (D a / e + offset (1 -
+    a)), D = g - g_shared being what is left, and puts the programming error on the capacitor 1 / a times. So offset and
+    programming error come back as they were, and an update counts as it did on average.
     """
 
     read_conductance_siemens: Conductance
     offset_siemens: Conductance
+    row_polarity: Literal["uniform", "alternating"] = "uniform"
+    leak_compensation: Literal["none", "nominal"] = "none"
     invert_energy_j: Energy
     transfer_steps: ClassVar[tuple[str, ...]] = (
         "transfer_read", "reset", "ramp", "verify", "residual_pulse", "residual_read", "invert",

@@ -106,7 +106,9 @@ class InPlaceCells(Cells):
     def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
         """Do nothing."""
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Do nothing."""
         return self._nothing(row_start, row_stop)
 

@@ -357,11 +357,12 @@ def noisy(wanted: Any, start: Any, noise: Any, key: Any) -> None:
 
 
 @compiled
-def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any) -> Any:
+def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
 
-    `key` is what the programming errors are keyed by: (seed, shard, what, index). Returns the cells with both devices
-    RESET, the devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
+    `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
+    the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET, the
+    devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
     """
     seed, shard, what, index = key
     both = out_of_reach = pulses = clipped = 0
@@ -396,10 +397,16 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
             state.pcm[row, col] = numbers.gain * (plus - minus)
             if state.age.shape[0]:
                 state.age[row, col] = 0.0
-            fired, cut = put(state, numbers, row, col, sign * (weight - state.pcm[row, col]))
+            difference = sign * (weight - state.pcm[row, col])
+            if emphasis > _ONE:
+                settled = numbers.offset + mismatch
+                difference = settled + emphasis * (difference - settled)
+            fired, cut = put(state, numbers, row, col, difference)
             pulses += fired
             clipped += cut
-            left = abs(weight - refresh_weight(state, row, col, col // numbers.span))
+            refresh_weight(state, row, col, col // numbers.span)
+            own = read(state.voltage[row, col], state.k[row, col], state.threshold[row, col])
+            left = abs(difference - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
     return both, out_of_reach, pulses, clipped, left_sum, left_most

@@ -41,7 +41,9 @@ class PcmPairCells(Cells):
             own = slice(row_start, row_stop)
             self.weights[own] = self.numbers.gain * (self.state.plus[own] - self.state.minus[own])
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Read the weights, and where a device is above `refresh_above` RESET both and program the difference.
 
         The read of a weight is noisy. There is no polarity to invert.

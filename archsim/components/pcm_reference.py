@@ -76,7 +76,9 @@ class PcmPairReference(PcmPairCells):
             age(self.state, slice(row_start, row_stop), dt_s, self._begin_s)
             self._bring_up_to_date()
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> TransferCounts:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Read, and program again where one of the devices is full."""
         rows = slice(row_start, row_stop)
         first, _ = normals(seed, self._shard, TRANSFER_READ, index, range(row_start, row_stop), self.weights.shape[1])

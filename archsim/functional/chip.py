@@ -33,7 +33,7 @@ class ShardCells(Protocol):
     def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
         """Let the capacitors of these rows leak."""
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool) -> Any:
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
         """Move the weights of these rows to the long-term devices."""
 
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> Any:
@@ -279,11 +279,11 @@ class ChipModel:
         for place, rows in enumerate(groups):
             read = start + place * m.group_cycles
             self._leak(shard, row, row + rows, read)
+            held_s = int(self.record.leaked[shard][row]) * self._cycle_s
             if m.period_cycles:
-                held_s = int(self.record.leaked[shard][row]) * self._cycle_s
                 cells.rewrite(row, row + rows, held_s, self.seed, n)
             else:
-                cells.transfer(row, row + rows, self.seed, n // len(m.groups), True)
+                cells.transfer(row, row + rows, self.seed, n // len(m.groups), True, held_s)
             self._last[shard][row : row + rows] = read + m.group_cycles
             row += rows
         if many:
