@@ -199,7 +199,10 @@ def test_an_unwritable_folder_is_told_before_anything_runs(archsim: Command, tmp
 
 
 def test_the_lists_are_names_one_a_line_when_piped(archsim: Command) -> None:
-    assert archsim("list", "arch").out.split() == [CHIP, f"{CHIP}_bus", f"{CHIP}_packet"]
+    assert archsim("list", "arch").out.split() == [
+        CHIP,
+        *(f"{CHIP}_{name}" for name in ("3t1c", "bus", "packet", "pcm_pair")),
+    ]
     assert archsim("list", "policy").out.split() == ["stop_all", "staggered", "interleaved", "none", "rewrite"]
     everything = archsim("list").out.split()
     assert {"mlp_mnist", "pcm_3t1c", "mesh", "in_order", "circuit", "tree"} <= set(everything)

@@ -34,7 +34,8 @@ WRITTEN = [
 ]
 DEFAULTED = {
     "lines_per_unit", "sample_hold", "leakage", "prefetch", "rows_in_parallel", "weight_scale", "output_weight_scale",
-    "partial_range", "output_range",
+    "partial_range", "output_range", "read_noise", "drift_exponent", "drift_exponent_spread", "drift_start",
+    "stuck_reset", "stuck_set",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 

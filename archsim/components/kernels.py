@@ -361,8 +361,8 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
-    the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET, the
-    devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
+    the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET,
+    the devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
     """
     seed, shard, what, index = key
     both = out_of_reach = pulses = clipped = 0
