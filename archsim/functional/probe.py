@@ -7,7 +7,7 @@ without one there is nothing to pay.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -24,28 +24,6 @@ BINS = 60
 TIMES = 32
 FINEST_S = 1e-9
 """Width of a bin of dwell times at first; it doubles until the longest fits into `TIMES` of them."""
-
-
-def _capacitor(weights: Array, pcm: Array, polarity: Array) -> Array:
-    return (weights - pcm) * polarity[:, None]  # from W = pcm + polarity (g - g_shared)
-
-
-QUANTITIES: tuple[tuple[str, tuple[str, ...], Callable[..., Array]], ...] = (
-    ("W", ("weights",), lambda weights: weights),
-    ("g - g_shared", ("weights", "pcm", "polarity"), _capacitor),
-    ("G+", ("plus",), lambda plus: plus),
-    ("G-", ("minus",), lambda minus: minus),
-)
-"""What is looked at, in uS: its name, the arrays of the cells' state that it needs, and how it follows from them."""
-
-
-def conductances(state: Any, row_start: int, row_stop: int) -> dict[str, Array]:
-    """Return by name what cells hold in these rows, [rows, cols] in uS: those of QUANTITIES that they have."""
-    return {
-        name: compute(*(getattr(state, field)[row_start:row_stop] for field in fields))
-        for name, fields, compute in QUANTITIES
-        if set(fields) <= set(state._fields)
-    }
 
 
 @dataclass(frozen=True)
@@ -165,7 +143,7 @@ class Probe:
             kept = {"before": [cells.before for cells in self.cells], "after": [cells.after for cells in self.cells]}
             rows = [cells.seen for cells in self.cells]
         else:
-            kept = {"at the end": [conductances(cells.state, 0, len(cells.weights)) for cells in self.cells]}
+            kept = {"at the end": [cells.quantities() for cells in self.cells]}
             rows = [np.ones(len(cells.weights), dtype=bool) for cells in self.cells]
         histograms = []
         for name in dict.fromkeys(name for shard in next(iter(kept.values())) for name in shard):
@@ -200,7 +178,7 @@ class ProbedCells:
     def __init__(self, cells: Any, probe: Probe, layer: int, last: npt.NDArray[np.int64]) -> None:
         self._cells, self._probe, self._layer, self._last = cells, probe, layer, last
         rows = len(cells.weights)
-        self.before = {name: np.zeros_like(array) for name, array in conductances(cells.state, 0, rows).items()}
+        self.before = {name: np.zeros_like(array) for name, array in cells.quantities().items()}
         self.after = {name: np.zeros_like(array) for name, array in self.before.items()}
         self.seen = np.zeros(rows, dtype=bool)
         self.watched = last <= 0
@@ -260,5 +238,5 @@ class ProbedCells:
         self.loss[own] += taken if polarity is None else taken * polarity[own, None]
 
     def _keep(self, kept: dict[str, Array], row_start: int, row_stop: int) -> None:
-        for name, array in conductances(self._cells.state, row_start, row_stop).items():
+        for name, array in self._cells.quantities(row_start, row_stop).items():
             kept[name][row_start:row_stop] = array
