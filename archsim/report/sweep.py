@@ -109,9 +109,10 @@ def point_words(done: int, total: int, settings: Mapping[str, str]) -> tuple[str
     """Return what a terminal shows of a sweep under way: how far it is, and the point that is next.
 
     >>> point_words(2, 15, {"schedule.transfer.policy": "staggered"})
-    ('point 3 of 15', 'transfer.policy=staggered')
+    ('point 3 of 15', 'policy=staggered')
     """
-    return f"point {done + 1:,} of {total:,}", ", ".join(f"{_short(key)}={value}" for key, value in settings.items())
+    where = ", ".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items())
+    return f"point {done + 1:,} of {total:,}", _cut(where, 46)
 
 
 def sweep_lines(data: Data) -> list[str]:
@@ -349,6 +350,10 @@ def _plane(data: Data, x: str, y: str) -> str:
         axes.set_title(f"beside the points: {_short(first, 60)}", fontsize=8, color="#444444")
         axes.grid()
         _legend(figure, axes, rest)
+        if y == ACCURACY:
+            axes.set_ylim(top=min(axes.get_ylim()[1], 102))
+            twin = {metrics["accuracy_float_mean"] / y_scale for _, points in lines for _, metrics in points}
+            tracks += [[(axes.get_xlim()[0], value), (axes.get_xlim()[1], value)] for value in twin if len(twin) == 1]
         _label(figure, axes, labels, tracks)
 
     return draw(paint, height=max(3.8, 1.2 + 0.2 * len(lines)))
@@ -399,7 +404,8 @@ def _line(
     marker = MARKERS[(place + place // len(CYCLE)) % len(MARKERS)]
     axes.plot(xs, ys, color=tone, lw=1.3, marker=marker, ms=5, label=_cut(name, 36) or "on the chip", zorder=3)
     if spread is not None:
-        axes.errorbar(xs, ys, spread, fmt="none", ecolor=tone, elinewidth=0.8, capsize=2, alpha=0.7)
+        above = [min(each, 100 - y) for y, each in zip(ys, spread, strict=True)]  # no accuracy is beyond 100 %
+        axes.errorbar(xs, ys, (spread, above), fmt="none", ecolor=tone, elinewidth=0.8, capsize=2, alpha=0.7)
     return tone
 
 
@@ -453,7 +459,10 @@ def _label(
     tracks: Sequence[Sequence[tuple[float, float]]],
 ) -> None:
     """Write texts beside points where nothing else is; one for which there is no room is left out."""
+    from matplotlib.patheffects import withStroke
+
     figure.draw_without_rendering()  # lays the figure out, so that places are known
+    halo = [withStroke(linewidth=2, foreground="white")]
     dot = figure.dpi / 72
     to_display = axes.transData.transform
     frame = axes.get_window_extent()
@@ -467,7 +476,7 @@ def _label(
     for x, y, text, tone in labels:
         written = axes.annotate(
             text, (x, y), (0, 0), textcoords="offset points", ha="center", va="center", fontsize=7.5,
-            color=_darker(tone), zorder=4, annotation_clip=False,
+            color=_darker(tone), zorder=4, annotation_clip=False, path_effects=halo,
         )  # fmt: skip
         written.set_in_layout(False)
         extent = written.get_window_extent()
