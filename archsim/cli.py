@@ -118,10 +118,10 @@ def sensitivity(
 ) -> None:
     """Halve and double each assumption in turn, and draw the tornado."""
     from archsim.explore import sensitivity as study_of
-    from archsim.loading import load_arch
+    from archsim.loading import load_arch, split_overrides
     from archsim.report import check_folder
     from archsim.report.tornado import top_lines, write_study
-    from archsim.runs import default_folder, split_overrides
+    from archsim.runs import default_folder
     from archsim.workload import load_workload
 
     mine, theirs = split_overrides(sets or ())
@@ -193,6 +193,63 @@ def train(
         for line in training_lines(history):
             typer.echo(line)
         typer.echo(f"\nreport  {folder / 'train.md'}")
+
+
+@app.command()
+def sweep(
+    arch: Arch,
+    workload: Work,
+    vary: Annotated[
+        list[str], typer.Option(metavar="KEY=V1,V2,...", help="A figure, and the values that it takes. Repeatable.")
+    ],
+    train_: Annotated[bool, typer.Option("--train", help="Also train at each point, on the chip's cells.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed.")
+    ] = None,
+    seed: Seed = 0,
+    ablate: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
+    ] = None,
+    sets: Sets = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that was interrupted.")] = False,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run, and if wanted train, at each point of a grid: accuracy against time and energy."""
+    from archsim.report.sweep import sweep_lines
+    from archsim.sweeps import execute_sweep
+
+    kept = 0
+    with _progress(None, quiet or as_json, "sweeping") as progress, _late_interrupts() as interrupted:
+
+        def inside(done: float, total: int, words: str) -> None:
+            nonlocal kept
+            kept = int(done)
+            if interrupted():
+                raise KeyboardInterrupt
+            if progress is not None:
+                progress(done, total, words)
+
+        try:
+            result, folder = execute_sweep(
+                arch, workload, vary=vary, train=train_, epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
+                sets=sets or (), data_folder=data, out=out, resume=resume, progress=inside,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if kept:
+                _complain([f"{kept} point{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
+            raise
+    if as_json:
+        _print_file(folder / "sweep.json")
+    elif not quiet:
+        for line in sweep_lines(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'sweep.md'}")
+    if any(point["audits_failed"] for point in result["points"]):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -118,6 +118,14 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
     return load_section(ArchSpec, "arch", "arch_specs", str(name), overrides)
 
 
+def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the settings of the arch spec and those of the workload, told apart by their first key."""
+    own = {"dataset", "layers", "training"}
+    mine = [bool(own & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
+    arch = [setting for setting, is_work in zip(settings, mine, strict=True) if not is_work]
+    return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
+
+
 def kind_of(path: Path) -> str:
     """Return the `kind` that a file opens with."""
     label = _label(path)

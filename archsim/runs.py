@@ -16,11 +16,7 @@ from archsim.accounting import ActivityFile
 from archsim.documents import dump_yaml, read_text, read_yaml
 from archsim.errors import Problem, SpecError, nearest
 from archsim.faults import problems_of
-from archsim.loading import (
-    Loaded,
-    builtin_names,
-    load_arch,
-)
+from archsim.loading import Loaded, builtin_names, load_arch, split_overrides
 from archsim.metrics import Result, evaluate, package_version
 from archsim.report import TRACES, check_folder, write_report
 from archsim.section import Flag, Section
@@ -95,14 +91,6 @@ class RunPlan:
             WORKLOAD_FILE: self.workload.document(),
         }
         return {**files, ACTIVITY_FILE: self.activity_text} if self.activity is not None else files
-
-
-def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the settings of the arch spec and those of the workload, told apart by their first key."""
-    own = {"dataset", "layers", "training"}
-    mine = [bool(own & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
-    arch = [setting for setting, is_work in zip(settings, mine, strict=True) if not is_work]
-    return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
 
 
 def plan_from_options(

@@ -13,7 +13,6 @@ import numpy as np
 
 from archsim.accounting import activity_of
 from archsim.chip import build_chip
-from archsim.errors import Problem, SpecError
 from archsim.functional.activity import Reads, together
 from archsim.functional.checkpoint import NAME, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
@@ -27,18 +26,16 @@ from archsim.functional.train import (
     check_cells,
     history,
     scales_of,
+    seeds_from,
 )
-from archsim.loading import load_arch
+from archsim.loading import load_arch, split_overrides
 from archsim.mapping import build_schedule, map_workload
 from archsim.metrics import package_version
 from archsim.report import check_folder, write_folder
 from archsim.report.training import OWNED, history_json, write_history, write_training
-from archsim.runs import all_faults, default_folder, split_overrides
+from archsim.runs import all_faults, default_folder
 from archsim.simulation import simulate
 from archsim.workload import load_workload
-
-MOST_SEED = 2**32 - 2
-"""The largest seed: the generators' keys are words of 32 bits, of which the last marks what is drawn at the fab."""
 
 
 def execute_training(
@@ -64,9 +61,7 @@ def execute_training(
     """
     ablate = list(dict.fromkeys(ablate))
     check_ablations(ablate)
-    if not 0 <= seed <= seed + seeds - 1 <= MOST_SEED:
-        what = f"{seeds} seeds from {seed} on are not within 0 to {MOST_SEED}"
-        raise SpecError([Problem("--seed", what, "give a smaller one, not below 0")])
+    own_seeds = seeds_from(seed, seeds)
     mine, theirs = split_overrides(sets)
     chip_spec, network = all_faults([lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)])
     suffix = hashlib.sha256(" ".join(sorted(ablate)).encode()).hexdigest()[:8] if ablate else ""
@@ -82,7 +77,6 @@ def execute_training(
         "version": package_version(),
         "command": _command(arch, workload, sets, ablate, epochs, seeds, seed),
     }
-    own_seeds = range(seed, seed + seeds)
     identity = {
         "arch": f"{chip_spec.value.name} {chip_spec.hash}",
         "workload": f"{network.value.name} {network.hash}",

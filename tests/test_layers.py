@@ -23,7 +23,7 @@ ROWS = (
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
-    {"views", "trainings", "crosschecks"},
+    {"views", "trainings", "crosschecks", "sweeps"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -94,18 +94,29 @@ class Checkpoint:
 
     def check(self, identity: Mapping[str, Any]) -> None:
         """Raise SpecError, with all differences, unless the checkpoint is of the training with this identity."""
+        hint = "go on with what it was begun with, or train without --resume"
         why = {"epochs": "how a training ends depends on its number of epochs, so train anew for another"}
-        problems = [
-            Problem(
-                f"--resume: {key}",
-                f"{_words(self.identity.get(key))} in the checkpoint, {_words(identity.get(key))} now",
-                why.get(key, "go on with what it was begun with, or train without --resume"),
-            )
-            for key in {**identity, **self.identity}
-            if self.identity.get(key) != identity.get(key)
-        ]
-        if problems:
-            raise SpecError(problems)
+        check_identity(self.identity, identity, "the checkpoint", hint, why)
+
+
+def check_identity(
+    then: Mapping[str, Any], now: Mapping[str, Any], place: str, hint: str, hints: Mapping[str, str] | None = None
+) -> None:
+    """Raise SpecError, with all differences, unless what is kept in `place` and what is wanted are the same.
+
+    `hint` says what to try, and `hints`, for some keys, something else.
+    """
+    problems = [
+        Problem(
+            f"--resume: {key}",
+            f"{_words(then.get(key))} in {place}, {_words(now.get(key))} now",
+            (hints or {}).get(key, hint),
+        )
+        for key in {**now, **then}
+        if then.get(key) != now.get(key)
+    ]
+    if problems:
+        raise SpecError(problems)
 
 
 def damaged(path: Path, error: Exception) -> SpecError:

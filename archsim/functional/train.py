@@ -42,6 +42,10 @@ RECORDS = 1 << 12
 """Records of the timeline between two calls of `progress`: some hundred examples."""
 
 
+MOST_SEED = 2**32 - 2
+"""The largest seed: the generators' keys are words of 32 bits, of which the last marks what is drawn at the fab."""
+
+
 class DivergedError(ArchsimError):
     """Training left the numbers: the message says in which epoch and where; there is no accuracy to report."""
 
@@ -81,6 +85,14 @@ def check_ablations(names: Collection[str]) -> None:
     wrong = [name for name in names if name not in ABLATIONS]
     if wrong:
         raise SpecError(Problem("--ablate", f"'{name}' is not an ablation", nearest(name, ABLATIONS)) for name in wrong)
+
+
+def seeds_from(seed: int, count: int) -> range:
+    """Return `count` seeds from one on; raise SpecError where they are not words that the generators take."""
+    if not 0 <= seed <= seed + count - 1 <= MOST_SEED:
+        what = f"{count} seeds from {seed} on are not within 0 to {MOST_SEED}"
+        raise SpecError([Problem("--seed", what, "give a smaller one, not below 0")])
+    return range(seed, seed + count)
 
 
 def check_cells(spec: ArchSpec) -> None:
@@ -157,10 +169,19 @@ class Training:
     """One chip and its floating-point twin in training, for the whole epochs of a schedule.
 
     `found` is what each finished epoch reached, `model` the chip, `probe` what looks at its cells, if anything does.
+    `known` is what a twin of the same network, data and seed reached in its first epochs, as `Twin.train` returns it:
+    those are not trained again, and further ones are added to it.
     """
 
     def __init__(
-        self, schedule: Schedule, data: Data, *, seed: int = 0, ablate: Collection[str] = (), probe: Probe | None = None
+        self,
+        schedule: Schedule,
+        data: Data,
+        *,
+        seed: int = 0,
+        ablate: Collection[str] = (),
+        probe: Probe | None = None,
+        known: list[tuple[float, float]] | None = None,
     ) -> None:
         check_ablations(ablate)
         workload = schedule.mapping.workload
@@ -168,7 +189,8 @@ class Training:
         self.epochs = schedule.examples // self.per_epoch
         order = order_of(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
-        self.twin = Twin(workload, data, seed, order)
+        twin = Twin(workload, data, seed, order)
+        self.twin = twin if known is None else KnownTwin(twin, known)
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
         self._data, self._synapses = data, workload.synapses
@@ -205,7 +227,7 @@ class Training:
         """Return all that changes in training, by name, and not copied, for a training that goes on from here."""
         parts: dict[str, Mapping[str, Any]] = {
             "chip": self.model.arrays(),
-            "twin": {str(i): weights for i, weights in enumerate(self.twin.weights)},
+            "twin": self.twin.arrays(),
             "probe": self.probe.arrays() if self.probe is not None else {},
         }
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
@@ -220,7 +242,7 @@ class Training:
             part, _, own = name.partition(".")
             parts.setdefault(part, {})[own] = array
         self.model.restore(parts["chip"])
-        copy_arrays(parts["twin"], {str(i): weights for i, weights in enumerate(self.twin.weights)})
+        self.twin.restore(parts["twin"])
         if self.probe is not None:
             self.probe.restore(parts["probe"])
         self.found = list(found)
@@ -263,6 +285,42 @@ class Twin:
         loss, _ = train_float(self.weights, self._bias, self._data.train_x, self._data.train_y, part, rate, batch)
         right = accuracy(self.weights, self._bias, self._data.test_x, self._data.test_y)
         return loss / examples, right
+
+    def arrays(self) -> dict[str, F32]:
+        """Return the weights by layer, and not copied."""
+        return {str(i): weights for i, weights in enumerate(self.weights)}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Take over what `arrays` returned; raise ValueError if it belongs to another network."""
+        copy_arrays(arrays, self.arrays())
+
+
+class KnownTwin:
+    """A twin of which the first epochs are known, from a training of the same network, data and seed.
+
+    It is trained, from the beginning, only where an epoch is asked for that is not known. So it has no state of its
+    own that a checkpoint would have to hold.
+    """
+
+    def __init__(self, twin: Twin, known: list[tuple[float, float]]) -> None:
+        self.known = known
+        self._twin, self._trained = twin, 0
+
+    def train(self, epoch: int) -> tuple[float, float]:
+        """Return the mean loss and the accuracy on the test set after an epoch."""
+        while epoch >= len(self.known):
+            found = self._twin.train(self._trained)
+            if self._trained == len(self.known):
+                self.known.append(found)
+            self._trained += 1
+        return self.known[epoch]
+
+    def arrays(self) -> dict[str, F32]:
+        """Return nothing."""
+        return {}
+
+    def restore(self, arrays: Mapping[str, Any]) -> None:
+        """Take nothing over."""
 
 
 def history(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from archsim.errors import Problem, SpecError
 
-MARKERS = ("metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json")
+MARKERS = ("metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json")
 """A folder that holds one of these is a report and may be replaced."""
 
 
@@ -69,6 +69,19 @@ def write_folder(folder: Path, files: Mapping[str, str], owned: Collection[str])
         what = f"cannot be written: {error.strerror or error}"
         raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
     return folder
+
+
+def replace_file(folder: Path, name: str, text: str) -> None:
+    """Replace one file in a report's folder, alone and at once; raise SpecError if it cannot be written."""
+    part = folder / f".{name}.part"
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(folder / name)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _keep(old: Path, new: Path, gone: Collection[str]) -> None:

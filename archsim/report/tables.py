@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,21 +16,29 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text."""
+    """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
+
+    `decimals` are those of a share in Markdown.
+    """
 
     name: str
     unit: str = ""
+    decimals: int = 1
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a report; `name` is its file's, `note` what the reader should know."""
+    """A table of a report; `name` is its file's, `note` what the reader should know.
+
+    The cells at `marked`, (row, column) from 0, are bold in Markdown.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     note: str = ""
+    marked: Collection[tuple[int, int]] = ()
 
     def markdown(self) -> str:
         """Return the table with engineering units; long tables show their first rows."""
@@ -40,8 +48,9 @@ class Table:
             "| " + " | ".join(column.name for column in self.columns) + " |",
             "|" + "|".join(" ---: " if right else " --- " for right in numeric) + "|",
         ]
-        for row in shown:
-            cells = [_cell(value, column.unit) for value, column in zip(row, self.columns, strict=True)]
+        for place, row in enumerate(shown):
+            cells = [_cell(value, column) for value, column in zip(row, self.columns, strict=True)]
+            cells = [f"**{cell}**" if (place, i) in self.marked else cell for i, cell in enumerate(cells)]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         if len(self.rows) > TOP:
             lines.append(f"\n{len(self.rows) - TOP:,} more rows are in `tables/{self.name}.csv`.")
@@ -56,17 +65,17 @@ class Table:
         return out.getvalue()
 
 
-def _cell(value: Any, unit: str) -> str:
+def _cell(value: Any, column: Column) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if unit == "%":
-        return f"{value:.1%}".replace("%", " %")
-    if unit:
-        return engineering(value, unit)
+    if column.unit == "%":
+        return f"{value:.{column.decimals}%}".replace("%", " %")
+    if column.unit:
+        return engineering(value, column.unit)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsim.accounting import ActivityFile, activity_yaml
-from archsim.errors import Problem, SpecError
 from archsim.functional.checkpoint import NAME, PART
 from archsim.functional.probe import Findings
 from archsim.functional.train import Progress
 from archsim.report.figures import COLOURS, CYCLE, draw
-from archsim.report.folder import write_folder
+from archsim.report.folder import replace_file, write_folder
 from archsim.report.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -37,15 +36,7 @@ def history_json(data: Mapping[str, Any]) -> str:
 
 def write_history(data: Mapping[str, Any], folder: Path) -> None:
     """Replace the history.json in a folder, alone and at once: the rest of the report is written at the end."""
-    part = folder / ".history.json.part"
-    try:
-        part.write_text(history_json(data), encoding="utf-8", newline="\n")
-        part.replace(folder / "history.json")
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(folder, "history.json", history_json(data))
 
 
 def write_training(
