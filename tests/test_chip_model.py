@@ -74,6 +74,9 @@ class LeakyCells:
     def conductances(self) -> Any:
         return np.abs(self.weights)
 
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Any]:
+        return {"W": self.weights[row_start:row_stop]}
+
 
 def model_of(schedule: Schedule, seed: int = 0, leakage: bool = True) -> ChipModel:
     workload = schedule.mapping.workload
