@@ -60,8 +60,8 @@ class LeakyCells:
         self.state, self.numbers = State(self.weights), Numbers(np.float32(EDGES.step))
         self.held_s: list[float] = []
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
-        self.weights[row_start:row_stop] *= np.float32(0.5 ** (dt_s / 20e-6))
+    def leak(self, row_start: int, row_stop: int, dt_s: Any) -> None:
+        self.weights[row_start:row_stop] *= (0.5 ** (np.reshape(dt_s, (-1, 1)) / 20e-6)).astype(np.float32)
 
     def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> None:
         self.weights[row_start:row_stop] *= np.float32(0.9)

@@ -92,7 +92,7 @@ def drift(state: Any, start: Any, stop: Any, dt_s: Any, begin_s: Any) -> None:
     for row in range(start, stop):
         for col in range(state.plus.shape[1]):
             before = state.age[row, col]
-            after = before + dt_s
+            after = before + dt_s[row - start]
             state.age[row, col] = after
             if after > begin_s:
                 span = math.log(after / max(before, begin_s))

@@ -9,7 +9,7 @@ import numpy as np
 
 from archsim.components.ageing import Ageing, Habits, empty_ageing
 from archsim.components.draws_reference import normals, uniforms
-from archsim.components.kernels import EXPONENTS, FRESH, STUCK
+from archsim.components.kernels import EXPONENTS, FRESH, STUCK, Doubles
 
 _exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log, otypes=[np.float64])
 
@@ -29,10 +29,10 @@ def drawn_ageing(rows: int, cols: int, habits: Habits, seed: int, shard: int) ->
     return ageing
 
 
-def age(state: Any, rows: slice, dt_s: float, begin_s: float) -> None:
+def age(state: Any, rows: slice, dt_s: float | Doubles, begin_s: float) -> None:
     """G <- G (max(t + dt, t_c) / max(t, t_c))^-nu, of both devices."""
     before = state.age[rows].copy()
-    state.age[rows] = before + dt_s
+    state.age[rows] = before + np.reshape(dt_s, (-1, 1))
     moving = state.age[rows] > begin_s
     span = _log(np.where(moving, state.age[rows] / np.maximum(before, begin_s), 1.0))
     for held, exponents in zip((state.plus, state.minus), state.exponents, strict=True):

@@ -19,6 +19,7 @@ from archsim.components.kernels import (
     PROGRAM,
     REWRITE_READ,
     TRANSFER_READ,
+    Doubles,
     Floats,
     Integers,
     Numbers,
@@ -100,8 +101,11 @@ class Cells(ABC):
         return PulseCounts(pulses, clipped)
 
     @abstractmethod
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
-        """Let some seconds pass for these rows: capacitors leak, and phase-change devices drift if they do."""
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+        """Let some seconds pass for these rows, or for each its own [row_stop - row_start].
+
+        Capacitors leak, and phase-change devices drift if they do.
+        """
 
     @abstractmethod
     def transfer(
@@ -154,14 +158,16 @@ class DecayFactors:
         self._taus = taus
         self._seen: dict[float, tuple[Floats, ...] | None] = {}
 
-    def rows(self, start: int, stop: int, dt_s: float) -> tuple[Floats, ...]:
+    def rows(self, start: int, stop: int, dt_s: float | Doubles) -> tuple[Floats, ...]:
         """Return the factors of these rows, one array for each array of time constants."""
+        if not isinstance(dt_s, float):
+            return tuple(decay(tau[start:stop], dt_s) for tau in self._taus)
         if dt_s not in self._seen:
             self._seen[dt_s] = None
             if len(self._seen) > self.KEPT:
                 del self._seen[next(iter(self._seen))]
-            return tuple(decay(tau[start:stop], dt_s) for tau in self._taus)
-        kept = self._seen.pop(dt_s) or tuple(decay(tau, dt_s) for tau in self._taus)
+            return self.rows(start, stop, np.full(stop - start, dt_s))
+        kept = self._seen.pop(dt_s) or self.rows(0, len(self._taus[0]), np.full(len(self._taus[0]), dt_s))
         self._seen[dt_s] = kept  # now the youngest
         return tuple(factors[start:stop] for factors in kept)
 
@@ -180,7 +186,7 @@ class CapacitorCells(Cells):
         make(state, numbers, spreads_of(device, switches), *key)
         self._decay = DecayFactors(state.tau, state.shared_tau)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let own and shared capacitors decay towards the leak's target."""
         self._check_rows(row_start, row_stop)
         if self._switches.leakage:
@@ -239,11 +245,11 @@ class Pcm3T1CCells(CapacitorCells):
         self._drift_start_s = float(device.drift_start_s)
         self.reach = device.gain * device.reachable_siemens * 1e6
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let own and shared capacitors decay towards the leak's target, and the PCM pairs drift if they do."""
         super().leak(row_start, row_stop, dt_s)
         if self.state.age.size:
-            drift(self.state, row_start, row_stop, dt_s, self._drift_start_s)
+            drift(self.state, row_start, row_stop, np.full(row_stop - row_start, dt_s), self._drift_start_s)
             own = slice(row_start, row_stop)
             state, held = self.state, differences(self.state, self.numbers, row_start, row_stop)
             state.pcm[own] = self.numbers.gain * (state.plus[own] - state.minus[own])

@@ -126,7 +126,7 @@ class CapacitorReference(Cells):
         self._bring_up_to_date()
         return PulseCounts(int(count.sum()), clipped)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """V <- V_0 + (V - V_0) exp(-dt / tau), for own and shared capacitors."""
         if not self._switches.leakage:
             return
@@ -134,7 +134,7 @@ class CapacitorReference(Cells):
         for voltage, tau in (
             (self.state.voltage, self.state.tau), (self.state.shared_voltage, self.state.shared_tau)
         ):  # fmt: skip
-            factor = _exp(-dt_s / tau[rows].astype(np.float64)).astype(np.float32)
+            factor = _exp(-np.reshape(dt_s, (-1, 1)) / tau[rows].astype(np.float64)).astype(np.float32)
             voltage[rows] = target + (voltage[rows] - target) * factor
         self._bring_up_to_date()
 
@@ -220,7 +220,7 @@ class Pcm3T1CReference(CapacitorReference):
         self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
         self._bring_up_to_date()
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Leak, and let G+ and G- drift."""
         super().leak(row_start, row_stop, dt_s)
         if self.state.age.size:

@@ -11,7 +11,7 @@ import numpy as np
 
 from archsim.components.cells import Cells, TransferCounts, checked_word
 from archsim.components.draws import compiled, normals
-from archsim.components.kernels import BOUNDS, FRESH, STEPS, Floats, coincide, columns_pulsed
+from archsim.components.kernels import BOUNDS, FRESH, STEPS, Doubles, Floats, coincide, columns_pulsed
 
 if TYPE_CHECKING:
     from archsim.components.devices import InPlaceCell, Switches
@@ -103,7 +103,7 @@ class InPlaceCells(Cells):
         self.step, self.reach = self.numbers.step, self.numbers.bound
         make_in_place(self.state, self.numbers, checked_word("seed", seed), checked_word("shard", shard))
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Do nothing."""
 
     def transfer(

@@ -299,11 +299,11 @@ def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 
 @compiled
 def decay(tau: Any, dt_s: Any) -> Any:
-    """Return exp(-dt / tau) of each capacitor."""
+    """Return exp(-dt / tau) of each capacitor, dt being its row's."""
     factors = np.empty(tau.shape, np.float32)
     for row in range(tau.shape[0]):
         for col in range(tau.shape[1]):
-            factors[row, col] = math.exp(-dt_s / np.float64(tau[row, col]))
+            factors[row, col] = math.exp(-dt_s[row] / np.float64(tau[row, col]))
     return factors
 
 

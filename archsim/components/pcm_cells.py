@@ -8,7 +8,7 @@ import numpy as np
 
 from archsim.components.ageing import Ageing, draw_ageing, drift, empty_ageing, habits_of
 from archsim.components.cells import Cells, TransferCounts, checked_word, pcm_terms
-from archsim.components.kernels import FIRST, PROGRAM, TRANSFER_READ, Floats, noisy
+from archsim.components.kernels import FIRST, PROGRAM, TRANSFER_READ, Doubles, Floats, noisy
 from archsim.components.pcm_kernels import PairNumbers, PairSpreads, PairState, make_pairs, update_pairs, write_pairs
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class PcmPairCells(Cells):
         draw_ageing(self.state, habits, *self._key)
         make_pairs(self.state, self.numbers, pair_spreads(device, switches), *self._key)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let the conductances drift, if they do: there is nothing else that leaks."""
         self._check_rows(row_start, row_stop)
         if self.state.age.size:
-            drift(self.state, row_start, row_stop, dt_s, self._drift_start_s)
+            drift(self.state, row_start, row_stop, np.full(row_stop - row_start, dt_s), self._drift_start_s)
             own = slice(row_start, row_stop)
             self.weights[own] = self.numbers.gain * (self.state.plus[own] - self.state.minus[own])
 

@@ -12,7 +12,18 @@ from archsim.components.ageing_reference import age, drawn_ageing
 from archsim.components.cells import PulseCounts, TransferCounts
 from archsim.components.cells_reference import coincidences, programmed
 from archsim.components.draws_reference import normals
-from archsim.components.kernels import BOUNDS, FIRST, FRESH, PROGRAM, SET_PULSE, STEPS, TRANSFER_READ, Floats, Integers
+from archsim.components.kernels import (
+    BOUNDS,
+    FIRST,
+    FRESH,
+    PROGRAM,
+    SET_PULSE,
+    STEPS,
+    TRANSFER_READ,
+    Doubles,
+    Floats,
+    Integers,
+)
 from archsim.components.pcm_cells import PcmPairCells, empty_pairs, pair_numbers, pair_spreads
 
 Flags = NDArray[np.bool_]
@@ -70,7 +81,7 @@ class PcmPairReference(PcmPairCells):
         self._bring_up_to_date()
         return PulseCounts(int(count.sum()), clipped)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let G+ and G- drift."""
         if self.state.age.size:
             age(self.state, slice(row_start, row_stop), dt_s, self._begin_s)

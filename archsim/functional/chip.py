@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -17,6 +18,7 @@ from archsim.mapping.schedule import Maintenance, Op, Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
+F64: TypeAlias = npt.NDArray[np.float64]
 TICK = 64
 """Examples between two moments at which leakage is applied: an assumption, the same in every executor."""
 MANY = 4
@@ -30,7 +32,7 @@ class ShardCells(Protocol):
     state: Any
     numbers: Any
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let the capacitors of these rows leak."""
 
     def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
@@ -249,20 +251,19 @@ class ChipModel:
             found.append(matrix)
         return found
 
-    def _leak(self, shard: int, begin: int, end: int, cycle: int) -> None:
-        """Let rows leak until a cycle; neighbours that last leaked at the same time go together."""
-        last = self._last[shard]
-        while begin < end:
-            stop = begin + 1
-            while stop < end and last[stop] == last[begin]:
-                stop += 1
-            elapsed = cycle - int(last[begin])
-            if elapsed > 0:
+    def _leak(self, shard: int, begin: int, end: int, until: int | I64) -> None:
+        """Let rows leak until a cycle, or each until its own; those that did already are left alone."""
+        last = self._last[shard][begin:end]
+        elapsed = until - last
+        for first, stop in runs(elapsed > 0):
+            own = elapsed[first:stop]
+            if own[0] > 0:
                 if self.leakage:
-                    self.cells[shard].leak(begin, stop, elapsed * self._cycle_s)
-                    self.record.leaked[shard][begin:stop] += elapsed
-                last[begin:stop] = cycle
-            begin = stop
+                    times: F64 = own * self._cycle_s
+                    same = bool((own == own[0]).all())
+                    self.cells[shard].leak(begin + first, begin + stop, float(times[0]) if same else times)
+                    self.record.leaked[shard][begin + first : begin + stop] += own
+                last[first:stop] += own
 
     def _maintain(self, op: int, n: int, start: int) -> None:
         """Transfer or rewrite an instance's row groups, each read when its turn comes; waiting rows go on leaking."""
@@ -271,24 +272,23 @@ class ChipModel:
         variant = n % len(m.groups)
         groups = m.groups[variant]
         shard, cells = m.shard, self.cells[m.shard]
-        row = first = sum(sum(others) for others in m.groups[:variant])
+        first = sum(sum(others) for others in m.groups[:variant])
         last = first + sum(groups)
         many = MANY * (last - first) >= len(self._last[shard])
         if many:
             self._meter.sample(shard)
-        for place, rows in enumerate(groups):
-            read = start + place * m.group_cycles
-            self._leak(shard, row, row + rows, read)
-            held_s = int(self.record.leaked[shard][row]) * self._cycle_s
+        reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
+        self._leak(shard, first, last, reads)
+        held = self.record.leaked[shard][first:last]
+        for begin, stop in runs(held):
+            rows, held_s = (first + begin, first + stop), int(held[begin]) * self._cycle_s
             if m.period_cycles:
-                cells.rewrite(row, row + rows, held_s, self.seed, n)
+                cells.rewrite(*rows, held_s, self.seed, n)
             else:
-                cells.transfer(row, row + rows, self.seed, n // len(m.groups), True, held_s)
-            self._last[shard][row : row + rows] = read + m.group_cycles
-            row += rows
+                cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+        self._last[shard][first:last] = reads + m.group_cycles
         if many:
             self._meter.sample(shard)
-        reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
         applied = int(self.measures.applied[shard])
         ended = int(self.measures.began[shard]) + applied * self._latency[self.schedule.updates[shard]]
         self.record.read(op, n, shard, first, reads, applied, ended, self.schedule.mapping.shards[shard].cols)
@@ -302,6 +302,16 @@ def copy_arrays(given: Mapping[str, npt.NDArray[Any]], own: Mapping[str, npt.NDA
             raise ValueError(f"the array '{name}' is missing, or of another shape or kind")
     for name, array in own.items():
         array[...] = given[name]
+
+
+def runs(values: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Return where stretches of equal neighbours begin and end.
+
+    >>> runs(np.array([3, 3, 1, 3]))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return list(itertools.pairwise(edges))
 
 
 class Carrier:

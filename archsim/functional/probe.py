@@ -195,7 +195,7 @@ class ProbedCells:
         for moment, kept in (("before", self.before), ("after", self.after)):
             yield from ((f"{moment}.{name}", array) for name, array in kept.items())
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Leak; what the watched rows lose counts at their age after it."""
         own = slice(row_start, row_stop)
         if not self.watched[own].any():
