@@ -259,7 +259,7 @@ class ChipModel:
             own = elapsed[first:stop]
             if own[0] > 0:
                 if self.leakage:
-                    times: F64 = own * self._cycle_s
+                    times = np.multiply(own, self._cycle_s, dtype=np.float64)
                     same = bool((own == own[0]).all())
                     self.cells[shard].leak(begin + first, begin + stop, float(times[0]) if same else times)
                     self.record.leaked[shard][begin + first : begin + stop] += own
