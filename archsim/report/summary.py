@@ -19,7 +19,7 @@ def summary(result: Result) -> list[str]:
         f"{result.workload.value.synapses:,} synapses, {run['examples']:,} examples, {transfers:,.4g} transfers",
         f"{run['examples_simulated']:,} examples event by event, {run['examples_fast_forwarded']:,} jumped, exactly",
         "",
-        f"  {'':24}{'peak':>14}{'sustained':>14}{'lower bound':>14}{'published':>14}",
+        f"  {'':24}{'peak':>16}{'sustained':>16}{'lower bound':>16}{'published':>16}",
     ]
     published = {row["metric"]: row for row in data["published"]}
     lower = metrics["time_per_example_lower_bound_s"]
@@ -34,7 +34,7 @@ def summary(result: Result) -> list[str]:
     areal = "throughput_per_area_peak_op_per_s_m2"
     figures = [metrics[areal], metrics["throughput_per_area_op_per_s_m2"], None]
     cells = [_per_mm2(value) for value in (*figures, published.get(areal, {}).get("published"))]
-    lines.append(f"  {'throughput per area':24}" + "".join(f"{cell:>14}" for cell in cells) + "  TOP/s/mm2")
+    lines.append(f"  {'throughput per area':24}" + "".join(f"{cell:>16}" for cell in cells) + "  TOP/s/mm2")
     lines.append("")
     step = result.step
     shares = ", ".join(f"{name.replace('_', ' ')} {cycles / step.cycles:.0%}" for name, cycles in step.shares.items())
@@ -77,7 +77,7 @@ def _row(
 ) -> str:
     given = published.get(top) or published.get(sustained)
     cells = [metrics[top], metrics[sustained], bound, given["published"] if given else None]
-    text = "".join(f"{engineering(cell, unit, 5) if cell is not None else '':>14}" for cell in cells)
+    text = "".join(f"{engineering(cell, unit, 5) if cell is not None else '':>16}" for cell in cells)
     kind = f"  ({given['kind']})" if given else ""
     return f"  {label:24}{text}{kind}".rstrip()
 
