@@ -11,7 +11,7 @@ from helpers import REFERENCE, chip_of, network, schedule_of
 from archsim.accounting import account, peak
 from archsim.cli import main
 from archsim.functional.datasets import load_data
-from archsim.functional.train import train
+from archsim.functional.train import Training
 from archsim.loading import load_arch
 from archsim.simulation.run import simulate
 from archsim.workload import load_workload
@@ -112,7 +112,9 @@ def test_the_pair_alone_trains_and_worse_than_the_reference() -> None:
         schedule = schedule_of(workload.value, 6 * workload.value.dataset.examples, SMALL, name)
         timeline = simulate(schedule, timeline=True).timeline
         assert timeline is not None
-        epochs, _ = train(schedule, lambda timeline=timeline: timeline.chunks(1 << 14), data)  # type: ignore[misc]
+        training = Training(schedule, data)
+        training.play(timeline.chunks)
+        epochs = training.found
         reached[name] = max(epoch.accuracy_chip for epoch in epochs)
     assert reached[PAIR] < reached[CAPACITOR]
     assert reached[PAIR] < reached[REFERENCE]
