@@ -40,8 +40,8 @@ LOAD = 2  # 56 to 72 bits: 6 to 8 inputs and a label of 8 bits each
 FROM_HOST = 3  # 1 router: 2 + 0.36
 TO_NEXT = 5  # 2 routers: 4 + 0.20
 HOST_TO_SECOND = 5  # 2 routers: 4 + 0.36 + 0.20
-ROW = 80 + 2 * (2 * 50 + 500 + 80) + (64 + 16) * 5 + 2 * 80  # the transfer of a row: 2,000 ns
-REWRITE = 80 + (64 + 16) * 5 + 2 * 80  # a row read and written back: 640 ns
+ROW = 80 + 2 * (2 * 50 + 500 + 80) + (160 + 16) * 5 + 2 * 80  # the transfer of a row: 2,480 ns
+REWRITE = 80 + (160 + 16) * 5 + 2 * 80  # a row read and written back: 1,120 ns
 
 
 def assert_takes_exactly(schedule: Schedule, cycles: int) -> None:
