@@ -274,4 +274,4 @@ def make_play(update: Callable[..., Any], shards: int, sorts: int) -> Callable[.
         files = {str(sys.modules[each.__module__].__file__) for each in called if hasattr(each, "py_func")}
         digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(files))).hexdigest()
         own.__qualname__ = f"{play.__name__}.{module}.{update.__name__}.{digest[:16]}.{shards}.{sorts}"
-    return cast("Callable[..., Any]", numba.njit(cache=is_ours)(own))
+    return cast("Callable[..., Any]", numba.njit(cache=is_ours, error_model="numpy")(own))

@@ -46,7 +46,7 @@ class Edges:
         return self.drive_levels, self.delta_levels, self.read_levels, self.error_levels, self.pulses
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def to_levels(value: Any, full: Any, levels: Any) -> Any:
     """Return a value between -full and full on a grid of `levels` steps of `full`; beyond, the edge."""
     limited = min(max(np.float32(value), -np.float32(full)), np.float32(full))
@@ -56,7 +56,7 @@ def to_levels(value: Any, full: Any, levels: Any) -> Any:
     return np.float32(np.rint(limited / grid)) * grid
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def row_pulses(x: F32, full: Any, pulses: Any, out: I64) -> None:
     """Set how many pulses each row fires: round(pulses x / full)."""
     for i in range(x.shape[0]):
