@@ -97,9 +97,11 @@ def call(cells: Cells, name: str, value: Any, cut: bool) -> Any:
         return cells.program(np.random.default_rng(value).normal(0, 20, (rows, cols)).astype(np.float32), value % 7)
     if name == "update":
         rng = np.random.default_rng(value)
-        nx = rng.integers(0, 16, rows) * rng.integers(0, 2, rows)
-        nd = rng.integers(-15, 16, cols) * rng.integers(0, 2, cols)
-        return cells.update(nx, nd, rng.random(rows, np.float32))
+        slots = int(rng.choice([15, 15, 1, 40, 1023, 3000]))
+        most = min(slots, int(rng.choice([1, 3, 15, 60])))
+        nx = rng.integers(0, slots + 1, rows) * rng.integers(0, 2, rows)
+        nd = rng.integers(-most, most + 1, cols) * rng.integers(0, 2, cols)
+        return cells.update(nx, nd, rng.random(rows, np.float32), slots)
     if name == "leak":
         return cells.leak(start, stop, value)
     if name == "transfer":

@@ -166,9 +166,11 @@ def call(cells: Cells, name: str, *rest: Any) -> Any:
         rng = np.random.default_rng(rest[0])
         if name == "program":
             return cells.program(rng.normal(0, 20, (rows, cols)).astype(np.float32), rest[0] % 7)
-        nx = rng.integers(0, 16, rows) * rng.integers(0, 2, rows)
-        nd = rng.integers(-15, 16, cols) * rng.integers(0, 2, cols)
-        return cells.update(nx, nd, rng.random(rows, np.float32))
+        slots = int(rng.choice([15, 15, 1, 40, 1023, 3000]))
+        most = min(slots, int(rng.choice([1, 3, 15, 60])))
+        nx = rng.integers(0, slots + 1, rows) * rng.integers(0, 2, rows)
+        nd = rng.integers(-most, most + 1, cols) * rng.integers(0, 2, cols)
+        return cells.update(nx, nd, rng.random(rows, np.float32), slots)
     if name == "leak":
         return cells.leak(start, stop, rest[0])
     if name == "transfer":
@@ -319,6 +321,27 @@ def test_a_row_without_pulses_and_a_column_without_are_left_alone() -> None:
     cells.update(np.array([0, 15, 0]), np.array([0, 15, -15, 0]), np.full(3, 0.99, np.float32))
     moved = cells.weights != before
     assert np.argwhere(moved).tolist() == [[1, 1], [1, 2]]
+
+
+@given(st.integers(1, 60), st.sampled_from([1, -1]), st.integers(0, 99))
+def test_many_pulses_at_once_are_as_many_one_by_one(count: int, sign: int, seed: int) -> None:
+    once, by_one = (cells_of(3, 9, Switches(), seed) for _ in range(2))
+    once.update(np.full(3, 60), np.full(9, sign * count), np.zeros(3, np.float32), 60)
+    for _ in range(count):
+        by_one.update(np.full(3, 60), np.full(9, sign), np.zeros(3, np.float32), 60)
+    assert once.state.voltage == pytest.approx(by_one.state.voltage, abs=count * 6e-8)  # a rounding at 0.5 V each
+
+
+def test_coincidences_are_exact_for_all_counts_and_phases() -> None:
+    for slots in (2, 3, 7, 15, 63, 255, 1023):
+        phases = (np.arange(slots) + np.float32(0.5)) / slots
+        for sizes in (np.array([1, 2, 3]), np.array([1, slots // 2, slots])):
+            sizes = np.minimum(sizes, slots)
+            for pulses in {1, slots // 2 + 1, slots - 1, slots}:
+                cells = cells_of(slots, 3, step="1 nV", capacitor_least="0.1 V")
+                found = cells.update(np.full(slots, pulses), sizes, phases.astype(np.float32), slots)
+                expected = (pulses * sizes[None, :] + np.floor(phases * slots)[:, None]) // slots
+                assert found.pulses == expected.sum()
 
 
 def test_voltage_is_kept_in_its_range_and_the_rest_counted() -> None:

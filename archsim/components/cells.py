@@ -25,6 +25,7 @@ from archsim.components.kernels import (
     Numbers,
     Spreads,
     State,
+    conducting,
     decay,
     differences,
     leak,
@@ -84,7 +85,7 @@ class Cells(ABC):
     """The arrays of the cells, and `numbers` what they have in common, for compiled code."""
     numbers: Any
     kernel: Callable[..., Any]
-    """The compiled update(state, numbers, nx, nd, phi, slots) -> (pulses, clipped)."""
+    """The compiled update(state, numbers, nx, nd, phi, slots) -> (pulses, clipped), of counts as in `update`."""
 
     def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
         """Pulse every cell floor(nx |nd| / slots + phi) times in the direction of nd's sign.
@@ -95,10 +96,9 @@ class Cells(ABC):
         rows, cols = self.weights.shape
         if nx.shape != (rows,) or nd.shape != (cols,) or phi.shape != (rows,):
             raise ValueError(f"counts {nx.shape}, {nd.shape} and phases {phi.shape} for cells {self.weights.shape}")
-        pulses, clipped = self.kernel(self.state, self.numbers, nx, nd, phi, slots)
-        if pulses < 0:
+        if not (((nx >= 0) & (nx <= slots) & (phi >= 0) & (phi < 1)).all() and (np.abs(nd) <= slots).all()):
             raise ValueError(f"a count of pulses is beyond {slots}, or a phase not within [0, 1)")
-        return PulseCounts(pulses, clipped)
+        return PulseCounts(*self.kernel(self.state, self.numbers, nx, nd, phi, slots))
 
     @abstractmethod
     def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
@@ -169,7 +169,7 @@ class DecayFactors:
             return self.rows(start, stop, np.full(stop - start, dt_s))
         kept = self._seen.pop(dt_s) or self.rows(0, len(self._taus[0]), np.full(len(self._taus[0]), dt_s))
         self._seen[dt_s] = kept  # now the youngest
-        return tuple(factors[start:stop] for factors in kept)
+        return tuple(np.asfortranarray(factors[start:stop]) for factors in kept)
 
 
 class CapacitorCells(Cells):
@@ -207,11 +207,7 @@ class CapacitorCells(Cells):
 
     def conductances(self) -> Floats:
         """Return G+ + G- + g + the cell's part of g_shared."""
-        state = self.state
-        span = np.float32(self.numbers.span)
-        own = differences(state, self.numbers, 0, len(self.weights))
-        shared = np.repeat(state.shared, self.numbers.span, axis=1)[:, : self.weights.shape[1]]
-        return cast("Floats", state.plus + state.minus + ((own + shared) + shared / span))
+        return cast("Floats", conducting(self.state, self.numbers))
 
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
         """Return W and g - g_shared."""
@@ -351,7 +347,10 @@ def checked_word(name: str, value: int) -> int:
 def empty_state(rows: int, cols: int, span: int, ageing: Ageing) -> State:
     """Return the arrays of rows x cols cells, of which `span` in a row share a reference; all zero but polarity."""
     own, shared = (rows, cols), (rows, -(-cols // span))
-    zeros = {name: np.zeros(shared if name.startswith("shared") else own, np.float32) for name in State._fields}
+    zeros = {
+        name: np.zeros(shared if name.startswith("shared") else own, np.float32, "C" if name == "weights" else "F")
+        for name in State._fields
+    }
     return State(**{**zeros, "polarity": np.ones(rows, np.float32), **ageing._asdict()})
 
 

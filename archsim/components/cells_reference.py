@@ -172,17 +172,27 @@ class CapacitorReference(Cells):
         return pulses, clipped
 
     def _pulse(self, rows: slice, count: Integers, upwards: NDArray[np.bool_]) -> int:
-        """Fire these pulses at the own capacitors, and return how many were cut short by the range."""
+        """Fire these pulses at the own capacitors, and return how many were cut short by the range.
+
+        Where the range is not met, n pulses are done at once, by the binary digits of n.
+        """
         numbers, one, clipped = self.numbers, np.float32(1), 0
         voltage = self.state.voltage[rows]  # a view
-        for done in range(int(count.max(initial=0))):
-            step = np.where(upwards, self.state.up[rows], -self.state.down[rows])
-            lessened = step * np.where(upwards, numbers.bend, -numbers.bend)
-            moved = voltage * (one - lessened) + (step + lessened * numbers.start)
+        step = np.where(upwards, self.state.up[rows], -self.state.down[rows])
+        lessened = step * np.where(upwards, numbers.bend, -numbers.bend)
+        keep, more = one - lessened, step + lessened * numbers.start
+        leapt, power, shift, left = voltage, keep, more, count
+        while left.any():
+            leapt = np.where(left % 2 == 1, leapt * power + shift, leapt)
+            shift, power, left = shift * power + shift, power * power, left // 2
+        stepped, meets = voltage, (leapt > numbers.most) | (leapt < numbers.least)
+        for done in range(int(count[meets].max(initial=0))):
+            moved = stepped * keep + more
             beyond = np.where(upwards, moved > numbers.most, moved < numbers.least)
             kept = np.where(beyond, np.where(upwards, numbers.most, numbers.least), moved)
-            clipped += int((beyond & (count > done)).sum())
-            voltage[:] = np.where(count > done, kept, voltage)
+            clipped += int((beyond & meets & (count > done)).sum())
+            stepped = np.where(count > done, kept, stepped)
+        voltage[:] = np.where(meets, stepped, leapt)
         return clipped
 
     def _bring_up_to_date(self) -> None:

@@ -60,13 +60,8 @@ def make_in_place(state: Any, numbers: Any, seed: Any, shard: Any) -> None:
 
 @compiled
 def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
-    """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
-
-    (-1, 0) says that a count or a phase is out of range, and nothing was done.
-    """
-    columns, upward, valid = columns_pulsed(nx, nd, phi, slots)
-    if not valid:
-        return -1, 0
+    """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones."""
+    columns, upward = columns_pulsed(nd, slots)
     pulses = clipped = 0
     if columns.shape[0] == 0:
         return pulses, clipped

@@ -25,6 +25,7 @@ Integers = NDArray[np.int64]
     EXPONENTS, STUCK, SET_PULSE,
 ) = range(1, 14)  # fmt: skip
 FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
+MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
@@ -124,14 +125,17 @@ def read(voltage: Any, k: Any, threshold: Any) -> Any:
 def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any, most: Any) -> Any:
     """Return a capacitor's voltage after some pulses of a signed step, and how many of them its range cut short.
 
-    A pulse changes V by step (1 - bend (V - start)), `bend` being negated for downward steps: V <- V keep + more. It
-    moves V ever on in one direction, so that the range need only be looked at in the end.
+    A pulse changes V by step (1 - bend (V - start)), `bend` being negated for downward steps: V <- V keep + more. Two
+    pulses are one with the square of `keep`, and so on, so that n take log n steps. It moves V ever on in one
+    direction, so that the range need only be looked at in the end; where it was left, all is done pulse by pulse.
     """
     lessened = step * bend
     keep, more = _ONE - lessened, step + lessened * start
-    after = voltage
-    for _ in range(count):
-        after = after * keep + more
+    after, power, shift, left = voltage, keep, more, count
+    while left > 0:
+        if left & 1:
+            after = after * power + shift
+        shift, power, left = shift * power + shift, power * power, left >> 1
     clipped = 0
     if after > most or after < least:
         after = voltage
@@ -217,8 +221,8 @@ def make(state: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> N
 
 
 @compiled
-def columns_pulsed(nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
-    """Return which columns fire pulses, how many of them upward ones, and whether counts and phases are in range.
+def columns_pulsed(nd: Any, slots: Any) -> Any:
+    """Return which columns fire pulses, and how many of them upward ones.
 
     Upward ones come first, and within each direction those with more pulses: those that coincide with a row's are
     then the first ones, and the processor is not surprised by what comes next.
@@ -226,13 +230,8 @@ def columns_pulsed(nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
     places = np.zeros(2 * slots + 1, np.int64)
     columns = np.empty(nd.shape[0], np.int64)
     for col in range(nd.shape[0]):
-        if nd[col] > slots or nd[col] < -slots:
-            return columns[:0], 0, False
         if nd[col]:
             places[slots - nd[col] + 1 if nd[col] > 0 else 2 * slots + nd[col] + 1] += 1
-    for row in range(nx.shape[0]):
-        if nx[row] < 0 or nx[row] > slots or not 0 <= phi[row] < 1:
-            return columns[:0], 0, False
     for key in range(2 * slots):
         places[key + 1] += places[key]
     upward, every = places[slots], places[2 * slots]
@@ -241,7 +240,7 @@ def columns_pulsed(nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
             key = slots - nd[col] if nd[col] > 0 else 2 * slots + nd[col]
             columns[places[key]] = col
             places[key] += 1
-    return columns[:every], upward, True
+    return columns[:every], upward
 
 
 @compiled
@@ -261,65 +260,149 @@ def coincide(found: Any, row_pulses: Any, phase: Any, slots: Any) -> None:
         whole += wraps
 
 
+def column_pulsed(digits: int) -> Any:
+    """Return `pulse_column` for up to 2^digits - 1 coincidences; the fewer, the quicker."""
+
+    def pulse_column(
+        voltage: Any, up: Any, down: Any, polarity: Any, k: Any, threshold: Any, pcm: Any, shared: Any, nx: Any,
+        phases: Any, size: Any, slots: Any, bend: Any, start: Any, counts: Any, after: Any, weights: Any,
+    ) -> None:  # fmt: skip
+        """Fill in, by row, the coincidences of a column's `size` pulses, and its voltages and weights after them.
+
+        `size` is negative to decrease weights. Coincidences are floor((nx |size| + floor(slots phi)) / slots); the half
+        that is added keeps the rounding of a product by 1 / slots clear of whole numbers, for up to MOST_SLOTS. There
+        is no branch and no look at the range, so that it is compiled to work on many rows at once.
+        """
+        pulses = np.float32(abs(size))
+        towards = _ONE if size > 0 else -_ONE
+        each = _ONE / np.float32(slots)
+        for row in range(voltage.shape[0]):
+            count = np.floor((nx[row] * pulses + phases[row] + _HALF) * each)
+            step = up[row] if polarity[row] * towards > _ZERO else -down[row]
+            lessened = abs(step) * bend
+            power, shift = _ONE - lessened, step + lessened * start
+            moved, left = voltage[row], count
+            for _ in range(digits):
+                half = np.floor(left * _HALF)
+                moved = moved * power + shift if left > half + half else moved
+                shift, power, left = shift * power + shift, power * power, half
+            above = moved - threshold[row]
+            own = k[row] * above if above > _ZERO else _ZERO
+            counts[row], after[row], weights[row] = count, moved, pcm[row] + polarity[row] * (own - shared[row])
+
+    return compiled(pulse_column)
+
+
+_FEW, _MANY = 2, 4
+pulse_column_few, pulse_column_many = column_pulsed(_FEW), column_pulsed(_MANY)
+
+
+@compiled
+def read_column(voltage: Any, k: Any, threshold: Any, pcm: Any, polarity: Any, shared: Any, weights: Any) -> None:
+    """Fill in the weights of a column whose capacitors have these voltages."""
+    for row in range(voltage.shape[0]):
+        above = voltage[row] - threshold[row]
+        own = k[row] * above if above > _ZERO else _ZERO
+        weights[row] = pcm[row] + polarity[row] * (own - shared[row])
+
+
 @compiled
 def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
     """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
 
-    (-1, 0) says that a count or a phase is out of range, and nothing was done.
+    Few columns fire but many rows do, so that it goes column by column.
     """
-    columns, upward, valid = columns_pulsed(nx, nd, phi, slots)
-    if not valid:
-        return -1, 0
+    rows = nx.shape[0]
+    trains, phases, counts = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.float32)
+    after, weights, firing = np.empty_like(counts), np.empty_like(counts), np.empty(rows, np.int64)
+    fires: Any = 0
+    largest: Any = 0
+    for row in range(rows):
+        trains[row] = nx[row]
+        phases[row] = math.floor(np.float64(phi[row]) * slots) if nx[row] else 0.0
+        firing[fires] = row
+        fires += nx[row] > 0
+        largest = max(largest, nx[row])
     pulses = clipped = 0
-    if columns.shape[0] == 0:
+    if not fires:
         return pulses, clipped
-    groups, sizes = columns // numbers.span, np.abs(nd[columns])
-    coincidences = np.zeros(sizes.max() + 1, np.int64)
-    start, least, most = numbers.start, numbers.least, numbers.most  # kept out of the inner loop
-    for row in range(nx.shape[0]):
-        if nx[row] == 0:
+    firing = firing[:fires]
+    polarity, start, bend, least, most = state.polarity, numbers.start, numbers.bend, numbers.least, numbers.most
+    for col in range(nd.shape[0]):
+        size = nd[col]
+        if not size:
             continue
-        coincide(coincidences, nx[row], phi[row], slots)
-        positive = state.polarity[row] > _ZERO
-        for increase in (True, False):
-            up = increase == positive
-            steps, bend = (state.up[row], numbers.bend) if up else (state.down[row], -numbers.bend)
-            for place in range(0 if increase else upward, upward if increase else columns.shape[0]):
-                col, count = columns[place], coincidences[sizes[place]]
-                if count == 0:
-                    break
-                step = steps[col] if up else -steps[col]
-                voltage, cut = pulse(state.voltage[row, col], count, step, bend, start, least, most)
-                state.voltage[row, col] = voltage
-                refresh_weight(state, row, col, groups[place])
-                pulses += count
+        voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
+        k, threshold, pcm = state.k[:, col], state.threshold[:, col], state.pcm[:, col]
+        shared = state.shared[:, col // numbers.span]
+        highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
+        if highest < 1 << _FEW:
+            pulse_column_few(
+                voltage, up, down, polarity, k, threshold, pcm, shared, trains, phases, size, slots, bend, start,
+                counts, after, weights,
+            )  # fmt: skip
+        elif highest < 1 << _MANY:
+            pulse_column_many(
+                voltage, up, down, polarity, k, threshold, pcm, shared, trains, phases, size, slots, bend, start,
+                counts, after, weights,
+            )  # fmt: skip
+        else:
+            for row in firing:
+                counts[row] = (nx[row] * abs(size) + np.int64(phases[row])) // slots
+                after[row] = np.inf
+        for row in firing:
+            count = int(counts[row])
+            pulses += count
+            if least <= after[row] <= most:
+                voltage[row], state.weights[row, col] = after[row], weights[row]
+            elif count:
+                step, its_bend = (up[row], bend) if (size > 0) == (polarity[row] > _ZERO) else (-down[row], -bend)
+                voltage[row], cut = pulse(voltage[row], count, step, its_bend, start, least, most)
+                refresh_weight(state, row, col, col // numbers.span)
                 clipped += cut
     return pulses, clipped
 
 
 @compiled
 def decay(tau: Any, dt_s: Any) -> Any:
-    """Return exp(-dt / tau) of each capacitor, dt being its row's."""
-    factors = np.empty(tau.shape, np.float32)
-    for row in range(tau.shape[0]):
-        for col in range(tau.shape[1]):
-            factors[row, col] = math.exp(-dt_s[row] / np.float64(tau[row, col]))
-    return factors
+    """Return exp(-dt / tau) of each capacitor, dt being its row's, column by column."""
+    factors = np.empty((tau.shape[1], tau.shape[0]), np.float32)
+    for col in range(tau.shape[1]):
+        for row in range(tau.shape[0]):
+            factors[col, row] = math.exp(-dt_s[row] / np.float64(tau[row, col]))
+    return factors.T
+
+
+@compiled
+def leak_column(voltage: Any, factors: Any, target: Any) -> None:
+    """Let a column of capacitors leak by these factors, V <- V_0 + (V - V_0) factor."""
+    for row in range(voltage.shape[0]):
+        voltage[row] = target + (voltage[row] - target) * factors[row]
 
 
 @compiled
 def leak(state: Any, numbers: Any, start: Any, stop: Any, own: Any, shared: Any) -> None:
-    """Let the capacitors of some rows leak by these factors, V <- V_0 + (V - V_0) factor."""
-    target, cols = numbers.target, state.weights.shape[1]
-    for row in range(start, stop):
-        for group in range(state.shared.shape[1]):
-            voltage = state.shared_voltage[row, group]
-            state.shared_voltage[row, group] = target + (voltage - target) * shared[row - start, group]
+    """Let the capacitors of some rows leak by these factors."""
+    cols, target, rows = state.weights.shape[1], numbers.target, slice(start, stop)
+    polarity = state.polarity[rows]
+    weights = np.empty((numbers.span, stop - start), np.float32)
+    for group in range(state.shared.shape[1]):
+        leak_column(state.shared_voltage[rows, group], shared[:, group], target)
+        for row in range(start, stop):
             refresh_shared(state, row, group)
-            for col in range(group * numbers.span, min((group + 1) * numbers.span, cols)):
-                voltage = state.voltage[row, col]
-                state.voltage[row, col] = target + (voltage - target) * own[row - start, col]
-                refresh_weight(state, row, col, group)
+        first = group * numbers.span
+        some = min(numbers.span, cols - first)
+        for i in range(some):
+            col = first + i
+            voltage = state.voltage[rows, col]
+            leak_column(voltage, own[:, col], target)
+            read_column(
+                voltage, state.k[rows, col], state.threshold[rows, col], state.pcm[rows, col], polarity,
+                state.shared[rows, group], weights[i],
+            )  # fmt: skip
+        for row in range(stop - start):
+            for i in range(some):
+                state.weights[start + row, first + i] = weights[i, row]
 
 
 @compiled
@@ -440,3 +523,19 @@ def rewrite(state: Any, numbers: Any, wanted: Any, start: Any) -> Any:
             left_sum += left
             left_most = max(left_most, left)
     return pulses, clipped, left_sum, left_most
+
+
+@compiled
+def conducting(state: Any, numbers: Any) -> Any:
+    """Return G+ + G- + g + the cell's part of g_shared, for all cells."""
+    rows, cols = state.weights.shape
+    found = np.empty((cols, rows), np.float32)
+    part = np.float32(numbers.span)
+    for col in range(cols):
+        group = col // numbers.span
+        for row in range(rows):
+            own = read(state.voltage[row, col], state.k[row, col], state.threshold[row, col])
+            shared = state.shared[row, group]
+            held = (own - shared + shared) + shared / part
+            found[col, row] = (state.plus[row, col] + state.minus[row, col]) + held
+    return found.T

@@ -105,11 +105,9 @@ def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: An
     """Fire the coincidences of row and column pulses: an increase SETs G+, a decrease G-; return pulses, clipped ones.
 
     A pulse changes G by step (1 - G / limit) (1 + noise z), z standard normal; it is clipped if G reaches the limit or
-    zero, or is at the limit already. (-1, 0) says that a count or a phase is out of range, and nothing was done.
+    zero, or is at the limit already.
     """
-    columns, upward, valid = columns_pulsed(nx, nd, phi, slots)
-    if not valid:
-        return -1, 0
+    columns, upward = columns_pulsed(nd, slots)
     pulses = clipped = 0
     if columns.shape[0] == 0:
         return pulses, clipped

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, add_noise, key, uniform
 from archsim.functional.network import CLIP, backward_rows, forward_rows, softmax_delta
-from archsim.functional.periphery import row_pulses, to_levels
+from archsim.functional.periphery import all_to_levels, row_pulses
 from archsim.mapping.schedule import Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -167,8 +167,7 @@ def play(  # type: ignore[no-untyped-def]
                     acts[0, slot, i] = source[i]
             if bias[layer] and row1 > inputs:
                 acts[layer, slot, inputs] = np.float32(1.0)
-            for i in range(rows):
-                driven[i] = to_levels(acts[layer, slot, row0 + i], full, drive_levels)
+            all_to_levels(acts[layer, slot, row0:row1], full, drive_levels, driven[:rows])
             sort = sort_of[FORWARD, s]
             add_drive(driven[:rows], full, on_shares[sort], on_tops[sort], drive[FORWARD, s])
             work[FORWARD, s] += 2 * rows * cols
@@ -177,15 +176,16 @@ def play(  # type: ignore[no-untyped-def]
             if noise > 0:
                 add_noise(z[:cols], noise * alpha[layer], key(seed, READ, layer, example), r * widest + col0)
             last = layer == layers - 1
-            for j in range(cols):
-                value = z[j] / alpha[layer]
-                if grid[layer, 0] > 1:
-                    value = to_levels(value, partial_range, read_levels // 2)
-                elif last:
-                    value = to_levels(value, output_range, read_levels // 2)
-                else:
-                    value = to_levels(max(value, np.float32(0.0)), clip, read_levels)
-                sums[layer, slot, r, col0 + j] = value
+            z[:cols] /= alpha[layer]
+            read_out = sums[layer, slot, r, col0:col1]
+            if grid[layer, 0] > 1:
+                all_to_levels(z[:cols], partial_range, read_levels // 2, read_out)
+            elif last:
+                all_to_levels(z[:cols], output_range, read_levels // 2, read_out)
+            else:
+                for j in range(cols):
+                    z[j] = max(z[j], np.float32(0.0))
+                all_to_levels(z[:cols], clip, read_levels, read_out)
             counts[0, layer, slot] += 1
             if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
                 counts[0, layer, slot] = 0
@@ -205,8 +205,7 @@ def play(  # type: ignore[no-untyped-def]
             largest = np.float32(0.0)
             for j in range(outputs):
                 largest = max(largest, abs(deltas[layer, slot, j]))
-            for j in range(cols):
-                driven[j] = to_levels(deltas[layer, slot, col0 + j], largest, delta_levels if largest > 0 else 0)
+            all_to_levels(deltas[layer, slot, col0:col1], largest, delta_levels if largest > 0 else 0, driven[:cols])
             if largest > 0:
                 sort = sort_of[BACKWARD, s]
                 add_drive(driven[:cols], largest, on_shares[sort], on_tops[sort], drive[BACKWARD, s])
@@ -215,10 +214,14 @@ def play(  # type: ignore[no-untyped-def]
             scale = alpha[layer] * largest
             if noise > 0:
                 add_noise(z[: row1 - row0], noise * scale, key(seed, READ_BACK, layer, example), c * widest + row0)
-            for i in range(min(row1, inputs) - row0):
-                # The converter sees the product at full drive; the scale is restored digitally.
-                value = z[i] / scale if largest > 0 else np.float32(0.0)
-                errors[layer, slot, c, row0 + i] = to_levels(value, partial_range, error_levels // 2) * largest
+            # The converter sees the product at full drive; the scale is restored digitally.
+            read_back = errors[layer, slot, c, row0 : min(row1, inputs)]
+            if largest > 0:
+                z[: read_back.shape[0]] /= scale
+                all_to_levels(z[: read_back.shape[0]], partial_range, error_levels // 2, read_back)
+                read_back *= largest
+            else:
+                read_back[:] = np.float32(0.0)
             counts[1, layer, slot] += 1
             if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
                 counts[1, layer, slot] = 0
@@ -238,6 +241,9 @@ def play(  # type: ignore[no-untyped-def]
             base = key(seed, ROUNDING, layer, example)
             unit = rate * full * alpha[layer] / np.float32(step)
             for j in range(cols):
+                nd[j] = 0
+                if deltas[layer, slot, col0 + j] == 0:
+                    continue
                 wanted = unit * abs(deltas[layer, slot, col0 + j])
                 count = np.floor(wanted + uniform(base, col0 + j))
                 if count > pulses:

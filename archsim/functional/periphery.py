@@ -57,6 +57,19 @@ def to_levels(value: Any, full: Any, levels: Any) -> Any:
 
 
 @numba.njit(cache=True, error_model="numpy")
+def all_to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
+    """Set `out` to the values on the grid, as `to_levels` does with each, many at once."""
+    most = np.float32(full)
+    if levels == 0:
+        for i in range(values.shape[0]):
+            out[i] = min(max(values[i], -most), most)
+    else:
+        grid = most / np.float32(levels)
+        for i in range(values.shape[0]):
+            out[i] = np.rint(min(max(values[i], -most), most) / grid) * grid
+
+
+@numba.njit(cache=True, error_model="numpy")
 def row_pulses(x: F32, full: Any, pulses: Any, out: I64) -> None:
     """Set how many pulses each row fires: round(pulses x / full)."""
     for i in range(x.shape[0]):
