@@ -30,23 +30,50 @@ class Rect:
 
 
 @dataclass(frozen=True)
+class Block:
+    """A rectangle of the die that is no tile: a digital unit, a memory, a routing channel, a port."""
+
+    name: str
+    rect: Rect
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Sites of the tiles in a grid of `columns`, the host port's strip, and how much is white space."""
+    """Where everything lies: the site of each tile, the host port, other blocks, and how much is white space.
+
+    `grid` is the place (row, column) of each tile among its neighbours, from which topologies with rows and columns
+    tell who stands beside whom; no two tiles share one.
+    """
 
     sites: tuple[Rect, ...]
     host: Rect
-    columns: int
+    grid: tuple[tuple[int, int], ...]
     white_space_m2: float
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """How many columns the grid has."""
+        return max(column for _, column in self.grid) + 1
+
+    @property
+    def in_rows(self) -> tuple[int, ...]:
+        """The tiles row after row."""
+        return tuple(sorted(range(len(self.grid)), key=self.grid.__getitem__))
 
     @property
     def width_m(self) -> float:
         """Width of the die, in metres."""
-        return max(rect.x_m + rect.width_m for rect in (*self.sites, self.host))
+        return max(rect.x_m + rect.width_m for rect in self._rects)
 
     @property
     def height_m(self) -> float:
         """Height of the die, in metres."""
-        return max(rect.y_m + rect.height_m for rect in (*self.sites, self.host))
+        return max(rect.y_m + rect.height_m for rect in self._rects)
+
+    @property
+    def _rects(self) -> tuple[Rect, ...]:
+        return (*self.sites, self.host, *(block.rect for block in self.blocks))
 
     def distance_m(self, a: Rect, b: Rect) -> float:
         """Manhattan distance between the centres of two rectangles, in metres."""
@@ -67,5 +94,6 @@ def grid(block_areas_m2: Sequence[float], host_area_m2: float, columns: int, whi
     sites = tuple(
         Rect(strip + (i % columns) * side, (i // columns) * side, side, side) for i in range(len(block_areas_m2))
     )
+    places = tuple(divmod(i, columns) for i in range(len(sites)))
     used = sum(block_areas_m2)
-    return Plan(sites, Rect(0.0, 0.0, strip, rows * side), columns, len(sites) * side * side - used)
+    return Plan(sites, Rect(0.0, 0.0, strip, rows * side), places, len(sites) * side * side - used)
