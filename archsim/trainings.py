@@ -74,6 +74,10 @@ def execute_training(
     names = {
         "arch": {"name": chip_spec.value.name, "hash": chip_spec.hash},
         "workload": {"name": network.value.name, "hash": network.hash},
+        "rates": {
+            where: {"first": own.learning_rate, "decay": own.learning_rate_decay, "floor": own.learning_rate_floor}
+            for where, own in (("chip", network.value.training), ("float", network.value.training.of_the_twin))
+        },
         "version": package_version(),
         "command": _command(arch, workload, sets, ablate, epochs, seeds, seed),
     }

@@ -109,7 +109,7 @@ def test_each_epoch_is_a_permutation_of_its_own() -> None:
 
 def test_the_learning_rate_decays_to_its_floor() -> None:
     # Origin: 0.007 x 0.93^epoch, not below 0.3 of it, as mlp_mnist says.
-    rates = learning_rates(load_workload("mlp_mnist").value, 20)
+    rates = learning_rates(load_workload("mlp_mnist").value.training, 20)
     assert rates[0] == np.float32(0.007)
     assert rates[3] == pytest.approx(0.007 * 0.93**3)
     assert rates[19] == pytest.approx(0.0021)
@@ -121,7 +121,7 @@ def test_the_twin_learns_the_digits() -> None:
     x, y = (images / 16).astype(np.float32), labels.astype(np.int64)
     workload = load_workload("mlp_digits", ["training.learning_rate=0.05"]).value
     layout, weights = layout_of(workload), tuple(initial_weights(workload, 0))
-    order, rates = order_of(1438, 20, 0), learning_rates(workload, 20)
+    order, rates = order_of(1438, 20, 0), learning_rates(workload.training, 20)
     for epoch in range(20):
         train_float(weights, layout.bias, x[:1438], y[:1438], order[epoch * 1438 : (epoch + 1) * 1438], rates[epoch], 1)
     assert accuracy(weights, layout.bias, x[1438:], y[1438:]) > 0.9

@@ -1,7 +1,8 @@
 """The network in numbers: activations, loss, and the floating-point twin that the chip is compared with.
 
 The twin trains the same network on the same examples in the same order: hidden units clip(z, 0, 2) with a
-one-bit derivative, softmax and cross-entropy at the output, plain stochastic gradient descent.
+one-bit derivative, softmax and cross-entropy at the output, plain stochastic gradient descent; at rates of its own,
+where the workload gives it some.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from archsim.workload.network import Workload
+from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
@@ -66,11 +67,10 @@ def order_of(examples: int, epochs: int, seed: int) -> npt.NDArray[np.int32]:
     return np.concatenate(parts)
 
 
-def learning_rates(workload: Workload, epochs: int) -> F32:
+def learning_rates(rates: Rates, epochs: int) -> F32:
     """Return the learning rate of each epoch: decayed, but not below its floor."""
-    training = workload.training
-    shares = np.maximum(training.learning_rate_decay ** np.arange(epochs), training.learning_rate_floor)
-    return np.asarray(training.learning_rate * shares, dtype=np.float32)
+    shares = np.maximum(rates.learning_rate_decay ** np.arange(epochs), rates.learning_rate_floor)
+    return np.asarray(rates.learning_rate * shares, dtype=np.float32)
 
 
 @numba.njit(cache=True)

@@ -160,7 +160,7 @@ def chip_model(
     edges = [edges_of(spec, tile, own.step, quantised) for tile, own in zip(tiles, cells, strict=True)]
     return ChipModel(
         schedule, cells, cells[0].kernel, alpha=alpha, edges=edges,
-        x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload, epochs + 1),
+        x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload.training, epochs + 1),
         per_epoch=workload.dataset.examples, seed=seed,
     )  # fmt: skip
 
@@ -281,7 +281,7 @@ class Twin:
         """Train one epoch; return the mean loss and the accuracy on the test set after it."""
         examples, batch = self._workload.dataset.examples, self._workload.training.batch
         part = self._order[epoch * examples : (epoch + 1) * examples]
-        rate = float(learning_rates(self._workload, epoch + 1)[epoch])
+        rate = float(learning_rates(self._workload.training.of_the_twin, epoch + 1)[epoch])
         loss, _ = train_float(self.weights, self._bias, self._data.train_x, self._data.train_y, part, rate, batch)
         right = accuracy(self.weights, self._bias, self._data.test_x, self._data.test_y)
         return loss / examples, right

@@ -162,7 +162,8 @@ def _markdown(
         lines += ["**Interrupted**: this is the history so far; the command below with `--resume` goes on.", ""]
     lines += [
         f"{data['data']['train']:,} examples for training and {data['data']['test']:,} for testing: "
-        f"{data['data']['source']}. The floating-point twin has the same network, examples, order and seed.",
+        f"{data['data']['source']}. The floating-point twin has the same network, examples, order and seed. "
+        f"The learning rate {_rates(data['rates'])}.",
         "",
         "![Accuracy on the test set and mean loss by epoch](accuracy.svg)",
         "",
@@ -216,6 +217,15 @@ def _cells(findings: Findings) -> list[str]:
             f"| {each.layer} | {1e3 * time:.3g} ms | {rms:.3g} uS | {mean:.3g} uS | {rms / each.alpha_us:.3g} |"
         )
     return lines
+
+
+def _rates(rates: Mapping[str, Mapping[str, float]]) -> str:
+    chip, twin = (
+        f"begins at {own['first']:g}, is multiplied by {own['decay']:g} with each epoch and kept above "
+        f"{own['first'] * own['floor']:g}"
+        for own in (rates["chip"], rates["float"])
+    )
+    return chip if chip == twin else f"{chip}; the twin's own, with which it learns better, {twin}"
 
 
 def _curves(data: Mapping[str, Any]) -> str:

@@ -42,14 +42,28 @@ class Dataset(Section):
     preparation: str = ""
 
 
-class Training(Section):
-    """Backpropagation: epochs, mini-batch and learning rate."""
+class Rates(Section):
+    """A learning rate, by which factor it falls per epoch, and the share of it that is never undercut."""
 
-    epochs: Count
-    batch: Count = 1
     learning_rate: Ratio
     learning_rate_decay: Ratio = 1.0
     learning_rate_floor: Ratio = 0.0
+
+
+class Training(Rates):
+    """Backpropagation: epochs, mini-batch and learning rate.
+
+    `floating_point` is for the twin in floating point, where that learns better with other rates than the chip.
+    """
+
+    epochs: Count
+    batch: Count = 1
+    floating_point: Rates | None = None
+
+    @property
+    def of_the_twin(self) -> Rates:
+        """The rates with which the floating-point twin learns."""
+        return self.floating_point or self
 
 
 class Workload(Section):
