@@ -152,7 +152,7 @@ def build_chip(spec: ArchSpec) -> Chip:
     if not max(blocks) > 0:
         raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
     plan = place(blocks, spec.host.total_area_m2, spec.floorplan.columns, spec.floorplan.white_space)
-    topology = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")(plan)
+    topology = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")(plan, **spec.routing.options.arguments())
     _check_connected(topology)
 
     units: list[Unit] = []
