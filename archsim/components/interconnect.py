@@ -81,12 +81,19 @@ class DurationLink(Link):
 
 @component("router", "router")
 class Router(Component):
-    """A switch at a node of the routing graph; `pipeline` is the head's time through it."""
+    """A switch at a node of the routing graph; `pipeline` is the head's time through it.
+
+    `buffer_flits` is what it can hold per incoming link and class of virtual channels, in whole packets; without it,
+    any number of packets wait there. Circuits need no buffers.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"buffer_flits"})
 
     pipeline_s: Time
     energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
+    buffer_flits: Count | None = None
     example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
 
     def actions(self) -> dict[str, Action]:

@@ -4,7 +4,8 @@ Time is SimPy's. All that happens in a cycle is handled by one event of that cyc
 released, stages end and ops complete, then the requests of the cycle are arbitrated, oldest example first,
 then by op. A request that cannot be granted waits in the queue of every unit it needs and is granted only when
 it is at the head of all of them and all are free: no stage holds one unit while it waits for another. (A sample may
-stay on its line from one op to the next; transports see to it that this cannot block.) Queues are in order of
+stay on its line from one op to the next; transports see to it that this cannot block. A packet keeps its place in a
+router's buffer until it has the next; the schedule is checked for circles of such waits.) Queues are in order of
 age: maintenance first, then older examples, then lower ops; so the oldest request is at every head. An op in
 flight is plain data, never a suspended process, so that a state can be compared with an earlier one.
 """
