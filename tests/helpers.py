@@ -192,6 +192,8 @@ def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval
         overrides.append(f"routing.link.wires={pick(3, 512)}")
     else:
         overrides += [f"routing.link.width_bits={pick(16, 256)}", f"routing.link.flit_time={pick('1 ns', '7 ns')}"]
+        if draw(st.booleans()):  # 20 values of 8 bits and a header of 32 are 12 flits of 16 bits at most
+            overrides.append(f"routing.router.buffer_flits={pick(12, 30)}")
     if pick(True, False, False, False, False):
         overrides.append(STATIC)
     refresh = pick(*sorted(REFRESH_POLICIES))

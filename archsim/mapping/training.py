@@ -139,7 +139,8 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     for op in first:
         builder.also_needs(op, [Need(begin)])
     check_deadlock(builder.buffers)
-    chip = replace(chip, units=(*chip.units, *builder.buffers.built()))
+    if buffers := builder.buffers.built():
+        chip = replace(chip, units=(*chip.units, *buffers))
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages))
 
 
