@@ -6,12 +6,47 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    create_model,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from archsim.errors import SpecError
+from archsim.registry import Registry
 from archsim.units import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Marks a field that names an entry of a registry."""
+
+    registry: Registry[Any]
+
+    def read(self, value: Any) -> str:
+        """Return the name if it is registered."""
+        try:
+            self.registry.lookup(str(value))
+        except SpecError as error:
+            problem = error.problems[0]
+            raise PydanticCustomError(
+                "choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}
+            ) from None
+        return str(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": sorted(self.registry)}
 
 
 def _flag(value: object) -> object:
@@ -41,7 +76,8 @@ def yaml_key(name: str) -> str:
 class Section(BaseModel):
     """Base of every part of a spec and of every component.
 
-    Fields named in `later` came after specs had been hashed: the resolved form leaves them out while they are empty.
+    Fields named in `later` came after specs had been hashed: the resolved form leaves them out while they hold their
+    defaults.
     """
 
     later: ClassVar[frozenset[str]] = frozenset()
@@ -60,7 +96,7 @@ class Section(BaseModel):
         out: dict[str, Any] = {}
         for name, value in self:
             plain = _plain(value)
-            if name not in self.later or plain not in (None, {}):
+            if name not in self.later or plain != _plain(type(self).model_fields[name].default):
                 out[yaml_key(name)] = plain
         kind = getattr(type(self), "kind", None)
         return {"kind": kind, **out} if isinstance(kind, str) else out

@@ -19,9 +19,8 @@ from archsim.components.digital import HostPort, LineCircuit, NeuronUnit
 from archsim.components.drivers import Driver
 from archsim.components.interconnect import Link, Router
 from archsim.components.memory import Sram
-from archsim.errors import SpecError
 from archsim.registry import Registry
-from archsim.section import Options, Section, options_of
+from archsim.section import Choice, Options, Section, options_of
 from archsim.units import (
     Conductance,
     Count,
@@ -44,30 +43,6 @@ TRANSPORTS: Registry[Any] = Registry("transport", home="archsim.mapping.transpor
 REDUCTIONS: Registry[Callable[..., Any]] = Registry("reduction", home="archsim.mapping.reduction")
 TRANSFER_POLICIES: Registry[Callable[..., Any]] = Registry("transfer policy", home="archsim.mapping.maintenance")
 REFRESH_POLICIES: Registry[Callable[..., Any]] = Registry("refresh policy", home="archsim.mapping.maintenance")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Marks a field that names an entry of a registry."""
-
-    registry: Registry[Any]
-
-    def read(self, value: Any) -> str:
-        """Return the name if it is registered."""
-        try:
-            self.registry.lookup(str(value))
-        except SpecError as error:
-            problem = error.problems[0]
-            raise PydanticCustomError(
-                "choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}
-            ) from None
-        return str(value)
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"enum": sorted(self.registry)}
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,10 @@ def test_a_multicast_arrives_everywhere_as_if_it_were_sent_to_each_alone(
 
 # ---- back-pressure by hand: no time of flight, routers of 2 cycles, a flit per cycle
 
-LINE = f"links=[[host, router0], [tile0, router0], [router0, router1], {', '.join(f'[tile{i}, router1]' for i in (1, 2, 3))}]"
+LINE = "links=[[host, router0], [tile0, router0], [router0, router1], {}]".format(
+    ", ".join(f"[tile{i}, router1]" for i in (1, 2, 3))
+)
+SMALL = "routing.router.buffer_flits=10"
 FLAT = ("tile.count=4", "routing.link.delay=0 ps/mm")
 
 
@@ -147,6 +150,45 @@ def test_a_packet_that_fits_no_buffer_is_refused() -> None:
         schedule_of(network(20, 250, 5), 1, ["routing.router.buffer_flits=7"], PACKET)
 
 
+# ---- arbitration
+
+
+@pytest.mark.parametrize("buffers", [(), ("routing.router.buffer_flits=1000",)], ids=["unlimited", "large"])
+@pytest.mark.parametrize(
+    ("arbitration", "order"),
+    [
+        ("age", "3a 3b 2a 2b 1a 1b"),  # as they were sent
+        ("fixed", "1a 1b 2a 2b 3a 3b"),  # by input
+        ("round_robin", "1a 2a 3a 1b 2b 3b"),  # one of each input after another
+    ],
+)
+def test_who_is_served_next(arbitration: str, order: str, buffers: Sequence[str]) -> None:
+    # Tiles 1, 2 and 3 each send two packets of 10 flits to tile 0 over one router. The first heads are there after 2
+    # cycles, the second ones after 12; the link into tile 0 is held by 40 flits from the host from 2 to 42, and then
+    # never idle. The host is the first input.
+    chip = packets("graph", *FLAT, f"routing.router.arbitration={arbitration}", *buffers)
+    names = ["3a", "3b", "2a", "2b", "1a", "1b"]
+    found = arrivals(chip, [(-1, [0], 40), *((int(name[0]), [0], 10) for name in names)])
+    assert [each[0] for each in found] == [42, *(52 + 10 * order.split().index(name) for name in names)]
+
+
+def test_round_robin_serves_the_inputs_of_a_buffer_in_turn_too() -> None:
+    # One place after the link from router0 to router1: who gets the place is what counts. It is free after 12 cycles
+    # each: 10 flits, and the 2 of router1.
+    tiles = ", ".join(f"[tile{i}, router0]" for i in (1, 2, 3))
+    links = f"links=[[host, router0], {tiles}, [router0, router1], [tile0, router1]]"
+    chip = packets("graph", *FLAT, SMALL, "routing.router.arbitration=round_robin", options=[links])
+    names = ["3a", "3b", "2a", "2b", "1a", "1b"]
+    found = arrivals(chip, [(int(name[0]), [0], 10) for name in names])
+    assert sorted(names, key=lambda name: found[names.index(name)][0]) == ["1a", "2a", "3a", "1b", "2b", "3b"]
+    assert sorted(each[0] for each in found) == [14 + 12 * i for i in range(6)]
+
+
+def test_circuits_are_granted_by_age() -> None:
+    with pytest.raises(SpecError, match="'fixed' is for packets; circuits are granted oldest first; use 'age'"):
+        schedule_of(network(8, 5), 1, ["routing.router.arbitration=fixed"])
+
+
 # ---- whole runs
 
 
@@ -168,13 +210,15 @@ def test_buffers_that_never_fill_change_nothing(case: Case) -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("topology", list(TOPOLOGIES))
-def test_jumping_equals_going_through_every_example_with_small_buffers(topology: str) -> None:
+@pytest.mark.parametrize(
+    ("topology", "arbitration"), [*((name, "age") for name in TOPOLOGIES), ("mesh", "round_robin"), ("mesh", "fixed")]
+)
+def test_jumping_equals_going_through_every_example_with_small_buffers(topology: str, arbitration: str) -> None:
     # Slow links and five examples at once: packets queue, and the buffers hold one packet each.
     overrides = [
         "tile.rows=16", "tile.cols=16", "tile.count=10", f"routing.topology={topology}", "routing.link.width_bits=16",
         "routing.link.flit_time=9 ns", "routing.router.buffer_flits=10", "schedule.mode=pipelined",
-        "schedule.in_flight=5", "schedule.transfer.interval_examples=50",
+        "schedule.in_flight=5", "schedule.transfer.interval_examples=50", f"routing.router.arbitration={arbitration}",
     ]  # fmt: skip
     schedule = schedule_of(network(40, 20, 5), 400, overrides, PACKET)
     full, fast = simulate(schedule, full=True), simulate(schedule)
@@ -190,7 +234,6 @@ def test_jumping_equals_going_through_every_example_with_small_buffers(topology:
 
 ONE_WAY = ", ".join(f"{{from: router{i}, to: router{(i + 1) % 4}, both: false}}" for i in range(4))
 CIRCLE = f"links=[[host, router0], {', '.join(f'[tile{i}, router{i}]' for i in range(4))}, {ONE_WAY}]"
-SMALL = "routing.router.buffer_flits=10"
 ROUND = [(i, [(i + 2) % 4], 10) for i in range(4)]
 
 

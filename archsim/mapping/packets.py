@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from archsim.chip.graph import Chip, Unit
+from archsim.chip.topologies import Graph
 from archsim.components.interconnect import PacketLink
 from archsim.errors import Problem, SpecError
 from archsim.mapping.schedule import Need, Stage, Use
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hop:
-    """A link of a multicast tree: the link before it ("" at the source), and what lies at its far end.
+    """A link of a multicast tree: where it begins, the link before it ("" at the source), and what lies at its end.
 
     `classes` are those in which the packet enters a router there (a segment of a bus may reach two of them), `via` the
     one in which it lay in the router before; `tiles` take it.
     """
 
     link: str
+    start: str
     before: str
     via: int
     classes: tuple[int, ...]
@@ -47,7 +49,7 @@ def node_of(tile: int) -> str:
 def tree_of(chip: Chip, source: int, tiles: Sequence[int]) -> tuple[Hop, ...]:
     """Return the union of the routes from a tile to others, each link once, a link after the one before it."""
     topology = chip.topology
-    entered: dict[str, tuple[str, int]] = {}
+    entered: dict[str, tuple[str, str, int]] = {}
     classes: dict[str, set[int]] = {}
     taken: dict[str, list[int]] = {}
     for tile in tiles:
@@ -55,17 +57,36 @@ def tree_of(chip: Chip, source: int, tiles: Sequence[int]) -> tuple[Hop, ...]:
         before, via = "", 0
         steps = zip(itertools.pairwise(nodes), topology.classes(nodes), strict=True)
         for link, run in itertools.groupby(steps, key=lambda step: chip.graph.edges[step[0]]["link"]):
-            (_, far), kind = list(run)[-1]
-            entered.setdefault(link, (before, via))
+            over = list(run)
+            (start, _), _ = over[0]
+            (_, far), kind = over[-1]
+            entered.setdefault(link, (start, before, via))
             own = classes.setdefault(link, set())
             if far.startswith("router"):
                 own.add(kind)
             before, via = link, kind
         taken.setdefault(before, []).append(tile)
     return tuple(
-        Hop(link, before, via, tuple(sorted(classes[link])), tuple(taken.get(link, ())))
-        for link, (before, via) in entered.items()
+        Hop(link, start, before, via, tuple(sorted(classes[link])), tuple(taken.get(link, ())))
+        for link, (start, before, via) in entered.items()
     )
+
+
+def inputs_of(graph: Graph) -> dict[str, list[tuple[str, str]]]:
+    """Return by link its inputs, in the order of the graph: (node, the link by which packets come to it).
+
+    What a tile or the host sends itself comes by the link "".
+    """
+    coming: dict[str, list[str]] = {}
+    edges: list[tuple[str, str, str]] = list(graph.edges(data="link"))
+    for _, node, link in edges:
+        coming.setdefault(node, []).append(link)
+    inputs: dict[str, dict[tuple[str, str], None]] = {}
+    for node, _, link in edges:
+        end = node == "host" or node.startswith("tile")
+        before = [""] if end else [other for other in coming.get(node, ()) if other != link]
+        inputs.setdefault(link, {}).update({(node, other): None for other in before})
+    return {link: list(found) for link, found in inputs.items()}
 
 
 class Buffers:
@@ -81,10 +102,16 @@ class Buffers:
         self.largest_flits = 0
         self.units: dict[tuple[str, int], int] = {}
         self.trees: list[tuple[Hop, ...]] = []
+        self.inputs = inputs_of(chip.graph) if chip.spec.routing.router.by_port else {}
 
     def unit(self, link: str, kind: int) -> int:
         """Return the index of the unit that stands for the buffer at the far end of a link, for a class."""
         return self.units.setdefault((link, kind), len(self.chip.units) + len(self.units))
+
+    def port(self, hop: Hop) -> tuple[int, int] | None:
+        """Return from which input a hop asks for its link, and how many there are; None if that does not matter."""
+        inputs = self.inputs.get(hop.link)
+        return (inputs.index((hop.start, hop.before)), len(inputs)) if inputs else None
 
     def built(self) -> tuple[Unit, ...]:
         """Return the buffers as units with as many places as whole packets of the largest kind fit in.
@@ -146,8 +173,9 @@ def send_tree(
             release.append((body, buffers.unit(*place)))
         latency = (after_head if hop.classes else after_tail) if alone else 0
         shows = (*sent, *received) if alone else ()
-        taking = [Stage(0, (slot,), waits=waits) for slot in slots]
-        over = Stage(latency, (wire.unit,), tuple(release), tuple(uses), shows, waits)
+        port = buffers.port(hop)
+        taking = [Stage(0, (slot,), waits=waits, port=port) for slot in slots]
+        over = Stage(latency, (wire.unit,), tuple(release), tuple(uses), shows, waits, port)
         grant = add([heads[hop.before]], hop.link, *taking, over)
         first = grant if first < 0 else first
         if branches:

@@ -131,6 +131,9 @@ class Circuit:
         """Circuits need wires per value, and converters that can send durations."""
         if not isinstance(chip.spec.routing.link, DurationLink):
             _refuse(chip, "circuit", "duration_link")
+        if chip.spec.routing.router.by_port:
+            what = f"'{chip.spec.routing.router.arbitration}' is for packets; circuits are granted oldest first"
+            raise SpecError([Problem("routing.router.arbitration", what, "use 'age', or transport 'packet'")])
         for name, tile in chip.spec.tile_kinds:
             for field, converter in (("col_converter", tile.col_converter), ("row_converter", tile.backward_converter)):
                 if converter.ramp_window_s is None:
