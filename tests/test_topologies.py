@@ -24,6 +24,7 @@ from archsim.errors import SpecError
 from archsim.loading import load_arch
 from archsim.section import options_of
 from archsim.spec import TOPOLOGIES
+from archsim.views import schema_of
 
 settings.register_profile("steady", deadline=None)  # the first call loads the table of units
 settings.load_profile("steady")
@@ -141,10 +142,11 @@ def diameter(topology: Topology, plan: Plan) -> int:
     return max(len(topology.route(a, b)) - 3 for a, b in itertools.permutations(tiles, 2))
 
 
-def cut(topology: Topology, plan: Plan, rows: int, columns: int) -> int:
-    """Return the links between routers that join the left half of an even number of columns with the right half."""
-    left = {f"router{i}" for i, (_, column) in enumerate(plan.grid) if column < columns // 2}
-    return sum((a in left) != (b in left) for a, b in routers(topology).edges)
+def cut(topology: Topology, axis: int = 0) -> int:
+    """Return the links between routers that join the left (upper) half of the die's routers with the other half."""
+    at = {node: topology.places_m[node][axis] for node in routers(topology)}
+    middle = (min(at.values()) + max(at.values())) / 2 - 1e-9  # what stands in the middle counts with the far half
+    return sum((at[a] < middle) != (at[b] < middle) for a, b in routers(topology).edges)
 
 
 @given(st.integers(1, 6), st.integers(1, 4))
@@ -155,7 +157,7 @@ def test_a_mesh_by_closed_form(rows: int, half: int) -> None:
     topology = mesh(plan)
     assert routers(topology).number_of_edges() == 2 * (rows * (columns - 1) + columns * (rows - 1))
     assert diameter(topology, plan) == rows - 1 + columns - 1
-    assert cut(topology, plan, rows, columns) == 2 * rows
+    assert cut(topology) == 2 * rows
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -168,7 +170,7 @@ def test_a_torus_by_closed_form(folded: bool, rows: int, half: int) -> None:
     assert routers(topology).number_of_edges() == 4 * rows * columns  # four neighbours each
     assert diameter(topology, plan) == rows // 2 + columns // 2
     if not folded:
-        assert cut(topology, plan, rows, columns) == 4 * rows
+        assert cut(topology) == 4 * rows
     for a, b in itertools.permutations(ends(plan)[1:], 2):  # a slower reference: breadth-first search
         assert len(topology.route(a, b)) == len(nx.shortest_path(topology.graph, a, b))
 
@@ -195,6 +197,9 @@ def test_a_ring_by_closed_form(count: int, columns: int) -> None:
     topology = ring(plan)
     assert routers(topology).number_of_edges() == 2 * count
     assert diameter(topology, plan) == count // 2
+    order = nx.shortest_path_length(routers(topology), "router0")
+    near = sorted(order, key=lambda node: (order[node], node))[: count // 2]  # an arc of half the ring, its ends cut
+    assert sum((a in near) != (b in near) for a, b in routers(topology).edges) == 4
     for a, b in itertools.permutations(ends(plan)[1:], 2):
         assert len(topology.route(a, b)) == len(nx.shortest_path(topology.graph, a, b))
 
@@ -211,6 +216,8 @@ def test_a_concentrated_mesh_by_closed_form(rows: int, columns: int, concentrati
     assert topology.graph.number_of_edges() == routers(topology).number_of_edges() + 2 * (len(plan.sites) + 1)
     if len(plan.sites) > 1:
         assert diameter(topology, plan) == rows - 1 + columns - 1
+    if columns % 2 == 0:
+        assert cut(topology) == 2 * rows
 
 
 @pytest.mark.parametrize(("arity", "levels"), [(4, 1), (4, 2), (2, 2), (2, 4), (2, 6)])
@@ -222,6 +229,8 @@ def test_a_tree_by_closed_form(arity: int, levels: int) -> None:
     assert topology.graph.number_of_edges() == 2 * (count + len(routers(topology)))  # each node but the root has a link
     assert diameter(topology, plan) == 2 * (levels - 1)
     assert routers(topology).in_degree(next(iter(topology.graph.successors("host")))) == (arity if levels > 1 else 0)
+    if levels > 1:  # half of the root's subtrees lie on either side of it, along X or along Y
+        assert min(cut(topology, axis) for axis in (0, 1)) == arity
     side = plan.sites[0].width_m
     if arity == 4:  # the links of an H-tree double in length from level to level: half a site along X and along Y
         for level in range(levels):
@@ -396,3 +405,11 @@ def test_options_reach_the_function_and_the_hash() -> None:
     assert wide.figures["routing.options.concentration"].text == "8"
     assert len(chip_of(overrides=wide.overrides).plan.sites) == 8
     assert sum(node.startswith("router") for node in chip_of(overrides=wide.overrides).graph) == 1
+
+
+def test_the_json_schema_knows_the_options_of_each_topology() -> None:
+    routing = schema_of("arch")["$defs"]["Routing"]["properties"]["options"]
+    known = [set(each.get("properties", {})) - {"source", "status", "note"} for each in routing["anyOf"]]
+    assert {"concentration"} in known
+    assert {"folded"} in known
+    assert set() in known  # a mesh has none

@@ -11,6 +11,7 @@ take what comes for them, into their memory, so a packet's last link needs no pl
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -147,7 +148,7 @@ def send_tree(
     buffers.largest_flits = max(buffers.largest_flits, flits)
     owner = source if source >= 0 else tiles[0]
     waits = (owner, "waiting_link")
-    places = [(hop.before, hop.via) for hop in tree]  # in which buffer the packet lies before each hop
+    leaving = Counter((hop.before, hop.via) for hop in tree)  # over how many links it goes on from each buffer
     granted: dict[tuple[str, int], list[int]] = {}
     heads = {"": need}
     arrived: dict[int, int] = {}
@@ -156,10 +157,11 @@ def send_tree(
     def add(after: Sequence[int], label: str, *stages: Stage) -> int:
         return builder.op("send", phase, layer, owner, label, stages, [Need(index) for index in after])
 
-    for hop, place in zip(tree, places, strict=True):
+    for hop in tree:
+        place = (hop.before, hop.via)
         wire, slots = chip.links[hop.link], [buffers.unit(hop.link, kind) for kind in hop.classes if buffers.limited]
         leaves = bool(hop.before) and buffers.limited
-        branches = leaves and places.count(place) > 1
+        branches = leaves and leaving[place] > 1
         alone = not branches and not (hop.classes and hop.tiles)
         after_head = chip.spec.cycles(wire.flight_s + router.pipeline_s)
         after_tail = chip.spec.cycles(wire.flight_s) + body
@@ -181,7 +183,7 @@ def send_tree(
         if branches:
             grants = granted.setdefault(place, [])
             grants.append(grant)
-            if len(grants) == places.count(place):
+            if len(grants) == leaving[place]:
                 slot = buffers.unit(*place)
                 add(grants, hop.before, Stage(body, (), ((body, slot),)))
         if hop.classes:
