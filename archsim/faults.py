@@ -14,6 +14,7 @@ from archsim.components import COMPONENTS
 from archsim.components.base import Role
 from archsim.errors import Problem, nearest
 from archsim.section import Section, marks_of, yaml_key
+from archsim.spec import OptionsOf
 from archsim.units import Dimension
 
 
@@ -90,12 +91,12 @@ def _section_at(cls: type[Section], data: Any, loc: Sequence[Any]) -> type[Secti
     here: type[Section] | None = cls
     field: FieldInfo | None = None
     for part in loc:
-        data = _below(data, part)
+        above, data = data, _below(data, part)
         if here is not None and (own := _field(here, part)) is not None:
             field = own
         elif field is None:
             return None
-        here = _class_of(field, data) if isinstance(data, dict) else None
+        here = _class_of(field, data, above) if isinstance(data, dict) else None
     return here
 
 
@@ -106,8 +107,11 @@ def _below(data: Any, part: Any) -> Any:
         return None
 
 
-def _class_of(field: FieldInfo, data: Any) -> type[Section] | None:
-    """Return the section class that a field holds: by `kind` for a role, else the one in its type."""
+def _class_of(field: FieldInfo, data: Any, above: Any) -> type[Section] | None:
+    """Return the section class that a field holds: by `kind` for a role, by a neighbour for options, or by its type."""
+    for mark in marks_of(field):
+        if isinstance(mark, OptionsOf):
+            return mark.section(_below(above, mark.chosen_by))
     if any(isinstance(mark, Role) for mark in marks_of(field)):
         kind = data.get("kind") if isinstance(data, dict) else None
         return dict(COMPONENTS.items()).get(str(kind))

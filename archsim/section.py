@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import typing
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    create_model,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from archsim.errors import SpecError
+from archsim.registry import Registry
 from archsim.units import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Marks a field that names an entry of a registry."""
+
+    registry: Registry[Any]
+
+    def read(self, value: Any) -> str:
+        """Return the name if it is registered."""
+        try:
+            self.registry.lookup(str(value))
+        except SpecError as error:
+            problem = error.problems[0]
+            raise PydanticCustomError(
+                "choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}
+            ) from None
+        return str(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": sorted(self.registry)}
 
 
 def _flag(value: object) -> object:
@@ -22,11 +60,13 @@ _SUFFIXES = sorted((f"_{suffix}" for suffix in SUFFIXES.values()), key=len, reve
 
 
 def yaml_key(name: str) -> str:
-    """Return the key in YAML of a field in code.
+    """Return the key in YAML of a field in code; a name that Python keeps for itself ends in an underscore.
 
-    >>> yaml_key("settle_s"), yaml_key("energy_per_bit_j"), yaml_key("rows")
-    ('settle', 'energy_per_bit', 'rows')
+    >>> yaml_key("settle_s"), yaml_key("energy_per_bit_j"), yaml_key("rows"), yaml_key("from_")
+    ('settle', 'energy_per_bit', 'rows', 'from')
     """
+    if name.endswith("_"):
+        return name.removesuffix("_")
     for suffix in _SUFFIXES:
         if name.endswith(suffix):
             return name.removesuffix(suffix)
@@ -34,7 +74,13 @@ def yaml_key(name: str) -> str:
 
 
 class Section(BaseModel):
-    """Base of every part of a spec and of every component."""
+    """Base of every part of a spec and of every component.
+
+    Fields named in `later` came after specs had been hashed: the resolved form leaves them out while they hold their
+    defaults.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(
         frozen=True,
@@ -49,9 +95,41 @@ class Section(BaseModel):
         """Return the section as plain data: YAML keys, SI values as text, nested sections included."""
         out: dict[str, Any] = {}
         for name, value in self:
-            out[yaml_key(name)] = _plain(value)
+            plain = _plain(value)
+            if name not in self.later or plain != _plain(type(self).model_fields[name].default):
+                out[yaml_key(name)] = plain
         kind = getattr(type(self), "kind", None)
         return {"kind": kind, **out} if isinstance(kind, str) else out
+
+
+class Options(Section):
+    """Base of the options of a choice; only what differs from the defaults is part of its resolved form."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the options that were set, as plain data."""
+        fields = type(self).model_fields
+        return {yaml_key(name): _plain(value) for name, value in self if value != fields[name].default}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the options as keyword arguments of the function that they belong to."""
+        return dict(self)
+
+
+@functools.cache
+def options_of(function: Callable[..., Any]) -> type[Options]:
+    """Return the section that holds a function's keyword-only parameters, with their types and defaults.
+
+    >>> def ring(plan: str, *, turns: int = 2) -> None: ...
+    >>> options_of(ring)(turns=3).arguments()
+    {'turns': 3}
+    """
+    types = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (types[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(f"OptionsOf{function.__name__.title()}", __base__=Options, **fields)
 
 
 def _plain(value: Any) -> Any:

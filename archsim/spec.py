@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archsim import units
@@ -19,9 +19,8 @@ from archsim.components.digital import HostPort, LineCircuit, NeuronUnit
 from archsim.components.drivers import Driver
 from archsim.components.interconnect import Link, Router
 from archsim.components.memory import Sram
-from archsim.errors import SpecError
 from archsim.registry import Registry
-from archsim.section import Section
+from archsim.section import Choice, Options, Section, options_of
 from archsim.units import (
     Conductance,
     Count,
@@ -47,27 +46,29 @@ REFRESH_POLICIES: Registry[Callable[..., Any]] = Registry("refresh policy", home
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Marks a field that names an entry of a registry."""
+class OptionsOf:
+    """Marks a field that holds the options of the entry of a registry which another field, before it, names."""
 
-    registry: Registry[Any]
+    registry: Registry[Callable[..., Any]]
+    chosen_by: str
 
-    def read(self, value: Any) -> str:
-        """Return the name if it is registered."""
-        try:
-            self.registry.lookup(str(value))
-        except SpecError as error:
-            problem = error.problems[0]
-            raise PydanticCustomError(
-                "choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}
-            ) from None
-        return str(value)
+    def section(self, chosen: object) -> type[Options]:
+        """Return the section of the options of the entry of that name; one without any if there is no such entry."""
+        return options_of(self.registry[chosen]) if isinstance(chosen, str) and chosen in self.registry else Options
+
+    def read(self, value: Any, info: ValidationInfo) -> Options:
+        """Return the options checked against the entry's signature; every fault keeps its place in the file."""
+        if self.chosen_by not in info.data:
+            return Options()  # the name itself is wrong, and reported
+        section = self.section(info.data[self.chosen_by])
+        return value if isinstance(value, section) else section.model_validate(value)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.read)
+        return core_schema.with_info_plain_validator_function(self.read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"enum": sorted(self.registry)}
+        sections = dict.fromkeys(self.section(name) for name in self.registry)
+        return {"anyOf": [handler.resolve_ref_schema(handler(each.__pydantic_core_schema__)) for each in sections]}
 
 
 class Technology(Section):
@@ -101,9 +102,15 @@ class TileSpec(Section):
 
 
 class Routing(Section):
-    """How vectors travel between tiles: the graph's topology, what its links carry, and how sums are reduced."""
+    """How vectors travel between tiles: the graph's topology, what its links carry, and how sums are reduced.
+
+    `options` are the keyword arguments of the topology's function.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"options"})
 
     topology: Annotated[str, Choice(TOPOLOGIES)]
+    options: Annotated[Options, OptionsOf(TOPOLOGIES, "topology")] = Field(default={}, validate_default=True)
     transport: Annotated[str, Choice(TRANSPORTS)]
     link: Annotated[Link, Role("link")]
     router: Annotated[Router, Role("router")]

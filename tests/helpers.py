@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from archsim.chip.graph import Chip, build_chip
+from archsim.components.interconnect import ARBITRATIONS
 from archsim.loading import load_arch
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Op, Schedule
@@ -192,6 +193,9 @@ def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval
         overrides.append(f"routing.link.wires={pick(3, 512)}")
     else:
         overrides += [f"routing.link.width_bits={pick(16, 256)}", f"routing.link.flit_time={pick('1 ns', '7 ns')}"]
+        overrides.append(f"routing.router.arbitration={pick(*sorted(ARBITRATIONS))}")
+        if draw(st.booleans()):  # 20 values of 8 bits and a header of 32 are 12 flits of 16 bits at most
+            overrides.append(f"routing.router.buffer_flits={pick(12, 30)}")
     if pick(True, False, False, False, False):
         overrides.append(STATIC)
     refresh = pick(*sorted(REFRESH_POLICIES))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from archsim.cli import main
+from archsim.spec import TOPOLOGIES
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SHORT = (CHIP, WORK, "--examples", "30")
@@ -263,4 +264,4 @@ def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "archsim", "list", "topology"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["mesh", "bus"]
+    assert done.stdout.split() == list(TOPOLOGIES)

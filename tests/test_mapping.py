@@ -17,7 +17,7 @@ from archsim.loading import load_arch
 from archsim.mapping import Mapping, map_workload
 from archsim.mapping.partition import split
 from archsim.mapping.placement import in_order, snake
-from archsim.spec import PLACEMENTS
+from archsim.spec import PLACEMENTS, REDUCTIONS
 from archsim.workload import Dataset, Dense, Training, Workload, load_workload
 
 settings.register_profile("steady", deadline=None)  # the first call loads the table of units
@@ -180,6 +180,21 @@ def test_orders_that_can_be_checked_by_hand() -> None:
     built = chip("tile.count=7", "floorplan.columns=3")  # rows 0 1 2, 3 4 5 and 6
     assert in_order(built) == [0, 1, 2, 3, 4, 5, 6]
     assert snake(built) == [0, 1, 2, 5, 4, 3, 6]
+
+
+# ---- reductions
+
+
+@pytest.mark.parametrize("name", list(REDUCTIONS))
+@given(st.integers(1, 40))
+def test_a_reduction_adds_each_part_once_and_ends_in_the_last_place(name: str, count: int) -> None:
+    # A slower reference: lists of what has been added up at each place.
+    parts = [[i] for i in range(count)]
+    for source, target in REDUCTIONS[name](count):
+        parts[target] += parts[source]
+        parts[source] = []
+    assert sorted(parts.pop()) == list(range(count))
+    assert not any(parts)
 
 
 # ---- what does not fit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -100,7 +100,7 @@ class Chip:
     @property
     def longest_link(self) -> LinkUnit:
         """The longest wire between neighbouring tiles (the host's apart), the first of equals."""
-        inner = [link for name, link in self.links.items() if "host" not in name]
+        inner = [link for name, link in self.links.items() if "host" not in name] or list(self.links.values())
         return max(inner, key=lambda link: link.length_m)
 
     def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
@@ -142,17 +142,7 @@ def build_chip(spec: ArchSpec) -> Chip:
     Raises SpecError where the spec contradicts itself or the routing graph is not connected.
     """
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
-    router_m2 = spec.routing.router.total_area_m2
-    block_m2 = {
-        name: sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + router_m2
-        for name, tile in spec.tile_kinds
-    }
-    place = FLOORPLANS.lookup(spec.floorplan.kind, "floorplan.kind")
-    blocks = [block_m2[name] for name, _ in kinds]
-    if not max(blocks) > 0:
-        raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
-    plan = place(blocks, spec.host.total_area_m2, spec.floorplan.columns, spec.floorplan.white_space)
-    topology = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")(plan)
+    plan, topology = _laid_out(spec, [name for name, _ in kinds])
     _check_connected(topology)
 
     units: list[Unit] = []
@@ -180,6 +170,29 @@ def build_chip(spec: ArchSpec) -> Chip:
     programming = add("programming", "programming", {}, spec.schedule.transfer.tiles_in_parallel)
     parts = _static_parts(spec, plan, topology)
     return Chip(spec, plan, topology, tuple(units), tuple(tiles), links, host, router, programming, parts)
+
+
+def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
+    """Return the floorplan and the topology over it.
+
+    A tile's site holds a router where one stands beside each tile; routers in other numbers take their area evenly
+    from all sites. How many there are shows only in the topology over a floorplan, so that one is made first.
+    """
+    place = FLOORPLANS.lookup(spec.floorplan.kind, "floorplan.kind")
+    build = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")
+    tile_m2 = {name: sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) for name, tile in spec.tile_kinds}
+    routers = len(kinds)
+    for _ in range(3):  # the second is right unless the floorplan itself turns on the area of a router
+        router_m2 = spec.routing.router.total_area_m2 * routers / len(kinds)
+        blocks = [tile_m2[name] + router_m2 for name in kinds]
+        if not max(blocks) > 0:
+            raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
+        plan = place(blocks, spec.host.total_area_m2, spec.floorplan.columns, spec.floorplan.white_space)
+        topology = build(plan, **spec.routing.options.arguments())
+        if topology.routers == routers:
+            break
+        routers = topology.routers
+    return plan, topology
 
 
 def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], int]]:
@@ -213,7 +226,7 @@ def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology) -> tuple[Part,
     for _, tile in spec.tile_kinds:
         for name, part, instances in tile_parts(tile):
             count(name, part, instances * tile.count)
-    count("router", spec.routing.router, len(plan.sites))
+    count("router", spec.routing.router, topology.routers)
     parts = [Part(name, int(n), area, leakage) for name, (n, area, leakage) in totals.items()]
     link = spec.routing.link
     wire_m2 = sum(length * link.area_per_length_m for length in topology.lengths_m.values())

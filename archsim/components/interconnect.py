@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from archsim.components.base import Action, Component, component
+from archsim.registry import Registry
+from archsim.section import Choice
 from archsim.units import (
     Area,
     CapacitancePerLength,
@@ -79,15 +82,50 @@ class DurationLink(Link):
         return {"pulse": Action(self.wire_f_per_m * self.swing_v**2 * length_m)}
 
 
+ARBITRATIONS: Registry[Callable[[int, int, int], int]] = Registry("arbitration")
+
+
+@ARBITRATIONS.add("age")
+def age(port: int, last: int, ports: int) -> int:
+    """The oldest example first, whichever input it comes from."""
+    return 0
+
+
+@ARBITRATIONS.add("fixed")
+def fixed(port: int, last: int, ports: int) -> int:
+    """The first input first, then by age."""
+    return port
+
+
+@ARBITRATIONS.add("round_robin")
+def round_robin(port: int, last: int, ports: int) -> int:
+    """The input after the one that was served last, and so on round; by age within an input."""
+    return (port - last - 1) % ports
+
+
 @component("router", "router")
 class Router(Component):
-    """A switch at a node of the routing graph; `pipeline` is the head's time through it."""
+    """A switch at a node of the routing graph; `pipeline` is the head's time through it.
+
+    `buffer_flits` is what it can hold per incoming link and class of virtual channels, in whole packets; without it,
+    any number of packets wait there. Circuits need no buffers. `arbitration` says which of the packets that ask for a
+    link, or a place in the buffer at its end, is served next.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"buffer_flits", "arbitration"})
 
     pipeline_s: Time
     energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
+    buffer_flits: Count | None = None
+    arbitration: Annotated[str, Choice(ARBITRATIONS)] = "age"
     example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
+
+    @property
+    def by_port(self) -> bool:
+        """Whether it matters from which input a packet comes."""
+        return self.arbitration != "age"
 
     def actions(self) -> dict[str, Action]:
         """`forward`: an item is one flit (one value on duration links)."""

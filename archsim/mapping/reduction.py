@@ -31,3 +31,13 @@ def tree(count: int) -> list[tuple[int, int]]:
         adds += list(zip(pairs[::2], pairs[1::2], strict=True))
         live = [*rest, *pairs[1::2]]
     return adds
+
+
+@REDUCTIONS.add("gather")
+def gather(count: int) -> list[tuple[int, int]]:
+    """Return (source, target) additions of all parts at the last place, one after another.
+
+    >>> gather(4)
+    [(0, 3), (1, 3), (2, 3)]
+    """
+    return [(i, count - 1) for i in range(count - 1)]

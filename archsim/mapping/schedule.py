@@ -33,7 +33,8 @@ class Stage:
 
     `acquire` lists the units to hold; `release` gives (cycles after the grant, unit) for each unit that is
     let go, which may have been acquired by an earlier stage. The next stage follows after `latency_cycles`.
-    `shows` says as what each tile counts meanwhile, `waits` as what its tile counts before the grant.
+    `shows` says as what each tile counts meanwhile, `waits` as what its tile counts before the grant. `port` is given
+    where a router's arbitration turns on it: (the input from which the one unit is asked for, how many inputs it has).
     """
 
     latency_cycles: int
@@ -42,6 +43,7 @@ class Stage:
     uses: tuple[Use, ...] = ()
     shows: tuple[tuple[int, str], ...] = ()
     waits: tuple[int, str] | None = None
+    port: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

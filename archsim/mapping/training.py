@@ -9,6 +9,8 @@ from math import ceil, log2
 
 from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError, Problem, SpecError
+from archsim.mapping.deadlock import check_deadlock
+from archsim.mapping.packets import Buffers
 from archsim.mapping.partition import Mapping, Shard
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Maintenance, Message, Need, Op, Schedule, Stage, Use
@@ -28,6 +30,7 @@ class StepBuilder:
         self.ops: list[Op] = []
         self.messages: list[Message] = []
         self.kits = {shard.tile: TileKit(chip, chip.tiles[shard.tile]) for shard in mapping.shards}
+        self.buffers = Buffers(chip)
         self.transport: Transport = TRANSPORTS.lookup(chip.spec.routing.transport, "routing.transport")
         self.transport.check(chip)
         self.reduce = REDUCTIONS.lookup(chip.spec.routing.reduction, "routing.reduction")
@@ -95,7 +98,8 @@ class StepBuilder:
 def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
     """Return the schedule of `examples` training examples; without transfers and refresh if so asked.
 
-    Raises SpecError if transport and parts do not go together, InfeasibleError if a memory is too small.
+    Raises SpecError if transport and parts do not go together or packets could block each other for ever,
+    InfeasibleError if a memory is too small.
     """
     builder = StepBuilder(chip, mapping, examples)
     workload, spec = mapping.workload, chip.spec
@@ -134,6 +138,9 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     begin = builder.op("begin", "forward", -1, -1, "", (), gates)  # one gate for all, or it is tiles x tiles
     for op in first:
         builder.also_needs(op, [Need(begin)])
+    check_deadlock(builder.buffers)
+    if buffers := builder.buffers.built():
+        chip = replace(chip, units=(*chip.units, *buffers))
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages))
 
 

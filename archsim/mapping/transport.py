@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from archsim.components.interconnect import DurationLink, PacketLink
 from archsim.errors import Problem, SpecError
+from archsim.mapping.packets import node_of, send_tree
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Message, Need, Stage, Use
 from archsim.spec import TRANSPORTS
@@ -68,10 +68,6 @@ class Transport(Protocol):
         """Return what one vector costs beyond the read, over one link of that length, for the peak."""
 
 
-def _node(tile: int) -> str:
-    return "host" if tile < 0 else f"tile{tile}"
-
-
 class Packet:
     """Digital packets: every vector is converted, sent as flits through routers, stored, and encoded again."""
 
@@ -96,52 +92,19 @@ class Packet:
 
     def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
         """A multicast tree per group: one op per link, the head going on while the tail follows."""
-        chip = builder.chip
-        link = chip.spec.routing.link
+        link = builder.chip.spec.routing.link
         assert isinstance(link, PacketLink)
         arrived: dict[int, int] = {}
         width = 8 * ceil(builder.value_bits(signal) / 8)
         for tiles, values in groups:
             bits = values * width
-            flits = link.flits(bits)
-            body = chip.spec.cycles(flits * link.flit_time_s)
-            paths = {}
-            for tile in tiles:
-                if tile == signal.tile:
-                    arrived[tile] = signal.op
-                else:
-                    paths[tile] = chip.topology.route(_node(signal.tile), _node(tile))
-            hops: dict[str, tuple[str, list[str]]] = {}
-            ends: dict[str, list[int]] = {}
-            for tile, nodes in paths.items():
-                before = ""
-                for a, b in itertools.pairwise(nodes):
-                    name = chip.graph.edges[a, b]["link"]
-                    if name != before:
-                        hops.setdefault(name, (before, []))[1].append(b)
-                        before = name
-                ends.setdefault(before, []).append(tile)
-            index: dict[str, int] = {}
-            for name, (before, nodes) in hops.items():
-                wire = chip.links[name]
-                routed = nodes[0].startswith("router")
-                head = wire.flight_s + (chip.spec.routing.router.pipeline_s if routed else 0)
-                latency = chip.spec.cycles(head) + (body if name in ends else 0)
-                uses = [Use(wire.unit, "flit", flits)]
-                if routed:
-                    uses.append(Use(chip.router, "forward", flits))
-                shows = [(signal.tile, "send")] if not before and signal.tile >= 0 else []
-                shows += [(tile, "receive") for tile in ends.get(name, ())]
-                waits = (signal.tile if signal.tile >= 0 else tiles[0], "waiting_link")
-                stage = Stage(latency, (wire.unit,), ((body, wire.unit),), tuple(uses), tuple(shows), waits)
-                need = Need(index[before] if before else signal.op)
-                owner = signal.tile if signal.tile >= 0 else tiles[0]
-                index[name] = builder.op("send", phase, layer, owner, name, (stage,), [need])
-            for name, there in ends.items():
-                arrived.update(dict.fromkeys(there, index[name]))
-            if paths:
-                last = tuple(arrived[tile] for tile in paths)
-                builder.messages.append(Message(index[next(iter(hops))], last, bits))
+            remote = [tile for tile in tiles if tile != signal.tile]
+            if len(remote) < len(tiles):
+                arrived[signal.tile] = signal.op
+            if remote:
+                first, there = send_tree(builder, signal.op, signal.tile, remote, link.flits(bits), phase, layer)
+                arrived.update(there)
+                builder.messages.append(Message(first, tuple(there[tile] for tile in remote), bits))
         return arrived
 
     def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
@@ -168,6 +131,9 @@ class Circuit:
         """Circuits need wires per value, and converters that can send durations."""
         if not isinstance(chip.spec.routing.link, DurationLink):
             _refuse(chip, "circuit", "duration_link")
+        if chip.spec.routing.router.by_port:
+            what = f"'{chip.spec.routing.router.arbitration}' is for packets; circuits are granted oldest first"
+            raise SpecError([Problem("routing.router.arbitration", what, "use 'age', or transport 'packet'")])
         for name, tile in chip.spec.tile_kinds:
             for field, converter in (("col_converter", tile.col_converter), ("row_converter", tile.backward_converter)):
                 if converter.ramp_window_s is None:
@@ -244,7 +210,7 @@ class Circuit:
         routed = 0
         flight = 0
         for tile, count in values.items():
-            wires, routers = chip.route(_node(signal.tile), _node(tile))
+            wires, routers = chip.route(node_of(signal.tile), node_of(tile))
             for wire in wires:
                 carried[wire.name] = max(carried.get(wire.name, 0), count)
             routed += routers * count

@@ -346,15 +346,13 @@ def floorplan(result: Result) -> str:
 
 def _wires(result: Result) -> list[list[tuple[float, float]]]:
     """Return the links between routers as lines between the edges of neighbouring sites."""
-    plan = result.chip.plan
+    places = result.chip.topology.places_m
+    pairs = {(min(a, b), max(a, b)) for a, b in result.chip.graph.edges if a in places and b in places}
     lines = []
-    for a, b in sorted(result.chip.graph.edges):
-        if a.startswith("router") and b.startswith("router"):
-            i, j = int(a.removeprefix("router")), int(b.removeprefix("router"))
-            if i < j:
-                (ax, ay), (bx, by) = plan.sites[i].centre_m, plan.sites[j].centre_m
-                near, far = 0.36, 0.64
-                lines.append([((ax + (bx - ax) * t) * 1e3, (ay + (by - ay) * t) * 1e3) for t in (near, far)])
+    for a, b in sorted(pairs):
+        (ax, ay), (bx, by) = places[a], places[b]
+        near, far = 0.36, 0.64
+        lines.append([((ax + (bx - ax) * t) * 1e3, (ay + (by - ay) * t) * 1e3) for t in (near, far)])
     return lines
 
 

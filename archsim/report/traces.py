@@ -28,7 +28,8 @@ def perfetto(result: Result) -> str:
 
     Times are microseconds; a slice has its cycles, its example and how long it waited as arguments.
     """
-    schedule, chip = result.schedule, result.chip
+    schedule = result.schedule
+    chip = schedule.chip
     microseconds = 1e6 / float(chip.spec.technology.clock_hz)
     lanes = _lanes(result)
     tracks: dict[str, int] = {}
@@ -62,7 +63,8 @@ def vcd(result: Result) -> str:
     """Return the trace as a value change dump: per tile its state as text, per link whether it is held."""
     from vcd import VCDWriter
 
-    schedule, chip = result.schedule, result.chip
+    schedule = result.schedule
+    chip = schedule.chip
     lanes = _lanes(result)
     spans: dict[str, list[tuple[int, int, str]]] = {}
     for entry in _records(result):

@@ -4,8 +4,10 @@ Time is SimPy's. All that happens in a cycle is handled by one event of that cyc
 released, stages end and ops complete, then the requests of the cycle are arbitrated, oldest example first,
 then by op. A request that cannot be granted waits in the queue of every unit it needs and is granted only when
 it is at the head of all of them and all are free: no stage holds one unit while it waits for another. (A sample may
-stay on its line from one op to the next; transports see to it that this cannot block.) Queues are in order of
-age: maintenance first, then older examples, then lower ops; so the oldest request is at every head. An op in
+stay on its line from one op to the next; transports see to it that this cannot block. A packet keeps its place in a
+router's buffer until it has the next; the schedule is checked for circles of such waits.) Queues are in order of
+age: maintenance first, then older examples, then lower ops; so the oldest request is at every head. Only a link or a
+buffer, asked for alone, may be arbitrated by input instead. An op in
 flight is plain data, never a suspended process, so that a state can be compared with an earlier one.
 """
 
@@ -19,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import simpy
 
+from archsim.components.interconnect import ARBITRATIONS
 from archsim.errors import StuckError
 from archsim.mapping.schedule import STATES, Maintenance, Op, Schedule, Stage
 from archsim.simulation.dwell import DwellTimes, UpdateLog
@@ -45,7 +48,7 @@ class Observer(Protocol):
 class Compiled:
     """A stage with everything resolved to integers and tuples for the engine's inner loop."""
 
-    __slots__ = ("acquire", "at_end", "index", "later", "latency", "shows", "waits")
+    __slots__ = ("acquire", "at_end", "index", "later", "latency", "port", "shows", "waits")
 
     def __init__(self, index: int, stage: Stage, contended: list[int], tile_place: dict[int, int]) -> None:
         self.index = index
@@ -58,6 +61,7 @@ class Compiled:
         self.at_end = tuple(released.pop(stage.latency_cycles, ()))
         self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
         self.shows = tuple((tile_place[tile], _BIT[state]) for tile, state in stage.shows if tile in tile_place)
+        self.port = stage.port if self.acquire else None
         waits = stage.waits
         self.waits = (tile_place[waits[0]], _BIT[waits[1]]) if waits and waits[0] in tile_place else None
 
@@ -111,6 +115,8 @@ class Engine:
         capacity = [0 if unlimited else unit.capacity for unit in units]
         self.free = list(capacity)
         self.queues: dict[int, list[Run]] = {}
+        self.rank = ARBITRATIONS[schedule.chip.spec.routing.router.arbitration]
+        self.served: dict[int, int] = {}  # by unit that is arbitrated by input: which was served last
         self.stage_specs: list[Stage] = []
         self.stage_ops: list[int] = []
         self.stages: list[tuple[tuple[Compiled, ...], ...]] = []
@@ -341,6 +347,9 @@ class Engine:
 
     def _request(self, run: Run, now: int) -> None:
         stage = run.stages[run.stage]
+        if stage.port is not None:
+            self._request_by_port(run, stage, now)
+            return
         free, queues = self.free, self.queues
         for unit in stage.acquire:
             if free[unit] <= 0 or queues.get(unit):
@@ -361,6 +370,25 @@ class Engine:
         if self._grantable(run):
             self._grant_waiting(run, now)
 
+    def _request_by_port(self, run: Run, stage: Compiled, now: int) -> None:
+        """Queue a request for a unit that is arbitrated by input, to be granted when all new requests are there."""
+        (unit,) = stage.acquire
+        run.lacks = unit
+        self.queues.setdefault(unit, []).append(run)
+        self._sort_by_port(unit)
+        if stage.waits is not None:
+            self._enter(stage.waits[0], stage.waits[1], now)
+        self.released.append(unit)
+
+    def _sort_by_port(self, unit: int) -> None:
+        last, rank = self.served.get(unit, -1), self.rank
+
+        def place(run: Run) -> tuple[int, tuple[int, int]]:
+            port, ports = run.stages[run.stage].port or (0, 1)
+            return rank(port, last, ports), run.age
+
+        self.queues[unit].sort(key=place)
+
     def _grantable(self, run: Run) -> bool:
         free, queues = self.free, self.queues
         for unit in run.stages[run.stage].acquire:
@@ -377,6 +405,9 @@ class Engine:
             del queue[0]
             if queue and free[unit] > 1:
                 self.released.append(unit)
+            if stage.port is not None:
+                self.served[unit] = stage.port[0]
+                self._sort_by_port(unit)
         if stage.waits is not None:
             self._leave(stage.waits[0], stage.waits[1], now)
         self.counters.waits[stage.index] += now - run.requested

@@ -174,7 +174,8 @@ class FastForward:
             for unit, queue in sorted(engine.queues.items()) if queue
         )  # fmt: skip
         counts = tuple((started[op] - base, engine.done[op] - base) for op in self.example_ops)
-        return base % self.batch, counts, agenda, queues, tuple(engine.free), tuple(sorted(engine.blocked))
+        served = tuple(sorted(engine.served.items()))
+        return base % self.batch, counts, agenda, queues, tuple(engine.free), tuple(sorted(engine.blocked)), served
 
     def _interval_key(self) -> Hashable:
         engine = self.engine

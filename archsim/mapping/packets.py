@@ -1,0 +1,194 @@
+"""Packets: a multicast tree hop by hop, as ops that hold links and places in the routers' buffers.
+
+Virtual cut-through (Kermani & Kleinrock 1979): a head goes on as soon as it has passed the router, while the tail
+follows; a link is held for as long as all flits take. Where routers have buffers, a packet first takes a place for
+the whole of it in the buffer at the far end of a link, for its class, and then the link; it leaves its place when
+its tail has gone out over the next link, the last of them where it branches. Taking the place before the link keeps
+classes apart: a packet that waits for a place does not stand in the way of another class at the link. Tiles always
+take what comes for them, into their memory, so a packet's last link needs no place.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archsim.chip.graph import Chip, Unit
+from archsim.chip.topologies import Graph
+from archsim.components.interconnect import PacketLink
+from archsim.errors import Problem, SpecError
+from archsim.mapping.schedule import Need, Stage, Use
+
+if TYPE_CHECKING:
+    from archsim.mapping.training import StepBuilder
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A link of a multicast tree: where it begins, the link before it ("" at the source), and what lies at its end.
+
+    `classes` are those in which the packet enters a router there (a segment of a bus may reach two of them), `via` the
+    one in which it lay in the router before; `tiles` take it.
+    """
+
+    link: str
+    start: str
+    before: str
+    via: int
+    classes: tuple[int, ...]
+    tiles: tuple[int, ...]
+
+
+def node_of(tile: int) -> str:
+    """Return the node of a tile, or of the host, which is tile -1."""
+    return "host" if tile < 0 else f"tile{tile}"
+
+
+def tree_of(chip: Chip, source: int, tiles: Sequence[int]) -> tuple[Hop, ...]:
+    """Return the union of the routes from a tile to others, each link once, a link after the one before it."""
+    topology = chip.topology
+    entered: dict[str, tuple[str, str, int]] = {}
+    classes: dict[str, set[int]] = {}
+    taken: dict[str, list[int]] = {}
+    for tile in tiles:
+        nodes = topology.route(node_of(source), node_of(tile))
+        before, via = "", 0
+        steps = zip(itertools.pairwise(nodes), topology.classes(nodes), strict=True)
+        for link, run in itertools.groupby(steps, key=lambda step: chip.graph.edges[step[0]]["link"]):
+            over = list(run)
+            (start, _), _ = over[0]
+            (_, far), kind = over[-1]
+            entered.setdefault(link, (start, before, via))
+            own = classes.setdefault(link, set())
+            if far.startswith("router"):
+                own.add(kind)
+            before, via = link, kind
+        taken.setdefault(before, []).append(tile)
+    return tuple(
+        Hop(link, start, before, via, tuple(sorted(classes[link])), tuple(taken.get(link, ())))
+        for link, (start, before, via) in entered.items()
+    )
+
+
+def inputs_of(graph: Graph) -> dict[str, list[tuple[str, str]]]:
+    """Return by link its inputs, in the order of the graph: (node, the link by which packets come to it).
+
+    What a tile or the host sends itself comes by the link "".
+    """
+    coming: dict[str, list[str]] = {}
+    edges: list[tuple[str, str, str]] = list(graph.edges(data="link"))
+    for _, node, link in edges:
+        coming.setdefault(node, []).append(link)
+    inputs: dict[str, dict[tuple[str, str], None]] = {}
+    for node, _, link in edges:
+        end = node == "host" or node.startswith("tile")
+        before = [""] if end else [other for other in coming.get(node, ()) if other != link]
+        inputs.setdefault(link, {}).update({(node, other): None for other in before})
+    return {link: list(found) for link, found in inputs.items()}
+
+
+class Buffers:
+    """The buffers that a schedule's packets use: a unit per link and class, and what they must hold.
+
+    `limited` says whether the chip's routers have any limit at all.
+    """
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+        self.flits = chip.spec.routing.router.buffer_flits
+        self.limited = self.flits is not None
+        self.largest_flits = 0
+        self.units: dict[tuple[str, int], int] = {}
+        self.trees: list[tuple[Hop, ...]] = []
+        self.inputs = inputs_of(chip.graph) if chip.spec.routing.router.by_port else {}
+
+    def unit(self, link: str, kind: int) -> int:
+        """Return the index of the unit that stands for the buffer at the far end of a link, for a class."""
+        return self.units.setdefault((link, kind), len(self.chip.units) + len(self.units))
+
+    def port(self, hop: Hop) -> tuple[int, int] | None:
+        """Return from which input a hop asks for its link, and how many there are; None if that does not matter."""
+        inputs = self.inputs.get(hop.link)
+        return (inputs.index((hop.start, hop.before)), len(inputs)) if inputs else None
+
+    def built(self) -> tuple[Unit, ...]:
+        """Return the buffers as units with as many places as whole packets of the largest kind fit in.
+
+        Raises SpecError if not one does.
+        """
+        if self.flits is None:
+            return ()
+        places = self.flits // self.largest_flits if self.largest_flits else 1
+        if not places:
+            what = f"a packet of {self.largest_flits} flits does not fit into a buffer of {self.flits}"
+            hint = f"use buffer_flits={self.largest_flits} or more, wider links or smaller tiles"
+            raise SpecError([Problem("routing.router.buffer_flits", what, hint)])
+        return tuple(
+            Unit(index, f"{link}.buffer{kind}", "router", {}, places) for (link, kind), index in self.units.items()
+        )
+
+
+def send_tree(
+    builder: StepBuilder, need: int, source: int, tiles: Sequence[int], flits: int, phase: str, layer: int
+) -> tuple[int, dict[int, int]]:
+    """Add the ops of one multicast after op `need`; return the first op, and by tile the op by which all has arrived.
+
+    An op per link, apart from where a packet branches out of a buffer, or goes on and is taken over one link (on a
+    bus): there, what follows waits for the grant of the link and not for the same moment, and is an op by itself.
+    """
+    chip, buffers = builder.chip, builder.buffers
+    link, router = chip.spec.routing.link, chip.spec.routing.router
+    assert isinstance(link, PacketLink)
+    body = chip.spec.cycles(flits * link.flit_time_s)
+    tree = tree_of(chip, source, tiles)
+    buffers.trees.append(tree)
+    buffers.largest_flits = max(buffers.largest_flits, flits)
+    owner = source if source >= 0 else tiles[0]
+    waits = (owner, "waiting_link")
+    leaving = Counter((hop.before, hop.via) for hop in tree)  # over how many links it goes on from each buffer
+    granted: dict[tuple[str, int], list[int]] = {}
+    heads = {"": need}
+    arrived: dict[int, int] = {}
+    first = -1
+
+    def add(after: Sequence[int], label: str, *stages: Stage) -> int:
+        return builder.op("send", phase, layer, owner, label, stages, [Need(index) for index in after])
+
+    for hop in tree:
+        place = (hop.before, hop.via)
+        wire, slots = chip.links[hop.link], [buffers.unit(hop.link, kind) for kind in hop.classes if buffers.limited]
+        leaves = bool(hop.before) and buffers.limited
+        branches = leaves and leaving[place] > 1
+        alone = not branches and not (hop.classes and hop.tiles)
+        after_head = chip.spec.cycles(wire.flight_s + router.pipeline_s)
+        after_tail = chip.spec.cycles(wire.flight_s) + body
+        uses = [Use(wire.unit, "flit", flits)]
+        if hop.classes:
+            uses.append(Use(chip.router, "forward", flits))
+        sent = () if hop.before or source < 0 else ((source, "send"),)
+        received = tuple((tile, "receive") for tile in hop.tiles)
+        release = [(body, wire.unit)]
+        if leaves and not branches:
+            release.append((body, buffers.unit(*place)))
+        latency = (after_head if hop.classes else after_tail) if alone else 0
+        shows = (*sent, *received) if alone else ()
+        port = buffers.port(hop)
+        taking = [Stage(0, (slot,), waits=waits, port=port) for slot in slots]
+        over = Stage(latency, (wire.unit,), tuple(release), tuple(uses), shows, waits, port)
+        grant = add([heads[hop.before]], hop.link, *taking, over)
+        first = grant if first < 0 else first
+        if branches:
+            grants = granted.setdefault(place, [])
+            grants.append(grant)
+            if len(grants) == leaving[place]:
+                slot = buffers.unit(*place)
+                add(grants, hop.before, Stage(body, (), ((body, slot),)))
+        if hop.classes:
+            heads[hop.link] = grant if alone else add([grant], hop.link, Stage(after_head, shows=sent))
+        if hop.tiles:
+            taken = grant if alone else add([grant], hop.link, Stage(after_tail, shows=(*sent, *received)))
+            arrived.update(dict.fromkeys(hop.tiles, taken))
+    return first, arrived
