@@ -16,7 +16,7 @@ from archsim.mapping.traffic import Distances, Integers, Traffic
 
 # Assumptions: the first temperature, in mean changes of cost by a random move from the start, which is a good
 # placement that should not be forgotten; the last one, in first ones; and in how many steps it falls.
-HOTTEST, COLDEST, STEPS = 0.3, 1e-4, 100
+HOTTEST, COLDEST, STEPS = 0.3, 1e-2, 100
 
 
 def anneal(
@@ -30,6 +30,7 @@ def anneal(
     tiles = np.array(start, dtype=np.int64)
     shard_on = np.full(len(distances.x_m), -1, dtype=np.int64)
     shard_on[tiles] = np.arange(len(tiles))
+    best, costs_m = tiles.copy(), np.zeros(2)
     network = (*traffic.neighbours(), traffic.of_host(), distances.x_m, distances.y_m, distances.host_m)
     sizes = np.array([len(own) for own in allowed])
     table = np.zeros((len(tiles), max(sizes)), dtype=np.int64)
@@ -44,8 +45,8 @@ def anneal(
     scale_m = mean_change_m(tiles, shard_on, *draw(tried), *network)
     for temperature_m in np.geomspace(HOTTEST * scale_m, HOTTEST * COLDEST * scale_m, STEPS) if scale_m else ():
         shards, goals = draw(tried)
-        move(tiles, shard_on, shards, goals, temperature_m * rng.standard_exponential(tried), *network)
-    return tuple(tiles.tolist())
+        move(tiles, shard_on, best, costs_m, shards, goals, temperature_m * rng.standard_exponential(tried), *network)
+    return tuple(best.tolist())
 
 
 @compiled
@@ -87,18 +88,25 @@ def mean_change_m(
 
 @compiled
 def move(
-    tiles: Any, shard_on: Any, shards: Any, goals: Any, allowed_m: Any,
+    tiles: Any, shard_on: Any, best: Any, costs_m: Any, shards: Any, goals: Any, allowed_m: Any,
     first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
 ) -> None:  # fmt: skip
-    """Make each of the moves that costs at most what is allowed for it, in `tiles` and `shard_on`."""
+    """Make each of the moves that costs at most what is allowed for it, in `tiles` and `shard_on`.
+
+    `best` is kept as the tiles of the least cost; `costs_m` is what the tiles and the best cost more than the start.
+    """
     for i in range(len(shards)):
         shard, goal = shards[i], goals[i]
         home, other = tiles[shard], shard_on[goal]
         if goal == home:
             continue
-        cost_m = change_m(tiles, shard, goal, other, first, others, values, to_host, x_m, y_m, host_m)
-        if cost_m <= allowed_m[i]:
+        more_m = change_m(tiles, shard, goal, other, first, others, values, to_host, x_m, y_m, host_m)
+        if more_m <= allowed_m[i]:
             tiles[shard], shard_on[goal] = goal, shard
             shard_on[home] = other
             if other >= 0:
                 tiles[other] = home
+            costs_m[0] += more_m
+            if costs_m[0] < costs_m[1]:
+                costs_m[1] = costs_m[0]
+                best[:] = tiles

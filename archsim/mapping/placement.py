@@ -90,7 +90,7 @@ def spectral(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
 
 
 @PLACEMENTS.add("annealed")
-def annealed(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *, moves: int = 1000) -> Tiles:
+def annealed(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *, moves: int = 3000) -> Tiles:
     """Simulated annealing of the sum of traffic x distance, from the best of the other placements and never worse.
 
     `moves` is how many exchanges and moves to free tiles are tried per shard (an assumption).

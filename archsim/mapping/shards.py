@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 
 from archsim.chip.graph import Chip
@@ -82,7 +82,7 @@ class Cut:
 
     def on(self, tiles: Sequence[int]) -> Mapping:
         """Return the mapping in which each piece has the tile at its place in `tiles`."""
-        shards = (Shard(*astuple(piece), tile) for piece, tile in zip(self.pieces, tiles, strict=True))
+        shards = (Shard(**asdict(piece), tile=tile) for piece, tile in zip(self.pieces, tiles, strict=True))
         return Mapping(self.workload, tuple(shards), self.grid)
 
 
