@@ -1,4 +1,4 @@
-"""Placement: every shard on a tile that holds it, the same work wherever it lies, and less wire where traffic counts."""
+"""Placement: each shard on a tile that holds it, the same work wherever it lies, and less wire where traffic counts."""
 
 from __future__ import annotations
 
