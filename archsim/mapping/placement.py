@@ -18,6 +18,7 @@ import numpy as np
 from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError
 from archsim.mapping.shards import Cut
+from archsim.mapping.spectrum import smoothest
 from archsim.mapping.traffic import Distances, Floats, Integers, Traffic, distances_of
 from archsim.spec import PLACEMENTS
 
@@ -71,7 +72,7 @@ def spectral(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
 
     They are the eigenvectors of its Laplacian with the smallest eigenvalues above 0 (Fiedler 1973; Hall 1970), the
     host being a node as well. Tiles nearest to the host are used. Of the eight ways to lay the two directions along
-    the die's, it is that with the least sum of traffic x distance. The time grows with the cube of the shards.
+    the die's, it is that with the least sum of traffic x distance.
     """
     demand, distances = traffic(), distances_of(chip)
     kinds, free = _by_kind(chip, in_order(chip, cut))
@@ -156,21 +157,21 @@ def _least(cost_m: Floats, host_m: Floats) -> int:
 def _smoothest(traffic: Traffic) -> tuple[Floats, Floats]:
     """Return two coordinates of each shard in which what exchanges much is close.
 
-    Shards that follow each other are tied by a thousandth of the mean traffic: it joins parts that exchange nothing,
-    and keeps shards of equal traffic in order, which would else be left to rounding.
+    Shards that follow each other are tied by a thousandth of the mean traffic (an assumption): it joins parts that
+    exchange nothing, and keeps shards of equal traffic in order, which would else be left to rounding.
     """
-    count = traffic.count
+    host = traffic.count  # a node as well
     first, others, values = traffic.neighbours()
-    weights = np.zeros((count + 1, count + 1))
-    weights[np.repeat(np.arange(count), np.diff(first)), others] = values
-    weights[count, :count] = weights[:count, count] = traffic.of_host()
-    tie = 1e-3 * weights.sum() / np.count_nonzero(weights)
-    follow = np.arange(count - 1)
-    weights[follow, follow + 1] += tie
-    weights[follow + 1, follow] += tie
-    vectors = np.linalg.eigh(np.diag(weights.sum(axis=1)) - weights)[1]
-    along = vectors[:count, 1]
-    return along, vectors[:count, 2] if count > 1 else along
+    to_host = traffic.of_host()
+    near = np.flatnonzero(to_host)
+    shards = np.arange(host)
+    sources = [np.repeat(shards, np.diff(first)), near, np.full(len(near), host), shards[:-1], shards[1:]]
+    targets = [others, np.full(len(near), host), near, shards[1:], shards[:-1]]
+    weights = np.concatenate([values, to_host[near], to_host[near]])
+    tie = np.full(2 * (host - 1), 1e-3 * weights.mean())
+    ends = np.concatenate(sources), np.concatenate(targets)
+    along, across = smoothest(ends, np.concatenate([weights, tie]), host + 1)
+    return along[:host], across[:host]
 
 
 def _directions(vectors: tuple[Floats, Floats]) -> Iterator[tuple[Floats, Floats]]:
