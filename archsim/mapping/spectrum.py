@@ -16,7 +16,7 @@ Floats: TypeAlias = NDArray[np.float64]
 
 # Assumptions: steps of the iteration, and to what residual and in how many steps each is solved. A vector that is left
 # with a part of the next is hardly less smooth.
-ROUNDS, RESIDUAL, STEPS = 30, 1e-4, 400
+ROUNDS, RESIDUAL, STEPS = 60, 1e-4, 400
 
 
 def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats, count: int) -> list[Floats]:
@@ -44,7 +44,7 @@ def _apart(vector: Floats, others: list[Floats]) -> Floats:
     for other in [np.full(len(vector), len(vector) ** -0.5), *others] * 2:  # once more, for what rounding left
         vector = vector - (vector * other).sum() * other
     length = float((vector * vector).sum()) ** 0.5
-    return vector / length if length else vector
+    return np.asarray(vector / length if length else vector)
 
 
 def _solve(matrix: Callable[[Floats], Floats], diagonal: Floats, right: Floats) -> Floats:
