@@ -29,8 +29,8 @@ def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats
     def laplacian(vector: Floats) -> Floats:
         return degrees * vector - np.bincount(ends[0], weights * vector[ends[1]], count)
 
-    line = np.linspace(0, np.pi, count)
-    found = [np.cos(line), np.cos(2 * line)]  # those of a path, from which to start
+    line = np.linspace(0.0, 1.0, count)
+    found: list[Floats] = [line**0.5, line**2]  # without any symmetry, lest they lack one of the vectors sought
     for _ in range(ROUNDS):
         lower: list[Floats] = []
         for vector in found:
@@ -55,14 +55,14 @@ def _solve(matrix: Callable[[Floats], Floats], diagonal: Floats, right: Floats) 
     rest = right - matrix(x)
     goal = RESIDUAL**2 * (right * right).sum()
     way = scaled = rest / diagonal
-    product = (rest * scaled).sum()
+    product = float((rest * scaled).sum())
     for _ in range(STEPS):
         if (rest * rest).sum() <= goal:
             break
         image = matrix(way)
-        step = product / (way * image).sum()
+        step = product / float((way * image).sum())
         x, rest = x + step * way, rest - step * image
         scaled = rest / diagonal
-        before, product = product, (rest * scaled).sum()
+        before, product = product, float((rest * scaled).sum())
         way = scaled + product / before * way
-    return x
+    return np.asarray(x)
