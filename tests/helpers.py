@@ -17,7 +17,7 @@ from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Op, Schedule
 from archsim.mapping.training import build_schedule
 from archsim.simulation.run import Trace, simulate
-from archsim.spec import REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
+from archsim.spec import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.workload import Dataset, Dense, Training, Workload
 
 REFERENCE = "ambrogio_nature_2018"
@@ -168,7 +168,7 @@ def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval
         f"tile.neuron.lanes={pick(1, 4, 64)}",
         f"tile.memory.ports={integer(1, 2)}",
         f"floorplan.columns={integer(1, 4)}",
-        f"placement={pick('in_order', 'snake')}",
+        f"placement={pick(*PLACEMENTS)}",
         f"host.rate={pick('6.4 GB/s', '0.02 GB/s', '0.3 GB/s')}",
         f"host.latency={pick('0 s', '33 ns')}",
         f"routing.topology={pick(*sorted(TOPOLOGIES))}",

@@ -1,21 +1,193 @@
-"""Placements: in which order the tiles of a chip are filled with shards."""
+"""Placements: which tile each piece of a workload gets.
+
+A placement is a function of the chip, the cut workload, its traffic and a seed, which returns a tile for each piece.
+The traffic is handed over as a function: to know it costs a schedule, which placements that do not look at it save.
+
+`in_order` and `snake` choose the kind of a piece's tile, the smallest that holds it; the others place each piece on a
+tile of the kind that `in_order` chose, so that only the way between tiles differs.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
 
 from archsim.chip.graph import Chip
+from archsim.errors import InfeasibleError
+from archsim.mapping.shards import Cut
+from archsim.mapping.spectrum import smoothest
+from archsim.mapping.traffic import Distances, Floats, Integers, Traffic, distances_of
 from archsim.spec import PLACEMENTS
+
+Asked = Callable[[], Traffic]
+Tiles = tuple[int, ...]
 
 
 @PLACEMENTS.add("in_order")
-def in_order(chip: Chip) -> list[int]:
-    """Return the tiles row after row of the floorplan."""
-    return list(chip.plan.in_rows)
+def in_order(chip: Chip, cut: Cut, traffic: Asked | None = None, seed: int = 0) -> Tiles:
+    """Row-major: the tiles row after row of the floorplan."""
+    return _fill(chip, cut, chip.plan.in_rows)
 
 
 @PLACEMENTS.add("snake")
-def snake(chip: Chip) -> list[int]:
-    """Return the tiles row after row, every second row backwards, so that neighbours follow each other."""
+def snake(chip: Chip, cut: Cut, traffic: Asked | None = None, seed: int = 0) -> Tiles:
+    """The tiles row after row, every second row backwards, so that neighbours follow each other."""
+    return _fill(chip, cut, snake_order(chip))
+
+
+@PLACEMENTS.add("greedy")
+def greedy(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
+    """The shard with most traffic to those placed goes to the free tile with the least sum of traffic x distance.
+
+    The host is there from the beginning. Of tiles that are equally good it is the one nearest to the host.
+    """
+    demand, distances = traffic(), distances_of(chip)
+    first, others, values = demand.neighbours()
+    to_host = demand.of_host()
+    kinds, free = _by_kind(chip, in_order(chip, cut))
+    tiles = np.full(demand.count, -1)
+    attraction = to_host.copy()
+    for _ in range(demand.count):
+        shard = int(np.argmax(np.where(tiles < 0, attraction, -1.0)))
+        own = slice(first[shard], first[shard + 1])
+        there = tiles[others[own]] >= 0
+        candidates = free[kinds[shard]]
+        at = tiles[others[own][there]]
+        apart_m = np.abs(distances.x_m[candidates, None] - distances.x_m[at])
+        apart_m += np.abs(distances.y_m[candidates, None] - distances.y_m[at])
+        cost_m = to_host[shard] * distances.host_m[candidates] + (apart_m * values[own][there]).sum(axis=1)
+        place = _least(cost_m, distances.host_m[candidates])
+        tiles[shard] = candidates[place]
+        free[kinds[shard]] = np.delete(candidates, place)
+        attraction[others[own]] += values[own]
+    return tuple(tiles.tolist())
+
+
+@PLACEMENTS.add("spectral")
+def spectral(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
+    """Two smooth vectors over the graph of traffic put the shards in order in the die's two directions.
+
+    They are the eigenvectors of its Laplacian with the smallest eigenvalues above 0 (Fiedler 1973; Hall 1970), the
+    host being a node as well. Tiles nearest to the host are used. Of the eight ways to lay the two directions along
+    the die's, it is that with the least sum of traffic x distance.
+    """
+    demand, distances = traffic(), distances_of(chip)
+    kinds, free = _by_kind(chip, in_order(chip, cut))
+    used = {
+        kind: np.sort(tiles[np.argsort(distances.host_m[tiles], kind="stable")[: kinds.count(kind)]])
+        for kind, tiles in free.items()
+    }
+    members = {kind: np.flatnonzero(np.array(kinds) == kind) for kind in used}
+    laid = []
+    for along, across in _directions(_smoothest(demand)):
+        tiles = np.empty(demand.count, dtype=np.int64)
+        for kind, own in members.items():
+            tiles[own] = _lay(along[own], across[own], used[kind], distances)
+        laid.append(tuple(tiles.tolist()))
+    return min(laid, key=lambda tiles: distances.cost_m(demand, tiles))
+
+
+@PLACEMENTS.add("annealed")
+def annealed(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *, moves: int = 3000) -> Tiles:
+    """Simulated annealing of the sum of traffic x distance, from the best of the other placements and never worse.
+
+    `moves` is how many exchanges and moves to free tiles are tried per shard (an assumption).
+    """
+    from archsim.mapping.annealing import anneal  # it loads a compiler, which other placements need not wait for
+
+    demand, distances = traffic(), distances_of(chip)
+    home = in_order(chip, cut)
+    kinds, free = _by_kind(chip, home)
+    starts = [home, *(place(chip, cut, lambda: demand) for place in (snake, greedy, spectral))]
+    alike = [tiles for tiles in starts if _by_kind(chip, tiles)[0] == kinds]
+    start = min(alike, key=lambda tiles: distances.cost_m(demand, tiles))
+    found = anneal(demand, distances, start, [free[kind] for kind in kinds], moves, seed)
+    return min((found, start), key=lambda tiles: distances.cost_m(demand, tiles))
+
+
+def snake_order(chip: Chip) -> list[int]:
+    """Return all tiles of a chip row after row, every second row backwards."""
     rows = [list(row) for _, row in itertools.groupby(chip.plan.in_rows, key=lambda tile: chip.plan.grid[tile][0])]
     return [tile for number, row in enumerate(rows) for tile in (row[::-1] if number % 2 else row)]
+
+
+def _fill(chip: Chip, cut: Cut, order: Sequence[int]) -> Tiles:
+    """Give each piece in turn the first free tile, in that order, of the smallest size that holds it."""
+    free: dict[tuple[int, int], deque[tuple[int, int]]] = {}
+    for place, tile in enumerate(order):
+        spec = chip.tiles[tile].spec
+        free.setdefault((spec.rows, spec.cols), deque()).append((place, tile))
+    tiles = []
+    for piece in cut.pieces:
+        home = _take(free, piece.rows, piece.cols)
+        if home is None:
+            raise InfeasibleError(
+                f"layer {cut.workload.layers[piece.layer].name}: no free tile holds a shard of "
+                f"{piece.rows} x {piece.cols}; use more tiles of kind 'tile'"
+            )
+        tiles.append(home)
+    return tuple(tiles)
+
+
+def _take(free: dict[tuple[int, int], deque[tuple[int, int]]], rows: int, cols: int) -> int | None:
+    """Take the next tile of the smallest size that holds so many rows and columns; None if there is none."""
+    fitting = [(r * c, queue[0], queue) for (r, c), queue in free.items() if r >= rows and c >= cols and queue]
+    if not fitting:
+        return None
+    return min(fitting, key=lambda entry: entry[:2])[2].popleft()[1]
+
+
+def _by_kind(chip: Chip, tiles: Tiles) -> tuple[list[str], dict[str, Integers]]:
+    """Return the kind of each piece's tile, and all tiles of the chip by kind."""
+    every: dict[str, list[int]] = {}
+    for tile in chip.tiles:
+        every.setdefault(tile.kind, []).append(tile.index)
+    return [chip.tiles[tile].kind for tile in tiles], {kind: np.array(own) for kind, own in every.items()}
+
+
+def _least(cost_m: Floats, host_m: Floats) -> int:
+    """Return the place of the least cost; of those equal but for rounding, the first of those nearest to the host."""
+    equal = np.flatnonzero(cost_m <= cost_m.min() * (1 + 1e-9))
+    return int(equal[np.argmin(host_m[equal])])
+
+
+def _smoothest(traffic: Traffic) -> tuple[Floats, Floats]:
+    """Return two coordinates of each shard in which what exchanges much is close.
+
+    Shards that follow each other are tied by a thousandth of the mean traffic (an assumption): it joins parts that
+    exchange nothing, and keeps shards of equal traffic in order, which would else be left to rounding.
+    """
+    host = traffic.count  # a node as well
+    first, others, values = traffic.neighbours()
+    to_host = traffic.of_host()
+    near = np.flatnonzero(to_host)
+    shards = np.arange(host)
+    sources = [np.repeat(shards, np.diff(first)), near, np.full(len(near), host), shards[:-1], shards[1:]]
+    targets = [others, np.full(len(near), host), near, shards[1:], shards[:-1]]
+    weights = np.concatenate([values, to_host[near], to_host[near]])
+    tie = np.full(2 * (host - 1), 1e-3 * weights.mean())
+    ends = np.concatenate(sources), np.concatenate(targets)
+    along, across = smoothest(ends, np.concatenate([weights, tie]), host + 1)
+    return along[:host], across[:host]
+
+
+def _directions(vectors: tuple[Floats, Floats]) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the two vectors in either order and with either sign."""
+    for one, other in (vectors, vectors[::-1]):
+        for a, b in itertools.product((1, -1), repeat=2):
+            yield a * one, b * other
+
+
+def _lay(along: Floats, across: Floats, tiles: Integers, distances: Distances) -> Integers:
+    """Return the tiles of shards: columns of tiles are filled in order of `along`, each in order of `across`."""
+    x_m, y_m = distances.x_m[tiles], distances.y_m[tiles]
+    by_place = np.lexsort((y_m, x_m))
+    bounds = np.flatnonzero(np.diff(x_m[by_place]) > 0) + 1
+    laid = np.empty(len(tiles), dtype=np.int64)
+    columns = zip(np.split(np.argsort(along, kind="stable"), bounds), np.split(by_place, bounds), strict=True)
+    for shards, places in columns:
+        laid[shards[np.argsort(across[shards], kind="stable")]] = tiles[places]
+    return laid

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archsim.chip.graph import Chip
-from archsim.mapping.partition import Mapping
+from archsim.mapping.shards import Mapping
 
 # What a tile can be doing in a cycle, most telling first: a tile in several states counts as the first.
 STATES = (
@@ -115,6 +115,16 @@ class Message:
     source_op: int
     last_ops: tuple[int, ...]
     bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Numbers that one example sends from a tile (-1: the host) to another; a multicast has one for each target."""
+
+    phase: str
+    source: int
+    target: int
+    values: int
 
 
 @dataclass(frozen=True)

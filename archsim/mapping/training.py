@@ -11,10 +11,10 @@ from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError, Problem, SpecError
 from archsim.mapping.deadlock import check_deadlock
 from archsim.mapping.packets import Buffers
-from archsim.mapping.partition import Mapping, Shard
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
-from archsim.mapping.schedule import Maintenance, Message, Need, Op, Schedule, Stage, Use
-from archsim.mapping.transport import Signal, Transport
+from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Schedule, Stage, Use
+from archsim.mapping.shards import Mapping, Shard
+from archsim.mapping.transport import Groups, Signal, Transport
 from archsim.spec import REDUCTIONS, REFRESH_POLICIES, TRANSFER_POLICIES, TRANSPORTS
 
 Target = tuple[int, int, tuple[int, ...]]
@@ -29,6 +29,7 @@ class StepBuilder:
         self.examples = examples
         self.ops: list[Op] = []
         self.messages: list[Message] = []
+        self.flows: list[Flow] = []
         self.kits = {shard.tile: TileKit(chip, chip.tiles[shard.tile]) for shard in mapping.shards}
         self.buffers = Buffers(chip)
         self.transport: Transport = TRANSPORTS.lookup(chip.spec.routing.transport, "routing.transport")
@@ -66,6 +67,19 @@ class StepBuilder:
             return self.mapping.workload.dataset.input_bits
         return self.kits[signal.tile].bits(signal.side)
 
+    def send(self, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
+        """Let the transport send pieces of `values` numbers to groups of tiles, and note what flows to others."""
+        for tiles, values in groups:
+            self.flows += [Flow(phase, signal.tile, tile, values) for tile in tiles if tile != signal.tile]
+        return self.transport.send(self, signal, groups, phase, layer)
+
+    def drive(self, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
+        """Let the transport drive a read of `shard` directly, if it can, and note what flows to it."""
+        driven = self.transport.drive(self, signal, stage, shard, side)
+        if driven is not None:
+            self.flows.append(Flow(side.phase, signal.tile, shard.tile, signal.values))
+        return driven
+
     def spread(
         self, sources: Sequence[Signal], targets: Sequence[Target], phase: str, layer: int
     ) -> dict[int, list[int]]:
@@ -78,7 +92,7 @@ class StepBuilder:
                 if values > 0:
                     groups.append((tiles, values))
             if groups:
-                for tile, op in self.transport.send(self, source, groups, phase, layer).items():
+                for tile, op in self.send(source, groups, phase, layer).items():
                     arrived[tile].append(op)
         return arrived
 
@@ -87,7 +101,7 @@ class StepBuilder:
         sums = list(parts)
         for a, b in self.reduce(len(parts)):
             own = self.transport.read_out(self, sums[b], phase, layer)
-            there = self.transport.send(self, sums[a], [((own.tile,), own.values)], phase, layer)[own.tile]
+            there = self.send(sums[a], [((own.tile,), own.values)], phase, layer)[own.tile]
             stage = self.kits[own.tile].digital("add", own.values)
             needs = [Need(there), Need(own.op)]
             op = self.op("add", phase, layer, own.tile, "", (stage,), needs)
@@ -105,20 +119,7 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     workload, spec = mapping.workload, chip.spec
     batch, k, prefetch = workload.training.batch, spec.schedule.examples_in_flight, spec.schedule.prefetch
     _check_memory(builder, batch, k, prefetch)
-    layers = [mapping.of_layer(i) for i in range(len(workload.layers))]
-    load = _load(builder)
-    forward: dict[int, int] = {}
-    signals = [Signal(load, -1, 0, workload.layers[0].inputs, FORWARD)]
-    first = []
-    for index, grid in enumerate(layers):
-        before = len(builder.ops)
-        signals = _forward(builder, index, grid, signals, forward, load)
-        if index == 0:
-            first = [op for op in range(before, len(builder.ops)) if builder.ops[op].kind == "forward"]
-    deltas = _loss(builder, signals, load)
-    ready: dict[int, list[int]] = {}
-    for index in reversed(range(len(layers))):
-        deltas = _backward(builder, index, layers, deltas, ready)
+    load, forward, ready = _passes(builder)
     gradients = -1
     if batch > 1:
         needs = [Need(op) for shard in mapping.shards for op in ready[shard.index]]
@@ -136,12 +137,39 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
         gates += transfer(builder, updates, end)
         REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
     begin = builder.op("begin", "forward", -1, -1, "", (), gates)  # one gate for all, or it is tiles x tiles
-    for op in first:
-        builder.also_needs(op, [Need(begin)])
+    for shard in mapping.shards:
+        if shard.layer == 0:
+            builder.also_needs(forward[shard.index], [Need(begin)])
     check_deadlock(builder.buffers)
     if buffers := builder.buffers.built():
         chip = replace(chip, units=(*chip.units, *buffers))
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, k, tuple(updates), tuple(builder.messages))
+
+
+def step_flows(chip: Chip, mapping: Mapping) -> tuple[Flow, ...]:
+    """Return what one training example sends between tiles, in order; raise SpecError as `build_schedule` does."""
+    builder = StepBuilder(chip, mapping, 1)
+    _passes(builder)
+    return tuple(builder.flows)
+
+
+def _passes(builder: StepBuilder) -> tuple[int, dict[int, int], dict[int, list[int]]]:
+    """Add the load, forward, loss and backward ops of an example.
+
+    Return the load; and by shard its forward op, and the ops after which it can be updated.
+    """
+    mapping = builder.mapping
+    layers = [mapping.of_layer(i) for i in range(len(mapping.workload.layers))]
+    load = _load(builder)
+    forward: dict[int, int] = {}
+    signals = [Signal(load, -1, 0, mapping.workload.layers[0].inputs, FORWARD)]
+    for index, grid in enumerate(layers):
+        signals = _forward(builder, index, grid, signals, forward, load)
+    deltas = _loss(builder, signals, load)
+    ready: dict[int, list[int]] = {}
+    for index in reversed(range(len(layers))):
+        deltas = _backward(builder, index, layers, deltas, ready)
+    return load, forward, ready
 
 
 def _load(builder: StepBuilder) -> int:
@@ -176,7 +204,7 @@ def _forward(
     held_output = transport.held and len(grid) == 1 and not output
     direct = transport.held and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
     stages = {shard.index: _read(builder, shard, FORWARD, held_output) for shard in shards}
-    driven = transport.drive(builder, sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
+    driven = builder.drive(sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
     arrived: dict[int, list[int]] = {}
     if driven is None:
         targets = [(row[0].row_start, row[0].row_start + row[0].inputs, tuple(s.tile for s in row)) for row in grid]
@@ -223,9 +251,9 @@ def _loss(builder: StepBuilder, outputs: Sequence[Signal], load: int) -> list[Si
     local = [builder.transport.read_out(builder, signal, "loss", layer) for signal in outputs]
     home = local[-1]
     label = Signal(load, -1, 0, 1, FORWARD)
-    waits = [home.op, builder.transport.send(builder, label, [((home.tile,), 1)], "loss", layer)[home.tile]]
+    waits = [home.op, builder.send(label, [((home.tile,), 1)], "loss", layer)[home.tile]]
     for signal in local[:-1]:
-        there = builder.transport.send(builder, signal, [((home.tile,), signal.values)], "loss", layer)
+        there = builder.send(signal, [((home.tile,), signal.values)], "loss", layer)
         waits.append(there[home.tile])
     values = builder.mapping.workload.layers[layer].outputs
     stage = builder.kits[home.tile].digital("loss", values)
@@ -233,7 +261,7 @@ def _loss(builder: StepBuilder, outputs: Sequence[Signal], load: int) -> list[Si
     deltas = []
     for signal in local[:-1]:
         piece = Signal(op, home.tile, signal.start, signal.stop, FORWARD)
-        there = builder.transport.send(builder, piece, [((signal.tile,), signal.values)], "loss", layer)
+        there = builder.send(piece, [((signal.tile,), signal.values)], "loss", layer)
         deltas.append(replace(piece, op=there[signal.tile], tile=signal.tile))
     return [*deltas, Signal(op, home.tile, home.start, home.stop, FORWARD)]
 
@@ -286,7 +314,7 @@ def _through_activation(
     if builder.transport.held and layer > 0 and len(sums) == len(grid) == len(holders) == 1:
         shard = holders[0]
         stage = _read(builder, shard, BACKWARD, activates=True)
-        driven = builder.transport.drive(builder, sums[0], stage, shard, BACKWARD)
+        driven = builder.drive(sums[0], stage, shard, BACKWARD)
         if driven is not None:
             after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs)
             needs = [Need(sums[0].op)]

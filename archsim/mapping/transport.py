@@ -16,7 +16,7 @@ from archsim.spec import TRANSPORTS
 
 if TYPE_CHECKING:
     from archsim.chip.graph import Chip
-    from archsim.mapping.partition import Shard
+    from archsim.mapping.shards import Shard
     from archsim.mapping.training import StepBuilder
 
 

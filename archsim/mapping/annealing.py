@@ -1,0 +1,112 @@
+"""Simulated annealing of a placement: exchanges of two tiles, at a temperature that falls by a constant factor.
+
+Kirkpatrick, Gelatt and Vecchi, Optimization by simulated annealing, Science 220, 671 (1983). A move that costs `d` more
+is accepted with probability exp(-d / temperature); what it costs is summed over the traffic of the shards that move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from archsim.components.draws import compiled
+from archsim.mapping.traffic import Distances, Integers, Traffic
+
+# Assumptions: the first temperature, in mean changes of cost by a random move from the start, which is a good
+# placement that should not be forgotten; the last one, in first ones; and in how many steps it falls.
+HOTTEST, COLDEST, STEPS = 0.3, 1e-2, 100
+
+
+def anneal(
+    traffic: Traffic, distances: Distances, start: Sequence[int], allowed: Sequence[Integers], moves: int, seed: int
+) -> tuple[int, ...]:
+    """Return tiles of the shards, one of `allowed[shard]` for each, with less traffic x distance than `start` has.
+
+    Two shards that are allowed any tile of each other's must be allowed all. `moves` are tried per shard.
+    """
+    rng = np.random.default_rng(seed)
+    tiles = np.array(start, dtype=np.int64)
+    shard_on = np.full(len(distances.x_m), -1, dtype=np.int64)
+    shard_on[tiles] = np.arange(len(tiles))
+    best, costs_m = tiles.copy(), np.zeros(2)
+    network = (*traffic.neighbours(), traffic.of_host(), distances.x_m, distances.y_m, distances.host_m)
+    sizes = np.array([len(own) for own in allowed])
+    table = np.zeros((len(tiles), max(sizes)), dtype=np.int64)
+    for shard, own in enumerate(allowed):
+        table[shard, : len(own)] = own
+
+    def draw(count: int) -> tuple[Integers, Integers]:
+        shards = rng.integers(len(tiles), size=count)
+        return shards, table[shards, rng.integers(sizes[shards])]
+
+    tried = -(-moves * len(tiles) // STEPS)
+    scale_m = mean_change_m(tiles, shard_on, *draw(tried), *network)
+    for temperature_m in np.geomspace(HOTTEST * scale_m, HOTTEST * COLDEST * scale_m, STEPS) if scale_m else ():
+        shards, goals = draw(tried)
+        move(tiles, shard_on, best, costs_m, shards, goals, temperature_m * rng.standard_exponential(tried), *network)
+    return tuple(best.tolist())
+
+
+@compiled
+def change_m(
+    tiles: Any, shard: Any, goal: Any, other: Any,
+    first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
+) -> Any:  # fmt: skip
+    """Return what it costs if `shard` moves to the tile `goal`, and the shard `other` there (-1: none) to its own."""
+    home = tiles[shard]
+    total = to_host[shard] * (host_m[goal] - host_m[home])
+    for k in range(first[shard], first[shard + 1]):
+        if others[k] != other:  # the distance of two that change places stays
+            at = tiles[others[k]]
+            far = abs(x_m[goal] - x_m[at]) + abs(y_m[goal] - y_m[at])
+            total += values[k] * (far - abs(x_m[home] - x_m[at]) - abs(y_m[home] - y_m[at]))
+    if other >= 0:
+        total += to_host[other] * (host_m[home] - host_m[goal])
+        for k in range(first[other], first[other + 1]):
+            if others[k] != shard:
+                at = tiles[others[k]]
+                far = abs(x_m[home] - x_m[at]) + abs(y_m[home] - y_m[at])
+                total += values[k] * (far - abs(x_m[goal] - x_m[at]) - abs(y_m[goal] - y_m[at]))
+    return total
+
+
+@compiled
+def mean_change_m(
+    tiles: Any, shard_on: Any, shards: Any, goals: Any,
+    first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
+) -> Any:  # fmt: skip
+    """Return the mean size of the changes of cost by each of the moves alone; 0 if none changes anything."""
+    total = 0.0
+    for i in range(len(shards)):
+        total += abs(change_m(
+            tiles, shards[i], goals[i], shard_on[goals[i]], first, others, values, to_host, x_m, y_m, host_m
+        ))  # fmt: skip
+    return total / len(shards)
+
+
+@compiled
+def move(
+    tiles: Any, shard_on: Any, best: Any, costs_m: Any, shards: Any, goals: Any, allowed_m: Any,
+    first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
+) -> None:  # fmt: skip
+    """Make each of the moves that costs at most what is allowed for it, in `tiles` and `shard_on`.
+
+    `best` is kept as the tiles of the least cost; `costs_m` is what the tiles and the best cost more than the start.
+    """
+    for i in range(len(shards)):
+        shard, goal = shards[i], goals[i]
+        home, other = tiles[shard], shard_on[goal]
+        if goal == home:
+            continue
+        more_m = change_m(tiles, shard, goal, other, first, others, values, to_host, x_m, y_m, host_m)
+        if more_m <= allowed_m[i]:
+            tiles[shard], shard_on[goal] = goal, shard
+            shard_on[home] = other
+            if other >= 0:
+                tiles[other] = home
+            costs_m[0] += more_m
+            if costs_m[0] < costs_m[1]:
+                costs_m[1] = costs_m[0]
+                best[:] = tiles

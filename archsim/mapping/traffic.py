@@ -1,0 +1,109 @@
+"""Traffic: how many values an example sends between shards, and how far they go on the die."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Table
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.chip.graph import Chip
+from archsim.mapping.shards import Mapping
+from archsim.mapping.training import step_flows
+
+HOST = -1
+Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Values that one training example sends from shard to shard, by (source, target); the host is -1.
+
+    A value that goes to several shards at once (a multicast) counts once for each.
+    """
+
+    count: int
+    values: Table[tuple[int, int], int]
+
+    def of_host(self) -> Floats:
+        """Return the values that each shard exchanges with the host."""
+        found = np.zeros(self.count)
+        for (source, target), values in self.values.items():
+            if HOST in (source, target):
+                found[max(source, target)] += values
+        return found
+
+    def neighbours(self) -> tuple[Integers, Integers, Floats]:
+        """Return the values between shards, both ways added up, as rows of a sparse symmetric matrix.
+
+        The partners of shard `s`, in order, are `others[first[s] : first[s + 1]]`, its values with them the same
+        places of `values`; returned are `first`, `others` and `values`.
+        """
+        pairs: dict[tuple[int, int], int] = {}
+        for (source, target), values in self.values.items():
+            if HOST not in (source, target):
+                for pair in ((source, target), (target, source)):
+                    pairs[pair] = pairs.get(pair, 0) + values
+        places = sorted(pairs)
+        owners = np.array([owner for owner, _ in places], dtype=np.int64)
+        first = np.searchsorted(owners, np.arange(self.count + 1)).astype(np.int64)
+        others = np.array([other for _, other in places], dtype=np.int64)
+        return first, others, np.array([pairs[place] for place in places], dtype=np.float64)
+
+
+def traffic_of(chip: Chip, mapping: Mapping) -> Traffic:
+    """Return the traffic of one training example, as the schedule's builder sends it.
+
+    What shards exchange does not depend on where they are, so that any mapping will do.
+    """
+    shard_on = {shard.tile: shard.index for shard in mapping.shards} | {HOST: HOST}
+    values: dict[tuple[int, int], int] = {}
+    for flow in step_flows(chip, mapping):
+        pair = shard_on[flow.source], shard_on[flow.target]
+        values[pair] = values.get(pair, 0) + flow.values
+    return Traffic(len(mapping.shards), values)
+
+
+def route_cost_m(chip: Chip, traffic: Traffic, tiles: Sequence[int]) -> float:
+    """Return the sum over all traffic of values x length of their route, in metres; `tiles` are the shards' tiles."""
+
+    def node(shard: int) -> str:
+        return "host" if shard == HOST else f"tile{tiles[shard]}"
+
+    return fsum(
+        values * fsum(link.length_m for link in chip.route(node(source), node(target))[0])
+        for (source, target), values in traffic.values.items()
+    )
+
+
+@dataclass(frozen=True)
+class Distances:
+    """How far apart tiles are, for placements to search by: arrays over the chip's tiles, in metres.
+
+    Between two tiles it is the Manhattan distance of their sites, which stands for the length of the route: it is that
+    length on a mesh of equal sites, and an estimate on other topologies. To the host it is the length of the route.
+    """
+
+    x_m: Floats
+    y_m: Floats
+    host_m: Floats
+
+    def cost_m(self, traffic: Traffic, tiles: Sequence[int]) -> float:
+        """Return the sum over all traffic of values x distance, in metres; `tiles` are the shards' tiles."""
+        at = np.asarray(tiles)
+        first, others, values = traffic.neighbours()
+        here, there = at[np.repeat(np.arange(traffic.count), np.diff(first))], at[others]
+        apart_m = np.abs(self.x_m[here] - self.x_m[there]) + np.abs(self.y_m[here] - self.y_m[there])
+        return fsum(values * apart_m) / 2 + fsum(traffic.of_host() * self.host_m[at])  # each pair stands there twice
+
+
+def distances_of(chip: Chip) -> Distances:
+    """Return the distances of a chip's tiles."""
+    centres = np.array([site.centre_m for site in chip.plan.sites])
+    to_host = [fsum(link.length_m for link in chip.route("host", f"tile{tile.index}")[0]) for tile in chip.tiles]
+    return Distances(centres[:, 0], centres[:, 1], np.array(to_host))
