@@ -14,7 +14,7 @@ from archsim.chip.floorplan import Plan
 from archsim.chip.topologies import Topology
 from archsim.components.base import Action, Component
 from archsim.errors import Problem, SpecError
-from archsim.spec import FLOORPLANS, TOPOLOGIES, ArchSpec, TileSpec
+from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +136,22 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
     return parts
 
 
+def tile_area_m2(spec: ArchSpec, tile: TileSpec) -> float:
+    """Return what a tile of this kind and its router need on the die, in square metres."""
+    return sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + spec.routing.router.total_area_m2
+
+
 def build_chip(spec: ArchSpec) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
 
     Raises SpecError where the spec contradicts itself or the routing graph is not connected.
     """
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
-    router_m2 = spec.routing.router.total_area_m2
-    block_m2 = {
-        name: sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + router_m2
-        for name, tile in spec.tile_kinds
-    }
-    place = FLOORPLANS.lookup(spec.floorplan.kind, "floorplan.kind")
+    block_m2 = {name: tile_area_m2(spec, tile) for name, tile in spec.tile_kinds}
     blocks = [block_m2[name] for name, _ in kinds]
     if not max(blocks) > 0:
         raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
-    plan = place(blocks, spec.host.total_area_m2, spec.floorplan.columns, spec.floorplan.white_space)
+    plan: Plan = spec.floorplan.plan(blocks, spec.host.total_area_m2)
     topology = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")(plan)
     _check_connected(topology)
 
@@ -219,6 +219,9 @@ def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology) -> tuple[Part,
     wire_m2 = sum(length * link.area_per_length_m for length in topology.lengths_m.values())
     lanes = len(topology.lengths_m)
     parts.append(Part("link", lanes, wire_m2, lanes * link.total_leakage_w))
+    for kind in dict.fromkeys(block.kind for block in plan.blocks):
+        areas_m2 = [block.rect.area_m2 for block in plan.blocks if block.kind == kind]
+        parts.append(Part(kind, len(areas_m2), sum(areas_m2), 0.0))
     parts.append(Part("white_space", 1, plan.white_space_m2, 0.0))
     parts.append(Part("host_port", 1, spec.host.total_area_m2, spec.host.total_leakage_w, host=True))
     return tuple(parts)
