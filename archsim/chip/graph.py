@@ -141,6 +141,11 @@ def tile_area_m2(spec: ArchSpec, tile: TileSpec) -> float:
     return sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + spec.routing.router.total_area_m2
 
 
+def tile_leakage_w(spec: ArchSpec, tile: TileSpec) -> float:
+    """Return the power that a tile of this kind and its router draw all the time, in watts."""
+    return sum(part.total_leakage_w * n for _, part, n in tile_parts(tile)) + spec.routing.router.total_leakage_w
+
+
 def build_chip(spec: ArchSpec) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
 
