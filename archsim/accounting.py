@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-from archsim.chip.graph import Chip, Unit, tile_leakage_w
+from archsim.chip.graph import Chip, Unit
 from archsim.documents import dump_yaml
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Stage
@@ -140,13 +140,12 @@ def _place(chip: Chip, unit: Unit) -> str:
 
 def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float) -> dict[str, float]:
     """Return joules by place, the largest first, from the counts of actions by place and energy, and leakage."""
-    spec = chip.spec
     spent: dict[str, list[float]] = defaultdict(list)
     for (place, energy_j), count in placed.items():
         spent[place].append(count * energy_j)
     for tile in chip.tiles:
-        spent[f"tile{tile.index}"].append(tile_leakage_w(spec, tile.spec) * time_s)
-    spent["host"].append(spec.host.total_leakage_w * time_s)
+        spent[f"tile{tile.index}"].append(chip.tile_share(tile)[1] * time_s)
+    spent["host"].append(chip.spec.host.total_leakage_w * time_s)
     spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component == "link"]
     sums = {place: fsum(values) for place, values in spent.items()}
     return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))

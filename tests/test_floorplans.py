@@ -378,5 +378,12 @@ def test_kinds_have_their_own_keys_on_the_command_line() -> None:
     assert spec.value.resolved()["floorplan"]["core"] == {"name": "controller", "area": "7e-06"}
 
 
+def test_a_mesh_around_a_hole_is_refused_where_a_route_leads_into_it() -> None:
+    ring = chip(f"floorplan={BLOCKS}")  # three rows and columns, the middle is the core
+    assert ring.route("tile0", "tile2")[1] == 3
+    with pytest.raises(SpecError, match="'mesh' has no way from tile7 to tile3 around the floorplan's holes"):
+        ring.route("tile7", "tile3")
+
+
 def test_floorplans_stay_as_they_were() -> None:
     assert REFERENCE.hash == "404e5d02ad79"  # the reports that were published carry it

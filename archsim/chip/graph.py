@@ -97,6 +97,17 @@ class Chip:
         """Power drawn all the time by the whole chip, in watts."""
         return sum(part.leakage_w for part in self.parts)
 
+    def tile_share(self, tile: Tile) -> tuple[float, float]:
+        """Return area (m2) and leakage (W) of a tile's own parts and of its share of the routers."""
+        own = [(part, n) for _, part, n in tile_parts(tile.spec)]
+        routers = [part for part in self.parts if part.component == "router"]
+        area_m2 = sum(part.area_m2 for part in routers) / len(self.tiles)
+        leakage_w = sum(part.leakage_w for part in routers) / len(self.tiles)
+        return (
+            area_m2 + sum(n * part.total_area_m2 for part, n in own),
+            leakage_w + sum(n * part.total_leakage_w for part, n in own),
+        )
+
     @property
     def longest_link(self) -> LinkUnit:
         """The longest wire between neighbouring tiles (the host's apart), the first of equals."""
@@ -104,8 +115,16 @@ class Chip:
         return max(inner, key=lambda link: link.length_m)
 
     def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
-        """Return the links from node to node in order, and how many routers lie between."""
-        nodes = self.topology.route(source, target)
+        """Return the links from node to node in order, and how many routers lie between.
+
+        Raises SpecError where the topology's routes lead over places at which the floorplan has no tile.
+        """
+        try:
+            nodes = self.topology.route(source, target)
+        except KeyError:  # such a place is in no table of routers
+            what = f"'{self.spec.routing.topology}' has no way from {source} to {target} around the floorplan's holes"
+            hint = "choose another topology, or a floorplan whose rows and columns are full"
+            raise SpecError([Problem("routing.topology", what, hint)]) from None
         names: list[str] = []
         for a, b in itertools.pairwise(nodes):
             name = self.graph.edges[a, b]["link"]
@@ -136,23 +155,17 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
     return parts
 
 
-def tile_area_m2(spec: ArchSpec, tile: TileSpec) -> float:
-    """Return what a tile of this kind and its router need on the die, in square metres."""
-    return sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + spec.routing.router.total_area_m2
-
-
-def tile_leakage_w(spec: ArchSpec, tile: TileSpec) -> float:
-    """Return the power that a tile of this kind and its router draw all the time, in watts."""
-    return sum(part.total_leakage_w * n for _, part, n in tile_parts(tile)) + spec.routing.router.total_leakage_w
-
-
 def build_chip(spec: ArchSpec) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
 
     Raises SpecError where the spec contradicts itself or the routing graph is not connected.
     """
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
-    block_m2 = {name: tile_area_m2(spec, tile) for name, tile in spec.tile_kinds}
+    router_m2 = spec.routing.router.total_area_m2
+    block_m2 = {
+        name: sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) + router_m2
+        for name, tile in spec.tile_kinds
+    }
     blocks = [block_m2[name] for name, _ in kinds]
     if not max(blocks) > 0:
         raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])

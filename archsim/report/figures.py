@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archsim.chip.graph import tile_area_m2
 from archsim.mapping.schedule import STATES
 from archsim.metrics import TOP, Result
 from archsim.units import engineering
@@ -312,7 +311,7 @@ def floorplan(result: Result) -> str:
         mm = 1e3
         groups: dict[str, list[Any]] = {}
         for i, site in enumerate(plan.sites):
-            side = (tile_area_m2(chip.spec, chip.tiles[i].spec) / site.area_m2) ** 0.5
+            side = (chip.tile_share(chip.tiles[i])[0] / site.area_m2) ** 0.5
             rect = Rectangle(
                 ((site.x_m + site.width_m * (1 - side) / 2) * mm, (site.y_m + site.height_m * (1 - side) / 2) * mm),
                 site.width_m * side * mm, site.height_m * side * mm,

@@ -156,8 +156,9 @@ def _write(axes: Axes, text: _Text, tone: Colour) -> None:
     ink, halo = (DARK, "#ffffffb0") if _luminance(tone) > 0.45 else ("#ffffff", "#00000060")
     x, y = text.block.rect.centre_m
     axes.annotate(
-        text.text, (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center", fontsize=text.points, color=ink, zorder=5,
-        rotation=90 if text.upright else 0, path_effects=[withStroke(linewidth=1.6, foreground=halo)],
+        text.text, (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center", fontsize=text.points,
+        color=ink, zorder=5, rotation=90 if text.upright else 0,
+        path_effects=[withStroke(linewidth=1.6, foreground=halo)],
     )  # fmt: skip
 
 
