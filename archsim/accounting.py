@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-from archsim.chip.graph import Chip
+from archsim.chip.graph import Chip, Unit
 from archsim.documents import dump_yaml
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Stage
@@ -81,9 +81,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Bill:
-    """All items of a run's energy. Every grouping adds up to `total_j`."""
+    """All items of a run's energy. Every grouping adds up to `total_j`, and so does `by_tile`.
+
+    `by_tile` tells joules by place: tile0, tile1, ..., host, and "chip" for wires and routers, which belong to none.
+    """
 
     items: tuple[Item, ...]
+    by_tile: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total_j(self) -> float:
@@ -105,6 +109,7 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
     chip = schedule.chip
     names = [layer.name for layer in schedule.mapping.workload.layers]
     counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
+    placed: dict[tuple[str, float], int] = defaultdict(int)
     for entry in trace.stages:
         if not entry.grants:
             continue
@@ -116,6 +121,7 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
             if activity is not None and (unit.component, use.action) == ("device", "read"):
                 energy_j = _measured(activity, layer, op.phase, chip.tiles[unit.tile].spec, energy_j)
             counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
+            placed[_place(chip, unit), energy_j] += use.count * entry.grants
     items = [
         Item(component, action, phase, layer, count, count * energy_j)
         for (component, action, phase, layer, energy_j), count in sorted(counts.items())
@@ -125,7 +131,24 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         Item(part.component, "leak", "leakage", CHIP, part.instances, part.leakage_w * time_s)
         for part in chip.parts if part.leakage_w
     ]  # fmt: skip
-    return Bill(tuple(items))
+    return Bill(tuple(items), _by_tile(chip, placed, time_s))
+
+
+def _place(chip: Chip, unit: Unit) -> str:
+    return f"tile{unit.tile}" if unit.tile >= 0 else "host" if unit.index == chip.host else CHIP
+
+
+def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float) -> dict[str, float]:
+    """Return joules by place, the largest first, from the counts of actions by place and energy, and leakage."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for (place, energy_j), count in placed.items():
+        spent[place].append(count * energy_j)
+    for tile in chip.tiles:
+        spent[f"tile{tile.index}"].append(chip.tile_share(tile)[1] * time_s)
+    spent["host"].append(chip.spec.host.total_leakage_w * time_s)
+    spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component == "link"]
+    sums = {place: fsum(values) for place, values in spent.items()}
+    return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _measured(activity: ActivityFile, layer: str, phase: str, tile: TileSpec, assumed_j: float) -> float:

@@ -29,6 +29,8 @@ app = typer.Typer(
 
 data_sets = typer.Typer(help="Data sets for the accuracy model.", no_args_is_help=True)
 app.add_typer(data_sets, name="data")
+floorplans = typer.Typer(help="Floorplans of chips.", no_args_is_help=True)
+app.add_typer(floorplans, name="floorplan")
 
 Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
 Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
@@ -369,6 +371,28 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
     from archsim.views import schema_of
 
     typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@floorplans.command(name="draw")
+def draw_floorplan(
+    arch: Arch,
+    workload: Annotated[
+        str | None, typer.Option(metavar="WORKLOAD", help="Simulate it, and colour by power density and load.")
+    ] = None,
+    examples: Examples = None,
+    sets: Sets = None,
+    out: Out = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a chip's floorplan; write it for HotSpot, and the chip as GraphML."""
+    from archsim.floorplans import execute_drawing, floorplan_lines
+
+    with _progress(None, quiet) as progress:
+        chip, folder = execute_drawing(arch, workload, sets=sets or (), examples=examples, out=out, progress=progress)
+    if not quiet:
+        for line in floorplan_lines(chip):
+            typer.echo(line)
+        typer.echo(f"\ndrawing  {folder / 'floorplan.svg'}")
 
 
 @data_sets.command(name="fetch")

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from archsim.components import COMPONENTS
 from archsim.components.base import Role
 from archsim.errors import Problem, nearest
 from archsim.section import Section, marks_of, yaml_key
@@ -112,9 +111,10 @@ def _class_of(field: FieldInfo, data: Any, above: Any) -> type[Section] | None:
     for mark in marks_of(field):
         if isinstance(mark, OptionsOf):
             return mark.section(_below(above, mark.chosen_by))
-    if any(isinstance(mark, Role) for mark in marks_of(field)):
+    role = next((mark for mark in marks_of(field) if isinstance(mark, Role)), None)
+    if role is not None:
         kind = data.get("kind") if isinstance(data, dict) else None
-        return dict(COMPONENTS.items()).get(str(kind))
+        return dict(role.registry.items()).get(str(kind))
     return _section_in(field.annotation)
 
 

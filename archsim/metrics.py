@@ -144,6 +144,8 @@ def measure(
         for i, figure in enumerate(chip.spec.published)
     ]
     audits = audits_of(trace, bound, bill)
+    placed_j = fsum(bill.by_tile.values())
+    audits.append(audit("energy by tile adds up to the bill's total, joules", bill.total_j, placed_j, 1e-9))
     if not arch.overrides:
         audits += [
             audit(f"published {row['metric']} (fitted)", row["published"], row["simulated"], row["tolerance"])
@@ -172,12 +174,13 @@ def measure(
             "by_component": bill.by(lambda item: item.component),
             "by_phase": bill.by(lambda item: item.phase),
             "by_layer": bill.by(lambda item: item.layer),
+            "by_tile": dict(bill.by_tile),
         },
         "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
         "stalls_cycles": stalls(trace),
         "layers": _layers(trace, bill),
         "tiles": _tiles(trace),
-        "links": _links(trace),
+        "links": link_rows(trace)[:TOP],
         "dwell": _dwell(trace),
         "published": published,
         "audits": audits,
@@ -340,8 +343,11 @@ def _tiles(trace: Trace) -> list[dict[str, Any]]:
     return rows[:TOP]
 
 
-def _links(trace: Trace) -> list[dict[str, Any]]:
-    """Return the busiest links: grants, cycles held, cycles that requests waited for a stage that needs them."""
+def link_rows(trace: Trace) -> list[dict[str, Any]]:
+    """Return the links that were used, the busiest first: grants, cycles held, cycles that requests waited.
+
+    Waiting counts for each link that a waiting stage needs.
+    """
     chip = trace.schedule.chip
     by_unit = {link.unit: link for link in chip.links.values()}
     totals: dict[int, list[float]] = {}
@@ -353,7 +359,7 @@ def _links(trace: Trace) -> list[dict[str, Any]]:
                 line[1] += at * entry.grants
                 line[2] += entry.wait_cycles
                 line[3] += _link_energy_j(chip, entry, unit)
-    ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))[:TOP]
+    ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
     return [
         {
             "name": by_unit[unit].name,

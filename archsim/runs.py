@@ -191,7 +191,12 @@ def execute(
 def default_folder(arch: Loaded[ArchSpec], workload: Loaded[Workload], suffix: str = "") -> Path:
     """Return `reports/<arch>--<workload>[--<suffix>][--<hash of the overrides>]`."""
     parts = [arch.value.name, workload.value.name, *([suffix] if suffix else [])]
-    overrides = [*arch.overrides, *workload.overrides]
+    return folder_of(parts, [*arch.overrides, *workload.overrides])
+
+
+def folder_of(names: Sequence[str], overrides: Sequence[str]) -> Path:
+    """Return `reports/<name>--<name>...[--<hash of the overrides>]`, its names made safe for any file system."""
+    parts = list(names)
     if overrides:
         parts.append(hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8])
     return Path("reports") / "--".join(re.sub(r"[^\w.+-]+", "_", part).strip(".") or "_" for part in parts)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -29,7 +30,6 @@ from archsim.units import (
     Length,
     Lines,
     Ratio,
-    Share,
     Time,
     Voltage,
     cycles,
@@ -37,7 +37,7 @@ from archsim.units import (
 
 # Choices that later stages provide; each registry loads its home when it is first asked.
 TOPOLOGIES: Registry[Callable[..., Any]] = Registry("topology", home="archsim.chip.topologies")
-FLOORPLANS: Registry[Callable[..., Any]] = Registry("floorplan", home="archsim.chip.floorplan")
+FLOORPLANS: Registry[type[Floorplan]] = Registry("floorplan", home="archsim.chip.floorplan")
 PLACEMENTS: Registry[Callable[..., Any]] = Registry("placement", home="archsim.mapping.placement")
 TRANSPORTS: Registry[Any] = Registry("transport", home="archsim.mapping.transport")
 REDUCTIONS: Registry[Callable[..., Any]] = Registry("reduction", home="archsim.mapping.reduction")
@@ -117,12 +117,36 @@ class Routing(Section):
     reduction: Annotated[str, Choice(REDUCTIONS)]
 
 
-class Floorplan(Section):
-    """Where tiles lie: equal sites with a share of white space; the host port is a strip on the left."""
+class Floorplan(Section, ABC):
+    """Where tiles, the host port and other blocks lie; a subclass is one kind, with its own keys.
 
-    kind: Annotated[str, Choice(FLOORPLANS)]
-    columns: Count
-    white_space: Share
+    `example` holds values of them with which it can be built, for the conformance tests.
+    """
+
+    kind: ClassVar[str]
+    role: ClassVar[str] = "floorplan"
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def plan(self, tiles_m2: Sequence[float], host_m2: float) -> Any:
+        """Return the `archsim.chip.floorplan.Plan` of tiles and a host port of these areas, in square metres.
+
+        Raises SpecError with everything that does not fit.
+        """
+
+
+F = TypeVar("F", bound=type[Floorplan])
+
+
+def floorplan(kind: str) -> Callable[[F], F]:
+    """Return a class decorator that registers a floorplan under `kind`."""
+
+    def register(cls: F) -> F:
+        cls.kind = kind
+        FLOORPLANS.add(kind)(cls)
+        return cls
+
+    return register
 
 
 class Transfer(Section):
@@ -215,7 +239,7 @@ class ArchSpec(Section):
     variants: dict[str, TileSpec] = {}
     routing: Routing
     host: Annotated[HostPort, Role("host")]
-    floorplan: Floorplan
+    floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
     schedule: ScheduleSpec
     numerics: Numerics = Numerics()

@@ -17,7 +17,7 @@ from archsim.chip.graph import tile_parts
 from archsim.chip.topologies import Topology, bus, mesh
 from archsim.errors import SpecError
 from archsim.loading import load_arch
-from archsim.spec import TOPOLOGIES
+from archsim.spec import FLOORPLANS, TOPOLOGIES
 
 settings.register_profile("steady", deadline=None)  # the first call loads the table of units
 settings.load_profile("steady")
@@ -195,16 +195,41 @@ def test_a_bus_is_long_enough_to_reach_every_tile(count: int, columns: int) -> N
 # ---- the whole chip
 
 
+FLOORPLAN_KINDS = [
+    "{kind: grid, columns: 4, white_space: 10 %}",
+    "{kind: snake, columns: 3, white_space: 10 %}",
+    "{kind: h_tree, channel_width: 0.1 mm, white_space: 10 %}",
+    "{kind: ring, core: {name: controller, area: 6 mm2}, white_space: 10 %}",
+    "{kind: columns, columns: 3, channel_width: 0.1 mm, border_width: 0.2 mm, white_space: 10 %}",
+]
+
+
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))
 @pytest.mark.parametrize("count", [1, 3, 4, 7, 8])
 @pytest.mark.parametrize("extra", [(), ("routing.link.area_per_length=0.1 mm",)])
 def test_areas_add_up_to_the_die_and_the_wires(topology: str, count: int, extra: tuple[str, ...]) -> None:
-    built = chip(f"routing.topology={topology}", f"tile.count={count}", *extra)
-    plan = built.plan
-    wires = sum(link.length_m for link in built.links.values()) * built.spec.routing.link.area_per_length_m
-    empty = (-count % plan.columns) * plan.sites[0].area_m2
-    assert built.area_m2 == pytest.approx(plan.width_m * plan.height_m - empty + wires, rel=1e-9)
-    assert (wires > 0) == bool(extra)
+    for floorplan in [*FLOORPLAN_KINDS, explicit_rows(count)]:
+        settings = (f"floorplan={floorplan}", f"routing.topology={topology}", f"tile.count={count}", *extra)
+        built = chip(*settings)
+        plan = built.plan
+        wires = sum(link.length_m for link in built.links.values()) * built.spec.routing.link.area_per_length_m
+        empty = (-count % plan.columns) * plan.sites[0].area_m2 if built.spec.floorplan.kind in ("grid", "snake") else 0
+        assert built.area_m2 == pytest.approx(plan.width_m * plan.height_m - empty + wires, rel=1e-9)
+        assert (wires > 0) == bool(extra)
+
+
+def explicit_rows(count: int) -> str:
+    """Tiles of 1.5 mm, three to a row, beside a host port of 1 x 6 mm, with a controller below them."""
+    tiles = [f"{{x: {1 + 1.5 * (i % 3)} mm, y: {1.5 * (i // 3)} mm, width: 1.5 mm, height: 1.5 mm}}"
+             for i in range(count)]  # fmt: skip
+    controller = "{name: controller, x: 1 mm, y: 5 mm, width: 2 mm, height: 1 mm}"
+    return (f"{{kind: explicit, tiles: [{', '.join(tiles)}], blocks: [{controller}], "
+            "host: {x: 0 mm, y: 0 mm, width: 1 mm, height: 6 mm}}")  # fmt: skip
+
+
+def test_all_kinds_of_floorplan_are_among_them() -> None:
+    kinds = [text.split()[1].rstrip(",") for text in [*FLOORPLAN_KINDS, explicit_rows(1)]]
+    assert sorted(kinds) == sorted(FLOORPLANS)
 
 
 def test_the_reference_tile_closes_at_1_82_mm2() -> None:

@@ -61,7 +61,7 @@ def test_no_date_and_no_path_of_the_machine_is_in_a_report(folder: Path) -> None
 def test_every_figure_and_table_of_the_text_exists(folder: Path) -> None:
     text = (folder / "report.md").read_text("utf-8")
     links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert len(links) == 7
+    assert len(links) == 8
     for link in [*links, *re.findall(r"`(tables/\w+\.csv)`", text)]:
         assert (folder / link).is_file(), link
     assert "{{" not in text
@@ -89,7 +89,7 @@ def test_metrics_have_no_nan_and_their_parts_add_up(folder: Path) -> None:
     text = (folder / "metrics.json").read_text("utf-8")
     data = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in metrics.json"))
     energy, area, run = data["energy_j"], data["area"], data["run"]
-    for parts in ("by_component", "by_phase", "by_layer"):
+    for parts in ("by_component", "by_phase", "by_layer", "by_tile"):
         assert math.fsum(energy[parts].values()) == pytest.approx(energy["total"], rel=1e-12)
     assert math.fsum(area["by_component_m2"].values()) == pytest.approx(area["total_m2"], rel=1e-12)
     assert sum(data["stalls_cycles"].values()) == data["metrics"]["tiles_used"] * run["cycles"]

@@ -14,7 +14,7 @@ from archsim.chip.floorplan import Plan
 from archsim.chip.topologies import Topology
 from archsim.components.base import Action, Component
 from archsim.errors import Problem, SpecError
-from archsim.spec import FLOORPLANS, TOPOLOGIES, ArchSpec, TileSpec
+from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,17 @@ class Chip:
         """Power drawn all the time by the whole chip, in watts."""
         return sum(part.leakage_w for part in self.parts)
 
+    def tile_share(self, tile: Tile) -> tuple[float, float]:
+        """Return area (m2) and leakage (W) of a tile's own parts and of its share of the routers."""
+        own = [(part, n) for _, part, n in tile_parts(tile.spec)]
+        routers = [part for part in self.parts if part.component == "router"]
+        area_m2 = sum(part.area_m2 for part in routers) / len(self.tiles)
+        leakage_w = sum(part.leakage_w for part in routers) / len(self.tiles)
+        return (
+            area_m2 + sum(n * part.total_area_m2 for part, n in own),
+            leakage_w + sum(n * part.total_leakage_w for part, n in own),
+        )
+
     @property
     def longest_link(self) -> LinkUnit:
         """The longest wire between neighbouring tiles (the host's apart), the first of equals."""
@@ -104,8 +115,16 @@ class Chip:
         return max(inner, key=lambda link: link.length_m)
 
     def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
-        """Return the links from node to node in order, and how many routers lie between."""
-        nodes = self.topology.route(source, target)
+        """Return the links from node to node in order, and how many routers lie between.
+
+        Raises SpecError where the topology's routes lead over places at which the floorplan has no tile.
+        """
+        try:
+            nodes = self.topology.route(source, target)
+        except KeyError:  # such a place is in no table of routers
+            what = f"'{self.spec.routing.topology}' has no way from {source} to {target} around the floorplan's holes"
+            hint = "choose another topology, or a floorplan whose rows and columns are full"
+            raise SpecError([Problem("routing.topology", what, hint)]) from None
         names: list[str] = []
         for a, b in itertools.pairwise(nodes):
             name = self.graph.edges[a, b]["link"]
@@ -178,7 +197,6 @@ def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
     A tile's site holds a router where one stands beside each tile; routers in other numbers take their area evenly
     from all sites. How many there are shows only in the topology over a floorplan, so that one is made first.
     """
-    place = FLOORPLANS.lookup(spec.floorplan.kind, "floorplan.kind")
     build = TOPOLOGIES.lookup(spec.routing.topology, "routing.topology")
     tile_m2 = {name: sum(part.total_area_m2 * n for _, part, n in tile_parts(tile)) for name, tile in spec.tile_kinds}
     routers = len(kinds)
@@ -187,7 +205,7 @@ def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
         blocks = [tile_m2[name] + router_m2 for name in kinds]
         if not max(blocks) > 0:
             raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
-        plan = place(blocks, spec.host.total_area_m2, spec.floorplan.columns, spec.floorplan.white_space)
+        plan: Plan = spec.floorplan.plan(blocks, spec.host.total_area_m2)
         topology = build(plan, **spec.routing.options.arguments())
         if topology.routers == routers:
             break
@@ -232,6 +250,9 @@ def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology) -> tuple[Part,
     wire_m2 = sum(length * link.area_per_length_m for length in topology.lengths_m.values())
     lanes = len(topology.lengths_m)
     parts.append(Part("link", lanes, wire_m2, lanes * link.total_leakage_w))
+    for kind in dict.fromkeys(block.kind for block in plan.blocks):
+        areas_m2 = [block.rect.area_m2 for block in plan.blocks if block.kind == kind]
+        parts.append(Part(kind, len(areas_m2), sum(areas_m2), 0.0))
     parts.append(Part("white_space", 1, plan.white_space_m2, 0.0))
     parts.append(Part("host_port", 1, spec.host.total_area_m2, spec.host.total_leakage_w, host=True))
     return tuple(parts)

@@ -81,18 +81,23 @@ def component(kind: str, role: str) -> Callable[[C], C]:
 
 @dataclass(frozen=True)
 class Role:
-    """Marks a field that holds a component of this role; its class is looked up by `kind`."""
+    """Marks a field that holds a section of this role; its class is looked up by `kind`, among components or others.
+
+    Classes of the registry have the class variables `kind` and `role`.
+    """
 
     name: str
     literal: str = ""
+    registry: Registry[Any] = COMPONENTS
 
-    def read(self, value: Any) -> Component | str:
-        """Return the component that a mapping describes; every fault keeps its place in the file."""
+    def read(self, value: Any) -> Section | str:
+        """Return the section that a mapping describes; every fault keeps its place in the file."""
         if self.literal and value == self.literal:
             return self.literal
-        if isinstance(value, Component):
-            if value.role != self.name:
-                raise self._refuse(f"a {value.role} ('{value.kind}') cannot stand here")
+        if isinstance(value, Section):
+            role, kind = (getattr(value, name, type(value).__name__) for name in ("role", "kind"))
+            if role != self.name:
+                raise self._refuse(f"a {role} ('{kind}') cannot stand here")
             return value
         if not isinstance(value, Mapping):
             raise self._refuse(f"'{value}' is not a {self.name}: give a mapping with 'kind'")
@@ -101,18 +106,19 @@ class Role:
         if kind is None:
             raise self._refuse("'kind' is missing")
         try:
-            cls = COMPONENTS.lookup(str(kind))
+            cls = self.registry.lookup(str(kind))
         except SpecError as error:
             raise PydanticCustomError(
                 "kind", "{what}; {hint}", {"what": error.problems[0].what, "hint": error.problems[0].hint}
             ) from None
         if cls.role != self.name:
             raise self._refuse(f"'{kind}' is a {cls.role}, not a {self.name}")
-        return cls.model_validate(fields)
+        section: Section = cls.model_validate(fields)
+        return section
 
     def kinds(self) -> list[str]:
         """Return the kinds that may stand here."""
-        return [kind for kind, cls in COMPONENTS.items() if cls.role == self.name]
+        return [kind for kind, cls in self.registry.items() if cls.role == self.name]
 
     def _refuse(self, what: str) -> PydanticCustomError:
         also = f", or the word '{self.literal}'" if self.literal else ""
@@ -125,7 +131,7 @@ class Role:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         options = []
         for kind in self.kinds():
-            inner = handler(COMPONENTS[kind].__pydantic_core_schema__)
+            inner = handler(self.registry[kind].__pydantic_core_schema__)
             inner = dict(handler.resolve_ref_schema(inner))
             inner["properties"] = {"kind": {"const": kind}, **inner.get("properties", {})}
             inner["required"] = ["kind", *inner.get("required", [])]

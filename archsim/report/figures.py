@@ -297,7 +297,7 @@ def dwell(result: Result) -> str:
 
 
 def floorplan(result: Result) -> str:
-    """The die to scale: tiles by layer, white space, links and the host port."""
+    """The die to scale: tiles by layer, white space, links, the host port and other blocks."""
     chip = result.chip
     plan = chip.plan
     layer_of = {shard.tile: shard.layer for shard in result.mapping.shards}
@@ -309,20 +309,26 @@ def floorplan(result: Result) -> str:
 
         axes = figure.subplots()
         mm = 1e3
-        share = 1 - chip.spec.floorplan.white_space
         groups: dict[str, list[Any]] = {}
         for i, site in enumerate(plan.sites):
-            side = share**0.5
+            side = (chip.tile_share(chip.tiles[i])[0] / site.area_m2) ** 0.5
             rect = Rectangle(
                 ((site.x_m + site.width_m * (1 - side) / 2) * mm, (site.y_m + site.height_m * (1 - side) / 2) * mm),
                 site.width_m * side * mm, site.height_m * side * mm,
             )  # fmt: skip
             groups.setdefault(names[layer_of[i]] if i in layer_of else "unused", []).append(rect)
-        host = plan.host
-        groups["host port"] = [Rectangle((host.x_m * mm, host.y_m * mm), host.width_m * mm, host.height_m * mm)]
+        tones = {
+            "unused": "#e6eaea",
+            "host port": "#566573",
+            "routing channel": "#efece4",
+            "floorplan block": "#cfe3d4",
+        }
+        for name, around in (("host port", plan.host), *((_words(block.kind), block.rect) for block in plan.blocks)):
+            corner = (around.x_m * mm, around.y_m * mm)
+            groups.setdefault(name, []).append(Rectangle(corner, around.width_m * mm, around.height_m * mm))
         handles = []
         for place, (name, rects) in enumerate(groups.items()):
-            tone = {"unused": "#e6eaea", "host port": "#566573"}.get(name, CYCLE[place % len(CYCLE)])
+            tone = tones.get(name, CYCLE[place % len(CYCLE)])
             axes.add_collection(PatchCollection(rects, facecolor=tone, edgecolor="#ffffff", linewidth=0.5))
             handles.append(Patch(color=tone, label=f"{name} ({len(rects)})" if name != "host port" else name))
         if len(plan.sites) <= _LABELS_UP_TO:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from archsim.errors import Problem, SpecError
 
-MARKERS = ("metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json")
+MARKERS = (
+    "metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json",
+    "floorplan.svg",
+)  # fmt: skip
 """A folder that holds one of these is a report and may be replaced."""
 
 

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archsim.metrics import Result
 from archsim.report.figures import figures
+from archsim.report.floorplan import floorplan_drawing, load_of
 from archsim.report.folder import write_folder
 from archsim.report.tables import Table, areal, tables
 from archsim.report.traces import TRACES
@@ -29,7 +30,7 @@ def write_report(
     SpecError if the folder cannot be written or holds something else.
     """
     found = tables(result)
-    drawn = figures(result)
+    drawn = {**figures(result), "floorplan_load": floorplan_drawing(result.chip, load_of(result))}
     out = {
         "metrics.json": metrics_json(result.data),
         "report.md": markdown(result, found),

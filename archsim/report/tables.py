@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archsim.metrics import TOP, Result
+from archsim.metrics import TOP, Result, link_rows
 from archsim.units import engineering, si_of_metric
 
 Row = Sequence[Any]
@@ -234,9 +234,9 @@ def tiles(result: Result) -> Table:
 
 
 def links(result: Result) -> Table:
-    """The busiest links."""
+    """The links that were used, the busiest first."""
     keys = ("name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "energy_j")
-    rows = tuple(tuple(link[key] for key in keys) for link in result.data["links"])
+    rows = tuple(tuple(link[key] for key in keys) for link in link_rows(result.trace))
     columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
                Column("utilisation", "%"), Column("cycles waited for"), Column("energy", "J"))  # fmt: skip
     return Table("links", "The busiest links", columns, rows)

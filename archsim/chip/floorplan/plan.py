@@ -1,17 +1,16 @@
-"""Floorplans: where tiles and the host port lie on the die, from their areas."""
+"""What a floorplan is once it is made: rectangles on the die, and what they leave over."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archsim.spec import FLOORPLANS
+DIGITAL, CHANNEL = "floorplan_block", "routing_channel"
+"""Kinds of blocks, as the bill of areas names them."""
 
 
 @dataclass(frozen=True)
 class Rect:
-    """A rectangle on the die, in metres."""
+    """A rectangle on the die, in metres; (x, y) is its corner nearest the origin. Drawings show y downwards."""
 
     x_m: float
     y_m: float
@@ -31,10 +30,14 @@ class Rect:
 
 @dataclass(frozen=True)
 class Block:
-    """A rectangle of the die that is no tile: a digital unit, a memory, a routing channel, a port."""
+    """A rectangle of the die that is no tile: a digital unit, a memory, a routing channel, a port.
+
+    `kind` is its line of the bill of areas.
+    """
 
     name: str
     rect: Rect
+    kind: str = DIGITAL
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,9 @@ class Plan:
     """Where everything lies: the site of each tile, the host port, other blocks, and how much is white space.
 
     `grid` is the place (row, column) of each tile among its neighbours, from which topologies with rows and columns
-    tell who stands beside whom; no two tiles share one.
+    tell who stands beside whom; no two tiles share one. The die reaches as far as the rectangles, or is `outline`.
+    `unused_m2` is what lies within that and belongs to nothing, not even to the white space: the sites that a short
+    last row leaves empty.
     """
 
     sites: tuple[Rect, ...]
@@ -50,6 +55,8 @@ class Plan:
     grid: tuple[tuple[int, int], ...]
     white_space_m2: float
     blocks: tuple[Block, ...] = ()
+    outline: Rect | None = None
+    unused_m2: float = 0.0
 
     @property
     def columns(self) -> int:
@@ -72,28 +79,23 @@ class Plan:
         return max(rect.y_m + rect.height_m for rect in self._rects)
 
     @property
+    def area_m2(self) -> float:
+        """What the areas of the chip's parts add up to, wires apart, in square metres."""
+        return self.width_m * self.height_m - self.unused_m2
+
+    def named(self) -> tuple[Block, ...]:
+        """Return all rectangles that have an area, by name: tile0, tile1, ..., host, and the blocks under their own."""
+        tiles = (Block(f"tile{i}", site, "tile") for i, site in enumerate(self.sites))
+        host = Block("host", self.host, "host_port")
+        return tuple(block for block in (*tiles, host, *self.blocks) if block.rect.area_m2 > 0)
+
+    @property
     def _rects(self) -> tuple[Rect, ...]:
+        if self.outline is not None:
+            return (self.outline,)
         return (*self.sites, self.host, *(block.rect for block in self.blocks))
 
     def distance_m(self, a: Rect, b: Rect) -> float:
         """Manhattan distance between the centres of two rectangles, in metres."""
         (ax, ay), (bx, by) = a.centre_m, b.centre_m
         return abs(ax - bx) + abs(ay - by)
-
-
-@FLOORPLANS.add("grid")
-def grid(block_areas_m2: Sequence[float], host_area_m2: float, columns: int, white_space: float) -> Plan:
-    """Return a grid of equal square sites, filled row by row; the host port is a strip on the left.
-
-    A site holds the largest block and its share of white space: side = sqrt(block / (1 - white_space)).
-    """
-    columns = min(columns, len(block_areas_m2))
-    side = math.sqrt(max(block_areas_m2) / (1 - white_space))
-    rows = math.ceil(len(block_areas_m2) / columns)
-    strip = host_area_m2 / (rows * side)
-    sites = tuple(
-        Rect(strip + (i % columns) * side, (i // columns) * side, side, side) for i in range(len(block_areas_m2))
-    )
-    places = tuple(divmod(i, columns) for i in range(len(sites)))
-    used = sum(block_areas_m2)
-    return Plan(sites, Rect(0.0, 0.0, strip, rows * side), places, len(sites) * side * side - used)
