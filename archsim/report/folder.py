@@ -10,7 +10,9 @@ from pathlib import Path
 
 from archsim.errors import Problem, SpecError
 
-MARKERS = ("metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json")
+MARKERS = (
+    "metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json", "network.json",
+)  # fmt: skip
 """A folder that holds one of these is a report and may be replaced."""
 
 
