@@ -22,7 +22,7 @@ from archsim.simulation.network.traffic import TRAFFIC, Traffic
 from archsim.simulation.network.wires import Router, Wires
 from archsim.spec import TOPOLOGIES
 
-SHARES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95)
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.05)
 """Of the saturation throughput: the loads at which a curve is drawn, besides those that the search tried."""
 MOST_TILES = 4096
 Progress = Callable[[float, int, str], None]

@@ -59,11 +59,12 @@ def simulate(
     out_port, out_vc = np.full((n, PORTS, vcs), -1), np.full((n, PORTS, vcs), -1)
     given_at = np.zeros((n, PORTS, vcs), np.int64)
     taken = np.zeros((n, PORTS, vcs), np.bool_)  # by output channel: a packet has it
-    credits = np.full((n, PORTS, vcs), flits)
+    credit_left = np.full((n, PORTS, vcs), flits)
     held_by = np.full((n, PORTS), -1)  # by output port, if switches are held: the input port
     held_out, held_vc = np.full((n, PORTS), -1), np.full((n, PORTS), -1)  # by input port
     turn_grant, turn_accept = np.zeros((n, PORTS, vcs), np.int64), np.zeros((n, PORTS, vcs), np.int64)
-    turn_out, turn_in, turn_vc = np.zeros((n, PORTS), np.int64), np.zeros((n, PORTS), np.int64), np.zeros((n, PORTS), np.int64)
+    turn_out, turn_in = np.zeros((n, PORTS), np.int64), np.zeros((n, PORTS), np.int64)
+    turn_vc = np.zeros((n, PORTS), np.int64)
     size = router + link + credit + 4
     wire_vc, wire_packet = np.full((size, n, PORTS), -1), np.full((size, n, PORTS), -1)  # flits by cycle of arrival
     wire_credit, wire_tail = np.full((size, n, PORTS), -1), np.zeros((size, n, PORTS), np.bool_)
@@ -81,7 +82,7 @@ def simulate(
             for p in range(PORTS):
                 v = wire_credit[slot, r, p]
                 if v != -1:
-                    credits[r, p, v] += 1
+                    credit_left[r, p, v] += 1
                     if wire_tail[slot, r, p]:
                         taken[r, p, v] = False
                     wire_credit[slot, r, p] = -1
@@ -140,7 +141,7 @@ def simulate(
                 for i in range(PORTS):
                     p = (turn_out[r, q] + i) % PORTS
                     if held_out[r, p] == -1 and _candidate(
-                        r, p, q, now, vcs, turn_vc, owner, out_port, out_vc, given_at, got, gone, credits
+                        r, p, q, now, vcs, turn_vc, owner, out_port, out_vc, given_at, got, gone, credit_left
                     ) != -1:  # fmt: skip
                         if choice[p] == -1 or (q - turn_in[r, p]) % PORTS < (choice[p] - turn_in[r, p]) % PORTS:
                             choice[p] = q
@@ -150,7 +151,9 @@ def simulate(
                     q, v = held_out[r, p], held_vc[r, p]
                 elif choice[p] != -1:
                     q = choice[p]
-                    v = _candidate(r, p, q, now, vcs, turn_vc, owner, out_port, out_vc, given_at, got, gone, credits)
+                    v = _candidate(
+                        r, p, q, now, vcs, turn_vc, owner, out_port, out_vc, given_at, got, gone, credit_left
+                    )
                     turn_out[r, q], turn_in[r, p], turn_vc[r, p] = (p + 1) % PORTS, (q + 1) % PORTS, (v + 1) % vcs
                     if hold:
                         held_by[r, q], held_out[r, p], held_vc[r, p] = p, q, v
@@ -158,9 +161,9 @@ def simulate(
                     continue
                 packet, w = owner[r, p, v], out_vc[r, p, v]
                 assert got[r, p, v] > gone[r, p, v]
-                assert credits[r, q, w] > 0
+                assert credit_left[r, q, w] > 0
                 gone[r, p, v] += 1
-                credits[r, q, w] -= 1
+                credit_left[r, q, w] -= 1
                 tail = gone[r, p, v] == flits
                 back_slot = (now + credit) % size
                 if p == TILE:
@@ -191,12 +194,12 @@ def simulate(
 @numba.njit(cache=True)
 def _candidate(
     r: int, p: int, q: int, now: int, vcs: int, turn_vc: Any, owner: Any, out_port: Any, out_vc: Any, given_at: Any,
-    got: Any, gone: Any, credits: Any,
+    got: Any, gone: Any, credit_left: Any,
 ) -> int:  # fmt: skip
     """Return the channel of an input port, by turn, that has a flit and a credit for an output port; else -1."""
     for i in range(vcs):
         v = (turn_vc[r, p] + i) % vcs
         if (owner[r, p, v] != -1 and out_port[r, p, v] == q and out_vc[r, p, v] != -1 and given_at[r, p, v] < now
-                and got[r, p, v] > gone[r, p, v] and credits[r, q, out_vc[r, p, v]] > 0):  # fmt: skip
+                and got[r, p, v] > gone[r, p, v] and credit_left[r, q, out_vc[r, p, v]] > 0):  # fmt: skip
             return v
     return -1

@@ -19,6 +19,7 @@ Data: TypeAlias = Mapping[str, Any]
 SCHEMA, NAME = "archsim-network-1", "network.json"
 OWNED = (NAME, "network.md", "tables", "figures")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+_LINKS = 8
 _TIMES_ZERO_LOAD = 6  # the figure ends at so many times the latency without load: what is above is saturation
 
 
@@ -46,10 +47,10 @@ def summary_table(data: Data) -> Table:
 
 def latency_table(data: Data) -> Table:
     """Every load that was simulated."""
-    keys = ("load", "accepted", "latency_mean", "latency_ci95", "latency_p50", "latency_p95", "latency_p99",
+    keys = ("load", "accepted", "accepted_least", "latency_mean", "latency_ci95", "latency_p50", "latency_p95", "latency_p99",
             "latency_max", "packets", "packets_in", "hops", "events", "saturated")  # fmt: skip
     rows = [(curve["name"], *(point[key] for key in keys)) for curve in data["traffic"] for point in curve["points"]]
-    heads = ("traffic", "offered load", "accepted", "mean latency", "+- (95 %)", "median", "95th percentile",
+    heads = ("traffic", "offered load", "accepted", "from the worst-served tile", "mean latency", "+- (95 %)", "median", "95th percentile",
              "99th percentile", "maximum", "packets", "came in", "hops", "events", "saturated")  # fmt: skip
     return Table("latency", "Latency against load", tuple(map(Column, heads)), tuple(rows))
 
@@ -75,8 +76,9 @@ def network_lines(data: Data) -> list[str]:
                          f"{curve['latency_mean_at_half']:.2f} cycles")  # fmt: skip
         lines.append("      load  accepted  mean latency          p99")
         for point in curve["points"]:
-            lines.append(f"  {point['load']:8.4f}  {point['accepted']:8.4f}  {_number(point['latency_mean']):>12}  "
-                         f"{_number(point['latency_p99']):>11}  {'saturated' * point['saturated']}".rstrip())  # fmt: skip
+            mean, p99 = _number(point["latency_mean"]), _number(point["latency_p99"])
+            note = "  saturated" if point["saturated"] else ""
+            lines.append(f"  {point['load']:8.4f}  {point['accepted']:8.4f}  {mean:>12}  {p99:>11}{note}")
     return lines
 
 
@@ -93,13 +95,8 @@ def _router_words(data: Data) -> str:
 
 
 def _markdown(data: Data) -> str:
-    shown = [Table("latency", "", table.columns[:8] + table.columns[-1:], tuple((*row[:8], row[-1]) for row in
-             table.rows)) for table in (latency_table(data),)]  # fmt: skip
-    per_traffic = {
-        curve["name"]: Table("links", "", links_table(data).columns[1:], tuple(
-            row[1:] for row in links_table(data).rows if row[0] == curve["name"])[:8])
-        for curve in data["traffic"]
-    }  # fmt: skip
+    every, links = latency_table(data), links_table(data)
+    short = Table("latency", "", (*every.columns[:9], every.columns[-1]), tuple((*r[:9], r[-1]) for r in every.rows))
     searched = any(curve["saturation_load"] is not None for curve in data["traffic"])
     hot = data["hot"]
     lines = [
@@ -123,13 +120,14 @@ def _markdown(data: Data) -> str:
         "",
         "## Latency against load",
         "",
-        *(table.markdown() for table in shown),
+        short.markdown(),
         "",
         "[All of it](tables/latency.csv).",
     ]  # fmt: skip
     for curve in data["traffic"]:
+        own = tuple(row[1:] for row in links.rows if row[0] == curve["name"])[:_LINKS]
         lines += ["", f"## The busiest links under {curve['name']} traffic at a load of {curve['links_at_load']:.4g}",
-                  "", per_traffic[curve["name"]].markdown()]  # fmt: skip
+                  "", Table("links", "", links.columns[1:], own).markdown()]  # fmt: skip
     lines += ["", "[All of them](tables/links.csv).", "", "## Rules", "", *RULES, "",
               f"Repeat: `{data['command']}`, archsim {data['version']}; packets are measured that are made in "
               f"{data['cycles']:,} cycles after {data['warmup_cycles']:,}; seed {data['seed']}.", ""]  # fmt: skip

@@ -65,6 +65,8 @@ class Load:
     load: float
     offered: float
     accepted: float
+    accepted_least: float
+    """Of the packets of the tile that is served worst."""
     saturated: bool
     latency_mean: float | None
     latency_ci95: float | None
@@ -147,21 +149,27 @@ def latency_at(setting: Setting, load: float) -> Load:
     packets = draw_packets(setting.weights, load, flits, until, setting.seed)
     first, last = (int(np.searchsorted(packets.created, cycle)) for cycle in (begin, end))
     found = carry(setting.wires, setting.router, packets, until, last)
-    inside = ((found.arrived >= begin) & (found.arrived < end)).sum()
-    accepted = float(inside) * flits / tiles / setting.cycles
+    inside = (found.arrived >= begin) & (found.arrived < end)
+    by_tile = np.bincount(packets.source[inside], minlength=tiles) * flits / setting.cycles
+    accepted = float(by_tile.mean())
     offered = (last - first) * flits / tiles / setting.cycles
     latency = (found.arrived - packets.created)[first:last][found.arrived[first:last] != -1]
     mean = float(latency.mean()) if len(latency) else None
     all_in = len(latency) == last - first
-    marks = [float(mark) for mark in np.percentile(latency, [50, 95, 99, 100])] if len(latency) else [None] * 4
     return Load(
-        load, offered, accepted,
-        not all_in or accepted < ACCEPTED_LEAST * offered or (mean is not None and mean > LATENCY_LIMIT),
-        mean, _interval(latency), *marks, packets=last - first, packets_in=len(latency),
+        load=load, offered=offered, accepted=accepted, accepted_least=float(by_tile.min()),
+        saturated=not all_in or accepted < ACCEPTED_LEAST * offered or (mean is not None and mean > LATENCY_LIMIT),
+        latency_mean=mean, latency_ci95=_interval(latency), latency_p50=_percentile(latency, 50),
+        latency_p95=_percentile(latency, 95), latency_p99=_percentile(latency, 99),
+        latency_max=_percentile(latency, 100), packets=last - first, packets_in=len(latency),
         simulated_cycles=found.cycles, hops=found.hops, events=found.events,
         utilisation=tuple((found.sent * flits / max(found.cycles, 1)).tolist()),
         wait_mean=tuple((found.waits_cycles / np.maximum(found.sent, 1)).tolist()),
     )  # fmt: skip
+
+
+def _percentile(latency: np.ndarray, percent: int) -> float | None:
+    return float(np.percentile(latency, percent)) if len(latency) else None
 
 
 def _interval(latency: np.ndarray) -> float | None:

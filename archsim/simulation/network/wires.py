@@ -85,7 +85,7 @@ class Wires:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        edges = list(topology.graph.edges(data="link"))
+        edges: list[tuple[str, str, str]] = list(topology.graph.edges(data="link"))
         self.names: tuple[str, ...] = tuple(dict.fromkeys(link for _, _, link in edges))
         self.tiles = sum(node.startswith("tile") for node in topology.graph.nodes)
         self._index = {name: i for i, name in enumerate(self.names)}
