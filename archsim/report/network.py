@@ -47,11 +47,12 @@ def summary_table(data: Data) -> Table:
 
 def latency_table(data: Data) -> Table:
     """Every load that was simulated."""
-    keys = ("load", "accepted", "accepted_least", "latency_mean", "latency_ci95", "latency_p50", "latency_p95", "latency_p99",
-            "latency_max", "packets", "packets_in", "hops", "events", "saturated")  # fmt: skip
+    keys = ("load", "accepted", "accepted_least", "latency_mean", "latency_ci95", "latency_p50", "latency_p95",
+            "latency_p99", "latency_max", "packets", "packets_in", "hops", "events", "saturated")  # fmt: skip
     rows = [(curve["name"], *(point[key] for key in keys)) for curve in data["traffic"] for point in curve["points"]]
-    heads = ("traffic", "offered load", "accepted", "from the worst-served tile", "mean latency", "+- (95 %)", "median", "95th percentile",
-             "99th percentile", "maximum", "packets", "came in", "hops", "events", "saturated")  # fmt: skip
+    heads = ("traffic", "offered load", "accepted", "from the worst-served tile", "mean latency", "+- (95 %)", "median",
+             "95th percentile", "99th percentile", "maximum", "packets", "came in", "hops", "events",
+             "saturated")  # fmt: skip
     return Table("latency", "Latency against load", tuple(map(Column, heads)), tuple(rows))
 
 

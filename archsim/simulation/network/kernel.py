@@ -47,8 +47,6 @@ class Fixed(NamedTuple):
     """Cycles until a channel that was left can be given again."""
     channels: Any
     """Virtual channels of a link."""
-    per_class: Any
-    """Of them, those of each class."""
     rank: Any
     """Weights of age, turn and place in a waiting packet's rank: the lowest goes first."""
     flight: Ints
@@ -57,6 +55,10 @@ class Fixed(NamedTuple):
     """By link: whose links it competes with for input ports, its router's."""
     group_first: Ints
     group_links: Ints
+    port: Ints
+    """By seat: its input port, which is the link of a channel's, or its source's."""
+    channel_class: Ints
+    """By channel: its class."""
     route: Ints
     """By input port: cycles before a head asks for a channel."""
     grant: Ints
@@ -124,18 +126,16 @@ class State(NamedTuple):
 
 
 @compiled
-def _port(fixed: Fixed, seat: Any) -> Any:
-    """Return the input port of a seat: that of its link, or of its source."""
-    links = len(fixed.flight)
-    return seat // fixed.channels if seat < links * fixed.channels else links + seat - links * fixed.channels
+def _rank(fixed: Fixed, state: State, seat: Any, last: Any) -> Any:
+    """Return the rank of a seat that waits: by age of its packet, by turn after `last`, or by place."""
+    age, turn, place = fixed.rank
+    return age * state.packet[seat] + turn * _after(seat, last, len(state.packet)) + place * seat
 
 
 @compiled
-def _rank(fixed: Fixed, state: State, seat: Any, last: Any) -> Any:
-    """Return the rank of a seat that waits: by age of its packet, by turn after `last`, or by place."""
-    count = len(state.packet)
-    age, turn, place = fixed.rank
-    return age * state.packet[seat] + turn * ((seat - last - 1 + count) % count) + place * seat
+def _after(number: Any, last: Any, count: Any) -> Any:
+    """Return how many come between `last` and a number on the way around."""
+    return number - last - 1 if number > last else number - last - 1 + count
 
 
 @compiled
@@ -169,7 +169,7 @@ def _give_channels(fixed: Fixed, state: State, events: Any, link: Any, now: Any)
         best, best_before, best_rank = np.int64(-1), np.int64(-1), NEVER
         before, seat = np.int64(-1), state.asking[link]
         while seat != -1:
-            if fixed.hop_class[_next_hop(fixed, state, state.packet[seat])] == (channel - first) // fixed.per_class:
+            if fixed.hop_class[_next_hop(fixed, state, state.packet[seat])] == fixed.channel_class[channel]:
                 rank = _rank(fixed, state, seat, state.turn_channel[link])
                 if rank < best_rank:
                     best, best_before, best_rank = seat, before, rank
@@ -183,7 +183,7 @@ def _give_channels(fixed: Fixed, state: State, events: Any, link: Any, now: Any)
         state.turn_channel[link] = best
         state.packet[channel] = state.packet[best]
         state.granted_from[channel] = best
-        delay = fixed.grant[_port(fixed, best)]
+        delay = fixed.grant[fixed.port[best]]
         if delay:
             _plan(events, now + delay, ASK_SWITCH, np.int64(channel))
         else:
@@ -208,7 +208,7 @@ def _call(state: State, events: Any, place: Any, time: Any, kind: Any, number: A
 
 @compiled
 def _ask_switch(fixed: Fixed, state: State, channel: Any) -> None:
-    link = channel // fixed.channels
+    link = fixed.port[channel]
     state.waiting[link] += 1
     state.asks_switch[channel] = 1
 
@@ -225,14 +225,14 @@ def _connect(fixed: Fixed, state: State, events: Any, group: Any, now: Any) -> A
             best = _best_channel(fixed, state, link, now)
             state.offer[link] = best
             if best != -1:
-                port = _port(fixed, state.granted_from[best])
+                port = fixed.port[state.granted_from[best]]
                 other, last, count = state.chosen[port], state.turn_input[port], len(fixed.flight)
-                if other == -1 or (link - last - 1 + count) % count < (other - last - 1 + count) % count:
+                if other == -1 or _after(link, last, count) < _after(other, last, count):
                     state.chosen[port] = link
         for link in links:
             channel = state.offer[link]
             if channel != -1:
-                port = _port(fixed, state.granted_from[channel])
+                port = fixed.port[state.granted_from[channel]]
                 if state.chosen[port] == link:
                     state.chosen[port] = -1
                     state.turn_input[port] = link
@@ -244,7 +244,7 @@ def _connect(fixed: Fixed, state: State, events: Any, group: Any, now: Any) -> A
         if state.waiting[link]:
             for channel in range(link * fixed.channels, (link + 1) * fixed.channels):
                 if state.asks_switch[channel]:
-                    port = _port(fixed, state.granted_from[channel])
+                    port = fixed.port[state.granted_from[channel]]
                     soonest = min(soonest, max(state.out_free[link], state.in_free[port]))
     _call(state, events, len(fixed.flight) + group, soonest, WAKE, group)
     return begun
@@ -258,7 +258,7 @@ def _best_channel(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
         for channel in range(link * fixed.channels, (link + 1) * fixed.channels):
             if state.asks_switch[channel]:
                 seat = state.granted_from[channel]
-                if state.in_free[_port(fixed, seat)] <= now:
+                if state.in_free[fixed.port[seat]] <= now:
                     rank = _rank(fixed, state, seat, state.turn_output[link])
                     if rank < best_rank:
                         best, best_rank = np.int64(channel), rank
@@ -268,8 +268,8 @@ def _best_channel(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
 @compiled
 def _leave(fixed: Fixed, state: State, events: Any, channel: Any, now: Any) -> None:
     """Let the packet that was given a channel go there from its seat, flit by flit, beginning now."""
-    link, seat = channel // fixed.channels, state.granted_from[channel]
-    port, packet = _port(fixed, seat), state.packet[seat]
+    link, seat = fixed.port[channel], state.granted_from[channel]
+    port, packet = fixed.port[seat], state.packet[seat]
     links, end = len(fixed.flight), now + fixed.flits
     state.waits[link] += now - state.ready[seat] - fixed.grant[port]
     state.waiting[link] -= 1
@@ -338,7 +338,7 @@ def run(fixed: Fixed, state: State, until: Any, last_measured: Any) -> Any:
                 state.pending[link] = NEVER if state.pending[link] == now else state.pending[link]
             elif kind == ASK_SWITCH:
                 _ask_switch(fixed, state, number)
-                group = fixed.group[number // fixed.channels]
+                group = fixed.group[fixed.port[number]]
             else:
                 group = number
                 place = links + group

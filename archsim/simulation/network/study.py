@@ -103,6 +103,7 @@ def carry(wires: Wires, router: Router, packets: Packets, until: int, measured: 
 def build(wires: Wires, router: Router, packets: Packets) -> tuple[kernel.Fixed, kernel.State]:
     """Return what the event loop reads, and its state at the beginning."""
     links, tiles, count = len(wires.names), wires.tiles, len(packets.created)
+    classes = wires.topology.class_count
     at_router = np.concatenate([wires.to_router, np.zeros(tiles, dtype=bool)]).astype(np.int64)
     group_links = np.argsort(wires.group, kind="stable").astype(np.int64)
     group_first = np.concatenate([[0], np.cumsum(np.bincount(wires.group))]).astype(np.int64)
@@ -110,9 +111,11 @@ def build(wires: Wires, router: Router, packets: Packets) -> tuple[kernel.Fixed,
     routes = [wires.route(int(pair) // tiles, int(pair) % tiles) for pair in pairs]
     fixed = kernel.Fixed(
         flits=router.packet_flits, credit=router.credit_cycles, channels=router.vcs,
-        per_class=router.vcs // wires.topology.class_count, rank=ARBITRATIONS[router.arbitration],
+        rank=ARBITRATIONS[router.arbitration],
         flight=np.where(wires.has_length, router.link_cycles, 0).astype(np.int64), group=wires.group,
         group_first=group_first, group_links=group_links,
+        port=np.concatenate([np.repeat(np.arange(links), router.vcs), links + np.arange(tiles)]),
+        channel_class=np.tile(np.repeat(np.arange(classes), router.vcs // classes), links),
         route=at_router * router.route_cycles, grant=at_router * router.grant_cycles,
         leave=at_router * router.leave_cycles,
         source_first=np.concatenate([[0], np.cumsum(np.bincount(packets.source, minlength=tiles))]).astype(np.int64),
