@@ -21,7 +21,7 @@ from archsim.chip.topologies import Graph, Topology
 from archsim.cli import main
 from archsim.errors import SpecError, StuckError
 from archsim.networks import Request, execute_network, settings_of
-from archsim.simulation.network import kernel
+from archsim.simulation.network import heap, kernel
 from archsim.simulation.network.study import Load, Setting, build, carry, latency_at
 from archsim.simulation.network.traffic import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.simulation.network.wires import ARBITRATIONS, Router, Wires
@@ -205,21 +205,56 @@ def test_a_ring_needs_its_dateline() -> None:
 # ---- the slower references
 
 
-def test_compiled_and_plain_python_give_equal_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
-    spec = importlib.util.spec_from_file_location("plain_kernel", kernel.__file__)
+def in_plain_python(module: Any) -> Any:
+    """Return the module once more, with numba's compiler off."""
+    spec = importlib.util.spec_from_file_location(f"plain_{module.__name__.split('.')[-1]}", module.__file__)
     assert spec is not None
     assert spec.loader is not None
-    plain: Any = importlib.util.module_from_spec(spec)
-    monkeypatch.setattr("archsim.components.draws.compiled", lambda function: function)
+    plain = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(plain)
+    return plain
+
+
+def test_compiled_and_plain_python_give_equal_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    plain_heap = in_plain_python(heap)
+    for name in ("compiled", "push", "pop"):
+        monkeypatch.setattr(heap, name, getattr(plain_heap, name))
+    plain = in_plain_python(kernel)
     wires, router = wires_of("mesh", 3, 3), Router(4, 2, 4)
     packets = draw_packets(TRAFFIC["uniform"](Traffic(3, 3)), 0.5, 4, 300, 5)
     ends = []
-    for run in (kernel.run, plain.run):
+    for own in (kernel, plain):
         fixed, state = build(wires, router, packets)
-        ends.append((*map(int, run(fixed, state, 10**9, len(packets.created))), *(array.tolist() for array in state)))
+        own.start(fixed, state)
+        assert own.run(fixed, state, 10**9, len(packets.created), 100)
+        ends.append([array.tolist() for array in state])
     assert ends[0] == ends[1]
+    assert not hasattr(plain.run, "py_func")
+
+
+def test_a_heap_that_is_too_small_is_made_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires, router = wires_of("mesh", 4, 4), Router()
+    packets = draw_packets(TRAFFIC["uniform"](Traffic(4, 4)), 0.5, 8, 1_000, 5)
+    expected = carry(wires, router, packets, 10**9)
+
+    def small(*given: Any) -> Any:
+        fixed, state = build(*given)
+        room = len(state.packet) + 4 * len(state.pending)
+        return fixed, state._replace(events=np.zeros(room + 17, dtype=np.int64))
+
+    monkeypatch.setattr("archsim.simulation.network.study.build", small)
+    found = carry(wires, router, packets, 10**9)
+    assert (found.arrived == expected.arrived).all()
+    assert (found.events, found.hops) == (expected.events, expected.hops)
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), max_size=40))
+def test_a_heap_gives_the_earliest_first(numbers: list[int]) -> None:
+    events = np.zeros(len(numbers) + 1, dtype=np.int64)
+    for number in numbers:
+        heap.push(events, number)
+    assert [heap.pop(events) for _ in numbers] == sorted(numbers)
 
 
 def flit_by_flit(setting: Setting, side: int, load: float, hold: bool) -> tuple[bool, float, float]:

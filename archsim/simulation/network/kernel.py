@@ -23,106 +23,16 @@ its default, flit by flit, waits are shared among the packets that meet: at half
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from archsim.components.draws import compiled
+from archsim.simulation.network.heap import compiled, pop, push
+from archsim.simulation.network.state import NEVER, Fixed, State
 
-Ints = Any
-"""An array of 64-bit integers."""
-NEVER = np.int64(1) << np.int64(50)
 _KIND, _TIME = np.int64(28), np.int64(31)  # an event is time, kind and number in one integer: 28 bits of number
 _NUMBER = (np.int64(1) << _KIND) - 1
 SOURCE, ASK_CHANNEL, CREDIT, ASK_SWITCH, WAKE = (np.int64(kind) for kind in range(5))
-
-
-class Fixed(NamedTuple):
-    """What does not change: links, then input ports (one per link, one more per source), routes and packets."""
-
-    flits: Any
-    """Of a packet: for so many cycles it holds a link."""
-    credit: Any
-    """Cycles until a channel that was left can be given again."""
-    channels: Any
-    """Virtual channels of a link."""
-    rank: Any
-    """Weights of age, turn and place in a waiting packet's rank: the lowest goes first."""
-    flight: Ints
-    """By link: cycles on the wire."""
-    group: Ints
-    """By link: whose links it competes with for input ports, its router's."""
-    group_first: Ints
-    group_links: Ints
-    port: Ints
-    """By seat: its input port, which is the link of a channel's, or its source's."""
-    channel_class: Ints
-    """By channel: its class."""
-    route: Ints
-    """By input port: cycles before a head asks for a channel."""
-    grant: Ints
-    """By input port: cycles from the grant of a channel to the request for the switch."""
-    leave: Ints
-    """By input port: cycles from the grant of the switch to the wire."""
-    source_first: Ints
-    """By source: its first packet, in `packets_of`."""
-    packets_of: Ints
-    created: Ints
-    """By packet: the cycle in which it is made; packets are numbered by age."""
-    path: Ints
-    """By packet: its route."""
-    path_first: Ints
-    """By route: its first hop."""
-    hop_link: Ints
-    hop_class: Ints
-
-
-class State(NamedTuple):
-    """What changes. Seats are virtual channels of links, then one per source; a seat holds one packet."""
-
-    packet: Ints
-    """By seat: whose it is; -1 for nobody's."""
-    free_at: Ints
-    """By seat: when it can be given again, if it is nobody's."""
-    hop: Ints
-    """By packet: hops taken."""
-    arrived: Ints
-    """By packet: when its tail was in; -1 before."""
-    next_of: Ints
-    """By source: the place of its next packet in `packets_of`."""
-    asking: Ints
-    """By link: the first seat that waits for a channel of it; -1 for none."""
-    asking_next: Ints
-    """By seat: who waits after it."""
-    granted_from: Ints
-    """By channel: the seat from which its packet comes, until it leaves that."""
-    asks_switch: Ints
-    """By channel: 1 if its packet waits for the switch."""
-    waiting: Ints
-    """By link: how many do."""
-    out_free: Ints
-    """By link: when its output is free."""
-    in_free: Ints
-    """By input port."""
-    turn_channel: Ints
-    """By link: the seat that was given a channel last."""
-    turn_output: Ints
-    """By link: the seat that was granted its output last."""
-    turn_input: Ints
-    """By input port: the link to which it was connected last."""
-    pending: Ints
-    """By link, then by group: the earliest event that is to come for it."""
-    sent: Ints
-    """By link: packets."""
-    waits: Ints
-    """By link: cycles that packets waited for it, for a channel or the switch."""
-    ready: Ints
-    """By seat: when its packet could have asked for a channel."""
-    offer: Ints
-    """By link: the channel whose packet its output would take; scratch."""
-    chosen: Ints
-    """By input port: the link that it accepts; scratch."""
 
 
 @compiled
@@ -139,8 +49,8 @@ def _after(number: Any, last: Any, count: Any) -> Any:
 
 
 @compiled
-def _plan(events: Any, time: Any, kind: Any, number: Any) -> None:
-    heappush(events, (time << _TIME) | (kind << _KIND) | number)
+def _plan(state: State, time: Any, kind: Any, number: Any) -> None:
+    push(state.events, (time << _TIME) | (kind << _KIND) | number)
 
 
 @compiled
@@ -159,7 +69,7 @@ def _ask_channel(fixed: Fixed, state: State, seat: Any, now: Any) -> Any:
 
 
 @compiled
-def _give_channels(fixed: Fixed, state: State, events: Any, link: Any, now: Any) -> Any:
+def _give_channels(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
     """Give the free channels of a link to those that wait; return whether one may have the switch in this cycle."""
     at_once = False
     first = link * fixed.channels
@@ -185,7 +95,7 @@ def _give_channels(fixed: Fixed, state: State, events: Any, link: Any, now: Any)
         state.granted_from[channel] = best
         delay = fixed.grant[fixed.port[best]]
         if delay:
-            _plan(events, now + delay, ASK_SWITCH, np.int64(channel))
+            _plan(state, now + delay, ASK_SWITCH, np.int64(channel))
         else:
             _ask_switch(fixed, state, channel)
             at_once = True
@@ -194,16 +104,16 @@ def _give_channels(fixed: Fixed, state: State, events: Any, link: Any, now: Any)
         for channel in range(first, first + fixed.channels):
             if state.packet[channel] == -1 and state.free_at[channel] > now:
                 soonest = min(soonest, state.free_at[channel])
-        _call(state, events, link, soonest, CREDIT, link)
+        _call(state, link, soonest, CREDIT, link)
     return at_once
 
 
 @compiled
-def _call(state: State, events: Any, place: Any, time: Any, kind: Any, number: Any) -> None:
+def _call(state: State, place: Any, time: Any, kind: Any, number: Any) -> None:
     """Plan an event for a link or a group unless one as early is to come."""
     if time < state.pending[place]:
         state.pending[place] = time
-        _plan(events, time, kind, number)
+        _plan(state, time, kind, number)
 
 
 @compiled
@@ -214,7 +124,7 @@ def _ask_switch(fixed: Fixed, state: State, channel: Any) -> None:
 
 
 @compiled
-def _connect(fixed: Fixed, state: State, events: Any, group: Any, now: Any) -> Any:
+def _connect(fixed: Fixed, state: State, group: Any, now: Any) -> Any:
     """Grant the outputs of a router to packets that wait, as many as fit; return how many began to leave."""
     begun = 0
     links = fixed.group_links[fixed.group_first[group] : fixed.group_first[group + 1]]
@@ -236,7 +146,7 @@ def _connect(fixed: Fixed, state: State, events: Any, group: Any, now: Any) -> A
                 if state.chosen[port] == link:
                     state.chosen[port] = -1
                     state.turn_input[port] = link
-                    _leave(fixed, state, events, channel, now)
+                    _leave(fixed, state, channel, now)
                     begun += 1
                     progress = True
     soonest = NEVER
@@ -246,7 +156,7 @@ def _connect(fixed: Fixed, state: State, events: Any, group: Any, now: Any) -> A
                 if state.asks_switch[channel]:
                     port = fixed.port[state.granted_from[channel]]
                     soonest = min(soonest, max(state.out_free[link], state.in_free[port]))
-    _call(state, events, len(fixed.flight) + group, soonest, WAKE, group)
+    _call(state, len(fixed.flight) + group, soonest, WAKE, group)
     return begun
 
 
@@ -266,7 +176,7 @@ def _best_channel(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
 
 
 @compiled
-def _leave(fixed: Fixed, state: State, events: Any, channel: Any, now: Any) -> None:
+def _leave(fixed: Fixed, state: State, channel: Any, now: Any) -> None:
     """Let the packet that was given a channel go there from its seat, flit by flit, beginning now."""
     link, seat = fixed.port[channel], state.granted_from[channel]
     port, packet = fixed.port[seat], state.packet[seat]
@@ -282,86 +192,97 @@ def _leave(fixed: Fixed, state: State, events: Any, channel: Any, now: Any) -> N
     if port < links:
         state.free_at[seat] = end - 1 + fixed.credit
         if state.asking[port] != -1:
-            _call(state, events, port, state.free_at[seat], CREDIT, port)
+            _call(state, port, state.free_at[seat], CREDIT, port)
     else:
-        _next_packet(fixed, state, events, port - links, end)
+        _next_packet(fixed, state, port - links, end)
     state.hop[packet] += 1
     head = now + fixed.leave[port] + fixed.flight[link]
     if _next_hop(fixed, state, packet) < fixed.path_first[fixed.path[packet] + 1]:
-        _plan(events, head + fixed.route[link], ASK_CHANNEL, np.int64(channel))
+        _plan(state, head + fixed.route[link], ASK_CHANNEL, np.int64(channel))
     else:
         state.arrived[packet] = head + fixed.flits
         state.packet[channel] = -1
         state.free_at[channel] = head + fixed.flits - 1 + fixed.credit
         if state.asking[link] != -1:
-            _call(state, events, link, state.free_at[channel], CREDIT, link)
+            _call(state, link, state.free_at[channel], CREDIT, link)
 
 
 @compiled
-def _next_packet(fixed: Fixed, state: State, events: Any, source: Any, earliest: Any) -> None:
+def _next_packet(fixed: Fixed, state: State, source: Any, earliest: Any) -> None:
     """Plan when a source's next packet asks for its first channel."""
     if state.next_of[source] < fixed.source_first[source + 1]:
         packet = fixed.packets_of[state.next_of[source]]
-        _plan(events, max(earliest, fixed.created[packet]), SOURCE, source)
+        _plan(state, max(earliest, fixed.created[packet]), SOURCE, source)
 
 
 @compiled
-def run(fixed: Fixed, state: State, until: Any, last_measured: Any) -> Any:
-    """Simulate until the packets before `last_measured` are in, or the cycle `until`; return (cycles, events, hops)."""
-    links, groups = len(fixed.flight), len(fixed.group_first) - 1
-    sources = len(fixed.source_first) - 1
-    events = [np.int64(0) for _ in range(0)]
-    link_due, group_due = np.zeros(links, np.bool_), np.zeros(groups, np.bool_)
-    links_due, groups_due = np.empty(links, np.int64), np.empty(groups, np.int64)
-    for source in range(sources):
-        _next_packet(fixed, state, events, np.int64(source), np.int64(0))
-    count, hops, checked, now = 0, 0, 0, np.int64(0)
-    while events:
-        now = events[0] >> _TIME
+def start(fixed: Fixed, state: State) -> None:
+    """Plan the first packet of each source."""
+    for source in range(len(fixed.source_first) - 1):
+        _next_packet(fixed, state, np.int64(source), np.int64(0))
+
+
+@compiled
+def run(fixed: Fixed, state: State, until: Any, last_measured: Any, room: Any) -> Any:
+    """Simulate until the packets before `last_measured` are in, or the cycle `until`; return whether that is done.
+
+    It is not where the heap has no more than `room` left: it must be made larger, and this be called again.
+    """
+    events, tally = state.events, state.tally
+    while events[0]:
+        now = events[1] >> _TIME
         if now >= until:
             break
+        if len(events) - events[0] <= room:
+            return False
+        tally[0] = now
         some_links, some_groups = 0, 0
-        while len(events) and events[0] >> _TIME == now:
-            event = heappop(events)
-            kind, number = (event >> _KIND) & np.int64(7), event & _NUMBER
-            count += 1
-            link, group = np.int64(-1), np.int64(-1)
-            if kind == SOURCE:
-                seat = links * fixed.channels + number
-                state.packet[seat] = fixed.packets_of[state.next_of[number]]
-                state.next_of[number] += 1
-                link = _ask_channel(fixed, state, seat, now)
-            elif kind == ASK_CHANNEL:
-                link = _ask_channel(fixed, state, number, now)
-            elif kind == CREDIT:
-                link = number
-                state.pending[link] = NEVER if state.pending[link] == now else state.pending[link]
-            elif kind == ASK_SWITCH:
-                _ask_switch(fixed, state, number)
-                group = fixed.group[fixed.port[number]]
-            else:
-                group = number
-                place = links + group
-                state.pending[place] = NEVER if state.pending[place] == now else state.pending[place]
-            if link != -1 and not link_due[link]:
-                link_due[link] = True
-                links_due[some_links] = link
+        while events[0] and events[1] >> _TIME == now:
+            tally[1] += 1
+            link, group = _take(fixed, state, pop(events), now)
+            if link != -1 and not state.link_due[link]:
+                state.link_due[link] = 1
+                state.links_due[some_links] = link
                 some_links += 1
-            if group != -1 and not group_due[group]:
-                group_due[group] = True
-                groups_due[some_groups] = group
+            if group != -1 and not state.group_due[group]:
+                state.group_due[group] = 1
+                state.groups_due[some_groups] = group
                 some_groups += 1
-        for link in links_due[:some_links]:
-            link_due[link] = False
-            if _give_channels(fixed, state, events, link, now) and not group_due[fixed.group[link]]:
-                group_due[fixed.group[link]] = True
-                groups_due[some_groups] = fixed.group[link]
+        for i in range(some_links):
+            link = state.links_due[i]
+            group = fixed.group[link]
+            state.link_due[link] = 0
+            if _give_channels(fixed, state, link, now) and not state.group_due[group]:
+                state.group_due[group] = 1
+                state.groups_due[some_groups] = group
                 some_groups += 1
-        for group in groups_due[:some_groups]:
-            group_due[group] = False
-            hops += _connect(fixed, state, events, group, now)
-        while checked < last_measured and state.arrived[checked] != -1:
-            checked += 1
-        if checked == last_measured:
+        for i in range(some_groups):
+            group = state.groups_due[i]
+            state.group_due[group] = 0
+            tally[2] += _connect(fixed, state, group, now)
+        while tally[3] < last_measured and state.arrived[tally[3]] != -1:
+            tally[3] += 1
+        if tally[3] == last_measured:
             break
-    return now, count, hops
+    return True
+
+
+@compiled
+def _take(fixed: Fixed, state: State, event: Any, now: Any) -> Any:
+    """Take in an event; return the link whose channels it may change, and the group whose outputs, or -1."""
+    kind, number = (event >> _KIND) & np.int64(7), event & _NUMBER
+    links = len(fixed.flight)
+    if kind == SOURCE:
+        seat = links * fixed.channels + number
+        state.packet[seat] = fixed.packets_of[state.next_of[number]]
+        state.next_of[number] += 1
+        return _ask_channel(fixed, state, seat, now), np.int64(-1)
+    if kind == ASK_CHANNEL:
+        return _ask_channel(fixed, state, number, now), np.int64(-1)
+    if kind == ASK_SWITCH:
+        _ask_switch(fixed, state, number)
+        return np.int64(-1), fixed.group[fixed.port[number]]
+    place = number if kind == CREDIT else links + number
+    if state.pending[place] == now:
+        state.pending[place] = NEVER
+    return (number, np.int64(-1)) if kind == CREDIT else (np.int64(-1), number)

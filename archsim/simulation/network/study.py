@@ -9,6 +9,7 @@ import numpy as np
 
 from archsim.errors import StuckError
 from archsim.simulation.network import kernel
+from archsim.simulation.network.state import NEVER, Fixed, State
 from archsim.simulation.network.traffic import Packets, draw_packets
 from archsim.simulation.network.wires import ARBITRATIONS, Router, Wires
 
@@ -92,15 +93,19 @@ def carry(wires: Wires, router: Router, packets: Packets, until: int, measured: 
     """
     fixed, state = build(wires, router, packets)
     count = len(packets.created) if measured is None else measured
-    cycles, events, hops = kernel.run(fixed, state, until, count)
-    if cycles < until and (state.arrived[:count] == -1).any():
+    room = len(state.packet) + 4 * len(state.pending)  # more than the events that one cycle can plan
+    kernel.start(fixed, state)
+    while not kernel.run(fixed, state, until, count, room):
+        state = state._replace(events=np.concatenate([state.events, np.zeros_like(state.events)]))
+    cycles, events, hops, _ = state.tally
+    if not state.events[0] and (state.arrived[:count] == -1).any():
         first = int(np.argmax(state.arrived[:count] == -1))
         ends = f"tile{packets.source[first]} to tile{packets.target[first]}"
         raise StuckError(f"packets wait for each other in a ring, the first of them on its way from {ends}")
     return Outcome(state.arrived, state.sent, state.waits, int(cycles), int(events), int(hops))
 
 
-def build(wires: Wires, router: Router, packets: Packets) -> tuple[kernel.Fixed, kernel.State]:
+def build(wires: Wires, router: Router, packets: Packets) -> tuple[Fixed, State]:
     """Return what the event loop reads, and its state at the beginning."""
     links, tiles, count = len(wires.names), wires.tiles, len(packets.created)
     classes = wires.topology.class_count
@@ -109,7 +114,7 @@ def build(wires: Wires, router: Router, packets: Packets) -> tuple[kernel.Fixed,
     group_first = np.concatenate([[0], np.cumsum(np.bincount(wires.group))]).astype(np.int64)
     pairs, path = np.unique(packets.source * tiles + packets.target, return_inverse=True)
     routes = [wires.route(int(pair) // tiles, int(pair) % tiles) for pair in pairs]
-    fixed = kernel.Fixed(
+    fixed = Fixed(
         flits=router.packet_flits, credit=router.credit_cycles, channels=router.vcs,
         rank=ARBITRATIONS[router.arbitration],
         flight=np.where(wires.has_length, router.link_cycles, 0).astype(np.int64), group=wires.group,
@@ -133,13 +138,14 @@ def build(wires: Wires, router: Router, packets: Packets) -> tuple[kernel.Fixed,
     def nobody(size: int) -> np.ndarray:
         return np.full(size, -1, dtype=np.int64)
 
-    state = kernel.State(
+    state = State(
         packet=nobody(seats), free_at=zeros(seats), hop=zeros(count), arrived=nobody(count),
         next_of=fixed.source_first[:-1].copy(), asking=nobody(links), asking_next=nobody(seats),
         granted_from=nobody(channels), asks_switch=zeros(channels), waiting=zeros(links), out_free=zeros(links),
         in_free=zeros(ports), turn_channel=nobody(links), turn_output=nobody(links), turn_input=nobody(ports),
-        pending=np.full(links + groups, kernel.NEVER), sent=zeros(links), waits=zeros(links), ready=zeros(seats),
-        offer=nobody(links), chosen=nobody(ports),
+        pending=np.full(links + groups, NEVER), sent=zeros(links), waits=zeros(links), ready=zeros(seats),
+        events=zeros(4 * seats + 8 * (links + groups)), tally=zeros(4), link_due=zeros(links), links_due=zeros(links),
+        group_due=zeros(groups), groups_due=zeros(groups), offer=nobody(links), chosen=nobody(ports),
     )  # fmt: skip
     return fixed, state
 
