@@ -168,7 +168,7 @@ def test_age_is_first_come_first_served_and_fixed_starves_the_others() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "side", "bound"), [
-    ("uniform", 8, 4 / 8), ("uniform", 4, 1.0), ("uniform", 16, 4 / 16),
+    ("uniform", 8, 4 / 8), ("uniform", 4, 1.0), ("uniform", 6, 4 / 6),
     ("transpose", 8, 1 / 7), ("transpose", 4, 1 / 3), ("bit_complement", 8, 2 / 8), ("neighbour", 4, 1.0),
 ])  # fmt: skip
 def test_bounds_are_those_of_dimension_order_routing(pattern: str, side: int, bound: float) -> None:
@@ -249,6 +249,7 @@ def test_a_heap_that_is_too_small_is_made_larger(monkeypatch: pytest.MonkeyPatch
     assert (found.events, found.hops) == (expected.events, expected.hops)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**62), 2**62), max_size=40))
 def test_a_heap_gives_the_earliest_first(numbers: list[int]) -> None:
     events = np.zeros(len(numbers) + 1, dtype=np.int64)
@@ -320,6 +321,7 @@ def test_saturation_and_latency_at_half_of_it_agree_with_a_mesh_flit_by_flit(pat
 # ---- traffic
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(TRAFFIC)), st.sampled_from([2, 4, 8]), st.floats(0, 1))
 def test_shares_add_up(pattern: str, side: int, share: float) -> None:
     weights = TRAFFIC[pattern](Traffic(side, side, 1, share))
