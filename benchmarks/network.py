@@ -17,7 +17,7 @@ SIDES = {4: 80_000, 8: 20_000, 16: 10_000}
 
 
 def timed(setting: Setting, share: float, cycles: int) -> tuple[float, int, Outcome]:
-    """Return the best processor seconds of carrying the packets of so many cycles, how many they are, and what became of them."""
+    """Return the processor seconds of carrying the packets of so many cycles, the packets, and the outcome."""
     packets = draw_packets(setting.weights, share * setting.bound, setting.router.packet_flits, cycles, 0)
     best = math.inf
     for _ in range(REPEATS):
