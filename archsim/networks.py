@@ -24,7 +24,7 @@ from archsim.spec import TOPOLOGIES
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.05)
 """Of the saturation throughput: the loads at which a curve is drawn, besides those that the search tried."""
-MOST_TILES = 4096
+MOST_TILES = 1024  # assumption: beyond, finding the routes of all pairs takes minutes
 Progress = Callable[[float, int, str], None]
 
 
@@ -172,7 +172,7 @@ def _curve(name: str, setting: Setting, loads: tuple[float, ...]) -> dict[str, A
     return {
         "name": name,
         "load_bound": setting.bound,
-        "latency_zero_load": setting.wires.zero_load_mean_cycles(setting.weights, setting.router),
+        "latency_zero_load": setting.zero_load_mean_cycles,
         "saturation_load": None if best is None else best.load,
         "saturation_throughput": None if best is None else best.accepted,
         "latency_mean_at_half": None if best is None else shown.latency_mean,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,13 +34,25 @@ class Setting:
     cycles: int = 20_000
     seed: int = 0
 
+    @cached_property
+    def link_load(self) -> np.ndarray:
+        """By link: the flits per cycle that it must carry if each tile sends one flit per cycle."""
+        return self.wires.link_load(self.weights)
+
     @property
     def bound(self) -> float:
         """The load, in flits per tile and cycle, at which the busiest link of this routing would carry a flit a cycle.
 
         A tile cannot send more than one either. (Dally and Towles 2004, section 3.3.1.)
         """
-        return min(1.0, 1.0 / float(self.wires.link_load(self.weights).max()))
+        return min(1.0, 1.0 / float(self.link_load.max()))
+
+    @property
+    def zero_load_mean_cycles(self) -> float:
+        """The mean over packets of the latency of a packet alone: routers and links on the way, and its flits."""
+        wires, router = self.wires, self.router
+        cycles = wires.to_router * router.router_cycles + wires.has_length * router.link_cycles
+        return float(self.link_load @ cycles / wires.tiles) + router.packet_flits
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,7 @@ class Wires:
         self.names: tuple[str, ...] = tuple(dict.fromkeys(link for _, _, link in edges))
         self.tiles = sum(node.startswith("tile") for node in topology.graph.nodes)
         self._index = {name: i for i, name in enumerate(self.names)}
+        self._link_of = {(a, b): self._index[link] for a, b, link in edges}
         self.has_length = np.array([topology.lengths_m[name] > 0 for name in self.names])
         ends = {self._index[link]: b for _, b, link in edges}
         self.to_router = np.array([ends[i].startswith("router") for i in range(len(self.names))])
@@ -113,19 +114,21 @@ class Wires:
         return np.array([numbers[own] for own in roots], dtype=np.int64)
 
     def route(self, source: int, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the links from one tile to another, and the class of virtual channels on each."""
+        """Return the links from one tile to another, and the class of virtual channels on each; they are kept."""
         key = (source, target)
         if key not in self._routes:
-            nodes = self.topology.route(f"tile{source}", f"tile{target}")
-            classes = self.topology.classes(nodes)
-            edges = self.topology.graph.edges
-            hops: list[tuple[int, int]] = []
-            for (a, b), own in zip(itertools.pairwise(nodes), classes, strict=True):
-                link = self._index[edges[a, b]["link"]]
-                if not hops or hops[-1][0] != link:
-                    hops.append((link, own))
-            self._routes[key] = tuple(link for link, _ in hops), tuple(own for _, own in hops)
+            self._routes[key] = self._find(source, target)
         return self._routes[key]
+
+    def _find(self, source: int, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        nodes = self.topology.route(f"tile{source}", f"tile{target}")
+        links, classes = [], []
+        for edge, own in zip(itertools.pairwise(nodes), self.topology.classes(nodes), strict=True):
+            link = self._link_of[edge]
+            if not links or links[-1] != link:
+                links.append(link)
+                classes.append(own)
+        return tuple(links), tuple(classes)
 
     def zero_load_cycles(self, source: int, target: int, router: Router) -> int:
         """Return the latency of a packet alone: every router and wire on its way, and its flits, one a cycle."""
@@ -140,19 +143,8 @@ class Wires:
         `weights` is the share of each tile's packets (row) that goes to each other (column).
         """
         load = np.zeros(len(self.names))
-        for source, target in zip(*np.nonzero(weights), strict=True):
-            load[list(self.route(int(source), int(target))[0])] += weights[source, target]
+        for source, target in zip(*(places.tolist() for places in np.nonzero(weights)), strict=True):
+            share = weights[source, target]
+            for link in self._find(source, target)[0]:  # all pairs of a large network would be too many to keep
+                load[link] += share
         return load
-
-    def zero_load_mean_cycles(self, weights: np.ndarray, router: Router) -> float:
-        """Return the mean over packets of the latency of a packet alone."""
-        pairs = zip(*np.nonzero(weights), strict=True)
-        total = sum(weights[a, b] * self.zero_load_cycles(int(a), int(b), router) for a, b in pairs)
-        return float(total / weights.sum())
-
-
-def check_router(router: Router, topology: Topology) -> None:
-    """Raise SpecError with all that is wrong with a router's numbers on a topology."""
-    problems = router.problems(topology.class_count)
-    if problems:
-        raise SpecError(problems)
