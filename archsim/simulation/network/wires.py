@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archsim.chip.topologies import Topology
-from archsim.errors import Problem, SpecError, nearest
+from archsim.errors import Problem, nearest
 from archsim.registry import Registry
 
 ARBITRATIONS: Registry[tuple[int, int, int]] = Registry("arbitration")
@@ -122,7 +122,8 @@ class Wires:
 
     def _find(self, source: int, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         nodes = self.topology.route(f"tile{source}", f"tile{target}")
-        links, classes = [], []
+        links: list[int] = []
+        classes: list[int] = []
         for edge, own in zip(itertools.pairwise(nodes), self.topology.classes(nodes), strict=True):
             link = self._link_of[edge]
             if not links or links[-1] != link:
