@@ -293,6 +293,53 @@ def crosscheck(
 
 
 @app.command()
+def network(
+    topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],
+    size: Annotated[str, typer.Option(metavar="ROWSxCOLUMNS", help="The grid of tiles.")] = "8x8",
+    traffic: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Who sends to whom; uniform if not given. Repeatable.")
+    ] = None,
+    load: Annotated[
+        list[float] | None,
+        typer.Option(metavar="L", help="Flits per tile and cycle; without it, up to saturation. Repeatable."),
+    ] = None,
+    packet_flits: Annotated[int, typer.Option(metavar="N", help="Flits of a packet.")] = 8,
+    vcs: Annotated[int, typer.Option(metavar="N", help="Virtual channels of an input port.")] = 4,
+    buffer_flits: Annotated[
+        int | None, typer.Option(metavar="N", help="Flits that a virtual channel holds; a packet's if not given.")
+    ] = None,
+    router_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a router's pipeline.")] = 3,
+    link_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a link between routers.")] = 1,
+    credit_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles until a credit can be used.")] = 2,
+    arbitration: Annotated[str, typer.Option(metavar="NAME", help="round_robin, fixed or age.")] = "round_robin",
+    hot_tile: Annotated[int, typer.Option(metavar="N", help="The hot spot of 'hotspot'.")] = 0,
+    hot_share: Annotated[float, typer.Option(metavar="S", help="Share of all packets that go there besides.")] = 0.1,
+    warmup_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles before packets are measured.")] = 5_000,
+    cycles: Annotated[int, typer.Option(metavar="N", help="Cycles whose packets are measured.")] = 20_000,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
+    from archsim.networks import Request, execute_network
+    from archsim.report.network import network_lines
+
+    request = Request(
+        topology, size, tuple(traffic or ("uniform",)), tuple(load or ()), packet_flits, vcs, buffer_flits,
+        router_cycles, link_cycles, credit_cycles, arbitration, hot_tile, hot_share, warmup_cycles, cycles, seed,
+    )  # fmt: skip
+    with _progress(None, quiet or as_json) as progress:
+        result, folder = execute_network(request, out=out, progress=progress)
+    if as_json:
+        _print_file(folder / "network.json")
+    elif not quiet:
+        for line in network_lines(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'network.md'}")
+
+
+@app.command()
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
 ) -> None:

@@ -13,10 +13,12 @@ from archsim.components import COMPONENTS
 from archsim.documents import read_text
 from archsim.errors import Problem, SpecError, nearest
 from archsim.loading import Loaded, builtin_names, differences, find_file, flat, kind_of, load_arch
+from archsim.registry import Registry
 from archsim.report.tables import areal
 from archsim.runs import plan_from_file
 from archsim.schema import json_schema
 from archsim.section import Section
+from archsim.simulation.network.traffic import TRAFFIC
 from archsim.spec import (
     FLOORPLANS,
     PLACEMENTS,
@@ -137,13 +139,14 @@ def _short(value: Any) -> str:
     return f"{value['name']} {value['hash']}" if isinstance(value, dict) else str(value)
 
 
-_CHOICES = {
+_CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
     "topology": [("topology", TOPOLOGIES)],
     "placement": [("placement", PLACEMENTS)],
     "policy": [("transfer policy", TRANSFER_POLICIES), ("refresh policy", REFRESH_POLICIES)],
     "transport": [("transport", TRANSPORTS)],
     "reduction": [("reduction", REDUCTIONS)],
     "floorplan": [("floorplan", FLOORPLANS)],
+    "traffic": [("traffic", TRAFFIC)],
 }
 
 

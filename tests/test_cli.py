@@ -205,6 +205,7 @@ def test_the_lists_are_names_one_a_line_when_piped(archsim: Command) -> None:
         *(f"{CHIP}_{name}" for name in ("3t1c", "bus", "packet", "pcm_pair")),
     ]
     assert archsim("list", "policy").out.split() == ["stop_all", "staggered", "interleaved", "none", "rewrite"]
+    assert archsim("list", "traffic").out.split()[:3] == ["uniform", "transpose", "hotspot"]
     everything = archsim("list").out.split()
     assert {"mlp_mnist", "pcm_3t1c", "mesh", "in_order", "circuit", "tree"} <= set(everything)
 

@@ -1,0 +1,437 @@
+"""A network alone: theory at both ends, conservation, and a mesh simulated flit by flit beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numba
+import numpy as np
+import pytest
+from flit_reference import simulate
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archsim.chip.floorplan import Plan, grid
+from archsim.chip.topologies import Graph, Topology
+from archsim.cli import main
+from archsim.errors import SpecError, StuckError
+from archsim.networks import Request, execute_network, settings_of
+from archsim.simulation.network import heap, kernel
+from archsim.simulation.network.study import Load, Setting, build, carry, latency_at
+from archsim.simulation.network.traffic import TRAFFIC, Packets, Traffic, draw_packets
+from archsim.simulation.network.wires import ARBITRATIONS, Router, Wires
+from archsim.spec import TOPOLOGIES
+
+
+def plan_of(rows: int, columns: int) -> Plan:
+    return grid([1e-6] * rows * columns, 1e-6, columns, 0.0)
+
+
+def wires_of(topology: str, rows: int, columns: int) -> Wires:
+    return Wires(TOPOLOGIES[topology](plan_of(rows, columns)))
+
+
+def packets_of(*rows: tuple[int, int, int]) -> Packets:
+    created, source, target = np.array(sorted(rows), dtype=np.int64).T.copy()
+    return Packets(created.copy(), source.copy(), target.copy())
+
+
+def setting_of(pattern: str, side: int, router: Router, cycles: int = 4_000, seed: int = 0) -> Setting:
+    weights = TRAFFIC[pattern](Traffic(side, side))
+    return Setting(wires_of("mesh", side, side), router, weights, cycles // 2, cycles, seed)
+
+
+def ring(count: int, with_dateline: bool) -> Topology:
+    """Routers in a ring, one way around; a packet changes its class where it passes from the last to the first."""
+    graph: Graph = nx.DiGraph()
+    lengths: dict[str, float] = {}
+    for i in range(count):
+        for a, b, length in ((f"tile{i}", f"router{i}", 0.0), (f"router{i}", f"tile{i}", 0.0),
+                             (f"router{i}", f"router{(i + 1) % count}", 1e-3)):  # fmt: skip
+            graph.add_edge(a, b, link=f"{a}>{b}")
+            lengths[f"{a}>{b}"] = length
+
+    def route(a: str, b: str) -> list[str]:
+        start, stop = (int(name.removeprefix("tile")) for name in (a, b))
+        return [a, *(f"router{(start + i) % count}" for i in range((stop - start) % count + 1)), b]
+
+    def classes(nodes: list[str]) -> list[int]:
+        found, passed = [], 0
+        for a, b in itertools.pairwise(nodes):
+            passed |= a == f"router{count - 1}" and b == "router0"
+            found.append(int(passed))
+        return found
+
+    return Topology(graph, lengths, route, classes, 2) if with_dateline else Topology(graph, lengths, route)
+
+
+routers = st.builds(
+    lambda flits, extra, **rest: Router(packet_flits=flits, buffer_flits=flits + extra, **rest),
+    flits=st.integers(1, 12), extra=st.integers(0, 4), vcs=st.integers(1, 4), router_cycles=st.integers(1, 6),
+    link_cycles=st.integers(0, 3), credit_cycles=st.integers(1, 4), arbitration=st.sampled_from(list(ARBITRATIONS)),
+)  # fmt: skip
+
+
+# ---- without load
+
+
+@settings(max_examples=15, deadline=None)
+@given(routers, st.integers(1, 5), st.integers(2, 5))
+def test_a_packet_alone_takes_its_routers_wires_and_flits_to_the_cycle(router: Router, rows: int, columns: int) -> None:
+    wires = wires_of("mesh", rows, columns)
+    pairs = list(itertools.product(range(rows * columns), repeat=2))
+    packets = packets_of(*((i * 200, a, b) for i, (a, b) in enumerate(pairs)))
+    found = carry(wires, router, packets, 10**9)
+    for latency, (a, b) in zip(found.arrived - packets.created, pairs, strict=True):
+        hops = abs(a // columns - b // columns) + abs(a % columns - b % columns)
+        # From the places alone: a router more than links between routers; the tiles' own links have no length.
+        theory = (hops + 1) * router.router_cycles + hops * router.link_cycles + router.packet_flits
+        assert latency == theory == wires.zero_load_cycles(a, b, router)
+
+
+def test_on_the_8_x_8_mesh_all_pairs_and_the_latency_at_a_low_load() -> None:
+    router = Router()
+    setting = setting_of("uniform", 8, router, 20_000)
+    # Mean distance in a dimension of 8 places, the sender's own among the targets: (64 - 1) / (3 * 8) = 2.625.
+    mean = (2 * 2.625 + 1) * 3 + 2 * 2.625 + 8
+    assert setting.zero_load_mean_cycles == pytest.approx(mean)
+    every = [setting.wires.zero_load_cycles(a, b, router) for a in range(64) for b in range(64)]
+    assert np.mean(every) == pytest.approx(mean)
+    found = latency_at(setting, 0.004)
+    assert found.latency_ci95 is not None
+    assert found.latency_mean == pytest.approx(mean, abs=2 * found.latency_ci95)
+    assert not found.saturated
+
+
+@pytest.mark.parametrize("router", [Router(8, 1, 8), Router(3, 1, 3, 5, 2, 4), Router(16, 1, 16, 4, 3, 1)])
+def test_a_channel_is_given_again_after_the_round_trip_of_its_credit(router: Router) -> None:
+    # With one channel, packets follow each other at the flits and once around: router, wire, credit (Dally and Towles
+    # 2004, section 16.3: a buffer's turnaround time).
+    packets = packets_of((0, 0, 1), (0, 0, 1))
+    first, second = carry(wires_of("mesh", 1, 2), router, packets, 10**9).arrived
+    around = router.router_cycles + router.link_cycles + router.credit_cycles
+    assert second - first == router.packet_flits + around
+    more = Router(router.packet_flits, 4, router.buffer_flits, router.router_cycles, router.link_cycles)
+    first, second = carry(wires_of("mesh", 1, 2), more, packets, 10**9).arrived
+    assert second - first == router.packet_flits
+
+
+# ---- under load
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(routers, st.sampled_from(["mesh", "bus"]), st.floats(0.05, 1.0), st.integers(0, 99))
+def test_every_packet_arrives_and_every_link_carries_what_is_routed_over_it(
+    router: Router, topology: str, load: float, seed: int
+) -> None:
+    wires = wires_of(topology, 3, 3)
+    packets = draw_packets(TRAFFIC["uniform"](Traffic(3, 3)), load, router.packet_flits, 300, seed)
+    found = carry(wires, router, packets, 10**9)
+    least = [wires.zero_load_cycles(a, b, router) for a, b in zip(packets.source, packets.target, strict=True)]
+    assert (found.arrived - packets.created >= least).all()
+    sent = np.zeros(len(wires.names), dtype=int)
+    for a, b in zip(packets.source, packets.target, strict=True):
+        sent[list(wires.route(int(a), int(b))[0])] += 1
+    assert (found.sent == sent).all()
+    assert found.hops == sent.sum()
+    assert (found.sent * router.packet_flits <= found.arrived.max(initial=0)).all()
+
+
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.85])
+def test_one_shared_link_waits_as_m_d_1(load: float) -> None:
+    tiles, flits, cycles = 40, 8, 400_000
+    wires = wires_of("bus", 5, 8)
+    packets = draw_packets(TRAFFIC["uniform"](Traffic(5, 8)), load / tiles, flits, cycles, 1)
+    found = carry(wires, Router(flits, 8, flits), packets, 10**9)
+    wait = (found.arrived - packets.created).mean() - (1 + flits)  # the bus is a link of one cycle, without a router
+    # Slotted, with Binomial(n, p) arrivals a cycle: of the work U after arrivals, U' = max(U - 1, 0) + X with X = L A.
+    chance = load / tiles / flits
+    rate, pairs = tiles * chance, tiles * (tiles - 1) * chance**2  # E[A], E[A (A - 1)]
+    work = (flits**2 * (pairs + rate) + load - 2 * load**2) / (2 * (1 - load))
+    theory = work - load + flits * pairs / (2 * rate)
+    assert theory == pytest.approx(load * flits / (2 * (1 - load)), rel=0.03)  # M/D/1
+    assert wait == pytest.approx(theory, rel=0.06)
+
+
+def test_age_is_first_come_first_served_and_fixed_starves_the_others() -> None:
+    wires, weights = wires_of("bus", 2, 4), TRAFFIC["uniform"](Traffic(2, 4))
+    packets = draw_packets(weights, 0.4, 4, 2_000, 3)
+    by_age = carry(wires, Router(4, 1, 4, arbitration="age"), packets, 10**9).arrived
+    assert (np.diff(by_age) > 0).all()
+    by_place = carry(wires, Router(4, 1, 4, arbitration="fixed"), packets, 10**9).arrived
+    worst = [(by_place - packets.created)[packets.source == tile].mean() for tile in range(8)]
+    assert worst == sorted(worst)
+    assert worst[7] > 10 * worst[0]
+
+
+@pytest.mark.parametrize(("pattern", "side", "bound"), [
+    ("uniform", 8, 4 / 8), ("uniform", 4, 1.0), ("uniform", 6, 4 / 6),
+    ("transpose", 8, 1 / 7), ("transpose", 4, 1 / 3), ("bit_complement", 8, 2 / 8), ("neighbour", 4, 1.0),
+])  # fmt: skip
+def test_bounds_are_those_of_dimension_order_routing(pattern: str, side: int, bound: float) -> None:
+    # Dally and Towles 2004: k / 4 of the load crosses a channel of the middle under uniform traffic, k / 2 under the
+    # complement; transposing, the k - 1 tiles of a row all turn at one router; neighbours use each link once, and at
+    # the edge the other direction's.
+    assert setting_of(pattern, side, Router()).bound == pytest.approx(bound)
+
+
+@pytest.mark.parametrize(("pattern", "share"), [("uniform", 0.75), ("transpose", 0.9), ("hotspot", 0.9)])
+def test_no_more_is_accepted_than_the_busiest_link_carries_and_not_much_less(pattern: str, share: float) -> None:
+    setting = setting_of(pattern, 8, Router())
+    over = latency_at(setting, min(1.0, 1.5 * setting.bound))
+    assert over.saturated
+    busiest = max(over.utilisation)
+    assert busiest <= 1.0
+    # Throughput is that of the worst-served tile (section 23.1): those whose packets pass elsewhere may send more. In a
+    # window of 4,000 cycles the destinations that were drawn, and packets under way at its ends, vary by a few percent.
+    assert over.accepted_least <= 1.05 * setting.bound
+    assert busiest >= share
+    below = latency_at(setting, 0.5 * setting.bound)
+    assert not below.saturated
+    assert below.accepted == pytest.approx(below.offered, rel=0.03)
+
+
+def test_a_ring_needs_its_dateline() -> None:
+    packets = packets_of(*((0, i, (i + 4) % 8) for i in range(8) for _ in range(8)))
+    with pytest.raises(StuckError, match="wait for each other in a ring, the first of them on its way from tile"):
+        carry(Wires(ring(8, with_dateline=False)), Router(vcs=1), packets, 10**9)
+    found = carry(Wires(ring(8, with_dateline=True)), Router(vcs=2), packets, 10**9)
+    assert (found.arrived > 0).all()
+
+
+# ---- the slower references
+
+
+def in_plain_python(module: Any) -> Any:
+    """Return the module once more, with numba's compiler off."""
+    spec = importlib.util.spec_from_file_location(f"plain_{module.__name__.split('.')[-1]}", module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    plain = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(plain)
+    return plain
+
+
+def test_compiled_and_plain_python_give_equal_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    plain_heap = in_plain_python(heap)
+    for name in ("compiled", "push", "pop"):
+        monkeypatch.setattr(heap, name, getattr(plain_heap, name))
+    plain = in_plain_python(kernel)
+    wires, router = wires_of("mesh", 3, 3), Router(4, 2, 4)
+    packets = draw_packets(TRAFFIC["uniform"](Traffic(3, 3)), 0.5, 4, 300, 5)
+    ends = []
+    for own in (kernel, plain):
+        fixed, state = build(wires, router, packets)
+        own.start(fixed, state)
+        assert own.run(fixed, state, 10**9, len(packets.created), 100)
+        ends.append([array.tolist() for array in state])
+    assert ends[0] == ends[1]
+    assert not hasattr(plain.run, "py_func")
+
+
+def test_a_heap_that_is_too_small_is_made_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    wires, router = wires_of("mesh", 4, 4), Router()
+    packets = draw_packets(TRAFFIC["uniform"](Traffic(4, 4)), 0.5, 8, 1_000, 5)
+    expected = carry(wires, router, packets, 10**9)
+
+    def small(*given: Any) -> Any:
+        fixed, state = build(*given)
+        room = len(state.packet) + 4 * len(state.pending)
+        return fixed, state._replace(events=np.zeros(room + 17, dtype=np.int64))
+
+    monkeypatch.setattr("archsim.simulation.network.study.build", small)
+    found = carry(wires, router, packets, 10**9)
+    assert (found.arrived == expected.arrived).all()
+    assert (found.events, found.hops) == (expected.events, expected.hops)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-(2**62), 2**62), max_size=40))
+def test_a_heap_gives_the_earliest_first(numbers: list[int]) -> None:
+    events = np.zeros(len(numbers) + 1, dtype=np.int64)
+    for number in numbers:
+        heap.push(events, number)
+    assert [heap.pop(events) for _ in numbers] == sorted(numbers)
+
+
+def flit_by_flit(setting: Setting, side: int, load: float, hold: bool) -> tuple[bool, float, float]:
+    """Return whether it is saturated (by the rules of `latency_at`), what is accepted and the mean latency."""
+    router, begin = setting.router, setting.warmup_cycles
+    end = begin + setting.cycles
+    packets = draw_packets(setting.weights, load, router.packet_flits, end + setting.cycles, setting.seed)
+    first, last = np.searchsorted(packets.created, [begin, end])
+    arrived = simulate(
+        side, router.vcs, router.packet_flits, router.router_cycles, router.link_cycles, router.credit_cycles, hold,
+        packets.created, packets.source, packets.target, end + setting.cycles, last,
+    )  # fmt: skip
+    inside = ((arrived >= begin) & (arrived < end)).sum() * router.packet_flits / side**2 / setting.cycles
+    mine = arrived[first:last]
+    latency = (mine - packets.created[first:last])[mine != -1].mean()
+    offered = (last - first) * router.packet_flits / side**2 / setting.cycles
+    return bool((mine == -1).any() or inside < 0.95 * offered or latency > 500), inside, latency
+
+
+@pytest.mark.parametrize(("pattern", "flits", "load"), [
+    ("uniform", 8, 0.1), ("uniform", 8, 0.35), ("transpose", 16, 0.15), ("hotspot", 8, 0.2),
+])  # fmt: skip
+def test_a_small_mesh_agrees_with_one_flit_by_flit(pattern: str, flits: int, load: float) -> None:
+    setting = setting_of(pattern, 4, Router(flits, 4, flits), 6_000)
+    found = latency_at(setting, load)
+    assert found.latency_mean is not None
+    _, accepted, latency = flit_by_flit(setting, 4, load, hold=True)
+    assert found.accepted == pytest.approx(accepted, rel=0.01)
+    assert found.latency_mean == pytest.approx(latency, rel=0.01)
+    _, accepted, latency = flit_by_flit(setting, 4, load, hold=False)
+    assert found.accepted == pytest.approx(accepted, rel=0.02)
+    assert 0.85 * latency <= found.latency_mean <= latency  # flits that take turns wait longer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flits", [8, 16])
+@pytest.mark.parametrize("pattern", ["uniform", "transpose", "hotspot"])
+def test_saturation_and_latency_at_half_of_it_agree_with_a_mesh_flit_by_flit(pattern: str, flits: int) -> None:
+    setting = setting_of(pattern, 8, Router(flits, 4, flits), 8_000)
+
+    def mine(load: float) -> tuple[bool, float, float]:
+        found: Load = latency_at(setting, load)
+        return found.saturated, found.accepted, found.latency_mean or 0.0
+
+    def search(one: Any) -> tuple[float, float]:
+        """Return the highest load that does not saturate, by bisection to 2 % of the bound, and what is accepted."""
+        low, high, accepted = 0.0, 1.0, 0.0
+        while high - low > 0.02:
+            saturated, taken, _ = one((low + high) / 2 * setting.bound)
+            low, high = (low, (low + high) / 2) if saturated else ((low + high) / 2, high)
+            accepted = accepted if saturated else taken
+        return low * setting.bound, accepted
+
+    _, accepted = search(mine)
+    for hold in (True, False):
+        other_load, other = search(lambda load, hold=hold: flit_by_flit(setting, 8, load, hold))
+        half = other_load / 2
+        ratio = mine(half)[2] / flit_by_flit(setting, 8, half, hold)[2]
+        assert accepted == pytest.approx(other, rel=0.04 if hold else 0.15)
+        assert ratio == pytest.approx(1, abs=0.02 if hold else 0.15)
+
+
+# ---- traffic
+
+
+@settings(deadline=None)
+@given(st.sampled_from(list(TRAFFIC)), st.sampled_from([2, 4, 8]), st.floats(0, 1))
+def test_shares_add_up(pattern: str, side: int, share: float) -> None:
+    weights = TRAFFIC[pattern](Traffic(side, side, 1, share))
+    assert weights.sum(axis=1) == pytest.approx(1)
+    assert (weights >= 0).all()
+
+
+def test_patterns_by_their_definitions() -> None:
+    square, targets = Traffic(8, 8, 5, 0.25), {}
+    for name in ("transpose", "bit_complement", "tornado", "neighbour"):
+        weights = TRAFFIC[name](square)
+        assert sorted(weights.argmax(axis=1)) == list(range(64))  # a permutation
+        targets[name] = weights.argmax(axis=1)
+    for tile in range(64):
+        row, column = divmod(tile, 8)
+        assert targets["transpose"][tile] == column * 8 + row
+        assert targets["bit_complement"][tile] == tile ^ 0b111111
+        assert targets["tornado"][tile] == (row + 3) % 8 * 8 + (column + 3) % 8
+        assert targets["neighbour"][tile] == (row + 1) % 8 * 8 + (column + 1) % 8
+    assert TRAFFIC["hotspot"](square)[0, 5] == pytest.approx(0.25 + 0.75 / 64)
+
+
+def test_tiles_send_as_often_as_they_should_and_where() -> None:
+    weights = TRAFFIC["hotspot"](Traffic(4, 4, 3, 0.5))
+    packets = draw_packets(weights, 0.4, 4, 50_000, 7)
+    assert (np.diff(packets.created) >= 0).all()
+    counts = np.bincount(packets.source, minlength=16)
+    assert counts == pytest.approx(5_000, abs=5 * (50_000 * 0.1 * 0.9) ** 0.5)  # binomial: five sigma
+    assert (packets.target == 3).mean() == pytest.approx(0.5 + 0.5 / 16, abs=5 * (0.25 / len(packets.target)) ** 0.5)
+    for tile in range(16):  # at most one packet in a cycle
+        assert (np.diff(packets.created[packets.source == tile]) > 0).all()
+
+
+def test_the_seed_alone_decides() -> None:
+    router = Router()
+    one, same, other = (latency_at(setting_of("uniform", 4, router, 2_000, seed), 0.3) for seed in (1, 1, 2))
+    assert one == same
+    assert one.latency_mean != other.latency_mean
+
+
+# ---- the command
+
+
+def small(**more: Any) -> Request:
+    return Request("mesh", "4x4", cycles=1_000, warmup_cycles=500, **more)
+
+
+def test_a_sweep_ends_in_saturation_and_repeats_byte_for_byte(tmp_path: Path) -> None:
+    files = []
+    for name in ("a", "b"):
+        data, folder = execute_network(small(traffic=("uniform", "transpose")), out=tmp_path / name)
+        files.append({p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
+    assert files[0] == files[1]
+    assert set(files[0]) == {"network.json", "network.md", "tables/latency.csv", "tables/links.csv",
+                             "figures/latency.svg"}  # fmt: skip
+    assert json.loads(files[0]["network.json"]) == data
+    for curve in data["traffic"]:
+        loads = [point["load"] for point in curve["points"]]
+        assert loads == sorted(loads)
+        assert curve["saturation_throughput"] <= curve["load_bound"] * 1.05  # 1,000 cycles: what was drawn varies
+        assert curve["latency_zero_load"] < curve["latency_mean_at_half"] < 2 * curve["latency_zero_load"]
+
+
+def test_the_command_prints_a_summary_or_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["network", "mesh", "--size", "3x4", "--load", "0.2", "--cycles", "500", "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as leave:
+        main(words)
+    assert leave.value.code == 0
+    out = capsys.readouterr().out
+    assert "mesh 3x4, 12 tiles" in out
+    assert "network.md" in out
+    with pytest.raises(SystemExit):
+        main([*words, "--json"])
+    data = json.loads(capsys.readouterr().out)
+    assert data["traffic"][0]["points"][0]["load"] == 0.2
+    assert data["traffic"][0]["saturation_load"] is None
+    assert data["command"] == "archsim network mesh --size 3x4 --traffic uniform --load 0.2 --cycles 500"
+
+
+@pytest.mark.parametrize(("request_", "where", "what"), [
+    (Request("mesch"), "TOPOLOGY", "did you mean 'mesh'?"),
+    (Request("mesh", traffic=("uniforn",)), "--traffic", "did you mean 'uniform'?"),
+    (Request("mesh", "8x"), "--size", "'8x' is not the size of a grid"),
+    (Request("mesh", "1x1"), "--size", "1 x 1 are 1 tiles"),
+    (Request("mesh", loads=(0.0,)), "--load", "give more than 0 and at most 1"),
+    (Request("mesh", loads=(1.5,)), "--load", "1.5 flits per tile and cycle"),
+    (Request("mesh", vcs=0), "--vcs", "0 is too small"),
+    (Request("mesh", buffer_flits=4), "--buffer-flits", "a buffer of 4 flits cannot hold a packet of 8"),
+    (Request("mesh", "4x8", traffic=("transpose",)), "--traffic", "as many rows as columns, not 4 x 8"),
+    (Request("mesh", "3x3", traffic=("bit_complement",)), "--traffic", "needs a power of two of tiles, not 9"),
+    (Request("mesh", arbitration="round"), "--arbitration", "did you mean 'round_robin'?"),
+    (Request("mesh", hot_tile=64), "--hot-tile", "give 0 to 63"),
+    (Request("mesh", hot_share=1.5), "--hot-share", "give 0 to 1"),
+    (Request("mesh", cycles=0), "--cycles", "0 is too few"),
+])  # fmt: skip
+def test_what_is_wrong_is_told(request_: Request, where: str, what: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        settings_of(request_)
+    (problem,) = caught.value.problems
+    assert problem.where == where
+    assert what in str(problem)
+
+
+def test_all_faults_are_told_at_once_and_classes_need_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError) as caught:
+        settings_of(Request("mash", traffic=("no",), vcs=0, loads=(2.0,)))
+    assert [problem.where for problem in caught.value.problems] == ["TOPOLOGY", "--traffic", "--vcs", "--load"]
+    monkeypatch.setitem(TOPOLOGIES._found, "ring_of_the_test", lambda plan: ring(len(plan.sites), with_dateline=True))
+    assert settings_of(Request("ring_of_the_test", "1x6"))["uniform"].wires.topology.class_count == 2
+    with pytest.raises(SpecError, match="3 virtual channels cannot be divided among the 2 classes"):
+        settings_of(Request("ring_of_the_test", "1x6", vcs=3))
