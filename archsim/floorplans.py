@@ -55,7 +55,7 @@ def _files(chip: Chip, result: Result | None) -> dict[str, str]:
     files = {
         "floorplan.svg": floorplan_drawing(chip, load_of(result) if result is not None else None),
         "floorplan.flp": chip_flp(plan, f"{chip.spec.name}, by archsim"),
-        "floorplan.yaml": floorplan_yaml(plan),
+        "floorplan.yaml": floorplan_yaml(plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}"),
         "chip.graphml": chip_graphml(chip),
     }
     if result is not None:

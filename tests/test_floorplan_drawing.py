@@ -98,8 +98,11 @@ def test_a_floorplan_written_as_yaml_is_the_same_floorplan(kind: str, tmp_path: 
     example = ", ".join(f"{key}: {value}" for key, value in FLOORPLANS[kind].example.items()).replace("'", "")
     plan = chip(f"floorplan={{kind: {kind}, {example}}}").plan
     path = tmp_path / "mine.yaml"
-    path.write_text(f"kind: arch\nextends: {NAME}\n{floorplan_yaml(plan)}", "utf-8")
-    again = build_chip(load_arch(path).value).plan
+    path.write_text(f"kind: arch\nextends: {NAME}\n{floorplan_yaml(plan, 'a test')}", "utf-8")
+    loaded = load_arch(path)
+    again = build_chip(loaded.value).plan
+    figure = loaded.figures["floorplan.tiles[0].width"]
+    assert (figure.status, figure.source) == ("derived", "a test")
     assert (again.sites, again.host, again.grid, again.blocks) == (plan.sites, plan.host, plan.grid, plan.blocks)
     assert again.white_space_m2 == pytest.approx(plan.white_space_m2, rel=1e-9)
 

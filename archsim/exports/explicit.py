@@ -9,9 +9,13 @@ from archsim.chip.floorplan import CHANNEL, Plan, Rect
 from archsim.documents import dump_yaml
 
 
-def floorplan_yaml(plan: Plan) -> str:
-    """Return `floorplan:` of kind explicit, in millimetres with all digits, so that it gives the same plan."""
-    section: dict[str, Any] = {"kind": "explicit", "die": _sizes(plan.width_m, plan.height_m)}
+def floorplan_yaml(plan: Plan, source: str) -> str:
+    """Return `floorplan:` of kind explicit, in millimetres with all digits, so that it gives the same plan.
+
+    Its figures are derived, and `source` says from what.
+    """
+    section: dict[str, Any] = {"kind": "explicit", "status": "derived", "source": source}
+    section["die"] = _sizes(plan.width_m, plan.height_m)
     section["tiles"] = [_fields(site) for site in plan.sites]
     if plan.host.area_m2 > 0:
         section["host"] = _fields(plan.host)

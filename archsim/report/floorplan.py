@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Colour: TypeAlias = tuple[float, ...]
+Line: TypeAlias = list[tuple[float, float]]
+Wire: TypeAlias = tuple[str, Line]
 MM = 1e3
 TONES = {"tile": "#d6e6f2", "host_port": "#aab4bd", DIGITAL: "#cfe3d4", CHANNEL: "#efece4"}
 WORDS = {"tile": "tile", "host_port": "host port", DIGITAL: "digital block", CHANNEL: "routing channel"}
@@ -55,16 +58,18 @@ def floorplan_drawing(chip: Chip, load: Load | None = None) -> str:
     width, aside = 8.0, 1.0 if load is None else 2.6  # inches, and what labels and colour bars take of them
     height = min(8.5, max(2.2, (width - aside) * plan.height_m / plan.width_m)) + 1.1
     inches_per_m = min((width - aside) / plan.width_m, (height - 1.1) / plan.height_m)
+    wires = list(_wires(chip))
+    bent = [line for _, line in wires if len(line) > 2]  # straight ones end short of the middle of their sites
 
     def paint(figure: Figure) -> None:
         figure.set_layout_engine("compressed")  # made for axes to scale
         axes = figure.subplots()
         blocks = plan.named()
         tones = _rectangles(figure, axes, blocks, load)
-        _links(figure, axes, chip, load)
+        _links(figure, axes, wires, load)
         for texts in (_labels([b for b in blocks if b.kind == kind], load, inches_per_m * 72) for kind in WORDS):
             for text in texts:
-                _write(axes, text, tones[text.block.name])
+                _write(axes, text, tones[text.block.name], bent)
         axes.set_xlim(0, plan.width_m * MM)
         axes.set_ylim(plan.height_m * MM, 0)
         axes.set_aspect("equal")
@@ -150,16 +155,30 @@ def _points(rect: Rect, lines: Sequence[str], points_per_m: float) -> float:
     return min(0.75 * across / len(lines), 2 * _INSIDE * along / (0.62 * max(map(len, lines))))
 
 
-def _write(axes: Axes, text: _Text, tone: Colour) -> None:
+def _write(axes: Axes, text: _Text, tone: Colour, lines: Sequence[Line]) -> None:
+    """Write a label in the middle of its block, or above a line that runs across it there."""
     from matplotlib.patheffects import withStroke
 
     ink, halo = (DARK, "#ffffffb0") if _luminance(tone) > 0.45 else ("#ffffff", "#00000060")
-    x, y = text.block.rect.centre_m
+    rect = text.block.rect
+    x, y = rect.centre_m
+    if not text.upright and any(_crosses(line, rect) for line in lines):
+        y -= 0.27 * rect.height_m
     axes.annotate(
         text.text, (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center", fontsize=text.points,
         color=ink, zorder=5, rotation=90 if text.upright else 0,
         path_effects=[withStroke(linewidth=1.6, foreground=halo)],
     )  # fmt: skip
+
+
+def _crosses(line: Line, rect: Rect) -> bool:
+    """Tell whether a part of a line (in mm) runs along x through the middle of a rectangle."""
+    x, y = (centre * MM for centre in rect.centre_m)
+    near = 0.15 * rect.height_m * MM
+    return any(
+        min(ax, bx) < x < max(ax, bx) and abs(ay - y) < near and abs(by - y) < near
+        for (ax, ay), (bx, by) in pairwise(line)
+    )
 
 
 def _luminance(tone: Colour) -> float:
@@ -190,12 +209,11 @@ def _handles(plan: Plan, load: Load | None) -> list[Any]:
 # ---- links
 
 
-def _links(figure: Figure, axes: Axes, chip: Chip, load: Load | None) -> None:
+def _links(figure: Figure, axes: Axes, wires: Sequence[Wire], load: Load | None) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
 
-    wires = list(_wires(chip))
     if load is None:
         lines = [line for _, line in wires]
         axes.add_collection(LineCollection(lines, colors=LINK, linewidths=1.1, zorder=3))
@@ -213,7 +231,7 @@ def _links(figure: Figure, axes: Axes, chip: Chip, load: Load | None) -> None:
     bar.ax.set_ylim(0, top)
 
 
-def _wires(chip: Chip) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+def _wires(chip: Chip) -> Iterator[Wire]:
     """Yield (link, line in mm) of each link that has a length; two that run both ways lie side by side."""
     seen: set[tuple[str, str, str]] = set()
     aside_m = 0.012 * min(chip.plan.width_m, chip.plan.height_m)
@@ -231,7 +249,7 @@ def _wires(chip: Chip) -> Iterator[tuple[str, list[tuple[float, float]]]]:
         yield name, [(x * MM, y * MM) for x, y in _shifted(line, shift)]
 
 
-def _line(a: Rect, b: Rect) -> list[tuple[float, float]]:
+def _line(a: Rect, b: Rect) -> Line:
     """Return a line between two rectangles: straight where they face each other, else up or down and then across.
 
     A straight one that passes over others is bowed.
@@ -268,7 +286,7 @@ def _common(a: float, a_length: float, b: float, b_length: float) -> float | Non
     return (begin + end) / 2 if end - begin > 0.2 * max(min(a_length, b_length), 1e-12) else None
 
 
-def _shifted(line: list[tuple[float, float]], by: float) -> list[tuple[float, float]]:
+def _shifted(line: Line, by: float) -> Line:
     """Return a line moved aside, seen along it, from its first point to its last."""
     (ax, ay), (bx, by_) = line[0], line[-1]
     dx, dy = bx - ax, by_ - ay
