@@ -22,7 +22,8 @@ ROUNDS, RESIDUAL, STEPS = 60, 1e-4, 400
 def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats, count: int) -> list[Floats]:
     """Return two orthogonal vectors over `count` nodes, smoothest first, whose elements add up to 0.
 
-    The edges, each in both directions, go from nodes `ends[0]` to nodes `ends[1]`; they must connect all nodes.
+    The edges, each in both directions, go from nodes `ends[0]` to nodes `ends[1]`; they must connect all nodes. Two nodes
+    have one such vector only, and the second means nothing.
     """
     degrees: Floats = np.bincount(ends[0], weights, count).astype(np.float64)
 
@@ -40,7 +41,7 @@ def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats
 
 
 def _apart(vector: Floats, others: list[Floats]) -> Floats:
-    """Return the vector without its mean and its parts along others, of length 1 (or 0 if nothing is left)."""
+    """Return the vector without its mean and its parts along others, of length 1 (or 0 if that is 0)."""
     for other in [np.full(len(vector), len(vector) ** -0.5), *others] * 2:  # once more, for what rounding left
         vector = vector - (vector * other).sum() * other
     length = float((vector * vector).sum()) ** 0.5
