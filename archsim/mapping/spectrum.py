@@ -22,8 +22,8 @@ ROUNDS, RESIDUAL, STEPS = 60, 1e-4, 400
 def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats, count: int) -> list[Floats]:
     """Return two orthogonal vectors over `count` nodes, smoothest first, whose elements add up to 0.
 
-    The edges, each in both directions, go from nodes `ends[0]` to nodes `ends[1]`; they must connect all nodes. Two nodes
-    have one such vector only, and the second means nothing.
+    The edges, each in both directions, go from nodes `ends[0]` to nodes `ends[1]`; they must connect all nodes.
+    Two nodes have one such vector only, and the second means nothing.
     """
     degrees: Floats = np.bincount(ends[0], weights, count).astype(np.float64)
 
