@@ -25,6 +25,8 @@ def node_rect(chip: Chip, node: str) -> Rect:
 def _own_rect(chip: Chip, node: str) -> Rect | None:
     if node == "host":
         return chip.plan.host
+    if node in chip.topology.places_m:
+        return Rect(*chip.topology.places_m[node], 0.0, 0.0)
     for prefix in ("tile", "router"):
         number = node.removeprefix(prefix)
         if number != node and number.isdecimal() and int(number) < len(chip.plan.sites):
