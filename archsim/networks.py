@@ -73,10 +73,9 @@ class Request:
 
 def settings_of(request: Request) -> dict[str, Setting]:
     """Return the network under each traffic that is asked for; raise SpecError with everything that is wrong."""
-    shape = _shape(request)
-    build, *_ = all_faults([lambda: TOPOLOGIES.lookup(request.topology, "TOPOLOGY"),
-                            *(lambda name=name: TRAFFIC.lookup(name, "--traffic") for name in request.traffic),
-                            lambda: _check(request, shape)])  # fmt: skip
+    shape, build, *_ = all_faults([lambda: _shape(request), lambda: TOPOLOGIES.lookup(request.topology, "TOPOLOGY"),
+                                   *(lambda name=name: TRAFFIC.lookup(name, "--traffic") for name in request.traffic),
+                                   lambda: _check(request)])  # fmt: skip
     # Sites of 1 mm2, so that links between routers have a length; how long they are is in --link-cycles.
     topology = build(grid([1e-6] * shape.tiles, 1e-6, shape.columns, 0.0))
     problems = request.router.problems(topology.class_count)
@@ -99,17 +98,18 @@ def _shape(request: Request) -> Traffic:
     if not 2 <= rows * columns <= MOST_TILES:
         raise SpecError([Problem("--size", f"{rows} x {columns} are {rows * columns:,} tiles",
                                  f"give 2 to {MOST_TILES:,}")])  # fmt: skip
+    if not 0 <= request.hot_tile < rows * columns:
+        what = f"there is no tile {request.hot_tile}"
+        raise SpecError([Problem("--hot-tile", what, f"give 0 to {rows * columns - 1}")])
     return Traffic(rows, columns, request.hot_tile, request.hot_share)
 
 
-def _check(request: Request, shape: Traffic) -> None:
+def _check(request: Request) -> None:
     problems = [*request.router.problems()]
     problems += [
         Problem("--load", f"{load:g} flits per tile and cycle", "give more than 0 and at most 1")
         for load in request.loads if not 0 < load <= 1
     ]  # fmt: skip
-    if not 0 <= request.hot_tile < shape.tiles:
-        problems.append(Problem("--hot-tile", f"there is no tile {request.hot_tile}", f"give 0 to {shape.tiles - 1}"))
     if not 0 <= request.hot_share <= 1:
         problems.append(Problem("--hot-share", f"{request.hot_share:g} is no share", "give 0 to 1"))
     if request.warmup_cycles < 0:

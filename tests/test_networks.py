@@ -296,6 +296,9 @@ def test_a_small_mesh_agrees_with_one_flit_by_flit(pattern: str, flits: int, loa
 @pytest.mark.parametrize("flits", [8, 16])
 @pytest.mark.parametrize("pattern", ["uniform", "transpose", "hotspot"])
 def test_saturation_and_latency_at_half_of_it_agree_with_a_mesh_flit_by_flit(pattern: str, flits: int) -> None:
+    # Found, against flits that take turns, for packets of 8 and 16 flits: saturation +7 % and +7 % (uniform), 0 and 0
+    # (transpose), 0.4 and 0.4 % (hot spot); latency at half of it -6 and -10 %, -3 and -6 %, -3 and -5 %. Against a switch
+    # that is held: latency within 0.3 %.
     setting = setting_of(pattern, 8, Router(flits, 4, flits), 8_000)
 
     def mine(load: float) -> tuple[bool, float, float]:
@@ -429,8 +432,14 @@ def test_what_is_wrong_is_told(request_: Request, where: str, what: str) -> None
 
 def test_all_faults_are_told_at_once_and_classes_need_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError) as caught:
-        settings_of(Request("mash", traffic=("no",), vcs=0, loads=(2.0,)))
-    assert [problem.where for problem in caught.value.problems] == ["TOPOLOGY", "--traffic", "--vcs", "--load"]
+        settings_of(Request("mash", "8x", traffic=("no",), vcs=0, loads=(2.0,)))
+    assert [problem.where for problem in caught.value.problems] == [
+        "--size",
+        "TOPOLOGY",
+        "--traffic",
+        "--vcs",
+        "--load",
+    ]
     monkeypatch.setitem(TOPOLOGIES._found, "ring_of_the_test", lambda plan: ring(len(plan.sites), with_dateline=True))
     assert settings_of(Request("ring_of_the_test", "1x6"))["uniform"].wires.topology.class_count == 2
     with pytest.raises(SpecError, match="3 virtual channels cannot be divided among the 2 classes"):
