@@ -442,6 +442,39 @@ def draw_floorplan(
         typer.echo(f"\ndrawing  {folder / 'floorplan.svg'}")
 
 
+@floorplans.command(name="optimise")
+def optimise_floorplan(
+    arch: Arch,
+    workload: Work,
+    objective: Annotated[str, typer.Option(metavar="NAME", help="What is to be least: time, energy, area or edp.")],
+    budget: Annotated[int, typer.Option(metavar="N", help="Simulations at most.")] = 40,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Of each simulation; else to the first transfer, 2,000 at most."),
+    ] = None,
+    sets: Sets = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what the search draws.")] = 0,
+    topologies: Annotated[bool, typer.Option("--topologies", help="Also try other topologies.")] = False,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for a better floorplan and placement, and write the spec that was found."""
+    from archsim.optimisations import execute_optimisation
+    from archsim.report.optimise import optimisation_lines
+
+    with _progress(budget, quiet or as_json, "optimising") as progress:
+        result, folder = execute_optimisation(
+            arch, workload, objective, budget=budget, examples=examples, sets=sets or (), seed=seed,
+            topologies=topologies, out=out, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        _print_file(folder / "optimise.json")
+    elif not quiet:
+        for line in optimisation_lines(result, folder):
+            typer.echo(line)
+
+
 @data_sets.command(name="fetch")
 def fetch_data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which data set: mnist.")],

@@ -60,6 +60,25 @@ class Loaded(Generic[S]):
         """Return the spec as a YAML file without `extends`, overrides left out, sources kept."""
         return dump_yaml({"kind": self.kind, **written(self.tree)})
 
+    def settled(self, settings: Sequence[str], mark: Leaf) -> dict[str, Tree]:
+        """Return the tree with the overrides and further settings in it, as a file of its own would have it.
+
+        What a setting changes is marked as `mark` says; a figure that has the value which it had keeps its source.
+        """
+        tree = self.tree
+        for setting in self.overrides:
+            _, tree = _override(tree, setting)
+        keys = []
+        for setting in settings:
+            key, tree = _override(tree, setting, mark)
+            keys.append(key)
+        for path, figure in self.with_overrides(settings).figures.items():
+            before = self.figures.get(path)
+            if before is not None and before.text == figure.text and any(path.startswith(f"{key}.") for key in keys):
+                same = Leaf(before.text, before.source, before.status, before.note)
+                tree = _replaced(tree, path_parts(path), same, path)  # type: ignore[assignment]
+        return tree
+
     def zeros(self) -> dict[str, Figure]:
         """Return the figures that are an explicit zero: what is neglected."""
         return {
@@ -226,15 +245,15 @@ def path_parts(path: str) -> list[str | int]:
     return [int(index) if index else name for index, name in _PART.findall(path)]
 
 
-def _override(tree: dict[str, Tree], setting: str) -> tuple[str, dict[str, Tree]]:
+def _override(tree: dict[str, Tree], setting: str, mark: Leaf = _COMMAND_LINE) -> tuple[str, dict[str, Tree]]:
     key, equals, text = setting.partition("=")
     key, text = key.strip(), text.strip()
     parts = path_parts(key)
     if not equals or not text or not parts or not isinstance(parts[0], str):
         raise SpecError([Problem("--set", f"'{setting}' is not KEY=VALUE", "for example --set tile.rows=256")])
-    value: Tree = replace(_COMMAND_LINE, text=text)
+    value: Tree = replace(mark, text=text)
     if text[0] in "[{":
-        value = annotated(read_yaml(f"value: {text}", f"--set {key}"), f"--set {key}", _COMMAND_LINE)["value"]
+        value = annotated(read_yaml(f"value: {text}", f"--set {key}"), f"--set {key}", mark)["value"]
     return key, _replaced(tree, parts, value, key)  # type: ignore[return-value]
 
 
