@@ -23,7 +23,7 @@ ROWS = (
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
-    {"views", "trainings", "crosschecks", "sweeps", "floorplans", "networks"},
+    {"views", "trainings", "crosschecks", "sweeps", "floorplans", "comparisons", "networks"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}
