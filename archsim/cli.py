@@ -475,6 +475,34 @@ def optimise_floorplan(
             typer.echo(line)
 
 
+@floorplans.command(name="compare")
+def compare_floorplans(
+    workload: Work,
+    archs: Annotated[list[str], typer.Argument(metavar="ARCH ARCH ...", help="At least two chips, by name or path.")],
+    sets: Sets = None,
+    examples: Examples = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Chips side by side on one workload: area, wires, contention, time, energy and power density."""
+    from archsim.comparisons import execute_comparison
+    from archsim.report.compare import compare_lines
+
+    with _progress(None, quiet or as_json) as progress:
+        data, folder = execute_comparison(
+            workload, archs, sets=sets or (), examples=examples, out=out, progress=progress
+        )
+    if as_json:
+        _print_file(folder / "compare.json")
+    elif not quiet:
+        for line in compare_lines(data):
+            typer.echo(line)
+        typer.echo(f"\npage  {folder / 'compare.html'}")
+    if not data["passed"]:
+        raise typer.Exit(1)
+
+
 @data_sets.command(name="fetch")
 def fetch_data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which data set: mnist.")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
@@ -379,6 +379,24 @@ def _link_energy_j(chip: Chip, entry: StageCount, unit: int) -> float:
         entry.grants * use.count * chip.units[unit].actions[use.action].energy_j
         for use in entry.stage.uses if use.unit == unit
     )  # fmt: skip
+
+
+def undominated(goals: Sequence[Sequence[float] | None]) -> list[bool]:
+    """Return which of several tuples of what is to be small are Pareto-optimal; None, for no result, is not.
+
+    One is dominated if another is as small in everything and smaller in something.
+
+    >>> undominated([(1, 5), (2, 3), (3, 3), (2, 3), None])
+    [True, True, False, True, False]
+    """
+
+    def beaten(own: Sequence[float]) -> bool:
+        return any(
+            tuple(other) != tuple(own) and all(a <= b for a, b in zip(other, own, strict=True))
+            for other in goals if other is not None
+        )  # fmt: skip
+
+    return [own is not None and not beaten(own) for own in goals]
 
 
 def _dwell(trace: Trace) -> dict[str, Any]:

@@ -23,7 +23,9 @@ ROWS = (
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
-    {"views", "trainings", "crosschecks", "sweeps", "floorplans", "networks", "optimisations"},
+    {
+        "views", "trainings", "crosschecks", "sweeps", "floorplans", "comparisons", "networks", "optimisations",
+    },  # fmt: skip
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,6 +42,22 @@ class Load:
     busy: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """The ends of the colour scales, so that several drawings can share them: watts per square metre; busy share."""
+
+    density_w_per_m2: float
+    busy: float
+
+
+def limits_of(drawn: Iterable[tuple[Chip, Load]]) -> Limits:
+    """Return the least limits that hold everything of several chips with what a run did to them."""
+    pairs = list(drawn)
+    densities = [value for chip, load in pairs for value in _densities(chip.plan.named(), load).values()]
+    busy = [load.busy.get(name, 0.0) for chip, load in pairs for name, link in chip.links.items() if link.length_m]
+    return Limits(max(densities, default=0.0), max(busy, default=0.0))
+
+
 def load_of(result: Result) -> Load:
     """Return mean power by tile and host port, wires and routers apart, and the busy share of each link that was."""
     time_s = result.data["metrics"]["time_total_s"]
@@ -49,12 +65,14 @@ def load_of(result: Result) -> Load:
     return Load(power, {row["name"]: row["utilisation"] or 0.0 for row in link_rows(result.trace)})
 
 
-def floorplan_drawing(chip: Chip, load: Load | None = None) -> str:
+def floorplan_drawing(chip: Chip, load: Load | None = None, limits: Limits | None = None) -> str:
     """Return the SVG of a chip's floorplan in millimetres, y downwards.
 
-    With a load, rectangles have the colour of their power density and links that of their load.
+    With a load, rectangles have the colour of their power density and links that of their load; the scales end at the
+    chip's own largest values, or at `limits`.
     """
     plan = chip.plan
+    ends = limits or (Limits(0.0, 0.0) if load is None else limits_of([(chip, load)]))
     width, aside = 8.0, 1.0 if load is None else 2.6  # inches, and what labels and colour bars take of them
     height = min(8.5, max(2.2, (width - aside) * plan.height_m / plan.width_m)) + 1.1
     inches_per_m = min((width - aside) / plan.width_m, (height - 1.1) / plan.height_m)
@@ -65,8 +83,8 @@ def floorplan_drawing(chip: Chip, load: Load | None = None) -> str:
         figure.set_layout_engine("compressed")  # made for axes to scale
         axes = figure.subplots()
         blocks = plan.named()
-        tones = _rectangles(figure, axes, blocks, load)
-        _links(figure, axes, wires, load)
+        tones = _rectangles(figure, axes, blocks, load, ends)
+        _links(figure, axes, wires, load, ends)
         for texts in (_labels([b for b in blocks if b.kind == kind], load, inches_per_m * 72) for kind in WORDS):
             for text in texts:
                 _write(axes, text, tones[text.block.name], bent)
@@ -84,7 +102,9 @@ def floorplan_drawing(chip: Chip, load: Load | None = None) -> str:
 # ---- rectangles
 
 
-def _rectangles(figure: Figure, axes: Axes, blocks: Sequence[Block], load: Load | None) -> dict[str, Colour]:
+def _rectangles(
+    figure: Figure, axes: Axes, blocks: Sequence[Block], load: Load | None, ends: Limits
+) -> dict[str, Colour]:
     """Draw the rectangles, and return the colour of each by name."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import PatchCollection
@@ -92,7 +112,7 @@ def _rectangles(figure: Figure, axes: Axes, blocks: Sequence[Block], load: Load 
     from matplotlib.patches import Rectangle
 
     densities = _densities(blocks, load)
-    top_w_per_mm2 = max(densities.values(), default=0.0) * 1e-6
+    top_w_per_mm2 = ends.density_w_per_m2 * 1e-6
     scale, unit = _scale(top_w_per_mm2)
     heat = ScalarMappable(Normalize(0, top_w_per_mm2 / scale or 1.0), POWER_MAP)
     shown = heat.to_rgba(np.array([densities.get(block.name, 0.0) for block in blocks]) * 1e-6 / scale)
@@ -209,7 +229,7 @@ def _handles(plan: Plan, load: Load | None) -> list[Any]:
 # ---- links
 
 
-def _links(figure: Figure, axes: Axes, wires: Sequence[Wire], load: Load | None) -> None:
+def _links(figure: Figure, axes: Axes, wires: Sequence[Wire], load: Load | None, ends: Limits) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
@@ -219,7 +239,7 @@ def _links(figure: Figure, axes: Axes, wires: Sequence[Wire], load: Load | None)
         axes.add_collection(LineCollection(lines, colors=LINK, linewidths=1.1, zorder=3))
         return
     busy = [100 * load.busy.get(name, 0.0) for name, _ in wires]
-    top = max(busy, default=0.0) or 1.0
+    top = 100 * ends.busy or 1.0
     shade = ScalarMappable(Normalize(-0.15 * top, top), LOAD_MAP)  # an idle link is still seen
     order = sorted(range(len(wires)), key=lambda i: (busy[i], i))  # the busiest on top
     lines = [wires[i][1] for i in order]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from archsim.metrics import undominated
 from archsim.report.figures import CYCLE, draw
 from archsim.report.folder import replace_file, write_folder
+from archsim.report.labels import scale_axis, write_beside
 from archsim.report.tables import Column, Table, display_unit
 from archsim.units import unit_scale
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Point: TypeAlias = Mapping[str, Any]
 Data: TypeAlias = Mapping[str, Any]
-Box: TypeAlias = tuple[float, float, float, float]
 
 SCHEMA, NAME = "archsim-sweep-1", "sweep.json"
 OWNED = (NAME, "sweep.md", "tables", "figures")
@@ -79,18 +78,8 @@ def with_pareto(points: Sequence[Point]) -> list[dict[str, Any]]:
 
     Without trainings, in time and energy.
     """
-    goals = [_goals(point) for point in points]
-
-    def beaten(own: tuple[float, ...]) -> bool:
-        return any(
-            other != own and all(a <= b for a, b in zip(other, own, strict=True))
-            for other in goals
-            if other is not None
-        )
-
-    return [
-        {**point, "pareto": goal is not None and not beaten(goal)} for point, goal in zip(points, goals, strict=True)
-    ]
+    best = undominated([_goals(point) for point in points])
+    return [{**point, "pareto": own} for point, own in zip(points, best, strict=True)]
 
 
 def _goals(point: Point) -> tuple[float, ...] | None:
@@ -341,9 +330,9 @@ def _plane(data: Data, x: str, y: str) -> str:
             tracks.append(list(zip(xs, ys, strict=True)))
         if y == ACCURACY:
             _twin(axes, lines, [[metrics[x] / x_scale for _, metrics in points] for _, points in lines])
-        _scaled(axes, "x", [a for a, *_ in labels])
+        scale_axis(axes, "x", [a for a, *_ in labels])
         if y != ACCURACY:
-            _scaled(axes, "y", [b for _, b, *_ in labels])
+            scale_axis(axes, "y", [b for _, b, *_ in labels])
         axes.margins(x=0.09, y=0.1)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
@@ -354,7 +343,7 @@ def _plane(data: Data, x: str, y: str) -> str:
             axes.set_ylim(top=min(axes.get_ylim()[1], 102))
             twin = {metrics["accuracy_float_mean"] / y_scale for _, points in lines for _, metrics in points}
             tracks += [[(axes.get_xlim()[0], value), (axes.get_xlim()[1], value)] for value in twin if len(twin) == 1]
-        _label(figure, axes, labels, tracks)
+        write_beside(figure, axes, labels, tracks)
 
     return draw(paint, height=max(3.8, 1.2 + 0.2 * len(lines)))
 
@@ -378,8 +367,8 @@ def _against(data: Data, numbers: tuple[list[float], str], metrics: tuple[str, s
                 ranked = [(name, sorted(own, key=lambda point: place_of[point[0]])) for name, own in lines]
                 _twin(axes, ranked, at)
             else:
-                _scaled(axes, "y", [point[metric] / scale for _, points in lines for _, point in points])
-            _scaled(axes, "x", numbers[0], ticks=numbers[0])
+                scale_axis(axes, "y", [point[metric] / scale for _, points in lines for _, point in points])
+            scale_axis(axes, "x", numbers[0], ticks=numbers[0])
             axes.set_xlabel(_short(first, 40) + (f", {numbers[1]}" if numbers[1] else ""))
             axes.set_ylabel(label)
             axes.grid()
@@ -422,26 +411,6 @@ def _twin(
     axes.plot([], [], color="#333333", lw=1.0, ls="--", label="floating point")
 
 
-def _scaled(axes: Axes, which: str, values: Sequence[float], ticks: Sequence[float] = ()) -> None:
-    """Make an axis logarithmic where values span more than a decade, with plain numbers; tick given values."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
-
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    wide = min(values) > 0 and max(values) > 10 * min(values)
-    if wide:
-        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        decades = max(values) / min(values) > 1000
-        axis.set_major_locator(LogLocator(subs=(1.0,) if decades else (1.0, 2.0, 5.0)))
-        axis.set_minor_formatter(NullFormatter())
-    if wide or ticks:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    places = sorted(math.log(value) if wide else value for value in ticks)
-    apart = [(b - a) / (places[-1] - places[0]) for a, b in itertools.pairwise(places)]
-    if apart and min(apart) > 0.13:  # so that their numbers do not touch
-        axis.set_major_locator(FixedLocator(sorted(ticks)))
-        axis.set_minor_locator(NullLocator())
-
-
 def _legend(figure: Figure, axes: Axes, keys: Sequence[str]) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if not keys:
@@ -450,71 +419,3 @@ def _legend(figure: Figure, axes: Axes, keys: Sequence[str]) -> None:
         return
     title = "\n".join(_short(key) for key in keys)
     figure.legend(handles, labels, loc="outside right upper", title=title, fontsize=8, title_fontsize=8)
-
-
-def _label(
-    figure: Figure,
-    axes: Axes,
-    labels: Sequence[tuple[float, float, str, str]],
-    tracks: Sequence[Sequence[tuple[float, float]]],
-) -> None:
-    """Write texts beside points where nothing else is; one for which there is no room is left out."""
-    from matplotlib.patheffects import withStroke
-
-    figure.draw_without_rendering()  # lays the figure out, so that places are known
-    halo = [withStroke(linewidth=2, foreground="white")]
-    dot = figure.dpi / 72
-    to_display = axes.transData.transform
-    frame = axes.get_window_extent()
-    taken = [_box(to_display((x, y)), 6 * dot, 6 * dot) for x, y, *_ in labels]
-    crossed = []
-    for track in tracks:
-        ends = [to_display(point) for point in track]
-        for (ax, ay), (bx, by) in itertools.pairwise(ends):
-            steps = int(max(abs(bx - ax), abs(by - ay)) / (3 * dot)) + 1
-            crossed += [(ax + (bx - ax) * i / steps, ay + (by - ay) * i / steps) for i in range(steps + 1)]
-    for x, y, text, tone in labels:
-        written = axes.annotate(
-            text, (x, y), (0, 0), textcoords="offset points", ha="center", va="center", fontsize=7.5,
-            color=_darker(tone), zorder=4, annotation_clip=False, path_effects=halo,
-        )  # fmt: skip
-        written.set_in_layout(False)
-        extent = written.get_window_extent()
-        width, height = extent.width + dot, extent.height + dot
-        centre = to_display((x, y))
-        best: tuple[int, tuple[float, float], Box] | None = None
-        for gap in (4.5, 9.0):
-            for right, up in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1)):
-                shift = (right * (width / 2 + gap * dot), up * (height / 2 + gap * dot))
-                box = _box((centre[0] + shift[0], centre[1] + shift[1]), width, height)
-                inside = frame.x0 <= box[0] and box[2] <= frame.x1 and frame.y0 <= box[1] and box[3] <= frame.y1
-                if not inside or any(_overlap(box, other) for other in taken):
-                    continue
-                cost = sum(box[0] <= a <= box[2] and box[1] <= b <= box[3] for a, b in crossed)
-                if best is None or cost < best[0]:
-                    best = cost, shift, box
-            if best is not None and best[0] == 0:
-                break
-        if best is None:
-            written.remove()
-            continue
-        written.set_position((best[1][0] / dot, best[1][1] / dot))
-        taken.append(best[2])
-
-
-def _darker(tone: str) -> str:
-    """Return a colour that can be read as text on white.
-
-    >>> _darker("#e0a526")
-    '#956e19'
-    """
-    return "#" + "".join(f"{int(tone[i : i + 2], 16) * 2 // 3:02x}" for i in (1, 3, 5))
-
-
-def _box(centre: Iterable[float], width: float, height: float) -> Box:
-    x, y = centre
-    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -14,6 +14,7 @@ flight is plain data, never a suspended process, so that a state can be compared
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Collection
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Protocol
@@ -102,6 +103,7 @@ class Engine:
         schedule: Schedule,
         *,
         unlimited: bool = False,
+        uncontended: Collection[int] = (),
         observer: Observer | None = None,
         timeline: Timeline | None = None,
     ) -> None:
@@ -112,7 +114,7 @@ class Engine:
         ops = schedule.ops
         units = schedule.chip.units
         place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
-        capacity = [0 if unlimited else unit.capacity for unit in units]
+        capacity = [0 if unlimited or unit.index in uncontended else unit.capacity for unit in units]
         self.free = list(capacity)
         self.queues: dict[int, list[Run]] = {}
         self.rank = ARBITRATIONS[schedule.chip.spec.routing.router.arbitration]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from archsim.mapping.schedule import STATES, Schedule, Stage
@@ -50,6 +50,7 @@ def simulate(
     *,
     full: bool = False,
     unlimited: bool = False,
+    uncontended: Collection[int] = (),
     observer: Observer | None = None,
     timeline: bool = False,
     progress: Progress | None = None,
@@ -57,12 +58,13 @@ def simulate(
     """Return the trace of a schedule, executed on its chip.
 
     `full` goes through every example event by event; else stretches that recur are jumped, with equal
-    results. `unlimited` takes all contention away (the lower bound). With an `observer` nothing is jumped.
+    results. `unlimited` takes all contention away (the lower bound); `uncontended` takes it away from the units of
+    these indices alone. With an `observer` nothing is jumped.
     `timeline` records in which order crossbars were read and written, jumped stretches included.
     Raises StuckError if no progress is possible.
     """
     line = Timeline(schedule) if timeline else None
-    engine = Engine(schedule, unlimited=unlimited, observer=observer, timeline=line)
+    engine = Engine(schedule, unlimited=unlimited, uncontended=uncontended, observer=observer, timeline=line)
     forward = None if full or observer is not None else FastForward(engine)
     reported = 0
     if forward is not None and engine.boundary:
