@@ -23,9 +23,7 @@ ROWS = (
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
-    {
-        "views", "trainings", "crosschecks", "sweeps", "floorplans", "comparisons", "networks", "optimisations",
-    },  # fmt: skip
+    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -297,8 +297,8 @@ def test_a_small_mesh_agrees_with_one_flit_by_flit(pattern: str, flits: int, loa
 @pytest.mark.parametrize("pattern", ["uniform", "transpose", "hotspot"])
 def test_saturation_and_latency_at_half_of_it_agree_with_a_mesh_flit_by_flit(pattern: str, flits: int) -> None:
     # Found, against flits that take turns, for packets of 8 and 16 flits: saturation +7 % and +7 % (uniform), 0 and 0
-    # (transpose), 0.4 and 0.4 % (hot spot); latency at half of it -6 and -10 %, -3 and -6 %, -3 and -5 %. Against a switch
-    # that is held: latency within 0.3 %.
+    # (transpose), 0.4 and 0.4 % (hot spot); latency at half of it -6 and -10 %, -3 and -6 %, -3 and -5 %. Against a
+    # switch that is held: latency within 0.3 %.
     setting = setting_of(pattern, 8, Router(flits, 4, flits), 8_000)
 
     def mine(load: float) -> tuple[bool, float, float]:
