@@ -487,7 +487,7 @@ def compare_floorplans(
 ) -> None:
     """Chips side by side on one workload: area, wires, contention, time, energy and power density."""
     from archsim.comparisons import execute_comparison
-    from archsim.report.compare import compare_lines
+    from archsim.report.compare_tables import compare_lines
 
     with _progress(None, quiet or as_json) as progress:
         data, folder = execute_comparison(

@@ -40,10 +40,11 @@ def write_beside(
     labels: Sequence[tuple[float, float, str, str]],
     tracks: Sequence[Sequence[tuple[float, float]]],
     gaps: Sequence[float] = (4.5, 9.0),
+    identify: bool = False,
 ) -> None:
     """Write (x, y, text, colour) beside the points, `gaps` points away, where neither other texts nor tracks are.
 
-    A text for which there is no room is left out.
+    A text for which there is no room is left out. With `identify` each has `label-` and itself as its id.
     """
     from matplotlib.patheffects import withStroke
 
@@ -63,6 +64,7 @@ def write_beside(
         written = axes.annotate(
             text, (x, y), (0, 0), textcoords="offset points", ha="center", va="center", fontsize=7.5,
             color=darker(tone), zorder=4, annotation_clip=False, path_effects=halo,
+            gid=f"label-{text}" if identify else None,
         )  # fmt: skip
         written.set_in_layout(False)
         extent = written.get_window_extent()
