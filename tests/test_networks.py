@@ -444,3 +444,12 @@ def test_all_faults_are_told_at_once_and_classes_need_channels(monkeypatch: pyte
     assert settings_of(Request("ring_of_the_test", "1x6"))["uniform"].wires.topology.class_count == 2
     with pytest.raises(SpecError, match="3 virtual channels cannot be divided among the 2 classes"):
         settings_of(Request("ring_of_the_test", "1x6", vcs=3))
+
+
+@pytest.mark.parametrize("topology", list(TOPOLOGIES))
+def test_every_topology_carries_uniform_traffic_and_loses_nothing(topology: str) -> None:
+    setting = settings_of(Request(topology, "3x4", loads=(0.02,)))["uniform"]
+    found = latency_at(setting, 0.02)
+    assert found.packets == found.packets_in > 0
+    assert not found.saturated
+    assert found.accepted == pytest.approx(0.02, rel=0.15)  # 600 packets: four standard deviations

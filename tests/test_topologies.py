@@ -88,6 +88,11 @@ def test_every_route_is_a_path_between_its_ends(choice: tuple[str, dict[str, Any
         classes = topology.classes(nodes)
         assert len(classes) == len(nodes) - 1
         assert all(0 <= each < topology.class_count for each in classes)
+    for a in ends(plan)[1:]:  # to itself by way of what is beside it, as uniform random traffic asks for
+        nodes = topology.route(a, a)
+        assert (nodes[0], nodes[-1], len(nodes)) == (a, a, 3)
+        assert all(pair in topology.graph.edges for pair in itertools.pairwise(nodes))
+        assert len(topology.classes(nodes)) == 2
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)

@@ -67,6 +67,9 @@ def graph(plan: Plan, *, links: tuple[Join, ...] = ()) -> Topology:
         raise SpecError(problems)
 
     def route(a: str, b: str) -> list[str]:
+        if a == b:
+            beside = min(wires.graph.successors(a), key=lambda node: (node in ends, node))
+            return [a, *route(beside, a)]
         nodes, before = [b], came_from(a)
         while nodes[-1] != a:
             nodes.append(before[nodes[-1]])

@@ -53,7 +53,7 @@ def htree(
 
     def route(a: str, b: str) -> list[str]:
         there, back = climb(a), climb(b)
-        top = next(node for node in there if node in back)
+        top = next(node for node in there[1:] if node in back)  # a tile sends to itself by way of its switch
         return [*there[: there.index(top) + 1], *back[: back.index(top)][::-1]]
 
     return Topology(wires.graph, wires.lengths_m, route, places_m=wires.places_m)
