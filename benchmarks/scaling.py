@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.report import Figure
 
 SIZES = {64: (2, 4), 256: (4, 8), 1024: (8, 16), 4096: (16, 32)}
+NETWORKS = (64, 1024)  # meshes of 8 x 8 and 32 x 32 with a mapped network, whose packets are counted
 LINES = 64
 EXAMPLES = 20
 
@@ -25,6 +26,7 @@ def one(tiles: int) -> None:
     from archsim.loading import load_arch
     from archsim.metrics import evaluate
     from archsim.report import write_report
+    from archsim.simulation import simulate
     from archsim.workload import load_workload
 
     few, many = SIZES[tiles]
@@ -44,13 +46,21 @@ def one(tiles: int) -> None:
         spec = {"kind": "workload", "name": "mlp8", "dataset": dataset, "layers": layers, "training": training}
         path.write_text(json.dumps(spec))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        begin = time.perf_counter()
+        begin_all = time.perf_counter()
         result = evaluate(load_arch("ambrogio_nature_2018_packet", settings), load_workload(path), full=True)
         middle = time.perf_counter()
         write_report(result, Path(folder) / "out")
-        seconds = time.perf_counter() - begin
+        seconds = time.perf_counter() - begin_all
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps([seconds, used * 1024, result.trace.events, seconds - (middle - begin)]))
+        schedule, trace = result.trace.schedule, result.trace
+        hops = sum(count.grants for count in trace.stages if any(use.action == "flit" for use in count.stage.uses))
+        packets = len(schedule.messages) * trace.examples
+        begin = time.process_time()
+        if tiles in NETWORKS:
+            simulate(schedule, full=True)
+        alone = time.process_time() - begin
+    network = [packets, hops, trace.events, alone]
+    print(json.dumps([seconds, used * 1024, trace.events, seconds - (middle - begin_all), *network]))
 
 
 def measure() -> list[Figure]:
@@ -59,13 +69,19 @@ def measure() -> list[Figure]:
     for tiles in SIZES:
         words = [sys.executable, "-m", "benchmarks.scaling", str(tiles)]
         found[tiles] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-        seconds, used, stages, reporting = found[tiles]
+        seconds, used, stages, reporting, packets, hops, events, alone = found[tiles]
         figures += [
             Figure(f"scaling {tiles} tiles: build to report", seconds, "s"),
             Figure(f"scaling {tiles} tiles: of it the report", reporting, "s"),
             Figure(f"scaling {tiles} tiles: memory above the imports", used / 1e6, "MB"),
             Figure(f"scaling {tiles} tiles: actions simulated", stages, ""),
         ]
+        if tiles in NETWORKS:
+            figures += [
+                Figure(f"scaling {tiles} tiles: packets per second, simulated alone", packets / alone, "1/s"),
+                Figure(f"scaling {tiles} tiles: hops per second", hops / alone, "1/s"),
+                Figure(f"scaling {tiles} tiles: actions per packet and hop, all others included", events / hops, ""),
+            ]
     for name, column in (("time", 0), ("memory", 1), ("actions", 2)):
         exponent = _slope([(tiles, values[column]) for tiles, values in found.items()])
         figures.append(Figure(f"scaling: exponent of {name}", exponent, "", most=1.15 if name != "actions" else None))

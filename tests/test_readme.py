@@ -81,3 +81,19 @@ def test_the_spec_of_the_readme_loads_and_runs(tmp_path: Path) -> None:
 def test_the_links_of_the_readme_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", TEXT):
         assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.mark.slow
+def test_the_table_of_floorplans_holds_what_runs_give() -> None:
+    lines = TEXT.split("<!-- table: floorplans -->")[1].split("\n\n")[0].strip().splitlines()[2:]
+    assert len(lines) == 9
+    for line in lines:
+        name, *shown = (cell.strip(" *") for cell in line.strip("|").split("|"))
+        own = name.strip("`*").split("`")[0]
+        found = evaluate(load_arch(f"pcm64_{own}_32nm"), load_workload("mlp_wide"), examples=8000)
+        metrics, wires_m = found.data["metrics"], sum(link.length_m for link in found.chip.links.values())
+        assert shown[0] == f"{metrics['area_m2'] * 1e6:.1f}"
+        assert shown[1] == f"{wires_m * 1e3:.0f}"
+        assert shown[2] == f"{metrics['time_per_example_s'] * 1e6:.2f}"
+        assert shown[4] == f"{metrics['energy_per_example_j'] * 1e6:.2f}"
+        assert shown[5] == f"{metrics['throughput_per_area_op_per_s_m2'] * 1e-15:.1f}"

@@ -23,11 +23,11 @@ Point: TypeAlias = tuple[float, float]
 class Topology:
     """A routing graph, the length of each of its links in metres, and its routing function.
 
-    `route` returns the nodes from one to another; a tile sends to itself by way of what is beside it. `classes` returns,
-    for such a list of nodes, the class of virtual channels that a packet uses on each of its links, 0 to `class_count` -
-    1: where a route closes a ring of links, it changes to another class there, so that no two packets wait for each
-    other for ever. `places_m` says where each router stands, (x, y) in metres. `taps` counts what is as large as a
-    router and is no node of the graph.
+    `route` returns the nodes from one to another; a tile sends to itself by way of what is beside it. `classes`
+    returns, for such a list of nodes, the class of virtual channels that a packet uses on each of its links, from 0 to
+    `class_count` - 1: where a route closes a ring of links, it changes to another class there, so that no two packets
+    wait for each other for ever. `places_m` says where each router stands, (x, y) in metres. `taps` counts what is as
+    large as a router and is no node of the graph.
     """
 
     graph: Graph
