@@ -87,7 +87,7 @@ def test_buffers_and_links_are_the_network_and_nothing_else() -> None:
     assert not any(name.startswith("tile") and "." in name.split(">")[0] for name in named)
 
 
-@pytest.mark.parametrize("base", [PACKET, REFERENCE])
+@pytest.mark.parametrize("base", [REFERENCE, BUS])
 def test_one_message_at_a_time_loses_nothing(base: str) -> None:
     # Origin: the definition; that messages come one at a time is seen in the records.
     schedule = schedule_of(network(8, 8), 12, ("tile.count=1", "schedule.prefetch=0"), base)

@@ -161,6 +161,7 @@ def pareto_figure(data: Data) -> str:
     by_key = {metric.key: metric for metric in METRICS}
     time, energy, area = (by_key[key] for key in ("time_per_example_s", "energy_per_example_j", "area_m2"))
     xs, ys, areas = ([row[m.key] / unit_of(m, data)[0] for row in chips] for m in (time, energy, area))
+    best_ones = [row["pareto"] for row in chips]
     sizes = [_points(own / max(areas)) for own in areas]
     front = sorted({(x, y) for x, y, best in zip(xs, ys, undominated(list(zip(xs, ys, strict=True))), strict=True)
                     if best})  # fmt: skip
@@ -171,10 +172,9 @@ def pareto_figure(data: Data) -> str:
 
         axes = figure.subplots()
         axes.plot(*zip(*steps, strict=True), color=FRONT, lw=1.2, ls="--")
-        for x, y, size, row in zip(xs, ys, sizes, chips, strict=True):
-            tone = FRONT if row["pareto"] else BEATEN
-            axes.plot([x], [y], "o", ms=size, mec=tone, mew=1.4, mfc=tone if row["pareto"] else "white", alpha=0.85,
-                      zorder=3)  # fmt: skip
+        for size, x, y, best in sorted(zip(sizes, xs, ys, best_ones, strict=True), reverse=True):  # small ones on top
+            tone, face = (FRONT, FRONT) if best else (BEATEN, "white")
+            axes.plot([x], [y], "o", ms=size, mec=tone, mew=1.4, mfc=face, alpha=0.85, zorder=3)
         axes.margins(x=0.22, y=0.2)
         scale_axis(axes, "x", xs)
         scale_axis(axes, "y", ys)
@@ -185,10 +185,11 @@ def pareto_figure(data: Data) -> str:
         def dot(label: str, edge: str, face: str, size: float = 7.0) -> Line2D:
             return Line2D([], [], ls="", marker="o", ms=size, mew=1.4, mec=edge, mfc=face, label=label)
 
+        line = Line2D([], [], color=FRONT, lw=1.2, ls="--", label="front in time and energy")
         handles = [
             dot("Pareto-optimal in time,\nenergy and area", FRONT, FRONT),
             dot("dominated", BEATEN, "white"),
-            Line2D([], [], color=FRONT, lw=1.2, ls="--", label="front in time and energy"),
+            *([line] if len(front) > 1 else []),
             *(dot(f"area {number(own)} mm2", "#444444", "white", _points(own / max(areas)))
               for own in sorted({min(areas), max(areas)})),
         ]  # fmt: skip

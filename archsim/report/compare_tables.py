@@ -136,7 +136,8 @@ def audits_of(row: Mapping[str, Any]) -> str:
 def compare_lines(data: Data) -> list[str]:
     """Return what the terminal shows: chips by number, a line for each figure, `*` after the best."""
     chips = data["chips"]
-    lines = [f"{data['workload']['name']}, {data['examples']:,} examples    * best    P Pareto-optimal", ""]
+    count = f"{data['examples']:,} example{'s' * (data['examples'] != 1)}"
+    lines = [f"{data['workload']['name']}, {count}    * best    P Pareto-optimal", ""]
     lines += [
         f"  {place:2}{' P' if row['pareto'] else '  '}  {row['name']}  ({row['floorplan']}, {row['topology']})"
         for place, row in enumerate(chips, 1)
