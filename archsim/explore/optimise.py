@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def optimise(
 
 def check_objective(name: str, budget: int) -> Objective:
     """Return the objective of that name; raise SpecError with everything that is wrong with it and the budget."""
-    problems = []
+    problems: list[Problem] = []
     if name not in OBJECTIVES:
         try:
             OBJECTIVES.lookup(name, "--objective")
@@ -163,7 +163,7 @@ class Search:
         self.arch, self.workload, self.objective, self.budget = arch, workload.value, objective, budget
         self.examples = examples_of(arch.value, workload.value) if examples is None else examples
         self.space = space_of(arch, topologies=topologies)
-        self._random = random.Random(seed)  # noqa: S311
+        self._random = random.Random(seed)
         self._progress = progress
         self._tried: dict[Point, Candidate] = {}
         self._refused: dict[Point, Candidate] = {}
@@ -174,9 +174,8 @@ class Search:
     def run(self) -> tuple[list[Candidate], Candidate]:
         """Return all candidates, those that could not be built last, and the best."""
         self._simulate(self.space.start, "start")
-        quick = [name for name in self.space.placements if name not in SLOW_PLACEMENTS]
         coarse = max(1, int(self.budget * COARSE_SHARE))
-        for point in self._coarse(quick):
+        for point in self._coarse():
             if len(self._tried) >= coarse:
                 break
             self._simulate(point, "coarse")
@@ -205,17 +204,24 @@ class Search:
     def _rounded(self, figures: Figures) -> tuple[float, ...]:
         return tuple(float(f"{value:.{DIGITS - 1}e}") for value in self.objective.of(figures))
 
-    def _coarse(self, placements: Sequence[str]) -> list[Point]:
-        """Return the points with these placements, the most promising first, each topology in its turn.
+    def _coarse(self) -> list[Point]:
+        """Return points to begin with, the most promising first, each topology in its turn.
 
-        A guess knows lengths and no contention, so it does not compare topologies.
+        They are ranked with quick placements; after the first of a layout follow the slow placements on it. A guess
+        knows lengths and no contention, so it does not compare topologies.
         """
         if self._progress is not None:
             self._progress(len(self._tried), self.budget, "ranking floorplans")
-        points = [point for point in self.space.points(placements) if self._is_open(point)]
-        by_topology = [
-            self._sorted([point for point in points if point.topology == name]) for name in self.space.topologies
-        ]
+        slow = [name for name in self.space.placements if name in SLOW_PLACEMENTS]
+        quick = [name for name in self.space.placements if name not in SLOW_PLACEMENTS]
+        points = [point for point in self.space.points(quick) if self._is_open(point)]
+        by_topology: list[list[Point]] = []
+        for topology in self.space.topologies:
+            ranked: dict[Point, None] = {}
+            for point in self._sorted([point for point in points if point.topology == topology]):
+                ranked[point] = None
+                ranked |= dict.fromkeys(dataclasses.replace(point, placement=name) for name in slow)
+            by_topology.append([point for point in ranked if self._is_open(point)])
         return [point for turn in itertools.zip_longest(*by_topology) for point in turn if point is not None]
 
     def _sorted(self, points: Iterable[Point]) -> list[Point]:
@@ -225,7 +231,8 @@ class Search:
             (point.topology, self._rounded(guess))
             for point in self._tried if (guess := self._guesses.get(point)) is not None
         }  # fmt: skip
-        fresh, alike = [], []
+        fresh: list[Point] = []
+        alike: list[Point] = []
         for rank, point in sorted(guesses, key=lambda pair: pair[0]):
             (alike if (point.topology, rank) in seen else fresh).append(point)
             seen.add((point.topology, rank))

@@ -101,14 +101,13 @@ def trajectory(data: Data) -> str:
         from matplotlib.ticker import MaxNLocator, PercentFormatter
 
         axes = figure.subplots()
-        best = [(row["number"], row["best_so_far"] / base) for row in rows]
-        axes.step(
-            *zip(*best, strict=True), where="post", color="#444444", lw=1.4, label="best so far", zorder=1
-        )  # fmt: skip
+        numbers, best = [row["number"] for row in rows], [row["best_so_far"] / base for row in rows]
+        axes.step(numbers, best, where="post", color="#444444", lw=1.4, label="best so far", zorder=1)
         for place, (phase, (label, marker)) in enumerate(PHASES.items()):
-            own = [(row["number"], row["value"] / base) for row in rows if row["phase"] == phase]
+            own = [row for row in rows if row["phase"] == phase]
             if own:
-                axes.scatter(*zip(*own, strict=True), s=26, marker=marker, color=CYCLE[place], label=label, zorder=2)
+                numbers, values = [row["number"] for row in own], [row["value"] / base for row in own]
+                axes.scatter(numbers, values, s=26, marker=marker, color=CYCLE[place], label=label, zorder=2)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         axes.set_xlabel("simulation")
@@ -204,12 +203,12 @@ def _markdown(data: Data) -> str:
 RULES = (
     "- The spec as given is simulated first, so that what is found is never worse.",
     "- Half of the simulations go to the points that look best by a guess: the sum of traffic x length of route for "
-    "time and energy, the area itself for area. The guess knows nothing of waiting. Points that it cannot tell from one "
-    "that was tried come last.",
+    "time and energy, the area itself for area. The guess knows nothing of waiting. Points that it cannot tell from "
+    "one that was tried come last.",
     "- The others go to points that differ from the best in one choice, by the same guess; where all of those are "
     "known, to points drawn at random.",
-    "- White space and the widths of channels stay as they are, and no core, block or channel is lost. A width that the "
-    "spec as given does not say is nothing.",
+    "- White space and the widths of channels stay as they are, and no core, block or channel is lost. A width that "
+    "the spec as given does not say is nothing.",
     "- Each simulation has the same examples, by default up to the first transfer of weights, which takes as long "
     "wherever tiles are; with transfers and refresh, changes are smaller.",
 )
