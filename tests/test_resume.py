@@ -14,7 +14,8 @@ import pytest
 from helpers import REFERENCE, schedule_of
 from test_chip_model import model_of
 
-from archsim.cli import _late_interrupts, main
+from archsim.cli import main
+from archsim.cli.options import late_interrupts
 from archsim.errors import SpecError
 from archsim.functional.checkpoint import NAME, PART, Checkpoint
 from archsim.functional.datasets import load_data
@@ -238,7 +239,7 @@ def test_the_command_resumes_and_keeps_no_word_of_it(
 
 def test_a_first_interruption_waits_and_a_second_does_not() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with _late_interrupts() as interrupted:
+    with late_interrupts() as interrupted:
         assert not interrupted()
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupted()

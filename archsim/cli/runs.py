@@ -1,0 +1,146 @@
+"""Commands that simulate a run: `run`, `sensitivity`, `network`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archsim.cli.apps import app
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, print_file, progress_bar
+from archsim.errors import Problem, SpecError
+
+
+@app.command()
+def run(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")],
+    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A workload by name or path.")] = None,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    examples: Examples = None,
+    full: Annotated[bool, typer.Option("--full", help="Go through every example event by event.")] = False,
+    seed: Seed = 0,
+    trace: Annotated[str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto or vcd.")] = None,
+    activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a training run: time, energy, area, and where they go."""
+    from archsim.runs import RunPlan, execute, plan_from_file, plan_from_options
+
+    if workload is None:
+        given = sets or epochs or examples or full or seed or activity
+        if given:
+            raise SpecError([Problem("run", "options that change a run were given with a RUN.yaml",
+                                     "edit the file, or give ARCH and WORKLOAD")])  # fmt: skip
+        plan: RunPlan = plan_from_file(arch, trace)
+    else:
+        plan = plan_from_options(
+            arch, workload, sets=sets or (), epochs=epochs, examples=examples, full=full, seed=seed, activity=activity,
+            trace=trace,
+        )  # fmt: skip
+    for note in plan.notes:
+        typer.echo(f"archsim: {note}", err=True)
+    with progress_bar(plan.count, quiet or as_json) as progress:
+        result, folder = execute(plan, out=out, progress=progress)
+    if as_json:
+        print_file(folder / "metrics.json")
+    elif not quiet:
+        from archsim.report.summary import summary
+
+        for line in summary(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sensitivity(
+    arch: Arch,
+    workload: Work,
+    sets: Sets = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Halve and double each assumption in turn, and draw the tornado."""
+    from archsim.explore import sensitivity as study_of
+    from archsim.loading import load_arch, split_overrides
+    from archsim.report import check_folder
+    from archsim.report.tornado import top_lines, write_study
+    from archsim.runs import default_folder
+    from archsim.workload import load_workload
+
+    mine, theirs = split_overrides(sets or ())
+    chip, network = load_arch(arch, mine), load_workload(workload, theirs)
+    words = ["archsim", "sensitivity", arch, workload, *(word for given in sets or () for word in ("--set", given))]
+    command = shlex.join(words + (["--examples", str(examples)] if examples else []))
+    folder = out or default_folder(chip, network, "sensitivity")
+    check_folder(folder)
+    with progress_bar(None, quiet or as_json) as progress:
+
+        def tick(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total)
+
+        study = study_of(chip, network, examples=examples, command=command, progress=tick)
+    write_study(study, folder)
+    if as_json:
+        print_file(folder / "sensitivity.json")
+    elif not quiet:
+        for line in top_lines(study):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'sensitivity.md'}")
+
+
+@app.command()
+def network(
+    topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],
+    size: Annotated[str, typer.Option(metavar="ROWSxCOLUMNS", help="The grid of tiles.")] = "8x8",
+    traffic: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Who sends to whom; uniform if not given. Repeatable.")
+    ] = None,
+    load: Annotated[
+        list[float] | None,
+        typer.Option(metavar="L", help="Flits per tile and cycle; without it, up to saturation. Repeatable."),
+    ] = None,
+    packet_flits: Annotated[int, typer.Option(metavar="N", help="Flits of a packet.")] = 8,
+    vcs: Annotated[int, typer.Option(metavar="N", help="Virtual channels of an input port.")] = 4,
+    buffer_flits: Annotated[
+        int | None, typer.Option(metavar="N", help="Flits that a virtual channel holds; a packet's if not given.")
+    ] = None,
+    router_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a router's pipeline.")] = 3,
+    link_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a link between routers.")] = 1,
+    credit_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles until a credit can be used.")] = 2,
+    arbitration: Annotated[str, typer.Option(metavar="NAME", help="round_robin, fixed or age.")] = "round_robin",
+    hot_tile: Annotated[int, typer.Option(metavar="N", help="The hot spot of 'hotspot'.")] = 0,
+    hot_share: Annotated[float, typer.Option(metavar="S", help="Share of all packets that go there besides.")] = 0.1,
+    warmup_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles before packets are measured.")] = 5_000,
+    cycles: Annotated[int, typer.Option(metavar="N", help="Cycles whose packets are measured.")] = 20_000,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
+    from archsim.networks import Request, execute_network
+    from archsim.report.network import network_lines
+
+    request = Request(
+        topology, size, tuple(traffic or ("uniform",)), tuple(load or ()), packet_flits, vcs, buffer_flits,
+        router_cycles, link_cycles, credit_cycles, arbitration, hot_tile, hot_share, warmup_cycles, cycles, seed,
+    )  # fmt: skip
+    with progress_bar(None, quiet or as_json) as progress:
+        result, folder = execute_network(request, out=out, progress=progress)
+    if as_json:
+        print_file(folder / "network.json")
+    elif not quiet:
+        for line in network_lines(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'network.md'}")

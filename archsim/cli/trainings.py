@@ -1,0 +1,167 @@
+"""Commands that train in numbers: `train`, `sweep`, `crosscheck`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archsim.cli.apps import app
+from archsim.cli.options import (
+    Arch,
+    Json,
+    Out,
+    Quiet,
+    Seed,
+    Sets,
+    Work,
+    complain,
+    late_interrupts,
+    print_file,
+    progress_bar,
+)
+
+
+@app.command()
+def train(
+    arch: Arch,
+    workload: Work,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed on.")] = 1,
+    ablate: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")] = False,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train the network on the chip's cells, on the simulated schedule, beside a floating-point twin."""
+    from archsim.report.training import progress_words, training_lines
+    from archsim.trainings import execute_training
+
+    kept = 0
+    with progress_bar(None, quiet or as_json, "training") as progress, late_interrupts() as interrupted:
+
+        def inside(now: Any, done: float, total: int) -> None:
+            nonlocal kept
+            kept = int(done)
+            if interrupted():
+                raise KeyboardInterrupt
+            if progress is not None:
+                progress(done, total, progress_words(now, total // seeds, seeds))
+
+        try:
+            history, folder = execute_training(
+                arch, workload, sets=sets or (), epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
+                data_folder=data, out=out, resume=resume, progress=inside,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if kept:
+                complain([f"{kept} epoch{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
+            raise
+    if as_json:
+        print_file(folder / "history.json")
+    elif not quiet:
+        for line in training_lines(history):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'train.md'}")
+
+
+@app.command()
+def sweep(
+    arch: Arch,
+    workload: Work,
+    vary: Annotated[
+        list[str], typer.Option(metavar="KEY=V1,V2,...", help="A figure, and the values that it takes. Repeatable.")
+    ],
+    train_: Annotated[bool, typer.Option("--train", help="Also train at each point, on the chip's cells.")] = False,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed.")
+    ] = None,
+    seed: Seed = 0,
+    ablate: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
+    ] = None,
+    sets: Sets = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that was interrupted.")] = False,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run, and if wanted train, at each point of a grid: accuracy against time and energy."""
+    from archsim.report.sweep import sweep_lines
+    from archsim.sweeps import execute_sweep
+
+    kept = 0
+    with progress_bar(None, quiet or as_json, "sweeping") as progress, late_interrupts() as interrupted:
+
+        def inside(done: float, total: int, words: str) -> None:
+            nonlocal kept
+            kept = int(done)
+            if interrupted():
+                raise KeyboardInterrupt
+            if progress is not None:
+                progress(done, total, words)
+
+        try:
+            result, folder = execute_sweep(
+                arch, workload, vary=vary, train=train_, epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
+                sets=sets or (), data_folder=data, out=out, resume=resume, progress=inside,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            if kept:
+                complain([f"{kept} point{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
+            raise
+    if as_json:
+        print_file(folder / "sweep.json")
+    elif not quiet:
+        for line in sweep_lines(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'sweep.md'}")
+    if any(point["audits_failed"] for point in result["points"]):
+        raise typer.Exit(1)
+
+
+@app.command()
+def crosscheck(
+    arch: Arch,
+    workload: Work,
+    examples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="So many examples, instead of two transfers of each shard.")
+    ] = None,
+    sets: Sets = None,
+    seed: Seed = 0,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, metavar="POINTS", help="By how much accuracy may fall short, in percentage points."
+        ),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate and train on one schedule, and compare: operations, weights, staleness, leakage, energy, accuracy."""
+    from archsim.crosschecks import execute_crosscheck, plan_of
+
+    plan = plan_of(arch, workload, sets=sets or (), examples=examples, seed=seed, tolerance=tolerance, data_folder=data)
+    with progress_bar(plan.run.count, quiet or as_json) as progress:
+        result, folder = execute_crosscheck(plan, out=out, progress=progress)
+    if as_json:
+        print_file(folder / "metrics.json")
+    elif not quiet:
+        from archsim.report.summary import summary
+
+        for line in summary(result):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'report.md'}")
+    if not result.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,109 @@
+"""Commands that show and check: `check`, `show`, `diff`, `list`, `schema`, `data fetch`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archsim.cli.apps import app, data_sets
+from archsim.cli.options import Sets
+from archsim.errors import ArchsimError, Problem, SpecError
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
+) -> None:
+    """Validate specs and workloads: everything that is wrong, at once."""
+    from archsim.views import check_file
+
+    problems: list[Problem] = []
+    for name in files:
+        try:
+            typer.echo(check_file(name))
+        except SpecError as error:
+            problems += error.problems
+        except ArchsimError as error:
+            problems.append(Problem(name, str(error)))
+    if problems:
+        raise SpecError(problems)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="ARCH|WORKLOAD", help="A spec or workload, by name or path.")],
+    sets: Sets = None,
+) -> None:
+    """Print a spec as resolved, each figure with its status and source."""
+    from archsim.views import load_any, show_lines
+
+    for line in show_lines(load_any(name, sets or ())):
+        typer.echo(line)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A spec, workload or report folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
+) -> None:
+    """Print what differs between two specs or two runs."""
+    from archsim.views import diff_lines
+
+    for line in diff_lines(a, b):
+        typer.echo(line)
+
+
+@app.command(name="list")
+def list_(
+    noun: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NOUN]", help="arch, workload, component, topology, placement, policy, ...; nothing for all."
+        ),
+    ] = None,
+) -> None:
+    """List what there is: a table on a terminal, one name a line when piped."""
+    from archsim.views import catalogue
+
+    entries = catalogue(noun)
+    if not sys.stdout.isatty():
+        for _, name, _ in entries:
+            typer.echo(name)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "name", "what it is"):
+        table.add_column(heading)
+    for entry in entries:
+        table.add_row(*entry)
+    Console().print(table)
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Which kind of file.")]) -> None:
+    """Print the JSON Schema of a kind of file, for editors."""
+    import json
+
+    from archsim.views import schema_of
+
+    typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@data_sets.command(name="fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which data set: mnist.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Folder of the data sets; else ARCHSIM_DATA, else ./data."),
+    ] = None,
+) -> None:
+    """Download a data set, unless it is there, and check it."""
+    from archsim.functional.datasets import fetch
+
+    for path, fetched in fetch(name, folder):
+        typer.echo(f"{path}  {'fetched' if fetched else 'was there'}")
