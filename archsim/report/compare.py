@@ -173,8 +173,8 @@ def pareto_figure(data: Data) -> str:
         axes = figure.subplots()
         axes.plot(*zip(*steps, strict=True), color=FRONT, lw=1.2, ls="--")
         for size, x, y, best in sorted(zip(sizes, xs, ys, best_ones, strict=True), reverse=True):  # small ones on top
-            tone, face = (FRONT, FRONT) if best else (BEATEN, "white")
-            axes.plot([x], [y], "o", ms=size, mec=tone, mew=1.4, mfc=face, alpha=0.85, zorder=3)
+            edge, face = ("white", FRONT) if best else (BEATEN, "white")
+            axes.plot([x], [y], "o", ms=size, mec=edge, mew=1.4, mfc=face, alpha=0.85, zorder=3)
         axes.margins(x=0.22, y=0.2)
         scale_axis(axes, "x", xs)
         scale_axis(axes, "y", ys)
@@ -198,7 +198,7 @@ def pareto_figure(data: Data) -> str:
             (x, y, row["name"], FRONT if row["pareto"] else BEATEN) for x, y, row in zip(xs, ys, chips, strict=True)
         ]
         gaps = [max(sizes) / 2 + away for away in (2, 8, 16, 26, 38)]
-        write_beside(figure, axes, labels, [steps], gaps, identify=True)
+        write_beside(figure, axes, labels, [steps], gaps, max(sizes), identify=True)
 
     return draw(paint, height=4.0)
 

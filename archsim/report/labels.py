@@ -40,11 +40,13 @@ def write_beside(
     labels: Sequence[tuple[float, float, str, str]],
     tracks: Sequence[Sequence[tuple[float, float]]],
     gaps: Sequence[float] = (4.5, 9.0),
+    size: float = 6.0,
     identify: bool = False,
 ) -> None:
-    """Write (x, y, text, colour) beside the points, `gaps` points away, where neither other texts nor tracks are.
+    """Write (x, y, text, colour) beside the points, where neither other texts nor dots of `size` nor tracks are.
 
-    A text for which there is no room is left out. With `identify` each has `label-` and itself as its id.
+    `gaps` are the distances to try, from the middles of the dots; they and sizes are in typographic points. A text for
+    which there is no room is left out. With `identify` each has `label-` and itself as its id.
     """
     from matplotlib.patheffects import withStroke
 
@@ -53,7 +55,7 @@ def write_beside(
     dot = figure.dpi / 72
     to_display = axes.transData.transform
     frame = axes.get_window_extent()
-    taken = [_box(to_display((x, y)), 6 * dot, 6 * dot) for x, y, *_ in labels]
+    taken = [_box(to_display((x, y)), size * dot, size * dot) for x, y, *_ in labels]
     crossed = []
     for track in tracks:
         ends = [to_display(point) for point in track]
