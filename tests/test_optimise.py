@@ -279,7 +279,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest
     assert main_status([*words, "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     for text in (
-        "--objective: 'tme' is not a objective",
+        "--objective: 'tme' is not a search objective",
         "did you mean 'time'?",
         "--budget: 0 simulations",
         "ambrogio",
