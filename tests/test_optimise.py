@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from archsim.chip.floorplan import DIGITAL
 from archsim.chip.graph import Chip, build_chip
 from archsim.cli import main
-from archsim.errors import ArchsimError
+from archsim.errors import ArchsimError, SpecError
 from archsim.explore.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
 from archsim.explore.optimise import OBJECTIVES, Candidate, Figures, Optimisation, optimise
 from archsim.loading import Figure, Loaded, hash_of, load_arch
@@ -179,6 +179,17 @@ def test_failures_are_listed_with_their_reasons(monkeypatch: pytest.MonkeyPatch)
     assert sum(each.figures is not None for each in result.candidates) == 10
     with pytest.raises(ArchsimError, match="no such placement"):  # the spec as given has to run
         optimise(chip("placement=greedy"), work(), "time", budget=2, examples=5)
+
+
+def test_a_mesh_with_a_hole_is_refused_and_a_ring_around_it_is_not() -> None:
+    """Routes of a mesh lead over the core; whoever sends packets has to say so."""
+    ring = chip(RING, "tile.count=12", "routing.topology=ring")
+    result = optimise(ring, work(), "time", budget=8, examples=5, topologies=True)
+    refused = {each.point.topology for each in result.candidates if "around the floorplan's holes" in each.refused}
+    assert refused == {"mesh", "torus"}
+    assert {"ring", "bus"} <= {each.point.topology for each in result.candidates if each.figures is not None}
+    with pytest.raises(SpecError, match="'mesh' has no way from"):
+        optimise(chip(RING, "tile.count=12"), work(), "time", budget=8, examples=5)
 
 
 def test_topologies_change_only_if_asked_for() -> None:
