@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,17 +115,22 @@ class Chip:
         inner = [link for name, link in self.links.items() if "host" not in name] or list(self.links.values())
         return max(inner, key=lambda link: link.length_m)
 
-    def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
-        """Return the links from node to node in order, and how many routers lie between.
+    def nodes(self, source: str, target: str) -> list[str]:
+        """Return the nodes from one to another, both included.
 
         Raises SpecError where the topology's routes lead over places at which the floorplan has no tile.
         """
-        try:
+        with contextlib.suppress(KeyError):  # a place without a tile is in no table of routers
             nodes = self.topology.route(source, target)
-        except KeyError:  # such a place is in no table of routers
-            what = f"'{self.spec.routing.topology}' has no way from {source} to {target} around the floorplan's holes"
-            hint = "choose another topology, or a floorplan whose rows and columns are full"
-            raise SpecError([Problem("routing.topology", what, hint)]) from None
+            if all(self.graph.has_edge(a, b) for a, b in itertools.pairwise(nodes)):
+                return nodes
+        what = f"'{self.spec.routing.topology}' has no way from {source} to {target} around the floorplan's holes"
+        hint = "choose another topology, or a floorplan whose rows and columns are full"
+        raise SpecError([Problem("routing.topology", what, hint)])
+
+    def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
+        """Return the links from node to node in order, and how many routers lie between; raise SpecError as `nodes`."""
+        nodes = self.nodes(source, target)
         names: list[str] = []
         for a, b in itertools.pairwise(nodes):
             name = self.graph.edges[a, b]["link"]

@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from pydantic.fields import FieldInfo
 
@@ -23,6 +24,8 @@ from archsim.units import Dimension
 COLUMNS = "columns"
 MOST_COLUMNS = 12
 """How many numbers of columns are tried per kind of floorplan (an assumption): those nearest to a square."""
+GIVEN_TOPOLOGIES = frozenset({"graph"})
+"""Never tried instead of another: without its links, this one is a single router for all tiles, however many."""
 _PLAIN = re.compile(r"[\w.%/^+-]+( [\w.%/^+-]+)*")
 
 
@@ -87,7 +90,8 @@ def space_of(start: Loaded[ArchSpec], *, topologies: bool = False) -> Space:
     """
     spec = start.value
     layouts, left_out = _layouts(start)
-    others = [name for name in TOPOLOGIES if topologies and name != spec.routing.topology]
+    known = [name for name in TOPOLOGIES if topologies and name not in GIVEN_TOPOLOGIES]
+    others = [name for name in known if name != spec.routing.topology]
     placements = [name for name in PLACEMENTS if name != spec.placement]
     return Space(
         tuple(layouts), (spec.placement, *placements), (spec.routing.topology, *others), tuple(left_out)
@@ -116,13 +120,16 @@ def column_counts(tiles: int) -> list[int]:
     They are the divisors, which fill all rows, and the neighbours of the square root.
 
     >>> column_counts(8)
-    [3, 2, 4, 1, 5, 8]
+    [3, 2, 4, 5, 1, 8]
     """
-    root = math.sqrt(tiles)
-    near = range(max(1, math.floor(root) - 2), min(tiles, math.ceil(root) + 2) + 1)
+    root = math.isqrt(tiles)
+    near = range(max(1, root - 2), min(tiles, root + 3) + 1)
     divisors = [n for n in range(1, tiles + 1) if tiles % n == 0]
-    found = sorted({*near, *divisors}, key=lambda n: (abs(math.log(n / root)), n))
-    return found[:MOST_COLUMNS]
+
+    def aspect(n: int) -> Fraction:
+        return max(Fraction(n * n, tiles), Fraction(tiles, n * n))
+
+    return sorted({*near, *divisors}, key=lambda n: (aspect(n), n))[:MOST_COLUMNS]
 
 
 def _layouts(start: Loaded[ArchSpec]) -> tuple[list[Layout], list[tuple[str, str]]]:

@@ -52,7 +52,7 @@ class Objective:
     of: Callable[[Figures], tuple[float, ...]]
 
 
-OBJECTIVES: Registry[Objective] = Registry("objective")
+OBJECTIVES: Registry[Objective] = Registry("search objective")
 OBJECTIVES.add("time")(Objective("time per example", "s", lambda f: (f.time_per_example_s,)))
 OBJECTIVES.add("energy")(Objective("energy per example", "J", lambda f: (f.energy_per_example_j,)))
 OBJECTIVES.add("area")(Objective("area", "m2", lambda f: (f.area_m2, f.time_per_example_s)))

@@ -54,7 +54,7 @@ def tree_of(chip: Chip, source: int, tiles: Sequence[int]) -> tuple[Hop, ...]:
     classes: dict[str, set[int]] = {}
     taken: dict[str, list[int]] = {}
     for tile in tiles:
-        nodes = topology.route(node_of(source), node_of(tile))
+        nodes = chip.nodes(node_of(source), node_of(tile))
         before, via = "", 0
         steps = zip(itertools.pairwise(nodes), topology.classes(nodes), strict=True)
         for link, run in itertools.groupby(steps, key=lambda step: chip.graph.edges[step[0]]["link"]):

@@ -209,6 +209,8 @@ RULES = (
     "known, to points drawn at random.",
     "- White space and the widths of channels stay as they are, and no core, block or channel is lost. A width that "
     "the spec as given does not say is nothing.",
+    "- Other topologies are tried only if asked for, with their default options. The spec's router costs the same with "
+    "any number of ports, which favours those with few and large ones.",
     "- Each simulation has the same examples, by default up to the first transfer of weights, which takes as long "
     "wherever tiles are; with transfers and refresh, changes are smaller.",
 )
