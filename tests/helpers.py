@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from archsim.chip.graph import Chip, build_chip
@@ -148,8 +149,17 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval: int = 40) -> Case:
-    """Draw small chips and networks over all policies, transports, topologies and schedules."""
+def cases(
+    draw: st.DrawFn,
+    *,
+    intervals: tuple[int, int] = (3, 8),
+    most_interval: int = 40,
+    shards: Collection[int] = range(1, 1000),
+) -> Case:
+    """Draw small chips and networks over all policies, transports, topologies and schedules.
+
+    `shards` says how many shards there may be: the loop of the accuracy model is compiled anew for each number.
+    """
     pick = lambda *options: draw(st.sampled_from(options))  # noqa: E731
     integer = lambda low, high: draw(st.integers(low, high))  # noqa: E731
     sizes = tuple(draw(st.lists(st.integers(1, 20), min_size=2, max_size=4)))
@@ -157,6 +167,7 @@ def cases(draw: st.DrawFn, *, intervals: tuple[int, int] = (3, 8), most_interval
     batch = pick(1, 1, 2, 5)
     rows, cols = integer(4, 24), integer(4, 24)
     needed = sum(ceil((a + bias) / rows) * ceil(b / cols) for a, b in itertools.pairwise(sizes))
+    assume(needed in shards)
     count = needed + integer(0, 3)
     interval = batch * integer(1, max(1, most_interval // batch))
     examples = interval * integer(*intervals) + integer(0, interval)

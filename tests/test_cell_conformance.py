@@ -23,9 +23,6 @@ from archsim.components.draws_reference import normals
 from archsim.components.kernels import SET_PULSE
 from archsim.components.pcm_reference import PcmPairReference
 
-settings.register_profile("steady", deadline=None)  # the first call compiles
-settings.load_profile("steady")
-
 REFERENCES: Mapping[type[Device], Callable[..., Cells]] = {
     Pcm3T1C: Pcm3T1CReference,
     PcmPairCell: PcmPairReference,

@@ -24,9 +24,6 @@ from archsim.components.in_place_cells import InPlaceCells
 from archsim.components.kernels import FIRST
 from archsim.loading import load_arch
 
-settings.register_profile("steady", deadline=None)  # the first call compiles
-settings.load_profile("steady")
-
 IDEAL = Switches(leakage=False, variability=False, programming_error=False)
 SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
 QUIET = {"transfer_noise": "0 S"}

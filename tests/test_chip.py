@@ -19,9 +19,6 @@ from archsim.errors import SpecError
 from archsim.loading import load_arch
 from archsim.spec import FLOORPLANS, TOPOLOGIES
 
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
-
 REFERENCE = load_arch("ambrogio_nature_2018")
 MM2 = 1e-6
 areas = st.lists(st.floats(1e-9, 1e-5), min_size=1, max_size=40)

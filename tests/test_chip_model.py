@@ -109,7 +109,7 @@ def played(schedule: Schedule, full: bool = False) -> ChipModel:
 
 
 @LAW
-@given(cases(intervals=(2, 5), most_interval=30))
+@given(cases(intervals=(2, 5), most_interval=30, shards=(1, 4)))
 def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_for_bit(case: Case) -> None:
     # Reads happen when ops start and writes when they end; the timeline has them in order of their starts.
     schedule = case.schedule()
@@ -124,7 +124,7 @@ def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_
 
 
 @LAW
-@given(cases(intervals=(2, 5), most_interval=30))
+@given(cases(intervals=(2, 5), most_interval=30, shards=(1, 4)))
 def test_a_fast_forwarded_timeline_trains_as_the_full_one(case: Case) -> None:
     assert equal(played(case.schedule()), played(case.schedule(), full=True))
 
@@ -253,7 +253,7 @@ def compilations(*sets: str) -> tuple[int, int]:
     return sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values())
 
 
-@pytest.mark.parametrize("sets", [(), (STATIC,)])
+@pytest.mark.parametrize("sets", [(), pytest.param((STATIC,), marks=pytest.mark.slow)])
 def test_another_process_finds_the_compiled_loop_of_our_cells_on_the_disk(sets: tuple[str, ...]) -> None:
     code = f"import sys; sys.path[:0] = {sys.path}; from test_chip_model import *; print(compilations(*{sets}))"
     found = [

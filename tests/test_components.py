@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -24,9 +24,6 @@ from archsim.components.memory import Sram
 from archsim.loading import load_arch
 from archsim.section import yaml_key
 from archsim.units import SUFFIXES
-
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
 
 NANO, PICO = Fraction(1, 10**9), Fraction(1, 10**12)
 ROLES = {"device", "array", "driver", "converter", "memory", "neuron", "periphery", "link", "router", "host"}

@@ -16,7 +16,7 @@ from archsim.simulation.dwell import EDGES, DwellTimes, UpdateLog
 from archsim.simulation.run import simulate
 
 LOW_EDGES = EDGES.tolist()
-LAW = settings(max_examples=150, derandomize=True, deadline=None, database=None)
+LAW = settings(max_examples=60, derandomize=True, deadline=None, database=None)
 
 # (gap to the update before, step, count): counts above one are what fast-forward adds for a stretch.
 RUNS = st.lists(

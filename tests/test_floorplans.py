@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.chip import Chip, build_chip
@@ -21,9 +21,6 @@ from archsim.errors import SpecError
 from archsim.loading import hash_of, load_arch
 from archsim.schema import json_schema
 from archsim.spec import FLOORPLANS, ArchSpec, Floorplan
-
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
 
 REFERENCE = load_arch("ambrogio_nature_2018")
 MM, MM2 = 1e-3, 1e-6

@@ -29,9 +29,6 @@ from archsim.metrics import Result, evaluate
 from archsim.spec import FLOORPLANS, TOPOLOGIES
 from archsim.workload import load_workload
 
-settings.register_profile("steady", deadline=None)
-settings.load_profile("steady")
-
 REFERENCE = load_arch("ambrogio_nature_2018")
 MM2 = 1e-6
 words = st.from_regex(r"[A-Za-z_][\w.]{0,8}", fullmatch=True)

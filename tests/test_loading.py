@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.documents import MOST_BYTES, MOST_DEPTH, STATUSES, dump_yaml, texts
@@ -20,9 +20,6 @@ from archsim.loading import Loaded, builtin_names, differences, find_file, hash_
 from archsim.schema import json_schema
 from archsim.spec import ArchSpec
 from archsim.workload import Workload, load_workload
-
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
 
 REFERENCE = "ambrogio_nature_2018"
 SHIPPED = load_arch(REFERENCE)
@@ -709,7 +706,7 @@ def test_true_and_false_are_read_in_any_case(text: str, bias: bool) -> None:
 
 KEYWORDS = {
     "$ref", "type", "const", "enum", "anyOf", "oneOf", "properties", "required", "additionalProperties", "items", "if",
-    "then", "else", "$schema", "$defs", "title", "description", "default",
+    "then", "else", "$schema", "$defs", "title", "description", "default", "pattern",
 }  # fmt: skip
 
 
@@ -726,6 +723,8 @@ def errors(schema: dict[str, Any], data: Any, root: dict[str, Any], path: str = 
         return [f"{path}: not {types}"]
     if "const" in schema and data != schema["const"]:
         found.append(f"{path}: not {schema['const']}")
+    if "pattern" in schema and not re.search(schema["pattern"], data):
+        found.append(f"{path}: not like {schema['pattern']}")
     if "enum" in schema and data not in schema["enum"]:
         found.append(f"{path}: not in {schema['enum']}")
     for word in ("anyOf", "oneOf"):

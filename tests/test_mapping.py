@@ -20,9 +20,6 @@ from archsim.mapping.placement import snake_order
 from archsim.spec import PLACEMENTS, REDUCTIONS
 from archsim.workload import Dataset, Dense, Training, Workload, load_workload
 
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
-
 REFERENCE = load_arch("ambrogio_nature_2018")
 MNIST = load_workload("mlp_mnist").value
 

@@ -21,9 +21,6 @@ from archsim.functional.network import (
 )
 from archsim.workload import load_workload
 
-settings.register_profile("steady", deadline=None)
-settings.load_profile("steady")
-
 
 def reference(weights, bias, x, y, order, rate, batch):  # type: ignore[no-untyped-def]
     """Train in double precision, with matrix products; the slower reference of `train_float`."""

@@ -278,7 +278,8 @@ def flit_by_flit(setting: Setting, side: int, load: float, hold: bool) -> tuple[
 
 
 @pytest.mark.parametrize(("pattern", "flits", "load"), [
-    ("uniform", 8, 0.1), ("uniform", 8, 0.35), ("transpose", 16, 0.15), ("hotspot", 8, 0.2),
+    ("uniform", 8, 0.35), *(pytest.param(*each, marks=pytest.mark.slow)
+                            for each in (("uniform", 8, 0.1), ("transpose", 16, 0.15), ("hotspot", 8, 0.2))),
 ])  # fmt: skip
 def test_a_small_mesh_agrees_with_one_flit_by_flit(pattern: str, flits: int, load: float) -> None:
     setting = setting_of(pattern, 4, Router(flits, 4, flits), 6_000)

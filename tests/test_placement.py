@@ -26,9 +26,6 @@ from archsim.simulation.run import simulate
 from archsim.spec import PLACEMENTS, REDUCTIONS
 from tests.helpers import PACKET, REFERENCE, network
 
-settings.register_profile("steady", deadline=None)  # the first call compiles the annealing
-settings.load_profile("steady")
-
 BASES = {base: load_arch(base) for base in (REFERENCE, PACKET)}
 AWARE = [name for name in PLACEMENTS if name not in ("in_order", "snake")]
 

@@ -175,6 +175,7 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
 
 HISTORY: dict[str, Any] = {
     "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"}, "version": "0", "command": "c",
+    "rates": {where: {"first": 0.01, "decay": 0.9, "floor": 0.1} for where in ("chip", "float")},
     "data": {"name": "d", "source": "s", "train": 2, "test": 1}, "ablated": [], "complete": True, "diverged": None,
     "seeds": [0], **{name: [[0.5]] for name in ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float",
                                                 "pulses_per_synapse", "clipped_share")},

@@ -57,6 +57,8 @@ def test_the_commands_of_the_readme_run(line: str, tmp_path: Path, monkeypatch: 
     words = shlex.split(line)[1:]
     if words[0] == "sensitivity":
         words += ["--examples", "10"]
+    if words[0] == "network":
+        words += ["--cycles", "1000"]
     with pytest.raises(SystemExit) as leave:
         main(words)
     assert not leave.value.code

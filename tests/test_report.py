@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import math
 import re
@@ -266,8 +267,19 @@ def test_a_study_is_written_with_its_tornado(study: Any, tmp_path: Path) -> None
 # ---- everything that is shipped
 
 
-@pytest.mark.parametrize("arch", builtin_names("arch_specs"))
-@pytest.mark.parametrize("workload", builtin_names("workloads"))
+def pairs() -> list[Any]:
+    """Return each shipped chip with each shipped workload that fits; most of the large ones are slow."""
+    found = []
+    for arch, workload in itertools.product(builtin_names("arch_specs"), builtin_names("workloads")):
+        network, tile = load_workload(workload).value, load_arch(arch).value.tile
+        shards = [math.ceil(layer.rows / tile.rows) * math.ceil(layer.outputs / tile.cols) for layer in network.layers]
+        if sum(shards) <= tile.count:
+            slow = [pytest.mark.slow] if tile.count > 8 and (arch, workload) != ("pcm64_cmesh_32nm", "mlp_wide") else []
+            found.append(pytest.param(arch, workload, marks=slow))
+    return found
+
+
+@pytest.mark.parametrize(("arch", "workload"), pairs())
 def test_every_shipped_chip_trains_every_shipped_workload(arch: str, workload: str, tmp_path: Path) -> None:
     chip = load_arch(arch)
     result = evaluate(chip, load_workload(workload), examples=20_000)

@@ -26,9 +26,6 @@ from archsim.section import options_of
 from archsim.spec import TOPOLOGIES
 from archsim.views import schema_of
 
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
-
 CHOICES: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in TOPOLOGIES),
     ("torus", {"folded": True}),

@@ -52,7 +52,9 @@ def test_the_same_training_gives_the_same_bytes_and_another_seed_others(tmp_path
     assert one["accuracy_chip"] != three["accuracy_chip"] or one["loss_chip"] != three["loss_chip"]
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
+@pytest.mark.parametrize(
+    "name", [name if name in ABLATIONS[:2] else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
+)
 def test_each_ablation_changes_the_chip_and_not_its_twin(tmp_path: Path, name: str) -> None:
     # 1,438 examples in intervals of 400: three transfers an epoch, so that all imperfections take part.
     whole = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1)

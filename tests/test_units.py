@@ -8,16 +8,13 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
 from archsim import units
 from archsim.section import yaml_key
 from archsim.units import Dimension, cycles, engineering, parse_number, parse_quantity, unit_scale
-
-settings.register_profile("steady", deadline=None)  # the first call loads the table of units
-settings.load_profile("steady")
 
 # SI brochure, 9th edition, table 7.
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
