@@ -14,7 +14,7 @@ from archsim.accounting import ActivityFile, Bill, Item, Peak, account, peak
 from archsim.chip.graph import Chip
 from archsim.simulation.run import Trace, simulate
 
-LAW = settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=12, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 # Three layers, the first and second cut in rows and columns, and transfers and rewrites: all lines of the bill.
 BUSY = (
     "tile.rows=8",

@@ -30,7 +30,7 @@ from archsim.workload import load_workload
 
 __all__ = ["archsim"]  # a fixture
 
-LAW = settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 WORK, EXAMPLES = "mlp_digits", 60
 SMALL = ("tile.rows=32", "tile.cols=32", "tile.count=9", "schedule.transfer.interval_examples=20")
 CHIPS = (REFERENCE, PACKET, BUS)
@@ -276,6 +276,7 @@ def test_every_chip_has_its_name_in_the_plot(written: tuple[dict[str, Any], Path
     assert svg == pareto_figure({**data, "chips": chips})
 
 
+@pytest.mark.slow
 def test_drawings_share_their_scales(compared: Comparison) -> None:
     drawn = [(result.chip, load_of(result)) for result in compared.results]
     common, own = limits_of(drawn), [limits_of([each]) for each in drawn]

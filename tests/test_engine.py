@@ -22,7 +22,7 @@ from archsim.mapping.schedule import STATES, Need, Op, Schedule, Stage
 from archsim.simulation.engine import Engine
 from archsim.simulation.run import Trace, simulate
 
-LAW = settings(max_examples=20, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=12, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 NO_TRANSFER = "schedule.transfer.interval_examples=1000000"
 ALONE = ("schedule.prefetch=0", NO_TRANSFER)  # nothing of the next example is under way
 

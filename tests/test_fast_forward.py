@@ -110,7 +110,7 @@ def test_nothing_is_jumped_where_asked_not_to() -> None:
 
 
 @pytest.mark.parametrize("policy", ["staggered", "interleaved"])
-@pytest.mark.parametrize("flying", [1, 2, 3])
+@pytest.mark.parametrize("flying", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize(("batch", "sizes"), [(1, (20, 9, 4)), (2, (20, 9, 4)), (1, (45, 17, 12, 5))])
 def test_what_happens_around_a_transfer_is_replayed_exactly(
     policy: str, flying: int, batch: int, sizes: tuple[int, ...]

@@ -40,7 +40,7 @@ def result() -> Result:
 
 
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))
-@pytest.mark.parametrize("kind", [RING, TREE, "floorplan.kind=snake"])
+@pytest.mark.parametrize("kind", [RING, TREE, pytest.param("floorplan.kind=snake", marks=pytest.mark.slow)])
 def test_everything_on_the_die_is_named_in_the_drawing(kind: str, topology: str) -> None:
     drawn = chip(kind, f"routing.topology={topology}")
     svg = floorplan_drawing(drawn)

@@ -57,7 +57,10 @@ def metrics(arch: Loaded[ArchSpec], workload: Loaded[Workload]) -> Figures:
     return Figures(said["time_per_example_s"], said["energy_per_example_j"], said["area_m2"])
 
 
-@pytest.mark.parametrize("objective", list(OBJECTIVES))
+@pytest.mark.parametrize(
+    "objective",
+    [name if name in ("time", "edp") else pytest.param(name, marks=pytest.mark.slow) for name in OBJECTIVES],
+)
 def test_it_is_never_worse_than_the_spec_as_given_and_here_better(objective: str) -> None:
     result = found(objective)
     given_, best = (OBJECTIVES[objective].of(known(each)) for each in (result.start, result.best))
@@ -192,6 +195,7 @@ def test_a_mesh_with_a_hole_is_refused_and_a_ring_around_it_is_not() -> None:
         optimise(chip(RING, "tile.count=12"), work(), "time", budget=8, examples=5)
 
 
+@pytest.mark.slow
 def test_topologies_change_only_if_asked_for() -> None:
     assert {each.point.topology for each in found("time").candidates} == {"mesh"}
     result = found("time", 14, topologies=True)
@@ -270,6 +274,7 @@ def test_points_are_neighbours_if_one_choice_differs() -> None:
 # ---- the command
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["floorplan", "optimise", REFERENCE, "mlp_digits", "--objective", "time", "--budget", "4", "--examples",
              "20", "--set", "tile.rows=24", "--set", "tile.cols=24", "--out", str(tmp_path / "out")]  # fmt: skip

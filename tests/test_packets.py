@@ -20,7 +20,7 @@ from archsim.mapping.training import StepBuilder
 from archsim.simulation.run import simulate
 from archsim.spec import TOPOLOGIES
 
-LAW = settings(max_examples=16, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 OPTIONS = {
     **{name: [()] for name in TOPOLOGIES},
     "torus": [(), ("folded=true",)],

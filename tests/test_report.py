@@ -267,15 +267,21 @@ def test_a_study_is_written_with_its_tornado(study: Any, tmp_path: Path) -> None
 # ---- everything that is shipped
 
 
+QUICK = {
+    ("ambrogio_nature_2018", "mlp_mnist"), ("ambrogio_nature_2018_packet", "mlp_digits"),
+    ("ambrogio_nature_2018_pcm_pair", "mlp_digits"), ("pcm64_cmesh_32nm", "mlp_wide"),
+}  # fmt: skip
+
+
 def pairs() -> list[Any]:
-    """Return each shipped chip with each shipped workload that fits; most of the large ones are slow."""
+    """Return each shipped chip with each shipped workload that fits; all but a few are slow."""
     found = []
     for arch, workload in itertools.product(builtin_names("arch_specs"), builtin_names("workloads")):
         network, tile = load_workload(workload).value, load_arch(arch).value.tile
         shards = [math.ceil(layer.rows / tile.rows) * math.ceil(layer.outputs / tile.cols) for layer in network.layers]
         if sum(shards) <= tile.count:
-            slow = [pytest.mark.slow] if tile.count > 8 and (arch, workload) != ("pcm64_cmesh_32nm", "mlp_wide") else []
-            found.append(pytest.param(arch, workload, marks=slow))
+            quick = (arch, workload) in QUICK
+            found.append(pytest.param(arch, workload, marks=[] if quick else [pytest.mark.slow]))
     return found
 
 
