@@ -346,12 +346,17 @@ def _tiles(trace: Trace) -> list[dict[str, Any]]:
 def link_rows(trace: Trace) -> list[dict[str, Any]]:
     """Return the links that were used, the busiest first: grants, cycles held, cycles that requests waited.
 
-    Waiting counts for each link that a waiting stage needs.
+    Waiting counts for each link that a waiting stage needs; that for a place in the buffer at its far end apart.
     """
     chip = trace.schedule.chip
     by_unit = {link.unit: link for link in chip.links.values()}
+    behind = {unit.index: chip.links[unit.buffer_of].unit for unit in chip.units if unit.buffer_of}
     totals: dict[int, list[float]] = {}
+    places: dict[int, int] = {}
     for entry in trace.stages:
+        for unit in entry.stage.acquire:
+            if unit in behind:
+                places[behind[unit]] = places.get(behind[unit], 0) + entry.wait_cycles
         for at, unit in entry.stage.release:
             if unit in by_unit and entry.grants:
                 line = totals.setdefault(unit, [0, 0, 0, 0.0])
@@ -368,6 +373,7 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
             "busy_cycles": busy,
             "utilisation": _ratio(busy, trace.cycles),
             "wait_cycles": waited,
+            "buffer_wait_cycles": places.get(unit, 0),
             "energy_j": energy,
         }
         for unit, (grants, busy, waited, energy) in ranked

@@ -17,6 +17,7 @@ from archsim.mapping.packets import send_tree, tree_of
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Need, Schedule
 from archsim.mapping.training import StepBuilder
+from archsim.metrics import link_rows
 from archsim.simulation.run import simulate
 from archsim.spec import TOPOLOGIES
 
@@ -228,6 +229,7 @@ def test_jumping_equals_going_through_every_example_with_small_buffers(topology:
     places = {unit.index for unit in schedule.chip.units if ".buffer" in unit.name}
     waited = sum(entry.wait_cycles for entry in full.stages if places & set(entry.stage.acquire))
     assert bool(waited) == bool(places) == (topology != "bus")  # one segment has no routers; else packets are held up
+    assert sum(row["buffer_wait_cycles"] for row in link_rows(full)) == waited
 
 
 # ---- deadlock

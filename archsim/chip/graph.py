@@ -23,7 +23,7 @@ class Unit:
     """One instance (or bank) on the chip that the engine can occupy, with what it can do.
 
     `component` is the line of the bill; `capacity` how many holders it has at once, 0 if it is only
-    billed and never contended for.
+    billed and never contended for. `buffer_of` names the link at whose far end it is a buffer, if it is one.
     """
 
     index: int
@@ -32,6 +32,7 @@ class Unit:
     actions: Mapping[str, Action]
     capacity: int
     tile: int = -1
+    buffer_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ class Buffers:
             hint = f"use buffer_flits={self.largest_flits} or more, wider links or smaller tiles"
             raise SpecError([Problem("routing.router.buffer_flits", what, hint)])
         return tuple(
-            Unit(index, f"{link}.buffer{kind}", "router", {}, places) for (link, kind), index in self.units.items()
+            Unit(index, f"{link}.buffer{kind}", "router", {}, places, buffer_of=link)
+            for (link, kind), index in self.units.items()
         )
 
 

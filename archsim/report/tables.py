@@ -235,10 +235,13 @@ def tiles(result: Result) -> Table:
 
 def links(result: Result) -> Table:
     """The links that were used, the busiest first."""
-    keys = ("name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "energy_j")
+    keys = (
+        "name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "buffer_wait_cycles", "energy_j",
+    )  # fmt: skip
     rows = tuple(tuple(link[key] for key in keys) for link in link_rows(result.trace))
     columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
-               Column("utilisation", "%"), Column("cycles waited for"), Column("energy", "J"))  # fmt: skip
+               Column("utilisation", "%"), Column("cycles waited for"), Column("cycles waited for its buffer"),
+               Column("energy", "J"))  # fmt: skip
     return Table("links", "The busiest links", columns, rows)
 
 
