@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME ...]`: measure, print a table, and write benchmarks/results.json."""
+"""`python -m benchmarks [NAME ...]`: measure and print a table; of all of them, write benchmarks/results.json."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def main(names: list[str]) -> int:
             figures.append(figure)
             verdict = "" if figure.limit is None else f"{figure.limit:>14}  {'passed' if figure.passed else 'FAILED'}"
             print(f"{figure.name:70} {figure.value:>14,.4g} {figure.unit:4} {verdict}".rstrip(), flush=True)
-    path = Path(__file__).parent / "results.json"
-    path.write_text(json.dumps([figure.row() for figure in figures], indent=1) + "\n")
+    if not names:
+        path = Path(__file__).parent / "results.json"
+        path.write_text(json.dumps([figure.row() for figure in figures], indent=1) + "\n")
     return 0 if all(figure.passed for figure in figures) else 1
 
 
