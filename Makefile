@@ -12,7 +12,7 @@ demo: $(INSTALLED) ## train a small network on a published chip; the report goes
 	$(BIN)/archsim run ambrogio_nature_2018 mlp_mnist
 
 test: $(INSTALLED) ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(INSTALLED) ## the slow tests
 	$(BIN)/python -m pytest -n 2 -m slow
