@@ -161,7 +161,8 @@ def crosscheck(
     assert isinstance(timeline, Timeline)
     alone.record.log = []
     alone.play(timeline.chunks())
-    twin = Twin(workload, data, seed, order[: schedule.examples])
+    # At the chip's own rates: here both are to do the same, whatever else would suit the twin better.
+    twin = Twin(workload, data, seed, order[: schedule.examples], workload.training)
     for epoch in range(epochs):
         loss, right = twin.train(epoch)
         check_loss(loss, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)

@@ -25,7 +25,7 @@ from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
-from archsim.workload.network import Workload
+from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
@@ -189,7 +189,7 @@ class Training:
         self.epochs = schedule.examples // self.per_epoch
         order = order_of(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
-        twin = Twin(workload, data, seed, order)
+        twin = Twin(workload, data, seed, order, workload.training.of_the_twin)
         self.twin = twin if known is None else KnownTwin(twin, known)
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
@@ -269,9 +269,10 @@ class Training:
 
 
 class Twin:
-    """The network in floating point, trained epoch by epoch."""
+    """The network in floating point, trained epoch by epoch, at these rates."""
 
-    def __init__(self, workload: Workload, data: Data, seed: int, order: Any) -> None:
+    def __init__(self, workload: Workload, data: Data, seed: int, order: Any, rates: Rates) -> None:
+        self._rates = rates
         self.weights = tuple(initial_weights(workload, seed))
         self.seed = seed
         self._workload, self._data, self._order = workload, data, order
@@ -281,7 +282,7 @@ class Twin:
         """Train one epoch; return the mean loss and the accuracy on the test set after it."""
         examples, batch = self._workload.dataset.examples, self._workload.training.batch
         part = self._order[epoch * examples : (epoch + 1) * examples]
-        rate = float(learning_rates(self._workload.training.of_the_twin, epoch + 1)[epoch])
+        rate = float(learning_rates(self._rates, epoch + 1)[epoch])
         loss, _ = train_float(self.weights, self._bias, self._data.train_x, self._data.train_y, part, rate, batch)
         right = accuracy(self.weights, self._bias, self._data.test_x, self._data.test_y)
         return loss / examples, right
