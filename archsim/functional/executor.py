@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, add_noise, key, uniform
 from archsim.functional.network import CLIP, backward_rows, forward_rows, softmax_delta
-from archsim.functional.periphery import all_to_levels, row_pulses
+from archsim.functional.periphery import row_pulses, to_levels
 from archsim.mapping.schedule import Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -167,7 +167,7 @@ def play(  # type: ignore[no-untyped-def]
                     acts[0, slot, i] = source[i]
             if bias[layer] and row1 > inputs:
                 acts[layer, slot, inputs] = np.float32(1.0)
-            all_to_levels(acts[layer, slot, row0:row1], full, drive_levels, driven[:rows])
+            to_levels(acts[layer, slot, row0:row1], full, drive_levels, driven[:rows])
             sort = sort_of[FORWARD, s]
             add_drive(driven[:rows], full, on_shares[sort], on_tops[sort], drive[FORWARD, s])
             work[FORWARD, s] += 2 * rows * cols
@@ -179,13 +179,13 @@ def play(  # type: ignore[no-untyped-def]
             z[:cols] /= alpha[layer]
             read_out = sums[layer, slot, r, col0:col1]
             if grid[layer, 0] > 1:
-                all_to_levels(z[:cols], partial_range, read_levels // 2, read_out)
+                to_levels(z[:cols], partial_range, read_levels // 2, read_out)
             elif last:
-                all_to_levels(z[:cols], output_range, read_levels // 2, read_out)
+                to_levels(z[:cols], output_range, read_levels // 2, read_out)
             else:
                 for j in range(cols):
                     z[j] = max(z[j], np.float32(0.0))
-                all_to_levels(z[:cols], clip, read_levels, read_out)
+                to_levels(z[:cols], clip, read_levels, read_out)
             counts[0, layer, slot] += 1
             if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
                 counts[0, layer, slot] = 0
@@ -205,7 +205,7 @@ def play(  # type: ignore[no-untyped-def]
             largest = np.float32(0.0)
             for j in range(outputs):
                 largest = max(largest, abs(deltas[layer, slot, j]))
-            all_to_levels(deltas[layer, slot, col0:col1], largest, delta_levels if largest > 0 else 0, driven[:cols])
+            to_levels(deltas[layer, slot, col0:col1], largest, delta_levels if largest > 0 else 0, driven[:cols])
             if largest > 0:
                 sort = sort_of[BACKWARD, s]
                 add_drive(driven[:cols], largest, on_shares[sort], on_tops[sort], drive[BACKWARD, s])
@@ -218,7 +218,7 @@ def play(  # type: ignore[no-untyped-def]
             read_back = errors[layer, slot, c, row0 : min(row1, inputs)]
             if largest > 0:
                 z[: read_back.shape[0]] /= scale
-                all_to_levels(z[: read_back.shape[0]], partial_range, error_levels // 2, read_back)
+                to_levels(z[: read_back.shape[0]], partial_range, error_levels // 2, read_back)
                 read_back *= largest
             else:
                 read_back[:] = np.float32(0.0)

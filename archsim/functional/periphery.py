@@ -47,18 +47,11 @@ class Edges:
 
 
 @numba.njit(cache=True, error_model="numpy")
-def to_levels(value: Any, full: Any, levels: Any) -> Any:
-    """Return a value between -full and full on a grid of `levels` steps of `full`; beyond, the edge."""
-    limited = min(max(np.float32(value), -np.float32(full)), np.float32(full))
-    if levels == 0:
-        return limited
-    grid = np.float32(full) / np.float32(levels)
-    return np.float32(np.rint(limited / grid)) * grid
+def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
+    """Set `out` to values between -full and full on a grid of `levels` steps of `full`; beyond, the edge.
 
-
-@numba.njit(cache=True, error_model="numpy")
-def all_to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
-    """Set `out` to the values on the grid, as `to_levels` does with each, many at once."""
+    With zero levels only the edges are kept. The loops have no branches, so that many values are rounded at once.
+    """
     most = np.float32(full)
     if levels == 0:
         for i in range(values.shape[0]):

@@ -225,7 +225,7 @@ def _rates(rates: Mapping[str, Mapping[str, float]]) -> str:
         f"{own['first'] * own['floor']:g}"
         for own in (rates["chip"], rates["float"])
     )
-    return chip if chip == twin else f"{chip}; the twin's own, with which it learns better, {twin}"
+    return chip if chip == twin else f"{chip}; the twin's own {twin}"
 
 
 def _curves(data: Mapping[str, Any]) -> str:
