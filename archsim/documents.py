@@ -203,6 +203,9 @@ def written(tree: Tree) -> Any:
     return {key: written(value) for key, value in tree.items()}
 
 
-def dump_yaml(data: Mapping[str, Any]) -> str:
-    """Return plain data as YAML text, in its own order."""
-    return yaml.dump(dict(data), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=110)
+def dump_yaml(data: Mapping[str, Any], *, leaves_on_a_line: bool = False) -> str:
+    """Return plain data as YAML text, in its own order; lists and mappings of scalars on one line each if wanted."""
+    style = None if leaves_on_a_line else False
+    return yaml.dump(
+        dict(data), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=style
+    )

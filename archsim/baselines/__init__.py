@@ -1,0 +1,1 @@
+"""Baselines: what GPUs are by data sheet, by model and by measurement."""
