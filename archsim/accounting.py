@@ -192,6 +192,7 @@ def peak(chip: Chip, mode: str = "training") -> Peak:
     spec = chip.spec
     clock_hz = float(spec.technology.clock_hz)
     transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
+    done.check(chip)
     ops = 0
     energies: dict[str, list[float]] = defaultdict(list)
     busiest = ("", 0.0)

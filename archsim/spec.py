@@ -16,10 +16,11 @@ from archsim.components.base import Component, Role
 from archsim.components.converters import Converter
 from archsim.components.crossbar import Crossbar
 from archsim.components.devices import Device
-from archsim.components.digital import HostPort, LineCircuit, NeuronUnit
+from archsim.components.digital import Accumulator, HostPort, LineCircuit, NeuronUnit
 from archsim.components.drivers import Driver
 from archsim.components.interconnect import Link, Router
-from archsim.components.memory import Sram
+from archsim.components.memory import Memory
+from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
 from archsim.section import Choice, Options, Section, options_of
 from archsim.units import (
@@ -80,7 +81,13 @@ class Technology(Section):
 
 
 class TileSpec(Section):
-    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many."""
+    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many.
+
+    A tile that only infers needs no `col_driver` and no `row_converter`: these are `none`. The `accumulator` adds up
+    what is converted step by step.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"accumulator"})
 
     count: Count
     rows: Lines
@@ -88,17 +95,61 @@ class TileSpec(Section):
     device: Annotated[Device, Role("device")]
     array: Annotated[Crossbar, Role("array")]
     row_driver: Annotated[Driver, Role("driver")]
-    col_driver: Annotated[Driver, Role("driver")]
+    col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
     col_converter: Annotated[Converter, Role("converter")]
-    row_converter: Annotated[Converter | Literal["shared"], Role("converter", literal="shared")]
-    memory: Annotated[Sram, Role("memory")]
+    row_converter: Annotated[Converter | Literal["shared", "none"], Role("converter", words=("shared", "none"))]
+    memory: Annotated[Memory, Role("memory")]
     neuron: Annotated[NeuronUnit, Role("neuron")]
+    accumulator: Annotated[Accumulator, Role("accumulator")] | None = None
     periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
 
     @property
+    def backward_driver(self) -> Driver:
+        """The driver of the columns; raise SpecError if there is none."""
+        if isinstance(self.col_driver, str):
+            raise SpecError([_untrainable("tile.col_driver", "a driver of the columns")])
+        return self.col_driver
+
+    @property
     def backward_converter(self) -> Converter:
-        """The converter that reads rows: its own bank, or the one shared with the columns."""
+        """The converter that reads rows: its own bank, or the one shared with the columns; SpecError if none."""
+        if self.row_converter == "none":
+            raise SpecError([_untrainable("tile.row_converter", "a converter of the rows")])
         return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
+
+    def missing(self, place: str) -> list[Problem]:
+        """Return what it lacks for training, as problems; `place` is where it stands in the file."""
+        found = []
+        if self.col_driver == "none":
+            found.append(_untrainable(f"{place}.col_driver", "a driver of the columns"))
+        if self.row_converter == "none":
+            found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
+        return found
+
+    @model_validator(mode="after")
+    def _is_read_as_it_is_driven(self) -> Self:
+        for edge, driver in (("row_driver", self.row_driver), ("col_driver", self.col_driver)):
+            converter = self.col_converter if edge == "row_driver" else self.row_converter
+            converter = self.col_converter if converter == "shared" else converter
+            if isinstance(driver, str) or isinstance(converter, str):
+                continue
+            if driver.samples > 1 and self.accumulator is None:
+                message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"edge": edge})
+            if driver.window_s < converter.least_window_s:
+                message = (
+                    "'{edge}' drives the array for {window:g} ns, in which a '{kind}' cannot count to full scale; give "
+                    "a window of {least:g} ns or more, or fewer bits"
+                )
+                raise PydanticCustomError("window", message, {
+                    "edge": edge, "window": float(driver.window_s * 10**9), "kind": converter.kind,
+                    "least": float(converter.least_window_s * 10**9)})  # fmt: skip
+        return self
+
+
+def _untrainable(where: str, part: str) -> Problem:
+    hint = f"give {part}, or a workload with 'mode: inference'"
+    return Problem(where, "is 'none', and training sends errors back through it", hint)
 
 
 class Routing(Section):
@@ -173,18 +224,32 @@ class Refresh(Section):
 
 
 class ScheduleSpec(Section):
-    """How examples follow each other, and the maintenance between them."""
+    """How examples follow each other, and the maintenance between them.
+
+    Cells that keep what they hold need no `transfer`. Without it weights are written a row at a time, one tile after
+    another.
+    """
 
     mode: Literal["sequential", "pipelined"]
     in_flight: Count = 1
     prefetch: CountOrZero = 1
-    transfer: Transfer
+    transfer: Transfer | None = None
     refresh: Refresh = Refresh()
 
     @property
     def examples_in_flight(self) -> int:
         """One when sequential, else `in_flight`."""
         return 1 if self.mode == "sequential" else self.in_flight
+
+    @property
+    def rows_written(self) -> int:
+        """Rows of a tile that are programmed at once."""
+        return 1 if self.transfer is None else self.transfer.rows_in_parallel
+
+    @property
+    def tiles_written(self) -> int:
+        """Tiles that are programmed at once."""
+        return 1 if self.transfer is None else self.transfer.tiles_in_parallel
 
 
 class AnyFigure:
@@ -249,6 +314,19 @@ class ArchSpec(Section):
     def cycles(self, time_s: Fraction) -> int:
         """Return a time in cycles of the chip clock, rounded up once."""
         return cycles(time_s, self.technology.clock_hz)
+
+    def check_trainable(self) -> None:
+        """Raise SpecError with every part that training needs and the chip lacks."""
+        found = []
+        for name, tile in self.tile_kinds:
+            place = name if name == "tile" else f"variants.{name}"
+            found += tile.missing(place)
+            if self.schedule.transfer is None and tile.device.transfer_steps:
+                what = f"is missing, and the '{tile.device.kind}' of {place} must be transferred in training"
+                hint = "say when and how, or train on cells that keep their weights"
+                found.append(Problem("schedule.transfer", what, hint))
+        if found:
+            raise SpecError(found)
 
     @property
     def tile_kinds(self) -> list[tuple[str, TileSpec]]:

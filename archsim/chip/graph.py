@@ -145,19 +145,22 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
 
     Drivers stand one per line; a converter serves `lines_per_unit` lines; a shared bank is counted once.
     """
-    shared = isinstance(tile.row_converter, str)
+    shared = tile.row_converter == "shared"
     column_bank = max(tile.rows, tile.cols) if shared else tile.cols
     parts: list[tuple[str, Component, int]] = [
         ("device", tile.device, tile.rows * tile.cols),
         ("crossbar", tile.array, 1),
         ("row_driver", tile.row_driver, tile.rows),
-        ("col_driver", tile.col_driver, tile.cols),
+        *([] if isinstance(tile.col_driver, str) else [("col_driver", tile.col_driver, tile.cols)]),
         ("col_converter", tile.col_converter, ceil(column_bank / tile.col_converter.lines_per_unit)),
     ]
     if not isinstance(tile.row_converter, str):
         bank = ceil(tile.rows / tile.row_converter.lines_per_unit)
         parts.append(("row_converter", tile.row_converter, bank))
     parts += [("memory", tile.memory, 1), ("neuron", tile.neuron, 1)]
+    if tile.accumulator is not None:
+        lines = column_bank if shared or isinstance(tile.row_converter, str) else tile.rows + tile.cols
+        parts.append(("accumulator", tile.accumulator, tile.accumulator.units(lines)))
     parts += [(circuit.name, circuit, circuit.instances(tile.rows, tile.cols)) for circuit in tile.periphery]
     return parts
 
@@ -184,7 +187,7 @@ def build_chip(spec: ArchSpec) -> Chip:
             name: add(f"tile{index}.{name}", component, actions, capacity, index)
             for name, component, actions, capacity in action_tables[kind]
         }
-        if isinstance(tile.row_converter, str):
+        if tile.row_converter == "shared":
             ids["row_converter"], ids["row_hold"] = ids["col_converter"], ids["col_hold"]
         tiles.append(Tile(index, kind, tile, ids))
     links = {}
@@ -193,7 +196,7 @@ def build_chip(spec: ArchSpec) -> Chip:
         links[name] = LinkUnit(unit, name, length_m, spec.routing.link.flight_s(Fraction(length_m)))
     router = add("routers", "router", spec.routing.router.actions(), 0)
     host = add("host", "host_port", spec.host.actions(), 1)
-    programming = add("programming", "programming", {}, spec.schedule.transfer.tiles_in_parallel)
+    programming = add("programming", "programming", {}, spec.schedule.tiles_written)
     parts = _static_parts(spec, plan, topology)
     return Chip(spec, plan, topology, tuple(units), tuple(tiles), links, host, router, programming, parts)
 
@@ -225,12 +228,15 @@ def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], 
         ("crossbar", "crossbar", tile.array.line_actions(tile.rows, tile.cols), 1),
         ("device", "device", tile.device.actions(), 0),
         ("row_driver", "row_driver", tile.row_driver.actions(), 1),
-        ("col_driver", "col_driver", tile.col_driver.actions(), 1),
         ("col_converter", "col_converter", tile.col_converter.actions(), 1),
         ("col_hold", "col_converter", {}, tile.col_converter.sample_hold),
         ("memory", "memory", tile.memory.actions(), 1),
         ("neuron", "neuron", tile.neuron.actions(), 1),
     ]
+    if not isinstance(tile.col_driver, str):
+        table.insert(3, ("col_driver", "col_driver", tile.col_driver.actions(), 1))
+    if tile.accumulator is not None:
+        table.append(("accumulator", "accumulator", tile.accumulator.actions(), 0))
     if not isinstance(tile.row_converter, str):
         table += [
             ("row_converter", "row_converter", tile.row_converter.actions(), 1),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, ClassVar, Literal
 
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Count, DataRate, Energy, EnergyPerBit, Power, Time, TimeOrZero
+from archsim.units import Area, Count, DataRate, Energy, EnergyPerBit, Lines, Power, Time, TimeOrZero
 
 
 @component("neuron_unit", "neuron")
@@ -34,6 +35,33 @@ class NeuronUnit(Component):
             "derive": Action(self.derive_energy_j, self.step_s, parallel=self.lanes),
             "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes),
         }
+
+
+class Accumulator(Component):
+    """Base of what adds up the samples of a line that is converted several times for one vector."""
+
+    step_s: Time
+    energy_j: Energy
+    area_m2: Area
+    lines_per_unit: Lines = 1
+    leakage_w: Power = 0.0
+
+    def units(self, lines: int) -> int:
+        """Return how many of it serve so many lines."""
+        return ceil(lines / self.lines_per_unit)
+
+    def actions(self) -> dict[str, Action]:
+        """`add`: an item is one sample."""
+        return {"add": Action(self.energy_j, self.step_s)}
+
+
+@component("shift_add", "accumulator")
+class ShiftAdd(Accumulator):
+    """A shifter, an adder and a register: samples are weighted by powers of two and summed, one a step."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "step": "0.4 ns", "energy": "0.021 pJ", "area": "60 um2", "lines_per_unit": 32,
+    }  # fmt: skip
 
 
 @component("line_circuit", "periphery")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import ceil, log2
 
+from archsim.chip.graph import Chip
 from archsim.errors import Problem, SpecError
 from archsim.mapping.builder import StepBuilder, Target, check_memory
 from archsim.mapping.forward import forward_pass, gate_first_layer, read_array
@@ -26,6 +27,10 @@ class Training:
         """No backward in the first layer, none for bias rows."""
         forward_and_update = sum(4 * layer.synapses for layer in workload.layers)
         return forward_and_update + sum(2 * layer.inputs * layer.outputs for layer in workload.layers[1:])
+
+    def check(self, chip: Chip) -> None:
+        """Raise SpecError if the chip lacks what only training needs."""
+        chip.spec.check_trainable()
 
     def batch(self, workload: Workload) -> int:
         """The mini-batch."""
@@ -64,8 +69,9 @@ class Training:
             builder.also_needs(load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
             gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
         if maintenance:
-            transfer = TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")
-            gates += transfer(builder, updates, end)
+            if spec.schedule.transfer is not None:
+                transfer = TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")
+                gates += transfer(builder, updates, end)
             REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
         gate_first_layer(builder, forward, gates)
         return end, tuple(updates)
@@ -197,7 +203,9 @@ def _updates(
 
 def check_interval(builder: StepBuilder) -> int:
     """Return the transfer interval; raise SpecError if a mini-batch would straddle it."""
-    interval = builder.chip.spec.schedule.transfer.interval_examples
+    transfer = builder.chip.spec.schedule.transfer
+    assert transfer is not None  # its policy asks
+    interval = transfer.interval_examples
     batch = builder.mapping.workload.training.batch
     if interval % batch:
         what = f"an interval of {interval} examples is no multiple of the batch of {batch}"
