@@ -327,11 +327,12 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
     edges = model.edges
     wanted: list[tuple[str, Sequence[float], Sequence[float]]] = [
         ("steps of the row drivers", [2**t.row_driver.bits - 1 for t in tiles], [e.drive_levels for e in edges]),
-        ("steps of the column drivers", [2**t.backward_driver.bits - 1 for t in tiles], [e.delta_levels for e in edges]),
+        ("steps of the column drivers", [2**t.backward_driver.bits - 1 for t in tiles],
+         [e.delta_levels for e in edges]),
         ("codes of forward converters", [2**t.col_converter.bits - 1 for t in tiles], [e.read_levels for e in edges]),
         ("codes of backward converters", [2**t.backward_converter.bits - 1 for t in tiles],
          [e.error_levels for e in edges]),
-        ("slots of an update", [t.array.pulses for t in tiles], [e.pulses for e in edges]),
+        ("slots of an update", [t.updated_array.pulses for t in tiles], [e.pulses for e in edges]),
         ("range of partial sums", [numerics.partial_range for _ in tiles], [e.partial_range for e in edges]),
         ("range of outputs", [numerics.output_range for _ in tiles], [e.output_range for e in edges]),
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from archsim import units
 from archsim.components.base import Component, Role
 from archsim.components.converters import Converter
-from archsim.components.crossbar import Crossbar
+from archsim.components.crossbar import Array, Crossbar
 from archsim.components.devices import Device
 from archsim.components.digital import Accumulator, HostPort, LineCircuit, NeuronUnit
 from archsim.components.drivers import Driver
@@ -93,7 +93,7 @@ class TileSpec(Section):
     rows: Lines
     cols: Lines
     device: Annotated[Device, Role("device")]
-    array: Annotated[Crossbar, Role("array")]
+    array: Annotated[Array, Role("array")]
     row_driver: Annotated[Driver, Role("driver")]
     col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
     col_converter: Annotated[Converter, Role("converter")]
@@ -104,17 +104,24 @@ class TileSpec(Section):
     periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
 
     @property
+    def updated_array(self) -> Crossbar:
+        """The array, as one that can be updated; raise SpecError if it cannot."""
+        if not isinstance(self.array, Crossbar):
+            raise SpecError(self.missing("tile"))
+        return self.array
+
+    @property
     def backward_driver(self) -> Driver:
         """The driver of the columns; raise SpecError if there is none."""
         if isinstance(self.col_driver, str):
-            raise SpecError([_untrainable("tile.col_driver", "a driver of the columns")])
+            raise SpecError(self.missing("tile"))
         return self.col_driver
 
     @property
     def backward_converter(self) -> Converter:
         """The converter that reads rows: its own bank, or the one shared with the columns; SpecError if none."""
         if self.row_converter == "none":
-            raise SpecError([_untrainable("tile.row_converter", "a converter of the rows")])
+            raise SpecError(self.missing("tile"))
         return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
 
     def missing(self, place: str) -> list[Problem]:
@@ -124,6 +131,9 @@ class TileSpec(Section):
             found.append(_untrainable(f"{place}.col_driver", "a driver of the columns"))
         if self.row_converter == "none":
             found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
+        if not isinstance(self.array, Crossbar):
+            hint = "give a 'crossbar', or a workload with 'mode: inference'"
+            found.append(Problem(f"{place}.array", f"a '{self.array.kind}' cannot be updated in training", hint))
         return found
 
     @model_validator(mode="after")
@@ -276,13 +286,17 @@ class Published(Section):
     """A figure that the chip's authors published, to be compared with the simulated one.
 
     `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it; `mode`, of what.
+    A sustained figure names the `workload` on which it holds; without one it is the chip's own.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"workload"})
 
     metric: str
     value: Annotated[str, AnyFigure()]
     tolerance: units.Share
     kind: Literal["fit", "input", "predicted"]
     mode: Literal["training", "inference"] = "training"
+    workload: str = ""
 
     @model_validator(mode="after")
     def _has_unit(self) -> Self:

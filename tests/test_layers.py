@@ -19,11 +19,12 @@ ROWS = (
     {"mapping"},
     {"simulation", "functional"},
     {"accounting"},
-    {"audits"},
+    {"audits", "capability"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
     {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"},
+    {"published"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

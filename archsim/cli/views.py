@@ -1,4 +1,4 @@
-"""Commands that show and check: `check`, `show`, `diff`, `list`, `schema`, `data fetch`."""
+"""Commands that show and check: `check`, `show`, `diff`, `list`, `schema`, `published`, `data fetch`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Sets
+from archsim.cli.options import Json, Out, Quiet, Sets, print_file, progress_bar
 from archsim.errors import ArchsimError, Problem, SpecError
 
 
@@ -92,6 +92,32 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
     from archsim.views import schema_of
 
     typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@app.command()
+def published(
+    archs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARCH ...]", help="Chips, by name or path; nothing for all built-in ones."),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Published figures against simulated ones; exit with 1 if a fitted one is not met."""
+    from archsim.published import execute_published, failed
+    from archsim.report.published import published_lines
+
+    with progress_bar(None, quiet or as_json) as progress:
+        rows, folder = execute_published(archs or (), out=out, progress=progress)
+    if as_json:
+        print_file(folder / "published.json")
+    elif not quiet:
+        for line in published_lines(rows):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'published.md'}")
+    if failed(rows):
+        raise typer.Exit(1)
 
 
 @data_sets.command(name="fetch")

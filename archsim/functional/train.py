@@ -123,7 +123,7 @@ def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True
         error_levels=2**tile.backward_converter.bits - 1 if quantised else 0,
         partial_range=spec.numerics.partial_range,
         output_range=spec.numerics.output_range,
-        pulses=tile.array.pulses,
+        pulses=tile.updated_array.pulses,
         step=step,
         read_noise=spec.numerics.read_noise,
     )

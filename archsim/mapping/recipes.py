@@ -63,8 +63,9 @@ class TileKit:
         return self.chip.spec.cycles(self.window_s(side) / self.driver(side).samples + self.tile.spec.array.settle_s)
 
     def bits(self, side: Side) -> int:
-        """Bits of a value that leaves on this side."""
-        return self.converter(side).bits
+        """Bits of a value that leaves on this side; of one that was added up step by step, those of the inputs."""
+        driver = self.driver(side)
+        return driver.bits if driver.samples > 1 else self.converter(side).bits
 
     def converter(self, side: Side) -> Converter:
         """Return the converter that is read on this side."""
@@ -165,8 +166,8 @@ class TileKit:
             self.use("memory", "read", words),
         )
         if step := self.tile.spec.device.pulse_step:
-            uses += (self.use("device", step, round(rows * cols * self.tile.spec.array.coincidences)),)
-        cycles = spec.cycles(self.tile.spec.array.update_s)
+            uses += (self.use("device", step, round(rows * cols * self.tile.spec.updated_array.coincidences)),)
+        cycles = spec.cycles(self.tile.spec.updated_array.update_s)
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]
         latency = max(cycles, fetch)
