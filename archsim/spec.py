@@ -22,6 +22,7 @@ from archsim.components.interconnect import Link, Router
 from archsim.components.memory import Memory
 from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
+from archsim.scaling import Scaling
 from archsim.section import Choice, Options, Section, options_of
 from archsim.units import (
     Conductance,
@@ -309,7 +310,12 @@ class Published(Section):
 
 
 class ArchSpec(Section):
-    """A chip: technology, tiles, routing, host port, floorplan, schedule, and what was published of it."""
+    """A chip: technology, tiles, routing, host port, floorplan, schedule, and what was published of it.
+
+    As loaded, its digital parts are already as at the node that `scaling` declares.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"scaling"})
 
     name: str
     description: str = ""
@@ -323,6 +329,7 @@ class ArchSpec(Section):
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
     schedule: ScheduleSpec
     numerics: Numerics = Numerics()
+    scaling: Scaling | None = None
     published: tuple[Published, ...] = ()
 
     def cycles(self, time_s: Fraction) -> int:

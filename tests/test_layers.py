@@ -14,7 +14,7 @@ ROOT = Path(archsim.__file__).parent
 ROWS = (
     {"units", "errors", "registry", "section", "documents"},
     {"components"},
-    {"spec", "loading", "faults", "schema"},
+    {"spec", "loading", "faults", "schema", "scaling"},
     {"chip", "workload"},
     {"mapping"},
     {"simulation", "functional"},

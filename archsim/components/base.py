@@ -46,10 +46,13 @@ class Component(Section):
 
     A subclass sets `kind` (its name in YAML), `role` (where it may stand) and `example`
     (parameters with which it can be built, for the conformance tests and the documentation).
+    `scales` says which fields change with the technology node, as energy, area or delay: those of digital
+    circuits. Analog parts, wires and I/O have none.
     """
 
     kind: ClassVar[str]
     role: ClassVar[str]
+    scales: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
 
     @property

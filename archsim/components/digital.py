@@ -22,6 +22,10 @@ class NeuronUnit(Component):
     loss_energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
+    scales: ClassVar[dict[str, str]] = {
+        "add_energy_j": "energy", "activate_energy_j": "energy", "derive_energy_j": "energy", "loss_energy_j": "energy",
+        "area_m2": "area", "step_s": "delay", "loss_step_s": "delay",
+    }  # fmt: skip
     example: ClassVar[dict[str, Any]] = {
         "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
         "derive_energy": "0.5 pJ", "loss_step": "10 ns", "loss_energy": "10 pJ", "area": "0.02 mm2",
@@ -59,6 +63,7 @@ class Accumulator(Component):
 class ShiftAdd(Accumulator):
     """A shifter, an adder and a register: samples are weighted by powers of two and summed, one a step."""
 
+    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "step_s": "delay"}
     example: ClassVar[dict[str, Any]] = {
         "step": "0.4 ns", "energy": "0.021 pJ", "area": "60 um2", "lines_per_unit": 32,
     }  # fmt: skip

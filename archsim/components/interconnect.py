@@ -49,6 +49,7 @@ class PacketLink(Link):
     header_bits: CountOrZero
     flit_time_s: Time
     energy_per_length_j_per_bit_m: EnergyPerBitLength
+    scales: ClassVar[dict[str, str]] = {"flit_time_s": "delay"}  # its registers and repeaters; the wire stays
     example: ClassVar[dict[str, Any]] = {
         "delay": "150 ps/mm", "width_bits": 256, "header_bits": 32, "flit_time": "1 ns",
         "energy_per_length": "40.4 fJ/bit/mm",
@@ -120,6 +121,7 @@ class Router(Component):
     leakage_w: Power = 0.0
     buffer_flits: Count | None = None
     arbitration: Annotated[str, Choice(ARBITRATIONS)] = "age"
+    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "pipeline_s": "delay"}
     example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
 
     @property

@@ -34,6 +34,7 @@ class Memory(Component):
 class Sram(Memory):
     """Static memory."""
 
+    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "access_s": "delay"}
     example: ClassVar[dict[str, Any]] = {
         "words": 1024, "word_bits": 64, "ports": 2, "access": "1 ns", "energy": "10 pJ", "area": "0.016 mm2",
     }  # fmt: skip
