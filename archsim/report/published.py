@@ -118,7 +118,7 @@ def ratios_figure(rows: Sequence[Row]) -> str:
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         axes.set_xscale("log")
-        axes.axvspan(1 / (1 + AIM), 1 + AIM, color="#eef3f7", zorder=0)
+        axes.axvspan(1 - AIM, 1 + AIM, color="#eef3f7", zorder=0)
         axes.axvline(1, color="#566573", linewidth=0.8)
         for kind, (meaning, marker, colour) in KINDS.items():
             own = [(row["ratio"], i) for i, row in enumerate(shown) if row["kind"] == kind]
