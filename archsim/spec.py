@@ -149,12 +149,12 @@ class TileSpec(Section):
                 raise PydanticCustomError("accumulator", message, {"edge": edge})
             if driver.window_s < converter.least_window_s:
                 message = (
-                    "'{edge}' drives the array for {window:g} ns, in which a '{kind}' cannot count to full scale; give "
-                    "a window of {least:g} ns or more, or fewer bits"
+                    "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "
+                    "a window of {least} ns or more, or fewer bits"
                 )
                 raise PydanticCustomError("window", message, {
-                    "edge": edge, "window": float(driver.window_s * 10**9), "kind": converter.kind,
-                    "least": float(converter.least_window_s * 10**9)})  # fmt: skip
+                    "edge": edge, "window": f"{float(driver.window_s * 10**9):g}", "kind": converter.kind,
+                    "least": f"{float(converter.least_window_s * 10**9):g}"})  # fmt: skip
         return self
 
 
