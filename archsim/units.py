@@ -40,6 +40,7 @@ SUFFIXES = {
     "F": "f",
     "F/m": "f_per_m",
     "bit/s": "bit_per_s",
+    "op/s": "op_per_s",
     "op/s/W": "op_per_j",
     "op/s/m**2": "op_per_s_m2",
 }
@@ -115,7 +116,7 @@ _DIMENSION_NAMES = {
     "s": "time", "s/m": "time per length", "J": "energy", "J/bit": "energy per bit",
     "J/bit/m": "energy per bit and length", "W": "power", "m": "length", "m**2": "area",
     "Hz": "frequency", "V": "voltage", "S": "conductance", "F": "capacitance",
-    "F/m": "capacitance per length", "bit/s": "data rate", "op/s/W": "efficiency",
+    "F/m": "capacitance per length", "bit/s": "data rate", "op/s": "throughput", "op/s/W": "efficiency",
     "op/s/m**2": "throughput per area", "": "pure numbers",
 }  # fmt: skip
 _EXAMPLES = {
@@ -228,6 +229,7 @@ Conductance = Annotated[float, Dimension("S", above=False, most=1.0)]
 Capacitance = Annotated[float, Dimension("F", above=False, most=1e-3)]
 CapacitancePerLength = Annotated[float, Dimension("F/m", above=False, most=1.0)]
 DataRate = Annotated[Fraction, Dimension("bit/s", most=1e16, exact=True)]
+Throughput = Annotated[float, Dimension("op/s", most=1e18)]
 Ratio = Annotated[float, Dimension("", above=False, most=1e6)]
 Share = Annotated[float, Dimension("", above=False, most=0.95)]
 Count = Annotated[int, Dimension("", least=1, above=False, most=1e9, whole=True)]
