@@ -46,8 +46,7 @@ class Peaks(Section):
 class Gpu(Section):
     """A GPU: multiprocessors with vector and matrix units, a common cache, and the memory.
 
-    `most_split` and `tile_overhead_columns` are of the library of its time: into how many pieces it cuts a product's
-    depth, and by how many columns a tile seems wider than it is.
+    `narrowest_tile` is of the library of its time: columns of the result to which narrower products are padded.
     """
 
     title: str
@@ -60,8 +59,7 @@ class Gpu(Section):
     cache_bytes: Count
     bandwidth_bit_per_s: DataRate
     peaks: Peaks
-    most_split: Count = 16
-    tile_overhead_columns: Ratio = 0.0
+    narrowest_tile: Count = 1
 
     @property
     def peaks_op_per_s(self) -> dict[str, float]:

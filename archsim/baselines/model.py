@@ -59,7 +59,6 @@ class Constants(Section):
     cache_bytes_per_clock: Ratio
     depth_step_clocks: Ratio
     overlap: Annotated[float, Dimension("", least=1.0, above=False, most=20.0)]
-    split_time_s: TimeOrZero
     launch: Launch
     power: PowerLaw
     tiles: Tiles
@@ -91,20 +90,19 @@ def product_s(
     import numpy as np
 
     shapes = np.array([(*shape, pieces) for shape in law.tiles.shapes for pieces in law.tiles.splits
-                       if pieces <= gpu.most_split], dtype=float)  # fmt: skip
+                       if shape[1] >= gpu.narrowest_tile], dtype=float)  # fmt: skip
     tile_rows, tile_columns, pieces = shapes.T
     rows, columns, depth = (np.asarray(each, dtype=float)[..., None] for each in (rows, columns, depth))
     of_one_op_per_s = peak_op_per_s * law.arithmetic_share / gpu.processors
     turns = np.ceil(np.ceil(rows / tile_rows) * np.ceil(columns / tile_columns) * pieces / gpu.processors)
     deep = depth / pieces
-    busy_s = turns * 2 * tile_rows * (tile_columns + gpu.tile_overhead_columns) * deep / of_one_op_per_s
+    busy_s = turns * 2 * tile_rows * tile_columns * deep / of_one_op_per_s
     together = np.maximum(1, law.tiles.results_held / (tile_rows * tile_columns))
     alone_s = np.ceil(turns / together) * deep * law.depth_step_clocks / float(gpu.clock_hz)
     traffic_s = bytes_s(gpu, moved_bytes, held_bytes, law)[..., None]
     work_s = (np.maximum(busy_s, alone_s) ** law.overlap + traffic_s**law.overlap) ** (1 / law.overlap)
     sums_bytes = np.where(pieces > 1, 2 * pieces * rows * columns * SUM_BYTES, 0)
-    sums_s = sums_bytes / cache_bytes_per_s(gpu, law) + np.where(pieces > 1, float(law.split_time_s), 0)
-    return np.asarray((work_s + sums_s).min(axis=-1))
+    return np.asarray((work_s + sums_bytes / cache_bytes_per_s(gpu, law)).min(axis=-1))
 
 
 def bytes_s(gpu: Gpu, moved_bytes: Array, held_bytes: Array, law: Constants) -> Array:
