@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from archsim.baselines.gpus import FOLDER, PRECISIONS, Gpu
 from archsim.loading import load_section
@@ -163,11 +163,12 @@ def steps(
     work, moved, kernels = np.zeros_like(batch), np.zeros_like(batch), 0
     for place, (inputs, outputs) in enumerate(layers):
         values, both = inputs * outputs, batch * (inputs + outputs)
+        shapes: list[tuple[Any, Any, Any, Any]]
         shapes = [(outputs, batch, inputs, values + both), (outputs, inputs, batch, 2 * values + both)]
         shapes += [(inputs, batch, outputs, values + both)] if place else []
         for rows, columns, depth, each in shapes:
-            given = np.broadcast_arrays(rows, columns, depth, each * value, held)
-            work = work + product_s(gpu, peak, *given, law)
+            rows, columns, depth = np.broadcast_arrays(rows, columns, depth, batch)[:3]
+            work = work + product_s(gpu, peak, rows, columns, depth, each * value, held, law)
             moved = moved + each * value
         after = [2 * batch * outputs, 3 * batch * outputs]  # activation and derivative, or softmax and error
         for each in [*after, *([batch * outputs] if bias else [])]:
