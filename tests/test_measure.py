@@ -1,11 +1,10 @@
 """The measuring script, on the processor: the two ways to write a step are the same step. Needs PyTorch."""
 
-from pathlib import Path
-
 import pytest
+import yaml
 
 from archsim.baselines.measure import cpu_meter, measure, timing
-from archsim.documents import dump_yaml, read_yaml
+from archsim.documents import dump_yaml
 from archsim.errors import SpecError
 from archsim.workload import load_workload
 
@@ -45,7 +44,7 @@ def test_the_lean_step_trains_as_autograd_does() -> None:
         torch.testing.assert_close(a, b.detach(), rtol=1e-10, atol=1e-12)
 
 
-def test_the_processor_is_measured_as_a_gpu_would_be(tmp_path: Path) -> None:
+def test_the_processor_is_measured_as_a_gpu_would_be() -> None:
     pytest.importorskip("torch")
     found = measure(["mlp_mnist"], "cpu", [1, 8], ["fp32", "tf32"], seconds=0.01)
     (rows,) = [workload["rows"] for workload in found["workloads"]]
@@ -54,4 +53,4 @@ def test_the_processor_is_measured_as_a_gpu_would_be(tmp_path: Path) -> None:
         ("fp32", 8, "eager"),  # TF32 is of GPUs alone
     ]
     assert all(row["time_per_step_s"] > 0 and row["energy_per_step_j"] is None for row in rows)
-    assert read_yaml(dump_yaml(found, leaves_on_a_line=True), "measured") == found
+    assert yaml.safe_load(dump_yaml(found, leaves_on_a_line=True)) == found

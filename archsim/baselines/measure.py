@@ -168,7 +168,7 @@ def gemm_rows(meter: Meter, precisions: Sequence[str], seconds: float) -> list[d
                 chunk = graph_of(multiply) if meter.device == "cuda" else multiply
                 found = timing(meter, chunk, BATCHES_HELD, seconds)
                 rows.append({"precision": precision, "outputs_m": outputs, "batch_n": batch, "inputs_k": inputs,
-                             "time_s": found["time_per_step_s"], "energy_j": found["energy_per_step_j"]})  # fmt: skip
+                             "time_s": found["time_per_step_s"]})  # fmt: skip
     return rows
 
 
@@ -197,7 +197,7 @@ def measure(
         "kind": "measured",
         "gpu": {"name": meter.about["name"], "baseline": baseline},
         "date": datetime.date.today().isoformat(),
-        "software": {"torch": torch.__version__, "cuda": torch.version.cuda, "driver": meter.about["driver"]},
+        "software": {"torch": str(torch.__version__), "cuda": torch.version.cuda, "driver": meter.about["driver"]},
         "method": METHOD,
         "power_idle_w": idle_w,
         "power_limit_w": meter.about["limit_w"],
