@@ -39,12 +39,8 @@ class PowerLaw(Section):
 
 
 class Tiles(Section):
-    """Tiles (rows x columns of the result) that the library has kernels for, and pieces it cuts the depth into.
+    """Tiles (rows x columns of the result) that the library has kernels for, and pieces it cuts the depth into."""
 
-    A multiprocessor works on tiles of `results_held` results in all at the same time.
-    """
-
-    results_held: Count
     shapes: tuple[tuple[Count, Count], ...]
     splits: tuple[Count, ...]
 
@@ -57,7 +53,7 @@ class Constants(Section):
     arithmetic_share: Fraction1
     bandwidth_share: Fraction1
     cache_bytes_per_clock: Ratio
-    depth_step_clocks: Ratio
+    results_to_fill: Ratio
     overlap: Annotated[float, Dimension("", least=1.0, above=False, most=20.0)]
     launch: Launch
     power: PowerLaw
@@ -83,7 +79,8 @@ def product_s(
     """Return the time in seconds, without its launch, of each product (rows x depth) by (depth x columns).
 
     The result is cut into tiles, and its depth into pieces that are added afterwards; the multiprocessors take tiles in
-    turn, so that the last turn may be half empty. The library takes the tile and the pieces that are quickest.
+    turn, so that the last turn may be half empty, and one with fewer than `results_to_fill` results in hand waits for
+    its operands as long as if it had so many. The library takes the tile and the pieces that are quickest.
     `moved_bytes` are read and written by the product; of `held_bytes`, all that is used in turn, the cache keeps what
     fits. Arrays of one shape.
     """
@@ -95,12 +92,10 @@ def product_s(
     rows, columns, depth = (np.asarray(each, dtype=float)[..., None] for each in (rows, columns, depth))
     of_one_op_per_s = peak_op_per_s * law.arithmetic_share / gpu.processors
     turns = np.ceil(np.ceil(rows / tile_rows) * np.ceil(columns / tile_columns) * pieces / gpu.processors)
-    deep = depth / pieces
-    busy_s = turns * 2 * tile_rows * tile_columns * deep / of_one_op_per_s
-    together = np.maximum(1, law.tiles.results_held / (tile_rows * tile_columns))
-    alone_s = np.ceil(turns / together) * deep * law.depth_step_clocks / float(gpu.clock_hz)
+    in_hand = np.maximum(turns * tile_rows * tile_columns, law.results_to_fill)
+    busy_s = in_hand * 2 * depth / pieces / of_one_op_per_s
     traffic_s = bytes_s(gpu, moved_bytes, held_bytes, law)[..., None]
-    work_s = (np.maximum(busy_s, alone_s) ** law.overlap + traffic_s**law.overlap) ** (1 / law.overlap)
+    work_s = (busy_s**law.overlap + traffic_s**law.overlap) ** (1 / law.overlap)
     sums_bytes = np.where(pieces > 1, 2 * pieces * rows * columns * SUM_BYTES, 0)
     return np.asarray((work_s + sums_bytes / cache_bytes_per_s(gpu, law)).min(axis=-1))
 
@@ -177,12 +172,9 @@ def steps(
         kernels += len(shapes) + len(after) + bias
     time = _launched(work, kernels, how, law)
     ops = 6 * batch * weights - 2 * batch * layers[0][0] * layers[0][1]
-    reached = law.arithmetic_share * peak
-    memory = law.bandwidth_share * float(gpu.bandwidth_bit_per_s) / 8
-    used = np.clip(np.maximum(ops / reached, moved / memory) / time, 0, 1)
-    power = gpu.power_idle_w + (gpu.power_limit_w - gpu.power_idle_w) * (
-        law.power.awake_share + (1 - law.power.awake_share) * used
-    )
+    used = ops / (law.arithmetic_share * peak) + bytes_s(gpu, moved, held, law)
+    share = law.power.awake_share + (1 - law.power.awake_share) * np.clip(used / time, 0, 1)
+    power = gpu.power_idle_w + (gpu.power_limit_w - gpu.power_idle_w) * share
     return Steps(tuple(batches), time, work, power * time, power)
 
 

@@ -1,4 +1,4 @@
-"""Commands that simulate a run: `run`, `sensitivity`, `network`."""
+"""Commands that simulate a run: `run`, `compare`, `sensitivity`, `network`."""
 
 from __future__ import annotations
 
@@ -55,6 +55,42 @@ def run(
             typer.echo(line)
         typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
     if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    arch: Arch,
+    workload: Work,
+    gpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A GPU; all if not given. Repeatable.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="1,16,...", help="Batch sizes of the GPUs.")] = None,
+    measured: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A measured file, beside those shipped. Repeatable.")
+    ] = None,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Set a chip against GPUs, at the same operations: time, energy, efficiency and density per example."""
+    from archsim.gpu_comparisons import execute_gpus
+    from archsim.report.gpu_tables import gpu_lines
+
+    with progress_bar(None, quiet or as_json) as progress:
+        data, folder = execute_gpus(
+            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), sets=sets or (), epochs=epochs,
+            examples=examples, seed=seed, out=out, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        print_file(folder / "gpus.json")
+    elif not quiet:
+        for line in gpu_lines(data):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'gpus.md'}")
+    if not data["passed"]:
         raise typer.Exit(1)
 
 
