@@ -9,13 +9,11 @@ from typing import Any
 
 from archsim.baselines.comparison import BATCHES, SCHEMA, compare_gpus, parse_batches
 from archsim.baselines.gpus import find_gpus
-from archsim.baselines.measured import measurements
-from archsim.loading import split_overrides
+from archsim.baselines.measured import measurements, read_measured
 from archsim.metrics import evaluate, package_version
 from archsim.report import check_folder
 from archsim.report.gpus import write_gpus
 from archsim.runs import all_faults, default_folder, plan_from_options
-from archsim.workload import load_workload
 
 
 def execute_gpus(
@@ -36,13 +34,14 @@ def execute_gpus(
 
     Raises SpecError with all that is wrong, before anything is simulated.
     """
-    network = lambda: load_workload(workload, split_overrides(sets)[1]).value  # noqa: E731  one of four loads
-    plan, sizes, _, _ = all_faults([
+    loads: list[Callable[[], Any]] = [
         lambda: plan_from_options(arch, workload, sets=sets, epochs=epochs, examples=examples, seed=seed),
         lambda: BATCHES if batch is None else parse_batches(batch),
         lambda: find_gpus(tuple(gpus)),
-        lambda: measurements(network(), measured) if measured else (),
-    ])  # fmt: skip
+    ]
+    loads += [lambda path=path: read_measured(path) for path in measured]  # type: ignore[misc]
+    plan, sizes, *_ = all_faults(loads)
+    measurements(plan.workload.value, measured)
     words = ["archsim", "compare", arch, workload]
     words += [word for name in gpus for word in ("--gpu", name)]
     words += [] if batch is None else ["--batch", batch]

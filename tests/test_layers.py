@@ -23,8 +23,8 @@ ROWS = (
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs"},
-    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations",
-     "gpu_comparisons"},
+    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans"}
+    | {"comparisons", "gpu_comparisons", "optimisations"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -131,9 +131,7 @@ def _paper(chip: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _gpu(
-    name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]
-) -> dict[str, Any]:
+def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]) -> dict[str, Any]:
     peaks, modelled, catches = [], [], []
     for precision, peak in gpu.peaks_op_per_s.items():
         own = _figures(peak, gpu.power_limit_w, gpu.area_m2)
@@ -219,9 +217,10 @@ def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict
 def _measured(each: Measured, network: MeasuredNetwork, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
     name = each.file.gpu.baseline
     gpu = None if name is None else baselines().gpus[name]
+    area_m2 = None if gpu is None else gpu.area_m2
     rows = []
     for row in network.rows:
-        own = _of_step(workload, row.batch, row.time_per_step_s, row.energy_per_step_j, gpu and gpu.area_m2)
+        own = _of_step(workload, row.batch, row.time_per_step_s, row.energy_per_step_j, area_m2)
         precision = PRECISION_OF[row.precision]
         line = {"precision": precision, "batch": row.batch, "how": row.how, **own, "ratio": _ratios(chip, own)}
         if gpu is not None and precision in gpu.peaks_op_per_s:

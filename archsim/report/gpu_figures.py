@@ -97,16 +97,16 @@ def bars(data: Data, key: str, label: str, scale: float) -> str:
             lines.append((f"batch {row['batch']:,}, modelled", row[key], tone, lead))
 
     def paint(figure: Figure) -> None:
+        from matplotlib.ticker import FuncFormatter
+
         axes = figure.subplots()
         for place, (name, value, tone, lead) in enumerate(lines):
-            whole = "modelled" not in name and name != "chip, sustained"
+            whole = "modelled" not in name
             axes.barh(place, value / scale, color=tone, alpha=1.0 if whole else 0.45, height=0.72)
             axes.annotate(f" {lead}", (value / scale, place), va="center", fontsize=7.5)
         axes.set_yticks(range(len(lines)), [name for name, *_ in lines], fontsize=8)
         axes.invert_yaxis()
         axes.set_xscale("log")
-        from matplotlib.ticker import FuncFormatter
-
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
         axes.set_xlabel(label)
         axes.grid(axis="x")

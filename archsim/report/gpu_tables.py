@@ -141,12 +141,12 @@ def catches_table(data: Data) -> Table:
     rows: list[tuple[str, ...]] = []
     keys = ("time_per_example_s", "energy_per_example_j")
     for gpu in data["gpus"]:
-        for found in gpu["catches_up"]:
-            rows.append((f"{gpu['name']}, modelled", says(found["precision"]), *(catch_text(found, k) for k in keys)))
+        rows += [(f"{gpu['name']}, modelled", says(found["precision"]), *(catch_text(found, key) for key in keys))
+                 for found in gpu["catches_up"]]  # fmt: skip
     for each in data["measured"]:
-        for found in each["catches_up"]:
-            of = f"{each['baseline'] or each['gpu']}, measured, {found['how']}"
-            rows.append((of, says(found["precision"]), *(catch_text(found, k) for k in keys)))
+        of = f"{each['baseline'] or each['gpu']}, measured"
+        rows += [(f"{of}, {found['how']}", says(found["precision"]), *(catch_text(found, key) for key in keys))
+                 for found in each["catches_up"]]  # fmt: skip
     note = "Of the powers of 2 from 1 to 4,096, and of what was measured; against the chip's sustained figures."
     columns = (Column("GPU"), Column("precision"), Column("in time"), Column("in energy"))
     return Table("gpus_catch_up", "Batch size at which the GPU catches up", columns, tuple(rows), note)
