@@ -122,8 +122,8 @@ _DIMENSION_NAMES = {
 _EXAMPLES = {
     "s": "64 ns", "s/m": "150 ps/mm", "J": "1.667 pJ", "J/bit": "0.2 pJ/bit", "J/bit/m": "40.4 fJ/bit/mm",
     "W": "10 mW", "m": "1.35 mm", "m**2": "240 um2", "Hz": "1 GHz", "V": "1.0 V", "S": "20 uS", "F": "2.1 fF",
-    "F/m": "0.315 pF/mm", "bit/s": "6.4 GB/s", "op/s/W": "28065 GOP/s/W", "op/s/m**2": "3.6 TOP/s/mm2",
-    "": "0.1 or 10 %",
+    "F/m": "0.315 pF/mm", "bit/s": "6.4 GB/s", "op/s": "125 TOP/s", "op/s/W": "28065 GOP/s/W",
+    "op/s/m**2": "3.6 TOP/s/mm2", "": "0.1 or 10 %",
 }  # fmt: skip
 
 

@@ -7,12 +7,14 @@ not used, apart from the time of a launch and the power of a device that waits, 
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from helpers import network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +24,6 @@ from archsim.baselines.measured import PRECISION_OF, measurements, read_measured
 from archsim.baselines.model import bytes_s, constants, product_s, steps
 from archsim.errors import SpecError
 from archsim.workload import load_workload
-from helpers import network
 
 LAW = constants()
 GPUS = baselines().gpus
@@ -174,7 +175,7 @@ def test_steps_grow_with_the_batch_and_examples_get_cheaper(
     pair: tuple[Gpu, str], widths: list[int], bias: bool, how: str
 ) -> None:
     gpu, precision = pair
-    layers = list(zip(widths, widths[1:], strict=False))
+    layers = list(itertools.pairwise(widths))
     found = steps(gpu, precision, layers, [2**i for i in range(13)], bias=bias, how=how)
     assert (np.diff(found.time_s) >= -1e-15).all()
     assert (found.power_w >= gpu.power_idle_w).all()
