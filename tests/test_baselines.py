@@ -1,7 +1,8 @@
 """GPU baselines: data sheets, the model's laws, measured files, and how far the model is from what was measured.
 
 The model's constants were fitted on DeepBench, on V100 and P100. The shipped measurements of an H100 and an H200 were
-not used, apart from the time of a launch and the power of a device that waits, which DeepBench does not hold.
+not used for constants, apart from the time of a launch and the power of a device that waits, which DeepBench does not
+hold; they did show that an earlier form of the model did not carry over, so that they are no blind test of the form.
 """
 
 from __future__ import annotations
@@ -220,7 +221,7 @@ def _products() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_products_of_gpus_that_were_not_fitted() -> None:
-    """What is claimed in the README: the median error on H100 and H200, whose products the fit has not seen."""
+    """The median error on H100 and H200, whose products the fit of the constants has not seen."""
     errors, batches, aligned = _products()
     off = np.abs(np.expm1(errors))
     assert len(errors) == 384

@@ -229,7 +229,7 @@ def _measured(each: Measured, network: MeasuredNetwork, workload: Workload, chip
             line["modelled_over_measured_time"] = time_s / row.time_per_step_s
             line["modelled_over_measured_energy"] = _over(energy_j, row.energy_per_step_j)
         rows.append(line)
-    rows.sort(key=lambda line: (list(PRECISIONS).index(line["precision"]), line["how"], line["batch"]))
+    rows.sort(key=lambda line: (list(PRECISIONS).index(line["precision"]), line["how"] != "graph", line["batch"]))
     series = dict.fromkeys((line["precision"], line["how"]) for line in rows)
     return {
         "file": each.label,

@@ -74,7 +74,7 @@ def _logarithmic(axes: Axes, batches: list[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(shown[:: max(1, -(-len(shown) // 7))]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(LogLocator(numticks=12))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axes.set_xlabel("batch size of the GPU")
 
 
@@ -107,7 +107,7 @@ def bars(data: Data, key: str, label: str, scale: float) -> str:
         axes.set_yticks(range(len(lines)), [name for name, *_ in lines], fontsize=8)
         axes.invert_yaxis()
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
         axes.set_xlabel(label)
         axes.grid(axis="x")
         low, high = axes.get_xlim()

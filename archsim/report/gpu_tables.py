@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from archsim.baselines.comparison import catch_text
+from archsim.baselines.comparison import FIGURES, catch_text
 from archsim.baselines.gpus import PRECISIONS
 from archsim.report.tables import Column, Table
 from archsim.units import engineering
@@ -21,9 +21,10 @@ CONVENTIONS = (
     "power but not in the area. GPU, modelled: a step of SGD replayed as a graph, inputs on the device, which is the "
     "leanest way to work.",
     "What differs: a GPU at batch b updates once per b examples, which is another algorithm than the chip's and may "
-    "need more epochs; only batch 1 is the same. The GPU computes in FP32, TF32, FP16 or BF16, the chip in analog "
-    "values of a few bits; accuracy is compared elsewhere. The chip is a simulated spec whose peak was calibrated to "
-    "the published one; GPUs are products.",
+    "need more epochs; only batch 1 is the same. At small batches a GPU waits for launches rather than computes, and "
+    "several networks trained side by side would use it better; that is not counted here. The GPU computes in FP32, "
+    "TF32, FP16 or BF16, the chip in analog values of a few bits; accuracy is compared elsewhere. The chip is a "
+    "simulated spec, the reference one calibrated to its published peak; GPUs are products.",
 )
 
 
@@ -46,6 +47,18 @@ def times(value: float | None) -> str:
 def density(value: float | None) -> str:
     """Return operations per second and area as text."""
     return "-" if value is None else f"{engineering(value * 1e-6, 'OP/s')}/mm2"
+
+
+def _round(value: float | None) -> float | int | None:
+    """Return a ratio to four digits, without decimals from 1,000 on."""
+    if value is None:
+        return None
+    short = float(f"{value:.4g}")
+    return int(short) if short >= 1000 else short
+
+
+def _per_mm2(value: float | None) -> float | None:
+    return None if value is None else value * 1e-6
 
 
 def efficiency(value: float | None) -> str:
@@ -85,16 +98,16 @@ def peaks_table(data: Data) -> Table:
     for name in ("peak", "sustained"):
         own = data["chip"][name]
         rows.append((f"chip, {name}", "analog", own["throughput_op_per_s"], own["efficiency_op_per_j"],
-                     own["throughput_per_area_op_per_s_m2"], None, None))  # fmt: skip
+                     _per_mm2(own["throughput_per_area_op_per_s_m2"]), None, None))  # fmt: skip
     for gpu in data["gpus"]:
         for row in gpu["peaks"]:
             ratio = row["ratio"]["peak"]
             rows.append((gpu["name"], says(row["precision"]), row["throughput_op_per_s"], row["efficiency_op_per_j"],
-                         row["throughput_per_area_op_per_s_m2"], ratio["efficiency_op_per_j"],
-                         ratio["throughput_per_area_op_per_s_m2"]))  # fmt: skip
+                         _per_mm2(row["throughput_per_area_op_per_s_m2"]), _round(ratio["efficiency_op_per_j"]),
+                         _round(ratio["throughput_per_area_op_per_s_m2"])))  # fmt: skip
     columns = (
         Column("what"), Column("precision"), Column("throughput", "OP/s"), Column("efficiency", "OP/s/W"),
-        Column("density", "OP/s/m2"), Column("chip's peak / GPU: efficiency"), Column("density"),
+        Column("density", "OP/s/mm2"), Column("chip's peak / GPU: efficiency"), Column("density"),
     )  # fmt: skip
     return Table("gpus_peaks", "Peaks by data sheet", columns, tuple(rows))
 
@@ -102,38 +115,60 @@ def peaks_table(data: Data) -> Table:
 def _row(row: Data) -> tuple[Any, ...]:
     ratio = row["ratio"]["sustained"]
     return (row["batch"], row["time_per_example_s"], row["energy_per_example_j"], row["power_w"],
-            row["throughput_op_per_s"], row["efficiency_op_per_j"], row["throughput_per_area_op_per_s_m2"],
-            ratio["throughput_op_per_s"], ratio["efficiency_op_per_j"],
-            ratio["throughput_per_area_op_per_s_m2"])  # fmt: skip
+            row["throughput_op_per_s"], row["efficiency_op_per_j"], _per_mm2(row["throughput_per_area_op_per_s_m2"]),
+            *(_round(ratio[key]) for key in FIGURES))  # fmt: skip
 
 
 _OF_ROW = (
     Column("batch"), Column("time per example", "s"), Column("energy per example", "J"), Column("power", "W"),
-    Column("throughput", "OP/s"), Column("efficiency", "OP/s/W"), Column("density", "OP/s/m2"),
+    Column("throughput", "OP/s"), Column("efficiency", "OP/s/W"), Column("density", "OP/s/mm2"),
     Column("sustained chip / GPU: throughput"), Column("chip / GPU: efficiency"), Column("chip / GPU: density"),
 )  # fmt: skip
 
 
-def modelled_table(data: Data, all_precisions: bool = True) -> Table:
-    """A row per GPU, precision and batch, as modelled; only each GPU's fastest precision if so wanted."""
+def modelled_table(data: Data, brief: bool = False) -> Table:
+    """A row per GPU, precision and batch, as modelled; if brief, of the fastest precision, and at most 7 batches."""
+    batches = sorted({row["batch"] for gpu in data["gpus"] for row in gpu["modelled"]})
+    shown = batches[:: -(-len(batches) // 7)] if brief else batches
     rows = tuple(
         (gpu["name"], says(row["precision"]), *_row(row))
         for gpu in data["gpus"] for row in gpu["modelled"]
-        if all_precisions or row["precision"] == gpu["fastest"]
+        if row["batch"] in shown and (not brief or row["precision"] == gpu["fastest"])
     )  # fmt: skip
     return Table("gpus_modelled", "Modelled", (Column("GPU"), Column("precision"), *_OF_ROW), rows)
 
 
-def measured_table(data: Data) -> Table:
-    """A row per measured GPU, precision, way and batch, with what the model says of it."""
+def measured_table(data: Data, brief: bool = False) -> Table:
+    """A row per measured GPU, precision, way and batch, with what the model says; if brief, the quickest series."""
     columns = (Column("GPU"), Column("precision"), Column("how"), *_OF_ROW, Column("modelled / measured: time"),
                Column("modelled / measured: energy"))  # fmt: skip
     rows = tuple(
-        (each["gpu"], says(row["precision"]), row["how"], *_row(row), row.get("modelled_over_measured_time"),
-         row.get("modelled_over_measured_energy"))
+        (each["gpu"], says(row["precision"]), row["how"], *_row(row), _round(row.get("modelled_over_measured_time")),
+         _round(row.get("modelled_over_measured_energy")))
         for each in data["measured"] for row in each["rows"]
+        if not brief or (row["precision"], row["how"]) == _quickest(each["rows"])
     )  # fmt: skip
     return Table("gpus_measured", "Measured", columns, rows)
+
+
+def _quickest(rows: Sequence[Data]) -> tuple[str, str]:
+    """Return the precision and way that take the least time per example at the largest batch."""
+    largest = max(row["batch"] for row in rows)
+    best = min((row for row in rows if row["batch"] == largest), key=lambda row: float(row["time_per_example_s"]))
+    return best["precision"], best["how"]
+
+
+def model_check(data: Data) -> str:
+    """Return in words how far the model is from the measured steps of this network; "" if there are none."""
+    rows = [row for each in data["measured"] for row in each["rows"] if row["how"] == "graph"]
+    words = []
+    for what in ("time", "energy"):
+        found = sorted(row[key] for row in rows if row.get(key := f"modelled_over_measured_{what}") is not None)
+        if found:
+            words.append(f"{what} x {found[len(found) // 2]:.2f} in the middle, {found[0]:.2f} to {found[-1]:.2f}")
+    if not words:
+        return ""
+    return f"The model against {len(rows):,} steps of this network that were measured as graphs: {'; '.join(words)}."
 
 
 def catches_table(data: Data) -> Table:
@@ -178,7 +213,7 @@ def gpu_lines(data: Data) -> list[str]:
     fastest = {(f"{gpu['name']}, modelled", says(gpu["fastest"])) for gpu in data["gpus"]}
     rows = [row for row in catches_table(data).rows if row[:2] in fastest or "measured, graph" in row[0]]
     lines += [f"  {of:24} {precision:12} {a:18} {b}".rstrip() for of, precision, a, b in rows]
-    return [*lines, "", *(f"  {line}" for line in _wrapped(CONVENTIONS))]
+    return [*lines, "", *(f"  {line}" for line in _wrapped((*CONVENTIONS, model_check(data))))]
 
 
 def _wrapped(texts: tuple[str, ...]) -> Iterator[str]:

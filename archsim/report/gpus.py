@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from archsim.report.folder import write_folder
 from archsim.report.gpu_figures import figures
-from archsim.report.gpu_tables import CONVENTIONS, modelled_table, tables
+from archsim.report.gpu_tables import CONVENTIONS, measured_table, model_check, modelled_table, tables
 from archsim.report.tables import Table
 
 Data: TypeAlias = Mapping[str, Any]
@@ -23,6 +23,11 @@ TITLES = {
     "gpus_efficiency": "Energy efficiency",
     "gpus_density": "Throughput per area",
 }
+BRIEF: Mapping[str, tuple[Callable[..., Table], str]] = {
+    "gpus_modelled": (modelled_table, "Each GPU in its fastest precision."),
+    "gpus_measured": (measured_table, "The precision and way that are the quickest at the largest batch."),
+}
+"""Tables that are too long to read: what makes a short one, and what that one holds."""
 
 
 def write_gpus(data: Data, folder: Path) -> Path:
@@ -40,13 +45,13 @@ def write_gpus(data: Data, folder: Path) -> Path:
 def markdown(data: Data, found: Mapping[str, Table]) -> str:
     """Return the comparison as Markdown."""
     lines = [f"# {data['arch']['name']} against GPUs, training {data['workload']['name']}", ""]
-    lines += [line for text in CONVENTIONS for line in (text, "")]
+    lines += [line for text in (*CONVENTIONS, model_check(data)) if text for line in (text, "")]
     for name, table in found.items():
         lines += [f"## {table.title}", ""]
-        shown = modelled_table(data, all_precisions=False) if name == "gpus_modelled" else table
-        if name == "gpus_modelled":
-            lines += ["Each GPU in its fastest precision; all precisions are in `tables/gpus_modelled.csv`.", ""]
-        lines += [shown.markdown(), ""]
+        brief = BRIEF.get(name)
+        if brief is not None:
+            lines += [f"{brief[1]} All rows are in `tables/{name}.csv`.", ""]
+        lines += [(table if brief is None else brief[0](data, brief=True)).markdown(), ""]
         lines += [table.note, ""] if table.note else []
     for name, title in TITLES.items():
         lines += [f"## {title}", "", f"![{title}](figures/{name}.svg)", ""]
