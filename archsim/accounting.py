@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from archsim.chip.graph import Chip, Unit
 from archsim.documents import dump_yaml
-from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
+from archsim.mapping.recipes import TileKit
 from archsim.mapping.schedule import Stage
 from archsim.section import Section
 from archsim.simulation.run import Trace
 from archsim.spec import TRANSPORTS, TileSpec
 from archsim.units import Conductance, TimeOrZero
+from archsim.workload.network import MODES
 
 if TYPE_CHECKING:
     from archsim.functional.activity import Reads
@@ -182,22 +183,23 @@ class Peak:
         return self.ops_per_example / self.energy_per_example_j
 
 
-def peak(chip: Chip) -> Peak:
-    """Return the chip's peak: 6 x rows x cols x tiles per initiation interval of the slowest kind of tile.
+def peak(chip: Chip, mode: str = "training") -> Peak:
+    """Return the chip's peak: 6 (inference: 2) x rows x cols x tiles per initiation interval of the slowest tile kind.
 
     The interval is the time per example of the busiest unit of a full tile, computed from the same stages
     as the schedule's. Each tile exchanges its vectors with a neighbour over the longest inner link.
     """
     spec = chip.spec
     clock_hz = float(spec.technology.clock_hz)
+    transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
     ops = 0
     energies: dict[str, list[float]] = defaultdict(list)
     busiest = ("", 0.0)
     busy: dict[str, float] = {}
     for kind, tile_spec in spec.tile_kinds:
         tile = next(tile for tile in chip.tiles if tile.kind == kind)
-        stages = list(_full_step(TileKit(chip, tile)))
-        ops += 6 * tile_spec.rows * tile_spec.cols * tile_spec.count
+        stages = list(done.full_step(TileKit(chip, tile), transport, chip.longest_link.length_m))
+        ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * tile_spec.count
         for stage in stages:
             for use in stage.uses:
                 unit = chip.units[use.unit]
@@ -221,20 +223,6 @@ def peak(chip: Chip) -> Peak:
         energy_j_by_component=dict(sorted(by_component.items(), key=lambda pair: (-pair[1], pair[0]))),
         area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),
     )
-
-
-def _full_step(kit: TileKit) -> Iterable[Stage]:
-    """Yield the stages of one training example on a full tile, with one neighbour in each direction."""
-    spec = kit.tile.spec
-    transport = TRANSPORTS[kit.chip.spec.routing.transport]
-    length_m = kit.chip.longest_link.length_m
-    yield kit.integrate(FORWARD, spec.rows, spec.cols, spec.rows)
-    yield from transport.peak_stages(kit, FORWARD, spec.cols, length_m)
-    yield kit.digital("activate", spec.cols, "write", 1)
-    yield kit.integrate(BACKWARD, spec.rows, spec.cols, spec.cols)
-    yield from transport.peak_stages(kit, BACKWARD, spec.rows, length_m)
-    yield kit.digital("derive", spec.cols, "read", 1)
-    yield kit.update(spec.rows, spec.cols, spec.rows)
 
 
 def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:

@@ -58,9 +58,10 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
     audits.append(
         audit("states of used tiles add up to tiles x cycles", len(shards) * trace.cycles, sum(stalls(trace).values()))
     )
-    audits.append(audit("examples trained", schedule.examples, trace.examples))
-    applied = sum(trace.done[op] for op in schedule.updates)
-    audits.append(audit("each shard's update applied once per example", len(shards) * schedule.examples, applied))
+    audits.append(audit("examples done", schedule.examples, trace.examples))
+    if schedule.updates:
+        applied = sum(trace.done[op] for op in schedule.updates)
+        audits.append(audit("each shard's update applied once per example", len(shards) * schedule.examples, applied))
     executed = workload.ops_executed_per_example * schedule.examples
     audits.append(audit("operations executed as the workload defines", executed, executed_ops(trace)))
     sent = sum(trace.done[m.source_op] * m.bits * len(m.last_ops) for m in schedule.messages)

@@ -22,9 +22,9 @@ from archsim.functional.chip import TICK, Carrier, ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.network import order_of
 from archsim.functional.train import Twin, check_loss, chip_model
+from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
-from archsim.mapping.training import build_schedule
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.timeline import Timeline
 

@@ -13,8 +13,8 @@ from archsim.crosscheck import TOLERANCE, crosscheck, default_examples
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.train import check_cells
 from archsim.mapping import map_workload
+from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
-from archsim.mapping.training import build_schedule
 from archsim.metrics import Result, evaluate
 from archsim.report import check_folder, write_report
 from archsim.runs import RunPlan, default_folder, plan_from_options

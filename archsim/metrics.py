@@ -12,10 +12,11 @@ from archsim.accounting import ActivityFile, Bill, Peak, account, peak
 from archsim.audits import audit, audits_of, executed_ops, stalls
 from archsim.chip.graph import Chip, build_chip
 from archsim.errors import Problem, SpecError, nearest
+from archsim.mapping.inference import programming
+from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import Mapping as ShardMapping
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
-from archsim.mapping.training import build_schedule
 from archsim.simulation.run import StageCount, Trace, simulate
 from archsim.simulation.step import Step, trace_step
 from archsim.spec import ArchSpec, Published
@@ -106,10 +107,12 @@ def evaluate(
     trace = simulate(schedule, full=full, progress=progress)
     bound = simulate(schedule, unlimited=True)
     bill = account(trace, activity)
-    top = peak(chip)
+    top = peak(chip, workload.value.mode)
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
+    if workload.value.program:
+        data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
     return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data)
 
@@ -141,8 +144,8 @@ def measure(
     metrics = _metrics(trace, bound, bill, top, clock_hz)
     published = [
         {**_published(f"published[{i}]", figure, metrics), "source": arch.figures[f"published[{i}].value"].source}
-        for i, figure in enumerate(chip.spec.published)
-    ]
+        for i, figure in enumerate(chip.spec.published) if figure.mode == workload.value.mode
+    ]  # fmt: skip
     audits = audits_of(trace, bound, bill)
     placed_j = fsum(bill.by_tile.values())
     audits.append(audit("energy by tile adds up to the bill's total, joules", bill.total_j, placed_j, 1e-9))
@@ -184,6 +187,18 @@ def measure(
         "dwell": _dwell(trace),
         "published": published,
         "audits": audits,
+    }
+
+
+def programming_data(chip: Chip, mapping: ShardMapping) -> dict[str, Any]:
+    """Return what it takes to write all weights once, before the run and apart from its totals: seconds and joules."""
+    trace = simulate(programming(chip, mapping))
+    bill = account(trace)
+    return {
+        "time_s": trace.cycles / float(chip.spec.technology.clock_hz),
+        "energy_j": bill.total_j,
+        "energy_j_by_layer": bill.by(lambda item: item.layer),
+        "cells": sum(shard.cells for shard in mapping.shards),
     }
 
 
@@ -326,7 +341,7 @@ def _layers(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
                 "row_shards": row_shards,
                 "col_shards": col_shards,
                 "tiles": [shard.tile for shard in shards[:TOP]],
-                "ops_per_example": 6 * layer.synapses,
+                "ops_per_example": schedule.mapping.workload.ops_per_synapse * layer.synapses,
                 "energy_j": energy.get(layer.name, 0.0),
                 "stalls_cycles": states,
             }

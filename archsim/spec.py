@@ -210,13 +210,14 @@ class Numerics(Section):
 class Published(Section):
     """A figure that the chip's authors published, to be compared with the simulated one.
 
-    `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it.
+    `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it; `mode`, of what.
     """
 
     metric: str
     value: Annotated[str, AnyFigure()]
     tolerance: units.Share
     kind: Literal["fit", "input", "predicted"]
+    mode: Literal["training", "inference"] = "training"
 
     @model_validator(mode="after")
     def _has_unit(self) -> Self:

@@ -316,8 +316,8 @@ def test_a_tile_with_other_edges_is_trained_with_its_own(digits: Data) -> None:
     bits = small.col_converter.model_copy(update={"bits": 5})
     spec = variant.value.model_copy(update={"variants": {"small": small.model_copy(update={"col_converter": bits})}})
     from archsim.chip.graph import build_chip
+    from archsim.mapping.modes import build_schedule
     from archsim.mapping.partition import map_workload
-    from archsim.mapping.training import build_schedule
 
     chip = build_chip(spec)
     schedule = build_schedule(chip, map_workload(load_workload("mlp_digits").value, chip), 70)

@@ -38,7 +38,8 @@ class Device(Component):
 
     `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
     how often it is done; no step means that the cell needs none. `pulse_step` names the action that a coincidence
-    costs the cell in an update, if any.
+    costs the cell in an update, if any. A weight is written by `programming_steps`, or, where `program` (a row's time)
+    and `program_energy` (a cell's) are given, by one step of these.
     """
 
     area_m2: Area
@@ -46,8 +47,11 @@ class Device(Component):
     supply_v: Voltage
     read_v: Voltage
     leakage_w: Power = 0.0
+    program_s: Time | None = None
+    program_energy_j: Energy | None = None
     transfer_steps: ClassVar[tuple[str, ...]] = ()
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
+    programming_steps: ClassVar[tuple[str, ...]] = ()
     pulse_step: ClassVar[str] = ""
 
     def repeats(self, step: str) -> int:
@@ -99,8 +103,23 @@ class Device(Component):
         return 0
 
     def actions(self) -> dict[str, Action]:
-        """`read`: one cell's share of a vector-matrix product; its time is the array's."""
-        return {"read": Action(self.read_energy_j)}
+        """`read`: one cell's share of a vector-matrix product; its time is the array's. `program`: a row is written."""
+        actions = {"read": Action(self.read_energy_j)}
+        if self.program_s is not None:
+            actions["program"] = Action(self.program_energy_j or 0.0, self.program_s)
+        return actions
+
+    @property
+    def writing_steps(self) -> tuple[str, ...]:
+        """The actions that write a row of weights, in order; none if the cell does not say."""
+        return ("program",) if self.program_s is not None else self.programming_steps
+
+    @model_validator(mode="after")
+    def _is_written_for_something(self) -> Self:
+        if (self.program_s is None) != (self.program_energy_j is None):
+            message = "a row's time to be written and a cell's energy belong together; give program and program_energy"
+            raise PydanticCustomError("program", message)
+        return self
 
 
 class SingleRead(Section):
@@ -280,6 +299,7 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         "transfer_read", "reset", "ramp", "verify", "residual_pulse", "residual_read", "invert",
     )  # fmt: skip
     rewrite_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "residual_pulse", "residual_read")
+    programming_steps: ClassVar[tuple[str, ...]] = ("reset", "ramp", "verify")
     example: ClassVar[Mapping[str, Any]] = {
         "area": "2.34 um2", "read_energy": "49.5 fJ", "supply": "1.0 V", "read": "0.2 V", "gain": 3,
         "read_conductance": "11 uS", "leak_time_constant": "5.16 ms", "transfer_read": "80 ns", "reset": "50 ns",

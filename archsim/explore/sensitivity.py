@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from archsim.accounting import account, peak
 from archsim.chip.graph import build_chip
 from archsim.errors import ArchsimError
+from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
-from archsim.mapping.training import build_schedule
 from archsim.simulation.run import simulate
 from archsim.spec import ArchSpec
 from archsim.workload.network import Workload
@@ -78,7 +78,7 @@ def outcome(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, floa
     """Return the metrics of a study for one spec, in SI units."""
     chip = build_chip(spec)
     trace = simulate(build_schedule(chip, map_workload(workload, chip), examples))
-    energy_j, top = account(trace).total_j, peak(chip)
+    energy_j, top = account(trace).total_j, peak(chip, workload.mode)
     ops = workload.ops_per_example * examples
     return {
         "time_per_example_s": trace.cycles / float(spec.technology.clock_hz) / examples,

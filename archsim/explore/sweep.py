@@ -18,8 +18,8 @@ from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.train import Epoch, Progress, Training, check_cells
 from archsim.loading import Loaded, path_parts, split_overrides
+from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
-from archsim.mapping.training import build_schedule
 from archsim.metrics import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec import ArchSpec

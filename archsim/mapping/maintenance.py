@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from archsim.mapping.builder import StepBuilder
 from archsim.mapping.schedule import Maintenance, Need
 from archsim.mapping.shards import Shard, split
-from archsim.mapping.training import StepBuilder, check_interval
+from archsim.mapping.training import check_interval
 from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
 
 

@@ -23,7 +23,7 @@ from archsim.errors import Problem, SpecError
 from archsim.mapping.schedule import Need, Stage, Use
 
 if TYPE_CHECKING:
-    from archsim.mapping.training import StepBuilder
+    from archsim.mapping.builder import StepBuilder
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from archsim.mapping.shards import Mapping
 
 # What a tile can be doing in a cycle, most telling first: a tile in several states counts as the first.
 STATES = (
-    "transfer", "refresh", "forward", "backward", "update", "convert", "digital", "send", "receive",
+    "program", "transfer", "refresh", "forward", "backward", "update", "convert", "digital", "send", "receive",
     "waiting_link", "waiting_tile", "waiting_transfer", "waiting_data",
 )  # fmt: skip
 

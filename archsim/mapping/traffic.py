@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.chip.graph import Chip
+from archsim.mapping.modes import step_flows
 from archsim.mapping.shards import Mapping
-from archsim.mapping.training import step_flows
 
 HOST = -1
 Integers: TypeAlias = NDArray[np.int64]

@@ -16,8 +16,8 @@ from archsim.spec import TRANSPORTS
 
 if TYPE_CHECKING:
     from archsim.chip.graph import Chip
+    from archsim.mapping.builder import StepBuilder
     from archsim.mapping.shards import Shard
-    from archsim.mapping.training import StepBuilder
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class Circuit:
         release = [(cycles, unit) for unit in acquire]
         if signal.held:
             release.append((cycles, builder.chip.tiles[signal.tile].units[signal.side.hold]))
-        shows = [(tile, "receive") for tile in remote]
+        shows = [(tile, "receive") for tile in remote if tile >= 0]
         if signal.tile >= 0:
             shows.append((signal.tile, "send"))
         owner = signal.tile if signal.tile >= 0 else remote[0]

@@ -174,8 +174,7 @@ class Engine:
                 )
                 if m.period_cycles:
                     self.due[m.shard] = self.periods[m.shard] = m.period_cycles
-        self.log_of_update = {op: self.logs[s.index] for op, s in zip(schedule.updates, shards, strict=True)
-                              if s.index in self.logs}  # fmt: skip
+        self.log_of_update = {schedule.updates[shard]: log for shard, log in self.logs.items()}
         self.dwell = DwellTimes()
         self.journal: list[tuple[bool, int, int]] | None = None  # (is a maintenance start, op or shard, cycle)
         self.offset = 0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.section import Flag, Section
+from archsim.registry import Registry
+from archsim.section import Choice, Flag, Section
 from archsim.units import Bits, Count, Ratio
 
 Neurons = Count
+
+MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
+"""What is done with each example, by name; see `archsim.mapping.modes`."""
 
 
 class Dense(Section):
@@ -66,19 +70,34 @@ class Training(Rates):
         return self.floating_point or self
 
 
+class Inference(Section):
+    """Forward passes alone: how many examples are asked for at once."""
+
+    batch: Count = 1
+
+
 class Workload(Section):
-    """A network of fully connected layers, to be trained on a data set."""
+    """A network of fully connected layers, and what is done with it: it is trained on a data set, or it infers.
+
+    With `program` the run also tells what it takes to write the weights first.
+    """
 
     name: str
     description: str = ""
+    mode: Annotated[str, Choice(MODES)] = "training"
+    program: Flag = False
     dataset: Dataset
     layers: tuple[Dense, ...]
-    training: Training
+    training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
+    inference: Inference = Inference()
 
     @model_validator(mode="after")
     def _chains(self) -> Self:
         if not self.layers:
             raise PydanticCustomError("layers", "a network needs at least one layer")
+        if self.mode == "training" and "training" not in self.model_fields_set:
+            text = "'training' is missing, which a network that is trained needs; give 'training: {epochs: 1}'"
+            raise PydanticCustomError("training", text)
         names = [layer.name for layer in self.layers]
         for name in names:
             if names.count(name) > 1:
@@ -99,16 +118,20 @@ class Workload(Section):
 
     @property
     def examples(self) -> int:
-        """Examples of the whole training run."""
+        """Examples of the whole run: so many epochs when trained, the data set once in inference."""
         return self.dataset.examples * self.training.epochs
 
     @property
+    def ops_per_synapse(self) -> int:
+        """Operations of one example and synapse by the field's convention: 6 in training, 2 in inference."""
+        return int(MODES[self.mode].ops_per_synapse)
+
+    @property
     def ops_per_example(self) -> int:
-        """Operations of one training example by the field's convention: 6 per synapse."""
-        return 6 * self.synapses
+        """Operations of one example by that convention."""
+        return self.ops_per_synapse * self.synapses
 
     @property
     def ops_executed_per_example(self) -> int:
-        """Operations really done: no backward in the first layer, none for bias rows."""
-        forward_and_update = sum(4 * layer.synapses for layer in self.layers)
-        return forward_and_update + sum(2 * layer.inputs * layer.outputs for layer in self.layers[1:])
+        """Operations really done with an example."""
+        return int(MODES[self.mode].ops_executed(self))

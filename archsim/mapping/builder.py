@@ -1,0 +1,124 @@
+"""The builder of a schedule: collects the ops of one example, and what they send to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+
+from archsim.chip.graph import Chip
+from archsim.errors import InfeasibleError
+from archsim.mapping.packets import Buffers
+from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
+from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
+from archsim.mapping.shards import Mapping, Shard
+from archsim.mapping.transport import Groups, Signal, Transport
+from archsim.spec import REDUCTIONS, TRANSPORTS
+
+Target = tuple[int, int, tuple[int, ...]]
+
+
+class StepBuilder:
+    """Collects the ops of one example; the only mutable thing on the way to a Schedule."""
+
+    def __init__(self, chip: Chip, mapping: Mapping, examples: int) -> None:
+        self.chip = chip
+        self.mapping = mapping
+        self.examples = examples
+        self.ops: list[Op] = []
+        self.messages: list[Message] = []
+        self.flows: list[Flow] = []
+        self.kits = {shard.tile: TileKit(chip, chip.tiles[shard.tile]) for shard in mapping.shards}
+        self.buffers = Buffers(chip)
+        self.transport: Transport = TRANSPORTS.lookup(chip.spec.routing.transport, "routing.transport")
+        self.transport.check(chip)
+        self.reduce = REDUCTIONS.lookup(chip.spec.routing.reduction, "routing.reduction")
+
+    def op(
+        self,
+        kind: str,
+        phase: str,
+        layer: int,
+        tile: int,
+        label: str,
+        stages: tuple[Stage, ...],
+        needs: Sequence[Need],
+        *,
+        variants: tuple[tuple[Stage, ...], ...] = (),
+        maintenance: Maintenance | None = None,
+        instances: int | None = None,
+    ) -> int:
+        """Add an op and return its index."""
+        index = len(self.ops)
+        unique = tuple(dict.fromkeys(needs))
+        op = Op(index, kind, phase, layer, tile, label, variants or (stages,), unique, maintenance, instances)
+        self.ops.append(op)
+        return index
+
+    def also_needs(self, op: int, needs: Sequence[Need]) -> None:
+        """Let an op wait for more."""
+        self.ops[op] = replace(self.ops[op], needs=tuple(dict.fromkeys((*self.ops[op].needs, *needs))))
+
+    def value_bits(self, signal: Signal) -> int:
+        """Bits of one number of a signal."""
+        if signal.tile < 0:
+            return self.mapping.workload.dataset.input_bits
+        return self.kits[signal.tile].bits(signal.side)
+
+    def send(self, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
+        """Let the transport send pieces of `values` numbers to groups of tiles, and note what flows to others."""
+        for tiles, values in groups:
+            self.flows += [Flow(phase, signal.tile, tile, values) for tile in tiles if tile != signal.tile]
+        return self.transport.send(self, signal, groups, phase, layer)
+
+    def drive(self, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
+        """Let the transport drive a read of `shard` directly, if it can, and note what flows to it."""
+        driven = self.transport.drive(self, signal, stage, shard, side)
+        if driven is not None:
+            self.flows.append(Flow(side.phase, signal.tile, shard.tile, signal.values))
+        return driven
+
+    def spread(
+        self, sources: Sequence[Signal], targets: Sequence[Target], phase: str, layer: int
+    ) -> dict[int, list[int]]:
+        """Send to each target (start, stop, tiles) what it needs of the sources; return by tile what to wait for."""
+        arrived: dict[int, list[int]] = {tile: [] for _, _, tiles in targets for tile in tiles}
+        for source in sources:
+            groups = []
+            for start, stop, tiles in targets:
+                values = min(stop, source.stop) - max(start, source.start)
+                if values > 0:
+                    groups.append((tiles, values))
+            if groups:
+                for tile, op in self.send(source, groups, phase, layer).items():
+                    arrived[tile].append(op)
+        return arrived
+
+    def add_up(self, parts: Sequence[Signal], phase: str, layer: int) -> Signal:
+        """Return the sum of partial results, at the last part's tile."""
+        sums = list(parts)
+        for a, b in self.reduce(len(parts)):
+            own = self.transport.read_out(self, sums[b], phase, layer)
+            there = self.send(sums[a], [((own.tile,), own.values)], phase, layer)[own.tile]
+            stage = self.kits[own.tile].digital("add", own.values)
+            needs = [Need(there), Need(own.op)]
+            op = self.op("add", phase, layer, own.tile, "", (stage,), needs)
+            sums[b] = Signal(op, own.tile, own.start, own.stop, own.side)
+        return sums[-1]
+
+
+def check_memory(builder: StepBuilder, inputs: int, results: int) -> None:
+    """Raise InfeasibleError unless each memory holds so many vectors x, and so many of d with their derivative bits."""
+    for shard in builder.mapping.shards:
+        kit = builder.kits[shard.tile]
+        x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
+        d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.words(shard.cols, 1) if results else 0
+        need, have = inputs * x + results * d, kit.tile.spec.memory.words
+        if need > have:
+            layer = builder.mapping.workload.layers[shard.layer].name
+            also = f" and {results} of d and derivative of {d}" if results else ""
+            raise InfeasibleError(
+                f"layer {layer}, shard {shard.name}: the memory of tile {shard.tile} must hold {need:,} words "
+                f"({inputs} vectors x of {x} words{also}), it has {have:,} ({need - have:,} short); use a larger "
+                "tile.memory.words, a smaller batch or fewer examples in flight"
+            )

@@ -1,0 +1,101 @@
+"""Inference as a schedule: forward passes one after another, the results sent to the host; and writing the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import ceil
+
+from archsim.chip.graph import Chip
+from archsim.errors import Problem, SpecError
+from archsim.mapping.builder import StepBuilder, check_memory
+from archsim.mapping.forward import forward_pass, gate_first_layer, host_stage
+from archsim.mapping.recipes import FORWARD, TileKit
+from archsim.mapping.schedule import Need, Schedule, Stage
+from archsim.mapping.shards import Mapping, split
+from archsim.mapping.transport import Signal, Transport
+from archsim.workload.network import MODES, Workload
+
+
+class Inference:
+    """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
+
+    ops_per_synapse = 2
+
+    def ops_executed(self, workload: Workload) -> int:
+        """Every synapse once, biases included."""
+        return 2 * workload.synapses
+
+    def batch(self, workload: Workload) -> int:
+        """So many examples are asked for at once."""
+        return workload.inference.batch
+
+    def passes(self, builder: StepBuilder) -> tuple[int, dict[int, int], list[int]]:
+        """Add load, forward and the results' way to the host; return load, forward ops by shard, and the last ops."""
+        load, forward, outputs = forward_pass(builder, 0)
+        return load, forward, _hand_over(builder, outputs)
+
+    def build(self, builder: StepBuilder, maintenance: bool) -> tuple[int, tuple[int, ...]]:
+        """Add all ops, paced by the examples in flight and the batch; nothing needs maintenance."""
+        spec = builder.chip.spec
+        batch, k = self.batch(builder.mapping.workload), spec.schedule.examples_in_flight
+        ahead = k + spec.schedule.prefetch
+        check_memory(builder, ahead, 0)
+        load, forward, stored = self.passes(builder)
+        end = builder.op("end", "store", -1, -1, "", (), [Need(op) for op in stored])
+        builder.also_needs(load, [Need(end, add=1 - ahead)])
+        gates = [Need(end, add=1 - k)]
+        if batch > 1:
+            gates.append(Need(end, den=batch, scale=batch, add=0))
+        gate_first_layer(builder, forward, gates)
+        return end, ()
+
+    def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
+        """Yield the forward pass of a full tile."""
+        rows, cols = kit.tile.spec.rows, kit.tile.spec.cols
+        yield kit.integrate(FORWARD, rows, cols, rows)
+        yield from transport.peak_stages(kit, FORWARD, cols, length_m)
+        yield kit.digital("activate", cols)
+
+
+MODES.add("inference")(Inference())
+
+
+def _hand_over(builder: StepBuilder, outputs: Sequence[Signal]) -> list[int]:
+    """Read the outputs out where they are, apply the last activation, and send them through the host port."""
+    layer = len(builder.mapping.workload.layers) - 1
+    stored = []
+    for signal in outputs:
+        local = builder.transport.read_out(builder, signal, "forward", layer)
+        stage = builder.kits[local.tile].digital("activate", local.values)
+        op = builder.op("activate", "forward", layer, local.tile, "", (stage,), [Need(local.op)])
+        ready = Signal(op, local.tile, local.start, local.stop, FORWARD)
+        there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]
+        bits = ready.values * 8 * ceil(builder.value_bits(ready) / 8)
+        stored.append(builder.op("store", "store", layer, -1, "", (host_stage(builder.chip, bits),), [Need(there)]))
+    return stored
+
+
+def programming(chip: Chip, mapping: Mapping) -> Schedule:
+    """Return the schedule that writes all weights once: row groups of each tile in turn, tiles as power allows.
+
+    Raises SpecError if a device does not say how it is written.
+    """
+    builder = StepBuilder(chip, mapping, 1)
+    silent = [
+        Problem(f"{kind}.device", f"a '{tile.device.kind}' does not say how it is written",
+                "give program and program_energy, the time of a row and the energy of a cell")
+        for kind, tile in chip.spec.tile_kinds if not tile.device.writing_steps
+    ]  # fmt: skip
+    if silent:
+        raise SpecError(silent)
+    written = []
+    for shard in mapping.shards:
+        kit = builder.kits[shard.tile]
+        device = kit.tile.spec.device
+        together = min(chip.spec.schedule.transfer.rows_in_parallel, shard.rows)
+        groups = [stop - start for start, stop in split(shard.rows, together)]
+        cycles = chip.spec.cycles(device.row_time_s(device.writing_steps))
+        stage = kit.maintain(device.writing_steps, "program", groups, shard.cols, cycles)
+        written.append(builder.op("program", "program", shard.layer, shard.tile, shard.name, (stage,), []))
+    end = builder.op("end", "program", -1, -1, "", (), [Need(op) for op in written])
+    return Schedule(chip, mapping, tuple(builder.ops), end, 1, 1, 1, ())

@@ -1,0 +1,40 @@
+"""What is done with each example: the modes, and the schedule that one of them makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archsim.chip.graph import Chip
+from archsim.mapping.builder import StepBuilder
+from archsim.mapping.deadlock import check_deadlock
+from archsim.mapping.inference import Inference
+from archsim.mapping.schedule import Flow, Schedule
+from archsim.mapping.shards import Mapping
+from archsim.mapping.training import Training
+from archsim.workload.network import MODES
+
+__all__ = ["Inference", "Training", "build_schedule", "step_flows"]
+
+
+def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
+    """Return the schedule of `examples` examples in the workload's mode; without transfers and refresh if so asked.
+
+    Raises SpecError if transport and parts do not go together or packets could block each other for ever,
+    InfeasibleError if a memory is too small.
+    """
+    builder = StepBuilder(chip, mapping, examples)
+    mode = MODES[mapping.workload.mode]
+    end, updates = mode.build(builder, maintenance)
+    check_deadlock(builder.buffers)
+    if buffers := builder.buffers.built():
+        chip = replace(chip, units=(*chip.units, *buffers))
+    batch, in_flight = mode.batch(mapping.workload), chip.spec.schedule.examples_in_flight
+    return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
+                    tuple(builder.messages))  # fmt: skip
+
+
+def step_flows(chip: Chip, mapping: Mapping) -> tuple[Flow, ...]:
+    """Return what one example sends between tiles, in order; raise SpecError as `build_schedule` does."""
+    builder = StepBuilder(chip, mapping, 1)
+    MODES[mapping.workload.mode].passes(builder)
+    return tuple(builder.flows)
