@@ -195,6 +195,13 @@ def test_the_launches_are_those_of_the_leanest_step(bias: bool, kernels: int) ->
     assert slow.time_s[0] == pytest.approx(float(LAW.launch.eager_s) * kernels, rel=1e-9)
 
 
+def test_inference_is_the_forward_part() -> None:
+    gpu = GPUS["H100"]
+    found = steps(gpu, "bf16", MNIST, [1, 64], training=False)
+    assert found.time_s - found.work_s == pytest.approx(6 * float(LAW.launch.graph_s), rel=1e-9)  # 3 products, 3 more
+    assert (found.work_s < steps(gpu, "bf16", MNIST, [1, 64]).work_s).all()
+
+
 def test_more_batch_never_costs_more_than_in_proportion() -> None:
     for gpu in GPUS.values():
         found = steps(gpu, gpu.fastest, MNIST, [2**i for i in range(13)])
@@ -348,7 +355,7 @@ def test_a_measured_file_serves_the_workload_of_its_layers(tmp_path: Path) -> No
         "h100_2026_11_26.yaml", "h200_2026_11_26.yaml"
     ]  # fmt: skip
     for other in (network(64, 32, 11), network(64, 32, 10, bias=False)):
-        with pytest.raises(SpecError, match="holds mine \\(64-32-10, with biases\\), and test is 64-32-1"):
+        with pytest.raises(SpecError, match="training of mine \\(64-32-10, with biases\\); test is 64-32-1"):
             measurements(other, [path])
 
 

@@ -12,7 +12,7 @@ from archsim.baselines.comparison import BATCHES, FIGURES, catch_text, compare_g
 from archsim.cli import main
 from archsim.errors import SpecError
 from archsim.gpu_comparisons import execute_gpus
-from archsim.loading import load_arch
+from archsim.loading import builtin_folder, load_arch
 from archsim.metrics import Result, evaluate
 from archsim.report.folder import check_folder
 from archsim.report.gpu_tables import ladder, tables
@@ -176,3 +176,13 @@ def test_tables_hold_every_row(data: dict[str, Any]) -> None:
 def test_gpus_are_listed() -> None:
     assert [name for _, name, _ in catalogue("gpu")] == ["P100", "V100", "A100", "H100", "H200"]
     assert catalogue("gpu")[3][2] == "H100 SXM5 80 GB, 4 nm: 989 TOP/s in BF16 tensor, 700 W"
+
+
+def test_inference_is_compared_by_its_own_operations(tmp_path: Path) -> None:
+    path = tmp_path / "infer.yaml"
+    path.write_text((builtin_folder("workloads") / "mlp_digits.yaml").read_text() + "\nmode: inference\n")
+    found, folder = execute_gpus(CHIP, str(path), examples=20, gpus=["A100"], batch="1", out=tmp_path / "out")
+    assert (found["mode"], found["ops_per_example"]) == ("inference", 2 * (65 * 32 + 33 * 10))
+    assert found["paper"] is None
+    assert found["measured"] == []
+    assert "2 per synapse and example (forward alone)" in (folder / "gpus.md").read_text()

@@ -1,7 +1,7 @@
-"""A chip against GPUs: time, energy, throughput, efficiency and density per example of training, as plain data.
+"""A chip against GPUs: time, energy, throughput, efficiency and density per example, as plain data.
 
-The same operations are counted on both sides: 6 per synapse and example, bias rows included, whether or not the
-hardware does all of them.
+The same operations are counted on both sides: 6 per synapse and example of training and 2 of inference, bias rows
+included, whether or not the hardware does all of them.
 """
 
 from __future__ import annotations
@@ -86,11 +86,12 @@ def compare_gpus(
         raise SpecError(problems)
     chip = _chip(result.data["metrics"])
     return {
+        "mode": workload.mode,
+        "ops_per_synapse": workload.ops_per_synapse,
         "ops_per_example": workload.ops_per_example,
         "synapses": workload.synapses,
-        "chip_batch": workload.training.batch,
-        "chip": chip,
-        "paper": _paper(chip),
+                "chip": chip,
+        "paper": _paper(chip) if workload.mode == baselines().paper.mode else None,
         "gpus": [_gpu(name, gpu, workload, chip, batches) for name, gpu in chosen.items()],
         "measured": [_measured(each, network, workload, chip) for each, network in found
                      if each.file.gpu.baseline in chosen or each.file.gpu.baseline is None],
@@ -155,10 +156,11 @@ def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batch
 
 
 def modelled_steps(gpu: Gpu, precision: str, workload: Workload, batches: Sequence[int], how: str = "graph") -> Steps:
-    """Return steps of SGD on a workload's layers, by the model."""
+    """Return steps of SGD on a workload's layers, or forward passes where it infers, by the model."""
     layers = [(layer.inputs, layer.outputs) for layer in workload.layers]
     bias = all(layer.bias for layer in workload.layers)
-    return steps(gpu, precision, layers, batches, bias=bias, how=how)
+    training = workload.mode == "training"
+    return steps(gpu, precision, layers, batches, bias=bias, training=training, how=how)
 
 
 def _rows(

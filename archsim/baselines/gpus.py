@@ -10,8 +10,9 @@ from typing import Annotated
 
 from archsim.errors import Problem, SpecError, nearest
 from archsim.loading import Figure, load_section
-from archsim.section import Section
+from archsim.section import Choice, Section
 from archsim.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
+from archsim.workload.network import MODES
 
 FOLDER = Path(__file__).parent
 
@@ -77,6 +78,7 @@ class Gpu(Section):
 class Paper(Section):
     """The comparison that the paper made: its GPU, what it took as that one's peak, and what came out."""
 
+    mode: Annotated[str, Choice(MODES)]
     gpu: str
     precision: str
     throughput_op_per_s: Throughput

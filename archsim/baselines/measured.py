@@ -94,7 +94,9 @@ class Measured:
     file: MeasuredFile
 
     def network(self, workload: Workload) -> MeasuredNetwork | None:
-        """Return what was measured of a workload's layers; None if the file holds none of their sizes."""
+        """Return what was measured of a workload that is trained; None if it infers, or has layers of other sizes."""
+        if workload.mode != "training":
+            return None
         sizes = tuple((layer.inputs, layer.outputs) for layer in workload.layers)
         bias = all(layer.bias for layer in workload.layers)
         return next((each for each in self.file.workloads if each.layers == sizes and each.bias == bias), None)
@@ -161,5 +163,8 @@ def _another(each: Measured, workload: Workload) -> Problem:
     has = ", ".join(f"{network.name} ({sizes(network.layers)}, {'with' if network.bias else 'without'} biases)"
                     for network in each.file.workloads)  # fmt: skip
     own = sizes([(layer.inputs, layer.outputs) for layer in workload.layers])
-    what = f"holds {has or 'no network'}, and {workload.name} is {own}"
+    biased = "with" if all(layer.bias for layer in workload.layers) else "without"
+    what = (
+        f"holds steps of training of {has or 'no network'}; {workload.name} is {own}, {biased} biases, {workload.mode}"
+    )
     return Problem(f"--measured {each.label}", what, "measure this workload: python -m archsim.baselines.measure")

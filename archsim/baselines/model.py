@@ -138,13 +138,15 @@ def steps(
     batches: Sequence[int],
     *,
     bias: bool = True,
+    training: bool = True,
     how: str = "graph",
     law: Constants | None = None,
 ) -> Steps:
-    """Return steps of SGD on a network of fully connected (inputs, outputs) layers, at each batch size.
+    """Return steps of SGD, or forward passes, on fully connected (inputs, outputs) layers, at each batch size.
 
     Per layer: forward, backward (not in the first layer) and update as a product that reads and writes the weights;
-    activation, derivative, softmax, error and the sums of biases as kernels of their own. `how` is who starts kernels:
+    activation, derivative, softmax, error and the sums of biases as kernels of their own. Without `training`, forward
+    and activation alone. `how` is who starts kernels:
     `graph` (a graph replayed), `stream` (the host, one after another) or `eager` (a framework, whose host time hides
     the device's or is hidden by it).
     """
@@ -155,23 +157,25 @@ def steps(
     batch = np.asarray(batches, dtype=float)
     weights = sum(inputs * outputs for inputs, outputs in layers)
     held = value * (weights + batch * (layers[0][0] + 3 * sum(outputs for _, outputs in layers)))
-    work, moved, kernels = np.zeros_like(batch), np.zeros_like(batch), 0
+    work, moved, ops, kernels = np.zeros_like(batch), np.zeros_like(batch), np.zeros_like(batch), 0
     for place, (inputs, outputs) in enumerate(layers):
         values, both = inputs * outputs, batch * (inputs + outputs)
-        shapes: list[tuple[Any, Any, Any, Any]]
-        shapes = [(outputs, batch, inputs, values + both), (outputs, inputs, batch, 2 * values + both)]
-        shapes += [(inputs, batch, outputs, values + both)] if place else []
+        shapes: list[tuple[Any, Any, Any, Any]] = [(outputs, batch, inputs, values + both)]
+        after = [2 * batch * outputs]  # activation, or softmax
+        if training:
+            shapes.append((outputs, inputs, batch, 2 * values + both))
+            shapes += [(inputs, batch, outputs, values + both)] if place else []
+            after += [3 * batch * outputs, *([batch * outputs] if bias else [])]  # derivative or error, biases
         for rows, columns, depth, each in shapes:
             rows, columns, depth = np.broadcast_arrays(rows, columns, depth, batch)[:3]
             work = work + product_s(gpu, peak, rows, columns, depth, each * value, held, law)
             moved = moved + each * value
-        after = [2 * batch * outputs, 3 * batch * outputs]  # activation and derivative, or softmax and error
-        for each in [*after, *([batch * outputs] if bias else [])]:
+            ops = ops + 2 * batch * values
+        for each in after:
             work = work + bytes_s(gpu, each * value, held, law)
             moved = moved + each * value
-        kernels += len(shapes) + len(after) + bias
+        kernels += len(shapes) + len(after)
     time = _launched(work, kernels, how, law)
-    ops = 6 * batch * weights - 2 * batch * layers[0][0] * layers[0][1]
     used = ops / (law.arithmetic_share * peak) + bytes_s(gpu, moved, held, law)
     share = law.power.awake_share + (1 - law.power.awake_share) * np.clip(used / time, 0, 1)
     power = gpu.power_idle_w + (gpu.power_limit_w - gpu.power_idle_w) * share

@@ -12,20 +12,33 @@ from archsim.units import engineering
 
 Data: TypeAlias = Mapping[str, Any]
 
-CONVENTIONS = (
-    "Operations are counted alike on both sides: 6 per synapse and example (2 forward, 2 backward, 2 update), bias "
-    "rows included, whether or not the hardware does all of them. Ratios are chip / GPU: above 1 the chip is ahead.",
-    "Chip, peak: all cells of all tiles busy in all phases, without transfers and the host port; its time per example "
-    "is that of as many operations. Chip, sustained: this run, transfers, host port and the whole die included.",
-    "GPU, data sheet: dense peak (no sparsity), board power limit, area of the die; memory, board and host are in the "
-    "power but not in the area. GPU, modelled: a step of SGD replayed as a graph, inputs on the device, which is the "
-    "leanest way to work.",
-    "What differs: a GPU at batch b updates once per b examples, which is another algorithm than the chip's and may "
-    "need more epochs; only batch 1 is the same. At small batches a GPU waits for launches rather than computes, and "
-    "several networks trained side by side would use it better; that is not counted here. The GPU computes in FP32, "
-    "TF32, FP16 or BF16, the chip in analog values of a few bits; accuracy is compared elsewhere. The chip is a "
-    "simulated spec, the reference one calibrated to its published peak; GPUs are products.",
-)
+COUNTED = {
+    6: "6 per synapse and example (2 forward, 2 backward, 2 update)",
+    2: "2 per synapse and example (forward alone)",
+}
+"""Operations per synapse and example, in words."""
+
+
+def conventions(data: Data) -> tuple[str, ...]:
+    """Return what must be said beside the figures: what is counted, what each includes, what differs."""
+    counted = COUNTED[data["ops_per_synapse"]]
+    return (
+        f"Operations are counted alike on both sides: {counted}, bias rows included, whether or not the hardware does "
+        "all of them. Ratios are chip / GPU: above 1 the chip is ahead.",
+        "Chip, peak: all cells of all tiles busy all the time, without transfers and the host port; its time per "
+        "example is that of as many operations. Chip, sustained: this run, transfers, host port and the whole die "
+        "included.",
+        "GPU, data sheet: dense peak (no sparsity), board power limit, area of the die; memory, board and host are in "
+        "the power but not in the area. GPU, modelled: all of a step's kernels replayed as a graph, inputs on the "
+        "device, which is the leanest way to work.",
+        "What differs: a GPU that trains at batch b updates once per b examples, which is another algorithm than the "
+        "chip's and may need more epochs; only batch 1 is the same. At small batches a GPU waits for launches rather "
+        "than computes, and several networks side by side would use it better; that is not counted here. The GPU "
+        "computes in FP32, TF32, FP16 or BF16, the chip in analog values of a few bits; accuracy is compared "
+        "elsewhere. The chip is a simulated spec, the reference one calibrated to its published peak; GPUs are "
+        "products.",
+        *filter(None, [model_check(data)]),
+    )
 
 
 def says(precision: str) -> str:
@@ -69,11 +82,13 @@ def efficiency(value: float | None) -> str:
 def ladder(data: Data) -> Iterator[tuple[str, float | None, float | None, str]]:
     """Yield from the paper's claim to what is left of it: (comparison, ratio of efficiency, of density, remark)."""
     paper, key, area = data["paper"], "efficiency_op_per_j", "throughput_per_area_op_per_s_m2"
-    of = f"{paper['gpu']} {says(paper['precision'])}, peak taken as {engineering(paper['throughput_op_per_s'], 'OP/s')}"
-    quoted = f"the paper says {paper['quoted'][key]:.0f}x and {paper['quoted'][area]:.0f}x"
-    yield f"published figures / {of}", paper["published_ratio"][key], paper["published_ratio"][area], quoted
-    for name, words in (("peak", "this chip's peak"), ("sustained", "this chip, sustained")):
-        yield f"{words} / {of}", paper["ratio"][name][key], paper["ratio"][name][area], ""
+    if paper is not None:
+        peak = engineering(paper["throughput_op_per_s"], "OP/s")
+        of = f"{paper['gpu']} {says(paper['precision'])}, peak taken as {peak}"
+        quoted = f"the paper says {paper['quoted'][key]:.0f}x and {paper['quoted'][area]:.0f}x"
+        yield f"published figures / {of}", paper["published_ratio"][key], paper["published_ratio"][area], quoted
+        for name, words in (("peak", "this chip's peak"), ("sustained", "this chip, sustained")):
+            yield f"{words} / {of}", paper["ratio"][name][key], paper["ratio"][name][area], ""
     for gpu in data["gpus"]:
         peak = next(row for row in gpu["peaks"] if row["precision"] == gpu["fastest"])
         of = f"{gpu['name']} {says(gpu['fastest'])}"
@@ -195,7 +210,7 @@ def tables(data: Data) -> dict[str, Table]:
 
 def gpu_lines(data: Data) -> list[str]:
     """Return what the terminal shows: the chip, ratios, and GPUs at the smallest and the largest batch."""
-    lines = [f"{data['arch']['name']} against GPUs, training {data['workload']['name']}, "
+    lines = [f"{data['arch']['name']} against GPUs, {data['workload']['name']} ({data['mode']}), "
              f"{data['examples']:,} examples", ""]  # fmt: skip
     for name in ("peak", "sustained"):
         own = data["chip"][name]
@@ -213,7 +228,7 @@ def gpu_lines(data: Data) -> list[str]:
     fastest = {(f"{gpu['name']}, modelled", says(gpu["fastest"])) for gpu in data["gpus"]}
     rows = [row for row in catches_table(data).rows if row[:2] in fastest or "measured, graph" in row[0]]
     lines += [f"  {of:24} {precision:12} {a:18} {b}".rstrip() for of, precision, a, b in rows]
-    return [*lines, "", *(f"  {line}" for line in _wrapped((*CONVENTIONS, model_check(data))))]
+    return [*lines, "", *(f"  {line}" for line in _wrapped(conventions(data)))]
 
 
 def _wrapped(texts: tuple[str, ...]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from archsim.report.folder import write_folder
 from archsim.report.gpu_figures import figures
-from archsim.report.gpu_tables import CONVENTIONS, measured_table, model_check, modelled_table, tables
+from archsim.report.gpu_tables import conventions, measured_table, modelled_table, tables
 from archsim.report.tables import Table
 
 Data: TypeAlias = Mapping[str, Any]
@@ -44,8 +44,8 @@ def write_gpus(data: Data, folder: Path) -> Path:
 
 def markdown(data: Data, found: Mapping[str, Table]) -> str:
     """Return the comparison as Markdown."""
-    lines = [f"# {data['arch']['name']} against GPUs, training {data['workload']['name']}", ""]
-    lines += [line for text in (*CONVENTIONS, model_check(data)) if text for line in (text, "")]
+    lines = [f"# {data['arch']['name']} against GPUs: {data['workload']['name']}, {data['mode']}", ""]
+    lines += [line for text in conventions(data) for line in (text, "")]
     for name, table in found.items():
         lines += [f"## {table.title}", ""]
         brief = BRIEF.get(name)
