@@ -98,8 +98,10 @@ def test_the_gpu_catches_up_at_the_first_batch_that_is_as_good(data: dict[str, A
 
 
 def test_catching_up_in_words() -> None:
-    found = {"batches": [1, 2, 4096], "peak": {"a": None, "b": 1, "c": 2}}
-    assert [catch_text(found, key, "peak") for key in "abc"] == ["not up to 4,096", "at every batch", "from 2"]
+    known = {"a": True, "b": True, "c": True, "d": False}
+    found = {"batches": [1, 2, 4096], "known": known, "peak": {"a": None, "b": 1, "c": 2, "d": None}}
+    said = [catch_text(found, key, "peak") for key in "abcd"]
+    assert said == ["not up to 4,096", "at every batch", "from 2", "not measured"]
 
 
 def test_what_was_measured_stands_beside_what_is_modelled(data: dict[str, Any]) -> None:
@@ -163,6 +165,21 @@ def test_the_command_writes_the_same_report_twice(tmp_path: Path, capsys: pytest
     assert "6 per synapse and example" in text
     assert "280x and 98x" in text
     check_folder(tmp_path / "a")  # it may be replaced
+
+
+def test_a_file_of_a_gpu_that_is_no_baseline_and_has_an_odd_name(tmp_path: Path) -> None:
+    row = "{precision: bf16, batch: 4, how: graph, time_per_step_s: 3.1e-05, steps: 100}"
+    path = tmp_path / "odd.yaml"
+    path.write_text(
+        "kind: measured\ngpu: {name: '<script>| a $x_{1 GPU', baseline: null}\ndate: '2026-11-26'\nmethod: m\n"
+        f"workloads: [{{name: mine, layers: [[64, 32], [32, 10]], bias: true, rows: [{row}]}}]\n"
+    )
+    found, folder = execute_gpus(CHIP, "mlp_digits", examples=20, gpus=["V100"], measured=[path], out=tmp_path / "out")
+    [each] = found["measured"]
+    assert each["rows"][0]["energy_per_example_j"] is None
+    assert each["rows"][0][DENSITY] is None
+    assert catch_text(each["catches_up"][0], "energy_per_example_j") == "not measured"
+    assert "<script>" not in (folder / "gpus.md").read_text()
 
 
 def test_tables_hold_every_row(data: dict[str, Any]) -> None:

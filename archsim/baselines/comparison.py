@@ -203,12 +203,16 @@ def _ratios(chip: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, dict[s
 def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict[str, Any]:
     """Return from which batch on, of those in rows, a GPU needs no more time and energy per example than the chip.
 
-    None: at none of them.
+    None: at none of them. `known` says whether there is such a figure at all.
     """
-    found: dict[str, Any] = {"batches": [row["batch"] for row in rows]}
+    keys = ("time_per_example_s", "energy_per_example_j")
+    found: dict[str, Any] = {
+        "batches": [row["batch"] for row in rows],
+        "known": {key: any(row[key] is not None for row in rows) for key in keys},
+    }
     for name in ("peak", "sustained"):
         found[name] = {}
-        for key in ("time_per_example_s", "energy_per_example_j"):
+        for key in keys:
             limit = chip[name][key]
             level = [row["batch"] for row in rows
                      if limit is not None and row[key] is not None and row[key] <= limit]  # fmt: skip
@@ -252,6 +256,8 @@ def _measured(each: Measured, network: MeasuredNetwork, workload: Workload, chip
 def catch_text(found: Mapping[str, Any], key: str, of: str = "sustained") -> str:
     """Return in words from which batch on a GPU catches up in `key` with the chip's `peak` or `sustained` figure."""
     batch, tried = found[of][key], found["batches"]
+    if not found["known"][key]:
+        return "not measured"
     if batch is None:
         return f"not up to {max(tried):,}"
     return "at every batch" if batch == min(tried) == 1 else f"from {batch:,}"

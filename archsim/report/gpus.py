@@ -51,7 +51,7 @@ def markdown(data: Data, found: Mapping[str, Table]) -> str:
         brief = BRIEF.get(name)
         if brief is not None:
             lines += [f"{brief[1]} All rows are in `tables/{name}.csv`.", ""]
-        lines += [(table if brief is None else brief[0](data, brief=True)).markdown(), ""]
+        lines += [_escaped((table if brief is None else brief[0](data, brief=True)).markdown()), ""]
         lines += [table.note, ""] if table.note else []
     for name, title in TITLES.items():
         lines += [f"## {title}", "", f"![{title}](figures/{name}.svg)", ""]
@@ -65,4 +65,9 @@ def markdown(data: Data, found: Mapping[str, Table]) -> str:
 
 def _origin(each: Data) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in each["software"].items() if version)
-    return f"Measured: {each['gpu']}, {each['date']} ({versions}); {each['file']}. {each['method']}."
+    return _escaped(f"Measured: {each['gpu']}, {each['date']} ({versions}); {each['file']}. {each['method']}.")
+
+
+def _escaped(text: str) -> str:
+    """Return text whose names, which come from files, cannot be taken for HTML."""
+    return text.replace("<", "&lt;")
