@@ -22,6 +22,9 @@ from archsim.units import Dimension
 
 S = TypeVar("S", bound=Section)
 
+OF_WORKLOADS = frozenset({"dataset", "inference", "layers", "mode", "program", "steps", "training", "weights"})
+"""First keys by which a setting of a workload is told from one of a chip."""
+
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
 _PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
@@ -139,8 +142,7 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
 
 def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the settings of the arch spec and those of the workload, told apart by their first key."""
-    own = {"dataset", "layers", "training"}
-    mine = [bool(own & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
+    mine = [bool(OF_WORKLOADS & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
     arch = [setting for setting, is_work in zip(settings, mine, strict=True) if not is_work]
     return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
 
