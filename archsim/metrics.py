@@ -61,7 +61,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Result:
-    """A run and everything it was made from; `data` is what metrics.json holds."""
+    """A run and everything it was made from; `data` is what metrics.json holds, `activity` what it was billed by."""
 
     arch: Loaded[ArchSpec]
     workload: Loaded[Workload]
@@ -75,6 +75,7 @@ class Result:
     peak: Peak
     step: Step
     data: Mapping[str, Any]
+    activity: ActivityFile | None = None
 
     @property
     def passed(self) -> bool:
@@ -111,7 +112,7 @@ def evaluate(
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
     step = trace_step(schedule)
-    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data)
+    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
 
 
 def _parts(schedule: Schedule, trace: Trace, bound: Trace, top: Peak) -> Parts:
