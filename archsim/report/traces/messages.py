@@ -46,7 +46,7 @@ def _sent(schedule: Schedule, firsts: set[int], lasts: set[int], after: dict[int
         while chain[0] not in firsts:
             chain.insert(0, schedule.ops[chain[0]].needs[0].op)
         producer = schedule.ops[chain[0]].needs[0].op
-        source = schedule.ops[producer].tile
+        source = -1 if schedule.ops[producer].tile < 0 else schedule.ops[chain[0]].tile  # a send is its source's op
         shown = [show for stage in schedule.ops[last].stages for show in stage.shows]
         for target in (tile for tile, state in shown if state == "receive"):
             takers = [op for op in after.get(last, ()) if schedule.ops[op].tile == target and schedule.ops[op].stages]

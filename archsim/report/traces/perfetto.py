@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archsim.chip.graph import Unit
+from archsim.mapping.packets import node_of
 from archsim.metrics import Result
 from archsim.report.traces.messages import Delivery, deliveries
-from archsim.report.traces.records import Recorded, Span, collect
+from archsim.report.traces.records import STEPS, Recorded, Span, collect
 
 Event = dict[str, Any]
 Place = tuple[str, int]
 """Where a slice is: ("tile", its index) or ("unit", its index)."""
-
 
 
 class Stop(NamedTuple):
@@ -40,13 +40,13 @@ PROCESSES = tuple(dict.fromkeys(("chip", TILES, *GROUPS.values(), "other units")
 """In the order in which they are shown; process n + 1 is the n-th."""
 
 
-def perfetto(result: Result) -> str:
+def perfetto(result: Result, steps: int = STEPS) -> str:
     """Return the trace as JSON: tracks per tile, bank, link and buffer, arrows for messages, power and examples.
 
     Times are microseconds, in whole nanoseconds, which is what viewers keep; the cycles are in the arguments. Slices
     on one track never overlap: what does is on a second track of the same name.
     """
-    recorded = collect(result)
+    recorded = collect(result, steps)
     sheet = _Sheet(result, recorded)
     for tile, spans in recorded.tiles.items():
         sheet.draw(TILES, sheet.lanes[tile], ("tile", tile), spans)
@@ -160,6 +160,7 @@ class _Sheet:
     def arrows(self, way: Delivery) -> list[Event]:
         """Return the flow of each message that takes this way and has arrived, from slice to slice."""
         sender: Place = ("tile", way.source) if way.source >= 0 else ("unit", self.host)
+        name = f"{node_of(way.source)} to {node_of(way.target)}"
         found: list[Event] = []
         for n in range(self.counts.get(way.consumer, 0)):
             begin = self._at(way.producer, n, sender)
@@ -167,9 +168,9 @@ class _Sheet:
             end = self._at(way.consumer, n, ("tile", way.target))
             if begin and end and all(hops):
                 self.messages += 1
-                found.append(_arrow("s", self.messages, begin[-1], begin[-1].last_ns))
-                found += [_arrow("t", self.messages, hop[0], hop[0].begin_ns) for hop in hops]
-                found.append(_arrow("f", self.messages, end[0], end[0].begin_ns))
+                found.append(_arrow("s", name, self.messages, begin[-1], begin[-1].last_ns))
+                found += [_arrow("t", name, self.messages, hop[0], hop[0].begin_ns) for hop in hops]
+                found.append(_arrow("f", name, self.messages, end[0], end[0].begin_ns))
         return found
 
     def _at(self, op: int, n: int, place: Place) -> list[Stop]:
@@ -182,7 +183,7 @@ def _metadata(pid: int, tid: int, name: str, /, **args: Any) -> Event:
     return {"ph": "M", "pid": pid, "tid": tid, "name": name, "args": args}
 
 
-def _arrow(kind: str, number: int, stop: Stop, ns: int) -> Event:
-    event = {"ph": kind, "pid": stop.pid, "tid": stop.tid, "name": "message", "cat": "message", "id": number,
+def _arrow(kind: str, name: str, number: int, stop: Stop, ns: int) -> Event:
+    event = {"ph": kind, "pid": stop.pid, "tid": stop.tid, "name": name, "cat": "message", "id": number,
              "ts": ns / 1000}  # fmt: skip
     return {**event, "bp": "e"} if kind == "f" else event

@@ -13,7 +13,9 @@ from archsim.simulation.step import Record, record
 
 STEPS, MOST = 100, 100_000
 """A trace covers as many cycles as this many steps take, and has about this many records at most."""
-_PER_W = 10**24  # powers are added up as whole numbers of this fraction of a watt, so that they return to what they were
+_PER_W = 10**24  # powers add up as whole numbers of this part of a watt, so that they return to what they were
+    10**24
+)  # powers are added up as whole numbers of this fraction of a watt, so that they return to what they were
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Recorded:
         return op, op.variants[entry.n % len(op.variants)][entry.stage]
 
 
-def collect(result: Result, steps: int | None = None) -> Recorded:
-    """Return the beginning of a run, by default as long as STEPS of its steps take; MOST bounds it in any case.
+def collect(result: Result, steps: int = STEPS) -> Recorded:
+    """Return the beginning of a run, as long as so many of its steps take; MOST bounds it in any case.
 
     The power is that of the actions of stages in progress, plus leakage: each stage's energy is spread evenly from its
     grant to the end of the stage, or until it lets go of the last unit that it releases where that is later, and over
@@ -57,7 +59,7 @@ def collect(result: Result, steps: int | None = None) -> Recorded:
     the first stage that the gate of the schedule lets through to the end of its last update.
     """
     schedule = result.schedule
-    entries = tuple(record(schedule, max(1, result.step.cycles) * (STEPS if steps is None else steps), MOST))
+    entries = tuple(record(schedule, max(1, result.step.cycles) * steps, MOST))
     draws = _Draws(result)
     spent = [draws.of(entry) for entry in entries]
     end = max((entry.granted + cycles for entry, (cycles, _) in zip(entries, spent, strict=True)), default=0)
@@ -65,14 +67,13 @@ def collect(result: Result, steps: int | None = None) -> Recorded:
         [(entry.granted, entry.granted + cycles, rate) for entry, (cycles, rate) in zip(entries, spent, strict=True)],
         end,
     )
-    leakage_w = schedule.chip.leakage_w
     return Recorded(
         schedule,
         entries,
         end,
         _tiles(schedule, entries),
         _units(schedule, entries, end),
-        [(cycle, rate / _PER_W + leakage_w) for cycle, rate in power],
+        _watts(power, schedule.chip.leakage_w),
         _levels([(begin, until, 1) for begin, until in _flights(schedule, entries, end)], end),
     )
 
@@ -115,6 +116,16 @@ def _levels(spans: Sequence[tuple[int, int, int]], end: int) -> list[tuple[int, 
         for i, (cycle, level) in enumerate(zip(cycles, sums, strict=True))
         if i in (0, last) or level != sums[i - 1]
     ]
+
+
+def _watts(power: Sequence[tuple[int, int]], leakage_w: float) -> list[tuple[int, float]]:
+    """Return the levels in watts, without those that differ from the one before by less than a float can tell."""
+    found: list[tuple[int, float]] = []
+    for i, (cycle, rate) in enumerate(power):
+        watts = rate / _PER_W + leakage_w
+        if not found or i == len(power) - 1 or watts != found[-1][1]:
+            found.append((cycle, watts))
+    return found
 
 
 def _flights(schedule: Schedule, entries: Sequence[Record], end: int) -> list[tuple[int, int]]:

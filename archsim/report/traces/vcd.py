@@ -11,7 +11,7 @@ from typing import Any
 from archsim.chip.graph import Chip, Unit
 from archsim.mapping.schedule import STATES
 from archsim.metrics import Result, package_version
-from archsim.report.traces.records import Span, collect
+from archsim.report.traces.records import STEPS, Span, collect
 
 IDLE = "idle"
 Values = list[tuple[int, Any]]
@@ -19,7 +19,7 @@ Values = list[tuple[int, Any]]
 _RANK = {state: i for i, state in enumerate((*STATES, IDLE))}
 
 
-def vcd(result: Result) -> str:
+def vcd(result: Result, steps: int = STEPS) -> str:
     """Return the trace as a value change dump, in scopes.
 
     `chip.tile0.state` is what tile 0 does, as text: of several things the most telling. `chip.tile0.crossbar.busy`,
@@ -28,7 +28,7 @@ def vcd(result: Result) -> str:
     """
     from vcd import VCDWriter
 
-    recorded = collect(result)
+    recorded = collect(result, steps)
     chip = result.schedule.chip
     clock_hz = Fraction(chip.spec.technology.clock_hz)
     out = io.StringIO()
