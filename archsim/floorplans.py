@@ -12,8 +12,8 @@ from archsim.exports import chip_flp, chip_graphml, floorplan_yaml, mean_power, 
 from archsim.loading import load_arch
 from archsim.metrics import Result, evaluate
 from archsim.report import check_folder, write_folder
-from archsim.report.floorplan import floorplan_drawing, load_of
 from archsim.report.details import page_of
+from archsim.report.floorplan import floorplan_drawing, load_of
 from archsim.report.tables import links
 from archsim.runs import default_folder, folder_of, plan_from_options
 from archsim.units import engineering

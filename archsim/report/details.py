@@ -49,7 +49,6 @@ def details(result: Result) -> dict[str, Any]:
             {"tile": shard.tile, "layer": names[shard.layer], "shard": shard.name, "cycles": states}
             for shard, states in zip(result.mapping.shards, result.trace.tile_states, strict=True)
         ],
-        "cycles": result.trace.cycles,
         "bill": [
             {name: getattr(item, name) for name in ("component", "action", "phase", "layer", "count", "energy_j")}
             for item in result.bill.items
@@ -81,6 +80,7 @@ def _step(result: Result, names: list[str]) -> dict[str, Any]:
                 bars.setdefault(state, {}).setdefault(lane[tile], []).append((begin, end))
         if op.kind == "send":
             busy.append((begin, end))
+    ops = shown.schedule.ops
     return {
         "example": shown.example,
         "cycles": shown.cycles,
@@ -93,8 +93,8 @@ def _step(result: Result, names: list[str]) -> dict[str, Any]:
         "links_cycles": _union(busy),
         "path": [
             {
-                "what": part.what, "op": f"{shown.schedule.ops[part.op].kind} {shown.schedule.ops[part.op].label}".strip(),
-                "instance": part.n, "cycles": [part.start - shown.start, part.end - shown.start],
+                "what": part.what, "op": f"{ops[part.op].kind} {ops[part.op].label}".strip(), "instance": part.n,
+                "cycles": [part.start - shown.start, part.end - shown.start],
             }
             for part in shown.path
         ],

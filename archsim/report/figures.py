@@ -169,7 +169,7 @@ def area(page: Page) -> str:
 
 def stalls(page: Page) -> str:
     """States of the used tiles as shares of all cycles, a bar per tile."""
-    cycles = page.details["cycles"]
+    cycles = page.data["run"]["cycles"]
     shards = page.details["tiles"][:TOP]
     labels = [f"{shard['layer']}{shard['shard']}, tile {shard['tile']}" for shard in shards]
     used = [state for state in STATES if any(tile["cycles"][state] for tile in page.details["tiles"])]

@@ -134,8 +134,9 @@ def parts(page: Page) -> Table:
     """From the peak's interval to the sustained time per example."""
     given = page.data["time_per_example_parts_s"]
     total = page.data["metrics"]["time_per_example_s"]
+    busiest = page.details["peak"]["busiest_unit"].replace("_", " ")
     says = {
-        "interval": f"initiation interval of the peak: the {page.details['peak']['busiest_unit'].replace('_', ' ')} of a full tile",
+        "interval": f"initiation interval of the peak: the {busiest} of a full tile",
         "dependencies": "an example's ops wait for each other; unlimited units, no maintenance",
         "contention": "waiting for tiles, converters, links and the host port",
         "maintenance": "transfers and refresh",
@@ -148,7 +149,8 @@ def parts(page: Page) -> Table:
 def step(page: Page) -> Table:
     """The critical path of one step, by what it is spent on."""
     note = "Of the step shown in the figure; each cycle of it is counted once."
-    return shares("step", "Where one step goes", "on the critical path", page.details["step"]["shares_cycles"], "", note)
+    cycles = page.details["step"]["shares_cycles"]
+    return shares("step", "Where one step goes", "on the critical path", cycles, "", note)
 
 
 def stalls(page: Page) -> Table:
@@ -357,8 +359,8 @@ def figures_of(page: Page) -> Table:
 
 ALL: tuple[Callable[[Page], Table], ...] = (
     headline, parts, step, stalls, lambda page: energy(page, "component"), lambda page: energy(page, "phase"),
-    lambda page: energy(page, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell, dwell_histogram,
-    endurance, activity, activity_effect, audits, figures_of, all_metrics,
+    lambda page: energy(page, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell,
+    dwell_histogram, endurance, activity, activity_effect, audits, figures_of, all_metrics,
 )  # fmt: skip
 WHERE_RUN: Mapping[str, Callable[[Page], Table]] = {"crosscheck": crosscheck}
 """Tables of what is not in every result, by the key of metrics.json that they show."""
