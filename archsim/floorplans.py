@@ -12,6 +12,7 @@ from archsim.exports import chip_flp, chip_graphml, floorplan_yaml, mean_power, 
 from archsim.loading import load_arch
 from archsim.metrics import Result, evaluate
 from archsim.report import check_folder, write_folder
+from archsim.report.details import page_of
 from archsim.report.floorplan import floorplan_drawing, load_of
 from archsim.report.tables import links
 from archsim.runs import default_folder, folder_of, plan_from_options
@@ -60,7 +61,7 @@ def _files(chip: Chip, result: Result | None) -> dict[str, str]:
     }
     if result is not None:
         power = mean_power(plan, result.bill.by_tile, result.data["metrics"]["time_total_s"])
-        files |= {"floorplan.ptrace": write_ptrace(power), "links.csv": links(result).csv()}
+        files |= {"floorplan.ptrace": write_ptrace(power), "links.csv": links(page_of(result)).csv()}
     return files
 
 

@@ -22,7 +22,7 @@ ROWS = (
     {"audits"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
-    {"runs"},
+    {"runs", "reports"},
     {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"},
     {"cli"},
 )

@@ -1,4 +1,4 @@
-"""Commands that simulate a run: `run`, `sensitivity`, `network`."""
+"""Commands that simulate a run or show one again: `run`, `report`, `sensitivity`, `network`."""
 
 from __future__ import annotations
 
@@ -56,6 +56,22 @@ def run(
         typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
     if not result.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a report of `run` or `crosscheck`.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a report again from what its folder holds, without simulating."""
+    from archsim.reports import render_again
+
+    _, written = render_again(folder)
+    if as_json:
+        print_file(written / "metrics.json")
+    elif not quiet:
+        typer.echo(f"report  {written / 'report.md'}")
 
 
 @app.command()
