@@ -14,8 +14,6 @@ from archsim.simulation.step import Record, record
 STEPS, MOST = 100, 100_000
 """A trace covers as many cycles as this many steps take, and has about this many records at most."""
 _PER_W = 10**24  # powers add up as whole numbers of this part of a watt, so that they return to what they were
-    10**24
-)  # powers are added up as whole numbers of this fraction of a watt, so that they return to what they were
 
 
 @dataclass(frozen=True, slots=True)
