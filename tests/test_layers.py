@@ -23,7 +23,8 @@ ROWS = (
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs", "reports"},
-    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"},
+    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"}
+    | {"side_by_side"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

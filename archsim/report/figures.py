@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archsim.mapping.schedule import STATES
 from archsim.metrics import TOP
 from archsim.report.details import NAMED_TILES
+from archsim.report.labels import scale_of as _scale
 from archsim.report.layout import rect_from
 from archsim.report.page import Page
 from archsim.units import engineering
@@ -72,20 +73,6 @@ def _bars(axes: Axes, parts: Mapping[str, float], unit: str, colours: Callable[[
     for i, value in enumerate(values):
         share = f"{value / total:.1%}" if value / total >= 0.0005 else "< 0.1%"
         axes.annotate(f" {share}", (value / scale, i), va="center", fontsize=8)
-
-
-_SCALES = {
-    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
-    "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"), (1e-12, "pJ")),
-    "m2": ((1e-6, "mm2"), (1e-12, "um2")),
-}
-
-
-def _scale(largest: float, unit: str) -> tuple[float, str]:
-    for scale, name in _SCALES[unit]:
-        if largest >= scale:
-            return scale, name
-    return _SCALES[unit][-1]
 
 
 def sustained(page: Page) -> str:

@@ -122,6 +122,12 @@ HISTORY: Shape = {
     "loss_float": [[NUMBER]],
     "final": dict.fromkeys(("accuracy_chip_mean", "accuracy_float_mean", "difference"), FIGURE),
 }
+OTHERS = {
+    "history.json": "train", "sensitivity.json": "sensitivity", "compare.json": "floorplan compare",
+    "sweep.json": "sweep", "network.json": "network", "optimise.json": "floorplan optimise", "runs.json": "report",
+    "floorplan.svg": "floorplan draw",
+}  # fmt: skip
+"""By the file that marks it: the command of which a folder without a run's report holds one."""
 
 
 def load_page(folder: Path) -> Page:
@@ -132,8 +138,13 @@ def load_page(folder: Path) -> Page:
     if not folder.is_dir():
         raise SpecError([Problem(str(folder), "is not a folder", "give the folder of a report of `archsim run`")])
     if not (folder / "metrics.json").exists():
-        hint = "give the folder that `archsim run` or `archsim crosscheck` wrote"
-        raise SpecError([Problem(f"{folder}/metrics.json", "is not there, so the folder holds no report", hint)])
+        what, hint = "is not there, so the folder holds no report of a run", "give one that `archsim run` wrote"
+        for name, command in OTHERS.items():
+            if (folder / name).is_file():
+                what = f"is not there: the folder holds a report of `archsim {command}`"
+                hint = f"that command draws it, and again when repeated; {hint}"
+                break
+        raise SpecError([Problem(f"{folder}/metrics.json", what, hint)])
     data, details = _read(folder, "metrics.json", SCHEMA), _read(folder, "details.json", DETAILS_SCHEMA)
     found = [*_faults(data, DATA, ""), *_faults(data.get("crosscheck", []), CROSSCHECK, "crosscheck")]
     problems = [Problem(f"{folder}/metrics.json: {where}", what) for where, what in found]
