@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,19 +44,33 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table with engineering units; long tables show their first rows."""
-        shown = self.rows[:TOP]
-        numeric = [all(not isinstance(row[i], str) for row in shown) for i in range(len(self.columns))]
         lines = [
-            "| " + " | ".join(column.name for column in self.columns) + " |",
-            "|" + "|".join(" ---: " if right else " --- " for right in numeric) + "|",
+            "| " + " | ".join(plain(column.name) for column in self.columns) + " |",
+            "|" + "|".join(" ---: " if right else " --- " for right in self.numeric) + "|",
         ]
-        for place, row in enumerate(shown):
-            cells = [_cell(value, column) for value, column in zip(row, self.columns, strict=True)]
+        for place, texts in enumerate(self.cells()):
+            cells = [plain(cell).replace("|", "\\|") for cell in texts]
             cells = [f"**{cell}**" if (place, i) in self.marked else cell for i, cell in enumerate(cells)]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        if len(self.rows) > TOP:
-            lines.append(f"\n{len(self.rows) - TOP:,} more rows are in `tables/{self.name}.csv`.")
+            lines.append("| " + " | ".join(cells) + " |")
+        if self.more:
+            lines.append(f"\n{self.more:,} more rows are in `tables/{self.name}.csv`.")
         return "\n".join(lines)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Tell of each column whether it holds no text, and so is set to the right."""
+        return [all(not isinstance(row[i], str) for row in self.rows[:TOP]) for i in range(len(self.columns))]
+
+    @property
+    def more(self) -> int:
+        """How many rows are left to the CSV file alone."""
+        return max(0, len(self.rows) - TOP)
+
+    def cells(self) -> list[list[str]]:
+        """Return the first rows as text in engineering units."""
+        return [
+            [_cell(value, column) for value, column in zip(row, self.columns, strict=True)] for row in self.rows[:TOP]
+        ]
 
     def csv(self) -> str:
         """Return the table as CSV: SI values, the unit in the heading."""
@@ -64,6 +79,15 @@ class Table:
         writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
         writer.writerows([["" if value is None else value for value in row] for row in self.rows])
         return out.getvalue()
+
+
+def plain(text: str) -> str:
+    """Return text so that Markdown shows it and takes none of it for HTML.
+
+    >>> plain("<b>5 < 6")
+    '&lt;b>5 < 6'
+    """
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
 
 
 def _cell(value: Any, column: Column) -> str:
@@ -347,6 +371,20 @@ def crosscheck(page: Page) -> Table:
     return Table("crosscheck", "Cross-check", columns, rows)
 
 
+def accuracy(page: Page) -> Table:
+    """Accuracy on the test set and loss by seed and epoch, on the chip beside floating point; none if none was made."""
+    history: Mapping[str, Any] = page.history or {}
+    names = ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float")
+    rows = [
+        (str(seed), epoch, *values)
+        for place, seed in enumerate(history.get("seeds", ()))
+        for epoch, values in enumerate(zip(*(history[name][place] for name in names), strict=False), 1)
+    ]
+    columns = (Column("seed"), Column("epoch"), Column("on the chip", "%", 2), Column("floating point", "%", 2),
+               Column("loss, chip"), Column("loss, float"))  # fmt: skip
+    return Table("accuracy", "Accuracy by epoch", columns, tuple(rows))
+
+
 def figures_of(page: Page) -> Table:
     """Every figure of the arch spec: its text, status and source."""
     rows = tuple(
@@ -368,5 +406,6 @@ WHERE_RUN: Mapping[str, Callable[[Page], Table]] = {"crosscheck": crosscheck}
 
 def tables(page: Page) -> dict[str, Table]:
     """Return all tables of a run by name."""
-    more = (build for key, build in WHERE_RUN.items() if key in page.data)
+    more = [build for key, build in WHERE_RUN.items() if key in page.data]
+    more += [accuracy] if page.history is not None else []
     return {table.name: table for table in (build(page) for build in (*ALL, *more))}
