@@ -53,7 +53,7 @@ def run(
 
         for line in summary(result):
             typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
+        typer.echo(f"\nreport  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}")
     if not result.passed:
         raise typer.Exit(1)
 
@@ -92,7 +92,7 @@ def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) ->
     if as_json:
         print_file(written / "metrics.json")
     elif not quiet:
-        typer.echo(f"report  {written / 'report.md'}")
+        typer.echo(f"report  {written / 'report.html'}")
 
 
 @app.command()

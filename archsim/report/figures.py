@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archsim.mapping.schedule import STATES
 from archsim.metrics import TOP
+from archsim.report.colours import COLOURS, CYCLE, colour, component_colour
 from archsim.report.details import NAMED_TILES
 from archsim.report.labels import scale_of as _scale
 from archsim.report.layout import rect_from
@@ -23,18 +24,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
     "axes.axisbelow": True, "grid.color": "#e4e4e4", "path.simplify": False, "legend.frameon": False,
 }  # fmt: skip
-COLOURS = {
-    "forward": "#1b6ca8", "backward": "#58a4d8", "update": "#12837a", "convert": "#e0a526", "digital": "#b9770e",
-    "send": "#8e5ea2", "receive": "#c39bd3", "flight": "#d7bde2", "transfer": "#b03a2e", "refresh": "#e6846e",
-    "waiting_link": "#7f8c8d", "waiting_tile": "#a5b0b1", "waiting_transfer": "#d98880", "waiting_data": "#e6eaea",
-    "load": "#566573", "leakage": "#c8cdd0",
-}  # fmt: skip
-CYCLE = ("#1b6ca8", "#12837a", "#e0a526", "#b03a2e", "#8e5ea2", "#58a4d8", "#b9770e", "#566573", "#c39bd3", "#7f8c8d")
-
-
-def colour(name: str, place: int = 0) -> str:
-    """Return the colour that a state or phase has in all figures; else one by place."""
-    return COLOURS.get(name, CYCLE[place % len(CYCLE)])
+__all__ = ["COLOURS", "CYCLE", "colour", "draw", "figures"]
 
 
 def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.2) -> str:
@@ -58,13 +48,13 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _bars(axes: Axes, parts: Mapping[str, float], unit: str, colours: Callable[[str, int], str] = colour) -> None:
-    """Draw one horizontal bar per part, the largest on top, each with its share."""
+def _bars(axes: Axes, parts: Mapping[str, float], unit: str) -> None:
+    """Draw one horizontal bar per component, the largest on top, each with its share."""
     names = [name for name, value in parts.items() if value]
     values = [parts[name] for name in names]
     total = sum(values)
     scale, label = _scale(max(values, default=0.0), unit)
-    axes.barh(range(len(names)), [v / scale for v in values], color=[colours(n, i) for i, n in enumerate(names)])
+    axes.barh(range(len(names)), [v / scale for v in values], color=[component_colour(n, i) for i, n in enumerate(names)])
     axes.set_yticks(range(len(names)), [_words(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlabel(label)
@@ -149,7 +139,7 @@ def area(page: Page) -> str:
     parts = {part["component"]: part["area_m2"] for part in ranked if part["area_m2"]}
 
     def paint(figure: Figure) -> None:
-        _bars(figure.subplots(), parts, "m2", lambda name, i: "#c8cdd0" if name == "white_space" else "#1b6ca8")
+        _bars(figure.subplots(), parts, "m2")
 
     return draw(paint, height=0.8 + 0.25 * len(parts))
 

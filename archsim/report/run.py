@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archsim.metrics import Result
 from archsim.report.details import page_of
+from archsim.report.extras import Extra, extras
 from archsim.report.figures import figures
 from archsim.report.floorplan import draw_layout
 from archsim.report.folder import write_folder
+from archsim.report.html import groups, report_html
 from archsim.report.layout import layout_from, load_from
 from archsim.report.page import Page
-from archsim.report.tables import Table, areal, tables
+from archsim.report.saved import saved_history
+from archsim.report.tables import Table, areal, plain, tables
 from archsim.report.traces import TRACES
 from archsim.units import engineering
 
-RENDERED = ("report.md", "figures", "tables")
+RENDERED = ("report.html", "report.md", "figures", "tables")
 """What is made from the data alone, and is made again without simulating."""
 OWNED = (
     "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(name for name, _ in TRACES.values()),
@@ -36,7 +39,7 @@ def write_report(
     `files` are further files, such as run.yaml, by relative path; `trace` names a kind of trace. Raises
     SpecError if the folder cannot be written or holds something else.
     """
-    page = page_of(result)
+    page = page_of(result, saved_history(folder))
     out = {
         "metrics.json": metrics_json(page.data),
         "details.json": details_json(page.details),
@@ -51,10 +54,15 @@ def write_report(
 
 def render(page: Page) -> dict[str, str]:
     """Return all files that show a run to people, as text by relative path: they depend on the page alone."""
+    more = extras(page)
     found = tables(page)
     drawn = {**figures(page), "floorplan_load": draw_layout(layout_from(page), load_from(page))}
+    texts = {"report.html": report_html(page, found, more, environment()), "report.md": markdown(page, found, more)}
+    for extra in more:
+        found |= {table.name: table for table in extra.tables}
+        drawn |= extra.figures
     return {
-        "report.md": markdown(page, found),
+        **texts,
         **{f"tables/{name}.csv": table.csv() for name, table in found.items()},
         **{f"figures/{name}.svg": svg for name, svg in drawn.items()},
     }
@@ -89,24 +97,24 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters["eng"] = engineering
     made.filters["metric"] = areal
+    made.filters["plain"] = plain
     return made
 
 
-def markdown(page: Page, found: Mapping[str, Table]) -> str:
-    """Return the report as Markdown."""
-    figures_of = page.details["figures"]
+def markdown(page: Page, found: Mapping[str, Table], more: Sequence[Extra] = ()) -> str:
+    """Return the report as Markdown; `found` are the run's tables by name, `more` the sections that others add."""
     statuses: dict[str, int] = {}
-    for figure in figures_of:
+    for figure in page.details["figures"]:
         statuses[figure["status"]] = statuses.get(figure["status"], 0) + 1
-    zeros = set(page.details["zeros"])
     return environment().get_template("report.md").render(
         data=page.data,
         details=page.details,
         metrics=page.metrics,
         tables=found,
+        history=page.history,
+        extras=more,
         failed=[audit for audit in page.data["audits"] if not audit["passed"]],
         missed=[check for check in page.data.get("crosscheck", ()) if not check["passed"]],
         statuses=dict(sorted(statuses.items())),
-        fitted=[figure for figure in figures_of if figure["status"] == "fitted"],
-        zeros=[figure for figure in figures_of if figure["path"] in zeros],
+        groups={status: (heading, own) for status, heading, own in groups(page)},
     )  # fmt: skip

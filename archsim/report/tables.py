@@ -371,6 +371,20 @@ def crosscheck(page: Page) -> Table:
     return Table("crosscheck", "Cross-check", columns, rows)
 
 
+def accuracy(page: Page) -> Table:
+    """Accuracy on the test set and loss by seed and epoch, on the chip beside floating point; none if none was made."""
+    history: Mapping[str, Any] = page.history or {}
+    names = ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float")
+    rows = [
+        (str(seed), epoch, *values)
+        for place, seed in enumerate(history.get("seeds", ()))
+        for epoch, values in enumerate(zip(*(history[name][place] for name in names), strict=False), 1)
+    ]
+    columns = (Column("seed"), Column("epoch"), Column("on the chip", "%", 2), Column("floating point", "%", 2),
+               Column("loss, chip"), Column("loss, float"))  # fmt: skip
+    return Table("accuracy", "Accuracy by epoch", columns, tuple(rows))
+
+
 def figures_of(page: Page) -> Table:
     """Every figure of the arch spec: its text, status and source."""
     rows = tuple(
@@ -392,5 +406,6 @@ WHERE_RUN: Mapping[str, Callable[[Page], Table]] = {"crosscheck": crosscheck}
 
 def tables(page: Page) -> dict[str, Table]:
     """Return all tables of a run by name."""
-    more = (build for key, build in WHERE_RUN.items() if key in page.data)
+    more = [build for key, build in WHERE_RUN.items() if key in page.data]
+    more += [accuracy] if page.history is not None else []
     return {table.name: table for table in (build(page) for build in (*ALL, *more))}
