@@ -37,7 +37,8 @@ def execute_side_by_side(folders: Sequence[Path], out: Path | None = None) -> tu
         what = "holds the report of a run, whose tables and figures would be replaced"
         raise SpecError([Problem(f"--out {target}", what, "name a folder that is new")])
     plans = [plan for _, plan in loaded]
-    rows = [*differences(*(plan.arch for plan in plans)), *differences(*(plan.workload for plan in plans))]
+    rows = differences(*(plan.arch for plan in plans))
+    rows += [(f"workload: {path}", *texts) for path, *texts in differences(*(plan.workload for plan in plans))]
     data = side_by_side(names, [page for page, _ in loaded], rows)
     data["version"] = package_version()
     data["command"] = shlex.join(["archsim", "report", *texts])

@@ -139,15 +139,15 @@ def page(data: Data, pareto: str, drawings: Mapping[str, str]) -> str:
             for place, row in enumerate(table.rows)
         ],
         notes=[(metric.heading, metric.says) for metric in METRICS],
-        pareto=as_image(pareto),
+        pareto=_image(pareto),
         common=COMMON,
-        drawings=[(name, as_image(drawings[name])) for name in names],
+        drawings=[(name, _image(drawings[name])) for name in names],
         command=data["command"],
         versions=_versions(data),
     )  # fmt: skip
 
 
-def as_image(svg: str) -> str:
+def _image(svg: str) -> str:
     """Return a drawing as the address of an image that holds it: ids of several cannot be mixed up."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archsim.report.compare import as_image
+from markupsafe import Markup
+
 from archsim.report.folder import write_folder
+from archsim.report.html import policy, source
+from archsim.report.inline import inline_svg
 from archsim.report.page import Page
 from archsim.report.run import environment
 from archsim.report.side_figures import PARTS, figures
@@ -28,6 +31,8 @@ HEADLINE = (
     "refresh_time_share", "dwell_time_mean_s", "dwell_time_max_s", "pcm_writes_per_cell_max",
 )  # fmt: skip
 """The metrics that are shown; the table of all of them is a file."""
+MOST_COLUMNS = 4
+"""So many runs fit beside each other on a terminal."""
 ABOUT = ("arch", "workload", "examples", "seed", "version", "activity", "audits", "command")
 
 
@@ -95,7 +100,7 @@ class Section:
 def sections(data: Data) -> list[Section]:
     """Return the parts of the report, in order."""
     runs = data["runs"]
-    found = [_headline(data), _differences(data), _about(data)]
+    found = [_headline(data), _differences(data)]
     found += [
         _breakdown("time", "Time per example", runs, lambda run: run["time_per_example_parts_s"], "s",
                    lambda part: PARTS[part][0]),
@@ -109,7 +114,7 @@ def sections(data: Data) -> list[Section]:
                    lambda run: {link["name"]: link["utilisation"] for link in run["links"]}, "%", str,
                    "Share of all cycles for which a link is held; only links that were used."),
     ]  # fmt: skip
-    return found
+    return [*found, _about(data)]
 
 
 def _columns(data: Data, first: str, unit: str = "") -> tuple[Column, ...]:
@@ -241,39 +246,36 @@ def markdown(data: Data, parts: Sequence[Section]) -> str:
 
 
 def page(data: Data, parts: Sequence[Section], drawn: Mapping[str, str]) -> str:
-    """Return the report as one HTML page that needs no other file; all texts are escaped."""
+    """Return the report as one HTML page that needs no other file and runs no script; all texts are escaped."""
     made = environment().overlay(autoescape=True)
     return made.get_template("runs.html").render(
         title=_title(data),
-        intro=[INTRO],
-        sections=[
-            {
-                "name": part.name, "title": part.title, "note": part.note, "more": part.shown.more,
-                "image": as_image(drawn[part.figure]) if part.figure else "",
-                "headings": [column.name for column in part.shown.columns],
-                "rows": [
-                    [(column.name, cell, False) for column, cell in zip(part.shown.columns, row, strict=True)]
-                    for row in part.shown.cells()
-                ],
-            }
+        intro=INTRO,
+        parts=[
+            (part, Markup(inline_svg(drawn[part.figure], part.name, part.title)) if part.figure else "")
             for part in parts
         ],
+        failed=[run for run in data["runs"] if run["audits_failed"]],
         command=data["command"],
-        versions=f"archsim {data['version']}.",
+        version=data["version"],
+        policy=policy(),
+        style=Markup(source("report.css")),
     )  # fmt: skip
 
 
 def runs_lines(data: Data) -> list[str]:
-    """Return what the terminal shows: the runs by number, and a line for each headline figure."""
+    """Return what the terminal shows: the runs by number, and a line for each headline figure, of the first runs."""
     runs = data["runs"]
+    count = min(len(runs), MOST_COLUMNS)
     lines = [f"  {place:2}  {run['name']}  ({run['arch']['name']}, {run['workload']['name']})"
              for place, run in enumerate(runs, 1)]  # fmt: skip
-    rows = [("", *map(str, range(1, len(runs) + 1))), *_headline(data).shown.rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(runs) + 1)]
+    rows = [row[: count + 1] for row in (("", *map(str, range(1, len(runs) + 1))), *_headline(data).shown.rows)]
+    widths = [max(len(row[i]) for row in rows) for i in range(count + 1)]
     lines.append("")
     for label, *texts in rows:
         cells = [text.rjust(width) for text, width in zip(texts, widths[1:], strict=True)]
         lines.append(f"  {label:{widths[0]}}  {'  '.join(cells)}".rstrip())
+    lines += ["", f"  and {len(runs) - count} more runs, on the page"] if len(runs) > count else []
     lines += ["", f"  {len(data['differences'])} figures of the specs differ"]
     failed = [f"  {run['name']}: {_told(run, 'audits')}" for run in runs if run["audits_failed"]]
     return [*lines, *(["", "Audits that failed", *failed] if failed else [])]
