@@ -275,7 +275,8 @@ def runs_lines(data: Data) -> list[str]:
     for label, *texts in rows:
         cells = [text.rjust(width) for text, width in zip(texts, widths[1:], strict=True)]
         lines.append(f"  {label:{widths[0]}}  {'  '.join(cells)}".rstrip())
-    lines += ["", f"  and {len(runs) - count} more runs, on the page"] if len(runs) > count else []
+    more = len(runs) - count
+    lines += ["", f"  and {more} more run{'s' * (more > 1)}, on the page"] if more else []
     lines += ["", f"  {len(data['differences'])} figures of the specs differ"]
     failed = [f"  {run['name']}: {_told(run, 'audits')}" for run in runs if run["audits_failed"]]
     return [*lines, *(["", "Audits that failed", *failed] if failed else [])]
