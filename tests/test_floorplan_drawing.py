@@ -127,8 +127,13 @@ def test_the_command_draws_and_exports(
     (folder,) = (tmp_path / "reports").iterdir()
     assert folder.name.startswith(f"{NAME}--floorplan--")
     assert {path.name for path in folder.iterdir()} == {
-        "floorplan.svg", "floorplan.flp", "floorplan.yaml", "chip.graphml",
+        "floorplan.svg", "floorplan.flp", "floorplan.yaml", "chip.graphml", "parts.csv",
     }  # fmt: skip
+    built = chip(RING)
+    with (folder / "parts.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(float(row["area [m2]"]) for row in rows) == pytest.approx(built.area_m2)
+    assert sum(float(row["leakage [W]"]) for row in rows) == pytest.approx(built.leakage_w)
     assert f"reports/{folder.name}/floorplan.svg" in printed.out
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert command("floorplan", "draw", NAME, "--set", RING, "--quiet") == 0  # a drawing may be replaced
