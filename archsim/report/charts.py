@@ -88,9 +88,9 @@ def waterfall(page: Page) -> Chart:
     bars = []
     for (name, value), begin in zip(parts.items(), ends, strict=False):
         label, tone = labels[name]
-        text = engineering(value, "s") if name == "interval" else ("+" if value >= 0 else "") + engineering(value, "s")
-        low = min(begin, begin + value)
-        bars.append(Bar(label, text, (Part(100 * low / most, 100 * abs(value) / most, COLOURS[tone], f"{label}: {text}"),)))
+        text = ("+" if value > 0 and name != "interval" else "") + engineering(value, "s")
+        piece = Part(100 * min(begin, begin + value) / most, 100 * abs(value) / most, COLOURS[tone], f"{label}: {text}")
+        bars.append(Bar(label, text, (piece,) if value else ()))
     total = engineering(ends[-1], "s")
     bars.append(Bar("sustained", total, (Part(0, 100 * ends[-1] / most, TOTAL, f"sustained: {total}"),)))
     says = "Time per example: each bar begins where the one above it ends."
@@ -117,8 +117,8 @@ def energy(page: Page) -> Chart:
     ]  # fmt: skip
     shown = tuple((words(phase), colour(phase, i)) for i, phase in enumerate(phases)
                   if page.data["energy_j"]["by_phase"][phase])  # fmt: skip
-    says = "Energy of the run by component; colours are phases."
-    return Chart("energy_component", "Energy by component and phase", says, tuple(bars), ticks_to(most, _si("J")), shown)
+    title, says = "Energy by component and phase", "Energy of the run by component; colours are phases."
+    return Chart("energy_component", title, says, tuple(bars), ticks_to(most, _si("J")), shown)
 
 
 def shares(
@@ -169,8 +169,8 @@ def stalls(page: Page) -> Chart:
     bars = []
     for tile in tiles[:MOST_BARS]:
         pieces = [
-            (words(state), tile["cycles"][state], colour(state), f"{percent(tile['cycles'][state] / total)} of all cycles")
-            for state in STATES
+            (words(state), count, colour(state), f"{percent(count / total)} of all cycles")
+            for state, count in ((state, tile["cycles"][state]) for state in STATES)
         ]
         bars.append(_stacked(f"{tile['layer']}{tile['shard']}, tile {tile['tile']}", "", pieces, total))
     used = tuple((words(state), colour(state)) for state in STATES if page.data["stalls_cycles"][state])

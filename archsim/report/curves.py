@@ -15,6 +15,8 @@ from archsim.units import engineering
 
 MOST_LANES, FINEST = 24, 1500
 """A timeline has so many tiles; stretches of one state that are closer than this part of the step are joined."""
+MOST_BINS = 80
+"""So many bins of a histogram can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Plot:
-    """Boxes and curves over two axes, in percent of the plot; y downwards."""
+    """Boxes, curves and dots (boxes without a size) over two axes, in percent of the plot; y downwards."""
 
     name: str
     title: str
@@ -117,6 +119,7 @@ class Plot:
     boxes: tuple[Box, ...]
     curves: tuple[Curve, ...]
     legend: tuple[tuple[str, str], ...]
+    dots: tuple[Box, ...] = ()
 
 
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
@@ -128,32 +131,46 @@ def dwell(page: Page) -> Plot | None:
     if not bins or not longest_s:
         return None
     total = sum(own["cell_updates"] for own in bins)
-    ends = [(own["from_cycles"] / page.clock_hz, min(own["to_cycles"] / page.clock_hz, longest_s)) for own in bins]
-    widths = [max(end - begin, 1 / page.clock_hz) for begin, end in ends]
-    heights = [own["cell_updates"] / total / width for own, width in zip(bins, widths, strict=True)]
-    most = max(heights)
+    found = _bins(bins, page.clock_hz, longest_s)
+    most = max(count / (end - begin) for begin, end, count in found)
     boxes = tuple(
         Box(
-            round(100 * begin / longest_s, 3), round(100 - 100 * height / most, 2), round(100 * width / longest_s, 3),
-            round(100 * height / most, 2), COLOURS["update"],
-            f"{engineering(begin, 's')} to {engineering(end, 's')}: {own['cell_updates']:,} updates, "
-            f"{percent(own['cell_updates'] / total)}",
+            round(100 * begin / longest_s, 3), round(100 - 100 * count / (end - begin) / most, 2),
+            round(100 * (end - begin) / longest_s, 3), round(100 * count / (end - begin) / most, 2), COLOURS["update"],
+            f"{engineering(begin, 's')} to {engineering(end, 's')}: {count:,} updates, {percent(count / total)}",
         )
-        for own, (begin, end), width, height in zip(bins, ends, widths, heights, strict=True)
+        for begin, end, count in found
     )  # fmt: skip
     tau_s = next((tau for tau in page.details["leak_time_constants_s"] if tau), 0.0)
     curves: tuple[Curve, ...] = ()
     legend = [("updates by dwell time, as a density", COLOURS["update"])]
     if tau_s:
         points = " ".join(f"{i},{100 - 100 * math.exp(-longest_s * i / 100 / tau_s):.2f}" for i in range(101))
-        curves = (Curve(points, COLOURS["transfer"], f"left of an update; leak time constant {engineering(tau_s, 's')}"),)
-        legend.append((f"left of an update (right axis: 0 to 100 %; tau {engineering(tau_s, 's')})", COLOURS["transfer"]))
+        tau = engineering(tau_s, "s")
+        curves = (Curve(points, COLOURS["transfer"], f"left of an update; leak time constant {tau}"),)
+        legend.append((f"left of an update, 0 at the bottom, 100 % at the top; tau {tau}", COLOURS["transfer"]))
     scale, unit = next((own for own in _TIMES if longest_s >= own[0]), _TIMES[-1])
-    y_ticks = tuple((100.0 - at, text) for at, text in ticks_to(100 * most * scale, "{:.3g}".format, 3))
+    y_ticks = tuple((100.0 - at, text) for at, text in ticks_to(100 * most / total * scale, "{:.3g}".format, 3))
     return Plot(
         "dwell", "Dwell times", "dwell time on the capacitor", f"updates, % per {unit}",
         ticks_to(longest_s / scale, lambda value: f"{value:g} {unit}"), y_ticks, boxes, curves, tuple(legend),
     )  # fmt: skip
+
+
+def _bins(bins: Sequence[Mapping[str, int]], clock_hz: float, longest_s: float) -> list[tuple[float, float, int]]:
+    """Return (from, to, updates) in seconds; bins too narrow to be seen are taken together with those after them."""
+    least_s = longest_s / MOST_BINS
+    found: list[tuple[float, float, int]] = []
+    for own in bins:
+        begin, end = own["from_cycles"] / clock_hz, min(own["to_cycles"] / clock_hz, longest_s)
+        if found and (found[-1][1] - found[-1][0] < least_s or end - found[-1][0] <= least_s):
+            found[-1] = (found[-1][0], end, found[-1][2] + own["cell_updates"])
+        else:
+            found.append((begin, max(end, begin + 1 / clock_hz), own["cell_updates"]))
+    if len(found) > 1 and found[-1][1] - found[-1][0] < least_s:
+        (begin, _, before), (_, end, count) = found[-2:]
+        found[-2:] = [(begin, end, before + count)]
+    return found
 
 
 def accuracy(history: Mapping[str, Any]) -> Plot | None:
@@ -163,8 +180,10 @@ def accuracy(history: Mapping[str, Any]) -> Plot | None:
     if not values:
         return None
     epochs = max(len(run) for own in runs.values() for run in own)
-    low = max(0.0, min(values) - 0.1 * (max(values) - min(values) or 0.1))
-    high = min(1.0, max(values) + 0.1 * (max(values) - low))
+    least, most = 100 * min(values), 100 * max(values)
+    step = next(step for step in (0.5, 1, 2, 5, 10, 20) if step * 4 >= most - least or step == 20)
+    low, high = math.floor(least / step) * step / 100, math.ceil(most / step) * step / 100
+    low = low if low < high else low - step / 100
     tones = {"float": (COLOURS["load"], "floating point"), "chip": (COLOURS["forward"], "on the chip")}
 
     def place(epoch: int, value: float) -> tuple[float, float]:
@@ -176,17 +195,18 @@ def accuracy(history: Mapping[str, Any]) -> Plot | None:
         tone, what = tones[name]
         for seed, run in zip(history["seeds"], own, strict=False):
             points = [place(epoch, value) for epoch, value in enumerate(run, 1)]
-            last = f"{100 * run[-1]:.2f} % after epoch {len(run)}" if run else ""
-            curves.append(Curve(" ".join(f"{x},{y}" for x, y in points), tone, f"{what}, seed {seed}: {last}", name == "float"))
+            tip = f"{what}, seed {seed}: {100 * run[-1]:.2f} % after epoch {len(run)}" if run else ""
+            curves.append(Curve(" ".join(f"{x},{y}" for x, y in points), tone, tip, name == "float"))
             if epochs <= 30:
                 dots += [
                     Box(x, y, 0.0, 0.0, tone, f"{what}, seed {seed}, epoch {epoch}: {100 * value:.2f} %")
                     for epoch, (value, (x, y)) in enumerate(zip(run, points, strict=True), 1)
                 ]
     marks = sorted({1, epochs, *(round(1 + (epochs - 1) * i / 4) for i in range(1, 4))})
-    y_ticks = tuple((100.0 * i / 4, f"{100 * (high - (high - low) * i / 4):.1f} %") for i in range(5))
+    count = round(100 * (high - low) / step)
+    y_ticks = tuple((100.0 * i / count, f"{100 * high - step * i:g} %") for i in range(count + 1))
     return Plot(
         "accuracy", "Accuracy on the test set", "epoch", "accuracy on the test set",
-        tuple((place(epoch, low)[0], f"{epoch}") for epoch in marks), y_ticks, tuple(dots), tuple(curves),
-        tuple((what, tone) for tone, what in tones.values()),
+        tuple((place(epoch, low)[0], f"{epoch}") for epoch in marks), y_ticks, (), tuple(curves),
+        tuple((what, tone) for tone, what in tones.values()), tuple(dots),
     )  # fmt: skip

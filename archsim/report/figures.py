@@ -54,7 +54,8 @@ def _bars(axes: Axes, parts: Mapping[str, float], unit: str) -> None:
     values = [parts[name] for name in names]
     total = sum(values)
     scale, label = _scale(max(values, default=0.0), unit)
-    axes.barh(range(len(names)), [v / scale for v in values], color=[component_colour(n, i) for i, n in enumerate(names)])
+    tones = [component_colour(name, i) for i, name in enumerate(names)]
+    axes.barh(range(len(names)), [v / scale for v in values], color=tones)
     axes.set_yticks(range(len(names)), [_words(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlabel(label)

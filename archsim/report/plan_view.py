@@ -44,7 +44,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Text:
-    """A label of the floorplan: its middle, its size, whether it runs upwards, and whether it stands on dark."""
+    """A label of the floorplan: its beginning, or its middle if it runs upwards; its size; whether it is on dark."""
 
     x: float
     y: float
@@ -135,7 +135,8 @@ def _crowd(blocks: Sequence[Block], tones: Mapping[str, str], scale: float) -> t
     by_tone: dict[str, list[str]] = {}
     for block in blocks:
         box = _box(block, scale, "", "")
-        by_tone.setdefault(tones[block.name], []).append(f"M{box.x:g} {box.y:g}h{box.width:g}v{box.height:g}h-{box.width:g}z")
+        outline = f"M{box.x:g} {box.y:g}h{box.width:g}v{box.height:g}h-{box.width:g}z"
+        by_tone.setdefault(tones[block.name], []).append(outline)
     return tuple(Path("".join(parts), tone) for tone, parts in by_tone.items())
 
 
@@ -187,19 +188,22 @@ def _texts(
         for block, each in zip(own, sizes, strict=True):
             if each < 9:
                 continue
-            x, y = (round(at * scale, 1) for at in block.rect.centre_m)
             upright = block.rect.height_m > 1.5 * block.rect.width_m
             dark = dense.get(block.name, 0.0) > 0.6 * ends.density_w_per_m2 > 0
-            layer = layers.get(block.name)
-            if layer and not upright and block.rect.height_m * scale > 5 * size:
-                texts.append(Text(x, round(y - 0.9 * size, 1), size, block.name, upright, dark))
-                texts.append(Text(x, round(y + 0.9 * size, 1), size, layer[:14], upright, dark))
-            else:
-                texts.append(Text(x, y, size, block.name, upright, dark))
+            x, y = (at * scale for at in (block.rect.centre_m if upright else (block.rect.x_m, block.rect.y_m)))
+            lines = [block.name]
+            if not upright:  # in the corner, since links run through the middle
+                x, y = x + 0.4 * size, y + 0.8 * size
+                layer = layers.get(block.name)
+                lines += [layer[:14]] if layer and block.rect.height_m * scale > 5 * size else []
+            texts += [
+                Text(round(x, 1), round(y + 1.2 * i * size, 1), size, line, upright, dark)
+                for i, line in enumerate(lines)
+            ]
     return tuple(texts)
 
 
 def _text_size(block: Block, scale: float) -> float:
     width, height = block.rect.width_m * scale, block.rect.height_m * scale
     along, across = (height, width) if height > 1.5 * width else (width, height)
-    return round(min(0.6 * across, 0.62 * along / (0.6 * len(block.name))), 1)
+    return round(min(0.4 * across, 0.8 * along / (0.6 * len(block.name))), 1)
