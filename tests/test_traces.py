@@ -221,10 +221,11 @@ def test_cycles_that_are_no_whole_nanoseconds_still_make_a_legal_trace(clock: st
 
 
 def test_a_trace_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archsim.report.traces.records.MOST", 50)
-    recorded = collect(result_of(), WHOLE)
-    assert 50 <= len(recorded.entries) < 70  # it stops at the end of a cycle
-    check_format(events_of(result_of()))
+    monkeypatch.setattr("archsim.report.traces.records.MOST", 100)
+    recorded = collect(result_of(PACKET), WHOLE)
+    drawn = sum(map(len, recorded.tiles.values())) + sum(map(len, recorded.units.values()))
+    assert 80 < drawn <= 100
+    check_format(events_of(result_of(PACKET)))
 
 
 @pytest.mark.parametrize("kind", sorted(TRACES))

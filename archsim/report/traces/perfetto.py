@@ -127,11 +127,11 @@ class _Sheet:
         begin, end = self.ns(span.begin), self.ns(span.end)
         what = f"{op.kind} {self.layers[op.layer]}{op.label if op.label.startswith('[') else ''}"
         args = {
-            "op": what, "instance" if op.maintenance else "example": entry.n, "start_cycle": span.begin,
-            "cycles": span.end - span.begin, "waited_cycles": entry.granted - entry.requested,
+            **({"op": what} if span.state else {}), "instance" if op.maintenance else "example": entry.n,
+            "start_cycle": span.begin, "cycles": span.end - span.begin,
+            "waited_cycles": entry.granted - entry.requested,
         }  # fmt: skip
-        name = span.state or what
-        return {"ph": "X", "pid": pid, "tid": tid, "name": name, "cat": op.phase, "ts": begin / 1000,
+        return {"ph": "X", "pid": pid, "tid": tid, "name": span.state or what, "cat": op.phase, "ts": begin / 1000,
                 "dur": (end - begin) / 1000, "args": args}  # fmt: skip
 
     def names(self) -> list[Event]:

@@ -12,7 +12,7 @@ from archsim.metrics import Result
 from archsim.simulation.step import Record, record
 
 STEPS, MOST = 100, 100_000
-"""A trace covers as many cycles as this many steps take, and has about this many records at most."""
+"""A trace covers as many cycles as this many steps take, and has this many slices of tiles and units at most."""
 _PER_W = 10**24  # powers add up as whole numbers of this part of a watt, so that they return to what they were
 
 
@@ -49,7 +49,7 @@ class Recorded:
 
 
 def collect(result: Result, steps: int = STEPS) -> Recorded:
-    """Return the beginning of a run, as long as so many of its steps take; MOST bounds it in any case.
+    """Return the beginning of a run, as long as so many of its steps take; MOST slices bound it.
 
     The power is that of the actions of stages in progress, plus leakage: each stage's energy is spread evenly from its
     grant to the end of the stage, or until it lets go of the last unit that it releases where that is later, and over
@@ -57,7 +57,7 @@ def collect(result: Result, steps: int = STEPS) -> Recorded:
     the first stage that the gate of the schedule lets through to the end of its last update.
     """
     schedule = result.schedule
-    entries = tuple(record(schedule, max(1, result.step.cycles) * steps, MOST))
+    entries = _bounded(schedule, record(schedule, max(1, result.step.cycles) * steps, MOST))
     draws = _Draws(result)
     spent = [draws.of(entry) for entry in entries]
     end = max((entry.granted + cycles for entry, (cycles, _) in zip(entries, spent, strict=True)), default=0)
@@ -74,6 +74,18 @@ def collect(result: Result, steps: int = STEPS) -> Recorded:
         _watts(power, schedule.chip.leakage_w),
         _levels([(begin, until, 1) for begin, until in _flights(schedule, entries, end)], end),
     )
+
+
+def _bounded(schedule: Schedule, entries: Sequence[Record]) -> tuple[Record, ...]:
+    """Return the entries up to the last one at whose grant MOST slices have not been exceeded."""
+    slices = 0
+    for place, entry in enumerate(entries):
+        op = schedule.ops[entry.op]
+        stage = op.variants[entry.n % len(op.variants)][entry.stage]
+        slices += len(stage.shows) + len(stage.acquire)
+        if slices > MOST:
+            return tuple(entries[:place])
+    return tuple(entries)
 
 
 class _Draws:
