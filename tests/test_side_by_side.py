@@ -118,6 +118,11 @@ def test_links_have_the_loads_of_the_reports(made: tuple[dict[str, Any], Path], 
     most = [max(float(value or 0) for value in row[1:]) for row in rows]
     assert most == sorted(most, reverse=True)
     assert heads[1:] == list(folders)
+    *waits, total = rows_of(made[1] / "tables" / "links_wait.csv")[1:]
+    for place, folder in enumerate(folders.values()):
+        found = sum(link["wait_cycles"] for link in metrics_of(folder)["links"])
+        assert 60 * float(total[1 + place]) == pytest.approx(found)
+        assert 60 * fsum(float(row[1 + place] or 0) for row in waits) == pytest.approx(found)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ from archsim.report.html import policy, source
 from archsim.report.inline import inline_svg
 from archsim.report.page import Page
 from archsim.report.run import environment
-from archsim.report.side_figures import PARTS, figures
+from archsim.report.side_figures import FIGURES, PARTS, figures
 from archsim.report.tables import Column, Table, areal
 from archsim.units import engineering, si_of_metric
 
@@ -79,7 +79,10 @@ def _run(name: str, page: Page) -> dict[str, Any]:
             state: count / cycles if cycles else 0.0 for state, count in data["stalls_cycles"].items() if count
         },
         "links": [
-            {key: link[key] for key in ("name", "utilisation", "wait_cycles", "energy_j")}
+            {
+                "name": link["name"], "utilisation": link["utilisation"],
+                "wait_cycles_per_example": link["wait_cycles"] / examples if examples else None,
+            }
             for link in page.details["links"]
         ],
     }  # fmt: skip
@@ -103,7 +106,7 @@ def sections(data: Data) -> list[Section]:
     found = [_headline(data), _differences(data)]
     found += [
         _breakdown("time", "Time per example", runs, lambda run: run["time_per_example_parts_s"], "s",
-                   lambda part: PARTS[part][0]),
+                   lambda part: PARTS[part][0], "The parts are differences between runs, and may be negative.", PARTS),
         _breakdown("energy", "Energy per example by component", runs, lambda r: r["energy_per_example_j"]["component"],
                    "J"),
         _breakdown("energy_phase", "Energy per example by phase", runs, lambda r: r["energy_per_example_j"]["phase"],
@@ -113,6 +116,10 @@ def sections(data: Data) -> list[Section]:
         _breakdown("links", "Load of links", runs,
                    lambda run: {link["name"]: link["utilisation"] for link in run["links"]}, "%", str,
                    "Share of all cycles for which a link is held; only links that were used."),
+        _breakdown("links_wait", "Waiting for links", runs,
+                   lambda run: {link["name"]: link["wait_cycles_per_example"] for link in run["links"]}, "cycles", str,
+                   "Cycles per example that messages waited for a link; several wait at once, so that these add up to "
+                   "more than the time lost."),
     ]  # fmt: skip
     return [*found, _about(data)]
 
@@ -194,24 +201,34 @@ def _breakdown(
     unit: str,
     words: Callable[[str], str] = lambda part: part.replace("_", " "),
     note: str = "",
+    order: Iterable[str] = (),
 ) -> Section:
-    """Return the parts of something by run, the largest in any run first, and what they add up to where they do."""
+    """Return the parts of something by run, in an order or the largest in any run first, and what they add up to.
+
+    Shares ("%") are not added up: those of links are of different wholes.
+    """
     picked = [pick(run) for run in runs]
     parts = dict.fromkeys(part for own in picked for part in own)
-    ranked = sorted(parts, key=lambda part: (-max(own.get(part) or 0.0 for own in picked), part))
+    ranked = list(order) or sorted(parts, key=lambda part: (-max(own.get(part) or 0.0 for own in picked), part))
     rows: list[tuple[Any, ...]] = [(words(part), *(own.get(part) for own in picked)) for part in ranked
                                    if any(own.get(part) for own in picked)]  # fmt: skip
     if unit != "%":
         rows.append(("total", *(sum(value or 0.0 for value in own.values()) for own in picked)))
     columns = (Column(title.split(" by ")[-1] if " by " in title else "part"),
                *(Column(run["name"], "" if unit == "%" else unit) for run in runs))  # fmt: skip
-    text = _percent if unit == "%" else (lambda value: engineering(value, unit))
+    text = _TEXTS.get(unit, lambda value: engineering(value, unit))
     texts = tuple((row[0], *_beside(row[1:], text)) for row in rows)
-    plain = tuple(Column(column.name) for column in columns)
-    figure = "" if name == "energy_phase" else name
-    return Section(
-        name, title, Table(name, title, plain, texts), Table(name, title, columns, tuple(rows)), figure, note
-    )
+    shown = Table(name, title, tuple(Column(column.name) for column in columns), texts)
+    figure = name if name in FIGURES else ""
+    return Section(name, title, shown, Table(name, title, columns, tuple(rows)), figure, note)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.4g}"
+
+
+_TEXTS: Mapping[str, Callable[[float | None], str]] = {"%": _percent, "cycles": _number}
+"""How values in units are written that are no SI units."""
 
 
 def write_runs(data: Data, folder: Path) -> Path:

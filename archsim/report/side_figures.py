@@ -19,6 +19,7 @@ Data: TypeAlias = Mapping[str, Any]
 Bars: TypeAlias = list[tuple[str, Mapping[str, float]]]
 """By run: its name, and its parts."""
 
+FIGURES = ("time", "energy", "area", "stalls", "links")
 LEAST = 0.01
 """Parts below this share of the longest bar, in all runs, are drawn as one."""
 REST = "all below 1 %"
