@@ -62,7 +62,7 @@ def percent(share: float) -> str:
 
 
 def ticks_to(end: float, say: Callable[[float], str], count: int = 4) -> tuple[tuple[float, str], ...]:
-    """Return round values from 0 to `end`, at most `count` and one, as (percent of the width, text).
+    """Return round values from 0 to `end`, at most `count` (three or more) and one, as (percent of the width, text).
 
     >>> ticks_to(0.9, "{:g}".format)
     ((0.0, '0'), (55.55555555555556, '0.5'))
@@ -84,7 +84,7 @@ def waterfall(page: Page) -> Chart:
     ends = [0.0]
     for value in parts.values():
         ends.append(ends[-1] + value)
-    most = max([*ends, 1e-30])
+    most = max(ends) or 1.0
     bars = []
     for (name, value), begin in zip(parts.items(), ends, strict=False):
         label, tone = labels[name]
@@ -105,7 +105,7 @@ def energy(page: Page) -> Chart:
     for item in page.details["bill"]:
         key = (item["component"], item["phase"])
         found[key] = found.get(key, 0.0) + item["energy_j"]
-    most, total = max([*totals.values(), 1e-30]), page.data["energy_j"]["total"] or 1.0
+    most, total = max(totals.values(), default=0.0) or 1.0, page.data["energy_j"]["total"] or 1.0
     bars = [
         _stacked(
             words(name), f"{engineering(own, 'J')}, {percent(own / total)}",
@@ -125,7 +125,7 @@ def shares(
     name: str, title: str, says: str, parts: Mapping[str, float], unit: str, tone: Callable[[str, int], str]
 ) -> Chart:
     """Return a chart of parts of a whole, one bar each, as they are ordered; zeros are left out."""
-    total, most = sum(parts.values()) or 1.0, max([*parts.values(), 1e-30])
+    total, most = sum(parts.values()) or 1.0, max(parts.values(), default=0.0) or 1.0
     bars = []
     for i, (key, value) in enumerate((key, value) for key, value in parts.items() if value):
         text = f"{engineering(value, unit) if unit else f'{value:,}'}, {percent(value / total)}"

@@ -24,7 +24,10 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
     "axes.axisbelow": True, "grid.color": "#e4e4e4", "path.simplify": False, "legend.frameon": False,
 }  # fmt: skip
-__all__ = ["COLOURS", "CYCLE", "colour", "draw", "figures"]
+__all__ = ["COLOURS", "CYCLE", "colour", "draw", "figures", "literal"]
+
+
+_MOST_LETTERS = 34
 
 
 def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.2) -> str:
@@ -42,6 +45,15 @@ def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "archsim"})
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def literal(text: str) -> str:
+    """Return text that a figure shows as it is, dollar signs too, which are no mathematics; cut where it is too long.
+
+    >>> literal("a$b"), literal("a" * 40)
+    ('a\\\\$b', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...')
+    """
+    return (text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3] + "...").replace("$", r"\$")
 
 
 def _words(name: str) -> str:
@@ -149,7 +161,7 @@ def stalls(page: Page) -> str:
     """States of the used tiles as shares of all cycles, a bar per tile."""
     cycles = page.data["run"]["cycles"]
     shards = page.details["tiles"][:TOP]
-    labels = [f"{shard['layer']}{shard['shard']}, tile {shard['tile']}" for shard in shards]
+    labels = [literal(f"{shard['layer']}{shard['shard']}, tile {shard['tile']}") for shard in shards]
     used = [state for state in STATES if any(tile["cycles"][state] for tile in page.details["tiles"])]
 
     def paint(figure: Figure) -> None:
@@ -199,7 +211,7 @@ def step(page: Page) -> str:
             axes.broken_barh(
                 stretches, (lanes + 0.6, 0.8), color=colour(what, i), lw=0, label=_words(what) if unseen else None
             )
-        labels = [lane["name"] for lane in shown["lanes"]]
+        labels = [literal(lane["name"]) for lane in shown["lanes"]]
         axes.set_yticks([*range(lanes + 1), lanes + 1], [*labels, "links", "critical path"])
         axes.invert_yaxis()
         axes.set_xlim(0, shown["cycles"] * clock_ns)
@@ -263,7 +275,7 @@ def floorplan(page: Page) -> str:
                 ((site.x_m + site.width_m * (1 - side) / 2) * mm, (site.y_m + site.height_m * (1 - side) / 2) * mm),
                 site.width_m * side * mm, site.height_m * side * mm,
             )  # fmt: skip
-            groups.setdefault(own["layer"] or "unused", []).append(rect)
+            groups.setdefault(literal(own["layer"] or "unused"), []).append(rect)
         tones = {
             "unused": "#e6eaea",
             "host port": "#566573",
@@ -282,7 +294,7 @@ def floorplan(page: Page) -> str:
         if len(sites) <= NAMED_TILES:
             for i, (site, layer) in enumerate(zip(sites, layers, strict=True)):
                 x, y = site.centre_m
-                used, tone = ("", "#555555") if layer is None else (f"\n{layer}", "#ffffff")
+                used, tone = ("", "#555555") if layer is None else (f"\n{literal(layer)}", "#ffffff")
                 axes.annotate(f"{i}{used}", (x * mm, y * mm), ha="center", va="center", color=tone, fontsize=8)
             wires = [[(x * mm, y * mm) for x, y in line] for line in plan["routers_m"]]
             axes.add_collection(LineCollection(wires, colors="#8e5ea2", linewidths=1.4, alpha=0.8))

@@ -11,7 +11,7 @@ import numpy as np
 
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block, Rect
 from archsim.chip.graph import Chip
-from archsim.report.figures import draw
+from archsim.report.figures import draw, literal
 from archsim.report.layout import (
     INSIDE,
     Layout,
@@ -161,7 +161,7 @@ def _write(axes: Axes, text: _Text, tone: Colour, lines: Sequence[Line]) -> None
     if not text.upright and any(_crosses(line, rect) for line in lines):
         y -= 0.27 * rect.height_m
     axes.annotate(
-        text.text, (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center", fontsize=text.points,
+        literal(text.text), (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center", fontsize=text.points,
         color=ink, zorder=5, rotation=90 if text.upright else 0,
         path_effects=[withStroke(linewidth=1.6, foreground=halo)],
     )  # fmt: skip
