@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsim.mapping.schedule import STATES
 from archsim.report.colours import COLOURS, CYCLE, component_colour
-from archsim.report.figures import draw
+from archsim.report.figures import draw, literal
 from archsim.report.labels import scale_of
 from archsim.units import engineering
 
@@ -61,7 +61,8 @@ def _words(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    return "\n".join(textwrap.wrap(name, 26, max_lines=3, placeholder=" ...")) or name
+    """Return a run's name in lines that fit beside an axis."""
+    return "\n".join(map(literal, textwrap.wrap(name, 26, max_lines=3, placeholder=" ...")))
 
 
 def _stacked(
@@ -117,6 +118,17 @@ def _stacked(
     return draw(paint, height=max(0.9 + 0.55 * len(bars), 0.6 + 0.19 * len(kept) + 0.2))
 
 
+def _ranks(count: int, most: int = 200) -> list[int]:
+    """Return the places of links that are drawn: all of a few, of many some at even distances on a logarithmic axis.
+
+    >>> _ranks(3), _ranks(1000, 4)
+    ([1, 2, 3], [1, 10, 100, 1000])
+    """
+    if count <= most:
+        return list(range(1, count + 1))
+    return sorted({round(count ** (i / (most - 1))) for i in range(most)})
+
+
 def _links(runs: Sequence[tuple[str, Sequence[float]]]) -> str:
     """Return a figure of how busy links are, the busiest first: a curve for each run."""
 
@@ -127,7 +139,8 @@ def _links(runs: Sequence[tuple[str, Sequence[float]]]) -> str:
         for i, (name, loads) in enumerate(runs):
             ranked = sorted(loads, reverse=True)
             style = ("-", "--", "-.", ":")[i // len(CYCLE) % 4]
-            axes.plot(range(1, len(ranked) + 1), [100 * load for load in ranked], color=CYCLE[i % len(CYCLE)],
+            ranks = _ranks(len(ranked))
+            axes.plot(ranks, [100 * ranked[rank - 1] for rank in ranks], color=CYCLE[i % len(CYCLE)],
                       marker="osD^v<>PX"[i % 9], ms=3.5, lw=1.2, ls=style, label=_short(name))  # fmt: skip
         if max((len(loads) for _, loads in runs), default=0) > 60:
             axes.set_xscale("log")
