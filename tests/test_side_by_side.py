@@ -162,6 +162,8 @@ def test_names_of_folders_are_text_and_told_apart(folders: dict[str, Path], tmp_
     page = (out / "runs.html").read_text("utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;" in page
+    text = (out / "runs.md").read_text("utf-8")
+    assert "<script" not in re.sub(r"`[^`\n]*`", "", text)  # in code it is text
 
 
 # ---- what can be wrong
