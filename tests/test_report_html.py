@@ -32,7 +32,7 @@ from archsim.report.tables import Column, Table
 from archsim.workload import load_workload
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-EVIL = "</script><script>alert(1)</script>\"'><img src=http://x.invalid/a onerror=alert(1)>../$\\frac$"
+EVIL = "</script><script>alert(1)</script>\"'><img src=http://x.invalid/a onerror=alert(1)>../$\\frac$`|"
 TEXTS = ("name", "description", "text", "source", "note", "path", "layer", "shard", "command", "hash", "op", "link")
 HISTORY = {
     "arch": {"name": "chip", "hash": "a"}, "workload": {"name": "net", "hash": "b"}, "version": "1",
@@ -45,7 +45,7 @@ HISTORY = {
 @pytest.fixture(scope="module")
 def result() -> Result:
     sets = ("schedule.transfer.interval_examples=20",)
-    return evaluate(load_arch("ambrogio_nature_2018", sets), load_workload("mlp_digits"), examples=60, command="archsim")
+    return evaluate(load_arch("ambrogio_nature_2018", sets), load_workload("mlp_digits"), examples=60, command="again")
 
 
 @pytest.fixture(scope="module")
@@ -98,10 +98,10 @@ class Elements(HTMLParser):
 
 
 def test_the_page_needs_no_other_file(html: str) -> None:
-    for tag, given in Elements(html).found:
+    for tag, own in Elements(html).found:
         assert tag not in ("link", "iframe", "object", "embed", "base"), tag
-        assert "src" not in given, tag
-        assert (given.get("href") or "#").startswith("#"), given
+        assert "src" not in own, tag
+        assert (own.get("href") or "#").startswith("#"), own
     assert "url(" not in html
     assert "@import" not in html
     assert len(html) < 300_000
@@ -109,9 +109,9 @@ def test_the_page_needs_no_other_file(html: str) -> None:
 
 def test_every_section_that_is_linked_is_there(html: str) -> None:
     found = Elements(html).found
-    ids = [given["id"] for _, given in found if "id" in given]
+    ids = [own["id"] for _, own in found if "id" in own]
     assert len(ids) == len(set(ids))
-    assert {(given["href"] or "")[1:] for tag, given in found if tag == "a"} <= set(ids)
+    assert {(own["href"] or "")[1:] for tag, own in found if tag == "a"} <= set(ids)
 
 
 def test_every_figure_of_the_spec_is_listed_once_with_its_place(made: Page, html: str) -> None:
@@ -138,10 +138,10 @@ def test_what_is_hostile_in_names_is_text(html: str, evil: Mapping[str, str]) ->
     # attribute that runs anything.
     plain, found = Elements(html), Elements(evil["report.html"])
     assert [tag for tag in found.tags() if tag != "text"] == [tag for tag in plain.tags() if tag != "text"]
-    for tag, given in found.found:
-        assert not [name for name in given if name.startswith("on") or name == "src"], tag
+    for tag, own in found.found:
+        assert not [name for name in own if name.startswith("on") or name == "src"], tag
     assert found.tags().count("script") == 1
-    assert EVIL in "".join(given.get("title") or "" for _, given in found.found)
+    assert EVIL in "".join(own.get("title") or "" for _, own in found.found)
     assert not re.search(r"<(script|img)", re.sub(r"`[^`\n]*`", "", evil["report.md"]))  # but in code, which is text
     for name, text in evil.items():
         assert ".." not in Path(name).parts
@@ -267,61 +267,7 @@ def test_a_large_floorplan_is_drawn_with_fewer_tooltips(made: Page, monkeypatch:
 
 # ---- in a browser
 
-DRIVER = """<!DOCTYPE html><meta charset="utf-8"><pre id="out">nothing</pre><script>
-var page = PAGE, out = {}, frame = document.createElement("iframe");
-frame.style.cssText = "width:390px;height:800px;border:0";
-frame.onload = function () {
-  try { drive(frame.contentWindow, frame.contentDocument); } catch (error) { out.error = String(error.stack); }
-  document.getElementById("out").textContent = JSON.stringify(out);
-};
-frame.srcdoc = page;
-document.body.appendChild(frame);
-function drive(w, d) {
-  var root = d.documentElement, tip = d.getElementById("tip"), lanes = d.querySelector(".lanes"), svg = lanes.querySelector("svg");
-  function seen() { return svg.getAttribute("viewBox").split(" ").map(Number); }
-  function fire(on, kind, type, more) {
-    on.dispatchEvent(new w[kind](type, Object.assign({bubbles: true, cancelable: true, composed: true}, more)));
-  }
-  function middle(on) { var b = on.getBoundingClientRect(); return {clientX: b.left + b.width / 2, clientY: b.top + b.height / 2}; }
-  function state() {
-    var b = tip.getBoundingClientRect();
-    return {text: tip.hidden ? null : tip.textContent, inside: b.left >= 0 && b.right <= w.innerWidth + 0.5};
-  }
-  out.narrow = {inner: w.innerWidth, scroll: root.scrollWidth, client: root.clientWidth, body: d.body.scrollWidth};
-  out.wide = {};
-  d.querySelectorAll("details").forEach(function (own) { own.open = true; });
-  out.narrow.opened = root.scrollWidth;
-  var block = d.querySelector(".plan .block"), wire = d.querySelector(".plan .wire"), bar = d.querySelector(".bars i");
-  out.titles = d.querySelectorAll("svg.live title").length;
-  block.scrollIntoView(); fire(block, "PointerEvent", "pointermove", Object.assign({pointerType: "mouse"}, middle(block)));
-  out.hover = state();
-  fire(d.body, "PointerEvent", "pointermove", {pointerType: "mouse"}); out.left = state();
-  fire(wire, "MouseEvent", "click", middle(wire)); out.tap = state();
-  fire(d, "KeyboardEvent", "keydown", {key: "Escape"}); out.escape = state();
-  bar.focus(); out.focus = state();
-  fire(bar.closest("[data-roam]"), "KeyboardEvent", "keydown", {key: "ArrowRight"}); out.next = state();
-  fire(d.body, "MouseEvent", "click", {});
-  out.all = seen();
-  d.querySelector("[data-zoom=in]").click(); out.button = seen();
-  fire(lanes, "KeyboardEvent", "keydown", {key: "+"}); out.key = seen();
-  fire(lanes, "KeyboardEvent", "keydown", {key: "ArrowRight"}); out.right = seen();
-  fire(svg, "WheelEvent", "wheel", Object.assign({deltaY: -100, ctrlKey: true}, middle(svg))); out.wheel = seen();
-  var from = middle(svg);
-  fire(svg, "PointerEvent", "pointerdown", Object.assign({pointerId: 1}, from));
-  fire(svg, "PointerEvent", "pointermove", {pointerId: 1, clientX: from.clientX + 60, clientY: from.clientY});
-  fire(svg, "PointerEvent", "pointerup", {pointerId: 1}); out.drag = seen();
-  out.ticks = Array.prototype.map.call(lanes.querySelectorAll(".axis span"), function (own) { return own.textContent; });
-  fire(lanes, "KeyboardEvent", "keydown", {key: "."}); out.stretch = state();
-  d.querySelector("[data-zoom=all]").click(); out.back = seen();
-  var find = d.getElementById("find");
-  find.value = "device.read_energy"; fire(find, "InputEvent", "input", {});
-  out.found = Array.prototype.filter.call(d.querySelectorAll(".figures tbody tr"), function (row) { return !row.hidden; })
-    .map(function (row) { return row.cells[0].textContent; });
-  frame.style.width = "1280px"; out.wide = {inner: w.innerWidth, scroll: root.scrollWidth};
-  out.requests = w.performance.getEntriesByType("resource").map(function (own) { return own.name; });
-  out.alerts = w.alerts || 0;
-}
-</script>"""
+DRIVER = Path(__file__).with_name("report_driver.html").read_text("utf-8")
 
 
 class Seen(NamedTuple):
@@ -409,5 +355,3 @@ def test_the_browser_would_tell_and_the_policy_holds(html: str, tmp_path: Path) 
     assert len(seen.console) >= 2
     assert all("Content Security Policy" in line for line in seen.console[:2])
     assert seen.found["alerts"] == 0
-
-
