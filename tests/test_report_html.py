@@ -343,6 +343,10 @@ def test_the_timeline_zooms_and_pans(found: Mapping[str, Any], made: Page) -> No
     assert found["wheel"][2] == pytest.approx(cycles / 5)
     assert found["drag"][0] < found["wheel"][0]
     assert len(found["ticks"]) >= 2
+    begin, end = made.details["step"]["path"][0]["cycles"]  # the first stretch, which was out of sight
+    assert found["drag"][0] > end
+    assert found["kept"][0] < end
+    assert found["kept"][0] + found["kept"][2] > begin
 
 
 def test_figures_of_the_spec_are_found_by_a_word(found: Mapping[str, Any]) -> None:
