@@ -48,10 +48,10 @@ def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.
 
 
 def literal(text: str) -> str:
-    """Return text that a figure shows as it is, dollar signs too, which are no mathematics; cut where it is too long.
+    r"""Return text that a figure shows as it is: dollar signs are no mathematics; and cut where it is too long.
 
-    >>> literal("a$b"), literal("a" * 40)
-    ('a\\\\$b', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...')
+    >>> print(literal("a$b"), literal("a" * 40))
+    a\$b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...
     """
     return (text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3] + "...").replace("$", r"\$")
 

@@ -161,8 +161,8 @@ def _write(axes: Axes, text: _Text, tone: Colour, lines: Sequence[Line]) -> None
     if not text.upright and any(_crosses(line, rect) for line in lines):
         y -= 0.27 * rect.height_m
     axes.annotate(
-        literal(text.text), (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center", fontsize=text.points,
-        color=ink, zorder=5, rotation=90 if text.upright else 0,
+        literal(text.text), (x * MM, y * MM), gid=f"label-{text.block.name}", ha="center", va="center",
+        fontsize=text.points, color=ink, zorder=5, rotation=90 if text.upright else 0,
         path_effects=[withStroke(linewidth=1.6, foreground=halo)],
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from archsim.report.html import groups, report_html
 from archsim.report.layout import layout_from, load_from
 from archsim.report.page import Page
 from archsim.report.saved import saved_history
-from archsim.report.tables import Table, areal, plain, tables
+from archsim.report.tables import Table, areal, in_code, plain, tables
 from archsim.report.traces import TRACES
 from archsim.units import engineering
 
@@ -98,6 +98,7 @@ def environment() -> Environment:
     made.filters["eng"] = engineering
     made.filters["metric"] = areal
     made.filters["plain"] = plain
+    made.filters["code"] = in_code
     return made
 
 

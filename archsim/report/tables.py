@@ -90,6 +90,15 @@ def plain(text: str) -> str:
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
 
 
+def in_code(text: str) -> str:
+    """Return text that stays between the backticks that are put around it in Markdown.
+
+    >>> in_code("a`b")
+    "a'b"
+    """
+    return " ".join(text.replace("`", "'").split())
+
+
 def _cell(value: Any, column: Column) -> str:
     if value is None:
         return ""

@@ -92,10 +92,19 @@
       draw();
     }
     function pan(share) { from += share * seen; draw(); }
+    function go(by) {
+      roam(svg, by);
+      var begin = Number(shown.getAttribute("x")), end = begin + Number(shown.getAttribute("width"));
+      if (end <= from || begin >= from + seen) {
+        from = (begin + end - seen) / 2;
+        draw();
+      }
+      beside(shown);
+    }
     var does = {
       "in": function () { zoom(0.5); }, out: function () { zoom(2); }, left: function () { pan(-0.25); },
       right: function () { pan(0.25); }, all: function () { from = 0; seen = all; draw(); },
-      next: function () { roam(svg, 1); }, back: function () { roam(svg, -1); }
+      next: function () { go(1); }, back: function () { go(-1); }
     };
     var keys = {"+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", "0": "all", ".": "next", ",": "back"};
     figure.querySelectorAll("[data-zoom]").forEach(function (button) {
