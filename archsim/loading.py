@@ -326,15 +326,15 @@ def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:
 # ---- differences
 
 
-def differences(a: Loaded[Any], b: Loaded[Any]) -> list[tuple[str, str, str]]:
-    """Return (dotted path, text in a, text in b) where two specs differ; "-" where one has nothing."""
-    left, right = (flat(spec.value.resolved(), "") for spec in (a, b))
+def differences(*specs: Loaded[Any]) -> list[tuple[str, ...]]:
+    """Return (dotted path, text in the first, in the second, ...) where specs differ; "-" where one has nothing."""
+    plain = [flat(spec.value.resolved(), "") for spec in specs]
     rows = []
-    for path in dict.fromkeys([*left, *right]):
-        if left.get(path) != right.get(path) and path not in TEXTS_ABOUT:
-            shown = [spec.figures[path].text if path in spec.figures else flat.get(path, "-")
-                     for spec, flat in ((a, left), (b, right))]  # fmt: skip
-            rows.append((path, str(shown[0]), str(shown[1])))
+    for path in dict.fromkeys(key for own in plain for key in own):
+        if path not in TEXTS_ABOUT and any(own.get(path) != plain[0].get(path) for own in plain):
+            shown = [spec.figures[path].text if path in spec.figures else own.get(path, "-")
+                     for spec, own in zip(specs, plain, strict=True)]  # fmt: skip
+            rows.append((path, *map(str, shown)))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Commands that simulate a run: `run`, `compare`, `sensitivity`, `network`."""
+"""Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(
 
         for line in summary(result):
             typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
+        typer.echo(f"\nreport  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}")
     if not result.passed:
         raise typer.Exit(1)
 
@@ -92,6 +92,43 @@ def compare(
         typer.echo(f"\nreport  {folder / 'gpus.md'}")
     if not data["passed"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR ...", help="Folders of reports of `run` or `crosscheck`.")
+    ],
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a report again from what its folder holds; or put several runs side by side. Nothing is simulated."""
+    if len(folders) == 1:
+        _render_again(folders[0], out, as_json, quiet)
+        return
+    from archsim.report.side import runs_lines
+    from archsim.side_by_side import execute_side_by_side
+
+    data, written = execute_side_by_side(folders, out)
+    if as_json:
+        print_file(written / "runs.json")
+    elif not quiet:
+        for line in runs_lines(data):
+            typer.echo(line)
+        typer.echo(f"\npage  {written / 'runs.html'}")
+
+
+def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+    from archsim.reports import render_again
+
+    if out is not None:
+        raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
+    _, written = render_again(folder)
+    if as_json:
+        print_file(written / "metrics.json")
+    elif not quiet:
+        typer.echo(f"report  {written / 'report.html'}")
 
 
 @app.command()
