@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from archsim.baselines.comparison import compare_gpus
 from archsim.chip.floorplan import Rect
 from archsim.chip.graph import Chip
 from archsim.metrics import TOP, Result, link_rows
@@ -58,6 +59,7 @@ def details(result: Result) -> dict[str, Any]:
             for part in result.chip.parts
         ],
         "links": link_rows(result.trace),
+        "gpus": compare_gpus(result),
         "floorplan": _floorplan(result.chip, {shard.tile: names[shard.layer] for shard in result.mapping.shards}),
     }
 

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
+from archsim.report.extra import Extra
+from archsim.report.gpu_section import gpu_section
 from archsim.report.page import Page
-from archsim.report.tables import Table
 
-
-@dataclass(frozen=True)
-class Extra:
-    """A section: `name` is its anchor; `text` are paragraphs; `figures` are SVGs by name.
-
-    Tables are written as tables/NAME.csv, figures as figures/NAME.svg; `captions` are by the name of a figure.
-    """
-
-    name: str
-    title: str
-    text: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    figures: Mapping[str, str] = field(default_factory=dict)
-    captions: Mapping[str, str] = field(default_factory=dict)
-
-
-EXTRAS: tuple[Callable[[Page], Extra | None], ...] = ()
+EXTRAS: tuple[Callable[[Page], Extra | None], ...] = (gpu_section,)
 """What makes a section of a page, or None where it has nothing to say: a section is one entry here."""
 
 

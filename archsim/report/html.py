@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from archsim.report import charts, curves
 from archsim.report.colours import BUSY, HEAT
-from archsim.report.extras import Extra
+from archsim.report.extra import Extra
 from archsim.report.inline import inline_svg
 from archsim.report.page import Page
 from archsim.report.plan_view import plan_view

@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archsim.metrics import Result
 from archsim.report.details import page_of
-from archsim.report.extras import Extra, extras
+from archsim.report.extra import Extra
+from archsim.report.extras import extras
 from archsim.report.figures import figures
 from archsim.report.floorplan import draw_layout
 from archsim.report.folder import write_folder
