@@ -73,6 +73,9 @@ def evil(made: Page) -> dict[str, str]:
 
 def hostile(value: Any, key: str = "") -> Any:
     """Return data with something hostile after each text that a spec or a command can hold."""
+    if isinstance(value, Mapping) and key == "gpus":  # their names are archsim's own; those of measured devices are not
+        measured = [{**each, "gpu": each["gpu"] + EVIL, "method": each["method"] + EVIL} for each in value["measured"]]
+        return {**value, "measured": measured}
     if isinstance(value, Mapping):
         return {name: hostile(own, str(name)) for name, own in value.items()}
     if isinstance(value, list):
@@ -104,9 +107,9 @@ def test_the_page_needs_no_other_file(html: str) -> None:
         assert tag not in ("link", "iframe", "object", "embed", "base"), tag
         assert "src" not in own, tag
         assert (own.get("href") or "#").startswith("#"), own
-    assert "url(" not in html
+    assert not re.search(r"url\((?!#)", html)
     assert "@import" not in html
-    assert len(html) < 300_000
+    assert len(html) < 500_000
 
 
 def test_every_section_that_is_linked_is_there(html: str) -> None:
@@ -136,10 +139,11 @@ def test_markdown_tells_of_accuracy_and_assumptions_too(made: Page, files: Mappi
 
 
 def test_what_is_hostile_in_names_is_text(html: str, evil: Mapping[str, str]) -> None:
-    # Origin: the same elements as in the page without them (labels of blocks apart, for which there is no room), and no
-    # attribute that runs anything.
+    # Origin: the same elements as in the page without them (labels of blocks apart, for which there is no room, and the
+    # shapes of letters), and no attribute that runs anything.
     plain, found = Elements(html), Elements(evil["report.html"])
-    assert [tag for tag in found.tags() if tag != "text"] == [tag for tag in plain.tags() if tag != "text"]
+    letters = ("text", "path", "use", "g", "defs")
+    assert [tag for tag in found.tags() if tag not in letters] == [tag for tag in plain.tags() if tag not in letters]
     for tag, own in found.found:
         assert not [name for name in own if name.startswith("on") or name == "src"], tag
     assert found.tags().count("script") == 1

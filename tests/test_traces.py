@@ -20,9 +20,9 @@ from vcd.reader import ScopeDecl, TokenKind, VarDecl, tokenize
 from archsim.accounting import account, activity_of, use_energy_j
 from archsim.functional.activity import Reads
 from archsim.loading import load_arch
+from archsim.mapping.modes import step_flows
 from archsim.mapping.packets import node_of
 from archsim.mapping.schedule import Schedule
-from archsim.mapping.training import step_flows
 from archsim.metrics import Result, evaluate
 from archsim.report import TRACES
 from archsim.report.traces.messages import deliveries

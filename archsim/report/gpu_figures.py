@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archsim.report.figures import CYCLE, draw
+from archsim.report.figures import CYCLE, draw, literal
 from archsim.report.gpu_tables import says, times
 
 if TYPE_CHECKING:
@@ -18,12 +19,13 @@ _MARKS = ("o", "s", "^", "D", "v", "P")
 
 
 def tones(data: Data) -> dict[str, tuple[str, str]]:
-    """Return a colour and a mark for each GPU by name."""
+    """Return a colour and a mark for each GPU by name: the same in all comparisons, after those that are not known."""
     from archsim.baselines.gpus import baselines
 
-    order = list(baselines().gpus)
-    return {gpu["name"]: (CYCLE[order.index(gpu["name"]) % len(CYCLE)], _MARKS[order.index(gpu["name"]) % len(_MARKS)])
-            for gpu in data["gpus"]}  # fmt: skip
+    known = list(baselines().gpus)
+    order = [*known, *(gpu["name"] for gpu in data["gpus"] if gpu["name"] not in known)]
+    styles = zip(itertools.cycle(CYCLE), itertools.cycle(_MARKS), strict=False)
+    return dict(zip(order, styles, strict=False))
 
 
 def by_batch(data: Data, key: str, label: str, scale: float) -> str:
@@ -35,12 +37,12 @@ def by_batch(data: Data, key: str, label: str, scale: float) -> str:
             tone, mark = tones(data)[gpu["name"]]
             rows = [row for row in gpu["modelled"] if row["precision"] == gpu["fastest"]]
             axes.plot([row["batch"] for row in rows], [row[key] / scale for row in rows], color=tone, lw=1.3,
-                      marker=mark, ms=3, label=f"{gpu['name']}, {says(gpu['fastest'])}, modelled")  # fmt: skip
+                      marker=mark, ms=3, label=literal(f"{gpu['name']}, {says(gpu['fastest'])}, modelled"))  # fmt: skip
         for each in data["measured"]:
             tone, mark = tones(data).get(each["baseline"], ("#7f8c8d", "X"))
             series = _series(each, key)
             if series:
-                name = str(each["baseline"] or each["gpu"]).replace("$", r"\$")
+                name = literal(str(each["baseline"] or each["gpu"]))
                 axes.plot(*zip(*((batch, value / scale) for batch, value in series), strict=True), color=tone, ls="",
                           marker=mark, ms=6, mfc="none", label=f"{name}, measured, best precision")  # fmt: skip
         for name, style in (("sustained", "-"), ("peak", "--")):
@@ -104,7 +106,7 @@ def bars(data: Data, key: str, label: str, scale: float) -> str:
             whole = "modelled" not in name
             axes.barh(place, value / scale, color=tone, alpha=1.0 if whole else 0.45, height=0.72)
             axes.annotate(f" {lead}", (value / scale, place), va="center", fontsize=7.5)
-        axes.set_yticks(range(len(lines)), [name for name, *_ in lines], fontsize=8)
+        axes.set_yticks(range(len(lines)), [literal(name) for name, *_ in lines], fontsize=8)
         axes.invert_yaxis()
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
@@ -124,6 +126,6 @@ ALL: Mapping[str, Callable[[Data], str]] = {
 }
 
 
-def figures(data: Data) -> dict[str, str]:
-    """Return all figures of a comparison with GPUs, as SVG by name."""
-    return {name: build(data) for name, build in ALL.items()}
+def figures(data: Data, names: Collection[str] = ALL) -> dict[str, str]:
+    """Return the figures of a comparison with GPUs of these names, as SVG by name."""
+    return {name: build(data) for name, build in ALL.items() if name in names}

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from archsim.errors import Problem, SpecError
 from archsim.mapping.schedule import STATES
 from archsim.metrics import SCHEMA
+from archsim.report.gpu_shape import GPUS
 from archsim.report.page import DETAILS_SCHEMA, Page
 
 Shape: TypeAlias = Any
@@ -72,6 +73,7 @@ DATA: Shape = {
     },
 }  # fmt: skip
 DETAILS: Shape = {
+    "gpus": GPUS,
     "description": str,
     "clock_hz": NUMBER,
     "synapses": COUNT,
