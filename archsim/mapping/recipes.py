@@ -150,7 +150,7 @@ class TileKit:
         uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
         units = self.tile.units
         held = [units["crossbar"], units["row_driver"], units["col_driver"], units["col_converter"]]
-        held.append(self.chip.programming)
+        held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles
         shows = ((self.tile.index, state),)
         release = tuple((cycles, unit) for unit in held)
