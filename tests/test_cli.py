@@ -32,7 +32,7 @@ Command = Callable[..., Answer]
 
 @pytest.fixture(autouse=True)
 def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw one figure in each report: what figures show is tested elsewhere, and to draw them takes most of the time."""
+    """Draw one figure in each report: to draw them takes most of the time, and they are tested elsewhere."""
     from archsim.report import figures, gpu_figures
 
     for module, kept in ((figures, "sustained"), (gpu_figures, "gpus_time")):
