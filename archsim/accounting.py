@@ -11,9 +11,10 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from archsim.chip.graph import Chip, Unit
+from archsim.chip.topologies.package import PORT
 from archsim.documents import dump_yaml
 from archsim.mapping.recipes import TileKit
-from archsim.mapping.schedule import Stage
+from archsim.mapping.schedule import Stage, Use
 from archsim.section import Section
 from archsim.simulation.run import Trace
 from archsim.spec import TRANSPORTS, TileSpec
@@ -118,9 +119,7 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         layer = names[op.layer] if op.layer >= 0 else CHIP
         for use in entry.stage.uses:
             unit = chip.units[use.unit]
-            energy_j = unit.actions[use.action].energy_j
-            if activity is not None and (unit.component, use.action) == ("device", "read"):
-                energy_j = _measured(activity, layer, op.phase, chip.tiles[unit.tile].spec, energy_j)
+            energy_j = use_energy_j(chip, use, layer, op.phase, activity)
             counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
             placed[_place(chip, unit), energy_j] += use.count * entry.grants
     items = [
@@ -135,6 +134,15 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
     return Bill(tuple(items), _by_tile(chip, placed, time_s))
 
 
+def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:
+    """Return the joules of one item of a billed action, for a layer's name and a phase; reads by their activity."""
+    unit = chip.units[use.unit]
+    energy_j = unit.actions[use.action].energy_j
+    if activity is not None and (unit.component, use.action) == ("device", "read"):
+        return _measured(activity, layer, phase, chip.tiles[unit.tile].spec, energy_j)
+    return energy_j
+
+
 def _place(chip: Chip, unit: Unit) -> str:
     return f"tile{unit.tile}" if unit.tile >= 0 else "host" if unit.index == chip.host else CHIP
 
@@ -147,7 +155,8 @@ def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float)
     for tile in chip.tiles:
         spent[f"tile{tile.index}"].append(chip.tile_share(tile)[1] * time_s)
     spent["host"].append(chip.spec.host.total_leakage_w * time_s)
-    spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component == "link"]
+    wires = ("link", "chip_link", PORT)
+    spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component in wires]
     sums = {place: fsum(values) for place, values in spent.items()}
     return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -200,11 +209,12 @@ def peak(chip: Chip, mode: str = "training") -> Peak:
     for kind, tile_spec in spec.tile_kinds:
         tile = next(tile for tile in chip.tiles if tile.kind == kind)
         stages = list(done.full_step(TileKit(chip, tile), transport, chip.longest_link.length_m))
-        ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * tile_spec.count
+        count = tile_spec.count * spec.chips
+        ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * count
         for stage in stages:
             for use in stage.uses:
                 unit = chip.units[use.unit]
-                energies[unit.component].append(tile_spec.count * use.count * unit.actions[use.action].energy_j)
+                energies[unit.component].append(count * use.count * unit.actions[use.action].energy_j)
         for name, cycles in _busy(chip, stages).items():
             label = name if kind == "tile" else f"{kind}: {name}"
             busy[label] = cycles

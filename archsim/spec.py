@@ -18,7 +18,7 @@ from archsim.components.crossbar import Array, Crossbar
 from archsim.components.devices import Device
 from archsim.components.digital import Accumulator, HostPort, LineCircuit, NeuronUnit
 from archsim.components.drivers import Driver
-from archsim.components.interconnect import Link, Router
+from archsim.components.interconnect import ChipLink, Link, Router
 from archsim.components.memory import Memory
 from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
@@ -211,6 +211,14 @@ def floorplan(kind: str) -> Callable[[F], F]:
     return register
 
 
+class Package(Section):
+    """Several chips, all alike, joined by links between neighbours; `gap` is what lies between two dies."""
+
+    chips: Count
+    gap_m: Length
+    link: Annotated[ChipLink, Role("chip_link")]
+
+
 class Transfer(Section):
     """When capacitors are emptied into the long-term devices: every so many examples, by which policy."""
 
@@ -290,7 +298,7 @@ class Published(Section):
     A sustained figure names the `workload` on which it holds; without one it is the chip's own.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"workload"})
+    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload"})
 
     metric: str
     value: Annotated[str, AnyFigure()]
@@ -310,12 +318,12 @@ class Published(Section):
 
 
 class ArchSpec(Section):
-    """A chip: technology, tiles, routing, host port, floorplan, schedule, and what was published of it.
+    """A chip, or a package of equal ones: technology, tiles, routing, host, floorplan, schedule, what was published.
 
     As loaded, its digital parts are already as at the node that `scaling` declares.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"scaling"})
+    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling"})
 
     name: str
     description: str = ""
@@ -328,6 +336,7 @@ class ArchSpec(Section):
     floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
     schedule: ScheduleSpec
+    package: Package | None = None
     numerics: Numerics = Numerics()
     scaling: Scaling | None = None
     published: tuple[Published, ...] = ()
@@ -354,10 +363,16 @@ class ArchSpec(Section):
         """The kinds of tile by name, the default one first."""
         return [("tile", self.tile), *self.variants.items()]
 
+    @property
+    def chips(self) -> int:
+        """How many chips there are; `tile.count` is that of one."""
+        return 1 if self.package is None else self.package.chips
+
     def components(self) -> list[Component]:
         """Return each component once, in order of the spec."""
         found: list[Component] = []
         for _, tile in self.tile_kinds:
             found += [value for _, value in tile if isinstance(value, Component)]
             found += tile.periphery
-        return [*found, self.routing.link, self.routing.router, self.host]
+        joined = [] if self.package is None else [self.package.link]
+        return [*found, self.routing.link, self.routing.router, self.host, *joined]

@@ -1,4 +1,4 @@
-"""Commands that show and check: `check`, `show`, `diff`, `list`, `schema`, `published`, `data fetch`."""
+"""Commands that show, check and bring in: `check`, `show`, `diff`, `list`, `schema`, `published`, `import`, `data`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def list_(
     noun: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NOUN]", help="arch, workload, component, topology, placement, policy, ...; nothing for all."
+            metavar="[NOUN]", help="arch, workload, component, topology, placement, policy, gpu, ...; nothing for all."
         ),
     ] = None,
 ) -> None:
@@ -118,6 +118,34 @@ def published(
         typer.echo(f"\nreport  {folder / 'published.md'}")
     if failed(rows):
         raise typer.Exit(1)
+
+
+@app.command(name="import")
+def import_(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model in ONNX's binary form.")],
+    digital: Annotated[
+        bool, typer.Option("--digital", help="Charge what has no fixed weights to the digital units.")
+    ] = False,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="The size of a symbolic dimension. Repeatable.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Also write the weights, and let the workload name them.")
+    ] = None,
+) -> None:
+    """Print the workload of an ONNX model: archsim import MODEL.onnx > workload.yaml."""
+    from archsim.documents import dump_yaml
+    from archsim.workload.onnx_import import import_onnx, sizes_of
+    from archsim.workload.weights import write_weights
+
+    found = import_onnx(
+        model, digital=digital, dims=sizes_of(dim or ()), weights_file=str(weights) if weights else None
+    )
+    if weights is not None:
+        write_weights(weights, found.weights)
+    for note in found.notes:
+        typer.echo(f"archsim: {note}", err=True)
+    typer.echo(dump_yaml(found.workload), nl=False)
 
 
 @data_sets.command(name="fetch")

@@ -181,7 +181,7 @@ class TileKit:
         uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
         units = self.tile.units
         held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
-        held.append(self.chip.programming)
+        held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles
         shows = ((self.tile.index, state),)
         release = tuple((cycles, unit) for unit in held)

@@ -113,7 +113,7 @@ class Packet:
         assert isinstance(link, PacketLink)
         flits = link.flits(lines * 8 * ceil(kit.bits(side) / 8))
         wire = kit.chip.longest_link.unit
-        body = kit.chip.spec.cycles(flits * link.flit_time_s)
+        body = kit.chip.spec.cycles(flits * kit.chip.longest_link.flit_s)
         sent = Stage(body, (wire,), ((body, wire),), (Use(wire, "flit", flits), Use(router, "forward", flits)))
         return kit.convert(side, lines), sent
 

@@ -79,13 +79,15 @@ class Inference(Section):
 class Workload(Section):
     """A network of fully connected layers, and what is done with it: it is trained on a data set, or it infers.
 
-    With `program` the run also tells what it takes to write the weights first.
+    With `program` the run also tells what it takes to write the weights first. `weights` names an npz file with the
+    weights that it starts from, [rows, outputs] by layer, relative to the workload's own file; else they are drawn.
     """
 
     name: str
     description: str = ""
     mode: Annotated[str, Choice(MODES)] = "training"
     program: Flag = False
+    weights: str | None = None
     dataset: Dataset
     layers: tuple[Dense, ...]
     training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
