@@ -28,6 +28,7 @@ from archsim.units import SUFFIXES
 NANO, PICO = Fraction(1, 10**9), Fraction(1, 10**12)
 ROLES = {
     "device", "array", "driver", "converter", "memory", "neuron", "accumulator", "periphery", "link", "router", "host",
+    "chip_link",
 }  # fmt: skip
 every_kind = pytest.mark.parametrize("kind", list(COMPONENTS))
 
