@@ -1,0 +1,140 @@
+"""Networks side by side on one design of tile, of which each gets as many as it needs: what is left of the peak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil, isqrt
+from typing import Any
+
+from archsim.chip.graph import build_chip
+from archsim.errors import ArchsimError
+from archsim.loading import Loaded
+from archsim.mapping.builder import StepBuilder
+from archsim.mapping.modes import memory_words
+from archsim.mapping.partition import map_workload
+from archsim.mapping.shards import tiles_needed
+from archsim.metrics import Result, evaluate
+from archsim.spec import ArchSpec
+from archsim.workload.network import Workload
+
+Progress = Callable[[float, int, str], None]
+IDLE = "leakage"
+"""The phase of the bill that is spent whether or not anything is done."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one network comes to; SI units, and None where it could not be run, for the `reason`.
+
+    `settings` are what was changed of the chip. `fill` is the share of the cells of the used tiles that hold a synapse,
+    `busy` that of their cycles in which their crossbars compute, `idle` that of the energy that goes whatever is done.
+    """
+
+    name: str
+    hash: str
+    mode: str
+    settings: tuple[str, ...]
+    synapses: int
+    steps: int
+    reason: str = ""
+    tiles: int | None = None
+    tiles_used: int | None = None
+    time_per_example_s: float | None = None
+    energy_per_example_j: float | None = None
+    efficiency_op_per_j: float | None = None
+    efficiency_peak_op_per_j: float | None = None
+    share_of_peak: float | None = None
+    throughput_op_per_s: float | None = None
+    throughput_peak_op_per_s: float | None = None
+    fill: float | None = None
+    busy: float | None = None
+    idle: float | None = None
+    transfer_time_share: float | None = None
+    program_time_s: float | None = None
+    program_energy_j: float | None = None
+    passed: bool = True
+
+
+def survey(
+    arch: Loaded[ArchSpec],
+    workloads: Sequence[Loaded[Workload]],
+    *,
+    examples: int | None = None,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Return a row for each workload: `examples` of it, or two transfer intervals, on the chip made large enough."""
+    rows = []
+    for done, workload in enumerate(workloads):
+        if progress is not None:
+            progress(done, len(workloads), workload.value.name)
+        settings: tuple[str, ...] = ()
+        own = workload.value
+        about = {"name": own.name, "hash": workload.hash, "mode": own.mode, "synapses": own.synapses,
+                 "steps": own.steps}  # fmt: skip
+        try:
+            settings = enlargement(arch, own)
+            chip = arch.with_overrides(settings)
+            result = evaluate(chip, workload, examples=examples or default_examples(chip.value, own))
+            rows.append(Row(**about, settings=settings, **_figures(result)))
+        except ArchsimError as error:
+            rows.append(Row(**about, settings=settings, reason=str(error)))
+    return rows
+
+
+def default_examples(arch: ArchSpec, workload: Workload) -> int:
+    """Return two transfer intervals, or the whole run where that is shorter."""
+    interval = arch.schedule.transfer.interval_examples if arch.schedule.transfer is not None else 8000
+    batch = workload.training.batch
+    return min(workload.examples, 2 * interval) // batch * batch or workload.examples
+
+
+def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
+    """Return the settings with which a chip is large enough for a workload: tiles or chips, and words of memory.
+
+    Memory that holds more words has more area, in proportion (an assumption); its energy per word stays.
+    """
+    spec = arch.value
+    settings = []
+    needed = tiles_needed(workload, spec.tile)
+    if needed > spec.tile.count * spec.chips and spec.package is not None:
+        settings.append(f"package.chips={ceil(needed / spec.tile.count)}")
+    elif needed > spec.tile.count:
+        settings.append(f"tile.count={needed}")
+        if hasattr(spec.floorplan, "columns"):
+            settings.append(f"floorplan.columns={isqrt(needed - 1) + 1}")
+    chip = build_chip(arch.with_overrides(settings).value)
+    builder = StepBuilder(chip, map_workload(workload, chip), 1)
+    words = max(memory_words(builder).values())
+    memory = spec.tile.memory
+    if words > memory.words:
+        larger = 1 << (words - 1).bit_length()
+        area_mm2 = memory.total_area_m2 * 1e6 * larger / memory.words
+        settings += [f"tile.memory.words={larger}", f"tile.memory.area={area_mm2:.6g} mm2"]
+    return tuple(settings)
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    metrics, mapping = result.data["metrics"], result.mapping
+    held = {tile: result.chip.tiles[tile].spec for tile in (shard.tile for shard in mapping.shards)}
+    cells = sum(tile.rows * tile.cols for tile in held.values())
+    energy = result.data["energy_j"]
+    written: Mapping[str, Any] = result.data.get("programming", {})
+    kept = ("tiles", "tiles_used", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
+            "efficiency_peak_op_per_j", "throughput_op_per_s", "throughput_peak_op_per_s",
+            "transfer_time_share")  # fmt: skip
+    return {
+        **{name: metrics[name] for name in kept},
+        "share_of_peak": metrics["efficiency_op_per_j"] / metrics["efficiency_peak_op_per_j"],
+        "fill": sum(shard.cells for shard in mapping.shards) / cells,
+        "busy": metrics["tile_utilisation"],
+        "idle": energy["by_phase"].get(IDLE, 0.0) / energy["total"],
+        "program_time_s": written.get("time_s"),
+        "program_energy_j": written.get("energy_j"),
+        "passed": result.passed,
+    }
+
+
+def plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the rows as plain data."""
+    return [{**asdict(row), "settings": list(row.settings)} for row in rows]
