@@ -21,17 +21,21 @@ class NeuronUnit(Component):
     loss_energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
+    # An assumption: an 8-bit multiply (0.2 pJ) and a 32-bit add (0.1 pJ) of Horowitz, ISSCC 2014, 45 nm, unscaled.
+    multiply_add_energy_j: Energy = 0.3e-12
+    later: ClassVar[frozenset[str]] = frozenset({"multiply_add_energy_j"})
     example: ClassVar[dict[str, Any]] = {
         "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
         "derive_energy": "0.5 pJ", "loss_step": "10 ns", "loss_energy": "10 pJ", "area": "0.02 mm2",
     }  # fmt: skip
 
     def actions(self) -> dict[str, Action]:
-        """`add`, `activate`, `derive` (times the derivative, rescaled) and `loss`: an item is one value."""
+        """Return `add`, `activate`, `derive` (times the derivative, rescaled), `multiply_add` and `loss`, by values."""
         return {
             "add": Action(self.add_energy_j, self.step_s, parallel=self.lanes),
             "activate": Action(self.activate_energy_j, self.step_s, parallel=self.lanes),
             "derive": Action(self.derive_energy_j, self.step_s, parallel=self.lanes),
+            "multiply_add": Action(self.multiply_add_energy_j, self.step_s, parallel=self.lanes),
             "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes),
         }
 

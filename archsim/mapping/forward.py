@@ -1,46 +1,82 @@
-"""The forward pass of an example: the host's load, and layer after layer."""
+"""The forward pass of an example: the host's loads, and step after step and layer after layer.
+
+A layer without recurrence runs at each step as its inputs come; a recurrent one also waits for its outputs of the
+step before. Before the first step these are zero: they need not be sent, but their rows are read all the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import StepBuilder
+from archsim.mapping.builder import StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
 from archsim.mapping.transport import Signal
 
 
-def forward_pass(builder: StepBuilder, target_bits: int) -> tuple[int, dict[int, int], list[Signal]]:
-    """Add the load of an example and the forward ops of all layers.
+@dataclass(frozen=True)
+class Forward:
+    """The ops of a forward pass: loads by step, reads by (shard, step), outputs where they are by (layer, step)."""
 
-    Return the load, each shard's forward op, and the outputs of the last layer, where they are.
+    loads: list[int] = field(default_factory=list)
+    ops: dict[tuple[int, int], int] = field(default_factory=dict)
+    outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
+
+    @property
+    def load(self) -> int:
+        """The first load."""
+        return self.loads[0]
+
+
+def forward_pass(builder: StepBuilder, label_bits: int, room: int | None = None) -> Forward:
+    """Add the loads of an example and the forward ops of all layers; return where everything is.
+
+    Each step at which the last layer runs has a label of so many bits. With `room` a layer runs at a step only when the
+    next one has read its vector of `room` steps before, so that memories need no more places.
     """
-    mapping = builder.mapping
-    load = load_example(builder, target_bits)
-    forward: dict[int, int] = {}
-    signals = [Signal(load, -1, 0, mapping.workload.layers[0].inputs, FORWARD)]
-    for index in range(len(mapping.workload.layers)):
-        signals = forward_layer(builder, index, mapping.of_layer(index), signals, forward, load)
-    return load, forward, signals
+    workload = builder.mapping.workload
+    found = Forward()
+    read: dict[tuple[int, int], int] = {}
+    weighted = [index for index, layer in enumerate(workload.layers) if layer.blocks]
+    for step in range(workload.steps):
+        builder.step = step
+        label = label_bits if step in workload.steps_of(len(workload.layers) - 1) else 0
+        before = [found.loads[-1]] if step else []
+        if room is not None and step >= room:
+            before.append(read[0, step - room])
+        found.loads.append(load_step(builder, label, [Need(op) for op in before]))
+        for index, layer in enumerate(workload.layers):
+            if step not in workload.steps_of(index):
+                continue
+            if not layer.blocks:
+                found.outputs[index, step] = digital_layer(builder, index, found.outputs[index - 1, step])
+                continue
+            after = next((other for other in weighted if other > index), -1)
+            waits = [read[after, step - room]] if room is not None and (after, step - room) in read else []
+            forward_layer(builder, index, found, waits)
+            if room is not None and step + room < workload.steps:
+                own = [Need(found.ops[shard.index, step]) for row in builder.grids[index] for shard in row]
+                read[index, step] = builder.op("read", "forward", index, -1, "", (), own)
+    return found
 
 
-def gate_first_layer(builder: StepBuilder, forward: dict[int, int], gates: Sequence[Need]) -> None:
+def gate_first_layer(builder: StepBuilder, forward: Forward, gates: Sequence[Need]) -> None:
     """Let the first layer's forward ops wait for what `gates` say."""
     begin = builder.op("begin", "forward", -1, -1, "", (), gates)  # one gate for all, or it is tiles x tiles
-    for shard in builder.mapping.shards:
-        if shard.layer == 0:
-            builder.also_needs(forward[shard.index], [Need(begin)])
+    for (shard, _), op in forward.ops.items():
+        if builder.mapping.shards[shard].layer == 0:
+            builder.also_needs(op, [Need(begin)])
 
 
-def load_example(builder: StepBuilder, target_bits: int) -> int:
-    """Let the host send one example, and its target in so many bits."""
+def load_step(builder: StepBuilder, label_bits: int, needs: Sequence[Need]) -> int:
+    """Let the host send one vector of an example, and a label in so many bits."""
     workload = builder.mapping.workload
-    bits = workload.layers[0].inputs * workload.dataset.input_bits + target_bits
-    return builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), [])
+    bits = workload.layers[0].inputs * workload.dataset.input_bits + label_bits
+    return builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), needs)
 
 
 def host_stage(chip: Chip, bits: int) -> Stage:
@@ -51,42 +87,98 @@ def host_stage(chip: Chip, bits: int) -> Stage:
     return Stage(latency, (chip.host,), ((cycles, chip.host),), (Use(chip.host, "load", bits),))
 
 
-def forward_layer(
-    builder: StepBuilder,
-    layer: int,
-    grid: list[list[Shard]],
-    sources: Sequence[Signal],
-    forward: dict[int, int],
-    load: int,
-) -> list[Signal]:
-    """Add the forward ops of a layer; return its outputs, one signal per column of shards."""
-    workload, transport = builder.mapping.workload, builder.transport
-    output = layer == len(workload.layers) - 1
+def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Sequence[int]) -> None:
+    """Add the ops of a layer with weights at the builder's step, after `waits` too; its outputs go into `found`."""
+    workload, transport, step, grid = builder.mapping.workload, builder.transport, builder.step, builder.grids[index]
+    layer = workload.layers[index]
+    output = layer.loss_activates and index == len(workload.layers) - 1
+    load = found.loads[step]
+    sources = found.outputs[index - 1, step] if index else [Signal(load, -1, 0, layer.inputs, FORWARD)]
+    if layer.recurrent and step:
+        sources = [*sources, *(moved(signal, layer.inputs) for signal in found.outputs[index, step - 1])]
     shards = [shard for row in grid for shard in row]
-    held_output = transport.held and len(grid) == 1 and not output
-    direct = transport.held and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
+    plain = not layer.recurrent  # the activation of one sum: a ramp can apply it
+    held_output = transport.held and len(grid) == 1 and not output and plain
+    direct = transport.held and plain and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
     stages = {shard.index: read_array(builder, shard, FORWARD, held_output) for shard in shards}
     driven = builder.drive(sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
     arrived: dict[int, list[int]] = {}
     if driven is None:
-        targets = [(row[0].row_start, row[0].row_start + row[0].inputs, tuple(s.tile for s in row)) for row in grid]
-        arrived = builder.spread(sources, targets, "forward", layer)
+        targets: list[Target] = [(row[0].input_start, row[0].input_stop, tuple(s.tile for s in row)) for row in grid]
+        arrived = builder.spread(sources, targets, "forward", index)
     for shard in shards:
-        waits = [sources[0].op] if driven else arrived[shard.tile] or [load]
+        needs = [Need(op) for op in ([sources[0].op] if driven else arrived[shard.tile] or [load])]
+        needs += [Need(op) for op in waits]
         after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols)
         stage = driven or stages[shard.index]
-        needs = [Need(op) for op in waits]
-        forward[shard.index] = builder.op("forward", "forward", layer, shard.tile, shard.name, (stage, *after), needs)
+        found.ops[shard.index, step] = builder.op(
+            "forward", "forward", index, shard.tile, shard.name, (stage, *after), needs
+        )
+    found.outputs[index, step] = [
+        finish(builder, index, sum_up(builder, index, column, found), output) for column in zip(*grid, strict=True)
+    ]
+
+
+def moved(signal: Signal, by: int) -> Signal:
+    """Return the signal as a piece of another vector, `by` places further on."""
+    return replace(signal, start=signal.start + by, stop=signal.stop + by)
+
+
+def sum_up(builder: StepBuilder, index: int, column: Sequence[Shard], found: Forward) -> list[Signal]:
+    """Add up what the shards of a column have read, each row block apart; return a sum for each block."""
+    held, step = builder.transport.held, builder.step
+    blocks: dict[int, list[Signal]] = {}
+    for shard in column:
+        part = Signal(found.ops[shard.index, step], shard.tile, shard.col_start, shard.col_stop, FORWARD, held)
+        blocks.setdefault(shard.block, []).append(part)
+    return [builder.add_up(parts, "forward", index) for parts in blocks.values()]
+
+
+def finish(builder: StepBuilder, index: int, sums: Sequence[Signal], output: bool) -> Signal:
+    """Apply the activation, or a unit's cell, to sums of some columns; return the outputs, where the last sum is."""
+    layer = builder.mapping.workload.layers[index]
+    total = sums[-1]
+    if not layer.recurrent and (output or total.held):
+        return total
+    total = builder.transport.read_out(builder, total, "forward", index)
+    units = total.values // layer.gates
+    counts = {action: count * units for action, count in layer.forward_work.items()}
+    needs = [Need(total.op)]
+    for other in sums[:-1]:
+        there = builder.transport.read_out(builder, other, "forward", index)
+        needs.append(Need(builder.send(there, [((total.tile,), there.values)], "forward", index)[total.tile]))
+        counts = {"add": (layer.gates - layer.apart) * units, **counts}
+    kit = builder.kits[total.tile]
+    stage = kit.work(counts, "write", kit.kept(layer, units))
+    op = builder.op("activate", "forward", index, total.tile, "", (stage,), needs)
+    return Signal(op, total.tile, total.start // layer.gates, total.stop // layer.gates, FORWARD)
+
+
+def digital_layer(builder: StepBuilder, index: int, sources: Sequence[Signal]) -> list[Signal]:
+    """Add the work of a digital layer where its inputs are, in even shares; return its outputs, as evenly shared.
+
+    With fewer outputs than places the last places pass on what they have, and the last that works waits for it.
+    """
+    layer = builder.mapping.workload.layers[index]
+    places = min(len(sources), layer.outputs)
+    local = [builder.transport.read_out(builder, signal, "digital", index) for signal in sources]
     outputs = []
-    for column in zip(*grid, strict=True):
-        parts = [Signal(forward[s.index], s.tile, s.col_start, s.col_stop, FORWARD, transport.held) for s in column]
-        total = builder.add_up(parts, "forward", layer)
-        if not output and not total.held:
-            stage = builder.kits[total.tile].digital("activate", total.values, "write", 1)
-            op = builder.op("activate", "forward", layer, total.tile, "", (stage,), [Need(total.op)])
-            total = replace(total, op=op)
-        outputs.append(total)
+    for place, signal in enumerate(local[:places]):
+        needs = [Need(signal.op)] if place < places - 1 else [Need(other.op) for other in local[place:]]
+        stage = builder.kits[signal.tile].work({"multiply_add": len(share(layer.digital_ops, place, places))})
+        op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
+        own = share(layer.outputs, place, places)
+        outputs.append(Signal(op, signal.tile, own.start, own.stop, FORWARD))
     return outputs
+
+
+def share(total: int, place: int, places: int) -> range:
+    """Return which of `total` things fall to one of several places.
+
+    >>> [share(10, place, 3) for place in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
+    return range(total * place // places, total * (place + 1) // places)
 
 
 def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool) -> Stage:
