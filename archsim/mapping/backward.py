@@ -7,7 +7,7 @@ loss; weights stay as they are until it has gone back.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from archsim.mapping.builder import StepBuilder, Target
@@ -36,15 +36,20 @@ def backward_pass(builder: StepBuilder, forward: Forward) -> Backward:
     found = Backward()
     for step, signals in losses(builder, forward).items():
         found.parts[len(workload.layers) - 1, step].append(signals)
-    for step in reversed(range(workload.steps)):
-        builder.step = step
-        for index in reversed(range(len(workload.layers))):
-            if step not in workload.steps_of(index):
-                continue
-            if workload.layers[index].blocks:
-                _backward_layer(builder, index, found)
-            else:
-                _backward_digital(builder, index, forward, found)
+    for stretch in reversed(workload.stretches):
+        if workload.layers[stretch[0]].gathers:
+            _backward_gathered(builder, stretch[0], forward, found)
+            continue
+        for step in reversed(range(workload.steps)):
+            builder.step = step
+            for index in reversed(stretch):
+                if step not in workload.steps_of(index):
+                    continue
+                if workload.layers[index].blocks:
+                    _backward_layer(builder, index, found)
+                else:
+                    arrived = _arrivals(builder, index, forward, found)
+                    found.parts[index - 1, step].append(_work_back(builder, index, forward, arrived, []))
     return found
 
 
@@ -183,22 +188,46 @@ def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> b
     return True
 
 
-def _backward_digital(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> None:
-    """Bring the sums to where a digital layer has worked, and let it work back there: twice what it did forward."""
-    layer, step = builder.mapping.workload.layers[index], builder.step
-    own, before = forward.outputs[index, step], forward.outputs[index - 1, step]
-    targets: list[Target] = [(signal.start, signal.stop, (signal.tile,)) for signal in own]
+def _backward_gathered(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> None:
+    """Let a digital layer that needs all steps work back when the sums of all of them have come."""
+    workload = builder.mapping.workload
+    arrived: dict[int, dict[int, list[int]]] = {}
+    for step in reversed(workload.steps_of(index)):
+        builder.step = step
+        arrived[step] = _arrivals(builder, index, forward, found)
+    ops = [op for tiles in arrived.values() for own in tiles.values() for op in own]
+    gate = builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])
+    deltas: list[Signal] = []
+    for step in reversed(workload.steps_of(index - 1)):
+        builder.step = step
+        if step in arrived:  # else it works at the last step for all of them
+            deltas = _work_back(builder, index, forward, arrived[step], [gate])
+        found.parts[index - 1, step].append(deltas)
+
+
+def _arrivals(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> dict[int, list[int]]:
+    """Bring the sums of the builder's step to where a digital layer has worked; return by tile what to wait for."""
+    targets: list[Target] = [(s.start, s.stop, (s.tile,)) for s in forward.outputs[index, builder.step]]
     arrived: dict[int, list[int]] = {}
-    for sums in found.parts.pop((index, step)):
+    for sums in found.parts.pop((index, builder.step)):
         for tile, ops in builder.spread(sums, targets, "digital", index).items():
             arrived[tile] = [*arrived.get(tile, ()), *ops]
+    return arrived
+
+
+def _work_back(
+    builder: StepBuilder, index: int, forward: Forward, arrived: Mapping[int, Sequence[int]], waits: Sequence[int]
+) -> list[Signal]:
+    """Let a digital layer work back at the builder's step: twice what it did forward; return d of its inputs."""
+    layer, step = builder.mapping.workload.layers[index], builder.step
+    places = len(forward.outputs[index, step])
     deltas: list[Signal] = []
-    for place, signal in enumerate(before):
-        if place < len(own):
-            stage = builder.kits[signal.tile].work({"multiply_add": 2 * len(share(layer.digital_ops, place, len(own)))})
-            needs = [Need(op) for op in arrived[signal.tile]]
+    for place, signal in enumerate(forward.outputs[index - 1, step]):
+        if place < places:
+            stage = builder.kits[signal.tile].work({"multiply_add": 2 * len(share(layer.digital_ops, place, places))})
+            needs = [Need(op) for op in (*arrived[signal.tile], *waits)]
             op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
         else:  # it has passed on what it had, and is told by the last that works
             op = deltas[-1].op
         deltas.append(Signal(op, signal.tile, signal.start, signal.stop, FORWARD))
-    found.parts[index - 1, step].append(deltas)
+    return deltas

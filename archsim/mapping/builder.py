@@ -113,21 +113,26 @@ class StepBuilder:
 def check_memory(builder: StepBuilder, inputs: int, results: int, room: int | None = None) -> None:
     """Raise InfeasibleError unless each memory holds x of `inputs` examples, and d and derivatives of `results`.
 
-    They are those of all steps of an example, or of `room` steps at a time.
+    They are those of all steps of an example, or of `room` steps at a time; what a layer behind gathers, of all steps.
     """
     workload = builder.mapping.workload
     for shard in builder.mapping.shards:
         kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
         steps = len(workload.steps_of(shard.layer))
-        steps = steps if room is None else min(steps, room)
+        places = steps if room is None else min(steps, room)
         x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
         d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.kept(layer, shard.cols // layer.gates)
-        need, have = steps * (inputs * x + results * d), kit.tile.spec.memory.words
+        need, have = places * (inputs * x + results * d), kit.tile.spec.memory.words
+        also = f" and {results * places} of d and derivative of {d}" if results else ""
+        behind = workload.layers[shard.layer + 1 : shard.layer + 2]
+        if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
+            y = kit.words(shard.cols // layer.gates, 8 * ceil(kit.bits(FORWARD) / 8))
+            need += inputs * steps * y
+            also += f" and {inputs * steps} vectors that are gathered of {y}"
         if need > have:
-            also = f" and {results * steps} of d and derivative of {d}" if results else ""
             hint = "a smaller batch or fewer examples in flight" + (", or fewer steps" if steps > 1 else "")
             raise InfeasibleError(
                 f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold {need:,} words "
-                f"({inputs * steps} vectors x of {x} words{also}), it has {have:,} ({need - have:,} short); use a "
+                f"({inputs * places} vectors x of {x} words{also}), it has {have:,} ({need - have:,} short); use a "
                 f"larger tile.memory.words, {hint}"
             )

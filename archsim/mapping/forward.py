@@ -41,26 +41,25 @@ def forward_pass(builder: StepBuilder, label_bits: int, room: int | None = None)
     workload = builder.mapping.workload
     found = Forward()
     read: dict[tuple[int, int], int] = {}
-    weighted = [index for index, layer in enumerate(workload.layers) if layer.blocks]
-    for step in range(workload.steps):
-        builder.step = step
-        label = label_bits if step in workload.steps_of(len(workload.layers) - 1) else 0
-        before = [found.loads[-1]] if step else []
-        if room is not None and step >= room:
-            before.append(read[0, step - room])
-        found.loads.append(load_step(builder, label, [Need(op) for op in before]))
-        for index, layer in enumerate(workload.layers):
-            if step not in workload.steps_of(index):
-                continue
-            if not layer.blocks:
-                found.outputs[index, step] = digital_layer(builder, index, found.outputs[index - 1, step])
-                continue
-            after = next((other for other in weighted if other > index), -1)
-            waits = [read[after, step - room]] if room is not None and (after, step - room) in read else []
-            forward_layer(builder, index, found, waits)
-            if room is not None and step + room < workload.steps:
-                own = [Need(found.ops[shard.index, step]) for row in builder.grids[index] for shard in row]
-                read[index, step] = builder.op("read", "forward", index, -1, "", (), own)
+    labelled = workload.steps_of(len(workload.layers) - 1)
+    for stretch in workload.stretches:
+        gate = gather(builder, stretch[0], found) if workload.layers[stretch[0]].gathers else []
+        for step in range(workload.steps):
+            builder.step = step
+            if stretch[0] == 0:
+                load_step(builder, label_bits if step in labelled else 0, found, read.get((0, step - (room or 0))))
+            for index in stretch:
+                if step not in workload.steps_of(index):
+                    continue
+                after = next((i for i in stretch if i > index and workload.layers[i].blocks), -1)
+                waits = [read[after, step - room]] if room is not None and (after, step - room) in read else []
+                if not workload.layers[index].blocks:
+                    digital_layer(builder, index, found, [*gate, *waits])
+                    continue
+                forward_layer(builder, index, found, waits)
+                if room is not None and step + room < workload.steps:
+                    own = [Need(found.ops[shard.index, step]) for row in builder.grids[index] for shard in row]
+                    read[index, step] = builder.op("read", "forward", index, -1, "", (), own)
     return found
 
 
@@ -72,11 +71,13 @@ def gate_first_layer(builder: StepBuilder, forward: Forward, gates: Sequence[Nee
             builder.also_needs(op, [Need(begin)])
 
 
-def load_step(builder: StepBuilder, label_bits: int, needs: Sequence[Need]) -> int:
-    """Let the host send one vector of an example, and a label in so many bits."""
+def load_step(builder: StepBuilder, label_bits: int, found: Forward, read: int | None) -> None:
+    """Let the host send one vector of an example and a label, after the one before and, if given, an op `read`."""
     workload = builder.mapping.workload
     bits = workload.layers[0].inputs * workload.dataset.input_bits + label_bits
-    return builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), needs)
+    before = [*found.loads[-1:], *([] if read is None else [read])]
+    needs = [Need(op) for op in before]
+    found.loads.append(builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), needs))
 
 
 def host_stage(chip: Chip, bits: int) -> Stage:
@@ -154,22 +155,36 @@ def finish(builder: StepBuilder, index: int, sums: Sequence[Signal], output: boo
     return Signal(op, total.tile, total.start // layer.gates, total.stop // layer.gates, FORWARD)
 
 
-def digital_layer(builder: StepBuilder, index: int, sources: Sequence[Signal]) -> list[Signal]:
-    """Add the work of a digital layer where its inputs are, in even shares; return its outputs, as evenly shared.
+def gather(builder: StepBuilder, index: int, found: Forward) -> list[int]:
+    """Read out the inputs of a layer at all steps where they are; return the op after which that is done."""
+    ops = []
+    for step in builder.mapping.workload.steps_of(index - 1):
+        builder.step = step
+        local = [builder.transport.read_out(builder, s, "digital", index) for s in found.outputs[index - 1, step]]
+        found.outputs[index - 1, step] = local
+        ops += [signal.op for signal in local]
+    return [builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])]
 
-    With fewer outputs than places the last places pass on what they have, and the last that works waits for it.
+
+def digital_layer(builder: StepBuilder, index: int, found: Forward, waits: Sequence[int]) -> None:
+    """Add the work of a digital layer at the builder's step where its inputs are, in even shares, after `waits` too.
+
+    Its outputs are as evenly shared. With fewer of them than places the last places pass on what they have, and the
+    last that works waits for it.
     """
-    layer = builder.mapping.workload.layers[index]
+    layer, step = builder.mapping.workload.layers[index], builder.step
+    sources = found.outputs[index - 1, step]
     places = min(len(sources), layer.outputs)
     local = [builder.transport.read_out(builder, signal, "digital", index) for signal in sources]
     outputs = []
     for place, signal in enumerate(local[:places]):
-        needs = [Need(signal.op)] if place < places - 1 else [Need(other.op) for other in local[place:]]
+        ops = [signal.op] if place < places - 1 else [other.op for other in local[place:]]
         stage = builder.kits[signal.tile].work({"multiply_add": len(share(layer.digital_ops, place, places))})
+        needs = [Need(op) for op in (*ops, *waits)]
         op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
         own = share(layer.outputs, place, places)
         outputs.append(Signal(op, signal.tile, own.start, own.stop, FORWARD))
-    return outputs
+    found.outputs[index, step] = outputs
 
 
 def share(total: int, place: int, places: int) -> range:

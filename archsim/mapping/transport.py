@@ -144,8 +144,8 @@ class Circuit:
             if isinstance(tile.row_converter, str) and hold < samples:
                 of_steps = f" of {steps} steps" if steps > 1 else ""
                 what = (
-                    f"{hold} samples per line cannot serve {flying} examples{of_steps} in flight on a shared converter: "
-                    "samples of forward and backward passes would wait for each other's places for ever"
+                    f"{hold} samples per line cannot serve {flying} examples{of_steps} in flight on a shared "
+                    "converter: samples of forward and backward passes would wait for each other's places for ever"
                 )
                 hint = f"give a sample_hold of {samples}, a row_converter of its own, or fewer in flight"
                 raise SpecError([Problem(f"{name}.col_converter.sample_hold", what, hint)])

@@ -73,6 +73,11 @@ class Layer(Section):
         return 0
 
     @property
+    def gathers(self) -> bool:
+        """Whether it needs its inputs of all steps before it can do the first."""
+        return False
+
+    @property
     def vector(self) -> int:
         """Length of the vector that drives the matrix: the inputs, and in a recurrent layer the own outputs."""
         return self.inputs + (self.outputs if self.recurrent else 0)
@@ -182,10 +187,19 @@ class Digital(Layer):
 
     `ops` counts multiply-adds, and what costs as much, of one step. They are done by the neuron units of the tiles
     that hold the layer before, in even shares; what these exchange for it is not modelled (an assumption). Backward
-    is twice the work (an assumption: one product for each of two factors).
+    is twice the work (an assumption: one product for each of two factors). With `over: sequence` its first step waits
+    for its inputs of all steps, as attention over a whole text and pooling over time do.
     """
 
+    later: ClassVar[frozenset[str]] = Layer.later | {"over"}
+
     ops: Count
+    over: Literal["step", "sequence"] = "step"
+
+    @property
+    def gathers(self) -> bool:
+        """Over a sequence it does."""
+        return self.over == "sequence"
 
     @property
     def digital_ops(self) -> int:

@@ -128,6 +128,17 @@ class Workload(Section):
         return range(self.steps - 1 if last else 0, self.steps)
 
     @property
+    def stretches(self) -> tuple[tuple[int, ...], ...]:
+        """Layers in stretches which go through an example step by step; one that gathers all steps is alone."""
+        found: list[tuple[int, ...]] = []
+        for index, layer in enumerate(self.layers):
+            if found and not layer.gathers and not self.layers[index - 1].gathers:
+                found[-1] += (index,)
+            else:
+                found.append((index,))
+        return tuple(found)
+
+    @property
     def ops_per_synapse(self) -> int:
         """Operations of one step and synapse by the field's convention: 6 in training, 2 in inference."""
         return int(MODES[self.mode].ops_per_synapse)
@@ -166,10 +177,10 @@ def check_steps(layers: Sequence[Layer]) -> None:
             "layer '{a}' is recurrent and needs all steps, not the last alone; give 'at: last_step' to the next layer"
         )
         raise PydanticCustomError("layers", text, names)
-    if before is None or not before.recurrent:
+    if before is None or not (before.recurrent or layers[first].gathers):
         text = (
             "layer '{a}' runs at the last step alone, but after {b}, which then works for nothing at the others; "
-            "give 'at: last_step' to the layer that follows a recurrent one"
+            "give 'at: last_step' to the layer that follows a recurrent one, or to a digital layer over the sequence"
         )
         raise PydanticCustomError("layers", text, names)
     for layer in layers[first:]:
