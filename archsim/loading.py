@@ -139,7 +139,7 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
 
 def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the settings of the arch spec and those of the workload, told apart by their first key."""
-    own = {"dataset", "layers", "training"}
+    own = {"mode", "program", "dataset", "steps", "layers", "training", "inference"}
     mine = [bool(own & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
     arch = [setting for setting, is_work in zip(settings, mine, strict=True) if not is_work]
     return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
