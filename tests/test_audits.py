@@ -24,7 +24,7 @@ from archsim.workload import load_workload
 ENERGY = "energy by {} adds up to what was metered, joules"
 AREA = "areas of all parts add up to the floorplan, m2"
 STATES = "states of used tiles add up to tiles x cycles"
-TRAINED = "examples trained"
+TRAINED = "examples done"
 APPLIED = "each shard's update applied once per example"
 EXECUTED = "operations executed as the workload defines"
 ARRIVED = "bits received as sent (a multicast counts at each end)"
