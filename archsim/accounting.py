@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from archsim.chip.graph import Chip, Unit
 from archsim.documents import dump_yaml
 from archsim.mapping.recipes import TileKit
-from archsim.mapping.schedule import Stage
+from archsim.mapping.schedule import Stage, Use
 from archsim.section import Section
 from archsim.simulation.run import Trace
 from archsim.spec import TRANSPORTS, TileSpec
@@ -118,9 +118,7 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         layer = names[op.layer] if op.layer >= 0 else CHIP
         for use in entry.stage.uses:
             unit = chip.units[use.unit]
-            energy_j = unit.actions[use.action].energy_j
-            if activity is not None and (unit.component, use.action) == ("device", "read"):
-                energy_j = _measured(activity, layer, op.phase, chip.tiles[unit.tile].spec, energy_j)
+            energy_j = use_energy_j(chip, use, layer, op.phase, activity)
             counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
             placed[_place(chip, unit), energy_j] += use.count * entry.grants
     items = [
@@ -133,6 +131,15 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         for part in chip.parts if part.leakage_w
     ]  # fmt: skip
     return Bill(tuple(items), _by_tile(chip, placed, time_s))
+
+
+def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:
+    """Return the joules of one item of a billed action, for a layer's name and a phase; reads by their activity."""
+    unit = chip.units[use.unit]
+    energy_j = unit.actions[use.action].energy_j
+    if activity is not None and (unit.component, use.action) == ("device", "read"):
+        return _measured(activity, layer, phase, chip.tiles[unit.tile].spec, energy_j)
+    return energy_j
 
 
 def _place(chip: Chip, unit: Unit) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from archsim.metrics import package_version
 from archsim.report import check_folder
 from archsim.report.compare import SCHEMA, write_compare
 from archsim.report.floorplan import load_of
-from archsim.runs import all_faults, folder_of
+from archsim.runs import all_faults, folder_of, names_of
 from archsim.workload import load_workload
 
 
@@ -60,26 +60,3 @@ def execute_comparison(
     }
     drawn = {row.name: (result.chip, load_of(result)) for row, result in zip(found.rows, found.results, strict=True)}
     return data, write_compare(data, drawn, folder)
-
-
-def names_of(given: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return a name for each chip: its own, or what was given where several have it, or that with a number.
-
-    >>> names_of(["a.yaml", "b/a.yaml", "x", "x"], ["a", "a", "x", "x"])
-    ['a.yaml', 'b/a.yaml', 'x (1)', 'x (2)']
-    """
-    shown = [name if names.count(name) == 1 else text for text, name in zip(given, names, strict=True)]
-    return list(_numbered(shown))
-
-
-def _numbered(names: Sequence[str]) -> Iterator[str]:
-    taken = {name for name in names if names.count(name) == 1}
-    for place, name in enumerate(names):
-        if names.count(name) == 1:
-            yield name
-            continue
-        number = names[:place].count(name) + 1
-        while f"{name} ({number})" in taken:
-            number += 1
-        taken.add(f"{name} ({number})")
-        yield f"{name} ({number})"

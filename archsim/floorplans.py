@@ -12,12 +12,15 @@ from archsim.exports import chip_flp, chip_graphml, floorplan_yaml, mean_power, 
 from archsim.loading import load_arch
 from archsim.metrics import Result, evaluate
 from archsim.report import check_folder, write_folder
+from archsim.report.details import page_of
 from archsim.report.floorplan import floorplan_drawing, load_of
-from archsim.report.tables import links
+from archsim.report.tables import Column, Table, links
 from archsim.runs import default_folder, folder_of, plan_from_options
 from archsim.units import engineering
 
-OWNED = ("floorplan.svg", "floorplan.flp", "floorplan.yaml", "floorplan.ptrace", "chip.graphml", "links.csv")
+OWNED = (
+    "floorplan.svg", "floorplan.flp", "floorplan.yaml", "floorplan.ptrace", "chip.graphml", "parts.csv", "links.csv",
+)  # fmt: skip
 """What the command writes; anything else in its folder is kept."""
 
 
@@ -57,11 +60,20 @@ def _files(chip: Chip, result: Result | None) -> dict[str, str]:
         "floorplan.flp": chip_flp(plan, f"{chip.spec.name}, by archsim"),
         "floorplan.yaml": floorplan_yaml(plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}"),
         "chip.graphml": chip_graphml(chip),
+        "parts.csv": parts_table(chip).csv(),
     }
     if result is not None:
         power = mean_power(plan, result.bill.by_tile, result.data["metrics"]["time_total_s"])
-        files |= {"floorplan.ptrace": write_ptrace(power), "links.csv": links(result).csv()}
+        files |= {"floorplan.ptrace": write_ptrace(power), "links.csv": links(page_of(result)).csv()}
     return files
+
+
+def parts_table(chip: Chip) -> Table:
+    """Return the parts of a chip: instances, area and leakage of all of them, the largest first."""
+    ranked = sorted(chip.parts, key=lambda part: (-part.area_m2, part.component))
+    columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("leakage", "W"))
+    rows = tuple((part.component, part.instances, part.area_m2, part.leakage_w) for part in ranked)
+    return Table("parts", "Parts", columns, rows)
 
 
 def floorplan_lines(chip: Chip) -> list[str]:

@@ -22,6 +22,9 @@ from archsim.units import Dimension
 
 S = TypeVar("S", bound=Section)
 
+OF_WORKLOADS = frozenset({"dataset", "inference", "layers", "mode", "program", "steps", "training", "weights"})
+"""First keys by which a setting of a workload is told from one of a chip."""
+
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
 _PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
@@ -139,8 +142,7 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
 
 def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the settings of the arch spec and those of the workload, told apart by their first key."""
-    own = {"mode", "program", "dataset", "steps", "layers", "training", "inference"}
-    mine = [bool(own & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
+    mine = [bool(OF_WORKLOADS & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
     arch = [setting for setting, is_work in zip(settings, mine, strict=True) if not is_work]
     return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
 
@@ -324,15 +326,15 @@ def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:
 # ---- differences
 
 
-def differences(a: Loaded[Any], b: Loaded[Any]) -> list[tuple[str, str, str]]:
-    """Return (dotted path, text in a, text in b) where two specs differ; "-" where one has nothing."""
-    left, right = (flat(spec.value.resolved(), "") for spec in (a, b))
+def differences(*specs: Loaded[Any]) -> list[tuple[str, ...]]:
+    """Return (dotted path, text in the first, in the second, ...) where specs differ; "-" where one has nothing."""
+    plain = [flat(spec.value.resolved(), "") for spec in specs]
     rows = []
-    for path in dict.fromkeys([*left, *right]):
-        if left.get(path) != right.get(path) and path not in TEXTS_ABOUT:
-            shown = [spec.figures[path].text if path in spec.figures else flat.get(path, "-")
-                     for spec, flat in ((a, left), (b, right))]  # fmt: skip
-            rows.append((path, str(shown[0]), str(shown[1])))
+    for path in dict.fromkeys(key for own in plain for key in own):
+        if path not in TEXTS_ABOUT and any(own.get(path) != plain[0].get(path) for own in plain):
+            shown = [spec.figures[path].text if path in spec.figures else own.get(path, "-")
+                     for spec, own in zip(specs, plain, strict=True)]  # fmt: skip
+            rows.append((path, *map(str, shown)))
     return rows
 
 

@@ -62,7 +62,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Result:
-    """A run and everything it was made from; `data` is what metrics.json holds."""
+    """A run and everything it was made from; `data` is what metrics.json holds, `activity` what it was billed by."""
 
     arch: Loaded[ArchSpec]
     workload: Loaded[Workload]
@@ -76,6 +76,7 @@ class Result:
     peak: Peak
     step: Step
     data: Mapping[str, Any]
+    activity: ActivityFile | None = None
 
     @property
     def passed(self) -> bool:
@@ -114,7 +115,7 @@ def evaluate(
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
-    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data)
+    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
 
 
 def _parts(schedule: Schedule, trace: Trace, bound: Trace, top: Peak) -> Parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,29 @@ def folder_of(names: Sequence[str], overrides: Sequence[str]) -> Path:
     if overrides:
         parts.append(hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8])
     return Path("reports") / "--".join(re.sub(r"[^\w.+-]+", "_", part).strip(".") or "_" for part in parts)
+
+
+def names_of(given: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return a name for each chip or run: its own, or what was given where several have it, or that with a number.
+
+    >>> names_of(["a.yaml", "b/a.yaml", "x", "x"], ["a", "a", "x", "x"])
+    ['a.yaml', 'b/a.yaml', 'x (1)', 'x (2)']
+    """
+    shown = [name if names.count(name) == 1 else text for text, name in zip(given, names, strict=True)]
+    return list(_numbered(shown))
+
+
+def _numbered(names: Sequence[str]) -> Iterator[str]:
+    taken = {name for name in names if names.count(name) == 1}
+    for place, name in enumerate(names):
+        if names.count(name) == 1:
+            yield name
+            continue
+        number = names[:place].count(name) + 1
+        while f"{name} ({number})" in taken:
+            number += 1
+        taken.add(f"{name} ({number})")
+        yield f"{name} ({number})"
 
 
 def all_faults(loads: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -40,6 +40,7 @@ SUFFIXES = {
     "F": "f",
     "F/m": "f_per_m",
     "bit/s": "bit_per_s",
+    "op/s": "op_per_s",
     "op/s/W": "op_per_j",
     "op/s/m**2": "op_per_s_m2",
 }
@@ -115,14 +116,14 @@ _DIMENSION_NAMES = {
     "s": "time", "s/m": "time per length", "J": "energy", "J/bit": "energy per bit",
     "J/bit/m": "energy per bit and length", "W": "power", "m": "length", "m**2": "area",
     "Hz": "frequency", "V": "voltage", "S": "conductance", "F": "capacitance",
-    "F/m": "capacitance per length", "bit/s": "data rate", "op/s/W": "efficiency",
+    "F/m": "capacitance per length", "bit/s": "data rate", "op/s": "throughput", "op/s/W": "efficiency",
     "op/s/m**2": "throughput per area", "": "pure numbers",
 }  # fmt: skip
 _EXAMPLES = {
     "s": "64 ns", "s/m": "150 ps/mm", "J": "1.667 pJ", "J/bit": "0.2 pJ/bit", "J/bit/m": "40.4 fJ/bit/mm",
     "W": "10 mW", "m": "1.35 mm", "m**2": "240 um2", "Hz": "1 GHz", "V": "1.0 V", "S": "20 uS", "F": "2.1 fF",
-    "F/m": "0.315 pF/mm", "bit/s": "6.4 GB/s", "op/s/W": "28065 GOP/s/W", "op/s/m**2": "3.6 TOP/s/mm2",
-    "": "0.1 or 10 %",
+    "F/m": "0.315 pF/mm", "bit/s": "6.4 GB/s", "op/s": "125 TOP/s", "op/s/W": "28065 GOP/s/W",
+    "op/s/m**2": "3.6 TOP/s/mm2", "": "0.1 or 10 %",
 }  # fmt: skip
 
 
@@ -228,6 +229,7 @@ Conductance = Annotated[float, Dimension("S", above=False, most=1.0)]
 Capacitance = Annotated[float, Dimension("F", above=False, most=1e-3)]
 CapacitancePerLength = Annotated[float, Dimension("F/m", above=False, most=1.0)]
 DataRate = Annotated[Fraction, Dimension("bit/s", most=1e16, exact=True)]
+Throughput = Annotated[float, Dimension("op/s", most=1e18)]
 Ratio = Annotated[float, Dimension("", above=False, most=1e6)]
 Share = Annotated[float, Dimension("", above=False, most=0.95)]
 Count = Annotated[int, Dimension("", least=1, above=False, most=1e9, whole=True)]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from archsim.baselines.gpus import PRECISIONS, Gpu, baselines
 from archsim.chip.graph import build_chip
 from archsim.components import COMPONENTS
 from archsim.documents import read_text
@@ -29,6 +30,7 @@ from archsim.spec import (
     TRANSPORTS,
     ArchSpec,
 )
+from archsim.units import engineering
 from archsim.workload import Workload, load_workload
 
 
@@ -152,7 +154,7 @@ _CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
 
 def catalogue(noun: str | None) -> list[tuple[str, str, str]]:
     """Return (kind, name, what it is) of all there is to choose, or of one noun."""
-    nouns = ["arch", "workload", "component", *_CHOICES]
+    nouns = ["arch", "workload", "component", *_CHOICES, "gpu"]
     if noun is not None and noun not in nouns:
         raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
     found: list[tuple[str, str, str]] = []
@@ -160,12 +162,20 @@ def catalogue(noun: str | None) -> list[tuple[str, str, str]]:
         if each in ("arch", "workload"):
             names = builtin_names("arch_specs" if each == "arch" else "workloads")
             found += [(each, name, _first_sentence(load_any(name).value.description)) for name in names]
+        elif each == "gpu":
+            found += [(each, name, _about(gpu)) for name, gpu in baselines().gpus.items()]
         elif each == "component":
             found += [(cls.role, kind, _first_sentence(cls.__doc__)) for kind, cls in COMPONENTS.items()]
         else:
             for kind, registry in _CHOICES[each]:
                 found += [(kind, name, _first_sentence(entry.__doc__)) for name, entry in registry.items()]
     return found
+
+
+def _about(gpu: Gpu) -> str:
+    peak = engineering(gpu.peaks_op_per_s[gpu.fastest], "OP/s")
+    words = PRECISIONS[gpu.fastest].says
+    return f"{gpu.title}, {gpu.node_m * 1e9:.0f} nm: {peak} in {words}, {engineering(gpu.power_limit_w, 'W')}"
 
 
 def _first_sentence(text: str | None) -> str:

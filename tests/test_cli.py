@@ -51,8 +51,9 @@ def test_a_run_writes_its_report_into_the_default_folder(archsim: Command, tmp_p
     assert "30 examples" in answer.out
     folder = tmp_path / "reports" / f"{CHIP}--{WORK}"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert {"metrics.json", "report.md", "run.yaml", "inputs/arch.yaml", "inputs/workload.yaml"} <= names
-    assert f"reports/{CHIP}--{WORK}/report.md" in answer.out
+    assert {"metrics.json", "details.json", "report.html", "report.md"} <= names
+    assert {"run.yaml", "inputs/arch.yaml", "inputs/workload.yaml"} <= names
+    assert f"reports/{CHIP}--{WORK}/report.html" in answer.out
 
 
 def test_overrides_give_the_folder_a_hash_of_their_own(archsim: Command, tmp_path: Path) -> None:

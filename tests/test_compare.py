@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_cli import Command, archsim
 
-from archsim.comparisons import execute_comparison, names_of
+from archsim.comparisons import execute_comparison
 from archsim.explore.compare import Comparison, compare, network_units, uncontended_cycles
 from archsim.loading import load_arch
 from archsim.metrics import evaluate, undominated
 from archsim.report.compare import page, pareto_figure
 from archsim.report.compare_tables import METRICS, best_of, cells_of, table_of, unit_of
 from archsim.report.floorplan import floorplan_drawing, limits_of, load_of
+from archsim.runs import names_of
 from archsim.simulation.run import simulate
 from archsim.workload import load_workload
 

@@ -14,7 +14,7 @@ from archsim.cli import main
 from archsim.exports import floorplan_yaml, read_flp, read_ptrace
 from archsim.loading import load_arch
 from archsim.metrics import Result, evaluate
-from archsim.report import floorplan
+from archsim.report import floorplan, layout
 from archsim.report.floorplan import floorplan_drawing, load_of
 from archsim.spec import FLOORPLANS, TOPOLOGIES
 from archsim.workload import load_workload
@@ -79,15 +79,15 @@ def test_the_load_of_a_link_is_the_share_of_cycles_it_was_held(result: Result) -
 @pytest.mark.parametrize("sets", [(), (TREE,)])
 def test_each_wire_is_drawn_once_from_site_to_site(sets: tuple[str, ...]) -> None:
     built = chip(*sets)
-    drawn = dict(floorplan._wires(built))
+    drawn = dict(layout.wires_of(built))
     assert set(drawn) == {name for name, link in built.links.items() if link.length_m}
     for name, line in drawn.items():
         if "host" not in name:
             a, b = (built.plan.sites[int(node.removeprefix("router"))] for node in name.split(">"))
             ends = sorted([line[0], line[-1]])
             for (x, y), site in zip(ends, sorted([a, b], key=lambda s: s.centre_m), strict=True):
-                assert site.x_m <= x / 1e3 <= site.x_m + site.width_m
-                assert site.y_m <= y / 1e3 <= site.y_m + site.height_m
+                assert site.x_m <= x <= site.x_m + site.width_m
+                assert site.y_m <= y <= site.y_m + site.height_m
 
 
 # ---- the section as YAML
@@ -127,8 +127,13 @@ def test_the_command_draws_and_exports(
     (folder,) = (tmp_path / "reports").iterdir()
     assert folder.name.startswith(f"{NAME}--floorplan--")
     assert {path.name for path in folder.iterdir()} == {
-        "floorplan.svg", "floorplan.flp", "floorplan.yaml", "chip.graphml",
+        "floorplan.svg", "floorplan.flp", "floorplan.yaml", "chip.graphml", "parts.csv",
     }  # fmt: skip
+    built = chip(RING)
+    with (folder / "parts.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(float(row["area [m2]"]) for row in rows) == pytest.approx(built.area_m2)
+    assert sum(float(row["leakage [W]"]) for row in rows) == pytest.approx(built.leakage_w)
     assert f"reports/{folder.name}/floorplan.svg" in printed.out
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert command("floorplan", "draw", NAME, "--set", RING, "--quiet") == 0  # a drawing may be replaced

@@ -83,3 +83,16 @@ def test_a_cell_that_does_not_say_how_it_is_written_is_refused() -> None:
 def test_training_needs_its_section_and_modes_have_names() -> None:
     with pytest.raises(SpecError, match="did you mean 'inference'"):
         load_workload("mlp_mnist", ("mode=inferrence",))
+
+
+def test_settings_go_to_the_chip_or_to_the_workload() -> None:
+    """The keys are told apart by name: a workload's are those that a chip's spec does not have."""
+    from archsim.loading import OF_WORKLOADS, split_overrides
+    from archsim.section import yaml_key
+    from archsim.spec import ArchSpec
+    from archsim.workload.network import Workload
+
+    chips, works = ({yaml_key(name) for name in cls.model_fields} for cls in (ArchSpec, Workload))
+    assert works - chips <= OF_WORKLOADS
+    assert not OF_WORKLOADS & chips
+    assert split_overrides(["mode=inference", "tile.rows=8"]) == (["tile.rows=8"], ["mode=inference"])

@@ -22,8 +22,9 @@ ROWS = (
     {"audits"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
-    {"runs"},
-    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"},
+    {"runs", "reports"},
+    {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"}
+    | {"side_by_side", "gpu_comparisons"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -381,8 +381,8 @@ def test_a_sweep_ends_in_saturation_and_repeats_byte_for_byte(tmp_path: Path) ->
         data, folder = execute_network(small(traffic=("uniform", "transpose")), out=tmp_path / name)
         files.append({p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
     assert files[0] == files[1]
-    assert set(files[0]) == {"network.json", "network.md", "tables/latency.csv", "tables/links.csv",
-                             "figures/latency.svg"}  # fmt: skip
+    assert set(files[0]) == {"network.json", "network.md", "tables/summary.csv", "tables/latency.csv",
+                             "tables/links.csv", "figures/latency.svg"}  # fmt: skip
     assert json.loads(files[0]["network.json"]) == data
     for curve in data["traffic"]:
         loads = [point["load"] for point in curve["points"]]

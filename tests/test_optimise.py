@@ -5,6 +5,7 @@ The slower reference is the whole space, each point simulated by `evaluate`.
 
 from __future__ import annotations
 
+import csv
 import json
 from fractions import Fraction
 from functools import cache
@@ -137,6 +138,10 @@ def test_the_files_are_the_same_bytes_and_the_spec_runs_to_the_best_value(tmp_pa
     text = texts[0]["optimise.md"]
     assert data["run"] in text
     assert all(row["after"] in text for row in data["changes"])
+    rows = {name: list(csv.DictReader(texts[0][f"tables/{name}.csv"].splitlines())) for name in ("gain", "changes")}
+    assert [list(row.values()) for row in rows["changes"]] == [list(row.values())[:3] for row in data["changes"]]
+    after = {row["figure"]: float(row["after"]) for row in rows["gain"]}
+    assert after["time per example"] == best["time_per_example_s"]
 
 
 def main_status(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Commands that simulate a run: `run`, `sensitivity`, `network`."""
+"""Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
 
 from __future__ import annotations
 
@@ -53,9 +53,82 @@ def run(
 
         for line in summary(result):
             typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'report.md'}\nagain   archsim run {folder / 'run.yaml'}")
+        typer.echo(f"\nreport  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}")
     if not result.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    arch: Arch,
+    workload: Work,
+    gpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A GPU; all if not given. Repeatable.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="1,16,...", help="Batch sizes of the GPUs.")] = None,
+    measured: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A measured file, beside those shipped. Repeatable.")
+    ] = None,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Set a chip against GPUs, at the same operations: time, energy, efficiency and density per example."""
+    from archsim.gpu_comparisons import execute_gpus
+    from archsim.report.gpu_tables import gpu_lines
+
+    with progress_bar(None, quiet or as_json) as progress:
+        data, folder = execute_gpus(
+            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), sets=sets or (), epochs=epochs,
+            examples=examples, seed=seed, out=out, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        print_file(folder / "gpus.json")
+    elif not quiet:
+        for line in gpu_lines(data):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'gpus.md'}")
+    if not data["passed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR ...", help="Folders of reports of `run` or `crosscheck`.")
+    ],
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a report again from what its folder holds; or put several runs side by side. Nothing is simulated."""
+    if len(folders) == 1:
+        _render_again(folders[0], out, as_json, quiet)
+        return
+    from archsim.report.side import runs_lines
+    from archsim.side_by_side import execute_side_by_side
+
+    data, written = execute_side_by_side(folders, out)
+    if as_json:
+        print_file(written / "runs.json")
+    elif not quiet:
+        for line in runs_lines(data):
+            typer.echo(line)
+        typer.echo(f"\npage  {written / 'runs.html'}")
+
+
+def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+    from archsim.reports import render_again
+
+    if out is not None:
+        raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
+    _, written = render_again(folder)
+    if as_json:
+        print_file(written / "metrics.json")
+    elif not quiet:
+        typer.echo(f"report  {written / 'report.html'}")
 
 
 @app.command()

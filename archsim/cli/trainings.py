@@ -162,6 +162,6 @@ def crosscheck(
 
         for line in summary(result):
             typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'report.md'}")
+        typer.echo(f"\nreport  {folder / 'report.html'}")
     if not result.passed:
         raise typer.Exit(1)

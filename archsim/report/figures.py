@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archsim.mapping.schedule import STATES
-from archsim.metrics import TOP, Result
+from archsim.metrics import TOP
+from archsim.report.colours import COLOURS, CYCLE, colour, component_colour
+from archsim.report.details import NAMED_TILES
+from archsim.report.labels import scale_of as _scale
+from archsim.report.layout import rect_from
+from archsim.report.page import Page
 from archsim.units import engineering
 
 if TYPE_CHECKING:
@@ -19,19 +24,10 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
     "axes.axisbelow": True, "grid.color": "#e4e4e4", "path.simplify": False, "legend.frameon": False,
 }  # fmt: skip
-COLOURS = {
-    "forward": "#1b6ca8", "backward": "#58a4d8", "update": "#12837a", "convert": "#e0a526", "digital": "#b9770e",
-    "send": "#8e5ea2", "receive": "#c39bd3", "flight": "#d7bde2", "transfer": "#b03a2e", "refresh": "#e6846e",
-    "waiting_link": "#7f8c8d", "waiting_tile": "#a5b0b1", "waiting_transfer": "#d98880", "waiting_data": "#e6eaea",
-    "load": "#566573", "leakage": "#c8cdd0",
-}  # fmt: skip
-CYCLE = ("#1b6ca8", "#12837a", "#e0a526", "#b03a2e", "#8e5ea2", "#58a4d8", "#b9770e", "#566573", "#c39bd3", "#7f8c8d")
-_LABELS_UP_TO = 64
+__all__ = ["COLOURS", "CYCLE", "colour", "draw", "figures", "literal"]
 
 
-def colour(name: str, place: int = 0) -> str:
-    """Return the colour that a state or phase has in all figures; else one by place."""
-    return COLOURS.get(name, CYCLE[place % len(CYCLE)])
+_MOST_LETTERS = 34
 
 
 def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.2) -> str:
@@ -51,17 +47,27 @@ def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
+def literal(text: str) -> str:
+    r"""Return text that a figure shows as it is: dollar signs are no mathematics; and cut where it is too long.
+
+    >>> print(literal("a$b"), literal("a" * 40))
+    a\$b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...
+    """
+    return (text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3] + "...").replace("$", r"\$")
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _bars(axes: Axes, parts: Mapping[str, float], unit: str, colours: Callable[[str, int], str] = colour) -> None:
-    """Draw one horizontal bar per part, the largest on top, each with its share."""
+def _bars(axes: Axes, parts: Mapping[str, float], unit: str) -> None:
+    """Draw one horizontal bar per component, the largest on top, each with its share."""
     names = [name for name, value in parts.items() if value]
     values = [parts[name] for name in names]
     total = sum(values)
     scale, label = _scale(max(values, default=0.0), unit)
-    axes.barh(range(len(names)), [v / scale for v in values], color=[colours(n, i) for i, n in enumerate(names)])
+    tones = [component_colour(name, i) for i, name in enumerate(names)]
+    axes.barh(range(len(names)), [v / scale for v in values], color=tones)
     axes.set_yticks(range(len(names)), [_words(name) for name in names])
     axes.invert_yaxis()
     axes.set_xlabel(label)
@@ -72,23 +78,9 @@ def _bars(axes: Axes, parts: Mapping[str, float], unit: str, colours: Callable[[
         axes.annotate(f" {share}", (value / scale, i), va="center", fontsize=8)
 
 
-_SCALES = {
-    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
-    "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"), (1e-12, "pJ")),
-    "m2": ((1e-6, "mm2"), (1e-12, "um2")),
-}
-
-
-def _scale(largest: float, unit: str) -> tuple[float, str]:
-    for scale, name in _SCALES[unit]:
-        if largest >= scale:
-            return scale, name
-    return _SCALES[unit][-1]
-
-
-def sustained(result: Result) -> str:
+def sustained(page: Page) -> str:
     """From the peak's interval to the sustained time per example, as a waterfall."""
-    parts: Mapping[str, float] = result.data["time_per_example_parts_s"]
+    parts: Mapping[str, float] = page.data["time_per_example_parts_s"]
     labels = {
         "interval": "peak: initiation\ninterval", "dependencies": "dependencies", "contention": "contention",
         "maintenance": "transfers,\nrefresh",
@@ -122,17 +114,16 @@ def sustained(result: Result) -> str:
     return draw(paint)
 
 
-def energy(result: Result) -> str:
+def energy(page: Page) -> str:
     """Energy of the run by component, stacked by phase."""
-    items = result.bill.items
-    order = list(result.data["energy_j"]["by_component"])
-    phases = list(result.data["energy_j"]["by_phase"])
+    order = list(page.data["energy_j"]["by_component"])
+    phases = list(page.data["energy_j"]["by_phase"])
     table = {(component, phase): 0.0 for component in order for phase in phases}
-    for item in items:
-        table[item.component, item.phase] += item.energy_j
-    total = result.bill.total_j
-    scale, unit = _scale(max(result.data["energy_j"]["by_component"].values(), default=0.0), "J")
-    shown = [name for name in order if result.data["energy_j"]["by_component"][name]]
+    for item in page.details["bill"]:
+        table[item["component"], item["phase"]] += item["energy_j"]
+    total = page.data["energy_j"]["total"]
+    scale, unit = _scale(max(page.data["energy_j"]["by_component"].values(), default=0.0), "J")
+    shown = [name for name in order if page.data["energy_j"]["by_component"][name]]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -155,30 +146,29 @@ def energy(result: Result) -> str:
     return draw(paint, height=0.9 + 0.27 * max(len(shown), 6))
 
 
-def area(result: Result) -> str:
+def area(page: Page) -> str:
     """Area of the chip by component."""
-    ranked = sorted(result.chip.parts, key=lambda part: (-part.area_m2, part.component))
-    parts = {part.component: part.area_m2 for part in ranked if part.area_m2}
+    ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
+    parts = {part["component"]: part["area_m2"] for part in ranked if part["area_m2"]}
 
     def paint(figure: Figure) -> None:
-        _bars(figure.subplots(), parts, "m2", lambda name, i: "#c8cdd0" if name == "white_space" else "#1b6ca8")
+        _bars(figure.subplots(), parts, "m2")
 
     return draw(paint, height=0.8 + 0.25 * len(parts))
 
 
-def stalls(result: Result) -> str:
+def stalls(page: Page) -> str:
     """States of the used tiles as shares of all cycles, a bar per tile."""
-    trace = result.trace
-    names = [layer.name for layer in result.workload.value.layers]
-    shards = result.mapping.shards[:TOP]
-    labels = [f"{names[shard.layer]}{shard.name}, tile {shard.tile}" for shard in shards]
-    used = [state for state in STATES if any(tile[state] for tile in trace.tile_states)]
+    cycles = page.data["run"]["cycles"]
+    shards = page.details["tiles"][:TOP]
+    labels = [literal(f"{shard['layer']}{shard['shard']}, tile {shard['tile']}") for shard in shards]
+    used = [state for state in STATES if any(tile["cycles"][state] for tile in page.details["tiles"])]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         left = [0.0] * len(shards)
         for state in used:
-            widths = [trace.tile_states[i][state] / max(trace.cycles, 1) for i in range(len(shards))]
+            widths = [shard["cycles"][state] / max(cycles, 1) for shard in shards]
             axes.barh(
                 range(len(shards)), [100 * w for w in widths], left=left, color=colour(state), label=_words(state)
             )
@@ -192,30 +182,17 @@ def stalls(result: Result) -> str:
     return draw(paint, height=max(2.6, 1.0 + (0.26 if len(shards) <= 20 else 0.14) * len(shards)))
 
 
-def step(result: Result) -> str:
+def step(page: Page) -> str:
     """Timeline of one step: what each tile, and the links, do in its cycles; the critical path below."""
-    shown = result.step
-    names = [layer.name for layer in result.workload.value.layers]
-    shards = result.mapping.shards[:TOP]
-    lane = {shard.tile: i for i, shard in enumerate(shards)}
-    clock_ns = 1e9 / float(result.chip.spec.technology.clock_hz)
-    bars: dict[str, dict[int, list[tuple[int, int]]]] = {}
-    busy: list[tuple[int, int]] = []
-    for record in shown.records:
-        op = shown.schedule.ops[record.op]
-        stage = op.variants[record.n % len(op.variants)][record.stage]
-        begin, end = max(record.granted, shown.start) - shown.start, min(record.ended, shown.end) - shown.start
-        if end <= begin:
-            continue
-        for tile, state in stage.shows:
-            if tile in lane:
-                bars.setdefault(state, {}).setdefault(lane[tile], []).append((begin, end))
-        if op.kind == "send":
-            busy.append((begin, end))
-    lanes = len(shards)
+    shown = page.details["step"]
+    clock_ns = 1e9 / page.clock_hz
+    bars: dict[str, dict[int, list[list[int]]]] = {}
+    for own in shown["spans"]:
+        bars.setdefault(own["state"], {})[own["lane"]] = own["cycles"]
+    lanes = len(shown["lanes"])
 
-    def scaled(spans: list[tuple[int, int]]) -> list[tuple[float, float]]:
-        return [(begin * clock_ns, (end - begin) * clock_ns) for begin, end in _union(spans)]
+    def scaled(spans: list[list[int]]) -> list[tuple[float, float]]:
+        return [(begin * clock_ns, (end - begin) * clock_ns) for begin, end in spans]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
@@ -225,48 +202,31 @@ def step(result: Result) -> str:
                     scaled(spans), (row - 0.4, 0.8), color=colour(state), lw=0,
                     label=_words(state) if not number else None,
                 )  # fmt: skip
-        axes.broken_barh(scaled(busy), (lanes - 0.3, 0.6), color="#8e5ea2", alpha=0.5, lw=0)
+        axes.broken_barh(scaled(shown["links_cycles"]), (lanes - 0.3, 0.6), color="#8e5ea2", alpha=0.5, lw=0)
         on_path: dict[str, list[tuple[float, float]]] = {}
-        for segment in shown.path:
-            stretch = ((segment.start - shown.start) * clock_ns, (segment.end - segment.start) * clock_ns)
-            on_path.setdefault(segment.what, []).append(stretch)
+        for part in shown["path"]:
+            on_path.setdefault(part["what"], []).extend(scaled([part["cycles"]]))
         for i, (what, stretches) in enumerate(on_path.items()):
             unseen = what not in bars
             axes.broken_barh(
                 stretches, (lanes + 0.6, 0.8), color=colour(what, i), lw=0, label=_words(what) if unseen else None
             )
-        labels = [f"{names[shard.layer]}{shard.name}" for shard in shards]
+        labels = [literal(lane["name"]) for lane in shown["lanes"]]
         axes.set_yticks([*range(lanes + 1), lanes + 1], [*labels, "links", "critical path"])
         axes.invert_yaxis()
-        axes.set_xlim(0, shown.cycles * clock_ns)
-        axes.set_xlabel(f"time since the end of example {shown.example}, ns" if shown.example else "time, ns")
+        axes.set_xlim(0, shown["cycles"] * clock_ns)
+        axes.set_xlabel(f"time since the end of example {shown['example']}, ns" if shown["example"] else "time, ns")
         axes.grid(axis="x")
         figure.legend(loc="outside right upper")
 
     return draw(paint, height=max(2.8, 1.1 + 0.28 * (lanes + 2)))
 
 
-def _union(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the stretches that at least one of the (begin, end) spans covers.
-
-    >>> _union([(5, 9), (0, 2), (2, 3), (6, 7)])
-    [(0, 3), (5, 9)]
-    """
-    joined: list[tuple[int, int]] = []
-    for begin, end in sorted(spans):
-        if joined and begin <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((begin, end))
-    return joined
-
-
-def dwell(result: Result) -> str:
+def dwell(page: Page) -> str:
     """Histogram of dwell times, and what a capacitor still holds after them."""
-    clock_hz = float(result.chip.spec.technology.clock_hz)
-    bins = result.data["dwell"]["histogram"]
-    taus = [float(getattr(tile.device, "leak_time_constant_s", 0)) for _, tile in result.chip.spec.tile_kinds]
-    tau = next((tau for tau in taus if tau), 0.0)
+    clock_hz = page.clock_hz
+    bins = page.data["dwell"]["histogram"]
+    tau = next((tau for tau in page.details["leak_time_constants_s"] if tau), 0.0)
 
     def paint(figure: Figure) -> None:
         import numpy as np
@@ -275,7 +235,7 @@ def dwell(result: Result) -> str:
         if not bins:
             axes.annotate("no update was read again", (0.5, 0.5), xycoords="axes fraction", ha="center")
             return
-        longest = result.data["metrics"]["dwell_time_max_s"]
+        longest = page.data["metrics"]["dwell_time_max_s"]
         scale, unit = _scale(longest, "s")
         edges = [b["from_cycles"] / clock_hz / scale for b in bins]
         ends = [min(b["to_cycles"] / clock_hz, longest) / scale for b in bins]
@@ -296,12 +256,11 @@ def dwell(result: Result) -> str:
     return draw(paint, height=2.8)
 
 
-def floorplan(result: Result) -> str:
+def floorplan(page: Page) -> str:
     """The die to scale: tiles by layer, white space, links, the host port and other blocks."""
-    chip = result.chip
-    plan = chip.plan
-    layer_of = {shard.tile: shard.layer for shard in result.mapping.shards}
-    names = [layer.name for layer in result.workload.value.layers]
+    plan = page.details["floorplan"]
+    sites = [rect_from(site) for site in plan["sites"]]
+    layers = [site["layer"] for site in plan["sites"]]
 
     def paint(figure: Figure) -> None:
         from matplotlib.collections import LineCollection, PatchCollection
@@ -310,20 +269,21 @@ def floorplan(result: Result) -> str:
         axes = figure.subplots()
         mm = 1e3
         groups: dict[str, list[Any]] = {}
-        for i, site in enumerate(plan.sites):
-            side = (chip.tile_share(chip.tiles[i])[0] / site.area_m2) ** 0.5
+        for site, own in zip(sites, plan["sites"], strict=True):
+            side = (own["used_m2"] / site.area_m2) ** 0.5
             rect = Rectangle(
                 ((site.x_m + site.width_m * (1 - side) / 2) * mm, (site.y_m + site.height_m * (1 - side) / 2) * mm),
                 site.width_m * side * mm, site.height_m * side * mm,
             )  # fmt: skip
-            groups.setdefault(names[layer_of[i]] if i in layer_of else "unused", []).append(rect)
+            groups.setdefault(literal(own["layer"] or "unused"), []).append(rect)
         tones = {
             "unused": "#e6eaea",
             "host port": "#566573",
             "routing channel": "#efece4",
             "floorplan block": "#cfe3d4",
         }
-        for name, around in (("host port", plan.host), *((_words(block.kind), block.rect) for block in plan.blocks)):
+        others = [(_words(block["kind"]), rect_from(block)) for block in plan["others"]]
+        for name, around in (("host port", rect_from(plan["host"])), *others):
             corner = (around.x_m * mm, around.y_m * mm)
             groups.setdefault(name, []).append(Rectangle(corner, around.width_m * mm, around.height_m * mm))
         handles = []
@@ -331,38 +291,25 @@ def floorplan(result: Result) -> str:
             tone = tones.get(name, CYCLE[place % len(CYCLE)])
             axes.add_collection(PatchCollection(rects, facecolor=tone, edgecolor="#ffffff", linewidth=0.5))
             handles.append(Patch(color=tone, label=f"{name} ({len(rects)})" if name != "host port" else name))
-        if len(plan.sites) <= _LABELS_UP_TO:
-            for i, site in enumerate(plan.sites):
+        if len(sites) <= NAMED_TILES:
+            for i, (site, layer) in enumerate(zip(sites, layers, strict=True)):
                 x, y = site.centre_m
-                used = f"\n{names[layer_of[i]]}" if i in layer_of else ""
-                tone = "#ffffff" if i in layer_of else "#555555"
+                used, tone = ("", "#555555") if layer is None else (f"\n{literal(layer)}", "#ffffff")
                 axes.annotate(f"{i}{used}", (x * mm, y * mm), ha="center", va="center", color=tone, fontsize=8)
-            wires = _wires(result)
+            wires = [[(x * mm, y * mm) for x, y in line] for line in plan["routers_m"]]
             axes.add_collection(LineCollection(wires, colors="#8e5ea2", linewidths=1.4, alpha=0.8))
-        axes.set_xlim(0, plan.width_m * mm)
-        axes.set_ylim(plan.height_m * mm, 0)
+        axes.set_xlim(0, plan["width_m"] * mm)
+        axes.set_ylim(plan["height_m"] * mm, 0)
         axes.set_aspect("equal")
         axes.set_xlabel("mm")
         axes.set_ylabel("mm")
         figure.legend(handles=handles, loc="outside right upper")
 
-    ratio = plan.height_m / plan.width_m
+    ratio = plan["height_m"] / plan["width_m"]
     return draw(paint, height=min(8.0, max(2.6, 0.9 + 6.0 * ratio)))
 
 
-def _wires(result: Result) -> list[list[tuple[float, float]]]:
-    """Return the links between routers as lines between the edges of neighbouring sites."""
-    places = result.chip.topology.places_m
-    pairs = {(min(a, b), max(a, b)) for a, b in result.chip.graph.edges if a in places and b in places}
-    lines = []
-    for a, b in sorted(pairs):
-        (ax, ay), (bx, by) = places[a], places[b]
-        near, far = 0.36, 0.64
-        lines.append([((ax + (bx - ax) * t) * 1e3, (ay + (by - ay) * t) * 1e3) for t in (near, far)])
-    return lines
-
-
-ALL: dict[str, Callable[[Result], str]] = {
+ALL: dict[str, Callable[[Page], str]] = {
     "sustained": sustained,
     "step": step,
     "stalls": stalls,
@@ -373,6 +320,6 @@ ALL: dict[str, Callable[[Result], str]] = {
 }
 
 
-def figures(result: Result) -> dict[str, str]:
+def figures(page: Page) -> dict[str, str]:
     """Return all figures of a run, as SVG by name."""
-    return {name: build(result) for name, build in ALL.items()}
+    return {name: build(page) for name, build in ALL.items()}

@@ -1,4 +1,4 @@
-"""Texts beside the points of a figure, where there is room for them; and axes that are logarithmic where that helps."""
+"""Texts beside the points of a figure, where there is room for them; units of axes, and logarithmic ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SCALES = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")),
+    "J": ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"), (1e-12, "pJ")),
+    "m2": ((1e-6, "mm2"), (1e-12, "um2")),
+}
 Box: TypeAlias = tuple[float, float, float, float]
+
+
+def scale_of(largest: float, unit: str) -> tuple[float, str]:
+    """Return what values in an SI unit are divided by for an axis that ends at the largest, and the unit they have.
+
+    >>> scale_of(0.02, "J")
+    (0.001, 'mJ')
+    """
+    return next(((scale, name) for scale, name in SCALES[unit] if largest >= scale), SCALES[unit][-1])
 
 
 def scale_axis(axes: Axes, which: str, values: Sequence[float], ticks: Sequence[float] = ()) -> None:

@@ -25,11 +25,11 @@ _TIMES_ZERO_LOAD = 6  # the figure ends at so many times the latency without loa
 
 def write_network(data: Data, folder: Path) -> Path:
     """Write a network's figures as network.json, network.md, tables and a figure; return the folder."""
+    found = (summary_table(data), latency_table(data), links_table(data))
     files = {
         NAME: json.dumps(data, indent=1, allow_nan=False) + "\n",
         "network.md": _markdown(data),
-        "tables/latency.csv": latency_table(data).csv(),
-        "tables/links.csv": links_table(data).csv(),
+        **{f"tables/{table.name}.csv": table.csv() for table in found},
         "figures/latency.svg": latency_figure(data),
     }
     return write_folder(folder, files, OWNED)

@@ -35,12 +35,13 @@ _METRICS = (
 
 
 def write_optimisation(data: Data, spec: str, folder: Path) -> Path:
-    """Write a search as optimise.json, optimise.md, its figure and table, and the spec found; return the folder."""
+    """Write a search as optimise.json, optimise.md, its figure and tables, and the spec found; return the folder."""
+    found = (candidates_table(data), best_table(data), gain_table(data), changes_table(data))
     files = {
         NAME: json.dumps(data, indent=1, allow_nan=False) + "\n",
         "optimise.md": _markdown(data),
         "optimise.svg": trajectory(data),
-        "tables/candidates.csv": candidates_table(data).csv(),
+        **{f"tables/{table.name}.csv": table.csv() for table in found},
         data["file"]: spec,
     }
     return write_folder(folder, files, OWNED)
@@ -136,15 +137,31 @@ def _effort(data: Data) -> str:
     return f"{data['simulated']} simulations of {data['examples']:,} examples out of {data['points']:,} points"
 
 
-def _gains(data: Data) -> list[tuple[str, str, str, str]]:
+def gain_table(data: Data) -> Table:
+    """What the search was for and the metrics, before and after, in SI units."""
+    rows = tuple((title, unit, before, after) for title, before, after, unit in _compared(data))
+    return Table("gain", "Before and after", tuple(map(Column, ("figure", "unit", "before", "after"))), rows)
+
+
+def changes_table(data: Data) -> Table:
+    """Which figures of the spec were changed; none where nothing better was found."""
+    rows = tuple((row["key"], row["before"], row["after"]) for row in data["changes"])
+    return Table("changes", "Changes", tuple(map(Column, ("figure", "before", "after"))), rows)
+
+
+def _compared(data: Data) -> list[tuple[str, float, float, str]]:
     start, best = _numbered(data, data["start"]), _numbered(data, data["best"])
     metrics = [(title, start[key], best[key], unit) for title, key, unit in _METRICS]
     own = data["objective"]
     if own["title"] not in [title for title, *_ in metrics]:
         metrics.append((own["title"], start["value"], best["value"], own["unit"]))
+    return metrics
+
+
+def _gains(data: Data) -> list[tuple[str, str, str, str]]:
     return [
         (title, engineering(before, unit), engineering(after, unit), _change(before, after))
-        for title, before, after, unit in metrics
+        for title, before, after, unit in _compared(data)
     ]
 
 
@@ -162,8 +179,7 @@ def _markdown(data: Data) -> str:
     start, best = _numbered(data, data["start"]), _numbered(data, data["best"])
     refused = [row for row in _rows(data) if row["refused"] is not None]
     gains = Table("gain", "", tuple(map(Column, ("figure", "before", "after", "change"))), tuple(_gains(data)))
-    changed = tuple((row["key"], row["before"], row["after"]) for row in data["changes"])
-    changes = Table("changes", "", tuple(map(Column, ("figure", "before", "after"))), changed)
+    changes = changes_table(data)
     lines = [
         f"# Floorplan and placement of {data['arch']['name']} for {data['workload']['name']}",
         "",
@@ -171,7 +187,7 @@ def _markdown(data: Data) -> str:
         "",
         gains.markdown(),
         "",
-        *([changes.markdown()] if start is not best else ["Nothing better than the spec as given was found."]),
+        changes.markdown() if start is not best else "Nothing better than the spec as given was found.",
         "",
         f"The spec is [{data['file']}]({data['file']}); in this folder, `{data['run']}` gives these figures.",
         "",

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archsim.metrics import Result
+from archsim.report.details import page_of
+from archsim.report.extra import Extra
+from archsim.report.extras import extras
 from archsim.report.figures import figures
-from archsim.report.floorplan import floorplan_drawing, load_of
+from archsim.report.floorplan import draw_layout
 from archsim.report.folder import write_folder
-from archsim.report.tables import Table, areal, tables
+from archsim.report.html import groups, report_html
+from archsim.report.layout import layout_from, load_from
+from archsim.report.page import Page
+from archsim.report.saved import saved_history
+from archsim.report.tables import Table, areal, in_code, plain, tables
 from archsim.report.traces import TRACES
 from archsim.units import engineering
 
-OWNED = ("metrics.json", "report.md", "run.yaml", "inputs", "figures", "tables", *(name for name, _ in TRACES.values()))
+RENDERED = ("report.html", "report.md", "figures", "tables")
+"""What is made from the data alone, and is made again without simulating."""
+OWNED = (
+    "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(name for name, _ in TRACES.values()),
+)  # fmt: skip
 """What a run writes; anything else in its folder belongs to others and is kept."""
 
 
@@ -29,13 +40,11 @@ def write_report(
     `files` are further files, such as run.yaml, by relative path; `trace` names a kind of trace. Raises
     SpecError if the folder cannot be written or holds something else.
     """
-    found = tables(result)
-    drawn = {**figures(result), "floorplan_load": floorplan_drawing(result.chip, load_of(result))}
+    page = page_of(result, saved_history(folder))
     out = {
-        "metrics.json": metrics_json(result.data),
-        "report.md": markdown(result, found),
-        **{f"tables/{name}.csv": table.csv() for name, table in found.items()},
-        **{f"figures/{name}.svg": svg for name, svg in drawn.items()},
+        "metrics.json": metrics_json(page.data),
+        "details.json": details_json(page.details),
+        **render(page),
         **(files or {}),
     }
     if trace is not None:
@@ -44,9 +53,41 @@ def write_report(
     return write_folder(folder, out, OWNED)
 
 
+def render(page: Page) -> dict[str, str]:
+    """Return all files that show a run to people, as text by relative path: they depend on the page alone."""
+    more = extras(page)
+    found = tables(page)
+    drawn = {**figures(page), "floorplan_load": draw_layout(layout_from(page), load_from(page))}
+    texts = {"report.html": report_html(page, found, more, environment()), "report.md": markdown(page, found, more)}
+    for extra in more:
+        found |= {table.name: table for table in extra.tables}
+        drawn |= extra.figures
+    return {
+        **texts,
+        **{f"tables/{name}.csv": table.csv() for name, table in found.items()},
+        **{f"figures/{name}.svg": svg for name, svg in drawn.items()},
+    }
+
+
 def metrics_json(data: Mapping[str, Any]) -> str:
     """Return a result as JSON text; NaN and infinity are refused."""
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def details_json(data: Mapping[str, Any]) -> str:
+    """Return details as JSON text, a line for each key and for each item of the lists; NaN and infinity are refused."""
+
+    def text(value: Any) -> str:
+        return json.dumps(value, allow_nan=False)
+
+    def lines(value: Any) -> str:
+        if isinstance(value, list) and value:
+            return "[\n  " + ",\n  ".join(map(text, value)) + "\n ]"
+        if isinstance(value, dict) and value:
+            return "{\n  " + ",\n  ".join(f"{text(key)}: {text(own)}" for key, own in value.items()) + "\n }"
+        return text(value)
+
+    return "{\n " + ",\n ".join(f"{text(key)}: {lines(value)}" for key, value in data.items()) + "\n}\n"
 
 
 def environment() -> Environment:
@@ -57,28 +98,25 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters["eng"] = engineering
     made.filters["metric"] = areal
+    made.filters["plain"] = plain
+    made.filters["code"] = in_code
     return made
 
 
-def markdown(result: Result, found: Mapping[str, Table]) -> str:
-    """Return the report as Markdown."""
-    failed = [audit for audit in result.data["audits"] if not audit["passed"]]
+def markdown(page: Page, found: Mapping[str, Table], more: Sequence[Extra] = ()) -> str:
+    """Return the report as Markdown; `found` are the run's tables by name, `more` the sections that others add."""
     statuses: dict[str, int] = {}
-    for figure in result.arch.figures.values():
-        statuses[figure.status] = statuses.get(figure.status, 0) + 1
+    for figure in page.details["figures"]:
+        statuses[figure["status"]] = statuses.get(figure["status"], 0) + 1
     return environment().get_template("report.md").render(
-        data=result.data,
-        metrics=result.data["metrics"],
+        data=page.data,
+        details=page.details,
+        metrics=page.metrics,
         tables=found,
-        failed=failed,
-        missed=[check for check in result.data.get("crosscheck", ()) if not check["passed"]],
-        arch=result.arch,
-        workload=result.workload,
-        chip=result.chip,
-        peak=result.peak,
-        step=result.step,
+        history=page.history,
+        extras=more,
+        failed=[audit for audit in page.data["audits"] if not audit["passed"]],
+        missed=[check for check in page.data.get("crosscheck", ()) if not check["passed"]],
         statuses=dict(sorted(statuses.items())),
-        fitted={path: figure for path, figure in result.arch.figures.items() if figure.status == "fitted"},
-        zeros=result.arch.zeros(),
-        overrides=[*result.arch.overrides, *result.workload.overrides],
+        groups={status: (heading, own) for status, heading, own in groups(page)},
     )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archsim.metrics import TOP, Result, link_rows
+from archsim.metrics import TOP
+from archsim.report.page import Page
 from archsim.units import engineering, si_of_metric
 
 Row = Sequence[Any]
@@ -42,19 +44,33 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table with engineering units; long tables show their first rows."""
-        shown = self.rows[:TOP]
-        numeric = [all(not isinstance(row[i], str) for row in shown) for i in range(len(self.columns))]
         lines = [
-            "| " + " | ".join(column.name for column in self.columns) + " |",
-            "|" + "|".join(" ---: " if right else " --- " for right in numeric) + "|",
+            "| " + " | ".join(plain(column.name) for column in self.columns) + " |",
+            "|" + "|".join(" ---: " if right else " --- " for right in self.numeric) + "|",
         ]
-        for place, row in enumerate(shown):
-            cells = [_cell(value, column) for value, column in zip(row, self.columns, strict=True)]
+        for place, texts in enumerate(self.cells()):
+            cells = [plain(cell).replace("|", "\\|") for cell in texts]
             cells = [f"**{cell}**" if (place, i) in self.marked else cell for i, cell in enumerate(cells)]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        if len(self.rows) > TOP:
-            lines.append(f"\n{len(self.rows) - TOP:,} more rows are in `tables/{self.name}.csv`.")
+            lines.append("| " + " | ".join(cells) + " |")
+        if self.more:
+            lines.append(f"\n{self.more:,} more rows are in `tables/{self.name}.csv`.")
         return "\n".join(lines)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Tell of each column whether it holds no text, and so is set to the right."""
+        return [all(not isinstance(row[i], str) for row in self.rows[:TOP]) for i in range(len(self.columns))]
+
+    @property
+    def more(self) -> int:
+        """How many rows are left to the CSV file alone."""
+        return max(0, len(self.rows) - TOP)
+
+    def cells(self) -> list[list[str]]:
+        """Return the first rows as text in engineering units."""
+        return [
+            [_cell(value, column) for value, column in zip(row, self.columns, strict=True)] for row in self.rows[:TOP]
+        ]
 
     def csv(self) -> str:
         """Return the table as CSV: SI values, the unit in the heading."""
@@ -63,6 +79,24 @@ class Table:
         writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
         writer.writerows([["" if value is None else value for value in row] for row in self.rows])
         return out.getvalue()
+
+
+def plain(text: str) -> str:
+    """Return text so that Markdown shows it and takes none of it for HTML.
+
+    >>> plain("<b>5 < 6")
+    '&lt;b>5 < 6'
+    """
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+
+
+def in_code(text: str) -> str:
+    """Return text that stays between the backticks that are put around it in Markdown.
+
+    >>> in_code("a`b")
+    "a'b"
+    """
+    return " ".join(text.replace("`", "'").split())
 
 
 def _cell(value: Any, column: Column) -> str:
@@ -92,10 +126,10 @@ def display_unit(metric: str) -> str:
     return si_of_metric(metric).replace("m**2", "m2").replace("op", "OP")
 
 
-def headline(result: Result) -> Table:
+def headline(page: Page) -> Table:
     """Peak, sustained and lower bound side by side, with what was published."""
-    metrics = result.data["metrics"]
-    published = {row["metric"]: row for row in result.data["published"]}
+    metrics = page.data["metrics"]
+    published = {row["metric"]: row for row in page.data["published"]}
     rows = []
     for label, top, held, bound in (
         ("time per example", "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s"),
@@ -123,18 +157,19 @@ def areal(value: float | None, metric: str, digits: int = 5) -> str:
     return engineering(value, unit, digits)
 
 
-def all_metrics(result: Result) -> Table:
+def all_metrics(page: Page) -> Table:
     """Every metric, in SI units."""
-    rows = [(name, value, si_of_metric(name)) for name, value in result.data["metrics"].items()]
+    rows = [(name, value, si_of_metric(name)) for name, value in page.data["metrics"].items()]
     return Table("metrics", "All metrics", (Column("metric"), Column("value"), Column("unit")), tuple(rows))
 
 
-def parts(result: Result) -> Table:
+def parts(page: Page) -> Table:
     """From the peak's interval to the sustained time per example."""
-    given = result.data["time_per_example_parts_s"]
-    total = result.data["metrics"]["time_per_example_s"]
+    given = page.data["time_per_example_parts_s"]
+    total = page.data["metrics"]["time_per_example_s"]
+    busiest = page.details["peak"]["busiest_unit"].replace("_", " ")
     says = {
-        "interval": f"initiation interval of the peak: the {result.peak.busiest_unit.replace('_', ' ')} of a full tile",
+        "interval": f"initiation interval of the peak: the {busiest} of a full tile",
         "dependencies": "an example's ops wait for each other; unlimited units, no maintenance",
         "contention": "waiting for tiles, converters, links and the host port",
         "maintenance": "transfers and refresh",
@@ -144,62 +179,64 @@ def parts(result: Result) -> Table:
     return Table("parts", "From peak to sustained", columns, (*rows, ("sustained, total", total, 1.0)))
 
 
-def step(result: Result) -> Table:
+def step(page: Page) -> Table:
     """The critical path of one step, by what it is spent on."""
     note = "Of the step shown in the figure; each cycle of it is counted once."
-    return shares("step", "Where one step goes", "on the critical path", result.step.shares, "", note)
+    cycles = page.details["step"]["shares_cycles"]
+    return shares("step", "Where one step goes", "on the critical path", cycles, "", note)
 
 
-def stalls(result: Result) -> Table:
+def stalls(page: Page) -> Table:
     """Used tiles' cycles by state."""
-    counts = dict(sorted(result.data["stalls_cycles"].items(), key=lambda pair: (-pair[1], pair[0])))
+    counts = dict(sorted(page.data["stalls_cycles"].items(), key=lambda pair: (-pair[1], pair[0])))
     return shares("stalls", "Where the tiles' cycles go", "state", counts, "")
 
 
-def energy(result: Result, by: str) -> Table:
+def energy(page: Page, by: str) -> Table:
     """Energy of the run by component, phase or layer."""
-    return shares(f"energy_{by}", f"Energy by {by}", by, result.data["energy_j"][f"by_{by}"], "J")
+    return shares(f"energy_{by}", f"Energy by {by}", by, page.data["energy_j"][f"by_{by}"], "J")
 
 
-def bill(result: Result) -> Table:
+def bill(page: Page) -> Table:
     """Every item of the bill: component, action, phase, layer, count, energy."""
-    items = sorted(
-        result.bill.items, key=lambda item: (-item.energy_j, item.component, item.action, item.phase, item.layer)
-    )
-    rows = tuple((i.component, i.action, i.phase, i.layer, i.count, i.energy_j) for i in items)
-    names = tuple(map(Column, ("component", "action", "phase", "layer", "count")))
-    return Table("bill", "The bill", (*names, Column("energy", "J")), rows)
+    names = ("component", "action", "phase", "layer")
+    items = sorted(page.details["bill"], key=lambda item: (-item["energy_j"], *(item[name] for name in names)))
+    rows = tuple((*(item[name] for name in names), item["count"], item["energy_j"]) for item in items)
+    return Table("bill", "The bill", (*map(Column, (*names, "count")), Column("energy", "J")), rows)
 
 
-def area(result: Result) -> Table:
+def area(page: Page) -> Table:
     """Area by component: instances, area of one and of all."""
-    total = result.chip.area_m2
-    ranked = sorted(result.chip.parts, key=lambda part: (-part.area_m2, part.component))
-    rows = [(part.component.replace("_", " "), part.instances, part.area_m2, part.area_m2 / total) for part in ranked]
+    total = page.data["area"]["total_m2"]
+    ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
+    rows = [
+        (part["component"].replace("_", " "), part["instances"], part["area_m2"], part["area_m2"] / total)
+        for part in ranked
+    ]
     columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("share", "%"))
     return Table("area", "Area by component", columns, (*rows, ("total", None, total, 1.0)))
 
 
-def peak_energy(result: Result) -> Table:
+def peak_energy(page: Page) -> Table:
     """The peak's energy per example and tile by component."""
-    tiles = len(result.chip.tiles)
-    per_tile = {name: value / tiles for name, value in result.peak.energy_j_by_component.items()}
+    tiles = page.metrics["tiles"]
+    per_tile = {name: value / tiles for name, value in page.details["peak"]["energy_j_by_component"].items()}
     note = f"One training example on one full tile of {tiles}; leakage over one interval included."
     return shares("peak_energy", "What the peak's energy is made of", "component", per_tile, "J", note)
 
 
-def peak_time(result: Result) -> Table:
+def peak_time(page: Page) -> Table:
     """Cycles per example that each unit of a full tile is held."""
-    rows = sorted(result.peak.busy_cycles.items(), key=lambda pair: (-pair[1], pair[0]))
+    rows = sorted(page.details["peak"]["busy_cycles"].items(), key=lambda pair: (-pair[1], pair[0]))
     note = "The busiest unit sets the initiation interval; sample-and-hold counts per place."
     columns = (Column("unit"), Column("cycles per example"))
     return Table("peak_time", "What the peak's time is made of", columns, tuple(rows), note)
 
 
-def layers(result: Result) -> Table:
+def layers(page: Page) -> Table:
     """Layers: shape, shards, energy and what their tiles do."""
     rows = []
-    for layer in result.data["layers"]:
+    for layer in page.data["layers"]:
         states = layer["stalls_cycles"]
         total = sum(states.values())
         busy = states["forward"] + states["backward"] + states["update"]
@@ -220,42 +257,41 @@ def layers(result: Result) -> Table:
     return Table("layers", "Layers", columns, tuple(rows))
 
 
-def tiles(result: Result) -> Table:
+def tiles(page: Page) -> Table:
     """Used tiles: the share of cycles in each state."""
     rows = []
-    names = list(result.data["stalls_cycles"])
-    layer_names = [layer.name for layer in result.workload.value.layers]
-    for shard, states in zip(result.mapping.shards, result.trace.tile_states, strict=True):
-        total = sum(states.values())
-        cells = [states[name] / total if total else None for name in names]
-        rows.append((shard.tile, f"{layer_names[shard.layer]}{shard.name}", *cells))
+    names = list(page.data["stalls_cycles"])
+    for shard in page.details["tiles"]:
+        total = sum(shard["cycles"].values())
+        cells = [shard["cycles"][name] / total if total else None for name in names]
+        rows.append((shard["tile"], f"{shard['layer']}{shard['shard']}", *cells))
     columns = (Column("tile"), Column("shard"), *(Column(name.replace("_", " "), "%") for name in names))
     return Table("tiles", "Tiles", columns, tuple(rows))
 
 
-def links(result: Result) -> Table:
+def links(page: Page) -> Table:
     """The links that were used, the busiest first."""
     keys = (
         "name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "buffer_wait_cycles", "energy_j",
     )  # fmt: skip
-    rows = tuple(tuple(link[key] for key in keys) for link in link_rows(result.trace))
+    rows = tuple(tuple(link[key] for key in keys) for link in page.details["links"])
     columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
                Column("utilisation", "%"), Column("cycles waited for"), Column("cycles waited for its buffer"),
                Column("energy", "J"))  # fmt: skip
     return Table("links", "The busiest links", columns, rows)
 
 
-def dwell(result: Result) -> Table:
+def dwell(page: Page) -> Table:
     """How long updates stay on their capacitors."""
-    clock_hz = float(result.chip.spec.technology.clock_hz)
-    data, metrics = result.data["dwell"], result.data["metrics"]
+    clock_hz = page.clock_hz
+    data, metrics = page.data["dwell"], page.data["metrics"]
     rows = [
         ("mean", metrics["dwell_time_mean_s"]),
         ("median", _seconds(data["median_cycles"], clock_hz)),
         ("99th percentile", _seconds(data["p99_cycles"], clock_hz)),
         ("maximum", metrics["dwell_time_max_s"]),
     ]
-    taus = {float(getattr(tile.device, "leak_time_constant_s", 0)) for _, tile in result.chip.spec.tile_kinds} - {0.0}
+    taus = {*page.details["leak_time_constants_s"]} - {0.0}
     rows += [("leak time constant of the capacitor", tau) for tau in sorted(taus)]
     note = (
         f"{data['cell_updates_read']:,} updates of cells were read by a transfer or rewrite; "
@@ -270,18 +306,18 @@ def _seconds(cycles: int | None, clock_hz: float) -> float | None:
     return None if cycles is None else cycles / clock_hz
 
 
-def dwell_histogram(result: Result) -> Table:
+def dwell_histogram(page: Page) -> Table:
     """The histogram of dwell times."""
-    clock_hz = float(result.chip.spec.technology.clock_hz)
-    bins = result.data["dwell"]["histogram"]
+    clock_hz = page.clock_hz
+    bins = page.data["dwell"]["histogram"]
     rows = tuple((bin_["from_cycles"], bin_["from_cycles"] / clock_hz, bin_["cell_updates"]) for bin_ in bins)
     columns = (Column("from cycles"), Column("from", "s"), Column("updates of cells"))
     return Table("dwell_histogram", "Histogram of dwell times", columns, rows)
 
 
-def endurance(result: Result) -> Table:
+def endurance(page: Page) -> Table:
     """What transfers do to the long-term devices, and to the supply."""
-    metrics = result.data["metrics"]
+    metrics = page.data["metrics"]
     rows = (
         ("transfers of a whole shard, mean", f"{metrics['transfers']:,.5g}"),
         ("cycles in which at least one crossbar transfers", f"{metrics['transfer_time_share']:.2%}"),
@@ -297,21 +333,21 @@ def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:,.5g}"
 
 
-def audits(result: Result) -> Table:
+def audits(page: Page) -> Table:
     """The checks made inside the run."""
     rows = tuple(
-        (a["name"], a["expected"], a["found"], "passed" if a["passed"] else "FAILED") for a in result.data["audits"]
+        (a["name"], a["expected"], a["found"], "passed" if a["passed"] else "FAILED") for a in page.data["audits"]
     )
     columns = (Column("audit"), Column("expected"), Column("found"), Column("result"))
     return Table("audits", "Audits", columns, rows)
 
 
-def activity(result: Result) -> Table:
+def activity(page: Page) -> Table:
     """By which activity the reads of the arrays are billed."""
     keys = ("layer", "direction", "by", "on_time_s", "conductance_siemens", "read_energy_j", "read_energy_spec_j")
     rows = tuple(
         (*(read[key] for key in keys), _ratio(read["read_energy_j"], read["read_energy_spec_j"]))
-        for read in result.data["activity"]["reads"]
+        for read in page.data["activity"]["reads"]
     )
     columns = (Column("layer"), Column("direction"), Column("billed by"), Column("mean time on", "s"),
                Column("mean conductance", "S"), Column("energy of a read", "J"), Column("the spec's", "J"),
@@ -319,11 +355,11 @@ def activity(result: Result) -> Table:
     return Table("activity", "Activity of the arrays", columns, rows)
 
 
-def activity_effect(result: Result) -> Table:
+def activity_effect(page: Page) -> Table:
     """What the measured activity changes, by component."""
     rows = tuple(
         (name, own["spec"], own["used"], own["used"] - own["spec"], _ratio(own["used"], own["spec"]))
-        for name, own in result.data["activity"]["effect_j"].items()
+        for name, own in page.data["activity"]["effect_j"].items()
     )
     columns = (Column("component"), Column("at the spec's read energy", "J"), Column("as billed", "J"),
                Column("difference", "J"), Column("ratio"))  # fmt: skip
@@ -334,36 +370,51 @@ def _ratio(a: float, b: float) -> float | None:
     return a / b if b else None
 
 
-def crosscheck(result: Result) -> Table:
+def crosscheck(page: Page) -> Table:
     """Events against numbers, point by point."""
     rows = tuple(
         (row["name"], row["expected"], row["found"], row["difference"], "passed" if row["passed"] else "FAILED")
-        for row in result.data["crosscheck"]
+        for row in page.data["crosscheck"]
     )
     columns = tuple(map(Column, ("check", "expected", "found", "difference", "result")))
     return Table("crosscheck", "Cross-check", columns, rows)
 
 
-def figures_of(result: Result) -> Table:
+def accuracy(page: Page) -> Table:
+    """Accuracy on the test set and loss by seed and epoch, on the chip beside floating point; none if none was made."""
+    history: Mapping[str, Any] = page.history or {}
+    names = ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float")
+    rows = [
+        (str(seed), epoch, *values)
+        for place, seed in enumerate(history.get("seeds", ()))
+        for epoch, values in enumerate(zip(*(history[name][place] for name in names), strict=False), 1)
+    ]
+    columns = (Column("seed"), Column("epoch"), Column("on the chip", "%", 2), Column("floating point", "%", 2),
+               Column("loss, chip"), Column("loss, float"))  # fmt: skip
+    return Table("accuracy", "Accuracy by epoch", columns, tuple(rows))
+
+
+def figures_of(page: Page) -> Table:
     """Every figure of the arch spec: its text, status and source."""
     rows = tuple(
-        (path, figure.text, figure.status, "; ".join(filter(None, (figure.source, figure.note))))
-        for path, figure in result.arch.figures.items()
+        (figure["path"], figure["text"], figure["status"], "; ".join(filter(None, (figure["source"], figure["note"]))))
+        for figure in page.details["figures"]
     )
     columns = tuple(map(Column, ("figure", "value", "status", "source and note")))
     return Table("figures", "Every figure of the chip", columns, rows)
 
 
-ALL: tuple[Callable[[Result], Table], ...] = (
-    headline, parts, step, stalls, lambda r: energy(r, "component"), lambda r: energy(r, "phase"),
-    lambda r: energy(r, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell, dwell_histogram,
-    endurance, activity, activity_effect, audits, figures_of, all_metrics,
+ALL: tuple[Callable[[Page], Table], ...] = (
+    headline, parts, step, stalls, lambda page: energy(page, "component"), lambda page: energy(page, "phase"),
+    lambda page: energy(page, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell,
+    dwell_histogram, endurance, activity, activity_effect, audits, figures_of, all_metrics,
 )  # fmt: skip
-WHERE_RUN: Mapping[str, Callable[[Result], Table]] = {"crosscheck": crosscheck}
+WHERE_RUN: Mapping[str, Callable[[Page], Table]] = {"crosscheck": crosscheck}
 """Tables of what is not in every result, by the key of metrics.json that they show."""
 
 
-def tables(result: Result) -> dict[str, Table]:
+def tables(page: Page) -> dict[str, Table]:
     """Return all tables of a run by name."""
-    more = (build for key, build in WHERE_RUN.items() if key in result.data)
-    return {table.name: table for table in (build(result) for build in (*ALL, *more))}
+    more = [build for key, build in WHERE_RUN.items() if key in page.data]
+    more += [accuracy] if page.history is not None else []
+    return {table.name: table for table in (build(page) for build in (*ALL, *more))}

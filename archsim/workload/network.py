@@ -113,6 +113,11 @@ class Workload(Section):
         return tuple(layer for layer in self.layers if isinstance(layer, Dense))
 
     @property
+    def plain(self) -> bool:
+        """Whether all layers are fully connected and an example is one step."""
+        return self.steps == 1 and all(isinstance(layer, Dense) for layer in self.layers)
+
+    @property
     def synapses(self) -> int:
         """Synapses of all layers, bias rows included."""
         return sum(layer.synapses for layer in self.layers)

@@ -1,0 +1,265 @@
+"""A chip against GPUs: time, energy, throughput, efficiency and density per example, as plain data.
+
+The same operations are counted on both sides: 6 per synapse and example of training and 2 of inference, bias rows
+included, whether or not the hardware does all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus
+from archsim.baselines.measured import PRECISION_OF, Measured, MeasuredNetwork, measurements
+from archsim.baselines.model import Steps, steps
+from archsim.errors import Problem, SpecError
+
+if TYPE_CHECKING:
+    from archsim.loading import Loaded
+    from archsim.workload.network import Workload
+
+SCHEMA = "archsim-gpus-1"
+BATCHES = tuple(2**i for i in range(13))
+MOST_BATCH = 1_000_000
+FIGURES = ("throughput_op_per_s", "efficiency_op_per_j", "throughput_per_area_op_per_s_m2")
+"""What is compared; the ratio of each is chip / GPU, so that above 1 the chip is ahead."""
+
+
+class Simulated(Protocol):
+    """What is needed of a run's result: the data of its metrics.json, and its workload."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What metrics.json holds."""
+
+    @property
+    def workload(self) -> Loaded[Workload]:
+        """The workload that was run."""
+
+
+def parse_batches(text: str) -> tuple[int, ...]:
+    """Return batch sizes, each once and in order, from "1,16"; raise SpecError for each that is not one.
+
+    >>> parse_batches("16, 1,16")
+    (1, 16)
+    """
+    found, problems = set(), []
+    for part in text.split(","):
+        word = part.strip().replace("_", "")
+        if not word.isdecimal():
+            problems.append(Problem("--batch", f"'{part.strip()}' is not a whole number", "for example --batch 1,16"))
+        elif not 1 <= len(word) <= 12 or not 1 <= int(word) <= MOST_BATCH:
+            hint = f"give sizes from 1 to {MOST_BATCH:,}"
+            problems.append(Problem("--batch", f"'{part.strip()}' is not a batch size", hint))
+        else:
+            found.add(int(word))
+    if problems:
+        raise SpecError(problems)
+    return tuple(sorted(found))
+
+
+def compare_gpus(
+    result: Simulated,
+    gpus: Sequence[str] = (),
+    batches: Sequence[int] = BATCHES,
+    measured: Sequence[Path] = (),
+) -> dict[str, Any]:
+    """Return a run against GPUs (all if none is named) at batch sizes, with what was measured of its layers.
+
+    Plain data in SI units: `chip` (peak and sustained), `paper`, `gpus` (peaks by data sheet, modelled rows, from which
+    batch on the GPU catches up) and `measured`. Raises SpecError for GPUs and measured files that will not do.
+    """
+    problems: list[Problem] = []
+    chosen: Mapping[str, Gpu] = {}
+    found: list[tuple[Measured, MeasuredNetwork]] = []
+    try:
+        chosen = find_gpus(tuple(gpus))
+    except SpecError as error:
+        problems += error.problems
+    workload = result.workload.value
+    try:
+        found = measurements(workload, measured)
+    except SpecError as error:
+        problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    chip = _chip(result.data["metrics"])
+    return {
+        "mode": workload.mode,
+        "ops_per_synapse": workload.ops_per_synapse,
+        "ops_per_example": workload.ops_per_example,
+        "synapses": workload.synapses,
+                "chip": chip,
+        "paper": _paper(chip) if workload.mode == baselines().paper.mode else None,
+        "gpus": [_gpu(name, gpu, workload, chip, batches) for name, gpu in chosen.items()],
+        "measured": [_measured(each, network, workload, chip) for each, network in found
+                     if each.file.gpu.baseline in chosen or each.file.gpu.baseline is None],
+    }  # fmt: skip
+
+
+def _chip(metrics: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Return the chip's figures at its peak and sustained, per example in operations of the convention."""
+    ops = metrics["ops_per_example"]
+    found = {}
+    for name, infix in (("peak", "_peak"), ("sustained", "")):
+        throughput = metrics[f"throughput{infix}_op_per_s"]
+        efficiency = metrics[f"efficiency{infix}_op_per_j"]
+        found[name] = {
+            "time_per_example_s": _over(ops, throughput),
+            "energy_per_example_j": _over(ops, efficiency),
+            "throughput_op_per_s": throughput,
+            "efficiency_op_per_j": efficiency,
+            "throughput_per_area_op_per_s_m2": metrics[f"throughput_per_area{infix}_op_per_s_m2"],
+        }
+    return found
+
+
+def _paper(chip: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the paper's comparison as it follows from its published figures and from the simulated ones."""
+    paper, gpu = baselines().paper, baselines().gpus[baselines().paper.gpu]
+    own = _figures(paper.throughput_op_per_s, gpu.power_limit_w, gpu.area_m2)
+    published = {"efficiency_op_per_j": paper.efficiency_op_per_j,
+                 "throughput_per_area_op_per_s_m2": paper.density_op_per_s_m2}  # fmt: skip
+    return {
+        "gpu": paper.gpu,
+        "precision": paper.precision,
+        **own,
+        "quoted": {"efficiency_op_per_j": paper.energy_ratio, "throughput_per_area_op_per_s_m2": paper.area_ratio},
+        "published": published,
+        "published_ratio": {name: value / own[name] for name, value in published.items()},
+        "ratio": _ratios(chip, own),
+    }
+
+
+def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]) -> dict[str, Any]:
+    peaks, modelled, catches = [], [], []
+    for precision, peak in gpu.peaks_op_per_s.items():
+        own = _figures(peak, gpu.power_limit_w, gpu.area_m2)
+        peaks.append({"precision": precision, **own, "ratio": _ratios(chip, own)})
+        if not workload.plain:  # the model knows fully connected layers alone
+            continue
+        every = sorted({*BATCHES, *batches})
+        rows = _rows(gpu, precision, workload, chip, every)
+        modelled += [row for row in rows if row["batch"] in batches]
+        catches.append({"precision": precision, **_catches([row for row in rows if row["batch"] in BATCHES], chip)})
+    return {
+        "name": name,
+        "title": gpu.title,
+        "node_m": gpu.node_m,
+        "area_m2": gpu.area_m2,
+        "power_limit_w": gpu.power_limit_w,
+        "bandwidth_bytes_per_s": float(gpu.bandwidth_bit_per_s) / 8,
+        "fastest": gpu.fastest,
+        "peaks": peaks,
+        "modelled": modelled,
+        "catches_up": catches,
+    }
+
+
+def modelled_steps(gpu: Gpu, precision: str, workload: Workload, batches: Sequence[int], how: str = "graph") -> Steps:
+    """Return steps of SGD on a workload's layers, or forward passes where it infers, by the model."""
+    layers = [(layer.inputs, layer.outputs) for layer in workload.layers]
+    bias = all(layer.bias for layer in workload.dense_layers())
+    training = workload.mode == "training"
+    return steps(gpu, precision, layers, batches, bias=bias, training=training, how=how)
+
+
+def _rows(
+    gpu: Gpu, precision: str, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]
+) -> list[dict[str, Any]]:
+    found = modelled_steps(gpu, precision, workload, batches)
+    rows = []
+    for batch, time_s, energy_j in zip(found.batches, found.time_s.tolist(), found.energy_j.tolist(), strict=True):
+        own = _of_step(workload, batch, time_s, energy_j, gpu.area_m2)
+        rows.append({"precision": precision, "batch": batch, **own, "ratio": _ratios(chip, own)})
+    return rows
+
+
+def _of_step(
+    workload: Workload, batch: int, time_s: float, energy_j: float | None, area_m2: float | None
+) -> dict[str, Any]:
+    """Return the figures per example of a step of a batch; None where energy or area is not known."""
+    power_w = None if energy_j is None else energy_j / time_s
+    return {
+        "time_per_example_s": time_s / batch,
+        "energy_per_example_j": None if energy_j is None else energy_j / batch,
+        "power_w": power_w,
+        **_figures(workload.ops_per_example * batch / time_s, power_w, area_m2),
+    }
+
+
+def _figures(throughput_op_per_s: float, power_w: float | None, area_m2: float | None) -> dict[str, Any]:
+    values = (throughput_op_per_s, _over(throughput_op_per_s, power_w), _over(throughput_op_per_s, area_m2))
+    return dict(zip(FIGURES, values, strict=True))
+
+
+def _over(value: float | None, by: float | None) -> float | None:
+    return value / by if value is not None and by else None
+
+
+def _ratios(chip: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    return {name: {key: _over(chip[name][key], own[key]) for key in FIGURES} for name in ("peak", "sustained")}
+
+
+def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict[str, Any]:
+    """Return from which batch on, of those in rows, a GPU needs no more time and energy per example than the chip.
+
+    None: at none of them. `known` says whether there is such a figure at all.
+    """
+    keys = ("time_per_example_s", "energy_per_example_j")
+    found: dict[str, Any] = {
+        "batches": [row["batch"] for row in rows],
+        "known": {key: any(row[key] is not None for row in rows) for key in keys},
+    }
+    for name in ("peak", "sustained"):
+        found[name] = {}
+        for key in keys:
+            limit = chip[name][key]
+            level = [row["batch"] for row in rows
+                     if limit is not None and row[key] is not None and row[key] <= limit]  # fmt: skip
+            found[name][key] = min(level, default=None)
+    return found
+
+
+def _measured(each: Measured, network: MeasuredNetwork, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+    name = each.file.gpu.baseline
+    gpu = None if name is None else baselines().gpus[name]
+    area_m2 = None if gpu is None else gpu.area_m2
+    rows = []
+    for row in network.rows:
+        own = _of_step(workload, row.batch, row.time_per_step_s, row.energy_per_step_j, area_m2)
+        precision = PRECISION_OF[row.precision]
+        line = {"precision": precision, "batch": row.batch, "how": row.how, **own, "ratio": _ratios(chip, own)}
+        if gpu is not None and precision in gpu.peaks_op_per_s:
+            model = modelled_steps(gpu, precision, workload, [row.batch], row.how)
+            time_s, energy_j = float(model.time_s[0]), float(model.energy_j[0])
+            line["modelled_over_measured_time"] = time_s / row.time_per_step_s
+            line["modelled_over_measured_energy"] = _over(energy_j, row.energy_per_step_j)
+        rows.append(line)
+    rows.sort(key=lambda line: (list(PRECISIONS).index(line["precision"]), line["how"] != "graph", line["batch"]))
+    series = dict.fromkeys((line["precision"], line["how"]) for line in rows)
+    return {
+        "file": each.label,
+        "gpu": each.file.gpu.name,
+        "baseline": name,
+        "date": each.file.date,
+        "software": dict(each.file.software),
+        "method": each.file.method,
+        "rows": rows,
+        "catches_up": [
+            {"precision": precision, "how": how, **_catches([line for line in rows
+             if (line["precision"], line["how"]) == (precision, how)], chip)}
+            for precision, how in series
+        ],
+    }  # fmt: skip
+
+
+def catch_text(found: Mapping[str, Any], key: str, of: str = "sustained") -> str:
+    """Return in words from which batch on a GPU catches up in `key` with the chip's `peak` or `sustained` figure."""
+    batch, tried = found[of][key], found["batches"]
+    if not found["known"][key]:
+        return "not measured"
+    if batch is None:
+        return f"not up to {max(tried):,}"
+    return "at every batch" if batch == min(tried) == 1 else f"from {batch:,}"

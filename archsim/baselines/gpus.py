@@ -1,0 +1,133 @@
+"""GPUs by data sheet: peaks by precision, memory, power and area, each figure with its source."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from archsim.errors import Problem, SpecError, nearest
+from archsim.loading import Figure, load_section
+from archsim.section import Choice, Section
+from archsim.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
+from archsim.workload.network import MODES
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How numbers are held: bytes of a weight or value, and the word for it."""
+
+    value_bytes: int
+    says: str
+
+
+PRECISIONS: Mapping[str, Precision] = {
+    "fp32": Precision(4, "FP32"),
+    "tf32": Precision(4, "TF32 tensor"),
+    "fp16_vector": Precision(2, "FP16 vector"),
+    "fp16_tensor": Precision(2, "FP16 tensor"),
+    "bf16": Precision(2, "BF16 tensor"),
+}
+
+
+class Peaks(Section):
+    """Operations per second by precision, dense; what a GPU has no unit for is left out."""
+
+    fp32_op_per_s: Throughput
+    tf32_op_per_s: Throughput | None = None
+    fp16_vector_op_per_s: Throughput | None = None
+    fp16_tensor_op_per_s: Throughput | None = None
+    bf16_op_per_s: Throughput | None = None
+
+
+class Gpu(Section):
+    """A GPU: multiprocessors with vector and matrix units, a common cache, and the memory.
+
+    `narrowest_tile` is of the library of its time: columns of the result to which narrower products are padded.
+    """
+
+    title: str
+    node_m: Length
+    area_m2: Area
+    power_limit_w: Power
+    power_idle_w: Power
+    clock_hz: Frequency
+    processors: Count
+    cache_bytes: Count
+    bandwidth_bit_per_s: DataRate
+    peaks: Peaks
+    narrowest_tile: Count = 1
+
+    @property
+    def peaks_op_per_s(self) -> dict[str, float]:
+        """Peaks in operations per second by precision, of those that it has."""
+        found = {name: getattr(self.peaks, f"{name}_op_per_s") for name in PRECISIONS}
+        return {name: peak for name, peak in found.items() if peak is not None}
+
+    @property
+    def fastest(self) -> str:
+        """The precision of the highest peak; of two, the one that stands later: BF16 before FP16."""
+        peaks = self.peaks_op_per_s
+        return max(reversed(peaks), key=lambda name: peaks[name])
+
+
+class Paper(Section):
+    """The comparison that the paper made: its GPU, what it took as that one's peak, and what came out."""
+
+    mode: Annotated[str, Choice(MODES)]
+    gpu: str
+    precision: str
+    throughput_op_per_s: Throughput
+    efficiency_op_per_j: Annotated[float, Dimension("op/s/W", most=1e18)]
+    density_op_per_s_m2: Annotated[float, Dimension("op/s/m**2", most=1e24)]
+    energy_ratio: Ratio
+    area_ratio: Ratio
+
+
+class GpuFile(Section):
+    """The file of all GPUs."""
+
+    name: str
+    description: str = ""
+    paper: Paper
+    gpus: dict[str, Gpu]
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """GPUs by name, in order of their years, the paper's comparison, and every figure by its dotted path."""
+
+    gpus: Mapping[str, Gpu]
+    paper: Paper
+    figures: Mapping[str, Figure]
+
+
+def load_gpus(path: Path = FOLDER / "gpus.yaml") -> Baselines:
+    """Return the GPUs of a file; raise SpecError with all of its faults."""
+    loaded = load_section(GpuFile, "gpus", "", str(path))
+    paper, gpus = loaded.value.paper, loaded.value.gpus
+    if paper.gpu not in gpus:
+        where = f"{loaded.path_label}: paper.gpu"
+        raise SpecError([Problem(where, f"'{paper.gpu}' is not a GPU of this file", nearest(paper.gpu, gpus))])
+    return Baselines(gpus, paper, loaded.figures)
+
+
+@functools.cache
+def baselines() -> Baselines:
+    """Return the GPUs that come with archsim."""
+    return load_gpus()
+
+
+def find_gpus(names: tuple[str, ...]) -> dict[str, Gpu]:
+    """Return the GPUs of these names, or all; raise SpecError with the nearest name for each that there is not."""
+    known = baselines().gpus
+    by_lower = {name.lower(): name for name in known}
+    wrong = [Problem("--gpu", f"'{name}' is not a GPU", nearest(name.upper(), known))
+             for name in names if name.lower() not in by_lower]  # fmt: skip
+    if wrong:
+        raise SpecError(wrong)
+    return {by_lower[name.lower()]: known[by_lower[name.lower()]] for name in names} or dict(known)

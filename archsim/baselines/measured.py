@@ -1,0 +1,175 @@
+"""Measured GPUs: files that `python -m archsim.baselines.measure` writes, read, checked and matched to a workload."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.baselines.gpus import FOLDER, baselines
+from archsim.documents import read_text, read_yaml
+from archsim.errors import Problem, SpecError, nearest
+from archsim.faults import problems_of
+from archsim.section import Flag, Section
+from archsim.units import Count, Dimension
+from archsim.workload.network import Workload
+
+SCHEMA = "archsim-measured-1"
+PRECISION_OF = {"fp32": "fp32", "tf32": "tf32", "bf16": "bf16", "fp16": "fp16_tensor"}
+"""A file's precisions by the names that the data sheets have them under."""
+Seconds = Annotated[float, Dimension("", most=1e4)]
+Joules = Annotated[float, Dimension("", most=1e6)]
+Watts = Annotated[float, Dimension("", most=1e4)]
+
+
+class MeasuredRow(Section):
+    """Steps of SGD at one batch size: median time, energy and power per step; null where nothing measures them."""
+
+    precision: Literal["fp32", "tf32", "bf16", "fp16"]
+    batch: Count
+    how: Literal["eager", "graph"]
+    time_per_step_s: Seconds
+    energy_per_step_j: Joules | None = None
+    power_w: Watts | None = None
+    steps: Count
+
+
+class MeasuredNetwork(Section):
+    """A network as it was trained: (inputs, outputs) per layer, and a row per precision, batch and way."""
+
+    name: str
+    layers: tuple[tuple[Count, Count], ...]
+    bias: Flag
+    rows: tuple[MeasuredRow, ...]
+
+    @model_validator(mode="after")
+    def _filled(self) -> MeasuredNetwork:
+        if not self.rows or not self.layers:
+            raise PydanticCustomError("empty", "holds no rows or no layers; measure again, the file seems truncated")
+        return self
+
+
+class MeasuredProduct(Section):
+    """A product of (outputs x inputs) weights with a batch of vectors."""
+
+    precision: Literal["fp32", "tf32", "bf16", "fp16"]
+    outputs_m: Count
+    batch_n: Count
+    inputs_k: Count
+    time_s: Seconds
+    energy_j: Joules | None = None
+
+
+class Device(Section):
+    """The GPU that was measured: as it calls itself, and its name among the baselines, if it is one."""
+
+    name: str
+    baseline: str | None = None
+
+
+class MeasuredFile(Section):
+    """A measured file."""
+
+    schema_: Literal["archsim-measured-1"] = SCHEMA  # type: ignore[assignment]
+    gpu: Device
+    date: str
+    software: dict[str, str | None] = {}
+    method: str
+    power_idle_w: Watts | None = None
+    power_limit_w: Watts | None = None
+    workloads: tuple[MeasuredNetwork, ...]
+    gemms: tuple[MeasuredProduct, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measured file's content, and what it is called in messages."""
+
+    label: str
+    file: MeasuredFile
+
+    def network(self, workload: Workload) -> MeasuredNetwork | None:
+        """Return what was measured of a workload that is trained; None if it infers, or has other layers."""
+        if workload.mode != "training" or not workload.plain:
+            return None
+        layers = workload.dense_layers()
+        sizes = tuple((layer.inputs, layer.outputs) for layer in layers)
+        bias = all(layer.bias for layer in layers)
+        return next((each for each in self.file.workloads if each.layers == sizes and each.bias == bias), None)
+
+
+def read_measured(path: Path) -> Measured:
+    """Return a measured file; raise SpecError with all that is wrong in it."""
+    label = str(path)
+    plain = read_yaml(read_text(path, label), label)
+    kind = plain.pop("kind", None)
+    again = "give a file that `python -m archsim.baselines.measure` wrote"
+    if kind != "measured":
+        given = f"'{kind}' is not 'measured'" if isinstance(kind, str) else "is missing"
+        raise SpecError([Problem(f"{label}: kind", given, again)])
+    schema = plain.get("schema", SCHEMA)
+    if schema != SCHEMA:
+        what = f"'{schema}' is not a schema that this archsim reads"
+        raise SpecError([Problem(f"{label}: schema", what, f"it reads {SCHEMA}; a newer archsim may read this one")])
+    try:
+        file = MeasuredFile.model_validate(plain)
+    except ValidationError as error:
+        raise SpecError(problems_of(error, MeasuredFile, plain, label)) from None
+    known = baselines().gpus
+    if file.gpu.baseline is not None and file.gpu.baseline not in known:
+        what = f"'{file.gpu.baseline}' is not a GPU"
+        raise SpecError([Problem(f"{label}: gpu.baseline", what, f"{nearest(file.gpu.baseline, known)} or null")])
+    return Measured(label, file)
+
+
+@functools.cache
+def shipped() -> tuple[Measured, ...]:
+    """Return the measured files that come with archsim, in the order of their names."""
+    found = [read_measured(path) for path in sorted((FOLDER / "measured").glob("*.yaml"))]
+    return tuple(Measured(Path(each.label).name, each.file) for each in found)
+
+
+def measurements(workload: Workload, paths: Sequence[Path] = ()) -> list[tuple[Measured, MeasuredNetwork]]:
+    """Return what was measured of a workload's layers: in the shipped files, and in each of the files given.
+
+    Raises SpecError for a file that cannot be read, or that was given and holds other networks only.
+    """
+    found = [(each, network) for each in shipped() if (network := each.network(workload)) is not None]
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            each = read_measured(path)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        network = each.network(workload)
+        if network is None:
+            problems.append(_another(each, workload))
+        else:
+            found.append((each, network))
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def _another(each: Measured, workload: Workload) -> Problem:
+    def sizes(layers: Sequence[tuple[int, int]]) -> str:
+        return "-".join(map(str, [layers[0][0], *(outputs for _, outputs in layers)]))
+
+    has = ", ".join(f"{network.name} ({sizes(network.layers)}, {'with' if network.bias else 'without'} biases)"
+                    for network in each.file.workloads)  # fmt: skip
+    if not workload.plain:
+        what = f"steps of networks of fully connected layers alone can be compared, not of {workload.name}"
+        return Problem(f"--measured {each.label}", what, "leave it out")
+    layers = workload.dense_layers()
+    own = sizes([(layer.inputs, layer.outputs) for layer in layers])
+    biased = "with" if all(layer.bias for layer in layers) else "without"
+    what = (
+        f"holds steps of training of {has or 'no network'}; {workload.name} is {own}, {biased} biases, {workload.mode}"
+    )
+    return Problem(f"--measured {each.label}", what, "measure this workload: python -m archsim.baselines.measure")

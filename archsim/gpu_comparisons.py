@@ -1,0 +1,66 @@
+"""A chip against GPUs as the command compares them: simulated, set beside the baselines, and written as a report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from archsim.baselines.comparison import BATCHES, SCHEMA, compare_gpus, parse_batches
+from archsim.baselines.gpus import find_gpus
+from archsim.baselines.measured import measurements, read_measured
+from archsim.metrics import evaluate, package_version
+from archsim.report import check_folder
+from archsim.report.gpus import write_gpus
+from archsim.runs import all_faults, default_folder, plan_from_options
+
+
+def execute_gpus(
+    arch: str,
+    workload: str,
+    *,
+    gpus: Sequence[str] = (),
+    batch: str | None = None,
+    measured: Sequence[Path] = (),
+    sets: Sequence[str] = (),
+    epochs: int | None = None,
+    examples: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Any], Path]:
+    """Return a comparison with GPUs, as its file holds it, and the folder of its report.
+
+    Raises SpecError with all that is wrong, before anything is simulated.
+    """
+    loads: list[Callable[[], Any]] = [
+        lambda: plan_from_options(arch, workload, sets=sets, epochs=epochs, examples=examples, seed=seed),
+        lambda: BATCHES if batch is None else parse_batches(batch),
+        lambda: find_gpus(tuple(gpus)),
+    ]
+    loads += [lambda path=path: read_measured(path) for path in measured]  # type: ignore[misc]
+    plan, sizes, *_ = all_faults(loads)
+    measurements(plan.workload.value, measured)
+    words = ["archsim", "compare", arch, workload]
+    words += [word for name in gpus for word in ("--gpu", name)]
+    words += [] if batch is None else ["--batch", batch]
+    words += [word for path in measured for word in ("--measured", str(path))]
+    words += [word for given in sets for word in ("--set", given)]
+    for option, value in (("--epochs", epochs), ("--examples", examples), ("--seed", seed or None)):
+        words += [option, str(value)] if value is not None else []
+    folder = out or default_folder(plan.arch, plan.workload, "gpus")
+    check_folder(folder)
+    result = evaluate(plan.arch, plan.workload, examples=plan.count, seed=seed, progress=progress)
+    data = {
+        "schema": SCHEMA,
+        "arch": result.data["arch"],
+        "workload": result.data["workload"],
+        "version": package_version(),
+        "seed": seed,
+        "command": shlex.join(words),
+        "examples": plan.count,
+        "passed": result.passed,
+        **compare_gpus(result, gpus, sizes, measured),
+    }
+    return data, write_gpus(data, folder)

@@ -1,0 +1,49 @@
+"""Colours: one for each state, phase and component, the same in all figures, and told apart with any colour vision.
+
+Hues follow Okabe and Ito (2008); what is alike has one hue in two tones. Each figure names what it shows besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+COLOURS = {
+    "forward": "#1b6ca8", "backward": "#58a4d8", "update": "#12837a", "convert": "#e0a526", "digital": "#b9770e",
+    "send": "#8e5ea2", "receive": "#c39bd3", "flight": "#d7bde2", "transfer": "#b03a2e", "refresh": "#e6846e",
+    "waiting_link": "#7f8c8d", "waiting_tile": "#a5b0b1", "waiting_transfer": "#d98880", "waiting_data": "#e6eaea",
+    "load": "#566573", "loss": "#e0a526", "leakage": "#c8cdd0",
+}  # fmt: skip
+COMPONENTS = {
+    "device": "#1b6ca8", "crossbar": "#7db8e0", "row_driver": "#0b5d57", "col_driver": "#5fb3a8",
+    "col_converter": "#c77f0a", "row_converter": "#f0c05a", "memory": "#8e5ea2", "neuron": "#c9a6d8",
+    "gain_and_polarity": "#8a5a3b", "pcm_write_driver": "#d98880", "clock_and_control": "#b03a2e",
+    "router": "#4d5d53", "link": "#8aa17a", "host_port": "#566573", "white_space": "#dfe3e5",
+    "floorplan_block": "#a9cdb3", "routing_channel": "#d9d2bd",
+}  # fmt: skip
+CYCLE = ("#1b6ca8", "#12837a", "#e0a526", "#b03a2e", "#8e5ea2", "#58a4d8", "#b9770e", "#566573", "#c39bd3", "#7f8c8d")
+HEAT = ("#ffffe5", "#fff7bc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#993404", "#662506")
+"""Power density, from none to the most: ColorBrewer's YlOrBr."""
+BUSY = ("#d0d1e6", "#a6bddb", "#67a9cf", "#3690c0", "#02818a", "#016c59", "#014636")
+"""Load of links, from none to the most: ColorBrewer's PuBuGn without what cannot be seen on white."""
+
+
+def colour(name: str, place: int = 0) -> str:
+    """Return the colour that a state or phase has in all figures; else one by place."""
+    return COLOURS.get(name, CYCLE[place % len(CYCLE)])
+
+
+def component_colour(name: str, place: int = 0) -> str:
+    """Return the colour that a component has in all figures; else one by place."""
+    return COMPONENTS.get(name, CYCLE[place % len(CYCLE)])
+
+
+def shade(scale: Sequence[str], share: float) -> str:
+    """Return the colour of a share, 0 to 1, of a scale, between its colours.
+
+    >>> shade(("#000000", "#ffffff"), 0.5)
+    '#808080'
+    """
+    at = min(1.0, max(0.0, share)) * (len(scale) - 1)
+    i = min(int(at), len(scale) - 2)
+    pairs = ((int(scale[i][k : k + 2], 16), int(scale[i + 1][k : k + 2], 16)) for k in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * (at - i)):02x}" for a, b in pairs)
