@@ -109,7 +109,7 @@ def runs(draw: st.DrawFn) -> tuple[Workload, str, list[str], int]:
 
 
 @given(runs())
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_every_run_passes_its_audits_and_is_jumped_exactly(run: tuple[Workload, str, list[str], int]) -> None:
     workload, base, sets, examples = run
     own = schedule(workload, chip_of(base, sets), examples)
@@ -133,13 +133,13 @@ def test_a_step_takes_what_its_chain_takes() -> None:
     """One crossbar, so that h stays where it is; cycles of 1 ns from the spec: by hand."""
     chip = chip_of(PACKET)
     read, convert = 64 + 16, 207  # window and settling; the converters' time
-    # 5 x 10 activations and 3 x 10 multiply-adds in 64 lanes are 2 cycles; meanwhile 6 x 10 bytes are kept: 8 words
-    # through 2 ports are 4.
-    cell = max(1 + 1, 8 // 2)
+    work_cycles = 1 + 1  # 5 x 10 activations and 3 x 10 multiply-adds in 64 lanes
+    cell = max(work_cycles, 2 // 2)  # meanwhile c(t), 10 bytes, is kept: 2 words through 2 ports
     slope = cycles(work([lstm(12, 10)], 9, "inference"), chip) - cycles(work([lstm(12, 10)], 8, "inference"), chip)
     assert slope == read + convert + cell
-    # A loss of 10 ns; back: d of two sources added, 5 x 10 derivatives, 6 x 10 multiply-adds, and the 8 words read
-    # again; and an update of 80 ns.
+    # In training 6 x 10 bytes are kept: 8 words. A loss of 10 ns; back: d of two sources added, 5 x 10 derivatives,
+    # 6 x 10 multiply-adds, and the 8 words read again; and an update of 80 ns.
+    cell = max(work_cycles, 8 // 2)
     back = 10 + max(1 + 1 + 1, 8 // 2) + read + convert + 80
     slope = cycles(work([lstm(12, 10)], 9), chip) - cycles(work([lstm(12, 10)], 8), chip)
     assert slope == read + convert + cell + back
@@ -157,13 +157,13 @@ def starts_and_ends(own: Schedule, watcher: Watcher, n: int) -> list[tuple[Op, i
 @pytest.mark.parametrize("layer", [lstm(12, 10), gru(12, 10)], ids=["lstm", "gru"])
 def test_nothing_begins_before_what_it_depends_on_through_time(base: str, layer: dict[str, Any]) -> None:
     """A shard needs the units of the step before that drive its rows; a cell, what is read back into its units."""
-    own, watcher = watched(work([layer, dense(10, 4)], 4), chip_of(base, SMALL), 3)
+    own, watcher = watched(work([layer, dense(10, 4)], 3), chip_of(base, SMALL), 2)
     gates = own.mapping.workload.layers[0].gates
     shards = {shard.tile: shard for shard in own.mapping.shards if shard.layer == 0}
     fed = {tile: set(range(max(12, shard.input_start) - 12, shard.input_stop - 12)) for tile, shard in shards.items()}
     made = {tile: set(range(shard.col_start // gates, shard.col_stop // gates)) for tile, shard in shards.items()}
     assert 0 < sum(map(bool, fed.values())) < len(fed)
-    for n in range(3):
+    for n in range(2):
         ops = [entry for entry in starts_and_ends(own, watcher, n) if entry[0].tile in shards]
         checked = set()
         for op, start, _ in ops:
@@ -323,7 +323,8 @@ def test_a_memory_must_hold_all_steps_in_training() -> None:
     with pytest.raises(InfeasibleError, match=rf"must hold {need:,} words .* \(1 short\).*fewer steps"):
         schedule(workload, chip_of(REFERENCE, (f"tile.memory.words={need - 1}",)))
     infers = load_workload("lstm_imdb", ("mode=inference",)).value
-    schedule(infers, chip_of(REFERENCE, (f"tile.memory.words={2 * 2 * 256 // 8}",)))  # the next vector beside this
+    # In inference, for each of the two examples, this vector and the next, and c of 128 units.
+    schedule(infers, chip_of(REFERENCE, (f"tile.memory.words={2 * (2 * 256 // 8 + 128 // 8)}",)))
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,12 @@ from archsim.mapping.transport import Signal
 
 @dataclass(frozen=True)
 class Forward:
-    """The ops of a forward pass: loads by step, reads by (shard, step), outputs where they are by (layer, step)."""
+    """The ops of a forward pass: loads by step, reads by (shard, step), outputs where they are by (layer, step).
 
+    `backward` says whether a backward pass follows, for which derivatives are kept.
+    """
+
+    backward: bool
     loads: list[int] = field(default_factory=list)
     ops: dict[tuple[int, int], int] = field(default_factory=dict)
     outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
@@ -36,10 +40,10 @@ def forward_pass(builder: StepBuilder, label_bits: int, room: int | None = None)
     """Add the loads of an example and the forward ops of all layers; return where everything is.
 
     Each step at which the last layer runs has a label of so many bits. With `room` a layer runs at a step only when the
-    next one has read its vector of `room` steps before, so that memories need no more places.
+    next one has read its vector of `room` steps before, so that memories need no more places; nothing goes backward.
     """
     workload = builder.mapping.workload
-    found = Forward()
+    found = Forward(backward=room is None)
     read: dict[tuple[int, int], int] = {}
     labelled = workload.steps_of(len(workload.layers) - 1)
     for stretch in workload.stretches:
@@ -101,7 +105,7 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     plain = not layer.recurrent  # the activation of one sum: a ramp can apply it
     held_output = transport.held and len(grid) == 1 and not output and plain
     direct = transport.held and plain and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
-    stages = {shard.index: read_array(builder, shard, FORWARD, held_output) for shard in shards}
+    stages = {shard.index: read_array(builder, shard, FORWARD, held_output, found.backward) for shard in shards}
     driven = builder.drive(sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
     arrived: dict[int, list[int]] = {}
     if driven is None:
@@ -116,7 +120,8 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
             "forward", "forward", index, shard.tile, shard.name, (stage, *after), needs
         )
     found.outputs[index, step] = [
-        finish(builder, index, sum_up(builder, index, column, found), output) for column in zip(*grid, strict=True)
+        finish(builder, index, found, sum_up(builder, index, column, found), output)
+        for column in zip(*grid, strict=True)
     ]
 
 
@@ -135,7 +140,7 @@ def sum_up(builder: StepBuilder, index: int, column: Sequence[Shard], found: For
     return [builder.add_up(parts, "forward", index) for parts in blocks.values()]
 
 
-def finish(builder: StepBuilder, index: int, sums: Sequence[Signal], output: bool) -> Signal:
+def finish(builder: StepBuilder, index: int, found: Forward, sums: Sequence[Signal], output: bool) -> Signal:
     """Apply the activation, or a unit's cell, to sums of some columns; return the outputs, where the last sum is."""
     layer = builder.mapping.workload.layers[index]
     total = sums[-1]
@@ -150,7 +155,7 @@ def finish(builder: StepBuilder, index: int, sums: Sequence[Signal], output: boo
         needs.append(Need(builder.send(there, [((total.tile,), there.values)], "forward", index)[total.tile]))
         counts = {"add": (layer.gates - layer.apart) * units, **counts}
     kit = builder.kits[total.tile]
-    stage = kit.work(counts, "write", kit.kept(layer, units))
+    stage = kit.work(counts, "write", kit.kept(layer, units, backward=found.backward))
     op = builder.op("activate", "forward", index, total.tile, "", (stage,), needs)
     return Signal(op, total.tile, total.start // layer.gates, total.stop // layer.gates, FORWARD)
 
@@ -196,19 +201,19 @@ def share(total: int, place: int, places: int) -> range:
     return range(total * place // places, total * (place + 1) // places)
 
 
-def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool) -> Stage:
-    """The read of a shard; where the ramp applies the activation, its bill and the derivative bits are in it."""
+def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool, keeps: bool = True) -> Stage:
+    """The read of a shard; where the ramp applies the activation, its bill and the derivative bits kept are in it."""
     kit = builder.kits[shard.tile]
     if side is FORWARD:
         stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs)
     else:
         stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols)
     if activates:
-        bits = kit.words(shard.cols, 1)
+        bits = kit.words(shard.cols, 1) if keeps else 0
         extra = (
             (kit.use("neuron", "activate", shard.cols), kit.use("memory", "write", bits))
             if side is FORWARD
             else (kit.use("neuron", "derive", shard.cols), kit.use("memory", "read", bits))
         )
-        stage = replace(stage, uses=(*stage.uses, *extra))
+        stage = replace(stage, uses=(*stage.uses, *(use for use in extra if use.count)))
     return stage

@@ -129,11 +129,15 @@ class TileKit:
         latency = max(cycles, *(at for at, _ in release))
         return self._stage(latency, acquire, release, uses, "digital")
 
-    def kept(self, layer: Layer, outputs: int) -> int:
-        """Return the words of memory that hold what backward needs of so many outputs of a layer at one step."""
-        if layer.kept_bits:
+    def kept(self, layer: Layer, outputs: int, *, backward: bool = True) -> int:
+        """Return the words of memory that hold what is needed of so many outputs of a layer at one step.
+
+        That is what backward reads again; where nothing goes backward, the state that the next step needs.
+        """
+        if backward and layer.kept_bits:
             return self.words(outputs, layer.kept_bits)
-        return self.words(layer.kept_values * outputs, 8 * -(-self.bits(FORWARD) // 8))
+        values = layer.kept_values if backward else layer.state_values
+        return self.words(values * outputs, 8 * -(-self.bits(FORWARD) // 8))
 
     def update(self, rows: int, cols: int, inputs: int) -> Stage:
         """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""

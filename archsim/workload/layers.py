@@ -41,8 +41,9 @@ class Layer(Section):
     """A layer of a network: so many inputs and outputs, at every step of an example or at the last step alone.
 
     `forward_work` and `backward_work` are the neuron unit's actions for each output, `kept_values` how many numbers
-    of each output backward reads again (`kept_bits` bits if they are not values), and `loss_activates` says that a last
-    layer leaves its activation to the loss, or to the way to the host.
+    of each output backward reads again (`kept_bits` bits if they are not values), `state_values` how many of them the
+    next step needs, and `loss_activates` says that a last layer leaves its activation to the loss, or to the way to the
+    host.
     """
 
     kind: ClassVar[str]
@@ -56,6 +57,7 @@ class Layer(Section):
     backward_work: ClassVar[Mapping[str, int]] = {}
     kept_values: ClassVar[int] = 0
     kept_bits: ClassVar[int] = 0
+    state_values: ClassVar[int] = 0
 
     name: str
     inputs: Neurons
@@ -147,6 +149,7 @@ class Lstm(Layer):
     # The derivative of each of the five; and each product passes on to both of its factors.
     backward_work: ClassVar[Mapping[str, int]] = {"derive": 5, "multiply_add": 6}
     kept_values: ClassVar[int] = 6  # i, f, o, g, c(t) and tanh(c(t))
+    state_values: ClassVar[int] = 1  # c(t)
 
     bias: Flag = True
 
@@ -172,6 +175,7 @@ class Gru(Layer):
     forward_work: ClassVar[Mapping[str, int]] = {"activate": 3, "multiply_add": 3}
     backward_work: ClassVar[Mapping[str, int]] = {"derive": 3, "multiply_add": 6}
     kept_values: ClassVar[int] = 5  # r, z, n, the recurrent sum and h(t-1)
+    state_values: ClassVar[int] = 1  # h(t), of which the next is made
 
     bias: Flag = True
 
