@@ -108,7 +108,7 @@ def evaluate(
     trace = simulate(schedule, full=full, progress=progress)
     bound = simulate(schedule, unlimited=True)
     bill = account(trace, activity)
-    top = peak(chip, workload.value.mode)
+    top = peak(chip, workload.value.mode, workload.value.steps)
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)

@@ -10,7 +10,7 @@ from helpers import BUS, PACKET, REFERENCE, SHIPPED, Watcher, chip_of, observed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archsim.accounting import account
+from archsim.accounting import account, peak
 from archsim.audits import audits_of, digital_ops, executed_ops
 from archsim.chip.graph import Chip
 from archsim.crosschecks import plan_of
@@ -143,6 +143,14 @@ def test_a_step_takes_what_its_chain_takes() -> None:
     back = 10 + max(1 + 1 + 1, 8 // 2) + read + convert + 80
     slope = cycles(work([lstm(12, 10)], 9), chip) - cycles(work([lstm(12, 10)], 8), chip)
     assert slope == read + convert + cell + back
+
+
+def test_the_peak_of_an_example_is_that_of_its_steps() -> None:
+    chip = chip_of(REFERENCE)
+    one, many = peak(chip), peak(chip, steps=80)
+    assert many.time_per_example_s == pytest.approx(80 * 240e-9)  # design, section 9: 240 ns
+    assert many.ops_per_example == 80 * one.ops_per_example
+    assert many.efficiency_op_per_j == pytest.approx(one.efficiency_op_per_j)
 
 
 # ---- dependencies
