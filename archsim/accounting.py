@@ -11,6 +11,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from archsim.chip.graph import Chip, Unit
+from archsim.chip.topologies.package import PORT
 from archsim.documents import dump_yaml
 from archsim.mapping.recipes import TileKit
 from archsim.mapping.schedule import Stage, Use
@@ -154,7 +155,8 @@ def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float)
     for tile in chip.tiles:
         spent[f"tile{tile.index}"].append(chip.tile_share(tile)[1] * time_s)
     spent["host"].append(chip.spec.host.total_leakage_w * time_s)
-    spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component == "link"]
+    wires = ("link", "chip_link", PORT)
+    spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component in wires]
     sums = {place: fsum(values) for place, values in spent.items()}
     return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -194,11 +196,13 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     """Return the chip's peak: 6 (inference: 2) x rows x cols x tiles per initiation interval of the slowest tile kind.
 
     The interval is the time per vector of the busiest unit of a full tile, computed from the same stages as the
-    schedule's; an example is `steps` vectors. Each tile exchanges its vectors with a neighbour over the longest inner link.
+    schedule's; an example is `steps` vectors. Each tile exchanges its vectors with a neighbour over the longest inner
+    link.
     """
     spec = chip.spec
     clock_hz = float(spec.technology.clock_hz)
     transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
+    done.check(chip)
     ops = 0
     energies: dict[str, list[float]] = defaultdict(list)
     busiest = ("", 0.0)
@@ -206,11 +210,12 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     for kind, tile_spec in spec.tile_kinds:
         tile = next(tile for tile in chip.tiles if tile.kind == kind)
         stages = list(done.full_step(TileKit(chip, tile), transport, chip.longest_link.length_m))
-        ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * tile_spec.count
+        count = tile_spec.count * spec.chips
+        ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * count
         for stage in stages:
             for use in stage.uses:
                 unit = chip.units[use.unit]
-                energies[unit.component].append(tile_spec.count * use.count * unit.actions[use.action].energy_j)
+                energies[unit.component].append(count * use.count * unit.actions[use.action].energy_j)
         for name, cycles in _busy(chip, stages).items():
             label = name if kind == "tile" else f"{kind}: {name}"
             busy[label] = cycles

@@ -310,8 +310,9 @@ def _transfers(trace: Trace, log: dict[tuple[int, int], tuple[I64, int]]) -> lis
             own = [log[op.index, n][1] for n in range(variant, trace.done[op.index], len(op.maintenance.groups))
                    if (op.index, n) in log]  # fmt: skip
             gaps += [after - before for before, after in itertools.pairwise(own)]
-    if gaps:
-        interval = schedule.chip.spec.schedule.transfer.interval_examples
+    transfer = schedule.chip.spec.schedule.transfer
+    if gaps and transfer is not None:
+        interval = transfer.interval_examples
         slip = schedule.in_flight + schedule.batch
         name = f"4. examples between transfers of a row group, mean (each may slip by the {slip} under way)"
         entry = row(name, interval, sum(gaps) / len(gaps))
@@ -326,11 +327,12 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
     edges = model.edges
     wanted: list[tuple[str, Sequence[float], Sequence[float]]] = [
         ("steps of the row drivers", [2**t.row_driver.bits - 1 for t in tiles], [e.drive_levels for e in edges]),
-        ("steps of the column drivers", [2**t.col_driver.bits - 1 for t in tiles], [e.delta_levels for e in edges]),
+        ("steps of the column drivers", [2**t.backward_driver.bits - 1 for t in tiles],
+         [e.delta_levels for e in edges]),
         ("codes of forward converters", [2**t.col_converter.bits - 1 for t in tiles], [e.read_levels for e in edges]),
         ("codes of backward converters", [2**t.backward_converter.bits - 1 for t in tiles],
          [e.error_levels for e in edges]),
-        ("slots of an update", [t.array.pulses for t in tiles], [e.pulses for e in edges]),
+        ("slots of an update", [t.updated_array.pulses for t in tiles], [e.pulses for e in edges]),
         ("range of partial sums", [numerics.partial_range for _ in tiles], [e.partial_range for e in edges]),
         ("range of outputs", [numerics.output_range for _ in tiles], [e.output_range for e in edges]),
     ]  # fmt: skip

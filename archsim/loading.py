@@ -16,9 +16,10 @@ from pydantic.fields import FieldInfo
 from archsim.documents import Leaf, Tree, annotated, dump_yaml, merged, read_text, read_yaml, texts, written
 from archsim.errors import Problem, SpecError, nearest
 from archsim.faults import problems_of
+from archsim.scaling import Scaled, scaled
 from archsim.section import Section, marks_of, yaml_key
 from archsim.spec import AnyFigure, ArchSpec
-from archsim.units import Dimension
+from archsim.units import Dimension, engineering
 
 S = TypeVar("S", bound=Section)
 
@@ -214,7 +215,17 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
         problems += problems_of(error, cls, texts(used), label, given)
     if value is None or problems:
         raise SpecError(_without_inherited(problems, label))
+    marks: dict[str, Scaled] = {}
+    if isinstance(value, ArchSpec) and value.scaling is not None:
+        try:
+            value, marks = scaled(value, value.scaling, value.technology.supply_v)
+        except SpecError as error:
+            raise SpecError(
+                [replace(problem, where=f"{label}: {problem.where}") for problem in error.problems]
+            ) from None
     figures = {path: _figure(used, path, default) for path, default in _figure_paths(value, "")}
+    if marks:
+        figures |= _rescaled(value, figures, marks)
     return Loaded(value, kind, label, figures, hash_of(value), overrides, tree)
 
 
@@ -317,6 +328,21 @@ def _figure(tree: Tree, path: str, default: str) -> Figure:
         return Figure(default, "archsim's default", "assumption")
     status = found.status or ("quoted" if found.source else "assumption")
     return Figure(found.text, found.source, status, found.note)
+
+
+def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scaled]) -> dict[str, Figure]:
+    """Return the figures that were scaled, each with what it was, both nodes and the factor as its source."""
+    now = dict(_figure_paths(value, ""))
+    found = {}
+    for path, mark in marks.items():
+        was, number = figures[path], float(now[path].split()[0])
+        text = engineering(number, {"energy": "J", "area": "m2", "delay": "s"}[mark.quantity], 6)
+        source = (
+            f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {value.scaling.words} by "
+            f"{mark.source}"
+        )
+        found[path] = Figure(text, source, "derived", was.note)
+    return found
 
 
 def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:

@@ -14,13 +14,15 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from archsim import units
 from archsim.components.base import Component, Role
 from archsim.components.converters import Converter
-from archsim.components.crossbar import Crossbar
+from archsim.components.crossbar import Array, Crossbar
 from archsim.components.devices import Device
-from archsim.components.digital import HostPort, LineCircuit, NeuronUnit
+from archsim.components.digital import Accumulator, HostPort, LineCircuit, NeuronUnit
 from archsim.components.drivers import Driver
-from archsim.components.interconnect import Link, Router
-from archsim.components.memory import Sram
+from archsim.components.interconnect import ChipLink, Link, Router
+from archsim.components.memory import Memory
+from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
+from archsim.scaling import Scaling
 from archsim.section import Choice, Options, Section, options_of
 from archsim.units import (
     Conductance,
@@ -80,25 +82,85 @@ class Technology(Section):
 
 
 class TileSpec(Section):
-    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many."""
+    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many.
+
+    A tile that only infers needs no `col_driver` and no `row_converter`: these are `none`. The `accumulator` adds up
+    what is converted step by step.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"accumulator"})
 
     count: Count
     rows: Lines
     cols: Lines
     device: Annotated[Device, Role("device")]
-    array: Annotated[Crossbar, Role("array")]
+    array: Annotated[Array, Role("array")]
     row_driver: Annotated[Driver, Role("driver")]
-    col_driver: Annotated[Driver, Role("driver")]
+    col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
     col_converter: Annotated[Converter, Role("converter")]
-    row_converter: Annotated[Converter | Literal["shared"], Role("converter", literal="shared")]
-    memory: Annotated[Sram, Role("memory")]
+    row_converter: Annotated[Converter | Literal["shared", "none"], Role("converter", words=("shared", "none"))]
+    memory: Annotated[Memory, Role("memory")]
     neuron: Annotated[NeuronUnit, Role("neuron")]
+    accumulator: Annotated[Accumulator, Role("accumulator")] | None = None
     periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
 
     @property
+    def updated_array(self) -> Crossbar:
+        """The array, as one that can be updated; raise SpecError if it cannot."""
+        if not isinstance(self.array, Crossbar):
+            raise SpecError(self.missing("tile"))
+        return self.array
+
+    @property
+    def backward_driver(self) -> Driver:
+        """The driver of the columns; raise SpecError if there is none."""
+        if isinstance(self.col_driver, str):
+            raise SpecError(self.missing("tile"))
+        return self.col_driver
+
+    @property
     def backward_converter(self) -> Converter:
-        """The converter that reads rows: its own bank, or the one shared with the columns."""
+        """The converter that reads rows: its own bank, or the one shared with the columns; SpecError if none."""
+        if self.row_converter == "none":
+            raise SpecError(self.missing("tile"))
         return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
+
+    def missing(self, place: str) -> list[Problem]:
+        """Return what it lacks for training, as problems; `place` is where it stands in the file."""
+        found = []
+        if self.col_driver == "none":
+            found.append(_untrainable(f"{place}.col_driver", "a driver of the columns"))
+        if self.row_converter == "none":
+            found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
+        if not isinstance(self.array, Crossbar):
+            hint = "give a 'crossbar', or a workload with 'mode: inference'"
+            found.append(Problem(f"{place}.array", f"a '{self.array.kind}' cannot be updated in training", hint))
+        return found
+
+    @model_validator(mode="after")
+    def _is_read_as_it_is_driven(self) -> Self:
+        for edge, driver in (("row_driver", self.row_driver), ("col_driver", self.col_driver)):
+            converter = self.col_converter if edge == "row_driver" else self.row_converter
+            converter = self.col_converter if converter == "shared" else converter
+            if isinstance(driver, str) or isinstance(converter, str):
+                continue
+            if driver.samples > 1 and self.accumulator is None:
+                message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"edge": edge})
+            if driver.window_s < converter.least_window_s:
+                message = (
+                    "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "
+                    "a window of {least} ns or more, or fewer bits"
+                )
+                raise PydanticCustomError("window", message, {
+                    "edge": edge, "window": f"{float(driver.window_s * 10**9):g}", "kind": converter.kind,
+                    "least": f"{float(converter.least_window_s * 10**9):g}"})  # fmt: skip
+        return self
+
+
+def _untrainable(where: str, part: str) -> Problem:
+    hint = f"give {part}, or a workload with 'mode: inference'"
+    return Problem(where, "is 'none', and training sends errors back through it", hint)
 
 
 class Routing(Section):
@@ -149,6 +211,14 @@ def floorplan(kind: str) -> Callable[[F], F]:
     return register
 
 
+class Package(Section):
+    """Several chips, all alike, joined by links between neighbours; `gap` is what lies between two dies."""
+
+    chips: Count
+    gap_m: Length
+    link: Annotated[ChipLink, Role("chip_link")]
+
+
 class Transfer(Section):
     """When capacitors are emptied into the long-term devices: every so many examples, by which policy."""
 
@@ -173,18 +243,32 @@ class Refresh(Section):
 
 
 class ScheduleSpec(Section):
-    """How examples follow each other, and the maintenance between them."""
+    """How examples follow each other, and the maintenance between them.
+
+    Cells that keep what they hold need no `transfer`. Without it weights are written a row at a time, one tile after
+    another.
+    """
 
     mode: Literal["sequential", "pipelined"]
     in_flight: Count = 1
     prefetch: CountOrZero = 1
-    transfer: Transfer
+    transfer: Transfer | None = None
     refresh: Refresh = Refresh()
 
     @property
     def examples_in_flight(self) -> int:
         """One when sequential, else `in_flight`."""
         return 1 if self.mode == "sequential" else self.in_flight
+
+    @property
+    def rows_written(self) -> int:
+        """Rows of a tile that are programmed at once."""
+        return 1 if self.transfer is None else self.transfer.rows_in_parallel
+
+    @property
+    def tiles_written(self) -> int:
+        """Tiles that are programmed at once."""
+        return 1 if self.transfer is None else self.transfer.tiles_in_parallel
 
 
 class AnyFigure:
@@ -211,13 +295,17 @@ class Published(Section):
     """A figure that the chip's authors published, to be compared with the simulated one.
 
     `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it; `mode`, of what.
+    A sustained figure names the `workload` on which it holds; without one it is the chip's own.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload"})
 
     metric: str
     value: Annotated[str, AnyFigure()]
     tolerance: units.Share
     kind: Literal["fit", "input", "predicted"]
     mode: Literal["training", "inference"] = "training"
+    workload: str = ""
 
     @model_validator(mode="after")
     def _has_unit(self) -> Self:
@@ -230,7 +318,12 @@ class Published(Section):
 
 
 class ArchSpec(Section):
-    """A chip: technology, tiles, routing, host port, floorplan, schedule, and what was published of it."""
+    """A chip, or a package of equal ones: technology, tiles, routing, host, floorplan, schedule, what was published.
+
+    As loaded, its digital parts are already as at the node that `scaling` declares.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling"})
 
     name: str
     description: str = ""
@@ -243,17 +336,37 @@ class ArchSpec(Section):
     floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
     schedule: ScheduleSpec
+    package: Package | None = None
     numerics: Numerics = Numerics()
+    scaling: Scaling | None = None
     published: tuple[Published, ...] = ()
 
     def cycles(self, time_s: Fraction) -> int:
         """Return a time in cycles of the chip clock, rounded up once."""
         return cycles(time_s, self.technology.clock_hz)
 
+    def check_trainable(self) -> None:
+        """Raise SpecError with every part that training needs and the chip lacks."""
+        found = []
+        for name, tile in self.tile_kinds:
+            place = name if name == "tile" else f"variants.{name}"
+            found += tile.missing(place)
+            if self.schedule.transfer is None and tile.device.transfer_steps:
+                what = f"is missing, and the '{tile.device.kind}' of {place} must be transferred in training"
+                hint = "say when and how, or train on cells that keep their weights"
+                found.append(Problem("schedule.transfer", what, hint))
+        if found:
+            raise SpecError(found)
+
     @property
     def tile_kinds(self) -> list[tuple[str, TileSpec]]:
         """The kinds of tile by name, the default one first."""
         return [("tile", self.tile), *self.variants.items()]
+
+    @property
+    def chips(self) -> int:
+        """How many chips there are; `tile.count` is that of one."""
+        return 1 if self.package is None else self.package.chips
 
     def components(self) -> list[Component]:
         """Return each component once, in order of the spec."""
@@ -261,4 +374,5 @@ class ArchSpec(Section):
         for _, tile in self.tile_kinds:
             found += [value for _, value in tile if isinstance(value, Component)]
             found += tile.periphery
-        return [*found, self.routing.link, self.routing.router, self.host]
+        joined = [] if self.package is None else [self.package.link]
+        return [*found, self.routing.link, self.routing.router, self.host, *joined]

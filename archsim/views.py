@@ -17,6 +17,7 @@ from archsim.loading import Loaded, builtin_names, differences, find_file, flat,
 from archsim.registry import Registry
 from archsim.report.tables import areal
 from archsim.runs import plan_from_file
+from archsim.scaling import factors_of, left_alone
 from archsim.schema import json_schema
 from archsim.section import Section
 from archsim.simulation.network.traffic import TRAFFIC
@@ -86,8 +87,22 @@ def show_lines(loaded: Loaded[Any]) -> list[str]:
     wide = max(len(path) for path, *_ in rows)
     lines = [f"{loaded.kind} {loaded.value.name}  {loaded.hash}  ({loaded.path_label})"]
     lines += [f"  --set {setting}" for setting in loaded.overrides]
+    if isinstance(loaded.value, ArchSpec) and loaded.value.scaling is not None:
+        lines += scaling_lines(loaded.value)
     lines += [f"{path:{wide}}  {text:16}  {status:10}  {source}".rstrip() for path, text, status, source in rows]
     return lines
+
+
+def scaling_lines(spec: ArchSpec) -> list[str]:
+    """Return what the spec's scaling does, and what it leaves alone."""
+    if spec.scaling is None:
+        return []
+    factors = factors_of(spec.scaling, spec.technology.supply_v)
+    told = ", ".join(f"{quantity} x {factor:g} ({source})" for quantity, (factor, source) in factors.items())
+    kept = "leakage, clock" if "delay" in factors else "delays, leakage, clock"
+    return [
+        f"  digital parts from {spec.scaling.words}: {told}", f"  left alone: {kept}, {', '.join(left_alone(spec))}"
+    ]  # fmt: skip
 
 
 def diff_lines(a: str, b: str) -> list[str]:

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("steady", deadline=None, max_examples=50)  # first calls compile, or load the table of units
+settings.register_profile("steady", deadline=None, max_examples=25)  # first calls compile, or load the table of units
 settings.load_profile("steady")

@@ -104,6 +104,7 @@ def test_fast_forward_gives_the_cycles_of_the_full_run(name: str, full: bool) ->
     assert (once.cycles, once.done) == (again.cycles, again.done)
 
 
+@pytest.mark.slow
 def test_the_pair_alone_trains_and_worse_than_the_reference() -> None:
     """As in the experiments: 82.9 % with pairs alone (Burr 2015), as in software with 3T1C beside (Ambrogio 2018)."""
     workload = load_workload("mlp_digits", ["training.learning_rate=0.01", "training.epochs=6"])

@@ -46,7 +46,7 @@ def check_many(runs: int, intervals: tuple[int, int], most_interval: int) -> Non
 
 
 def test_jumping_equals_going_through_every_example_on_random_runs() -> None:
-    check_many(60, (3, 8), 40)
+    check_many(30, (3, 8), 40)
 
 
 @pytest.mark.slow

@@ -14,17 +14,17 @@ ROOT = Path(archsim.__file__).parent
 ROWS = (
     {"units", "errors", "registry", "section", "documents"},
     {"components"},
-    {"spec", "loading", "faults", "schema"},
+    {"spec", "loading", "faults", "schema", "scaling"},
     {"chip", "workload"},
     {"mapping"},
     {"simulation", "functional"},
     {"accounting"},
-    {"audits"},
+    {"audits", "capability"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs", "reports"},
     {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"}
-    | {"side_by_side", "gpu_comparisons"},
+    | {"side_by_side", "gpu_comparisons", "published"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

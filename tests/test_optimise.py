@@ -114,6 +114,7 @@ def test_seeds_decide_what_is_drawn_and_nothing_else() -> None:
     assert runs[0][first].point != runs[2][first].point
 
 
+@pytest.mark.slow
 def test_the_files_are_the_same_bytes_and_the_spec_runs_to_the_best_value(tmp_path: Path) -> None:
     sets = [*SMALL, "dataset.input_bits=6"]
     folders = [

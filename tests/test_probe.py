@@ -169,7 +169,7 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     assert (histogram.edges_us[0], histogram.edges_us[-1]) == (cells.min(), cells.max())
     write_training(HISTORY, tmp_path / "out", found)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "history.json", "train.md", "accuracy.svg", "conductances.svg", "tables",
+        "history.json", "train.md", "accuracy.svg", "conductances.svg", "history.csv", "conductances.csv",
     }  # fmt: skip
 
 

@@ -99,3 +99,17 @@ def test_the_table_of_floorplans_holds_what_runs_give() -> None:
         assert shown[2] == f"{metrics['time_per_example_s'] * 1e6:.2f}"
         assert shown[4] == f"{metrics['energy_per_example_j'] * 1e6:.2f}"
         assert shown[5] == f"{metrics['throughput_per_area_op_per_s_m2'] * 1e-15:.1f}"
+
+
+def test_the_table_against_gpus_holds_what_the_comparison_gives() -> None:
+    from archsim.baselines.comparison import compare_gpus
+
+    rows = TEXT.split("<!-- table: gpus -->")[1].strip().splitlines()[2:6]
+    found = [tuple(float(cell) for cell in line.strip("|").split("|")[1:]) for line in rows]
+    data = compare_gpus(evaluate(load_arch("ambrogio_nature_2018"), load_workload("mlp_mnist")), ("H100",), (1,))
+    paper = data["paper"]
+    (peak,) = [row for row in data["gpus"][0]["peaks"] if row["precision"] == data["gpus"][0]["fastest"]]
+    ratios = (paper["published_ratio"], peak["ratio"]["peak"], paper["ratio"]["sustained"], peak["ratio"]["sustained"])
+    keys = ("efficiency_op_per_j", "throughput_per_area_op_per_s_m2")
+    for got, ratio in zip(found, ratios, strict=True):
+        assert got == pytest.approx(tuple(ratio[key] for key in keys), rel=0.006)

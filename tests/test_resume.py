@@ -52,9 +52,8 @@ def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "refreshed" else pytest.param(name, marks=pytest.mark.slow) for name in SCHEDULES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCHEDULES)
 def test_killed_after_any_epoch_it_goes_on_to_the_same_bytes(tmp_path: Path, name: str) -> None:
     sets, options = SCHEDULES[name], {"epochs": 2, "seeds": 2 if name == "sequential" else 1}
     killed: list[Path] = []

@@ -38,9 +38,10 @@ def test_a_history_has_a_list_per_seed_and_a_fraction_per_epoch(tmp_path: Path) 
         assert history["final"][f"{name}_mean"] == pytest.approx(np.mean(last))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     figures = {"accuracy.svg", "conductances.svg", "weight_error.svg"}
-    assert names == {"history.json", "train.md", "tables", "activity.yaml"} | figures
+    tables = {"history.csv", "conductances.csv", "weight_error.csv"}
+    assert names == {"history.json", "train.md", "activity.yaml"} | figures | tables
     assert history["complete"]
-    with (tmp_path / "out" / "tables" / "history.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "out" / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["seed"]), int(row["epoch"])) for row in rows] == [(s, e) for s in (5, 6) for e in (1, 2, 3)]
     assert [float(row["on the chip [%]"]) for row in rows] == [v for run in history["accuracy_chip"] for v in run]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
@@ -13,9 +13,14 @@ import networkx as nx
 
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies import Topology
+from archsim.chip.topologies.package import PORT, packaged
 from archsim.components.base import Action, Component
+from archsim.components.interconnect import PacketLink
 from archsim.errors import Problem, SpecError
 from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
+
+LINKS_OF_CHIP = 4
+"""Links to neighbouring chips for which each chip has circuits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,17 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class LinkUnit:
-    """A wire of the routing graph: its unit, its length in metres and the head's time over it in seconds."""
+    """A wire of the routing graph: its unit, its length in metres and the head's time over it in seconds.
+
+    `flit_s` is the time of a flit where it carries such; a link `between_chips` hands on whole packets.
+    """
 
     unit: int
     name: str
     length_m: float
     flight_s: Fraction
+    flit_s: Fraction = Fraction(0)
+    between_chips: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ class Tile:
 class Part:
     """A line of the static bill: how many instances of a component there are, their area and leakage.
 
-    `host` marks what belongs to the host port and is kept out of the peak.
+    `host` marks what belongs to the host port, or joins chips, and is kept out of the peak.
     """
 
     component: str
@@ -71,7 +81,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Chip:
-    """Everything static about a chip. Units are found by index; tiles and links name theirs."""
+    """Everything static about a chip, or a package of several. Units are found by index; tiles and links name theirs.
+
+    `programming` stands for what each chip allows to be programmed at once.
+    """
 
     spec: ArchSpec
     plan: Plan
@@ -81,7 +94,7 @@ class Chip:
     links: Mapping[str, LinkUnit]
     host: int
     router: int
-    programming: int
+    programming: tuple[int, ...]
     parts: tuple[Part, ...]
 
     @property
@@ -112,8 +125,9 @@ class Chip:
 
     @property
     def longest_link(self) -> LinkUnit:
-        """The longest wire between neighbouring tiles (the host's apart), the first of equals."""
-        inner = [link for name, link in self.links.items() if "host" not in name] or list(self.links.values())
+        """The longest wire between neighbouring tiles of a chip (the host's apart), the first of equals."""
+        own = [link for link in self.links.values() if not link.between_chips]
+        inner = [link for link in own if "host" not in link.name] or own
         return max(inner, key=lambda link: link.length_m)
 
     def nodes(self, source: str, target: str) -> list[str]:
@@ -145,19 +159,22 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
 
     Drivers stand one per line; a converter serves `lines_per_unit` lines; a shared bank is counted once.
     """
-    shared = isinstance(tile.row_converter, str)
+    shared = tile.row_converter == "shared"
     column_bank = max(tile.rows, tile.cols) if shared else tile.cols
     parts: list[tuple[str, Component, int]] = [
         ("device", tile.device, tile.rows * tile.cols),
         ("crossbar", tile.array, 1),
         ("row_driver", tile.row_driver, tile.rows),
-        ("col_driver", tile.col_driver, tile.cols),
+        *([] if isinstance(tile.col_driver, str) else [("col_driver", tile.col_driver, tile.cols)]),
         ("col_converter", tile.col_converter, ceil(column_bank / tile.col_converter.lines_per_unit)),
     ]
     if not isinstance(tile.row_converter, str):
         bank = ceil(tile.rows / tile.row_converter.lines_per_unit)
         parts.append(("row_converter", tile.row_converter, bank))
     parts += [("memory", tile.memory, 1), ("neuron", tile.neuron, 1)]
+    if tile.accumulator is not None:
+        lines = column_bank if shared or isinstance(tile.row_converter, str) else tile.rows + tile.cols
+        parts.append(("accumulator", tile.accumulator, tile.accumulator.units(lines)))
     parts += [(circuit.name, circuit, circuit.instances(tile.rows, tile.cols)) for circuit in tile.periphery]
     return parts
 
@@ -170,6 +187,11 @@ def build_chip(spec: ArchSpec) -> Chip:
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
     plan, topology = _laid_out(spec, [name for name, _ in kinds])
     _check_connected(topology)
+    between: frozenset[str] = frozenset()
+    if spec.package is not None and spec.chips > 1:
+        joined = packaged(plan, topology, spec.chips, spec.package.gap_m)
+        plan, topology, between = joined.plan, joined.topology, joined.chip_links
+        kinds *= spec.chips
 
     units: list[Unit] = []
 
@@ -184,18 +206,34 @@ def build_chip(spec: ArchSpec) -> Chip:
             name: add(f"tile{index}.{name}", component, actions, capacity, index)
             for name, component, actions, capacity in action_tables[kind]
         }
-        if isinstance(tile.row_converter, str):
+        if tile.row_converter == "shared":
             ids["row_converter"], ids["row_hold"] = ids["col_converter"], ids["col_hold"]
         tiles.append(Tile(index, kind, tile, ids))
-    links = {}
-    for name, length_m in topology.lengths_m.items():
-        unit = add(name, "link", spec.routing.link.at_length(length_m), 1)
-        links[name] = LinkUnit(unit, name, length_m, spec.routing.link.flight_s(Fraction(length_m)))
+    links = {name: _link(spec, name, length_m, name in between, add) for name, length_m in topology.lengths_m.items()}
     router = add("routers", "router", spec.routing.router.actions(), 0)
     host = add("host", "host_port", spec.host.actions(), 1)
-    programming = add("programming", "programming", {}, spec.schedule.transfer.tiles_in_parallel)
-    parts = _static_parts(spec, plan, topology)
+    at_once = spec.schedule.tiles_written
+    programming = tuple(add("programming", "programming", {}, at_once) for _ in range(spec.chips))
+    parts = _static_parts(spec, plan, topology, between)
     return Chip(spec, plan, topology, tuple(units), tuple(tiles), links, host, router, programming, parts)
+
+
+def _link(spec: ArchSpec, name: str, length_m: float, between_chips: bool, add: Callable[..., int]) -> LinkUnit:
+    """Add the unit of a link and return it."""
+    link = spec.routing.link
+    if between_chips:
+        assert spec.package is not None
+        if not isinstance(link, PacketLink):
+            what = f"a '{link.kind}' cannot leave a chip: pulse durations do not cross a package"
+            raise SpecError(
+                [Problem("package.chips", what, "use transport 'packet' with a 'packet_link', or one chip")]
+            )
+        actions = spec.package.link.for_flits(link.width_bits)
+        unit = add(name, "chip_link", actions, 1)
+        return LinkUnit(unit, name, length_m, spec.package.link.latency_s, actions["flit"].latency_s, True)
+    flit_s = link.flit_time_s if isinstance(link, PacketLink) else Fraction(0)
+    return LinkUnit(add(name, "link", link.at_length(length_m), 1), name, length_m, link.flight_s(Fraction(length_m)),
+                    flit_s)  # fmt: skip
 
 
 def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
@@ -212,7 +250,7 @@ def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
         blocks = [tile_m2[name] + router_m2 for name in kinds]
         if not max(blocks) > 0:
             raise SpecError([Problem("tile", "a tile without any area", "give its components their areas")])
-        plan: Plan = spec.floorplan.plan(blocks, spec.host.total_area_m2)
+        plan: Plan = spec.floorplan.plan(blocks, spec.host.total_area_m2 + _chip_links_m2(spec))
         topology = build(plan, **spec.routing.options.arguments())
         if topology.routers == routers:
             break
@@ -220,17 +258,25 @@ def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
     return plan, topology
 
 
+def _chip_links_m2(spec: ArchSpec) -> float:
+    """Return the area of one chip's ends of links to others: four, whichever are used, since all chips are alike."""
+    return 0.0 if spec.package is None or spec.chips == 1 else LINKS_OF_CHIP * spec.package.link.total_area_m2
+
+
 def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], int]]:
     table: list[tuple[str, str, Mapping[str, Action], int]] = [
         ("crossbar", "crossbar", tile.array.line_actions(tile.rows, tile.cols), 1),
         ("device", "device", tile.device.actions(), 0),
         ("row_driver", "row_driver", tile.row_driver.actions(), 1),
-        ("col_driver", "col_driver", tile.col_driver.actions(), 1),
         ("col_converter", "col_converter", tile.col_converter.actions(), 1),
         ("col_hold", "col_converter", {}, tile.col_converter.sample_hold),
         ("memory", "memory", tile.memory.actions(), 1),
         ("neuron", "neuron", tile.neuron.actions(), 1),
     ]
+    if not isinstance(tile.col_driver, str):
+        table.insert(3, ("col_driver", "col_driver", tile.col_driver.actions(), 1))
+    if tile.accumulator is not None:
+        table.append(("accumulator", "accumulator", tile.accumulator.actions(), 0))
     if not isinstance(tile.row_converter, str):
         table += [
             ("row_converter", "row_converter", tile.row_converter.actions(), 1),
@@ -239,7 +285,7 @@ def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], 
     return table
 
 
-def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology) -> tuple[Part, ...]:
+def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology, between: Collection[str]) -> tuple[Part, ...]:
     totals: dict[str, list[float]] = {}
 
     def count(component: str, part: Component, instances: int) -> None:
@@ -250,18 +296,24 @@ def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology) -> tuple[Part,
 
     for _, tile in spec.tile_kinds:
         for name, part, instances in tile_parts(tile):
-            count(name, part, instances * tile.count)
+            count(name, part, instances * tile.count * spec.chips)
     count("router", spec.routing.router, topology.routers)
     parts = [Part(name, int(n), area, leakage) for name, (n, area, leakage) in totals.items()]
     link = spec.routing.link
-    wire_m2 = sum(length * link.area_per_length_m for length in topology.lengths_m.values())
-    lanes = len(topology.lengths_m)
-    parts.append(Part("link", lanes, wire_m2, lanes * link.total_leakage_w))
-    for kind in dict.fromkeys(block.kind for block in plan.blocks):
+    inner = {name: length_m for name, length_m in topology.lengths_m.items() if name not in between}
+    wire_m2 = sum(length_m * link.area_per_length_m for length_m in inner.values())
+    parts.append(Part("link", len(inner), wire_m2, len(inner) * link.total_leakage_w))
+    for kind in dict.fromkeys(block.kind for block in plan.blocks if block.kind != PORT):
         areas_m2 = [block.rect.area_m2 for block in plan.blocks if block.kind == kind]
         parts.append(Part(kind, len(areas_m2), sum(areas_m2), 0.0))
     parts.append(Part("white_space", 1, plan.white_space_m2, 0.0))
-    parts.append(Part("host_port", 1, spec.host.total_area_m2, spec.host.total_leakage_w, host=True))
+    host = spec.host
+    parts.append(Part("host_port", 1, host.total_area_m2, host.total_leakage_w, host=True))
+    if spec.package is not None and spec.chips > 1:
+        others, ends = spec.chips - 1, LINKS_OF_CHIP * spec.chips
+        leak_w = len(between) * spec.package.link.total_leakage_w
+        parts.append(Part(PORT, others, others * host.total_area_m2, others * host.total_leakage_w, host=True))
+        parts.append(Part("chip_link", ends, spec.chips * _chip_links_m2(spec), leak_w, host=True))
     return tuple(parts)
 
 

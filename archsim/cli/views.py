@@ -1,4 +1,4 @@
-"""Commands that show and check: `check`, `show`, `diff`, `list`, `schema`, `data fetch`."""
+"""Commands that show, check and bring in: `check`, `show`, `diff`, `list`, `schema`, `published`, `import`, `data`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Sets
+from archsim.cli.options import Json, Out, Quiet, Sets, print_file, progress_bar
 from archsim.errors import ArchsimError, Problem, SpecError
 
 
@@ -93,6 +93,60 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
     from archsim.views import schema_of
 
     typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@app.command()
+def published(
+    archs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARCH ...]", help="Chips, by name or path; nothing for all built-in ones."),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Published figures against simulated ones; exit with 1 if a fitted one is not met."""
+    from archsim.published import execute_published, failed
+    from archsim.report.published import published_lines
+
+    with progress_bar(None, quiet or as_json) as progress:
+        rows, folder = execute_published(archs or (), out=out, progress=progress)
+    if as_json:
+        print_file(folder / "published.json")
+    elif not quiet:
+        for line in published_lines(rows):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'published.md'}")
+    if failed(rows):
+        raise typer.Exit(1)
+
+
+@app.command(name="import")
+def import_(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model in ONNX's binary form.")],
+    digital: Annotated[
+        bool, typer.Option("--digital", help="Charge what has no fixed weights to the digital units.")
+    ] = False,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="The size of a symbolic dimension. Repeatable.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Also write the weights, and let the workload name them.")
+    ] = None,
+) -> None:
+    """Print the workload of an ONNX model: archsim import MODEL.onnx > workload.yaml."""
+    from archsim.documents import dump_yaml
+    from archsim.workload.onnx_import import import_onnx, sizes_of
+    from archsim.workload.weights import write_weights
+
+    found = import_onnx(
+        model, digital=digital, dims=sizes_of(dim or ()), weights_file=str(weights) if weights else None
+    )
+    if weights is not None:
+        write_weights(weights, found.weights)
+    for note in found.notes:
+        typer.echo(f"archsim: {note}", err=True)
+    typer.echo(dump_yaml(found.workload), nl=False)
 
 
 @data_sets.command(name="fetch")

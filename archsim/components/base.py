@@ -46,10 +46,13 @@ class Component(Section):
 
     A subclass sets `kind` (its name in YAML), `role` (where it may stand) and `example`
     (parameters with which it can be built, for the conformance tests and the documentation).
+    `scales` says which fields change with the technology node, as energy, area or delay: those of digital
+    circuits. Analog parts, wires and I/O have none.
     """
 
     kind: ClassVar[str]
     role: ClassVar[str]
+    scales: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
 
     @property
@@ -83,18 +86,19 @@ def component(kind: str, role: str) -> Callable[[C], C]:
 class Role:
     """Marks a field that holds a section of this role; its class is looked up by `kind`, among components or others.
 
-    Classes of the registry have the class variables `kind` and `role`. With a `default` the kind may be left out.
+    Classes of the registry have the class variables `kind` and `role`. `words` are what may stand there instead. With a
+    `default` the kind may be left out.
     """
 
     name: str
-    literal: str = ""
+    words: tuple[str, ...] = ()
     registry: Registry[Any] = COMPONENTS
     default: str = ""
 
     def read(self, value: Any) -> Section | str:
         """Return the section that a mapping describes; every fault keeps its place in the file."""
-        if self.literal and value == self.literal:
-            return self.literal
+        if isinstance(value, str) and value in self.words:
+            return value
         if isinstance(value, Section):
             role, kind = (getattr(value, name, type(value).__name__) for name in ("role", "kind"))
             if role != self.name:
@@ -122,7 +126,7 @@ class Role:
         return [kind for kind, cls in self.registry.items() if cls.role == self.name]
 
     def _refuse(self, what: str) -> PydanticCustomError:
-        also = f", or the word '{self.literal}'" if self.literal else ""
+        also = ", or the word " + " or ".join(f"'{word}'" for word in self.words) if self.words else ""
         message = {"what": what, "kinds": ", ".join(self.kinds()) + also}
         return PydanticCustomError("kind", "{what}; allowed kinds: {kinds}", message)
 
@@ -137,6 +141,5 @@ class Role:
             inner["properties"] = {"kind": {"const": kind}, **inner.get("properties", {})}
             inner["required"] = [*(["kind"] if kind != self.default else []), *inner.get("required", [])]
             options.append(inner)
-        if self.literal:
-            options.append({"const": self.literal})
+        options += [{"const": word} for word in self.words]
         return {"oneOf": options}

@@ -6,20 +6,24 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Bits, Count, Energy, Lines, Power, Time
+from archsim.units import Area, Bits, Count, Energy, Lines, Power, Time, TimeOrZero
 
 
 class Converter(Component):
     """Base of the converters; each serves `lines_per_unit` lines, one after another.
 
-    `sample_hold` counts the samples that a line can hold: while one is converted the next may be taken.
+    `sample_hold` counts the samples that a line can hold: while one is converted the next may be taken. `slices` are
+    the bit lines over which a weight is spread, a few bits to a cell; each of them is converted.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"slices"})
 
     bits: Bits
     energy_j: Energy
     area_m2: Area
     lines_per_unit: Lines = 1
     sample_hold: Count = 2
+    slices: Count = 1
     leakage_w: Power = 0.0
 
     @property
@@ -28,13 +32,18 @@ class Converter(Component):
         raise TypeError("a converter says how long it takes")
 
     @property
+    def least_window_s(self) -> Fraction:
+        """For how long a vector must drive the array, at least, in seconds; 0 if that does not matter."""
+        return Fraction(0)
+
+    @property
     def ramp_window_s(self) -> Fraction | None:
         """Time to send the value as a duration, in seconds; None if it cannot."""
         return None
 
     def actions(self) -> dict[str, Action]:
         """`convert`: an item is one line's sample; `ramp_out`: sent as a duration, all lines at once."""
-        actions = {"convert": Action(self.energy_j, self.conversion_s)}
+        actions = {"convert": Action(self.slices * self.energy_j, self.slices * self.conversion_s)}
         if self.ramp_window_s is not None:
             actions["ramp_out"] = Action(self.energy_j, self.ramp_window_s, parallel=self.lines_per_unit)
         return actions
@@ -90,4 +99,30 @@ class CounterAdc(Converter):
     @property
     def conversion_s(self) -> Fraction:
         """2^bits steps."""
+        return self.lsb_s * (1 << self.bits)
+
+
+@component("cco_adc", "converter")
+class CcoAdc(Converter):
+    """A current-controlled oscillator per line, whose cycles are counted while the array is read.
+
+    Integration is conversion: full scale, 2^bits cycles of `lsb` at the highest frequency, must fit into the drivers'
+    window, and what is left is to take the count over (`readout`). Energy is that of a whole count, the oscillator's
+    current included. Khaddam-Aljameh et al., IEEE J. Solid-State Circuits 57, 1027 (2022).
+    """
+
+    lsb_s: Time
+    readout_s: TimeOrZero
+    example: ClassVar[dict[str, Any]] = {
+        "bits": 8, "energy": "5 pJ", "area": "1000 um2", "lsb": "0.3 ns", "readout": "1 ns",
+    }  # fmt: skip
+
+    @property
+    def conversion_s(self) -> Fraction:
+        """The count is there when the window ends; it is taken over."""
+        return self.readout_s
+
+    @property
+    def least_window_s(self) -> Fraction:
+        """2^bits cycles at the highest frequency."""
         return self.lsb_s * (1 << self.bits)

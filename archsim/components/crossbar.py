@@ -9,26 +9,48 @@ from archsim.components.base import Action, Component, component
 from archsim.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
 
 
-@component("crossbar", "array")
-class Crossbar(Component):
-    """Row and column lines over the cells; it does one op at a time.
+class Array(Component):
+    """Base of the arrays: row and column lines over the cells. It does one op at a time.
 
-    A read lasts as long as the drivers' window and then `settle` (settle, sample, reset). An update is
-    `pulses` slots of `pulse` each and a pause; row and column trains coincide in one phase.
-    `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires per update.
+    A read lasts as long as the drivers' window and then `settle` (settle, sample, reset).
     """
 
     settle_s: TimeOrZero
-    pulse_s: Time
-    pulses: Count
-    pause_s: TimeOrZero
-    row_pulses: Ratio
-    col_pulses: Ratio
     cell_line_f: Capacitance
     line_end_f: Capacitance
     line_v: Voltage
     area_m2: Area = 0.0
     leakage_w: Power = 0.0
+
+    def line_energy_j(self, cells: int) -> float:
+        """Return the energy to charge a line that crosses `cells` cells once, C V^2, in joules."""
+        return (cells * self.cell_line_f + self.line_end_f) * self.line_v**2
+
+    def line_actions(self, rows: int, cols: int) -> dict[str, Action]:
+        """Return the actions of a `rows` x `cols` array; an item is one line. Times belong to the stage."""
+        return {"read_rows": Action(self.line_energy_j(cols)), "read_cols": Action(self.line_energy_j(rows))}
+
+
+@component("read_only_crossbar", "array")
+class ReadOnlyCrossbar(Array):
+    """Lines over cells that are written once and then read: they infer and are not trained."""
+
+    example: ClassVar[dict[str, Any]] = {"settle": "2 ns", "cell_line": "2.1 fF", "line_end": "48 fF", "line": "0.8 V"}
+
+
+@component("crossbar", "array")
+class Crossbar(Array):
+    """Row and column lines over the cells, all of which are updated at once.
+
+    An update is `pulses` slots of `pulse` each and a pause; row and column trains coincide in one phase.
+    `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires per update.
+    """
+
+    pulse_s: Time
+    pulses: Count
+    pause_s: TimeOrZero
+    row_pulses: Ratio
+    col_pulses: Ratio
     example: ClassVar[dict[str, Any]] = {
         "settle": "16 ns", "pulse": "5 ns", "pulses": 15, "pause": "5 ns", "row_pulses": "5", "col_pulses": "0.5",
         "cell_line": "2.1 fF", "line_end": "48 fF", "line": "1.0 V",
@@ -44,16 +66,10 @@ class Crossbar(Component):
         """Mean pulses of a row and a column that coincide in a cell, per update: those that the cell sees."""
         return self.row_pulses * self.col_pulses / self.pulses
 
-    def line_energy_j(self, cells: int) -> float:
-        """Return the energy to charge a line that crosses `cells` cells once, C V^2, in joules."""
-        return (cells * self.cell_line_f + self.line_end_f) * self.line_v**2
-
     def line_actions(self, rows: int, cols: int) -> dict[str, Action]:
         """Return the actions of a `rows` x `cols` array; an item is one line. Times belong to the stage."""
-        row_line_j, col_line_j = self.line_energy_j(cols), self.line_energy_j(rows)
         return {
-            "read_rows": Action(row_line_j),
-            "read_cols": Action(col_line_j),
-            "update_rows": Action(self.row_pulses * row_line_j),
-            "update_cols": Action(self.col_pulses * col_line_j),
+            **super().line_actions(rows, cols),
+            "update_rows": Action(self.row_pulses * self.line_energy_j(cols)),
+            "update_cols": Action(self.col_pulses * self.line_energy_j(rows)),
         }

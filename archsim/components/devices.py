@@ -42,6 +42,8 @@ class Device(Component):
     and `program_energy` (a cell's) are given, by one step of these.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"program_s", "program_energy_j"})
+
     area_m2: Area
     read_energy_j: Energy
     supply_v: Voltage

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, ClassVar, Literal
 
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Count, DataRate, Energy, EnergyPerBit, Power, Time, TimeOrZero
+from archsim.units import Area, Count, DataRate, Energy, EnergyPerBit, Lines, Power, Time, TimeOrZero
 
 
 @component("neuron_unit", "neuron")
@@ -24,6 +25,10 @@ class NeuronUnit(Component):
     # An assumption: an 8-bit multiply (0.2 pJ) and a 32-bit add (0.1 pJ) of Horowitz, ISSCC 2014, 45 nm, unscaled.
     multiply_add_energy_j: Energy = 0.3e-12
     later: ClassVar[frozenset[str]] = frozenset({"multiply_add_energy_j"})
+    scales: ClassVar[dict[str, str]] = {
+        "add_energy_j": "energy", "activate_energy_j": "energy", "derive_energy_j": "energy", "loss_energy_j": "energy",
+        "multiply_add_energy_j": "energy", "area_m2": "area", "step_s": "delay", "loss_step_s": "delay",
+    }  # fmt: skip
     example: ClassVar[dict[str, Any]] = {
         "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
         "derive_energy": "0.5 pJ", "loss_step": "10 ns", "loss_energy": "10 pJ", "area": "0.02 mm2",
@@ -38,6 +43,34 @@ class NeuronUnit(Component):
             "multiply_add": Action(self.multiply_add_energy_j, self.step_s, parallel=self.lanes),
             "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes),
         }
+
+
+class Accumulator(Component):
+    """Base of what adds up the samples of a line that is converted several times for one vector."""
+
+    step_s: Time
+    energy_j: Energy
+    area_m2: Area
+    lines_per_unit: Lines = 1
+    leakage_w: Power = 0.0
+
+    def units(self, lines: int) -> int:
+        """Return how many of it serve so many lines."""
+        return ceil(lines / self.lines_per_unit)
+
+    def actions(self) -> dict[str, Action]:
+        """`add`: an item is one sample."""
+        return {"add": Action(self.energy_j, self.step_s)}
+
+
+@component("shift_add", "accumulator")
+class ShiftAdd(Accumulator):
+    """A shifter, an adder and a register: samples are weighted by powers of two and summed, one a step."""
+
+    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "step_s": "delay"}
+    example: ClassVar[dict[str, Any]] = {
+        "step": "0.4 ns", "energy": "0.021 pJ", "area": "60 um2", "lines_per_unit": 32,
+    }  # fmt: skip
 
 
 @component("line_circuit", "periphery")

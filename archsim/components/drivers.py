@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from archsim.components.base import Action, Component, component
 from archsim.units import Area, Bits, Energy, Power, Time
@@ -17,6 +17,11 @@ class Driver(Component):
     energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
+
+    @property
+    def samples(self) -> int:
+        """How often a line is sampled and converted while one vector drives the array."""
+        return 1
 
     @property
     def window_s(self) -> Fraction:
@@ -55,9 +60,21 @@ class PwmDriver(Driver):
 
 @component("bit_serial_driver", "driver")
 class BitSerialDriver(Driver):
-    """One bit of the value after another, a step each."""
+    """One bit of the value after another, a step each.
 
+    Lines add the steps up before they are converted, or, `sampled` at each step, are converted after every bit, while
+    the next is applied, and an accumulator shifts and adds. `energy` is that of the whole vector, per line.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"sampled"})
+
+    sampled: Literal["once", "each_step"] = "once"
     example: ClassVar[dict[str, Any]] = {"bits": 16, "step": "100 ns", "energy": "0.417 pJ", "area": "0.166 um2"}
+
+    @property
+    def samples(self) -> int:
+        """One, or one per bit."""
+        return self.bits if self.sampled == "each_step" else 1
 
     @property
     def window_s(self) -> Fraction:

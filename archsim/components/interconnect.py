@@ -15,11 +15,14 @@ from archsim.units import (
     CapacitancePerLength,
     Count,
     CountOrZero,
+    DataRate,
     Energy,
+    EnergyPerBit,
     EnergyPerBitLength,
     LengthOrZero,
     Power,
     Time,
+    TimeOrZero,
     TimePerLength,
     Voltage,
 )
@@ -49,6 +52,7 @@ class PacketLink(Link):
     header_bits: CountOrZero
     flit_time_s: Time
     energy_per_length_j_per_bit_m: EnergyPerBitLength
+    scales: ClassVar[dict[str, str]] = {"flit_time_s": "delay"}  # its registers and repeaters; the wire stays
     example: ClassVar[dict[str, Any]] = {
         "delay": "150 ps/mm", "width_bits": 256, "header_bits": 32, "flit_time": "1 ns",
         "energy_per_length": "40.4 fJ/bit/mm",
@@ -80,6 +84,31 @@ class DurationLink(Link):
     def at_length(self, length_m: float) -> dict[str, Action]:
         """`pulse`: an item is one value; its time is the window of the drivers."""
         return {"pulse": Action(self.wire_f_per_m * self.swing_v**2 * length_m)}
+
+
+@component("chip_link", "chip_link")
+class ChipLink(Component):
+    """A serial link from chip to chip within a package, one direction: a packet is received whole before it goes on.
+
+    `latency` holds serialiser, wires and deserialiser; `area` is that of both directions' circuits on one chip.
+    """
+
+    rate_bit_per_s: DataRate
+    latency_s: TimeOrZero
+    energy_per_bit_j_per_bit: EnergyPerBit
+    area_m2: Area
+    leakage_w: Power = 0.0
+    example: ClassVar[dict[str, Any]] = {
+        "rate": "25 GB/s", "latency": "20 ns", "energy_per_bit": "1.17 pJ/bit", "area": "0.1 mm2",
+    }  # fmt: skip
+
+    def actions(self) -> dict[str, Action]:
+        """`bit`: an item is one bit."""
+        return {"bit": Action(self.energy_per_bit_j_per_bit, 1 / self.rate_bit_per_s)}
+
+    def for_flits(self, width_bits: int) -> dict[str, Action]:
+        """`flit`: an item is one flit of that width."""
+        return {"flit": Action(self.energy_per_bit_j_per_bit * width_bits, width_bits / self.rate_bit_per_s)}
 
 
 ARBITRATIONS: Registry[Callable[[int, int, int], int]] = Registry("arbitration")
@@ -120,6 +149,7 @@ class Router(Component):
     leakage_w: Power = 0.0
     buffer_flits: Count | None = None
     arbitration: Annotated[str, Choice(ARBITRATIONS)] = "age"
+    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "pipeline_s": "delay"}
     example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
 
     @property

@@ -9,9 +9,8 @@ from archsim.components.base import Action, Component, component
 from archsim.units import Area, Count, Energy, Power, Time
 
 
-@component("sram", "memory")
-class Sram(Component):
-    """Static memory of `words` words of `word_bits` bits; `ports` accesses at once."""
+class Memory(Component):
+    """Base of the memories: `words` words of `word_bits` bits; `ports` accesses at once."""
 
     words: Count
     word_bits: Count
@@ -20,9 +19,6 @@ class Sram(Component):
     energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
-    example: ClassVar[dict[str, Any]] = {
-        "words": 1024, "word_bits": 64, "ports": 2, "access": "1 ns", "energy": "10 pJ", "area": "0.016 mm2",
-    }  # fmt: skip
 
     def words_for(self, values: int, bits: int) -> int:
         """Return how many words hold `values` numbers of `bits` bits, packed."""
@@ -32,3 +28,32 @@ class Sram(Component):
         """`read` and `write`: an item is one word."""
         access = Action(self.energy_j, self.access_s, parallel=self.ports)
         return {"read": access, "write": access}
+
+
+@component("sram", "memory")
+class Sram(Memory):
+    """Static memory."""
+
+    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "access_s": "delay"}
+    example: ClassVar[dict[str, Any]] = {
+        "words": 1024, "word_bits": 64, "ports": 2, "access": "1 ns", "energy": "10 pJ", "area": "0.016 mm2",
+    }  # fmt: skip
+
+
+@component("edram", "memory")
+class Edram(Memory):
+    """Embedded dynamic memory: denser than static, and all words are read and written back once per `retention`.
+
+    The refresh is billed as power that is drawn all the time; its accesses are taken to fit between the others.
+    """
+
+    retention_s: Time
+    example: ClassVar[dict[str, Any]] = {
+        "words": 2048, "word_bits": 256, "ports": 1, "access": "1 ns", "energy": "20.45 pJ", "area": "0.083 mm2",
+        "retention": "40 us",
+    }  # fmt: skip
+
+    @property
+    def total_leakage_w(self) -> float:
+        """Leakage and refresh, in watts."""
+        return self.leakage_w + self.words * self.energy_j / float(self.retention_s)

@@ -105,7 +105,8 @@ class Optimisation:
 
 def examples_of(arch: ArchSpec, workload: Workload) -> int:
     """Return how many examples each simulation has unless said otherwise: up to the first transfer, 2,000 at most."""
-    return min(arch.schedule.transfer.interval_examples, EXAMPLES, workload.examples)
+    transfer = arch.schedule.transfer
+    return min(EXAMPLES if transfer is None else transfer.interval_examples, EXAMPLES, workload.examples)
 
 
 def optimise(

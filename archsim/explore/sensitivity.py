@@ -122,7 +122,7 @@ def sensitivity(
     base = outcome(arch.value, workload.value, count)
     figures = [
         (path, figure) for path, figure in arch.figures.items()
-        if figure.status in ("assumption", "fitted") and not path.startswith("published")
+        if figure.status in ("assumption", "fitted") and not path.startswith(("published", "scaling"))
     ]  # fmt: skip
     effects: list[Effect] = []
     factors: Sequence[tuple[str, Fraction]] = (("x 1/2", Fraction(1, 2)), ("x 2", Fraction(2)))

@@ -63,7 +63,7 @@ class Reads:
 
 def drivers_of(tile: TileSpec) -> tuple[Driver, Driver]:
     """Return the drivers of a tile by direction: those of its rows, those of its columns."""
-    return tile.row_driver, tile.col_driver
+    return tile.row_driver, tile.backward_driver
 
 
 def on_tables(tiles: Sequence[TileSpec]) -> tuple[F64, F64, I64]:

@@ -8,6 +8,7 @@ where the workload gives it some.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numba
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.workload.network import Rates, Workload
+from archsim.workload.weights import weights_of
 
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
@@ -47,7 +49,13 @@ def layout_of(workload: Workload) -> Layout:
 
 
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
-    """Return He-uniform weights [rows, outputs] per layer, biases zero, drawn from (seed, layer) alone."""
+    """Return the weights [rows, outputs] per layer that the workload names, or He-uniform ones with biases zero.
+
+    These are drawn from (seed, layer) alone. Raises SpecError if the workload's file does not hold what it should.
+    """
+    if workload.weights is not None:
+        shapes = {layer.name: (layer.rows, layer.outputs) for layer in workload.layers}
+        return list(weights_of(Path(workload.weights), shapes).values())
     weights = []
     for index, layer in enumerate(workload.layers):
         draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index, 0x11])))

@@ -126,12 +126,12 @@ def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True
     """Return levels and ranges of the edges of a chip's tile, from their bits and the cells' step in uS."""
     return Edges(
         drive_levels=2**tile.row_driver.bits - 1 if quantised else 0,
-        delta_levels=2**tile.col_driver.bits - 1 if quantised else 0,
+        delta_levels=2**tile.backward_driver.bits - 1 if quantised else 0,
         read_levels=2**tile.col_converter.bits - 1 if quantised else 0,
         error_levels=2**tile.backward_converter.bits - 1 if quantised else 0,
         partial_range=spec.numerics.partial_range,
         output_range=spec.numerics.output_range,
-        pulses=tile.array.pulses,
+        pulses=tile.updated_array.pulses,
         step=step,
         read_noise=spec.numerics.read_noise,
     )

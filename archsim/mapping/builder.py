@@ -121,15 +121,18 @@ def check_memory(builder: StepBuilder, inputs: int, results: int, room: int | No
         steps = len(workload.steps_of(shard.layer))
         places = steps if room is None else min(steps, room)
         x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
-        d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.kept(layer, shard.cols // layer.gates)
-        need, have = places * (inputs * x + results * d), kit.tile.spec.memory.words
-        also = f" and {results * places} of d and derivative of {d}" if results else ""
-        if not results and (state := kit.kept(layer, shard.cols // layer.gates, backward=False)):
+        need, have, units = places * inputs * x, kit.tile.spec.memory.words, shard.cols // layer.gates
+        also = ""
+        if results:
+            d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.kept(layer, units)
+            need += places * results * d
+            also = f" and {results * places} of d and derivative of {d}"
+        elif state := kit.kept(layer, units, backward=False):
             need += inputs * state
             also = f" and {inputs} of states of {state}"
         behind = workload.layers[shard.layer + 1 : shard.layer + 2]
         if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
-            y = kit.words(shard.cols // layer.gates, 8 * ceil(kit.bits(FORWARD) / 8))
+            y = kit.words(units, 8 * ceil(kit.bits(FORWARD) / 8))
             need += inputs * steps * y
             also += f" and {inputs * steps} vectors that are gathered of {y}"
         if need > have:

@@ -32,6 +32,9 @@ class Inference:
         """Those of the forward pass."""
         return sum(layer.digital_ops * len(workload.steps_of(i)) for i, layer in enumerate(workload.layers))
 
+    def check(self, chip: Chip) -> None:
+        """Every chip can do it."""
+
     def batch(self, workload: Workload) -> int:
         """So many examples are asked for at once."""
         return workload.inference.batch
@@ -104,7 +107,7 @@ def programming(chip: Chip, mapping: Mapping) -> Schedule:
     for shard in mapping.shards:
         kit = builder.kits[shard.tile]
         device = kit.tile.spec.device
-        together = min(chip.spec.schedule.transfer.rows_in_parallel, shard.rows)
+        together = min(chip.spec.schedule.rows_written, shard.rows)
         groups = [stop - start for start, stop in split(shard.rows, together)]
         cycles = chip.spec.cycles(device.row_time_s(device.writing_steps))
         stage = kit.maintain(device.writing_steps, "program", groups, shard.cols, cycles)

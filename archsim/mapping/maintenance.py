@@ -12,7 +12,7 @@ from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
 
 
 def _groups(builder: StepBuilder, shard: Shard) -> list[int]:
-    together = min(builder.chip.spec.schedule.transfer.rows_in_parallel, shard.rows)
+    together = min(builder.chip.spec.schedule.rows_written, shard.rows)
     return [stop - start for start, stop in split(shard.rows, together)]
 
 

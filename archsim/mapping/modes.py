@@ -22,8 +22,9 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     Raises SpecError if transport and parts do not go together or packets could block each other for ever,
     InfeasibleError if a memory is too small.
     """
-    builder = StepBuilder(chip, mapping, examples)
     mode = MODES[mapping.workload.mode]
+    mode.check(chip)
+    builder = StepBuilder(chip, mapping, examples)
     end, updates = mode.build(builder, maintenance)
     check_deadlock(builder.buffers)
     if buffers := builder.buffers.built():
@@ -35,6 +36,8 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
 
 def step_flows(chip: Chip, mapping: Mapping) -> tuple[Flow, ...]:
     """Return what one example sends between tiles, in order; raise SpecError as `build_schedule` does."""
+    mode = MODES[mapping.workload.mode]
+    mode.check(chip)
     builder = StepBuilder(chip, mapping, 1)
-    MODES[mapping.workload.mode].passes(builder)
+    mode.passes(builder)
     return tuple(builder.flows)

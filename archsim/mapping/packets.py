@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies import Graph
-from archsim.components.interconnect import PacketLink
 from archsim.errors import Problem, SpecError
 from archsim.mapping.schedule import Need, Stage, Use
 
@@ -141,15 +140,14 @@ def send_tree(
     bus): there, what follows waits for the grant of the link and not for the same moment, and is an op by itself.
     """
     chip, buffers = builder.chip, builder.buffers
-    link, router = chip.spec.routing.link, chip.spec.routing.router
-    assert isinstance(link, PacketLink)
-    body = chip.spec.cycles(flits * link.flit_time_s)
+    router = chip.spec.routing.router
     tree = tree_of(chip, source, tiles)
     buffers.trees.append(tree)
     buffers.largest_flits = max(buffers.largest_flits, flits)
     owner = source if source >= 0 else tiles[0]
     waits = (owner, "waiting_link")
     leaving = Counter((hop.before, hop.via) for hop in tree)  # over how many links it goes on from each buffer
+    bodies = {hop.link: chip.spec.cycles(flits * chip.links[hop.link].flit_s) for hop in tree}
     granted: dict[tuple[str, int], list[int]] = {}
     heads = {"": need}
     arrived: dict[int, int] = {}
@@ -164,8 +162,9 @@ def send_tree(
         leaves = bool(hop.before) and buffers.limited
         branches = leaves and leaving[place] > 1
         alone = not branches and not (hop.classes and hop.tiles)
-        after_head = chip.spec.cycles(wire.flight_s + router.pipeline_s)
+        body = bodies[hop.link]
         after_tail = chip.spec.cycles(wire.flight_s) + body
+        after_head = chip.spec.cycles(wire.flight_s + router.pipeline_s) + (body if wire.between_chips else 0)
         uses = [Use(wire.unit, "flit", flits)]
         if hop.classes:
             uses.append(Use(chip.router, "forward", flits))
@@ -186,7 +185,8 @@ def send_tree(
             grants.append(grant)
             if len(grants) == leaving[place]:
                 slot = buffers.unit(*place)
-                add(grants, hop.before, Stage(body, (), ((body, slot),)))
+                last = max(bodies[each.link] for each in tree if (each.before, each.via) == place)
+                add(grants, hop.before, Stage(last, (), ((last, slot),)))
         if hop.classes:
             heads[hop.link] = grant if alone else add([grant], hop.link, Stage(after_head, shows=sent))
         if hop.tiles:

@@ -28,8 +28,8 @@ Tiles = tuple[int, ...]
 
 @PLACEMENTS.add("in_order")
 def in_order(chip: Chip, cut: Cut, traffic: Asked | None = None, seed: int = 0) -> Tiles:
-    """Row-major: the tiles row after row of the floorplan."""
-    return _fill(chip, cut, chip.plan.in_rows)
+    """Row-major: the tiles row after row of the floorplan, chip after chip of a package."""
+    return _fill(chip, cut, tuple(itertools.chain.from_iterable(_rows(chip))))
 
 
 @PLACEMENTS.add("snake")
@@ -110,8 +110,19 @@ def annealed(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *, moves: int 
 
 def snake_order(chip: Chip) -> list[int]:
     """Return all tiles of a chip row after row, every second row backwards."""
-    rows = [list(row) for _, row in itertools.groupby(chip.plan.in_rows, key=lambda tile: chip.plan.grid[tile][0])]
+    rows = _rows(chip)
     return [tile for number, row in enumerate(rows) for tile in (row[::-1] if number % 2 else row)]
+
+
+def _rows(chip: Chip) -> list[list[int]]:
+    """Return the tiles of each row of the floorplan, chip after chip."""
+    own = len(chip.tiles) // chip.spec.chips
+
+    def row_of(tile: int) -> tuple[int, int]:
+        return tile // own, chip.plan.grid[tile][0]
+
+    in_order = sorted(range(len(chip.tiles)), key=lambda tile: (tile // own, chip.plan.grid[tile]))
+    return [list(row) for _, row in itertools.groupby(in_order, key=row_of)]
 
 
 def _fill(chip: Chip, cut: Cut, order: Sequence[int]) -> Tiles:

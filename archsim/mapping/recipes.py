@@ -12,6 +12,7 @@ from fractions import Fraction
 from archsim.chip.graph import Chip, Tile
 from archsim.components.base import Action
 from archsim.components.converters import Converter
+from archsim.components.drivers import Driver
 from archsim.mapping.schedule import Stage, Use
 from archsim.workload.layers import Layer
 
@@ -50,18 +51,22 @@ class TileKit:
         """Return the cycles that a unit is occupied by `count` items."""
         return self.chip.spec.cycles(self.action(unit, action).duration_s(count, banks)[1])
 
+    def driver(self, side: Side) -> Driver:
+        """Return the driver that encodes a vector for this direction."""
+        return self.tile.spec.row_driver if side is FORWARD else self.tile.spec.backward_driver
+
     def window_s(self, side: Side) -> Fraction:
         """Time for which a vector drives the array, in seconds."""
-        driver = self.tile.spec.row_driver if side is FORWARD else self.tile.spec.col_driver
-        return driver.window_s
+        return self.driver(side).window_s
 
     def integrate_cycles(self, side: Side) -> int:
-        """Cycles of one read of the whole array: the drivers' window, then settling."""
-        return self.chip.spec.cycles(self.window_s(side) + self.tile.spec.array.settle_s)
+        """Cycles of one read of the whole array, up to its first sample: the drivers' window, then settling."""
+        return self.chip.spec.cycles(self.window_s(side) / self.driver(side).samples + self.tile.spec.array.settle_s)
 
     def bits(self, side: Side) -> int:
-        """Bits of a value that leaves on this side."""
-        return self.converter(side).bits
+        """Bits of a value that leaves on this side; of one that was added up step by step, those of the inputs."""
+        driver = self.driver(side)
+        return driver.bits if driver.samples > 1 else self.converter(side).bits
 
     def converter(self, side: Side) -> Converter:
         """Return the converter that is read on this side."""
@@ -87,7 +92,7 @@ class TileKit:
         units = self.tile.units
         uses = (*self.read_uses(side, driven, rows, cols), self.use("memory", "write", words))
         held = (units["crossbar"], units[side.driver])
-        release = [(cycles, unit) for unit in held]
+        release = [(cycles, unit) for unit in held] if self.driver(side).samples == 1 else []
         acquire = [*held, units[side.hold]]
         if words:
             acquire.append(units["memory"])
@@ -96,11 +101,37 @@ class TileKit:
 
     def convert(self, side: Side, lines: int) -> Stage:
         """Return the stage that converts the samples of `lines` lines and frees them."""
+        if self.driver(side).samples > 1:
+            return self._convert_each_step(side, lines)
         unit = self.tile.units[side.reader]
         banks = -(-lines // self.converter(side).lines_per_unit)
         cycles = self.duration(side.reader, "convert", lines, banks)
         release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
         return self._stage(cycles, [unit], release, (self.use(side.reader, "convert", lines),), "convert")
+
+    def _convert_each_step(self, side: Side, lines: int) -> Stage:
+        """Return the stage that follows the first step of a vector: one sample is converted while the next is taken.
+
+        A step lasts as long as the slowest of reading, converting and adding. The array and its drivers, held since
+        the first step, are free when the last begins, in which the last sample is converted.
+        """
+        units, converter, accumulator = self.tile.units, self.converter(side), self.tile.spec.accumulator
+        assert accumulator is not None  # as the spec was checked
+        samples, slices = self.driver(side).samples, converter.slices
+        banks = -(-lines // converter.lines_per_unit)
+        step_s = max(
+            self.window_s(side) / samples + self.tile.spec.array.settle_s,
+            self.action(side.reader, "convert").duration_s(lines, banks)[1],
+            self.action("accumulator", "add").duration_s(lines * slices, accumulator.units(lines))[1],
+        )
+        cycles, last = (self.chip.spec.cycles(steps * step_s) for steps in (samples, samples - 1))
+        release = [(last, units["crossbar"]), (last, units[side.driver])]
+        release += [(cycles, units[side.reader]), (cycles, units[side.hold])]
+        uses = (
+            self.use(side.reader, "convert", samples * lines),
+            self.use("accumulator", "add", samples * lines * slices),
+        )
+        return self._stage(cycles, [units[side.reader]], release, uses, side.phase)
 
     def read_out(self, side: Side, lines: int) -> Stage:
         """Return the stage that reads samples as durations into latches of the same tile."""
@@ -152,8 +183,8 @@ class TileKit:
             self.use("memory", "read", words),
         )
         if step := self.tile.spec.device.pulse_step:
-            uses += (self.use("device", step, round(rows * cols * self.tile.spec.array.coincidences)),)
-        cycles = spec.cycles(self.tile.spec.array.update_s)
+            uses += (self.use("device", step, round(rows * cols * self.tile.spec.updated_array.coincidences)),)
+        cycles = spec.cycles(self.tile.spec.updated_array.update_s)
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]
         latency = max(cycles, fetch)
@@ -166,8 +197,8 @@ class TileKit:
         cells = sum(groups) * cols
         uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
         units = self.tile.units
-        held = [units["crossbar"], units["row_driver"], units["col_driver"], units["col_converter"]]
-        held.append(self.chip.programming)
+        held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
+        held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles
         shows = ((self.tile.index, state),)
         release = tuple((cycles, unit) for unit in held)

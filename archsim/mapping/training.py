@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, log2
 
+from archsim.chip.graph import Chip
 from archsim.errors import Problem, SpecError
 from archsim.mapping.backward import Backward, backward_pass
 from archsim.mapping.builder import StepBuilder, check_memory
@@ -39,6 +40,10 @@ class Training:
         """Once forward, and twice as much backward."""
         return sum(3 * layer.digital_ops * len(workload.steps_of(i)) for i, layer in enumerate(workload.layers))
 
+    def check(self, chip: Chip) -> None:
+        """Raise SpecError if the chip lacks what only training needs."""
+        chip.spec.check_trainable()
+
     def batch(self, workload: Workload) -> int:
         """The mini-batch."""
         return workload.training.batch
@@ -67,8 +72,9 @@ class Training:
             builder.also_needs(forward.load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
             gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
         if maintenance:
-            transfer = TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")
-            gates += transfer(builder, updates, end)
+            if spec.schedule.transfer is not None:
+                transfer = TRANSFER_POLICIES.lookup(spec.schedule.transfer.policy, "schedule.transfer.policy")
+                gates += transfer(builder, updates, end)
             REFRESH_POLICIES.lookup(spec.schedule.refresh.policy, "schedule.refresh.policy")(builder, updates)
         gate_first_layer(builder, forward, gates)
         return end, tuple(updates)
@@ -116,7 +122,9 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
 
 def check_interval(builder: StepBuilder) -> int:
     """Return the transfer interval; raise SpecError if a mini-batch would straddle it."""
-    interval = builder.chip.spec.schedule.transfer.interval_examples
+    transfer = builder.chip.spec.schedule.transfer
+    assert transfer is not None  # its policy asks
+    interval = transfer.interval_examples
     batch = builder.mapping.workload.training.batch
     if interval % batch:
         what = f"an interval of {interval} examples is no multiple of the batch of {batch}"

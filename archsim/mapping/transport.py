@@ -113,7 +113,7 @@ class Packet:
         assert isinstance(link, PacketLink)
         flits = link.flits(lines * 8 * ceil(kit.bits(side) / 8))
         wire = kit.chip.longest_link.unit
-        body = kit.chip.spec.cycles(flits * link.flit_time_s)
+        body = kit.chip.spec.cycles(flits * kit.chip.longest_link.flit_s)
         sent = Stage(body, (wire,), ((body, wire),), (Use(wire, "flit", flits), Use(router, "forward", flits)))
         return kit.convert(side, lines), sent
 
@@ -135,13 +135,18 @@ class Circuit:
             what = f"'{chip.spec.routing.router.arbitration}' is for packets; circuits are granted oldest first"
             raise SpecError([Problem("routing.router.arbitration", what, "use 'age', or transport 'packet'")])
         for name, tile in chip.spec.tile_kinds:
-            for field, converter in (("col_converter", tile.col_converter), ("row_converter", tile.backward_converter)):
-                if converter.ramp_window_s is None:
+            banks = {"col_converter": tile.col_converter, "row_converter": tile.row_converter}
+            for field, converter in banks.items():
+                if not isinstance(converter, str) and converter.ramp_window_s is None:
                     what = f"a '{converter.kind}' cannot send durations, which routing.transport 'circuit' needs"
                     raise SpecError([Problem(f"{name}.{field}", what, "use a 'ramp_adc', or transport 'packet'")])
+            for field, driver in (("row_driver", tile.row_driver), ("col_driver", tile.col_driver)):
+                if not isinstance(driver, str) and driver.samples > 1:
+                    what = "is sampled at each of its steps, which routing.transport 'circuit' cannot send on"
+                    raise SpecError([Problem(f"{name}.{field}", what, "use a 'pwm_driver', or transport 'packet'")])
             hold, flying = tile.col_converter.sample_hold, chip.spec.schedule.examples_in_flight
             samples = flying * steps if flying > 1 else 1  # of one example, all steps go forward before any goes back
-            if isinstance(tile.row_converter, str) and hold < samples:
+            if tile.row_converter == "shared" and hold < samples:
                 of_steps = f" of {steps} steps" if steps > 1 else ""
                 what = (
                     f"{hold} samples per line cannot serve {flying} examples{of_steps} in flight on a shared "
@@ -230,9 +235,9 @@ class Circuit:
             if signal.held:
                 unit, action = signal.side.reader, "ramp_out"
                 window = kit.converter(signal.side).ramp_window_s or kit.window_s(signal.side)
-            else:  # a digital vector leaves through the drivers of the edge on which it was read
-                unit, action = ("col_driver" if signal.side is FORWARD else "row_driver"), "encode"
-                window = kit.window_s(BACKWARD if signal.side is FORWARD else FORWARD)
+            else:  # a digital vector leaves through the drivers of the edge on which it was read, if that has any
+                other = BACKWARD if signal.side is FORWARD and "col_driver" in kit.tile.units else FORWARD
+                unit, action, window = other.driver, "encode", kit.window_s(other)
             uses.append(kit.use(unit, action, signal.values))
             acquire.append(kit.tile.units[unit])
         cycles = chip.spec.cycles(windows * window) + flight

@@ -11,14 +11,14 @@ COLOURS = {
     "forward": "#1b6ca8", "backward": "#58a4d8", "update": "#12837a", "convert": "#e0a526", "digital": "#b9770e",
     "send": "#8e5ea2", "receive": "#c39bd3", "flight": "#d7bde2", "transfer": "#b03a2e", "refresh": "#e6846e",
     "waiting_link": "#7f8c8d", "waiting_tile": "#a5b0b1", "waiting_transfer": "#d98880", "waiting_data": "#e6eaea",
-    "load": "#566573", "loss": "#e0a526", "leakage": "#c8cdd0",
+    "load": "#566573", "store": "#566573", "program": "#6c3483", "loss": "#e0a526", "leakage": "#c8cdd0",
 }  # fmt: skip
 COMPONENTS = {
     "device": "#1b6ca8", "crossbar": "#7db8e0", "row_driver": "#0b5d57", "col_driver": "#5fb3a8",
     "col_converter": "#c77f0a", "row_converter": "#f0c05a", "memory": "#8e5ea2", "neuron": "#c9a6d8",
     "gain_and_polarity": "#8a5a3b", "pcm_write_driver": "#d98880", "clock_and_control": "#b03a2e",
     "router": "#4d5d53", "link": "#8aa17a", "host_port": "#566573", "white_space": "#dfe3e5",
-    "floorplan_block": "#a9cdb3", "routing_channel": "#d9d2bd",
+    "floorplan_block": "#a9cdb3", "routing_channel": "#d9d2bd", "chip_link": "#6c3483", "chip_port": "#c9c0d6",
 }  # fmt: skip
 CYCLE = ("#1b6ca8", "#12837a", "#e0a526", "#b03a2e", "#8e5ea2", "#58a4d8", "#b9770e", "#566573", "#c39bd3", "#7f8c8d")
 HEAT = ("#ffffe5", "#fff7bc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#993404", "#662506")

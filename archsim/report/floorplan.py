@@ -11,6 +11,7 @@ import numpy as np
 
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block, Rect
 from archsim.chip.graph import Chip
+from archsim.chip.topologies.package import PORT
 from archsim.report.figures import draw, literal
 from archsim.report.layout import (
     INSIDE,
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 
 Colour: TypeAlias = tuple[float, ...]
 MM = 1e3
-TONES = {"tile": "#d6e6f2", "host_port": "#aab4bd", DIGITAL: "#cfe3d4", CHANNEL: "#efece4"}
-WORDS = {"tile": "tile", "host_port": "host port", DIGITAL: "digital block", CHANNEL: "routing channel"}
+TONES = {"tile": "#d6e6f2", "host_port": "#aab4bd", PORT: "#c9c0d6", DIGITAL: "#cfe3d4", CHANNEL: "#efece4"}
+WORDS = {
+    "tile": "tile", "host_port": "host port", PORT: "port of a chip", DIGITAL: "digital block",
+    CHANNEL: "routing channel",
+}  # fmt: skip
 LINK, DARK = "#8e5ea2", "#2b2b2b"
 POWER_MAP, LOAD_MAP = "YlOrBr", "PuBuGn"  # sequential, and told apart with any colour vision (ColorBrewer)
 _POWERS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "uW"), (1e-9, "nW"))

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+TABLES = ("history", "conductances", "weight_error")
 OWNED = (
-    "history.json", "train.md", "accuracy.svg", "conductances.svg", "weight_error.svg", "tables", "activity.yaml",
+    "history.json", "train.md", "accuracy.svg", "conductances.svg", "weight_error.svg", "activity.yaml",
+    *(f"{name}.csv" for name in TABLES),
     NAME, PART,
 )  # fmt: skip
 """What a training writes; anything else in its folder belongs to others and is kept."""
@@ -49,6 +51,8 @@ def write_training(
 ) -> Path:
     """Write a history as history.json, train.md, tables, figures and activity.yaml; return the folder.
 
+    None of it is in a folder of its own, so that a training and a run can share theirs.
+
     `findings` are what a probe saw of the cells, and `activity` what finished seeds measured, if there are any. A
     training that `goes_on` keeps its checkpoint.
     """
@@ -57,7 +61,7 @@ def write_training(
         "history.json": history_json(data),
         "train.md": _markdown(data, tables, findings, activity),
         "accuracy.svg": _curves(data),
-        **{f"tables/{table.name}.csv": table.csv() for table in tables.values()},
+        **{f"{table.name}.csv": table.csv() for table in tables.values()},
     }
     if activity is not None:
         files["activity.yaml"] = activity_yaml(activity)
@@ -181,7 +185,7 @@ def _markdown(
         )
     if findings is not None:
         lines += _cells(findings)
-    listed = ", ".join(f"[{table.title.lower()}](tables/{table.name}.csv)" for table in tables.values())
+    listed = ", ".join(f"[{table.title.lower()}]({table.name}.csv)" for table in tables.values())
     versions = f"Spec {data['arch']['hash']}, workload {data['workload']['hash']}, archsim {data['version']}."
     lines += ["", f"Tables: {listed}."]
     if activity is not None:

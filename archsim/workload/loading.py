@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from archsim.loading import Loaded, load_section
@@ -15,4 +16,8 @@ def load_workload(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[Wor
     >>> load_workload("mlp_mnist").value.synapses
     164885
     """
-    return load_section(Workload, "workload", "workloads", str(name), overrides)
+    loaded = load_section(Workload, "workload", "workloads", str(name), overrides)
+    given = loaded.value.weights
+    if given is None or Path(given).is_absolute() or not Path(name).is_file():
+        return loaded
+    return replace(loaded, value=loaded.value.model_copy(update={"weights": str(Path(name).parent / given)}))

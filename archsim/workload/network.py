@@ -62,7 +62,8 @@ class Workload(Section):
     """A network of layers, and what is done with it: it is trained on a data set, or it infers.
 
     An example is a sequence of `steps` vectors: time steps, or the tokens of a text. With `program` the run also tells
-    what it takes to write the weights first.
+    what it takes to write the weights first. `weights` names an npz file with the weights that it starts from,
+    [rows, outputs] by layer, relative to the workload's own file; else they are drawn.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"steps"})
@@ -71,6 +72,7 @@ class Workload(Section):
     description: str = ""
     mode: Annotated[str, Choice(MODES)] = "training"
     program: Flag = False
+    weights: str | None = None
     dataset: Dataset
     steps: Count = 1
     layers: tuple[Annotated[Layer, Role("layer", registry=LAYERS, default="dense")], ...]

@@ -1,0 +1,148 @@
+"""What the nodes of an ONNX graph do to vectors: stationary matrices, activations, digital work, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+F32: TypeAlias = npt.NDArray[np.float32]
+Shape: TypeAlias = tuple[int, ...]
+
+SHAPES_ALONE = frozenset({
+    "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Dropout", "Cast", "Slice", "Gather",
+    "Split", "Concat", "Shape", "Constant", "ConstantOfShape", "Expand",
+})  # fmt: skip
+"""Nodes that move or name numbers and compute none."""
+
+ACTIVATIONS: Mapping[str, str] = {
+    "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softmax": "softmax", "LogSoftmax": "softmax",
+    "Clip": "clipped_relu",
+}  # fmt: skip
+"""Nodes that are a layer's activation where they follow it, by the workload's names."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix with stationary weights in a graph: a node, the tensor that it reads, and what it hands on.
+
+    `weights` are [rows, outputs], a bias row last where there is one; of a recurrent layer, rows are inputs, then
+    hidden units, then biases, and `outputs` counts hidden units. `steps` is how many vectors an example brings.
+    """
+
+    name: str
+    kind: str
+    source: str
+    result: str
+    inputs: int
+    outputs: int
+    bias: bool
+    steps: int
+    weights: F32
+    activation: str = "linear"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of a graph: constants by name, and shapes of tensors by name."""
+
+    constants: Mapping[str, npt.NDArray[Any]]
+    shapes: Mapping[str, Shape]
+
+    def elements(self, name: str) -> int:
+        """Return how many numbers of one example a tensor has (the first dimension is the batch)."""
+        return prod(self.shapes[name][1:])
+
+
+Count: TypeAlias = Callable[[Any, Context], int]
+
+
+def _per_output(count: int) -> Count:
+    return lambda node, context: count * sum(context.elements(name) for name in node.output if name in context.shapes)
+
+
+def _convolution(node: Any, context: Context) -> int:
+    kernel = context.shapes[node.input[1]]
+    return 2 * context.elements(node.output[0]) * prod(kernel[1:])
+
+
+def _product(node: Any, context: Context) -> int:
+    return 2 * context.elements(node.output[0]) * context.shapes[node.input[0]][-1]
+
+
+def _pool(node: Any, context: Context) -> int:
+    kernel = next((prod(a.ints) for a in node.attribute if a.name == "kernel_shape"), 1)
+    return int(context.elements(node.output[0]) * kernel)
+
+
+def _whole_input(node: Any, context: Context) -> int:
+    return context.elements(node.input[0])
+
+
+DIGITAL: dict[str, Count] = {
+    "Conv": _convolution,
+    "MatMul": _product,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "GlobalAveragePool": _whole_input,
+    "ReduceMean": _whole_input,
+    "ReduceSum": _whole_input,
+    # A softmax is a maximum, a difference, an exponential, a sum and a quotient per element; a normalisation a mean, a
+    # difference, a square, a mean, a root, a quotient, a product and a sum.
+    "Softmax": _per_output(5),
+    "LayerNormalization": _per_output(8),
+    "BatchNormalization": _per_output(2),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sqrt", "Pow", "Neg", "Exp", "Relu", "Sigmoid", "Tanh", "Clip", "Erf",
+                     "Gelu", "Where", "Max", "Min"), _per_output(1)),
+}  # fmt: skip
+"""Operations of one example of what a chip's digital units can be charged with, by node; a multiply-add counts two.
+
+How many an activation or a normalisation takes is an assumption.
+"""
+
+
+def attribute(node: Any, name: str, default: Any) -> Any:
+    """Return a node's attribute, or what holds where it is not given."""
+    for given in node.attribute:
+        if given.name == name:
+            return {1: given.f, 2: given.i, 3: given.s.decode(), 7: list(given.ints)}.get(given.type, default)
+    return default
+
+
+def with_bias(weights: npt.NDArray[Any], bias: npt.NDArray[Any] | None) -> F32:
+    """Return [inputs, outputs] weights with the bias as their last row."""
+    rows = [np.asarray(weights, np.float32)]
+    if bias is not None:
+        rows.append(np.broadcast_to(np.asarray(bias, np.float32).reshape(-1), (weights.shape[1],))[None])
+    return np.concatenate(rows)
+
+
+def gate_rows(w: npt.NDArray[Any], r: npt.NDArray[Any], bias: npt.NDArray[Any] | None) -> F32:
+    """Return [inputs + hidden (+ biases), gates x hidden] of ONNX's W [gates hidden, inputs], R and B = (Wb, Rb).
+
+    Columns keep ONNX's order of gates: all of the first gate, then all of the second.
+    """
+    rows = [np.asarray(w, np.float32).T, np.asarray(r, np.float32).T]
+    if bias is not None:
+        rows += [half[None] for half in np.split(np.asarray(bias, np.float32), 2)]
+    return np.concatenate(rows)
+
+
+def together(parts: Sequence[Matrix]) -> Matrix:
+    """Return several matrices that read the same vector as one, their columns side by side."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    biased = any(part.bias for part in parts)
+    columns = [
+        part.weights if part.bias or not biased else np.concatenate([part.weights, np.zeros((1, part.outputs))])
+        for part in parts
+    ]
+    return Matrix(
+        "+".join(part.name for part in parts), first.kind, first.source, parts[-1].result, first.inputs,
+        sum(part.outputs for part in parts), biased, first.steps, np.concatenate(columns, 1, dtype=np.float32),
+    )  # fmt: skip
