@@ -165,7 +165,7 @@ def _too_small(workload: Workload, chip: Chip, needs: list[int]) -> str:
 
     total, have, tile = sum(needs), len(chip.tiles), chip.spec.tile
     shown = sorted(zip(workload.layers, needs, strict=True), key=lambda pair: -pair[1])[:5]
-    lines = ", ".join(line(layer, tiles) for layer, tiles in shown)
+    lines = ", ".join(line(layer, tiles) for layer, tiles in shown if tiles)
     own = have // chip.spec.chips
     more = f"--set tile.count={total}" if chip.spec.package is None else f"--set package.chips={ceil(total / own)}"
     holder = f"the chip {chip.spec.name}" if chip.spec.chips == 1 else f"{chip.spec.chips} chips {chip.spec.name}"
