@@ -192,11 +192,12 @@ class Peak:
         return self.ops_per_example / self.energy_per_example_j
 
 
-def peak(chip: Chip, mode: str = "training") -> Peak:
+def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     """Return the chip's peak: 6 (inference: 2) x rows x cols x tiles per initiation interval of the slowest tile kind.
 
-    The interval is the time per example of the busiest unit of a full tile, computed from the same stages
-    as the schedule's. Each tile exchanges its vectors with a neighbour over the longest inner link.
+    The interval is the time per vector of the busiest unit of a full tile, computed from the same stages as the
+    schedule's; an example is `steps` vectors. Each tile exchanges its vectors with a neighbour over the longest inner
+    link.
     """
     spec = chip.spec
     clock_hz = float(spec.technology.clock_hz)
@@ -224,12 +225,12 @@ def peak(chip: Chip, mode: str = "training") -> Peak:
     for part in chip.parts:
         if part.leakage_w and not part.host:
             energies[part.component].append(part.leakage_w * interval_s)
-    by_component = {name: fsum(values) for name, values in energies.items()}
+    by_component = {name: steps * fsum(values) for name, values in energies.items()}
     return Peak(
-        ops_per_example=ops,
-        time_per_example_s=interval_s,
+        ops_per_example=steps * ops,
+        time_per_example_s=steps * interval_s,
         busiest_unit=busiest[0],
-        busy_cycles=busy,
+        busy_cycles={name: steps * cycles for name, cycles in busy.items()},
         energy_per_example_j=fsum(by_component.values()),
         energy_j_by_component=dict(sorted(by_component.items(), key=lambda pair: (-pair[1], pair[0]))),
         area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),

@@ -15,17 +15,31 @@ def stalls(trace: Trace) -> dict[str, int]:
 
 
 def executed_ops(trace: Trace) -> int:
-    """Return the operations done, counted from the ops that ran: 2 per cell and pass."""
+    """Return the operations done, counted from the ops that ran: 2 per cell and pass; digital work is not counted."""
     schedule = trace.schedule
     shards = {shard.tile: shard for shard in schedule.mapping.shards}
     total = 0
     for op in schedule.ops:
         shard = shards.get(op.tile)
-        if shard is not None and op.kind in ("forward", "update"):
-            total += 2 * shard.cells * trace.done[op.index]
-        elif shard is not None and op.kind == "backward":
-            total += 2 * shard.inputs * shard.cols * trace.done[op.index]
+        if shard is None:
+            continue
+        if op.kind in ("forward", "update"):
+            passes = len(op.stages) if op.kind == "update" else 1
+            total += 2 * shard.cells * passes * trace.done[op.index]
+        elif op.kind == "backward":
+            rows = len(schedule.mapping.backward_inputs(shard, op.step))
+            total += 2 * rows * shard.cols * trace.done[op.index]
     return total
+
+
+def digital_ops(trace: Trace) -> int:
+    """Return the operations of digital layers, counted from what was billed."""
+    schedule = trace.schedule
+    return sum(
+        entry.grants * use.count
+        for entry in trace.stages if schedule.ops[entry.op].kind == "digital"
+        for use in entry.stage.uses if use.action == "multiply_add"
+    )  # fmt: skip
 
 
 def audit(name: str, expected: float, found: float | None, tolerance: float = 0.0) -> dict[str, Any]:
@@ -60,18 +74,23 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
     )
     audits.append(audit("examples done", schedule.examples, trace.examples))
     if schedule.updates:
-        applied = sum(trace.done[op] for op in schedule.updates)
-        audits.append(audit("each shard's update applied once per example", len(shards) * schedule.examples, applied))
+        applied = sum(trace.done[op] * len(ops[op].stages) for op in schedule.updates)
+        due = sum(len(workload.steps_of(shard.layer)) for shard in shards) * schedule.examples
+        name = "each shard's update applied once per example" + (" and step" if workload.steps > 1 else "")
+        audits.append(audit(name, due, applied))
     executed = workload.ops_executed_per_example * schedule.examples
     audits.append(audit("operations executed as the workload defines", executed, executed_ops(trace)))
+    if any(layer.digital_ops for layer in workload.layers):
+        asked = workload.digital_ops_per_example * schedule.examples
+        audits.append(audit("digital operations as the workload defines", asked, digital_ops(trace)))
     sent = sum(trace.done[m.source_op] * m.bits * len(m.last_ops) for m in schedule.messages)
     taken = _taken(trace)
     received = sum(taken[op] * m.bits for m in schedule.messages for op in m.last_ops)
     audits.append(audit("bits received as sent (a multicast counts at each end)", sent, received))
     transfers = [op for op in ops if op.kind == "transfer"]
-    due = sum(op.instances or 0 for op in transfers)
-    audits.append(audit("transfers done as due", due, sum(trace.done[op.index] for op in transfers)))
-    cells = {shard.index: shard.cells for shard in shards}
+    wanted = sum(op.instances or 0 for op in transfers)
+    audits.append(audit("transfers done as due", wanted, sum(trace.done[op.index] for op in transfers)))
+    cells = {shard.index: shard.cells * len(workload.steps_of(shard.layer)) for shard in shards}
     logged = {op.maintenance.shard for op in ops if op.maintenance is not None}
     updated = sum(cells[shard] for shard in logged) * schedule.examples
     audits.append(audit("updates read or open, per cell", updated, trace.dwell.cells + trace.dwell.open))

@@ -11,7 +11,7 @@ from archsim.accounting import activity_yaml
 from archsim.chip import build_chip
 from archsim.crosscheck import TOLERANCE, crosscheck, default_examples
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.train import check_cells
+from archsim.functional.train import check_cells, check_network
 from archsim.mapping import map_workload
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
@@ -46,6 +46,7 @@ def plan_of(
     """Return the plan of a cross-check; `tolerance` is in percentage points. Raises SpecError with what is wrong."""
     run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
     check_cells(run.arch.value)
+    check_network(run.workload.value)
     words = ["archsim", "crosscheck", *shlex.split(run.command)[2:]]
     words += ["--tolerance", f"{tolerance:g}"] if tolerance is not None else []
     chip = build_chip(run.arch.value)

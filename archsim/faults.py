@@ -113,7 +113,7 @@ def _class_of(field: FieldInfo, data: Any, above: Any) -> type[Section] | None:
             return mark.section(_below(above, mark.chosen_by))
     role = next((mark for mark in marks_of(field) if isinstance(mark, Role)), None)
     if role is not None:
-        kind = data.get("kind") if isinstance(data, dict) else None
+        kind = data.get("kind", role.default) if isinstance(data, dict) else None
         return dict(role.registry.items()).get(str(kind))
     return _section_in(field.annotation)
 

@@ -109,7 +109,7 @@ def evaluate(
     trace = simulate(schedule, full=full, progress=progress)
     bound = simulate(schedule, unlimited=True)
     bill = account(trace, activity)
-    top = peak(chip, workload.value.mode)
+    top = peak(chip, workload.value.mode, workload.value.steps)
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
@@ -267,6 +267,7 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
         "examples_per_s": _ratio(examples, time_s),
         "ops_per_example": ops,
         "ops_executed_per_example": _ratio(executed_ops(trace), examples),
+        "digital_ops_per_example": workload.digital_ops_per_example,
         "throughput_op_per_s": throughput,
         "throughput_executed_op_per_s": _ratio(executed_ops(trace), time_s),
         "throughput_peak_op_per_s": best["throughput_peak_op_per_s"],
@@ -330,7 +331,8 @@ def _layers(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
     place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
     energy = bill.by(lambda item: item.layer)
     rows = []
-    for index, layer in enumerate(schedule.mapping.workload.layers):
+    workload = schedule.mapping.workload
+    for index, layer in enumerate(workload.layers):
         shards = [shard for shard in schedule.mapping.shards if shard.layer == index]
         states = {
             state: sum(trace.tile_states[place[shard.tile]][state] for shard in shards)
@@ -346,7 +348,7 @@ def _layers(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
                 "row_shards": row_shards,
                 "col_shards": col_shards,
                 "tiles": [shard.tile for shard in shards[:TOP]],
-                "ops_per_example": schedule.mapping.workload.ops_per_synapse * layer.synapses,
+                "ops_per_example": workload.ops_per_synapse * layer.synapses * len(workload.steps_of(index)),
                 "energy_j": energy.get(layer.name, 0.0),
                 "stalls_cycles": states,
             }

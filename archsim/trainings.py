@@ -24,6 +24,7 @@ from archsim.functional.train import (
     Training,
     check_ablations,
     check_cells,
+    check_network,
     history,
     scales_of,
     seeds_from,
@@ -68,6 +69,7 @@ def execute_training(
     folder = out if out is not None else default_folder(chip_spec, network, f"ablate-{suffix}" if suffix else "")
     check_folder(folder)
     check_cells(chip_spec.value)
+    check_network(network.value)
     kept = Checkpoint.read(folder) if resume else None
     count = epochs if epochs is not None else network.value.training.epochs
     data = load_data(network.value, data_folder, seed)

@@ -33,6 +33,8 @@ from archsim.spec import (
 )
 from archsim.units import engineering
 from archsim.workload import Workload, load_workload
+from archsim.workload.layers import LAYERS
+from archsim.workload.network import MODES
 
 
 def load_any(name: str, overrides: Sequence[str] = ()) -> Loaded[Any]:
@@ -157,6 +159,8 @@ def _short(value: Any) -> str:
 
 
 _CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
+    "layer": [("layer", LAYERS)],
+    "mode": [("mode", MODES)],
     "topology": [("topology", TOPOLOGIES)],
     "placement": [("placement", PLACEMENTS)],
     "policy": [("transfer policy", TRANSFER_POLICIES), ("refresh policy", REFRESH_POLICIES)],

@@ -96,3 +96,11 @@ def test_settings_go_to_the_chip_or_to_the_workload() -> None:
     assert works - chips <= OF_WORKLOADS
     assert not OF_WORKLOADS & chips
     assert split_overrides(["mode=inference", "tile.rows=8"]) == (["tile.rows=8"], ["mode=inference"])
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_nothing_is_kept_for_a_backward_pass_that_never_comes(arch: str) -> None:
+    """What is written to memories are the vectors that the arrays read, in words of 64 bits: by hand."""
+    writes = sum(item.count for item in run(arch).bill.items if (item.component, item.action) == ("memory", "write"))
+    # 528 bytes on two tiles, 265 and 263; then 250, and 125.
+    assert writes == 64 * (34 + 33 + 32 + 16)

@@ -32,7 +32,7 @@ WRITTEN = [
 DEFAULTED = {
     "lines_per_unit", "sample_hold", "leakage", "prefetch", "rows_in_parallel", "weight_scale", "output_weight_scale",
     "partial_range", "output_range", "read_noise", "drift_exponent", "drift_exponent_spread", "drift_start",
-    "stuck_reset", "stuck_set",
+    "stuck_reset", "stuck_set", "multiply_add_energy",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 

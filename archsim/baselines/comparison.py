@@ -137,6 +137,8 @@ def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batch
     for precision, peak in gpu.peaks_op_per_s.items():
         own = _figures(peak, gpu.power_limit_w, gpu.area_m2)
         peaks.append({"precision": precision, **own, "ratio": _ratios(chip, own)})
+        if not workload.plain:  # the model knows fully connected layers alone
+            continue
         every = sorted({*BATCHES, *batches})
         rows = _rows(gpu, precision, workload, chip, every)
         modelled += [row for row in rows if row["batch"] in batches]
@@ -158,7 +160,7 @@ def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batch
 def modelled_steps(gpu: Gpu, precision: str, workload: Workload, batches: Sequence[int], how: str = "graph") -> Steps:
     """Return steps of SGD on a workload's layers, or forward passes where it infers, by the model."""
     layers = [(layer.inputs, layer.outputs) for layer in workload.layers]
-    bias = all(layer.bias for layer in workload.layers)
+    bias = all(layer.bias for layer in workload.dense_layers())
     training = workload.mode == "training"
     return steps(gpu, precision, layers, batches, bias=bias, training=training, how=how)
 

@@ -21,7 +21,7 @@ from archsim.baselines.steps import BATCHES_HELD, PRECISIONS, eager_step, graph_
 from archsim.documents import dump_yaml
 from archsim.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.workload import load_workload
-from archsim.workload.network import Dense
+from archsim.workload.layers import Dense
 
 BATCHES = tuple(2**i for i in range(13))
 GEMM_SHAPES = ((250, 529), (512, 512), (1760, 1760), (2048, 2048), (2560, 2560), (4096, 4096), (5124, 2048),
@@ -205,8 +205,8 @@ def measure(
             {
                 "name": network.name,
                 "layers": [[layer.inputs, layer.outputs] for layer in network.layers],
-                "bias": all(layer.bias for layer in network.layers),
-                "rows": network_rows(meter, network.layers, batches, usable, seconds),
+                "bias": all(layer.bias for layer in network.dense_layers()),
+                "rows": network_rows(meter, network.dense_layers(), batches, usable, seconds),
             }
             for network in networks
         ],

@@ -94,11 +94,12 @@ class Measured:
     file: MeasuredFile
 
     def network(self, workload: Workload) -> MeasuredNetwork | None:
-        """Return what was measured of a workload that is trained; None if it infers, or has layers of other sizes."""
-        if workload.mode != "training":
+        """Return what was measured of a workload that is trained; None if it infers, or has other layers."""
+        if workload.mode != "training" or not workload.plain:
             return None
-        sizes = tuple((layer.inputs, layer.outputs) for layer in workload.layers)
-        bias = all(layer.bias for layer in workload.layers)
+        layers = workload.dense_layers()
+        sizes = tuple((layer.inputs, layer.outputs) for layer in layers)
+        bias = all(layer.bias for layer in layers)
         return next((each for each in self.file.workloads if each.layers == sizes and each.bias == bias), None)
 
 
@@ -162,8 +163,12 @@ def _another(each: Measured, workload: Workload) -> Problem:
 
     has = ", ".join(f"{network.name} ({sizes(network.layers)}, {'with' if network.bias else 'without'} biases)"
                     for network in each.file.workloads)  # fmt: skip
-    own = sizes([(layer.inputs, layer.outputs) for layer in workload.layers])
-    biased = "with" if all(layer.bias for layer in workload.layers) else "without"
+    if not workload.plain:
+        what = f"steps of networks of fully connected layers alone can be compared, not of {workload.name}"
+        return Problem(f"--measured {each.label}", what, "leave it out")
+    layers = workload.dense_layers()
+    own = sizes([(layer.inputs, layer.outputs) for layer in layers])
+    biased = "with" if all(layer.bias for layer in layers) else "without"
     what = (
         f"holds steps of training of {has or 'no network'}; {workload.name} is {own}, {biased} biases, {workload.mode}"
     )

@@ -61,7 +61,8 @@ def list_(
     noun: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NOUN]", help="arch, workload, component, topology, placement, policy, gpu, ...; nothing for all."
+            metavar="[NOUN]",
+            help="arch, workload, component, layer, topology, placement, policy, gpu, ...; nothing for all.",
         ),
     ] = None,
 ) -> None:

@@ -86,12 +86,14 @@ def component(kind: str, role: str) -> Callable[[C], C]:
 class Role:
     """Marks a field that holds a section of this role; its class is looked up by `kind`, among components or others.
 
-    Classes of the registry have the class variables `kind` and `role`. `words` are what may stand there instead.
+    Classes of the registry have the class variables `kind` and `role`. `words` are what may stand there instead. With a
+    `default` the kind may be left out.
     """
 
     name: str
     words: tuple[str, ...] = ()
     registry: Registry[Any] = COMPONENTS
+    default: str = ""
 
     def read(self, value: Any) -> Section | str:
         """Return the section that a mapping describes; every fault keeps its place in the file."""
@@ -105,7 +107,7 @@ class Role:
         if not isinstance(value, Mapping):
             raise self._refuse(f"'{value}' is not a {self.name}: give a mapping with 'kind'")
         fields = dict(value)
-        kind = fields.pop("kind", None)
+        kind = fields.pop("kind", self.default or None)
         if kind is None:
             raise self._refuse("'kind' is missing")
         try:
@@ -137,7 +139,7 @@ class Role:
             inner = handler(self.registry[kind].__pydantic_core_schema__)
             inner = dict(handler.resolve_ref_schema(inner))
             inner["properties"] = {"kind": {"const": kind}, **inner.get("properties", {})}
-            inner["required"] = ["kind", *inner.get("required", [])]
+            inner["required"] = [*(["kind"] if kind != self.default else []), *inner.get("required", [])]
             options.append(inner)
         options += [{"const": word} for word in self.words]
         return {"oneOf": options}

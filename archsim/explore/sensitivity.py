@@ -78,7 +78,7 @@ def outcome(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, floa
     """Return the metrics of a study for one spec, in SI units."""
     chip = build_chip(spec)
     trace = simulate(build_schedule(chip, map_workload(workload, chip), examples))
-    energy_j, top = account(trace).total_j, peak(chip, workload.mode)
+    energy_j, top = account(trace).total_j, peak(chip, workload.mode, workload.steps)
     ops = workload.ops_per_example * examples
     return {
         "time_per_example_s": trace.cycles / float(spec.technology.clock_hz) / examples,

@@ -16,7 +16,7 @@ from archsim.errors import ArchsimError, Problem, SpecError
 from archsim.functional.activity import Reads, together
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.train import Epoch, Progress, Training, check_cells
+from archsim.functional.train import Epoch, Progress, Training, check_cells, check_network
 from archsim.loading import Loaded, path_parts, split_overrides
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
@@ -286,6 +286,7 @@ class Sweep:
     ) -> tuple[list[list[Epoch]], ActivityFile | None]:
         """Return what each seed's epochs reached on one chip, and the activity that was measured in all of them."""
         check_cells(arch)
+        check_network(workload.value)
         chip = build_chip(arch)
         schedule = build_schedule(chip, map_workload(workload.value, chip), self._examples(workload.value))
         data = self._data_of(workload.value)

@@ -44,7 +44,7 @@ def layout_of(workload: Workload) -> Layout:
     return Layout(
         np.array([layer.inputs for layer in workload.layers], dtype=np.int64),
         np.array([layer.outputs for layer in workload.layers], dtype=np.int64),
-        np.array([layer.bias for layer in workload.layers], dtype=np.bool_),
+        np.array([layer.bias for layer in workload.dense_layers()], dtype=np.bool_),
     )
 
 

@@ -103,6 +103,14 @@ def check_cells(spec: ArchSpec) -> None:
         raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
 
 
+def check_network(workload: Workload) -> None:
+    """Raise SpecError unless a workload has numbers: it is trained, and all of its layers are fully connected."""
+    if workload.mode != "training":
+        what = f"the workload {workload.name} is for '{workload.mode}', where nothing is trained"
+        raise SpecError([Problem("mode", what, "give mode=training")])
+    workload.dense_layers()
+
+
 def check_loss(loss: float, data: Data, where: str, *, seed: int, epoch: int, epochs: int) -> None:
     """Raise DivergedError if the mean loss of an epoch is far from all sense."""
     guess = float(np.log(max(2, data.classes)))

@@ -25,13 +25,15 @@ class StepBuilder:
         self.chip = chip
         self.mapping = mapping
         self.examples = examples
+        self.step = 0  # to which step of the example ops belong that are added now
+        self.grids = [mapping.of_layer(layer) for layer in range(len(mapping.workload.layers))]
         self.ops: list[Op] = []
         self.messages: list[Message] = []
         self.flows: list[Flow] = []
         self.kits = {shard.tile: TileKit(chip, chip.tiles[shard.tile]) for shard in mapping.shards}
         self.buffers = Buffers(chip)
         self.transport: Transport = TRANSPORTS.lookup(chip.spec.routing.transport, "routing.transport")
-        self.transport.check(chip)
+        self.transport.check(chip, mapping.workload.steps)
         self.reduce = REDUCTIONS.lookup(chip.spec.routing.reduction, "routing.reduction")
 
     def op(
@@ -51,7 +53,8 @@ class StepBuilder:
         """Add an op and return its index."""
         index = len(self.ops)
         unique = tuple(dict.fromkeys(needs))
-        op = Op(index, kind, phase, layer, tile, label, variants or (stages,), unique, maintenance, instances)
+        stages_of = variants or (stages,)
+        op = Op(index, kind, phase, layer, tile, label, stages_of, unique, maintenance, instances, self.step)
         self.ops.append(op)
         return index
 
@@ -107,18 +110,35 @@ class StepBuilder:
         return sums[-1]
 
 
-def check_memory(builder: StepBuilder, inputs: int, results: int) -> None:
-    """Raise InfeasibleError unless each memory holds so many vectors x, and so many of d with their derivative bits."""
+def check_memory(builder: StepBuilder, inputs: int, results: int, room: int | None = None) -> None:
+    """Raise InfeasibleError unless each memory holds x of `inputs` examples, and d and derivatives of `results`.
+
+    They are those of all steps of an example, or of `room` steps at a time; what a layer behind gathers, of all steps.
+    """
+    workload = builder.mapping.workload
     for shard in builder.mapping.shards:
-        kit = builder.kits[shard.tile]
+        kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
+        steps = len(workload.steps_of(shard.layer))
+        places = steps if room is None else min(steps, room)
         x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
-        d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.words(shard.cols, 1) if results else 0
-        need, have = inputs * x + results * d, kit.tile.spec.memory.words
+        need, have, units = places * inputs * x, kit.tile.spec.memory.words, shard.cols // layer.gates
+        also = ""
+        if results:
+            d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.kept(layer, units)
+            need += places * results * d
+            also = f" and {results * places} of d and derivative of {d}"
+        elif state := kit.kept(layer, units, backward=False):
+            need += inputs * state
+            also = f" and {inputs} of states of {state}"
+        behind = workload.layers[shard.layer + 1 : shard.layer + 2]
+        if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
+            y = kit.words(units, 8 * ceil(kit.bits(FORWARD) / 8))
+            need += inputs * steps * y
+            also += f" and {inputs * steps} vectors that are gathered of {y}"
         if need > have:
-            layer = builder.mapping.workload.layers[shard.layer].name
-            also = f" and {results} of d and derivative of {d}" if results else ""
+            hint = "a smaller batch or fewer examples in flight" + (", or fewer steps" if steps > 1 else "")
             raise InfeasibleError(
-                f"layer {layer}, shard {shard.name}: the memory of tile {shard.tile} must hold {need:,} words "
-                f"({inputs} vectors x of {x} words{also}), it has {have:,} ({need - have:,} short); use a larger "
-                "tile.memory.words, a smaller batch or fewer examples in flight"
+                f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold {need:,} words "
+                f"({inputs * places} vectors x of {x} words{also}), it has {have:,} ({need - have:,} short); use a "
+                f"larger tile.memory.words, {hint}"
             )

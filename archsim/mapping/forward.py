@@ -1,46 +1,87 @@
-"""The forward pass of an example: the host's load, and layer after layer."""
+"""The forward pass of an example: the host's loads, and step after step and layer after layer.
+
+A layer without recurrence runs at each step as its inputs come; a recurrent one also waits for its outputs of the
+step before. Before the first step these are zero: they need not be sent, but their rows are read all the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import StepBuilder
+from archsim.mapping.builder import StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
 from archsim.mapping.transport import Signal
 
 
-def forward_pass(builder: StepBuilder, target_bits: int) -> tuple[int, dict[int, int], list[Signal]]:
-    """Add the load of an example and the forward ops of all layers.
+@dataclass(frozen=True)
+class Forward:
+    """The ops of a forward pass: loads by step, reads by (shard, step), outputs where they are by (layer, step).
 
-    Return the load, each shard's forward op, and the outputs of the last layer, where they are.
+    `backward` says whether a backward pass follows, for which derivatives are kept.
     """
-    mapping = builder.mapping
-    load = load_example(builder, target_bits)
-    forward: dict[int, int] = {}
-    signals = [Signal(load, -1, 0, mapping.workload.layers[0].inputs, FORWARD)]
-    for index in range(len(mapping.workload.layers)):
-        signals = forward_layer(builder, index, mapping.of_layer(index), signals, forward, load)
-    return load, forward, signals
+
+    backward: bool
+    loads: list[int] = field(default_factory=list)
+    ops: dict[tuple[int, int], int] = field(default_factory=dict)
+    outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
+
+    @property
+    def load(self) -> int:
+        """The first load."""
+        return self.loads[0]
 
 
-def gate_first_layer(builder: StepBuilder, forward: dict[int, int], gates: Sequence[Need]) -> None:
+def forward_pass(builder: StepBuilder, label_bits: int, room: int | None = None) -> Forward:
+    """Add the loads of an example and the forward ops of all layers; return where everything is.
+
+    Each step at which the last layer runs has a label of so many bits. With `room` a layer runs at a step only when the
+    next one has read its vector of `room` steps before, so that memories need no more places; nothing goes backward.
+    """
+    workload = builder.mapping.workload
+    found = Forward(backward=room is None)
+    read: dict[tuple[int, int], int] = {}
+    labelled = workload.steps_of(len(workload.layers) - 1)
+    for stretch in workload.stretches:
+        gate = gather(builder, stretch[0], found) if workload.layers[stretch[0]].gathers else []
+        for step in range(workload.steps):
+            builder.step = step
+            if stretch[0] == 0:
+                load_step(builder, label_bits if step in labelled else 0, found, read.get((0, step - (room or 0))))
+            for index in stretch:
+                if step not in workload.steps_of(index):
+                    continue
+                after = next((i for i in stretch if i > index and workload.layers[i].blocks), -1)
+                waits = [read[after, step - room]] if room is not None and (after, step - room) in read else []
+                if not workload.layers[index].blocks:
+                    digital_layer(builder, index, found, [*gate, *waits])
+                    continue
+                forward_layer(builder, index, found, waits)
+                if room is not None and step + room < workload.steps:
+                    own = [Need(found.ops[shard.index, step]) for row in builder.grids[index] for shard in row]
+                    read[index, step] = builder.op("read", "forward", index, -1, "", (), own)
+    return found
+
+
+def gate_first_layer(builder: StepBuilder, forward: Forward, gates: Sequence[Need]) -> None:
     """Let the first layer's forward ops wait for what `gates` say."""
     begin = builder.op("begin", "forward", -1, -1, "", (), gates)  # one gate for all, or it is tiles x tiles
-    for shard in builder.mapping.shards:
-        if shard.layer == 0:
-            builder.also_needs(forward[shard.index], [Need(begin)])
+    for (shard, _), op in forward.ops.items():
+        if builder.mapping.shards[shard].layer == 0:
+            builder.also_needs(op, [Need(begin)])
 
 
-def load_example(builder: StepBuilder, target_bits: int) -> int:
-    """Let the host send one example, and its target in so many bits."""
+def load_step(builder: StepBuilder, label_bits: int, found: Forward, read: int | None) -> None:
+    """Let the host send one vector of an example and a label, after the one before and, if given, an op `read`."""
     workload = builder.mapping.workload
-    bits = workload.layers[0].inputs * workload.dataset.input_bits + target_bits
-    return builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), [])
+    bits = workload.layers[0].inputs * workload.dataset.input_bits + label_bits
+    before = [*found.loads[-1:], *([] if read is None else [read])]
+    needs = [Need(op) for op in before]
+    found.loads.append(builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), needs))
 
 
 def host_stage(chip: Chip, bits: int) -> Stage:
@@ -51,57 +92,128 @@ def host_stage(chip: Chip, bits: int) -> Stage:
     return Stage(latency, (chip.host,), ((cycles, chip.host),), (Use(chip.host, "load", bits),))
 
 
-def forward_layer(
-    builder: StepBuilder,
-    layer: int,
-    grid: list[list[Shard]],
-    sources: Sequence[Signal],
-    forward: dict[int, int],
-    load: int,
-) -> list[Signal]:
-    """Add the forward ops of a layer; return its outputs, one signal per column of shards."""
-    workload, transport = builder.mapping.workload, builder.transport
-    output = layer == len(workload.layers) - 1
+def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Sequence[int]) -> None:
+    """Add the ops of a layer with weights at the builder's step, after `waits` too; its outputs go into `found`."""
+    workload, transport, step, grid = builder.mapping.workload, builder.transport, builder.step, builder.grids[index]
+    layer = workload.layers[index]
+    output = layer.loss_activates and index == len(workload.layers) - 1
+    load = found.loads[step]
+    sources = found.outputs[index - 1, step] if index else [Signal(load, -1, 0, layer.inputs, FORWARD)]
+    if layer.recurrent and step:
+        sources = [*sources, *(moved(signal, layer.inputs) for signal in found.outputs[index, step - 1])]
     shards = [shard for row in grid for shard in row]
-    held_output = transport.held and len(grid) == 1 and not output
-    direct = transport.held and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
-    stages = {shard.index: read_array(builder, shard, FORWARD, held_output) for shard in shards}
+    plain = not layer.recurrent  # the activation of one sum: a ramp can apply it
+    held_output = transport.held and len(grid) == 1 and not output and plain
+    direct = transport.held and plain and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
+    stages = {shard.index: read_array(builder, shard, FORWARD, held_output, found.backward) for shard in shards}
     driven = builder.drive(sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
     arrived: dict[int, list[int]] = {}
     if driven is None:
-        targets = [(row[0].row_start, row[0].row_start + row[0].inputs, tuple(s.tile for s in row)) for row in grid]
-        arrived = builder.spread(sources, targets, "forward", layer)
+        targets: list[Target] = [(row[0].input_start, row[0].input_stop, tuple(s.tile for s in row)) for row in grid]
+        arrived = builder.spread(sources, targets, "forward", index)
     for shard in shards:
-        waits = [sources[0].op] if driven else arrived[shard.tile] or [load]
+        needs = [Need(op) for op in ([sources[0].op] if driven else arrived[shard.tile] or [load])]
+        needs += [Need(op) for op in waits]
         after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols)
         stage = driven or stages[shard.index]
-        needs = [Need(op) for op in waits]
-        forward[shard.index] = builder.op("forward", "forward", layer, shard.tile, shard.name, (stage, *after), needs)
+        found.ops[shard.index, step] = builder.op(
+            "forward", "forward", index, shard.tile, shard.name, (stage, *after), needs
+        )
+    found.outputs[index, step] = [
+        finish(builder, index, found, sum_up(builder, index, column, found), output)
+        for column in zip(*grid, strict=True)
+    ]
+
+
+def moved(signal: Signal, by: int) -> Signal:
+    """Return the signal as a piece of another vector, `by` places further on."""
+    return replace(signal, start=signal.start + by, stop=signal.stop + by)
+
+
+def sum_up(builder: StepBuilder, index: int, column: Sequence[Shard], found: Forward) -> list[Signal]:
+    """Add up what the shards of a column have read, each row block apart; return a sum for each block."""
+    held, step = builder.transport.held, builder.step
+    blocks: dict[int, list[Signal]] = {}
+    for shard in column:
+        part = Signal(found.ops[shard.index, step], shard.tile, shard.col_start, shard.col_stop, FORWARD, held)
+        blocks.setdefault(shard.block, []).append(part)
+    return [builder.add_up(parts, "forward", index) for parts in blocks.values()]
+
+
+def finish(builder: StepBuilder, index: int, found: Forward, sums: Sequence[Signal], output: bool) -> Signal:
+    """Apply the activation, or a unit's cell, to sums of some columns; return the outputs, where the last sum is."""
+    layer = builder.mapping.workload.layers[index]
+    total = sums[-1]
+    if not layer.recurrent and (output or total.held):
+        return total
+    total = builder.transport.read_out(builder, total, "forward", index)
+    units = total.values // layer.gates
+    counts = {action: count * units for action, count in layer.forward_work.items()}
+    needs = [Need(total.op)]
+    for other in sums[:-1]:
+        there = builder.transport.read_out(builder, other, "forward", index)
+        needs.append(Need(builder.send(there, [((total.tile,), there.values)], "forward", index)[total.tile]))
+        counts = {"add": (layer.gates - layer.apart) * units, **counts}
+    kit = builder.kits[total.tile]
+    stage = kit.work(counts, "write", kit.kept(layer, units, backward=found.backward))
+    op = builder.op("activate", "forward", index, total.tile, "", (stage,), needs)
+    return Signal(op, total.tile, total.start // layer.gates, total.stop // layer.gates, FORWARD)
+
+
+def gather(builder: StepBuilder, index: int, found: Forward) -> list[int]:
+    """Read out the inputs of a layer at all steps where they are; return the op after which that is done."""
+    ops = []
+    for step in builder.mapping.workload.steps_of(index - 1):
+        builder.step = step
+        local = [builder.transport.read_out(builder, s, "digital", index) for s in found.outputs[index - 1, step]]
+        found.outputs[index - 1, step] = local
+        ops += [signal.op for signal in local]
+    return [builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])]
+
+
+def digital_layer(builder: StepBuilder, index: int, found: Forward, waits: Sequence[int]) -> None:
+    """Add the work of a digital layer at the builder's step where its inputs are, in even shares, after `waits` too.
+
+    Its outputs are as evenly shared. With fewer of them than places the last places pass on what they have, and the
+    last that works waits for it.
+    """
+    layer, step = builder.mapping.workload.layers[index], builder.step
+    sources = found.outputs[index - 1, step]
+    places = min(len(sources), layer.outputs)
+    local = [builder.transport.read_out(builder, signal, "digital", index) for signal in sources]
     outputs = []
-    for column in zip(*grid, strict=True):
-        parts = [Signal(forward[s.index], s.tile, s.col_start, s.col_stop, FORWARD, transport.held) for s in column]
-        total = builder.add_up(parts, "forward", layer)
-        if not output and not total.held:
-            stage = builder.kits[total.tile].digital("activate", total.values, "write", 1)
-            op = builder.op("activate", "forward", layer, total.tile, "", (stage,), [Need(total.op)])
-            total = replace(total, op=op)
-        outputs.append(total)
-    return outputs
+    for place, signal in enumerate(local[:places]):
+        ops = [signal.op] if place < places - 1 else [other.op for other in local[place:]]
+        stage = builder.kits[signal.tile].work({"multiply_add": len(share(layer.digital_ops, place, places))})
+        needs = [Need(op) for op in (*ops, *waits)]
+        op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
+        own = share(layer.outputs, place, places)
+        outputs.append(Signal(op, signal.tile, own.start, own.stop, FORWARD))
+    found.outputs[index, step] = outputs
 
 
-def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool) -> Stage:
-    """The read of a shard; where the ramp applies the activation, its bill and the derivative bits are in it."""
+def share(total: int, place: int, places: int) -> range:
+    """Return which of `total` things fall to one of several places.
+
+    >>> [share(10, place, 3) for place in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
+    return range(total * place // places, total * (place + 1) // places)
+
+
+def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool, keeps: bool = True) -> Stage:
+    """The read of a shard; where the ramp applies the activation, its bill and the derivative bits kept are in it."""
     kit = builder.kits[shard.tile]
     if side is FORWARD:
         stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs)
     else:
         stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols)
     if activates:
-        bits = kit.words(shard.cols, 1)
+        bits = kit.words(shard.cols, 1) if keeps else 0
         extra = (
             (kit.use("neuron", "activate", shard.cols), kit.use("memory", "write", bits))
             if side is FORWARD
             else (kit.use("neuron", "derive", shard.cols), kit.use("memory", "read", bits))
         )
-        stage = replace(stage, uses=(*stage.uses, *extra))
+        stage = replace(stage, uses=(*stage.uses, *(use for use in extra if use.count)))
     return stage

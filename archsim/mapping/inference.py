@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import ceil
 
 from archsim.chip.graph import Chip
 from archsim.errors import Problem, SpecError
 from archsim.mapping.builder import StepBuilder, check_memory
-from archsim.mapping.forward import forward_pass, gate_first_layer, host_stage
+from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.mapping.schedule import Need, Schedule, Stage
 from archsim.mapping.shards import Mapping, split
 from archsim.mapping.transport import Signal, Transport
 from archsim.workload.network import MODES, Workload
+
+ROOM = 2
+"""Vectors of an example for which a layer's memory has room: one that is read, and the next. An assumption."""
 
 
 class Inference:
@@ -22,8 +25,12 @@ class Inference:
     ops_per_synapse = 2
 
     def ops_executed(self, workload: Workload) -> int:
-        """Every synapse once, biases included."""
-        return 2 * workload.synapses
+        """Every synapse once at each step, biases included."""
+        return workload.ops_per_example
+
+    def digital_ops(self, workload: Workload) -> int:
+        """Those of the forward pass."""
+        return sum(layer.digital_ops * len(workload.steps_of(i)) for i, layer in enumerate(workload.layers))
 
     def check(self, chip: Chip) -> None:
         """Every chip can do it."""
@@ -32,20 +39,20 @@ class Inference:
         """So many examples are asked for at once."""
         return workload.inference.batch
 
-    def passes(self, builder: StepBuilder) -> tuple[int, dict[int, int], list[int]]:
-        """Add load, forward and the results' way to the host; return load, forward ops by shard, and the last ops."""
-        load, forward, outputs = forward_pass(builder, 0)
-        return load, forward, _hand_over(builder, outputs)
+    def passes(self, builder: StepBuilder) -> tuple[Forward, list[int]]:
+        """Add loads, forward and the results' way to the host; return the forward pass, and the last ops."""
+        forward = forward_pass(builder, 0, ROOM)
+        return forward, _hand_over(builder, forward)
 
     def build(self, builder: StepBuilder, maintenance: bool) -> tuple[int, tuple[int, ...]]:
         """Add all ops, paced by the examples in flight and the batch; nothing needs maintenance."""
         spec = builder.chip.spec
         batch, k = self.batch(builder.mapping.workload), spec.schedule.examples_in_flight
         ahead = k + spec.schedule.prefetch
-        check_memory(builder, ahead, 0)
-        load, forward, stored = self.passes(builder)
+        check_memory(builder, ahead, 0, ROOM)
+        forward, stored = self.passes(builder)
         end = builder.op("end", "store", -1, -1, "", (), [Need(op) for op in stored])
-        builder.also_needs(load, [Need(end, add=1 - ahead)])
+        builder.also_needs(forward.load, [Need(end, add=1 - ahead)])
         gates = [Need(end, add=1 - k)]
         if batch > 1:
             gates.append(Need(end, den=batch, scale=batch, add=0))
@@ -63,18 +70,23 @@ class Inference:
 MODES.add("inference")(Inference())
 
 
-def _hand_over(builder: StepBuilder, outputs: Sequence[Signal]) -> list[int]:
+def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
     """Read the outputs out where they are, apply the last activation, and send them through the host port."""
-    layer = len(builder.mapping.workload.layers) - 1
+    workload = builder.mapping.workload
+    layer = len(workload.layers) - 1
     stored = []
-    for signal in outputs:
-        local = builder.transport.read_out(builder, signal, "forward", layer)
-        stage = builder.kits[local.tile].digital("activate", local.values)
-        op = builder.op("activate", "forward", layer, local.tile, "", (stage,), [Need(local.op)])
-        ready = Signal(op, local.tile, local.start, local.stop, FORWARD)
-        there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]
-        bits = ready.values * 8 * ceil(builder.value_bits(ready) / 8)
-        stored.append(builder.op("store", "store", layer, -1, "", (host_stage(builder.chip, bits),), [Need(there)]))
+    for step in workload.steps_of(layer):
+        builder.step = step
+        for signal in forward.outputs[layer, step]:
+            ready = builder.transport.read_out(builder, signal, "forward", layer)
+            if workload.layers[layer].loss_activates:
+                stage = builder.kits[ready.tile].digital("activate", ready.values)
+                op = builder.op("activate", "forward", layer, ready.tile, "", (stage,), [Need(ready.op)])
+                ready = Signal(op, ready.tile, ready.start, ready.stop, FORWARD)
+            there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]
+            bits = ready.values * 8 * ceil(builder.value_bits(ready) / 8)
+            port = host_stage(builder.chip, bits)
+            stored.append(builder.op("store", "store", layer, -1, "", (port,), [Need(there)]))
     return stored
 
 

@@ -5,7 +5,7 @@ Both the schedule and the computed peak are made of these, so that they cannot d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +14,7 @@ from archsim.components.base import Action
 from archsim.components.converters import Converter
 from archsim.components.drivers import Driver
 from archsim.mapping.schedule import Stage, Use
+from archsim.workload.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,16 @@ class TileKit:
 
     def digital(self, action: str, values: int, memory: str = "", bits: int = 0) -> Stage:
         """Return a step of the neuron unit, with the memory words that it reads or writes."""
-        cycles = self.duration("neuron", action, values)
+        return self.work({action: values}, memory, self.words(values, bits) if memory else 0)
+
+    def work(self, counts: Mapping[str, int], memory: str = "", words: int = 0) -> Stage:
+        """Return a stage in which the neuron unit does so many of each action, one kind after another.
+
+        Meanwhile so many words of memory are read or written.
+        """
         unit, store = self.tile.units["neuron"], self.tile.units["memory"]
-        words = self.words(values, bits) if memory else 0
-        uses: tuple[Use, ...] = (self.use("neuron", action, values),)
+        cycles = sum(self.duration("neuron", action, count) for action, count in counts.items())
+        uses = tuple(self.use("neuron", action, count) for action, count in counts.items())
         acquire, release = [unit], [(cycles, unit)]
         if words:
             uses += (self.use("memory", memory, words),)
@@ -152,6 +159,16 @@ class TileKit:
             release.append((self.duration("memory", memory, words), store))
         latency = max(cycles, *(at for at, _ in release))
         return self._stage(latency, acquire, release, uses, "digital")
+
+    def kept(self, layer: Layer, outputs: int, *, backward: bool = True) -> int:
+        """Return the words of memory that hold what is needed of so many outputs of a layer at one step.
+
+        That is what backward reads again; where nothing goes backward, the state that the next step needs.
+        """
+        if backward and layer.kept_bits:
+            return self.words(outputs, layer.kept_bits)
+        values = layer.kept_values if backward else layer.state_values
+        return self.words(values * outputs, 8 * -(-self.bits(FORWARD) // 8))
 
     def update(self, rows: int, cols: int, inputs: int) -> Stage:
         """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""

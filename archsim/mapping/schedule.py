@@ -89,7 +89,10 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """A step of the schedule on a tile; `variants[n % len(variants)]` are the stages of instance n."""
+    """An op of the schedule on a tile; `variants[n % len(variants)]` are the stages of instance n.
+
+    `step` is the step of the example to which it belongs. An update op does those of all steps, a stage for each.
+    """
 
     index: int
     kind: str
@@ -101,6 +104,7 @@ class Op:
     needs: tuple[Need, ...]
     maintenance: Maintenance | None = None
     instances: int | None = None
+    step: int = 0
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -9,14 +9,16 @@ from math import ceil
 
 from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError
-from archsim.workload.network import Dense, Workload
+from archsim.workload.layers import Layer
+from archsim.workload.network import Workload
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """The part of a layer for one crossbar: rows `row_start` to `row_stop` (the last is the bias), and columns.
 
-    `row` and `col` are its place among the layer's pieces; `inputs` counts its rows without the bias row.
+    `row` and `col` are its place among the layer's pieces; `block` is the row block of the layer to which its rows
+    belong; `inputs` counts its rows without the bias row: those of the layer's vector from `input_start` on.
     """
 
     index: int
@@ -27,7 +29,14 @@ class Piece:
     row_stop: int
     col_start: int
     col_stop: int
+    block: int
+    input_start: int
     inputs: int
+
+    @property
+    def input_stop(self) -> int:
+        """Where its part of the layer's vector ends."""
+        return self.input_start + self.inputs
 
     @property
     def rows(self) -> int:
@@ -66,10 +75,20 @@ class Mapping:
     grid: tuple[tuple[int, int], ...]
 
     def of_layer(self, layer: int) -> list[list[Shard]]:
-        """Return the layer's shards as rows of columns."""
+        """Return the layer's shards as rows of columns; none where it has no weights."""
         _, cols = self.grid[layer]
         own = [shard for shard in self.shards if shard.layer == layer]
-        return [own[i : i + cols] for i in range(0, len(own), cols)]
+        return [own[i : i + cols] for i in range(0, len(own), max(1, cols))]
+
+    def backward_inputs(self, shard: Piece, step: int) -> range:
+        """Return for which of a shard's inputs backpropagation asks d at a step: a stretch of the layer's vector.
+
+        The first layer's inputs have none, and a recurrent layer's first step has no step before it.
+        """
+        layer = self.workload.layers[shard.layer]
+        from_before = layer.recurrent and step > self.workload.steps_of(shard.layer).start
+        least, most = 0 if shard.layer else layer.inputs, layer.vector if from_before else layer.inputs
+        return range(max(shard.input_start, least), min(shard.input_stop, most))
 
 
 @dataclass(frozen=True)
@@ -101,26 +120,52 @@ def split(total: int, most: int) -> list[tuple[int, int]]:
 def cut(workload: Workload, chip: Chip) -> Cut:
     """Return the pieces of a workload for a chip's arrays; raise InfeasibleError if there are more than tiles."""
     tile = chip.spec.tile
-    cuts = [(split(layer.rows, tile.rows), split(layer.outputs, tile.cols)) for layer in workload.layers]
+    cuts = [(_row_cuts(layer, tile.rows), _col_cuts(layer, chip)) for layer in workload.layers]
     needs = [len(rows) * len(cols) for rows, cols in cuts]
     if sum(needs) > len(chip.tiles):
         raise InfeasibleError(_too_small(workload, chip, needs))
     pieces: list[Piece] = []
-    for layer, (rows, cols) in enumerate(cuts):
-        for r, (row_start, row_stop) in enumerate(rows):
+    for index, (rows, cols) in enumerate(cuts):
+        for r, (block, start, row_start, row_stop, inputs) in enumerate(rows):
             for c, (col_start, col_stop) in enumerate(cols):
-                inputs = min(row_stop, workload.layers[layer].inputs) - row_start
-                pieces.append(Piece(len(pieces), layer, r, c, row_start, row_stop, col_start, col_stop, inputs))
+                pieces.append(
+                    Piece(len(pieces), index, r, c, row_start, row_stop, col_start, col_stop, block, start, inputs)
+                )
     return Cut(workload, tuple(pieces), tuple((len(rows), len(cols)) for rows, cols in cuts))
 
 
+def _row_cuts(layer: Layer, most: int) -> list[tuple[int, int, int, int, int]]:
+    """Return (block, first input, first row, last row + 1, inputs) of a layer's pieces, from the top."""
+    cuts = []
+    above = 0
+    for index, block in enumerate(layer.blocks):
+        for start, stop in split(block.rows, most):
+            inputs = min(stop, block.inputs) - start
+            cuts.append((index, block.start + start, above + start, above + stop, inputs))
+        above += block.rows
+    return cuts
+
+
+def _col_cuts(layer: Layer, chip: Chip) -> list[tuple[int, int]]:
+    """Return where a layer's columns are cut: between units, so that a unit's gates stay together."""
+    units = chip.spec.tile.cols // layer.gates
+    if not layer.columns:
+        return []
+    if not units:
+        raise InfeasibleError(
+            f"layer {layer.name}: the {layer.gates} columns of a unit must lie on one crossbar, but tiles of the chip "
+            f"{chip.spec.name} have {chip.spec.tile.cols}; use a larger tile.cols"
+        )
+    return [(layer.gates * start, layer.gates * stop) for start, stop in split(layer.outputs, units)]
+
+
 def _too_small(workload: Workload, chip: Chip, needs: list[int]) -> str:
-    def line(layer: Dense, tiles: int) -> str:
-        return f"{layer.name} ({layer.rows:,} x {layer.outputs:,}) needs {tiles:,}"
+    def line(layer: Layer, tiles: int) -> str:
+        return f"{layer.name} ({layer.rows:,} x {layer.columns:,}) needs {tiles:,}"
 
     total, have, tile = sum(needs), len(chip.tiles), chip.spec.tile
     shown = sorted(zip(workload.layers, needs, strict=True), key=lambda pair: -pair[1])[:5]
-    lines = ", ".join(line(layer, tiles) for layer, tiles in shown)
+    lines = ", ".join(line(layer, tiles) for layer, tiles in shown if tiles)
     own = have // chip.spec.chips
     more = f"--set tile.count={total}" if chip.spec.package is None else f"--set package.chips={ceil(total / own)}"
     holder = f"the chip {chip.spec.name}" if chip.spec.chips == 1 else f"{chip.spec.chips} chips {chip.spec.name}"

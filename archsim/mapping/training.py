@@ -1,19 +1,19 @@
-"""One step of training by backpropagation as a schedule: forward, loss, backward, update, and maintenance."""
+"""Training by backpropagation as a schedule: an example forward and back, its updates, and maintenance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, log2
 
 from archsim.chip.graph import Chip
 from archsim.errors import Problem, SpecError
-from archsim.mapping.builder import StepBuilder, Target, check_memory
-from archsim.mapping.forward import forward_pass, gate_first_layer, read_array
+from archsim.mapping.backward import Backward, backward_pass
+from archsim.mapping.builder import StepBuilder, check_memory
+from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
-from archsim.mapping.shards import Shard
-from archsim.mapping.transport import Signal, Transport
+from archsim.mapping.transport import Transport
 from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Workload
 
@@ -24,9 +24,21 @@ class Training:
     ops_per_synapse = 6
 
     def ops_executed(self, workload: Workload) -> int:
-        """No backward in the first layer, none for bias rows."""
-        forward_and_update = sum(4 * layer.synapses for layer in workload.layers)
-        return forward_and_update + sum(2 * layer.inputs * layer.outputs for layer in workload.layers[1:])
+        """Forward and update of every synapse at each step; backward where a derivative of inputs is needed.
+
+        That is none for bias rows, for the inputs of the first layer, and for own outputs before the first step.
+        """
+        total = 0
+        for index, layer in enumerate(workload.layers):
+            runs = len(workload.steps_of(index))
+            back = layer.inputs * runs if index else 0
+            back += layer.outputs * (runs - 1) if layer.recurrent else 0
+            total += 4 * layer.synapses * runs + 2 * layer.columns * back
+        return total
+
+    def digital_ops(self, workload: Workload) -> int:
+        """Once forward, and twice as much backward."""
+        return sum(3 * layer.digital_ops * len(workload.steps_of(i)) for i, layer in enumerate(workload.layers))
 
     def check(self, chip: Chip) -> None:
         """Raise SpecError if the chip lacks what only training needs."""
@@ -36,37 +48,28 @@ class Training:
         """The mini-batch."""
         return workload.training.batch
 
-    def passes(self, builder: StepBuilder) -> tuple[int, dict[int, int], dict[int, list[int]]]:
-        """Add load, forward, loss and backward.
-
-        Return the load; and by shard its forward op, and the ops after which it can be updated.
-        """
-        mapping = builder.mapping
-        layers = [mapping.of_layer(i) for i in range(len(mapping.workload.layers))]
-        load, forward, outputs = forward_pass(builder, target_bits(builder))
-        deltas = _loss(builder, outputs, load)
-        ready: dict[int, list[int]] = {}
-        for index in reversed(range(len(layers))):
-            deltas = _backward(builder, index, layers, deltas, ready)
-        return load, forward, ready
+    def passes(self, builder: StepBuilder) -> tuple[Forward, Backward]:
+        """Add loads, forward, losses and backward."""
+        forward = forward_pass(builder, label_bits(builder))
+        return forward, backward_pass(builder, forward)
 
     def build(self, builder: StepBuilder, maintenance: bool) -> tuple[int, tuple[int, ...]]:
         """Add all ops, paced by the examples in flight and the mini-batch, and the maintenance."""
         mapping, spec = builder.mapping, builder.chip.spec
         batch, k, prefetch = self.batch(mapping.workload), spec.schedule.examples_in_flight, spec.schedule.prefetch
         check_memory(builder, max(batch, k) + prefetch, max(batch, k))
-        load, forward, ready = self.passes(builder)
+        forward, backward = self.passes(builder)
         gradients = -1
         if batch > 1:
-            needs = [Need(op) for shard in mapping.shards for op in ready[shard.index]]
+            needs = [Need(op) for ops in backward.ready.values() for op in ops]
             gradients = builder.op("gradients", "update", -1, -1, "", (), needs)
-        updates = _updates(builder, forward, ready, gradients, batch)
+        updates = _updates(builder, forward, backward, gradients, batch)
         end = builder.op("end", "update", -1, -1, "", (), [Need(op) for op in updates])
         if batch == 1:
-            builder.also_needs(load, [Need(end, add=1 - k - prefetch)])
+            builder.also_needs(forward.load, [Need(end, add=1 - k - prefetch)])
             gates = [Need(end, add=1 - k)]
         else:
-            builder.also_needs(load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
+            builder.also_needs(forward.load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
             gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
         if maintenance:
             if spec.schedule.transfer is not None:
@@ -91,113 +94,29 @@ class Training:
 MODES.add("training")(Training())
 
 
-def target_bits(builder: StepBuilder) -> int:
+def label_bits(builder: StepBuilder) -> int:
     """Return the bits of a class label, in whole bytes."""
     classes = builder.mapping.workload.layers[-1].outputs
     return 8 * ceil(max(1, ceil(log2(max(2, classes)))) / 8)
 
 
-def _loss(builder: StepBuilder, outputs: Sequence[Signal], load: int) -> list[Signal]:
-    """Gather the outputs at one tile, compute softmax and cross-entropy there, and hand d back."""
-    layer = len(builder.mapping.workload.layers) - 1
-    local = [builder.transport.read_out(builder, signal, "loss", layer) for signal in outputs]
-    home = local[-1]
-    label = Signal(load, -1, 0, 1, FORWARD)
-    waits = [home.op, builder.send(label, [((home.tile,), 1)], "loss", layer)[home.tile]]
-    for signal in local[:-1]:
-        there = builder.send(signal, [((home.tile,), signal.values)], "loss", layer)
-        waits.append(there[home.tile])
-    values = builder.mapping.workload.layers[layer].outputs
-    stage = builder.kits[home.tile].digital("loss", values)
-    op = builder.op("loss", "loss", layer, home.tile, "", (stage,), [Need(index) for index in waits])
-    deltas = []
-    for signal in local[:-1]:
-        piece = Signal(op, home.tile, signal.start, signal.stop, FORWARD)
-        there = builder.send(piece, [((signal.tile,), signal.values)], "loss", layer)
-        deltas.append(replace(piece, op=there[signal.tile], tile=signal.tile))
-    return [*deltas, Signal(op, home.tile, home.start, home.stop, FORWARD)]
-
-
-def _backward(
-    builder: StepBuilder,
-    layer: int,
-    layers: list[list[list[Shard]]],
-    deltas: Sequence[Signal],
-    ready: dict[int, list[int]],
-) -> list[Signal]:
-    """Add the backward ops of a layer, given d at the holders of its columns; return d of the layer before.
-
-    `ready` receives, for each shard, the ops after which d is there and the array is free for the update.
-    An entry that is there already comes from a backward op which the layer behind drove directly.
-    """
-    grid = layers[layer]
-    shards = [shard for row in grid for shard in row]
-    transport = builder.transport
-    if shards[0].index not in ready:
-        columns = list(zip(*grid, strict=True))
-        targets = [(c[0].col_start, c[0].col_stop, tuple(s.tile for s in c)) for c in columns]
-        arrived: dict[int, list[int]] = {}
-        for delta, target in zip(deltas, targets, strict=True):
-            arrived.update(builder.spread([delta], [target], "backward", layer))
-        for shard in shards:
-            ready[shard.index] = arrived[shard.tile]
-            if layer > 0 and shard.inputs:
-                stage = read_array(builder, shard, BACKWARD, activates=False)
-                after = transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs)
-                needs = [Need(op) for op in arrived[shard.tile]]
-                op = builder.op("backward", "backward", layer, shard.tile, shard.name, (stage, *after), needs)
-                ready[shard.index] = [op]
-    if layer == 0:
-        return []
-    sums = []
-    for row in grid:
-        if row[0].inputs:
-            start, stop = row[0].row_start, row[0].row_start + row[0].inputs
-            parts = [Signal(ready[s.index][0], s.tile, start, stop, BACKWARD, transport.held) for s in row]
-            sums.append(builder.add_up(parts, "backward", layer))
-    return _through_activation(builder, layer - 1, layers[layer - 1], sums, ready)
-
-
-def _through_activation(
-    builder: StepBuilder, layer: int, grid: list[list[Shard]], sums: Sequence[Signal], ready: dict[int, list[int]]
-) -> list[Signal]:
-    """Bring the back-propagated sums to the layer's holders and multiply by the stored derivative."""
-    holders = grid[-1]
-    if builder.transport.held and layer > 0 and len(sums) == len(grid) == len(holders) == 1:
-        shard = holders[0]
-        stage = read_array(builder, shard, BACKWARD, activates=True)
-        driven = builder.drive(sums[0], stage, shard, BACKWARD)
-        if driven is not None:
-            after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs)
-            needs = [Need(sums[0].op)]
-            op = builder.op("backward", "backward", layer, shard.tile, shard.name, (driven, *after), needs)
-            ready[shard.index] = [op]
-            return []
-    targets: list[Target] = [(s.col_start, s.col_stop, (s.tile,)) for s in holders]
-    arrived = builder.spread(sums, targets, "backward", layer)
-    deltas = []
-    for shard in holders:
-        stage = builder.kits[shard.tile].digital("derive", shard.cols, "read", 1)
-        needs = [Need(op) for op in arrived[shard.tile]]
-        op = builder.op("derivative", "backward", layer, shard.tile, "", (stage,), needs)
-        deltas.append(Signal(op, shard.tile, shard.col_start, shard.col_stop, FORWARD))
-    return deltas
-
-
-def _updates(
-    builder: StepBuilder, forward: dict[int, int], ready: dict[int, list[int]], gradients: int, batch: int
-) -> list[int]:
+def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradients: int, batch: int) -> list[int]:
+    """Add an update op for each shard: the outer products of all steps, one after another."""
     updates = []
     for shard in builder.mapping.shards:
         kit = builder.kits[shard.tile]
-        stage = kit.update(shard.rows, shard.cols, shard.inputs)
-        if shard.layer == 0 or not shard.inputs:  # no backward op has stored d: it is written as it arrives
-            words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
-            stage = replace(stage, uses=(*stage.uses, kit.use("memory", "write", words)))
-        needs = [Need(forward[shard.index]), *(Need(op) for op in ready[shard.index])]
+        stored = kit.update(shard.rows, shard.cols, shard.inputs)
+        words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
+        arriving = replace(stored, uses=(*stored.uses, kit.use("memory", "write", words)))
+        stages, needs = [], []
+        for step in builder.mapping.workload.steps_of(shard.layer):
+            # Where no backward op has stored d, it is written as it arrives.
+            stages.append(stored if builder.mapping.backward_inputs(shard, step) else arriving)
+            needs += [forward.ops[shard.index, step], *backward.ready[shard.index, step]]
+        waits = [Need(op) for op in needs]
         if batch > 1:
-            needs.append(Need(gradients, den=batch, scale=batch, add=batch))
-        updates.append(builder.op("update", "update", shard.layer, shard.tile, shard.name, (stage,), needs))
+            waits.append(Need(gradients, den=batch, scale=batch, add=batch))
+        updates.append(builder.op("update", "update", shard.layer, shard.tile, shard.name, tuple(stages), waits))
     return updates
 
 

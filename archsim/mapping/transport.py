@@ -49,8 +49,8 @@ class Transport(Protocol):
 
     held: bool
 
-    def check(self, chip: Chip) -> None:
-        """Raise SpecError if the chip's parts cannot do this."""
+    def check(self, chip: Chip, steps: int) -> None:
+        """Raise SpecError if the chip's parts cannot do this with examples of so many steps."""
 
     def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
         """Return the stages that follow a read of the array, within the same op."""
@@ -73,7 +73,7 @@ class Packet:
 
     held = False
 
-    def check(self, chip: Chip) -> None:
+    def check(self, chip: Chip, steps: int) -> None:
         """Packets need links that carry flits."""
         if not isinstance(chip.spec.routing.link, PacketLink):
             _refuse(chip, "packet", "packet_link")
@@ -127,7 +127,7 @@ class Circuit:
 
     held = True
 
-    def check(self, chip: Chip) -> None:
+    def check(self, chip: Chip, steps: int) -> None:
         """Circuits need wires per value, and converters that can send durations."""
         if not isinstance(chip.spec.routing.link, DurationLink):
             _refuse(chip, "circuit", "duration_link")
@@ -145,12 +145,14 @@ class Circuit:
                     what = "is sampled at each of its steps, which routing.transport 'circuit' cannot send on"
                     raise SpecError([Problem(f"{name}.{field}", what, "use a 'pwm_driver', or transport 'packet'")])
             hold, flying = tile.col_converter.sample_hold, chip.spec.schedule.examples_in_flight
-            if tile.row_converter == "shared" and hold < flying:
+            samples = flying * steps if flying > 1 else 1  # of one example, all steps go forward before any goes back
+            if tile.row_converter == "shared" and hold < samples:
+                of_steps = f" of {steps} steps" if steps > 1 else ""
                 what = (
-                    f"{hold} samples per line cannot serve {flying} examples in flight on a shared converter: samples "
-                    "of forward and backward passes would wait for each other's places for ever"
+                    f"{hold} samples per line cannot serve {flying} examples{of_steps} in flight on a shared "
+                    "converter: samples of forward and backward passes would wait for each other's places for ever"
                 )
-                hint = f"give a sample_hold of {flying}, a row_converter of its own, or fewer in flight"
+                hint = f"give a sample_hold of {samples}, a row_converter of its own, or fewer in flight"
                 raise SpecError([Problem(f"{name}.col_converter.sample_hold", what, hint)])
 
     def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:

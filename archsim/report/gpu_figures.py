@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsim.report.figures import CYCLE, draw, literal
-from archsim.report.gpu_tables import says, times
+from archsim.report.gpu_tables import ends, modelled, says, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def bars(data: Data, key: str, label: str, scale: float) -> str:
         lead = f"chip's peak {times(peak['ratio']['peak'][key])}"
         lines.append((f"{gpu['name']} {says(gpu['fastest'])}, data sheet", peak[key], tone, lead))
         rows = [row for row in gpu["modelled"] if row["precision"] == gpu["fastest"]]
-        for place in dict.fromkeys((0, len(rows) - 1)):
+        for place in ends(rows):
             row = rows[place]
             lead = f"sustained chip {times(row['ratio']['sustained'][key])}"
             lines.append((f"batch {row['batch']:,}, modelled", row[key], tone, lead))
@@ -124,8 +124,10 @@ ALL: Mapping[str, Callable[[Data], str]] = {
     "gpus_efficiency": lambda data: bars(data, "efficiency_op_per_j", "efficiency, GOP/s/W", 1e9),
     "gpus_density": lambda data: bars(data, "throughput_per_area_op_per_s_m2", "throughput per area, GOP/s/mm2", 1e15),
 }
+OF_PEAKS = ("gpus_efficiency", "gpus_density")
 
 
 def figures(data: Data, names: Collection[str] = ALL) -> dict[str, str]:
-    """Return the figures of a comparison with GPUs of these names, as SVG by name."""
-    return {name: build(data) for name, build in ALL.items() if name in names}
+    """Return the figures of a comparison with GPUs of these names, as SVG by name; by batch, where it is modelled."""
+    shown = [name for name in ALL if name in names and (name in OF_PEAKS or modelled(data))]
+    return {name: ALL[name](data) for name in shown}

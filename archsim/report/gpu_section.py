@@ -19,4 +19,7 @@ def gpu_section(page: Page) -> Extra:
     data = page.details["gpus"]
     measured = (measured_table(data, brief=True),) if data["measured"] else ()
     tables = (ladder_table(data), catches_table(data), modelled_table(data, brief=True), *measured)
-    return Extra("gpus", "Against GPUs", tuple(conventions(data)), tables, figures(data, CAPTIONS), CAPTIONS)
+    drawn = figures(data, CAPTIONS)
+    captions = {name: CAPTIONS[name] for name in drawn}
+    shown = tuple(table for table in tables if table.rows)
+    return Extra("gpus", "Against GPUs", tuple(conventions(data)), shown, drawn, captions)

@@ -38,7 +38,24 @@ def conventions(data: Data) -> tuple[str, ...]:
         "elsewhere. The chip is a simulated spec, the reference one calibrated to its published peak; GPUs are "
         "products.",
         *filter(None, [model_check(data)]),
+        *([] if modelled(data) else [UNMODELLED]),
     )
+
+
+UNMODELLED = (
+    "This network is not modelled on GPUs: the model knows fully connected layers and examples of one step alone. What "
+    "is compared are peaks."
+)
+
+
+def modelled(data: Data) -> bool:
+    """Return whether the network's steps on GPUs were modelled."""
+    return any(gpu["modelled"] for gpu in data["gpus"])
+
+
+def ends(rows: Sequence[Data]) -> tuple[int, ...]:
+    """Return the places of the first and the last row, if there are any, each once."""
+    return tuple(dict.fromkeys((0, len(rows) - 1))) if rows else ()
 
 
 def says(precision: str) -> str:
@@ -95,7 +112,7 @@ def ladder(data: Data) -> Iterator[tuple[str, float | None, float | None, str]]:
         for name, words in (("peak", "chip's peak / data-sheet peak"), ("sustained", "sustained / data-sheet peak")):
             yield f"{of}: {words}", peak["ratio"][name][key], peak["ratio"][name][area], ""
         rows = [row for row in gpu["modelled"] if row["precision"] == gpu["fastest"]]
-        for row in dict.fromkeys((0, len(rows) - 1)):
+        for row in ends(rows):
             found, batch = rows[row]["ratio"]["sustained"], rows[row]["batch"]
             yield f"{of}: sustained / modelled, batch {batch:,}", found[key], found[area], ""
 
@@ -144,7 +161,7 @@ _OF_ROW = (
 def modelled_table(data: Data, brief: bool = False) -> Table:
     """A row per GPU, precision and batch, as modelled; if brief, of the fastest precision, and at most 7 batches."""
     batches = sorted({row["batch"] for gpu in data["gpus"] for row in gpu["modelled"]})
-    shown = batches[:: -(-len(batches) // 7)] if brief else batches
+    shown = batches[:: max(1, -(-len(batches) // 7))] if brief else batches
     rows = tuple(
         (gpu["name"], says(row["precision"]), *_row(row))
         for gpu in data["gpus"] for row in gpu["modelled"]

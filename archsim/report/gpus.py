@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,14 +35,14 @@ def write_gpus(data: Data, folder: Path) -> Path:
     found, drawn = tables(data), figures(data)
     files = {
         NAME: json.dumps(data, indent=1, allow_nan=False) + "\n",
-        "gpus.md": markdown(data, found),
+        "gpus.md": markdown(data, found, drawn),
         **{f"tables/{name}.csv": table.csv() for name, table in found.items()},
         **{f"figures/{name}.svg": svg for name, svg in drawn.items()},
     }
     return write_folder(folder, files, OWNED)
 
 
-def markdown(data: Data, found: Mapping[str, Table]) -> str:
+def markdown(data: Data, found: Mapping[str, Table], drawn: Iterable[str]) -> str:
     """Return the comparison as Markdown."""
     lines = [f"# {data['arch']['name']} against GPUs: {data['workload']['name']}, {data['mode']}", ""]
     lines += [line for text in conventions(data) for line in (text, "")]
@@ -53,7 +53,8 @@ def markdown(data: Data, found: Mapping[str, Table]) -> str:
             lines += [f"{brief[1]} All rows are in `tables/{name}.csv`.", ""]
         lines += [_escaped((table if brief is None else brief[0](data, brief=True)).markdown()), ""]
         lines += [table.note, ""] if table.note else []
-    for name, title in TITLES.items():
+    for name in drawn:
+        title = TITLES[name]
         lines += [f"## {title}", "", f"![{title}](figures/{name}.svg)", ""]
     lines += [line for each in data["measured"] for line in (_origin(each), "")]
     lines.append(

@@ -308,6 +308,10 @@ class Engine:
                 if now > since[tile]:
                     self._account(tile, now)
                 masks[tile] &= ~bit
+        if op in self.log_of_update:  # each of its stages is an update
+            self.log_of_update[op].add(now + self.offset)
+            if self.journal is not None:
+                self.journal.append((False, op, now + self.offset))
         if run.stage + 1 < len(stages):
             run.stage += 1
             run.requested = now
@@ -315,10 +319,6 @@ class Engine:
             return
         if self.maintenance[op] is not None:
             self._maintenance_ends(op, run.n)
-        elif op in self.log_of_update:
-            self.log_of_update[op].add(now + self.offset)
-            if self.journal is not None:
-                self.journal.append((False, op, now + self.offset))
         if self.observer is not None:
             self.observer.on_end(self.schedule.ops[op], run.n, now + self.offset)
         self._complete(op, run.n)
@@ -549,7 +549,8 @@ class Engine:
             self._account(tile, self.clock)
         groups = {m.shard: m.groups for m in reversed(self.maintenance) if m is not None}
         for index, until in self.read_until.items():
-            updates = self.done[self.schedule.updates[index]]
+            update = self.schedule.updates[index]
+            updates = self.done[update] * len(self.schedule.ops[update].stages)
             cols = self.schedule.mapping.shards[index].cols
             rows = [row for group in groups[index] for row in group]
             self.dwell.open += sum((updates - u) * row * cols for u, row in zip(until, rows, strict=True))

@@ -1,6 +1,7 @@
-"""Workloads: fully connected networks, their data sets and how they are trained."""
+"""Workloads: networks, their data sets and how they are trained."""
 
+from archsim.workload.layers import Dense, Digital, Gru, Layer, Lstm
 from archsim.workload.loading import load_workload
-from archsim.workload.network import Dataset, Dense, Training, Workload
+from archsim.workload.network import Dataset, Training, Workload
 
-__all__ = ["Dataset", "Dense", "Training", "Workload", "load_workload"]
+__all__ = ["Dataset", "Dense", "Digital", "Gru", "Layer", "Lstm", "Training", "Workload", "load_workload"]

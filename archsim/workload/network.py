@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.components.base import Role
+from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
 from archsim.section import Choice, Flag, Section
 from archsim.units import Bits, Count, Ratio
-
-Neurons = Count
+from archsim.workload.layers import LAYERS, Dense, Layer
 
 MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
 """What is done with each example, by name; see `archsim.mapping.modes`."""
-
-
-class Dense(Section):
-    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise."""
-
-    name: str
-    inputs: Neurons
-    outputs: Neurons
-    activation: Literal["relu", "clipped_relu", "sigmoid", "tanh", "softmax", "linear"]
-    bias: Flag = True
-
-    @property
-    def rows(self) -> int:
-        """Rows of the weight matrix: the inputs, and one for the bias."""
-        return self.inputs + (1 if self.bias else 0)
-
-    @property
-    def synapses(self) -> int:
-        """Cells in use, the bias row included."""
-        return self.rows * self.outputs
 
 
 class Dataset(Section):
@@ -77,11 +59,14 @@ class Inference(Section):
 
 
 class Workload(Section):
-    """A network of fully connected layers, and what is done with it: it is trained on a data set, or it infers.
+    """A network of layers, and what is done with it: it is trained on a data set, or it infers.
 
-    With `program` the run also tells what it takes to write the weights first. `weights` names an npz file with the
-    weights that it starts from, [rows, outputs] by layer, relative to the workload's own file; else they are drawn.
+    An example is a sequence of `steps` vectors: time steps, or the tokens of a text. With `program` the run also tells
+    what it takes to write the weights first. `weights` names an npz file with the weights that it starts from,
+    [rows, outputs] by layer, relative to the workload's own file; else they are drawn.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"steps"})
 
     name: str
     description: str = ""
@@ -89,7 +74,8 @@ class Workload(Section):
     program: Flag = False
     weights: str | None = None
     dataset: Dataset
-    layers: tuple[Dense, ...]
+    steps: Count = 1
+    layers: tuple[Annotated[Layer, Role("layer", registry=LAYERS, default="dense")], ...]
     training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
     inference: Inference = Inference()
 
@@ -111,7 +97,27 @@ class Workload(Section):
                 text = "layer '{a}' has {x} inputs, but layer '{b}' before it has {y} outputs; make them equal"
                 names_ = {"a": after.name, "b": before.name, "x": after.inputs, "y": before.outputs}
                 raise PydanticCustomError("layers", text, names_)
+        check_steps(self.layers)
         return self
+
+    def dense_layers(self) -> tuple[Dense, ...]:
+        """Return the layers of a network of fully connected layers and one step; raise SpecError if it is no such."""
+        wrong = [
+            Problem(f"{self.name}: layers[{i}]", f"a layer of kind '{layer.kind}' has time and energy, but no numbers",
+                    "give a network of dense layers alone, such as mlp_mnist")
+            for i, layer in enumerate(self.layers) if not isinstance(layer, Dense)
+        ]  # fmt: skip
+        if self.steps > 1:
+            what = f"examples of {self.steps} steps have time and energy, but no numbers"
+            wrong.append(Problem(f"{self.name}: steps", what, "give 1"))
+        if wrong:
+            raise SpecError(wrong)
+        return tuple(layer for layer in self.layers if isinstance(layer, Dense))
+
+    @property
+    def plain(self) -> bool:
+        """Whether all layers are fully connected and an example is one step."""
+        return self.steps == 1 and all(isinstance(layer, Dense) for layer in self.layers)
 
     @property
     def synapses(self) -> int:
@@ -123,17 +129,68 @@ class Workload(Section):
         """Examples of the whole run: so many epochs when trained, the data set once in inference."""
         return self.dataset.examples * self.training.epochs
 
+    def steps_of(self, layer: int) -> range:
+        """Return the steps of an example at which a layer runs: all, or the last alone from a `last_step` layer on."""
+        last = any(own.at == "last_step" for own in self.layers[: layer + 1])
+        return range(self.steps - 1 if last else 0, self.steps)
+
+    @property
+    def stretches(self) -> tuple[tuple[int, ...], ...]:
+        """Layers in stretches which go through an example step by step; one that gathers all steps is alone."""
+        found: list[tuple[int, ...]] = []
+        for index, layer in enumerate(self.layers):
+            if found and not layer.gathers and not self.layers[index - 1].gathers:
+                found[-1] += (index,)
+            else:
+                found.append((index,))
+        return tuple(found)
+
     @property
     def ops_per_synapse(self) -> int:
-        """Operations of one example and synapse by the field's convention: 6 in training, 2 in inference."""
+        """Operations of one step and synapse by the field's convention: 6 in training, 2 in inference."""
         return int(MODES[self.mode].ops_per_synapse)
 
     @property
     def ops_per_example(self) -> int:
-        """Operations of one example by that convention."""
-        return self.ops_per_synapse * self.synapses
+        """Operations of one example by that convention; digital work is not among them."""
+        runs = [layer.synapses * len(self.steps_of(index)) for index, layer in enumerate(self.layers)]
+        return self.ops_per_synapse * sum(runs)
 
     @property
     def ops_executed_per_example(self) -> int:
-        """Operations really done with an example."""
+        """Operations that crossbars really do with an example."""
         return int(MODES[self.mode].ops_executed(self))
+
+    @property
+    def digital_ops_per_example(self) -> int:
+        """Operations of digital layers with an example."""
+        return int(MODES[self.mode].digital_ops(self))
+
+
+def check_steps(layers: Sequence[Layer]) -> None:
+    """Raise PydanticCustomError where layers do not follow each other: by weights, or by steps."""
+    if not layers[0].blocks:
+        text = (
+            "layer '{a}' is first and has no weights; leave it to the host: give its outputs as the inputs of the next"
+        )
+        raise PydanticCustomError("layers", text, {"a": layers[0].name})
+    if not any(layer.at == "last_step" for layer in layers):
+        return
+    first = next(index for index, layer in enumerate(layers) if layer.at == "last_step")
+    before = layers[first - 1] if first else None
+    names = {"a": layers[first].name, "b": before.name if before else "nothing"}
+    if layers[first].recurrent:
+        text = (
+            "layer '{a}' is recurrent and needs all steps, not the last alone; give 'at: last_step' to the next layer"
+        )
+        raise PydanticCustomError("layers", text, names)
+    if before is None or not (before.recurrent or layers[first].gathers):
+        text = (
+            "layer '{a}' runs at the last step alone, but after {b}, which then works for nothing at the others; "
+            "give 'at: last_step' to the layer that follows a recurrent one, or to a digital layer over the sequence"
+        )
+        raise PydanticCustomError("layers", text, names)
+    for layer in layers[first:]:
+        if layer.recurrent:
+            text = "layer '{c}' is recurrent and needs all steps, but '{a}' before it runs at the last step alone"
+            raise PydanticCustomError("layers", text, {**names, "c": layer.name})

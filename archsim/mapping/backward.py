@@ -1,0 +1,233 @@
+"""The loss and the backward pass of an example: through the layers, and through time from the last step to the first.
+
+Backpropagation through time: Werbos, Proc. IEEE 78, 1550 (1990). The whole sequence has gone forward before its first
+loss; weights stay as they are until it has gone back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from archsim.mapping.builder import StepBuilder, Target
+from archsim.mapping.forward import Forward, moved, read_array, share
+from archsim.mapping.recipes import BACKWARD, FORWARD
+from archsim.mapping.schedule import Need
+from archsim.mapping.shards import Shard
+from archsim.mapping.transport import Signal
+
+
+@dataclass(frozen=True)
+class Backward:
+    """The ops of a backward pass.
+
+    `ready` gives by (shard, step) the ops after which d is there and the array is free for the update; `parts` by
+    (layer, step) what adds up to the derivative of the layer's outputs: from the layer behind, and from the next step.
+    """
+
+    ready: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    parts: dict[tuple[int, int], list[list[Signal]]] = field(default_factory=lambda: defaultdict(list))
+
+
+def backward_pass(builder: StepBuilder, forward: Forward) -> Backward:
+    """Add losses and backward ops of all steps; return where everything is."""
+    workload = builder.mapping.workload
+    found = Backward()
+    for step, signals in losses(builder, forward).items():
+        found.parts[len(workload.layers) - 1, step].append(signals)
+    for stretch in reversed(workload.stretches):
+        if workload.layers[stretch[0]].gathers:
+            _backward_gathered(builder, stretch[0], forward, found)
+            continue
+        for step in reversed(range(workload.steps)):
+            builder.step = step
+            for index in reversed(stretch):
+                if step not in workload.steps_of(index):
+                    continue
+                if workload.layers[index].blocks:
+                    _backward_layer(builder, index, found)
+                else:
+                    arrived = _arrivals(builder, index, forward, found)
+                    found.parts[index - 1, step].append(_work_back(builder, index, forward, arrived, []))
+    return found
+
+
+def losses(builder: StepBuilder, forward: Forward) -> dict[int, list[Signal]]:
+    """Gather the outputs of each step at one tile, compute softmax and cross-entropy there, and hand d back."""
+    workload, transport = builder.mapping.workload, builder.transport
+    layer = len(workload.layers) - 1
+    local: dict[int, list[Signal]] = {}
+    waits: dict[int, list[int]] = {}
+    for step in workload.steps_of(layer):
+        builder.step = step
+        local[step] = [transport.read_out(builder, s, "loss", layer) for s in forward.outputs[layer, step]]
+        home = local[step][-1]
+        label = Signal(forward.loads[step], -1, 0, 1, FORWARD)
+        waits[step] = [home.op, builder.send(label, [((home.tile,), 1)], "loss", layer)[home.tile]]
+        for signal in local[step][:-1]:
+            there = builder.send(signal, [((home.tile,), signal.values)], "loss", layer)
+            waits[step].append(there[home.tile])
+    if len(local) > 1:
+        turn = builder.op("turn", "loss", layer, -1, "", (), [Need(op) for ops in waits.values() for op in ops])
+        waits = {step: [*ops, turn] for step, ops in waits.items()}
+    deltas = {}
+    for step, signals in local.items():
+        builder.step = step
+        deltas[step] = _hand_back(builder, layer, signals, waits[step])
+    return deltas
+
+
+def _hand_back(builder: StepBuilder, layer: int, signals: Sequence[Signal], waits: Sequence[int]) -> list[Signal]:
+    """Add the loss where the last of the signals is; return d at the places of all of them."""
+    home = signals[-1]
+    stage = builder.kits[home.tile].digital("loss", builder.mapping.workload.layers[layer].outputs)
+    op = builder.op("loss", "loss", layer, home.tile, "", (stage,), [Need(index) for index in waits])
+    deltas = []
+    for signal in signals[:-1]:
+        piece = Signal(op, home.tile, signal.start, signal.stop, FORWARD)
+        there = builder.send(piece, [((signal.tile,), signal.values)], "loss", layer)
+        deltas.append(replace(piece, op=there[signal.tile], tile=signal.tile))
+    return [*deltas, Signal(op, home.tile, home.start, home.stop, FORWARD)]
+
+
+def _backward_layer(builder: StepBuilder, index: int, found: Backward) -> None:
+    """Add the backward ops of a layer with weights at the builder's step."""
+    workload, step, grid = builder.mapping.workload, builder.step, builder.grids[index]
+    layer = workload.layers[index]
+    parts = found.parts.pop((index, step))
+    deltas = parts[0]
+    if index < len(workload.layers) - 1 or not layer.loss_activates:
+        deltas = _through_activation(builder, index, parts, found)
+    if (grid[0][0].index, step) not in found.ready:
+        _read_back(builder, index, deltas, found)
+    from_inputs, from_before = [], []
+    for row in grid:
+        asked = builder.mapping.backward_inputs(row[0], step)
+        if not asked:
+            continue
+        held = builder.transport.held
+        own = [
+            Signal(found.ready[s.index, step][0], s.tile, asked.start, asked.stop, BACKWARD, held) for s in row
+        ]  # fmt: skip
+        total = builder.add_up(own, "backward", index)
+        if total.start < layer.inputs < total.stop:  # it goes two ways: a sample can be sent only once
+            total = builder.transport.read_out(builder, total, "backward", index)
+        if total.start < layer.inputs:
+            from_inputs.append(replace(total, stop=min(total.stop, layer.inputs)))
+        if total.stop > layer.inputs:
+            before = moved(replace(total, start=max(total.start, layer.inputs)), -layer.inputs)
+            from_before.append(before)
+    if from_inputs:
+        found.parts[index - 1, step].append(from_inputs)
+    if from_before:
+        found.parts[index, step - 1].append(from_before)
+
+
+def _read_back(builder: StepBuilder, index: int, deltas: Sequence[Signal], found: Backward) -> None:
+    """Send d from the holders of a layer's columns to its shards, and read those whose inputs have a derivative."""
+    step, grid, transport = builder.step, builder.grids[index], builder.transport
+    arrived: dict[int, list[int]] = {}
+    for block in dict.fromkeys(row[0].block for row in grid):  # where a unit's sums are kept apart, so is their d
+        rows = [row for row in grid if row[0].block == block]
+        for delta, column in zip(deltas, zip(*rows, strict=True), strict=True):
+            target: Target = (column[0].col_start, column[0].col_stop, tuple(s.tile for s in column))
+            arrived.update(builder.spread([delta], [target], "backward", index))
+    for shard in (shard for row in grid for shard in row):
+        found.ready[shard.index, step] = arrived[shard.tile]
+        if asked := builder.mapping.backward_inputs(shard, step):
+            stage = read_array(builder, shard, BACKWARD, activates=False)
+            after = transport.after_read(builder.kits[shard.tile], BACKWARD, len(asked))
+            needs = [Need(op) for op in arrived[shard.tile]]
+            op = builder.op("backward", "backward", index, shard.tile, shard.name, (stage, *after), needs)
+            found.ready[shard.index, step] = [op]
+
+
+def _through_activation(
+    builder: StepBuilder, index: int, parts: Sequence[Sequence[Signal]], found: Backward
+) -> list[Signal]:
+    """Bring the back-propagated sums to the layer's holders, and go through the activation or the cell there.
+
+    Return d of the columns at the holders; nothing where the sums drive the array directly, which is `ready` then.
+    """
+    layer, holders = builder.mapping.workload.layers[index], builder.grids[index][-1]
+    if not layer.recurrent and index > 0 and len(parts[0]) == 1 and _drive(builder, index, parts[0][0], found):
+        return []
+    targets: list[Target] = [(s.col_start // layer.gates, s.col_stop // layer.gates, (s.tile,)) for s in holders]
+    arrived: dict[int, list[int]] = {}
+    for sums in parts:
+        for tile, ops in builder.spread(sums, targets, "backward", index).items():
+            arrived[tile] = [*arrived.get(tile, ()), *ops]
+    deltas = []
+    for shard in holders:
+        kit, units = builder.kits[shard.tile], shard.cols // layer.gates
+        counts = {"add": units * (len(parts) - 1)} if len(parts) > 1 else {}
+        counts |= {action: count * units for action, count in layer.backward_work.items()}
+        stage = kit.work(counts, "read", kit.kept(layer, units))
+        needs = [Need(op) for op in arrived[shard.tile]]
+        op = builder.op("derivative", "backward", index, shard.tile, "", (stage,), needs)
+        deltas.append(Signal(op, shard.tile, shard.col_start, shard.col_stop, FORWARD))
+    return deltas
+
+
+def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> bool:
+    """Let held sums drive the only shard of a layer, the ramp applying the derivative; return whether they do."""
+    grid = builder.grids[index]
+    if not (builder.transport.held and len(grid) == len(grid[0]) == 1):
+        return False
+    shard: Shard = grid[0][0]
+    stage = read_array(builder, shard, BACKWARD, activates=True)
+    driven = builder.drive(sums, stage, shard, BACKWARD)
+    if driven is None:
+        return False
+    after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs)
+    op = builder.op(
+        "backward", "backward", index, shard.tile, shard.name, (driven, *after), [Need(sums.op)]
+    )  # fmt: skip
+    found.ready[shard.index, builder.step] = [op]
+    return True
+
+
+def _backward_gathered(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> None:
+    """Let a digital layer that needs all steps work back when the sums of all of them have come."""
+    workload = builder.mapping.workload
+    arrived: dict[int, dict[int, list[int]]] = {}
+    for step in reversed(workload.steps_of(index)):
+        builder.step = step
+        arrived[step] = _arrivals(builder, index, forward, found)
+    ops = [op for tiles in arrived.values() for own in tiles.values() for op in own]
+    gate = builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])
+    deltas: list[Signal] = []
+    for step in reversed(workload.steps_of(index - 1)):
+        builder.step = step
+        if step in arrived:  # else it works at the last step for all of them
+            deltas = _work_back(builder, index, forward, arrived[step], [gate])
+        found.parts[index - 1, step].append(deltas)
+
+
+def _arrivals(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> dict[int, list[int]]:
+    """Bring the sums of the builder's step to where a digital layer has worked; return by tile what to wait for."""
+    targets: list[Target] = [(s.start, s.stop, (s.tile,)) for s in forward.outputs[index, builder.step]]
+    arrived: dict[int, list[int]] = {}
+    for sums in found.parts.pop((index, builder.step)):
+        for tile, ops in builder.spread(sums, targets, "digital", index).items():
+            arrived[tile] = [*arrived.get(tile, ()), *ops]
+    return arrived
+
+
+def _work_back(
+    builder: StepBuilder, index: int, forward: Forward, arrived: Mapping[int, Sequence[int]], waits: Sequence[int]
+) -> list[Signal]:
+    """Let a digital layer work back at the builder's step: twice what it did forward; return d of its inputs."""
+    layer, step = builder.mapping.workload.layers[index], builder.step
+    places = len(forward.outputs[index, step])
+    deltas: list[Signal] = []
+    for place, signal in enumerate(forward.outputs[index - 1, step]):
+        if place < places:
+            stage = builder.kits[signal.tile].work({"multiply_add": 2 * len(share(layer.digital_ops, place, places))})
+            needs = [Need(op) for op in (*arrived[signal.tile], *waits)]
+            op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
+        else:  # it has passed on what it had, and is told by the last that works
+            op = deltas[-1].op
+        deltas.append(Signal(op, signal.tile, signal.start, signal.stop, FORWARD))
+    return deltas
