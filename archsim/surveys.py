@@ -14,6 +14,7 @@ from archsim.metrics import package_version
 from archsim.report import check_folder
 from archsim.report.survey import SCHEMA, write_survey
 from archsim.runs import all_faults, folder_of
+from archsim.units import parse_quantity
 from archsim.workload import load_workload
 
 
@@ -24,27 +25,34 @@ def execute_survey(
     mode: str | None = None,
     sets: Sequence[str] = (),
     examples: int | None = None,
+    hold: str | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Path]:
     """Return a survey of workloads (all built-in ones if none is named), as its file holds it, and its folder.
 
-    With `mode` all are trained, or all infer. Raises SpecError with all that is wrong.
+    With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms". Raises SpecError with all that is
+    wrong.
     """
     mine, theirs = split_overrides(sets)
     names = list(dict.fromkeys(workloads)) or builtin_names("workloads")
     if theirs:
         raise SpecError([Problem("--set", f"'{theirs[0]}' is of one workload", "set figures of the chip alone")])
+    try:
+        hold_s = None if hold is None else parse_quantity(hold, "s")
+    except ValueError as error:
+        raise SpecError([Problem("--hold", str(error), "give a time, for example --hold '7.4 ms'")]) from None
     given = [] if mode is None else [f"mode={mode}"]
     loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine)]
     loads += [lambda name=name: load_workload(name, given) for name in names]  # type: ignore[misc]
     chip, *networks = all_faults(loads)
     words = ["archsim", "survey", arch, *workloads, *(["--mode", mode] if mode else [])]
     words += [word for setting in sets for word in ("--set", setting)]
+    words += ["--hold", hold] if hold else []
     words += ["--examples", str(examples)] if examples else []
-    folder = out or folder_of([chip.value.name, "survey"], [*workloads, *given, *sets])
+    folder = out or folder_of([chip.value.name, "survey"], [*workloads, *given, *sets, *([hold] if hold else [])])
     check_folder(folder)
-    rows = survey(chip, networks, examples=examples, progress=progress)
+    rows = survey(chip, networks, examples=examples, hold_s=hold_s, progress=progress)
     data = {
         "schema": SCHEMA,
         "arch": {"name": chip.value.name, "hash": chip.hash},

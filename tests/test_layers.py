@@ -24,7 +24,7 @@ ROWS = (
     {"report", "explore", "exports"},
     {"runs", "reports"},
     {"views", "trainings", "crosschecks", "sweeps", "networks", "floorplans", "comparisons", "optimisations"}
-    | {"side_by_side", "gpu_comparisons", "published"},
+    | {"side_by_side", "surveys", "gpu_comparisons", "published"},
     {"cli"},
 )
 ROW = {name: row for row, names in enumerate(ROWS) for name in names}

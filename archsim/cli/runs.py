@@ -173,6 +173,50 @@ def sensitivity(
 
 
 @app.command()
+def survey(
+    arch: Arch,
+    workloads: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORKLOAD ...]", help="Workloads; all built-in ones if none."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(metavar="NAME", help="Train all, or let all infer.")] = None,
+    hold: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Transfer after so long, not after the spec's examples.")
+    ] = None,
+    sets: Sets = None,
+    examples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of each, instead of two transfer intervals.")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Networks side by side on one chip, made as large as each needs it: what each gets of the peak."""
+    from archsim.report.survey import survey_lines
+    from archsim.surveys import execute_survey
+
+    with progress_bar(None, quiet or as_json, "surveying") as progress:
+        data, folder = execute_survey(
+            arch,
+            workloads or (),
+            mode=mode,
+            sets=sets or (),
+            examples=examples,
+            hold=hold,
+            out=out,
+            progress=progress,
+        )
+    if as_json:
+        print_file(folder / "survey.json")
+    elif not quiet:
+        for line in survey_lines(data):
+            typer.echo(line)
+        typer.echo(f"\nreport  {folder / 'survey.md'}")
+    if not data["passed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def network(
     topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],
     size: Annotated[str, typer.Option(metavar="ROWSxCOLUMNS", help="The grid of tiles.")] = "8x8",

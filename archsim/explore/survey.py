@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from math import ceil, isqrt
 from typing import Any
 
 from archsim.chip.graph import build_chip
 from archsim.errors import ArchsimError
 from archsim.loading import Loaded
-from archsim.mapping.builder import StepBuilder
-from archsim.mapping.modes import memory_words
+from archsim.mapping.modes import build_schedule, memory_words
 from archsim.mapping.partition import map_workload
 from archsim.mapping.shards import tiles_needed
 from archsim.metrics import Result, evaluate
+from archsim.simulation.run import simulate
 from archsim.spec import ArchSpec
 from archsim.workload.network import Workload
 
 Progress = Callable[[float, int, str], None]
+PROBED = 200
+"""Examples by which the time of one is found."""
 IDLE = "leakage"
 """The phase of the bill that is spent whether or not anything is done."""
 
@@ -29,6 +32,7 @@ class Row:
 
     `settings` are what was changed of the chip. `fill` is the share of the cells of the used tiles that hold a synapse,
     `busy` that of their cycles in which their crossbars compute, `idle` that of the energy that goes whatever is done.
+    `dwell_leaks` is the mean time of an update on its capacitor, in time constants of the leak.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Row:
     busy: float | None = None
     idle: float | None = None
     transfer_time_share: float | None = None
+    dwell_leaks: float | None = None
     program_time_s: float | None = None
     program_energy_j: float | None = None
     passed: bool = True
@@ -61,19 +66,25 @@ def survey(
     workloads: Sequence[Loaded[Workload]],
     *,
     examples: int | None = None,
+    hold_s: Fraction | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
-    """Return a row for each workload: `examples` of it, or two transfer intervals, on the chip made large enough."""
+    """Return a row for each workload: `examples` of it, or two transfer intervals, on the chip made large enough.
+
+    With `hold_s` transfers come after as many examples as take so long, and not after as many as the spec says.
+    """
     rows = []
     for done, workload in enumerate(workloads):
         if progress is not None:
             progress(done, len(workloads), workload.value.name)
         settings: tuple[str, ...] = ()
         own = workload.value
-        about = {"name": own.name, "hash": workload.hash, "mode": own.mode, "synapses": own.synapses,
+        about: dict[str, Any] = {"name": own.name, "hash": workload.hash, "mode": own.mode, "synapses": own.synapses,
                  "steps": own.steps}  # fmt: skip
         try:
             settings = enlargement(arch, own)
+            if hold_s is not None:
+                settings += held_interval(arch.with_overrides(settings).value, own, hold_s)
             chip = arch.with_overrides(settings)
             result = evaluate(chip, workload, examples=examples or default_examples(chip.value, own))
             rows.append(Row(**about, settings=settings, **_figures(result)))
@@ -83,29 +94,44 @@ def survey(
 
 
 def default_examples(arch: ArchSpec, workload: Workload) -> int:
-    """Return two transfer intervals, or the whole run where that is shorter."""
-    interval = arch.schedule.transfer.interval_examples if arch.schedule.transfer is not None else 8000
+    """Return two transfer intervals, so many that one transfer is in them; 8,000 where nothing is transferred."""
+    if arch.schedule.transfer is None:
+        return 8000
+    return 2 * arch.schedule.transfer.interval_examples
+
+
+def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple[str, ...]:
+    """Return the setting with which weights are transferred after about `hold_s`; none where nothing is transferred."""
+    chip = build_chip(arch)
+    schedule = build_schedule(chip, map_workload(workload, chip), PROBED, maintenance=False)
+    cells = [tile.device for _, tile in arch.tile_kinds]
+    if not schedule.updates or arch.schedule.transfer is None or not any(cell.transfer_steps for cell in cells):
+        return ()
+    step_s = Fraction(simulate(schedule).cycles, PROBED) / arch.technology.clock_hz
     batch = workload.training.batch
-    return min(workload.examples, 2 * interval) // batch * batch or workload.examples
+    return (f"schedule.transfer.interval_examples={max(1, int(hold_s / step_s) // batch) * batch}",)
 
 
 def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
     """Return the settings with which a chip is large enough for a workload: tiles or chips, and words of memory.
 
-    Memory that holds more words has more area, in proportion (an assumption); its energy per word stays.
+    The same share of its tiles is transferred at once. Memory that holds more words has more area, in proportion (an
+    assumption); its energy per word stays.
     """
     spec = arch.value
     settings = []
-    needed = tiles_needed(workload, spec.tile)
+    needed = tiles_needed(workload, spec)
     if needed > spec.tile.count * spec.chips and spec.package is not None:
         settings.append(f"package.chips={ceil(needed / spec.tile.count)}")
     elif needed > spec.tile.count:
         settings.append(f"tile.count={needed}")
         if hasattr(spec.floorplan, "columns"):
             settings.append(f"floorplan.columns={isqrt(needed - 1) + 1}")
+        if spec.schedule.transfer is not None:
+            at_once = ceil(spec.schedule.transfer.tiles_in_parallel * needed / spec.tile.count)
+            settings.append(f"schedule.transfer.tiles_in_parallel={at_once}")
     chip = build_chip(arch.with_overrides(settings).value)
-    builder = StepBuilder(chip, map_workload(workload, chip), 1)
-    words = max(memory_words(builder).values())
+    words = memory_words(chip, map_workload(workload, chip))
     memory = spec.tile.memory
     if words > memory.words:
         larger = 1 << (words - 1).bit_length()
@@ -119,6 +145,8 @@ def _figures(result: Result) -> dict[str, Any]:
     held = {tile: result.chip.tiles[tile].spec for tile in (shard.tile for shard in mapping.shards)}
     cells = sum(tile.rows * tile.cols for tile in held.values())
     energy = result.data["energy_j"]
+    dwell_s = metrics["dwell_time_mean_s"]
+    tau_s = max(float(getattr(tile.device, "leak_time_constant_s", 0)) for tile in held.values())
     written: Mapping[str, Any] = result.data.get("programming", {})
     kept = ("tiles", "tiles_used", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
             "efficiency_peak_op_per_j", "throughput_op_per_s", "throughput_peak_op_per_s",
@@ -129,6 +157,7 @@ def _figures(result: Result) -> dict[str, Any]:
         "fill": sum(shard.cells for shard in mapping.shards) / cells,
         "busy": metrics["tile_utilisation"],
         "idle": energy["by_phase"].get(IDLE, 0.0) / energy["total"],
+        "dwell_leaks": None if not tau_s or dwell_s is None else dwell_s / tau_s,
         "program_time_s": written.get("time_s"),
         "program_energy_j": written.get("energy_j"),
         "passed": result.passed,

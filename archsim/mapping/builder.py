@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 from archsim.chip.graph import Chip
@@ -110,35 +110,50 @@ class StepBuilder:
         return sums[-1]
 
 
-def check_memory(builder: StepBuilder, inputs: int, results: int, room: int | None = None) -> None:
-    """Raise InfeasibleError unless each memory holds x of `inputs` examples, and d and derivatives of `results`.
+@dataclass(frozen=True)
+class Held:
+    """What memories hold at most: x of `inputs` examples, d and derivatives of `results`, of `room` steps or all."""
 
-    They are those of all steps of an example, or of `room` steps at a time; what a layer behind gathers, of all steps.
-    """
+    inputs: int
+    results: int
+    room: int | None = None
+
+
+def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int, str]]:
+    """Yield for each shard the words that its memory must hold, and of what; of all steps where they are gathered."""
     workload = builder.mapping.workload
+    inputs, results = held.inputs, held.results
     for shard in builder.mapping.shards:
         kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
         steps = len(workload.steps_of(shard.layer))
-        places = steps if room is None else min(steps, room)
+        places = steps if held.room is None else min(steps, held.room)
         x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
-        need, have, units = places * inputs * x, kit.tile.spec.memory.words, shard.cols // layer.gates
-        also = ""
+        need, units = places * inputs * x, shard.cols // layer.gates
+        parts = f"{inputs * places} vectors x of {x} words"
         if results:
             d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.kept(layer, units)
             need += places * results * d
-            also = f" and {results * places} of d and derivative of {d}"
+            parts += f" and {results * places} of d and derivative of {d}"
         elif state := kit.kept(layer, units, backward=False):
             need += inputs * state
-            also = f" and {inputs} of states of {state}"
+            parts += f" and {inputs} of states of {state}"
         behind = workload.layers[shard.layer + 1 : shard.layer + 2]
         if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
             y = kit.words(units, 8 * ceil(kit.bits(FORWARD) / 8))
             need += inputs * steps * y
-            also += f" and {inputs * steps} vectors that are gathered of {y}"
+            parts += f" and {inputs * steps} vectors that are gathered of {y}"
+        yield shard, need, parts
+
+
+def check_memory(builder: StepBuilder, held: Held) -> None:
+    """Raise InfeasibleError unless each memory can hold what it must."""
+    workload = builder.mapping.workload
+    for shard, need, parts in memory_needs(builder, held):
+        have, layer = builder.kits[shard.tile].tile.spec.memory.words, workload.layers[shard.layer]
         if need > have:
-            hint = "a smaller batch or fewer examples in flight" + (", or fewer steps" if steps > 1 else "")
+            fewer = ", or fewer steps" if len(workload.steps_of(shard.layer)) > 1 else ""
             raise InfeasibleError(
                 f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold {need:,} words "
-                f"({inputs * places} vectors x of {x} words{also}), it has {have:,} ({need - have:,} short); use a "
-                f"larger tile.memory.words, {hint}"
+                f"({parts}), it has {have:,} ({need - have:,} short); use a larger tile.memory.words, a smaller batch "
+                f"or fewer examples in flight{fewer}"
             )

@@ -7,7 +7,7 @@ from math import ceil
 
 from archsim.chip.graph import Chip
 from archsim.errors import Problem, SpecError
-from archsim.mapping.builder import StepBuilder, check_memory
+from archsim.mapping.builder import Held, StepBuilder, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.mapping.schedule import Need, Schedule, Stage
@@ -44,12 +44,17 @@ class Inference:
         forward = forward_pass(builder, 0, ROOM)
         return forward, _hand_over(builder, forward)
 
+    def held(self, builder: StepBuilder) -> Held:
+        """Inputs of the examples under way and of those that were loaded ahead, of a few steps at a time."""
+        spec = builder.chip.spec
+        return Held(spec.schedule.examples_in_flight + spec.schedule.prefetch, 0, ROOM)
+
     def build(self, builder: StepBuilder, maintenance: bool) -> tuple[int, tuple[int, ...]]:
         """Add all ops, paced by the examples in flight and the batch; nothing needs maintenance."""
         spec = builder.chip.spec
         batch, k = self.batch(builder.mapping.workload), spec.schedule.examples_in_flight
         ahead = k + spec.schedule.prefetch
-        check_memory(builder, ahead, 0, ROOM)
+        check_memory(builder, self.held(builder))
         forward, stored = self.passes(builder)
         end = builder.op("end", "store", -1, -1, "", (), [Need(op) for op in stored])
         builder.also_needs(forward.load, [Need(end, add=1 - ahead)])

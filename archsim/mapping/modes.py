@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import StepBuilder
+from archsim.mapping.builder import StepBuilder, memory_needs
 from archsim.mapping.deadlock import check_deadlock
 from archsim.mapping.inference import Inference
 from archsim.mapping.schedule import Flow, Schedule
@@ -13,7 +13,7 @@ from archsim.mapping.shards import Mapping
 from archsim.mapping.training import Training
 from archsim.workload.network import MODES
 
-__all__ = ["Inference", "Training", "build_schedule", "step_flows"]
+__all__ = ["Inference", "Training", "build_schedule", "memory_words", "step_flows"]
 
 
 def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
@@ -32,6 +32,13 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     batch, in_flight = mode.batch(mapping.workload), chip.spec.schedule.examples_in_flight
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
                     tuple(builder.messages))  # fmt: skip
+
+
+def memory_words(chip: Chip, mapping: Mapping) -> int:
+    """Return the words that the fullest memory of the chip must hold."""
+    builder = StepBuilder(chip, mapping, 1)
+    held = MODES[mapping.workload.mode].held(builder)
+    return max((words for _, words, _ in memory_needs(builder, held)), default=0)
 
 
 def step_flows(chip: Chip, mapping: Mapping) -> tuple[Flow, ...]:

@@ -6,11 +6,15 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
+from typing import TypeAlias
 
 from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError
+from archsim.spec import ArchSpec
 from archsim.workload.layers import Layer
 from archsim.workload.network import Workload
+
+Span: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,7 @@ def split(total: int, most: int) -> list[tuple[int, int]]:
 
 def cut(workload: Workload, chip: Chip) -> Cut:
     """Return the pieces of a workload for a chip's arrays; raise InfeasibleError if there are more than tiles."""
-    tile = chip.spec.tile
-    cuts = [(_row_cuts(layer, tile.rows), _col_cuts(layer, chip)) for layer in workload.layers]
+    cuts = _cuts(workload, chip.spec)
     needs = [len(rows) * len(cols) for rows, cols in cuts]
     if sum(needs) > len(chip.tiles):
         raise InfeasibleError(_too_small(workload, chip, needs))
@@ -132,6 +135,15 @@ def cut(workload: Workload, chip: Chip) -> Cut:
                     Piece(len(pieces), index, r, c, row_start, row_stop, col_start, col_stop, block, start, inputs)
                 )
     return Cut(workload, tuple(pieces), tuple((len(rows), len(cols)) for rows, cols in cuts))
+
+
+def tiles_needed(workload: Workload, spec: ArchSpec) -> int:
+    """Return into how many pieces a workload is cut; raise InfeasibleError where tiles are too small for a unit."""
+    return sum(len(rows) * len(cols) for rows, cols in _cuts(workload, spec))
+
+
+def _cuts(workload: Workload, spec: ArchSpec) -> list[tuple[list[tuple[int, int, int, int, int]], list[Span]]]:
+    return [(_row_cuts(layer, spec.tile.rows), _col_cuts(layer, spec)) for layer in workload.layers]
 
 
 def _row_cuts(layer: Layer, most: int) -> list[tuple[int, int, int, int, int]]:
@@ -146,15 +158,15 @@ def _row_cuts(layer: Layer, most: int) -> list[tuple[int, int, int, int, int]]:
     return cuts
 
 
-def _col_cuts(layer: Layer, chip: Chip) -> list[tuple[int, int]]:
+def _col_cuts(layer: Layer, spec: ArchSpec) -> list[Span]:
     """Return where a layer's columns are cut: between units, so that a unit's gates stay together."""
-    units = chip.spec.tile.cols // layer.gates
+    units = spec.tile.cols // layer.gates
     if not layer.columns:
         return []
     if not units:
         raise InfeasibleError(
             f"layer {layer.name}: the {layer.gates} columns of a unit must lie on one crossbar, but tiles of the chip "
-            f"{chip.spec.name} have {chip.spec.tile.cols}; use a larger tile.cols"
+            f"{spec.name} have {spec.tile.cols}; use a larger tile.cols"
         )
     return [(layer.gates * start, layer.gates * stop) for start, stop in split(layer.outputs, units)]
 

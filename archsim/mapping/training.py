@@ -9,7 +9,7 @@ from math import ceil, log2
 from archsim.chip.graph import Chip
 from archsim.errors import Problem, SpecError
 from archsim.mapping.backward import Backward, backward_pass
-from archsim.mapping.builder import StepBuilder, check_memory
+from archsim.mapping.builder import Held, StepBuilder, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
@@ -53,11 +53,17 @@ class Training:
         forward = forward_pass(builder, label_bits(builder))
         return forward, backward_pass(builder, forward)
 
+    def held(self, builder: StepBuilder) -> Held:
+        """Inputs of the examples under way and of those that were loaded ahead; results of the former."""
+        spec = builder.chip.spec.schedule
+        under_way = max(self.batch(builder.mapping.workload), spec.examples_in_flight)
+        return Held(under_way + spec.prefetch, under_way)
+
     def build(self, builder: StepBuilder, maintenance: bool) -> tuple[int, tuple[int, ...]]:
         """Add all ops, paced by the examples in flight and the mini-batch, and the maintenance."""
         mapping, spec = builder.mapping, builder.chip.spec
         batch, k, prefetch = self.batch(mapping.workload), spec.schedule.examples_in_flight, spec.schedule.prefetch
-        check_memory(builder, max(batch, k) + prefetch, max(batch, k))
+        check_memory(builder, self.held(builder))
         forward, backward = self.passes(builder)
         gradients = -1
         if batch > 1:

@@ -12,7 +12,7 @@ from archsim.errors import Problem, SpecError
 
 MARKERS = (
     "metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json",
-    "floorplan.svg", "network.json", "optimise.json", "runs.json", "gpus.json", "published.json",
+    "floorplan.svg", "network.json", "optimise.json", "runs.json", "gpus.json", "survey.json", "published.json",
 )  # fmt: skip
 """A folder that holds one of these is a report and may be replaced."""
 

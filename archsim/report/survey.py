@@ -34,13 +34,15 @@ COLUMNS = (
     ("crossbars busy", "busy", "%"),
     ("idle energy", "idle", "%"),
     ("in transfers", "transfer_time_share", "%"),
+    ("held, leaks", "dwell_leaks", ""),
 )
 NOTES = (
-    "*Steps*: vectors of an example (time steps, or tokens). *Tiles*: those that hold a part of the network; the chip is "
-    "made as large as it must be. *Of the peak*: sustained over peak efficiency. *Cells filled*: of the tiles that are "
-    "used. *Crossbars busy*: share of these tiles' cycles in which they are read or updated. *Idle energy*: leakage, "
-    "clock and control, which go whatever is done. *In transfers*: share of the time in which at least one crossbar "
-    "moves its capacitors' weights to the long-term cells.",
+    "*Steps*: vectors of an example (time steps, or tokens). *Tiles*: those that hold a part of the network; the chip "
+    "is made as large as it must be. *Of the peak*: sustained over peak efficiency. *Cells filled*: of the tiles that "
+    "are used. *Crossbars busy*: share of these tiles' cycles in which they are read or updated. *Idle energy*: "
+    "leakage, clock and control, which go whatever is done. *In transfers*: share of the time in which at least one "
+    "crossbar moves its capacitors' weights to the long-term cells. *Held, leaks*: mean time of an update on its capacitor, in "
+    "time constants of the leak; where it is much above one, little is left of it.",
 )
 
 
@@ -68,8 +70,8 @@ def survey_lines(data: Data) -> list[str]:
     """Return the lines that the terminal shows."""
     lines = [f"{data['arch']['name']}, as large as each network needs it", ""]
     lines.append(
-        f"  {'network':24}{'tiles':>7}{'time':>12}{'energy':>12}{'sustained':>18}{'of peak':>10}{'filled':>8}{'busy':>8}"
-        f"{'idle':>8}{'transfers':>11}"
+        f"  {'network':24}{'tiles':>7}{'time':>12}{'energy':>12}{'sustained':>18}{'of peak':>10}{'filled':>8}"
+        f"{'busy':>8}{'idle':>8}{'transfers':>11}{'leaks':>8}"
     )
     for row in table_of(data).rows:
         cell = dict(zip((key for _, key, _ in COLUMNS), row, strict=True))
@@ -78,6 +80,7 @@ def survey_lines(data: Data) -> list[str]:
             f"{engineering(cell['energy_per_example_j'], 'J', 4):>12}"
             f"{engineering(cell['efficiency_op_per_j'], 'OP/s/W', 4):>18}{cell['share_of_peak']:>10.1%}"
             f"{cell['fill']:>8.0%}{cell['busy']:>8.1%}{cell['idle']:>8.0%}{cell['transfer_time_share']:>11.1%}"
+            f"{'-' if cell['dwell_leaks'] is None else format(cell['dwell_leaks'], '.2f'):>8}"
         )
     for row in data["networks"]:
         if row["reason"]:
