@@ -41,8 +41,8 @@ NOTES = (
     "is made as large as it must be. *Of the peak*: sustained over peak efficiency. *Cells filled*: of the tiles that "
     "are used. *Crossbars busy*: share of these tiles' cycles in which they are read or updated. *Idle energy*: "
     "leakage, clock and control, which go whatever is done. *In transfers*: share of the time in which at least one "
-    "crossbar moves its capacitors' weights to the long-term cells. *Held, leaks*: mean time of an update on its capacitor, in "
-    "time constants of the leak; where it is much above one, little is left of it.",
+    "crossbar moves its capacitors' weights to the long-term cells. *Held, leaks*: mean time of an update on its "
+    "capacitor, in time constants of the leak; where it is much above one, little is left of it.",
 )
 
 
