@@ -113,7 +113,7 @@ def plan_from_options(
     loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)]
     chip, network = all_faults(loads)
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
-    count = examples or (epochs or network.value.training.epochs) * network.value.dataset.examples
+    count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
     words = ["archsim", "run", arch, workload]
     for setting in sets:
         words += ["--set", setting]

@@ -13,7 +13,7 @@ from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.mapping.schedule import Need, Schedule, Stage
 from archsim.mapping.shards import Mapping, split
 from archsim.mapping.transport import Signal, Transport
-from archsim.workload.network import MODES, Workload
+from archsim.workload.network import MODES, Words, Workload
 
 ROOM = 2
 """Vectors of an example for which a layer's memory has room: one that is read, and the next. An assumption."""
@@ -23,6 +23,11 @@ class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
+    words = Words(examples="examples, inferred,", peak="in forward passes back to back", left_out="")
+
+    def epochs(self, workload: Workload) -> int:
+        """The data set once."""
+        return 1
 
     def ops_executed(self, workload: Workload) -> int:
         """Every synapse once at each step, biases included."""

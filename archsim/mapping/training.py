@@ -15,13 +15,22 @@ from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
 from archsim.mapping.transport import Transport
 from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
-from archsim.workload.network import MODES, Workload
+from archsim.workload.network import MODES, Words, Workload
 
 
 class Training:
     """Backpropagation, an example or a mini-batch at a time; transfers and refresh as the chip's policies say."""
 
     ops_per_synapse = 6
+    words = Words(
+        examples="training examples",
+        peak="in all three phases back to back",
+        left_out="no backward pass in the first layer, none for bias rows",
+    )
+
+    def epochs(self, workload: Workload) -> int:
+        """As often as the workload says."""
+        return workload.training.epochs
 
     def ops_executed(self, workload: Workload) -> int:
         """Forward and update of every synapse at each step; backward where a derivative of inputs is needed.

@@ -12,6 +12,7 @@ from archsim.chip.graph import Chip
 from archsim.metrics import TOP, Result, link_rows
 from archsim.report.layout import layout_of
 from archsim.report.page import DETAILS_SCHEMA, Page
+from archsim.workload.network import MODES
 
 NAMED_TILES = 64
 """Up to so many tiles are named in the floorplan by layer, and its links are drawn."""
@@ -33,6 +34,11 @@ def details(result: Result) -> dict[str, Any]:
         "description": result.arch.value.description,
         "clock_hz": float(result.chip.spec.technology.clock_hz),
         "synapses": result.workload.value.synapses,
+        "mode": {
+            "ops_per_synapse": result.workload.value.ops_per_synapse,
+            "steps": result.workload.value.steps,
+            **asdict(MODES[result.workload.value.mode].words),
+        },
         "overrides": [*result.arch.overrides, *result.workload.overrides],
         "figures": [{"path": path, **asdict(figure)} for path, figure in result.arch.figures.items()],
         "zeros": list(result.arch.zeros()),

@@ -77,6 +77,7 @@ DETAILS: Shape = {
     "description": str,
     "clock_hz": NUMBER,
     "synapses": COUNT,
+    "mode": {"ops_per_synapse": COUNT, "steps": COUNT, "examples": str, "peak": str, "left_out": str},
     "overrides": [str],
     "figures": [{"path": str, "text": str, "source": str, "status": str, "note": str}],
     "zeros": [str],
@@ -110,6 +111,8 @@ DETAILS: Shape = {
     },
 }  # fmt: skip
 CROSSCHECK: Shape = [{"name": str, "expected": FIGURE, "found": FIGURE, "difference": FIGURE, "passed": bool}]
+
+PROGRAMMING: Shape = {"time_s": NUMBER, "energy_j": NUMBER, "cells": COUNT}
 
 HISTORY: Shape = {
     "arch": {"name": str, "hash": str},
@@ -149,6 +152,8 @@ def load_page(folder: Path) -> Page:
         raise SpecError([Problem(f"{folder}/metrics.json", what, hint)])
     data, details = _read(folder, "metrics.json", SCHEMA), _read(folder, "details.json", DETAILS_SCHEMA)
     found = [*_faults(data, DATA, ""), *_faults(data.get("crosscheck", []), CROSSCHECK, "crosscheck")]
+    if "programming" in data:
+        found += _faults(data["programming"], PROGRAMMING, "programming")
     problems = [Problem(f"{folder}/metrics.json: {where}", what) for where, what in found]
     problems += [Problem(f"{folder}/details.json: {where}", what) for where, what in _faults(details, DETAILS, "")]
     if problems:

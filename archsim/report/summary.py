@@ -44,6 +44,9 @@ def summary(result: Result) -> list[str]:
     lines.append(f"  where the energy goes:  {_shares(data['energy_j']['by_component'])}")
     lines.append(f"  array reads:  {_activity(data['activity'])}")
     lines.append(f"  transfers take {metrics['transfer_time_share']:.1%} of all cycles")
+    if written := data.get("programming"):
+        cost = f"{engineering(written['time_s'], 's')} and {engineering(written['energy_j'], 'J')}"
+        lines.append(f"  to write the weights first takes {cost}, which is in none of these figures")
     failed = [audit["name"] for audit in data["audits"] if not audit["passed"]]
     lines.append(f"  audits: {len(data['audits']) - len(failed)} of {len(data['audits'])} passed")
     lines += [f"  FAILED: {name}" for name in failed]

@@ -221,7 +221,7 @@ def peak_energy(page: Page) -> Table:
     """The peak's energy per example and tile by component."""
     tiles = page.metrics["tiles"]
     per_tile = {name: value / tiles for name, value in page.details["peak"]["energy_j_by_component"].items()}
-    note = f"One training example on one full tile of {tiles}; leakage over one interval included."
+    note = f"One example on one full tile of {tiles}; leakage over one interval included."
     return shares("peak_energy", "What the peak's energy is made of", "component", per_tile, "J", note)
 
 

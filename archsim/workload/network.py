@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import model_validator
@@ -14,6 +15,16 @@ from archsim.registry import Registry
 from archsim.section import Choice, Flag, Section
 from archsim.units import Bits, Count, Ratio
 from archsim.workload.layers import LAYERS, Dense, Layer
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a mode is spoken of: its examples, what the peak does without a pause, and which operations are not done."""
+
+    examples: str
+    peak: str
+    left_out: str
+
 
 MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
 """What is done with each example, by name; see `archsim.mapping.modes`."""
@@ -127,7 +138,12 @@ class Workload(Section):
     @property
     def examples(self) -> int:
         """Examples of the whole run: so many epochs when trained, the data set once in inference."""
-        return self.dataset.examples * self.training.epochs
+        return self.dataset.examples * self.epochs
+
+    @property
+    def epochs(self) -> int:
+        """How often the run goes through the data set."""
+        return int(MODES[self.mode].epochs(self))
 
     def steps_of(self, layer: int) -> range:
         """Return the steps of an example at which a layer runs: all, or the last alone from a `last_step` layer on."""
