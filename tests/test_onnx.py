@@ -110,6 +110,9 @@ def test_matrices_that_read_one_vector_are_one_layer_and_attention_is_digital(tm
     # Two products of 5 x 5 x 4 multiply-adds, and five operations for each of the 25 shares.
     assert digital["ops"] == (2 * 2 * 5 * 5 * 4 + 5 * 25) / 5
     assert (digital["inputs"], digital["outputs"], out["inputs"]) == (12, 4, 4)
+    assert digital["over"] == "sequence"  # a product of two vectors of the text needs both
+    (tmp_path / "block.yaml").write_text(yaml.safe_dump(found.workload))
+    assert load_workload(tmp_path / "block.yaml").value.steps == 5
     np.testing.assert_array_equal(found.weights["q+k+v"], np.concatenate([draw(8, 4)] * 3, 1))
 
 
@@ -128,8 +131,18 @@ def test_recurrent_layers_have_their_gates_in_one_matrix(tmp_path: Path, kind: s
     assert found.workload["steps"] == 7
     assert (cell["kind"], cell["inputs"], cell["outputs"]) == (kind.lower(), 3, 5)
     assert out["at"] == "last_step"
-    assert found.weights["cell"].shape == (3 + 5 + 2, gates * 5)
-    np.testing.assert_array_equal(found.weights["cell"][:3], held["w"][0].T)
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(found.workload))
+    layer = load_workload(tmp_path / "r.yaml").value.layers[0]
+    assert found.weights["cell"].shape == (layer.rows, layer.columns)
+    # Unit 2's gates stand side by side: ONNX keeps all units of a gate together.
+    np.testing.assert_array_equal(found.weights["cell"][:3, 2 * gates], held["w"][0, 2])
+    np.testing.assert_array_equal(found.weights["cell"][:3, 2 * gates + 1], held["w"][0, 5 + 2])
+    bias = held["b"][0].reshape(2, gates * 5)
+    if kind == "GRU":  # the biases of inputs and of hidden units, each with its rows
+        np.testing.assert_array_equal(found.weights["cell"][3, 0], bias[0, 0])
+        np.testing.assert_array_equal(found.weights["cell"][-1, 0], bias[1, 0])
+    else:
+        np.testing.assert_allclose(found.weights["cell"][-1, 0], bias[:, 0].sum())
 
 
 def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from archsim.errors import Problem, SpecError
+from archsim.workload.layers import LAYERS
 from archsim.workload.onnx_graph import read_graph
 from archsim.workload.onnx_ops import (
     ACTIVATIONS,
     DIGITAL,
     F32,
+    MIXES_STEPS,
     SHAPES_ALONE,
     Context,
     Matrix,
@@ -174,7 +176,7 @@ def _recurrent(node: Any, name: str, context: Context, where: str, strange: list
     steps = shape[1] if attribute(node, "layout", 0) else shape[0]
     return Matrix(
         name, kind, node.input[0], node.output[0], w.shape[1], w.shape[0] // gates, bias is not None, max(steps, 1),
-        gate_rows(w, r, bias),
+        gate_rows(w, r, bias, apart=LAYERS[kind].apart > 0),
     )  # fmt: skip
 
 
@@ -228,14 +230,14 @@ def _chain(
         if between or width != matrix.inputs:
             ops = sum(each for *_, each in between)
             kinds = ", ".join(dict.fromkeys(kind for _, kind, _ in between)) or "a change of shape"
-            layers.append((_digital(f"digital{index}", width, matrix.inputs, -(-ops // steps)), None))
+            layers.append((_digital(f"digital{index}", width, matrix.inputs, between, steps), None))
             notes.append(f"digital{index}: {ops:,} operations per example ({kinds}), charged to the digital units")
         layers.append((_layer(matrix, steps), matrix))
-    after = [(kind, ops) for node, kind, ops in found.digital if place[id(node)] > ends[-1]]
+    after = [work for work in found.digital if place[id(work[0])] > ends[-1]]
     if after:
-        ops, width = sum(each for _, each in after), joined[-1].outputs
-        layers.append((_digital(f"digital{len(joined)}", width, width, -(-ops // steps)), None))
-        kinds = ", ".join(dict.fromkeys(kind for kind, _ in after))
+        ops, width = sum(each for *_, each in after), joined[-1].outputs
+        layers.append((_digital(f"digital{len(joined)}", width, width, after, steps), None))
+        kinds = ", ".join(dict.fromkeys(kind for _, kind, _ in after))
         notes.append(f"digital{len(joined)}: {ops:,} operations per example ({kinds}), charged to the digital units")
     return layers, notes
 
@@ -254,10 +256,13 @@ def _layer(matrix: Matrix, steps: int) -> dict[str, Any]:
     return {**own, "source": "the model", "status": "quoted"}
 
 
-def _digital(name: str, inputs: int, outputs: int, ops: int) -> dict[str, Any]:
+def _digital(name: str, inputs: int, outputs: int, work: Sequence[tuple[Any, str, int]], steps: int) -> dict[str, Any]:
+    """Return the layer of digital work of these nodes, its operations counted per step."""
+    ops = max(1, -(-sum(each for *_, each in work) // steps))
+    mixes = steps > 1 and any(kind in MIXES_STEPS for _, kind, _ in work)
     return {
         "name": name, "kind": "digital", "inputs": inputs, "outputs": outputs, "ops": ops,
-        "source": "counted in the model's graph", "status": "derived",
+        **({"over": "sequence"} if mixes else {}), "source": "counted in the model's graph", "status": "derived",
     }  # fmt: skip
 
 

@@ -30,8 +30,8 @@ ACTIVATIONS: Mapping[str, str] = {
 class Matrix:
     """A matrix with stationary weights in a graph: a node, the tensor that it reads, and what it hands on.
 
-    `weights` are [rows, outputs], a bias row last where there is one; of a recurrent layer, rows are inputs, then
-    hidden units, then biases, and `outputs` counts hidden units. `steps` is how many vectors an example brings.
+    `weights` are [rows, outputs], a bias row last where there is one; of a recurrent layer as `gate_rows` says,
+    and `outputs` counts hidden units. `steps` is how many vectors an example brings.
     """
 
     name: str
@@ -83,6 +83,9 @@ def _whole_input(node: Any, context: Context) -> int:
     return context.elements(node.input[0])
 
 
+MIXES_STEPS = frozenset({"MatMul", "GlobalAveragePool", "ReduceMean", "ReduceSum"})
+"""Nodes of digital work that need the vectors of all steps."""
+
 DIGITAL: dict[str, Count] = {
     "Conv": _convolution,
     "MatMul": _product,
@@ -121,15 +124,21 @@ def with_bias(weights: npt.NDArray[Any], bias: npt.NDArray[Any] | None) -> F32:
     return np.concatenate(rows)
 
 
-def gate_rows(w: npt.NDArray[Any], r: npt.NDArray[Any], bias: npt.NDArray[Any] | None) -> F32:
-    """Return [inputs + hidden (+ biases), gates x hidden] of ONNX's W [gates hidden, inputs], R and B = (Wb, Rb).
+def gate_rows(w: npt.NDArray[Any], r: npt.NDArray[Any], bias: npt.NDArray[Any] | None, apart: bool) -> F32:
+    """Return the matrix of a recurrent layer from ONNX's W [gates hidden, inputs], R [gates hidden, hidden] and biases.
 
-    Columns keep ONNX's order of gates: all of the first gate, then all of the second.
+    Rows are inputs, hidden units and one row of biases; with `apart`, inputs and their biases, hidden units and theirs.
+    Columns go unit by unit, the gates of a unit side by side in ONNX's order.
     """
-    rows = [np.asarray(w, np.float32).T, np.asarray(r, np.float32).T]
+    by_input, by_hidden = np.asarray(w, np.float32).T, np.asarray(r, np.float32).T
+    rows = [by_input, by_hidden]
     if bias is not None:
-        rows += [half[None] for half in np.split(np.asarray(bias, np.float32), 2)]
-    return np.concatenate(rows)
+        first, second = (half[None] for half in np.split(np.asarray(bias, np.float32), 2))
+        rows = [by_input, first, by_hidden, second] if apart else [by_input, by_hidden, first + second]
+    matrix = np.concatenate(rows)
+    hidden = by_hidden.shape[0]
+    by_unit = matrix.reshape(len(matrix), -1, hidden).transpose(0, 2, 1)
+    return np.ascontiguousarray(by_unit.reshape(len(matrix), -1))
 
 
 def together(parts: Sequence[Matrix]) -> Matrix:
