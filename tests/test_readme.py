@@ -113,3 +113,27 @@ def test_the_table_against_gpus_holds_what_the_comparison_gives() -> None:
     keys = ("efficiency_op_per_j", "throughput_per_area_op_per_s_m2")
     for got, ratio in zip(found, ratios, strict=True):
         assert got == pytest.approx(tuple(ratio[key] for key in keys), rel=0.006)
+
+
+@pytest.mark.slow
+def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
+    from fractions import Fraction
+
+    from archsim.explore.survey import survey
+
+    lines = TEXT.split("<!-- table: networks -->")[1].strip().splitlines()[2:13]
+    table = {
+        re.findall(r"`(\w+)`", line)[0]: [cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines
+    }
+    workloads = [load_workload(name, ["mode=training"]) for name in table]
+    for row in survey(load_arch("ambrogio_nature_2018"), workloads, hold_s=Fraction(74, 10**4)):
+        found = table[row.name][1:]
+        assert row.time_per_example_s is not None
+        assert row.energy_per_example_j is not None
+        assert row.efficiency_op_per_j is not None
+        shares = ((row.share_of_peak, 0), (row.fill, 0), (row.busy, 1), (row.transfer_time_share, 0))
+        assert found == [
+            f"{row.synapses:,}", f"{row.tiles_used}", f"{row.time_per_example_s * 1e6:,.3g} us",
+            f"{row.energy_per_example_j * 1e6:,.3g} uJ", f"{row.efficiency_op_per_j / 1e9:,.0f}",
+            *(f"{share:.{digits}%}".replace("%", " %") for share, digits in shares),
+        ]  # fmt: skip
