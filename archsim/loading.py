@@ -138,7 +138,14 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
     >>> load_arch("ambrogio_nature_2018", ["tile.rows=256"]).value.tile.rows
     256
     """
-    return load_section(ArchSpec, "arch", "arch_specs", str(name), overrides)
+    loaded = load_section(ArchSpec, "arch", "arch_specs", str(name), overrides)
+    unsourced = [
+        Problem(f"{loaded.path_label}: published[{i}]", "has no source", "say who published it: 'source: ...'")
+        for i in range(len(loaded.value.published)) if not loaded.figures[f"published[{i}].value"].source
+    ]  # fmt: skip
+    if unsourced:
+        raise SpecError(unsourced)
+    return loaded
 
 
 def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -24,6 +24,8 @@ from archsim.workload import Workload, load_workload
 REFERENCE = "ambrogio_nature_2018"
 SHIPPED = load_arch(REFERENCE)
 PLAIN: dict[str, Any] = {"kind": "arch", **texts(SHIPPED.tree)}  # type: ignore[dict-item]
+for published in PLAIN["published"]:
+    published["source"] = "Ambrogio 2018"  # who published it must be said
 WRITTEN = [
     path
     for path, figure in SHIPPED.figures.items()

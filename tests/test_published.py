@@ -154,3 +154,16 @@ def test_what_is_off_is_said(tmp_path: Path) -> None:
     assert f"**{off['ratio']:.3f}**" in page
     assert any(line.endswith("predicted  off") for line in published_lines(found))
     assert failed(found) == []
+
+
+def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> None:
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(
+        "kind: arch\nextends: ambrogio_nature_2018\nname: mine\npublished:\n"
+        "  - {metric: area_m2, value: 20 mm2, kind: predicted, tolerance: 5 %}\n"
+    )
+    with pytest.raises(SpecError, match=r"published\[0\]: has no source"):
+        load_arch(spec)
+    spec.write_text(spec.read_text().replace("tolerance: 5 %", "source: mine"))
+    with pytest.raises(SpecError, match="tolerance: is missing"):
+        load_arch(spec)
