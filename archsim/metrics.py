@@ -287,6 +287,7 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
         "tile_utilisation": _ratio(busy, trace.cycles * len(trace.tile_states)),
         "tiles_used": len(trace.tile_states),
         "tiles": len(chip.tiles),
+        "chips": chip.spec.chips,
         "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
         "transfers": _transfers(trace),
         "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),

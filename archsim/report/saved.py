@@ -31,7 +31,8 @@ METRICS = (
     "throughput_peak_op_per_s", "power_w", "power_peak_w", "energy_total_j", "energy_per_example_j",
     "efficiency_op_per_j", "efficiency_peak_op_per_j", "area_m2", "area_peak_m2", "throughput_per_area_op_per_s_m2",
     "throughput_per_area_peak_op_per_s_m2", "transfer_time_share", "refresh_time_share", "tile_utilisation",
-    "tiles_used", "tiles", "cells_used_share", "transfers", "pcm_writes_per_cell_mean", "pcm_writes_per_cell_max",
+    "tiles_used", "tiles", "chips", "cells_used_share", "transfers", "pcm_writes_per_cell_mean",
+    "pcm_writes_per_cell_max",
     "transfer_power_peak_w", "dwell_time_mean_s", "dwell_time_max_s",
 )  # fmt: skip
 DATA: Shape = {

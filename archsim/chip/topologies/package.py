@@ -41,23 +41,18 @@ class _Names:
 
     def outside(self, node: str) -> str:
         """Return the name in the package of a chip's own node."""
-        if self.chip == 0:
-            return node
-        for kind, count in (("tile", self.tiles), ("router", self.routers)):
-            number = node.removeprefix(kind)
-            if number != node and number.isdecimal():
-                return f"{kind}{int(number) + self.chip * count}"
-        return f"{node}@{self.chip}"
+        return self._numbered_on(node, self.chip) or (f"{node}@{self.chip}" if self.chip else node)
 
     def inside(self, node: str) -> str:
         """Return a chip's own name of a node of the package."""
-        if self.chip == 0:
-            return node
+        return self._numbered_on(node, -self.chip) or node.removesuffix(f"@{self.chip}")
+
+    def _numbered_on(self, node: str, chips: int) -> str:
+        """Return the tile or router so many chips further on; nothing for other nodes."""
         for kind, count in (("tile", self.tiles), ("router", self.routers)):
-            number = node.removeprefix(kind)
-            if number != node and number.isdecimal():
-                return f"{kind}{int(number) - self.chip * count}"
-        return node.removesuffix(f"@{self.chip}")
+            if _numbered(node, kind):
+                return f"{kind}{int(node.removeprefix(kind)) + chips * count}"
+        return ""
 
 
 def packaged(plan: Plan, topology: Topology, chips: int, gap_m: float) -> Package:
