@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from pathlib import Path
@@ -137,3 +138,30 @@ def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
             f"{row.energy_per_example_j * 1e6:,.3g} uJ", f"{row.efficiency_op_per_j / 1e9:,.0f}",
             *(f"{share:.{digits}%}".replace("%", " %") for share, digits in shares),
         ]  # fmt: skip
+
+
+def test_the_table_of_larger_networks_holds_what_was_measured() -> None:
+    from archsim.baselines.measured import measurements
+
+    networks = ("mlp_mnist", "transfer_cifar100", "autoencoder", "fc_alexnet", "fc_vgg16")
+    lines = TEXT.split("<!-- table: larger -->")[1].strip().splitlines()[2:7]
+    below = TEXT.split("<!-- table: networks -->")[1]
+    for name, line in zip(networks, lines, strict=True):
+        chip, one, many, ratio = (cell.strip() for cell in line.strip("|").split("|")[1:])
+        row = next(row for row in below.splitlines() if f"`{name}`" in row)
+        assert chip == ", ".join(cell.strip(" *") for cell in row.strip("|").split("|")[3:5])
+        for batch, found in ((1, one), (4096, many)):
+            rows = [
+                row
+                for file, network in measurements(load_workload(name).value, ())
+                if file.file.gpu.baseline == "H100"
+                for row in network.rows
+                if row.batch == batch
+            ]
+            time_us = min(float(row.time_per_step_s) for row in rows) / batch * 1e6
+            energy_uj = min(float(row.energy_per_step_j or math.inf) for row in rows) / batch * 1e6
+            own_us, own_uj = (float(text.replace(",", "").removesuffix(" us").removesuffix(" uJ"))
+                              for text in found.split(", "))  # fmt: skip
+            assert own_us == pytest.approx(time_us, rel=0.006)
+            assert own_uj == pytest.approx(energy_uj, rel=0.006)
+        assert float(ratio) == pytest.approx(own_uj / float(chip.split(", ")[1].removesuffix(" uJ")), rel=0.02)

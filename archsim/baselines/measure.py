@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from archsim.baselines.measured import SCHEMA
 from archsim.baselines.steps import BATCHES_HELD, PRECISIONS, eager_step, graph_of, lean_step, problem
 from archsim.documents import dump_yaml
 from archsim.errors import ArchsimError, Problem, SpecError, nearest
@@ -195,6 +196,7 @@ def measure(
     usable = [name for name in precisions if meter.device == "cuda" or not PRECISIONS[name].cuda_only]
     return {
         "kind": "measured",
+        "schema": SCHEMA,
         "gpu": {"name": meter.about["name"], "baseline": baseline},
         "date": datetime.date.today().isoformat(),
         "software": {"torch": str(torch.__version__), "cuda": torch.version.cuda, "driver": meter.about["driver"]},
