@@ -166,12 +166,11 @@ class DwellTimes:
         count = log.count - first
         if not count:
             return
-        weight = int(weights.sum())
-        read_at = sum(int(w) * int(r) for w, r in zip(weights, reads, strict=True))
+        weight, begin = int(weights.sum()), int(reads[0])
+        read_at = weight * begin + int(weights @ (reads - begin))
         self.total_cycles += count * read_at - weight * log.sum_from(first)
         self.cells += weight * count
         self.max_cycles = max(self.max_cycles, int(reads.max()) - log.time(first))
-        begin = int(reads[0])
         binned = _binned if len(log.starts) <= _STEADY_RUNS else _binned.__wrapped__
         self.counts += binned(*log.relative(begin), first - log.dropped, (reads - begin).tobytes(), weights.tobytes())
 
