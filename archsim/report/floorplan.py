@@ -43,7 +43,7 @@ LINK, DARK = "#8e5ea2", "#2b2b2b"
 POWER_MAP, LOAD_MAP = "YlOrBr", "PuBuGn"  # sequential, and told apart with any colour vision (ColorBrewer)
 _POWERS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "uW"), (1e-9, "nW"))
 _LEAST_TEXT, _LEAST_OF_TWO, _MOST_TEXT = 3.6, 6.0, 9.0  # points
-_MOST_SHAPES = 3000
+_MOST_SHAPES = 2000
 """More rectangles or links are drawn as pixels: the file grows with the drawing's size, not with the chip's."""
 
 
