@@ -380,13 +380,16 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
         for unit in entry.stage.acquire:
             if unit in behind:
                 places[behind[unit]] = places.get(behind[unit], 0) + entry.wait_cycles
+        if not entry.grants:
+            continue
+        energies = _energies_j(chip, entry)
         for at, unit in entry.stage.release:
-            if unit in by_unit and entry.grants:
+            if unit in by_unit:
                 line = totals.setdefault(unit, [0, 0, 0, 0.0])
                 line[0] += entry.grants
                 line[1] += at * entry.grants
                 line[2] += entry.wait_cycles
-                line[3] += _link_energy_j(chip, entry, unit)
+                line[3] += fsum(energies.get(unit, ()))
     ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
     return [
         {
@@ -403,11 +406,13 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
     ]
 
 
-def _link_energy_j(chip: Chip, entry: StageCount, unit: int) -> float:
-    return fsum(
-        entry.grants * use.count * chip.units[unit].actions[use.action].energy_j
-        for use in entry.stage.uses if use.unit == unit
-    )  # fmt: skip
+def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
+    """Return what a stage has cost, by unit, use by use."""
+    found: dict[int, list[float]] = {}
+    for use in entry.stage.uses:
+        spent_j = entry.grants * use.count * chip.units[use.unit].actions[use.action].energy_j
+        found.setdefault(use.unit, []).append(spent_j)
+    return found
 
 
 def undominated(goals: Sequence[Sequence[float] | None]) -> list[bool]:

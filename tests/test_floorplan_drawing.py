@@ -60,6 +60,18 @@ def test_a_run_adds_power_and_load_with_their_units(result: Result) -> None:
     assert label.text == f"tile0\n{power_w * 1e3:.3g} mW"
 
 
+def test_a_drawing_of_many_shapes_is_one_of_pixels_with_its_text_as_text(
+    result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = floorplan_drawing(result.chip, load_of(result))
+    monkeypatch.setattr(floorplan, "_MOST_SHAPES", 3)
+    pixels = floorplan_drawing(result.chip, load_of(result))
+    assert pixels == floorplan_drawing(result.chip, load_of(result))
+    assert words(pixels) == words(lines)
+    assert pixels.count("<image") > lines.count("<image")
+    assert pixels.count("<path") < lines.count("<path") - len(result.chip.tiles)
+
+
 def test_labels_shrink_together_and_go_where_they_cannot_be_read(result: Result) -> None:
     tiles, load = result.chip.plan.named()[:8], load_of(result)
     seen = []

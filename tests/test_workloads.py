@@ -39,6 +39,7 @@ SYNAPSES = {
     "lstm_imdb": lstm(128, 128) + dense(128, 1),  # 131,584 and 129 in Keras's summary of the example
     "lstm_captioning": lstm(512, 512) + dense(512, 8791),
     "lstm_translation": 2 * lstm(1024, 1024),
+    "rnnt_librispeech": 4 * 1024 * (1024 + 1024),  # without biases
     "gru_translation": 3 * 1000 * (620 + 1000 + 2),
     "transformer_base": 4 * 512 * 512 + dense(512, 2048, 512),
 }
@@ -58,7 +59,7 @@ def promised(workload: Workload) -> list[str]:
     return re.findall(r"tile\.\w+(?:\.\w+)?=\d+", workload.description)
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "gru_translation", "transformer_base"])
+@pytest.mark.parametrize("name", ["autoencoder", "gru_translation", "rnnt_librispeech", "transformer_base"])
 def test_a_description_tells_exactly_how_many_tiles_are_needed(name: str) -> None:
     workload = load_workload(name).value
     (setting,) = [setting for setting in promised(workload) if setting.startswith("tile.count")]
@@ -68,7 +69,7 @@ def test_a_description_tells_exactly_how_many_tiles_are_needed(name: str) -> Non
         map_workload(workload, build_chip(load_arch(REFERENCE, (f"tile.count={count - 1}",)).value))
 
 
-BIG = ("fc_alexnet", "fc_vgg16", "gru_translation", "lstm_captioning", "lstm_translation")
+BIG = ("fc_alexnet", "fc_vgg16", "gru_translation", "lstm_captioning", "lstm_translation", "rnnt_librispeech")
 
 
 @pytest.mark.parametrize(

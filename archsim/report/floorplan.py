@@ -43,6 +43,8 @@ LINK, DARK = "#8e5ea2", "#2b2b2b"
 POWER_MAP, LOAD_MAP = "YlOrBr", "PuBuGn"  # sequential, and told apart with any colour vision (ColorBrewer)
 _POWERS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "uW"), (1e-9, "nW"))
 _LEAST_TEXT, _LEAST_OF_TWO, _MOST_TEXT = 3.6, 6.0, 9.0  # points
+_MOST_SHAPES = 2000
+"""More rectangles or links are drawn as pixels: the file grows with the drawing's size, not with the chip's."""
 
 
 __all__ = ["Limits", "Load", "draw_layout", "floorplan_drawing", "limits_of", "load_of"]
@@ -110,7 +112,10 @@ def _rectangles(
     patches = [
         Rectangle((b.rect.x_m * MM, b.rect.y_m * MM), b.rect.width_m * MM, b.rect.height_m * MM) for b in blocks
     ]  # fmt: skip
-    axes.add_collection(PatchCollection(patches, facecolors=list(tones.values()), edgecolors="#6b6b6b", linewidths=0.5))
+    axes.add_collection(
+        PatchCollection(patches, facecolors=list(tones.values()), edgecolors="#6b6b6b", linewidths=0.5,
+                        rasterized=len(patches) > _MOST_SHAPES)
+    )  # fmt: skip
     if dense:
         figure.colorbar(heat, ax=axes, label=f"power density, {unit}/mm2", fraction=0.05, pad=0.02, aspect=25)
     return tones
@@ -214,9 +219,10 @@ def _links(figure: Figure, axes: Axes, wires: Sequence[Wire], load: Load | None,
     from matplotlib.collections import LineCollection
     from matplotlib.colors import Normalize
 
+    pixels = len(wires) > _MOST_SHAPES
     if load is None:
         lines = [line for _, line in wires]
-        axes.add_collection(LineCollection(lines, colors=LINK, linewidths=1.1, zorder=3))
+        axes.add_collection(LineCollection(lines, colors=LINK, linewidths=1.1, zorder=3, rasterized=pixels))
         return
     busy = [100 * load.busy.get(name, 0.0) for name, _ in wires]
     top = 100 * ends.busy or 1.0
@@ -224,8 +230,10 @@ def _links(figure: Figure, axes: Axes, wires: Sequence[Wire], load: Load | None,
     order = sorted(range(len(wires)), key=lambda i: (busy[i], i))  # the busiest on top
     lines = [wires[i][1] for i in order]
     widths = [1.0 + 2.0 * busy[i] / top for i in order]
-    axes.add_collection(LineCollection(lines, colors=DARK, linewidths=[w + 0.8 for w in widths], zorder=3))
+    axes.add_collection(
+        LineCollection(lines, colors=DARK, linewidths=[w + 0.8 for w in widths], zorder=3, rasterized=pixels)
+    )
     colours = shade.to_rgba(np.array([busy[i] for i in order]))
-    axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths, zorder=4))
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=widths, zorder=4, rasterized=pixels))
     bar = figure.colorbar(shade, ax=axes, label="load of links, % of cycles held", fraction=0.05, pad=0.04, aspect=25)
     bar.ax.set_ylim(0, top)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 from array import array
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ EDGES: Int = np.array(
     [*range(_LINEAR), *((_LINEAR + i) << octave for octave in range(_OCTAVES) for i in range(_LINEAR))], dtype=np.int64
 )
 """Lower edges of the histogram's bins, in cycles: exact below 32, then 16 bins per octave."""
+_STEADY_RUNS = 16
+_KEPT = 1024
+"""So many histograms of reads are kept, of logs of so few runs: 16 KB each."""
 
 
 class UpdateLog:
@@ -85,12 +89,8 @@ class UpdateLog:
 
     def until(self, times: Int) -> Int:
         """Return how many updates there were up to and including each of these times."""
-        starts, steps = np.frombuffer(self.starts, dtype=np.int64), np.frombuffer(self.steps, dtype=np.int64)
-        ends = np.frombuffer(self.ends, dtype=np.int64)
-        begins = np.concatenate([np.array([self.dropped], dtype=np.int64), ends[:-1]])
-        run = np.searchsorted(starts, times, side="right") - 1
-        inside = np.minimum((times - starts[run]) // np.maximum(steps[run], 1) + 1, (ends - begins)[run])
-        return np.where(run < 0, self.dropped, begins[run] + inside)
+        starts, steps, ends = (np.frombuffer(part, dtype=np.int64) for part in (self.starts, self.steps, self.ends))
+        return _until(starts, steps, ends, self.dropped, times)
 
     def relative(self, now: int) -> tuple[bytes, bytes, bytes]:
         """Return the log with times relative to `now`, as part of a state's key."""
@@ -107,6 +107,32 @@ class UpdateLog:
         for i, count in enumerate(counts):
             total += count * self.starts[i] + self.steps[i] * (count * (count - 1) // 2)
             self.sums[i] = total
+
+
+def _until(starts: Int, steps: Int, ends: Int, dropped: int, times: Int) -> Int:
+    begins = np.concatenate([np.array([dropped], dtype=np.int64), ends[:-1]])
+    run = np.searchsorted(starts, times, side="right") - 1
+    inside = np.minimum((times - starts[run]) // np.maximum(steps[run], 1) + 1, (ends - begins)[run])
+    return np.where(run < 0, dropped, begins[run] + inside)
+
+
+@lru_cache(maxsize=_KEPT)
+def _binned(starts: bytes, steps: bytes, ends: bytes, first: int, reads: bytes, weights: bytes) -> Int:
+    """Return the histogram of the ages of a log's updates from number `first` on, at reads of groups of so many cells.
+
+    It is kept, since tiles of one layer are updated and read in the same rhythm, in every transfer interval.
+    """
+    start, step, end, at, weight = (
+        np.frombuffer(part, dtype=np.int64) for part in (starts, steps, ends, reads, weights)
+    )
+    last = start[-1] + step[-1] * (end[-1] - (end[-2] if len(end) > 1 else 0) - 1)
+    low = max(0, int(np.searchsorted(EDGES, at.min() - last, side="right")) - 1)
+    high = int(np.searchsorted(EDGES, at.max() - start[0], side="right"))  # no age is outside of these bins
+    at_least = weight @ np.maximum(_until(start, step, end, 0, at[:, None] - EDGES[None, low:high]) - first, 0)
+    counts = np.zeros(len(EDGES), dtype=np.int64)
+    counts[low:high] = at_least - np.append(at_least[1:], 0)
+    counts.flags.writeable = False
+    return counts
 
 
 @dataclass
@@ -140,13 +166,13 @@ class DwellTimes:
         count = log.count - first
         if not count:
             return
-        weight = int(weights.sum())
-        read_at = sum(int(w) * int(r) for w, r in zip(weights, reads, strict=True))
+        weight, begin = int(weights.sum()), int(reads[0])
+        read_at = weight * begin + int(weights @ (reads - begin))
         self.total_cycles += count * read_at - weight * log.sum_from(first)
         self.cells += weight * count
         self.max_cycles = max(self.max_cycles, int(reads.max()) - log.time(first))
-        at_least = weights @ np.maximum(log.until(reads[:, None] - EDGES[None, :]) - first, 0)
-        self.counts += at_least - np.append(at_least[1:], 0)
+        binned = _binned if len(log.starts) <= _STEADY_RUNS else _binned.__wrapped__
+        self.counts += binned(*log.relative(begin), first - log.dropped, (reads - begin).tobytes(), weights.tobytes())
 
     def snapshot(self) -> tuple[Int, int, int, int]:
         """Return what a jump over whole intervals multiplies, and the maximum."""

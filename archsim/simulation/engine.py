@@ -153,6 +153,7 @@ class Engine:
         self.done = [0] * len(ops)
         self.watchers: list[list[int]] = [[] for _ in ops]
         self.blocked: set[int] = set()
+        self.met: dict[int, tuple[int, int]] = {}  # by op that waits: which instance, and how many of its needs are met
         self.counters = Counters([0] * len(self.stage_specs), [0] * len(self.stage_specs), [{} for _ in place], [0, 0])
         self.tile_masks = [0] * len(place)
         self.tile_counts: list[dict[int, int]] = [{} for _ in place]
@@ -259,9 +260,13 @@ class Engine:
                 self._complete(op, n)
 
     def _general_met(self, op: int, n: int) -> bool:
-        for need in self.general[op]:
+        needs = self.general[op]
+        instance, met = self.met.get(op, (n, 0))
+        for position in range(met if instance == n else 0, len(needs)):  # what is met stays so
+            need = needs[position]
             dep = need.op
             if self.done[dep] < min(need.count(n), self.totals[dep]):
+                self.met[op] = n, position
                 self.watchers[dep].append(op)
                 if self.maintenance[dep] is not None and op not in self.blocked:
                     self.dirty = True

@@ -13,6 +13,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from archsim.simulation.engine import FOREVER, Engine, Run
 from archsim.simulation.timeline import Shift
 
@@ -191,7 +193,7 @@ class FastForward:
             triggers.append((wanted, due, n % (2 * len(m.groups)) if not m.period_cycles else 0, flight))
         gates = tuple(engine.done[need.op] * need.den - base for _, need in self.gates)
         logs = tuple(
-            (log.relative(now), tuple(log.count - until for until in engine.read_until[shard]))
+            (log.relative(now), (log.count - np.array(engine.read_until[shard], dtype=np.int64)).tobytes())
             for shard, log in sorted(engine.logs.items())
         )
         return self._key(), tuple(triggers), gates, logs
