@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,7 @@ def execute_survey(
     names = list(dict.fromkeys(workloads)) or builtin_names("workloads")
     if theirs:
         raise SpecError([Problem("--set", f"'{theirs[0]}' is of one workload", "set figures of the chip alone")])
-    try:
-        hold_s = None if hold is None else parse_quantity(hold, "s")
-    except ValueError as error:
-        raise SpecError([Problem("--hold", str(error), "give a time, for example --hold '7.4 ms'")]) from None
+    hold_s = None if hold is None else _hold_s(hold)
     given = [] if mode is None else [f"mode={mode}"]
     loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine)]
     loads += [lambda name=name: load_workload(name, given) for name in names]  # type: ignore[misc]
@@ -62,3 +60,15 @@ def execute_survey(
         "networks": plain(rows),
     }
     return data, write_survey(data, folder)
+
+
+def _hold_s(text: str) -> Fraction:
+    """Return a time in seconds; raise SpecError unless it is one, and above 0."""
+    hint = "give a time above 0, for example --hold '7.4 ms'"
+    try:
+        hold_s = parse_quantity(text, "s")
+    except ValueError as error:
+        raise SpecError([Problem("--hold", str(error), hint)]) from None
+    if hold_s <= 0:
+        raise SpecError([Problem("--hold", f"'{text}' is not above 0", hint)])
+    return hold_s

@@ -54,6 +54,9 @@ def test_memory_grows_to_hold_all_steps_of_an_example() -> None:
 
     assert fits(words)
     assert not fits(words // 2)
+    assert not any(s.startswith("tile.memory.leakage") for s in settings)  # the reference chip's does not leak
+    leaky = enlargement(CHIP.with_overrides(["tile.memory.leakage=0.25 mW"]), work)
+    assert f"tile.memory.leakage={0.25 * words / 1024:.6g} mW" in leaky
 
 
 def test_a_row_is_what_a_run_gives() -> None:
@@ -114,5 +117,8 @@ def test_what_is_wrong_is_told_before_anything_is_simulated() -> None:
         execute_survey("ambrogio_nature_2018", ["mlp_mnis"])
     with pytest.raises(SpecError, match=r"--hold '7.4 ms'"):
         execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold="long")
+    for none in ("0 s", "-7 ms"):
+        with pytest.raises(SpecError, match=rf"--hold: '{none}' is not above 0"):
+            execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold=none)
     with pytest.raises(SpecError, match="is of one workload"):
         execute_survey("ambrogio_nature_2018", ["mlp_mnist"], sets=["steps=3"])

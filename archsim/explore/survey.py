@@ -115,8 +115,8 @@ def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple
 def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
     """Return the settings with which a chip is large enough for a workload: tiles or chips, and words of memory.
 
-    The same share of its tiles is transferred at once. Memory that holds more words has more area, in proportion (an
-    assumption); its energy per word stays.
+    The same share of its tiles is transferred at once. Memory that holds more words has more area and leakage, in
+    proportion (an assumption); its energy per word stays.
     """
     spec = arch.value
     settings = []
@@ -135,8 +135,10 @@ def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
     memory = spec.tile.memory
     if words > memory.words:
         larger = 1 << (words - 1).bit_length()
-        area_mm2 = memory.total_area_m2 * 1e6 * larger / memory.words
+        growth = larger / memory.words
+        area_mm2, leakage_mw = memory.area_m2 * 1e6 * growth, memory.leakage_w * 1e3 * growth
         settings += [f"tile.memory.words={larger}", f"tile.memory.area={area_mm2:.6g} mm2"]
+        settings += [f"tile.memory.leakage={leakage_mw:.6g} mW"] if memory.leakage_w else []
     return tuple(settings)
 
 
