@@ -86,6 +86,22 @@ def test_every_ratio_is_chip_over_gpu(data: dict[str, Any]) -> None:
                 assert row["ratio"][name][key] == pytest.approx(data["chip"][name][key] / row[key], rel=1e-12)
 
 
+def test_the_gpu_catches_up_where_it_stays_ahead(result: Result, tmp_path: Path) -> None:
+    """A GPU that is as good at batch 1 and 64, but not between, has caught up from 64 on."""
+    chip = result.data["metrics"]["time_per_example_s"]
+    rows = "".join(
+        f"    - {{precision: fp32, how: graph, batch: {batch}, time_per_step_s: {factor * batch * chip:.9e}, steps: 9}}\n"
+        for batch, factor in ((1, 0.9), (16, 1.1), (64, 0.9), (256, 0.5))
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "kind: measured\ngpu: {name: Mine}\ndate: '2026-01-01'\nmethod: none\nworkloads:\n- name: own\n"
+        f"  layers: [[528, 250], [250, 125], [125, 10]]\n  bias: true\n  rows:\n{rows}"
+    )
+    own = compare_gpus(result, ["P100"], measured=[path])["measured"][-1]["catches_up"]
+    assert [each["sustained"]["time_per_example_s"] for each in own] == [64]
+
+
 def test_the_gpu_catches_up_at_the_first_batch_that_is_as_good(data: dict[str, Any]) -> None:
     for gpu in data["gpus"]:
         for found in gpu["catches_up"]:
