@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from archsim.errors import Problem, SpecError
+from archsim.errors import InfeasibleError, Problem, SpecError
 from archsim.explore.survey import Progress, plain, survey
 from archsim.loading import builtin_names, load_arch, split_overrides
 from archsim.metrics import package_version
@@ -33,7 +33,7 @@ def execute_survey(
     """Return a survey of workloads (all built-in ones if none is named), as its file holds it, and its folder.
 
     With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms". Raises SpecError with all that is
-    wrong.
+    wrong, InfeasibleError where none of the networks can be run.
     """
     mine, theirs = split_overrides(sets)
     names = list(dict.fromkeys(workloads)) or builtin_names("workloads")
@@ -51,6 +51,8 @@ def execute_survey(
     folder = out or folder_of([chip.value.name, "survey"], [*workloads, *given, *sets, *([hold] if hold else [])])
     check_folder(folder)
     rows = survey(chip, networks, examples=examples, hold_s=hold_s, progress=progress)
+    if all(row.reason for row in rows):
+        raise InfeasibleError("\n".join(dict.fromkeys(f"{row.name}: {row.reason}" for row in rows)))
     data = {
         "schema": SCHEMA,
         "arch": {"name": chip.value.name, "hash": chip.hash},

@@ -15,7 +15,7 @@ from archsim.gpu_comparisons import execute_gpus
 from archsim.loading import builtin_folder, load_arch
 from archsim.metrics import Result, evaluate
 from archsim.report.folder import check_folder
-from archsim.report.gpu_tables import ladder, tables
+from archsim.report.gpu_tables import conventions, ladder, model_check, tables
 from archsim.views import catalogue
 from archsim.workload import load_workload
 
@@ -90,8 +90,8 @@ def test_the_gpu_catches_up_where_it_stays_ahead(result: Result, tmp_path: Path)
     """A GPU that is as good at batch 1 and 64, but not between, has caught up from 64 on."""
     chip = result.data["metrics"]["time_per_example_s"]
     rows = "".join(
-        f"    - {{precision: fp32, how: graph, batch: {batch}, time_per_step_s: {factor * batch * chip:.9e}, steps: 9}}\n"
-        for batch, factor in ((1, 0.9), (16, 1.1), (64, 0.9), (256, 0.5))
+        f"  - {{precision: fp32, how: graph, batch: {batch}, time_per_step_s: {share * batch * chip:.9e}, steps: 9}}\n"
+        for batch, share in ((1, 0.9), (16, 1.1), (64, 0.9), (256, 0.5))
     )
     path = tmp_path / "own.yaml"
     path.write_text(
@@ -127,6 +127,14 @@ def test_what_was_measured_stands_beside_what_is_modelled(data: dict[str, Any]) 
         for row in each["rows"]:
             if row["how"] == "graph":
                 assert 0.2 < row["modelled_over_measured_time"] < 2
+
+
+def test_the_model_is_checked_by_its_median() -> None:
+    rows = [{"how": "graph", "modelled_over_measured_time": ratio} for ratio in (0.5, 0.8, 1.0, 3.0)]
+    said = model_check({"measured": [{"rows": rows}]})
+    assert "time x 0.90 in the middle, 0.50 to 3.00" in said  # the mean of the two in the middle
+    assert "in part a fit" in said
+    assert model_check({"measured": []}) == ""
 
 
 def test_catching_up_does_not_depend_on_the_batches_shown(result: Result, data: dict[str, Any]) -> None:
@@ -216,6 +224,9 @@ def test_inference_is_compared_by_its_own_operations(tmp_path: Path) -> None:
     path.write_text((builtin_folder("workloads") / "mlp_digits.yaml").read_text() + "\nmode: inference\n")
     found, folder = execute_gpus(CHIP, str(path), examples=20, gpus=["A100"], batch="1", out=tmp_path / "out")
     assert (found["mode"], found["ops_per_example"]) == ("inference", 2 * (65 * 32 + 33 * 10))
+    said = " ".join(conventions(found))
+    assert "updates" not in said  # nothing is updated
+    assert "waits until b examples are there" in said
     assert found["paper"] is None
     assert found["measured"] == []
     assert "2 per synapse and example (forward alone)" in (folder / "gpus.md").read_text()

@@ -199,7 +199,7 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="'of_a' is given 5 vectors of an example, and others 20"):
         import_onnx(saved(tmp_path / "two.onnx", two, {"a": [1, 5, 3], "b": [1, 20, 3]}, {}, w=draw(3, 3)))
     blind = [helper.make_node("Reshape", ["x", "n"], ["z"]), helper.make_node("MatMul", ["z", "w"], ["y"], name="fc")]
-    with pytest.raises(SpecError, match="'fc' .*the shape of 'z' is not known"):
+    with pytest.raises(SpecError, match=r"'fc' .*the shape of 'z' is not known"):
         import_onnx(saved(tmp_path / "blind.onnx", blind, {"x": [1, 9], "n": [2]}, {}, w=draw(3, 3)))
     path, _ = perceptron(tmp_path / "net.onnx")
     with pytest.raises(SpecError, match="no dimension of that name"):

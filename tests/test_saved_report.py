@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,13 @@ def test_folders_that_hold_no_report_are_told(folder: Path, tmp_path: Path) -> N
     (folder / "details.json").write_text("[1]", "utf-8")
     with pytest.raises(SpecError, match="holds a list and not a mapping"):
         load_page(folder)
+
+
+@pytest.mark.parametrize(("module", "command"), [("gpus", "compare"), ("survey", "survey"), ("published", "published")])
+def test_reports_of_other_commands_are_named(tmp_path: Path, module: str, command: str) -> None:
+    (tmp_path / import_module(f"archsim.report.{module}").NAME).write_text("{}", "utf-8")
+    with pytest.raises(SpecError, match=f"holds a report of `archsim {command}`"):
+        load_page(tmp_path)
 
 
 def test_all_that_is_missing_or_of_another_kind_is_told_at_once(folder: Path) -> None:

@@ -131,7 +131,7 @@ HISTORY: Shape = {
 OTHERS = {
     "history.json": "train", "sensitivity.json": "sensitivity", "compare.json": "floorplan compare",
     "sweep.json": "sweep", "network.json": "network", "optimise.json": "floorplan optimise", "runs.json": "report",
-    "floorplan.svg": "floorplan draw",
+    "gpus.json": "compare", "survey.json": "survey", "published.json": "published", "floorplan.svg": "floorplan draw",
 }  # fmt: skip
 """By the file that marks it: the command of which a folder without a run's report holds one."""
 

@@ -29,6 +29,7 @@ from archsim.workload.onnx_ops import (
 EXAMPLES = 10_000
 """Examples of an imported workload, since a model does not say; an assumption."""
 
+
 @dataclass(frozen=True)
 class Imported:
     """A workload as plain data, the weights of its layers by name ([rows, outputs]), and what the user should know."""
