@@ -125,6 +125,6 @@ def test_what_is_wrong_is_told_before_anything_is_simulated() -> None:
 
 
 def test_a_survey_of_nothing_that_can_be_run_is_none(tmp_path: Path) -> None:
-    with pytest.raises(InfeasibleError, match="mlp_digits: .*sends errors back"):
+    with pytest.raises(InfeasibleError, match=r"mlp_digits: .*sends errors back"):
         execute_survey("shafiee_isca_2016", ["mlp_digits"], out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
