@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from archsim.baselines.comparison import BATCHES, FIGURES, catch_text, compare_gpus, parse_batches
+from archsim.baselines.gpus import FOLDER
 from archsim.cli import main
 from archsim.errors import SpecError
 from archsim.gpu_comparisons import execute_gpus
@@ -212,6 +213,12 @@ def test_tables_hold_every_row(data: dict[str, Any]) -> None:
     assert len(found["gpus_measured"].rows) == 156
     for table in found.values():
         assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_steps_of_sgd_are_no_measurement_of_inference() -> None:
+    file = FOLDER / "measured" / "h100_2026_11_26.yaml"
+    with pytest.raises(SpecError, match="inference; leave it out"):
+        execute_gpus(CHIP, "mlp_mnist", sets=["mode=inference"], measured=[file])
 
 
 def test_gpus_are_listed() -> None:

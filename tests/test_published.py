@@ -167,3 +167,8 @@ def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> No
     spec.write_text(spec.read_text().replace("tolerance: 5 %", "source: mine"))
     with pytest.raises(SpecError, match="tolerance: is missing"):
         load_arch(spec)
+
+
+def test_a_chip_that_is_named_twice_is_compared_once(tmp_path: Path) -> None:
+    found, _ = execute_published(["khaddam_jssc_2022"] * 2, out=tmp_path / "out")
+    assert [row["metric"] for row in found] == [row["metric"] for row in rows("khaddam_jssc_2022")]
