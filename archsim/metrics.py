@@ -148,7 +148,8 @@ def measure(
     own = chip_metrics(chip, mode) if chip.spec.published else {}
     known = {"": {**metrics, **own}, name: {**own, **metrics}}  # of the chip alone, an example is one vector
     published = [
-        {**beside(f"published[{i}]", figure, known[figure.workload]), "source": arch.figures[f"published[{i}].value"].source}
+        {**beside(f"published[{i}]", figure, known[figure.workload]),
+         "source": arch.figures[f"published[{i}].value"].source}
         for i, figure in enumerate(chip.spec.published) if figure.mode == mode and figure.workload in known
     ]  # fmt: skip
     audits = audits_of(trace, bound, bill)
