@@ -59,6 +59,14 @@ def test_memory_grows_to_hold_all_steps_of_an_example() -> None:
     assert f"tile.memory.leakage={0.25 * words / 1024:.6g} mW" in leaky
 
 
+def test_memory_of_a_chip_at_another_node_grows_in_proportion() -> None:
+    chip = load_arch("chang_ibmjrd_2019")  # its memory is scaled from 45 to 90 nm
+    work = load_workload("lstm_imdb", ["steps=20"]).value
+    before, after = chip.value.tile.memory, chip.with_overrides(enlargement(chip, work)).value.tile.memory
+    assert after.words > before.words
+    assert after.area_m2 / before.area_m2 == pytest.approx(after.words / before.words, rel=1e-5)
+
+
 def test_a_row_is_what_a_run_gives() -> None:
     (row,) = survey(CHIP, [load_workload("mlp_digits")], examples=400)
     metrics = evaluate(CHIP, load_workload("mlp_digits"), examples=400).data["metrics"]

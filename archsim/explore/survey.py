@@ -17,6 +17,7 @@ from archsim.mapping.shards import tiles_needed
 from archsim.metrics import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec import ArchSpec
+from archsim.units import parse_quantity
 from archsim.workload.network import Workload
 
 Progress = Callable[[float, int, str], None]
@@ -136,7 +137,8 @@ def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
     if words > memory.words:
         larger = 1 << (words - 1).bit_length()
         growth = larger / memory.words
-        area_mm2, leakage_mw = memory.area_m2 * 1e6 * growth, memory.leakage_w * 1e3 * growth
+        written_m2 = float(parse_quantity(arch.figures["tile.memory.area"].to_set, "m**2"))  # before it is scaled
+        area_mm2, leakage_mw = written_m2 * 1e6 * growth, memory.leakage_w * 1e3 * growth
         settings += [f"tile.memory.words={larger}", f"tile.memory.area={area_mm2:.6g} mm2"]
         settings += [f"tile.memory.leakage={leakage_mw:.6g} mW"] if memory.leakage_w else []
     return tuple(settings)
