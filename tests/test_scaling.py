@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_digital_parts_scale_and_all_others_are_listed() -> None:
     spec = at(45, 14).value
     changed = {path for path, figure in at(45, 14).figures.items()
                if path in PLAIN.figures and figure.text != PLAIN.figures[path].text}  # fmt: skip
-    energies = {f"tile.neuron.{name}_energy" for name in ("add", "activate", "derive", "loss")}
+    energies = {f"tile.neuron.{name}_energy" for name in ("add", "activate", "derive", "multiply_add", "loss")}
     assert changed == {"tile.memory.energy", "tile.memory.area", "tile.neuron.area", *energies,
                        "routing.router.energy", "routing.router.area"}  # fmt: skip
     kept = [line.split(" ")[0] for line in left_alone(spec)]
@@ -174,8 +175,7 @@ def test_factors_of_ones_own_need_no_table() -> None:
 
 
 def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archsim.explore import sensitivity as study
-
+    study = import_module("archsim.explore.sensitivity")
     spec = at(45, 14)
     assert spec.figures["tile.neuron.area"].status == "assumption"
     area_m2 = spec.value.tile.neuron.area_m2
