@@ -32,12 +32,21 @@ _PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a spec as it was written, and where it comes from."""
+    """One figure of a spec as it was written, and where it comes from.
+
+    Of one that was scaled to another node, `text` is what it was scaled to, and `written` what the file has.
+    """
 
     text: str
     source: str
     status: str
     note: str = ""
+    written: str = ""
+
+    @property
+    def to_set(self) -> str:
+        """The text with which an override would leave it as it is: scaling comes after overrides."""
+        return self.written or self.text
 
 
 @dataclass(frozen=True)
@@ -338,7 +347,10 @@ def _figure(tree: Tree, path: str, default: str) -> Figure:
 
 
 def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scaled]) -> dict[str, Figure]:
-    """Return the figures that were scaled, each with what it was, both nodes and the factor as its source."""
+    """Return the figures that were scaled, each with what it was, both nodes and the factor as its source.
+
+    What was assumed or fitted stays so.
+    """
     now = dict(_figure_paths(value, ""))
     found = {}
     for path, mark in marks.items():
@@ -348,7 +360,8 @@ def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Sca
             f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {value.scaling.words} by "
             f"{mark.source}"
         )
-        found[path] = Figure(text, source, "derived", was.note)
+        status = was.status if was.status in ("assumption", "fitted") else "derived"
+        found[path] = Figure(text, source, status, was.note, was.text)
     return found
 
 

@@ -145,10 +145,12 @@ def measure(
     clock_hz = float(chip.spec.technology.clock_hz)
     metrics = _metrics(trace, bound, bill, top, clock_hz)
     mode, name = workload.value.mode, workload.value.name
-    known = {**(chip_metrics(chip, mode) if chip.spec.published else {}), **metrics}
+    own = chip_metrics(chip, mode) if chip.spec.published else {}
+    known = {"": {**metrics, **own}, name: {**own, **metrics}}  # of the chip alone, an example is one vector
     published = [
-        {**beside(f"published[{i}]", figure, known), "source": arch.figures[f"published[{i}].value"].source}
-        for i, figure in enumerate(chip.spec.published) if figure.mode == mode and figure.workload in ("", name)
+        {**beside(f"published[{i}]", figure, known[figure.workload]),
+         "source": arch.figures[f"published[{i}].value"].source}
+        for i, figure in enumerate(chip.spec.published) if figure.mode == mode and figure.workload in known
     ]  # fmt: skip
     audits = audits_of(trace, bound, bill)
     placed_j = fsum(bill.by_tile.values())

@@ -28,6 +28,7 @@ def execute_published(
 
     Raises SpecError with all that is wrong.
     """
+    names = list(dict.fromkeys(names))
     folder = out if out is not None else folder_of(["published", *names], ())
     check_folder(folder)
     chips = [load_arch(name) for name in names or builtin_names("arch_specs")]

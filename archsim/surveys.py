@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from archsim.errors import Problem, SpecError
+from archsim.errors import InfeasibleError, Problem, SpecError
 from archsim.explore.survey import Progress, plain, survey
 from archsim.loading import builtin_names, load_arch, split_overrides
 from archsim.metrics import package_version
@@ -32,16 +33,13 @@ def execute_survey(
     """Return a survey of workloads (all built-in ones if none is named), as its file holds it, and its folder.
 
     With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms". Raises SpecError with all that is
-    wrong.
+    wrong, InfeasibleError where none of the networks can be run.
     """
     mine, theirs = split_overrides(sets)
     names = list(dict.fromkeys(workloads)) or builtin_names("workloads")
     if theirs:
         raise SpecError([Problem("--set", f"'{theirs[0]}' is of one workload", "set figures of the chip alone")])
-    try:
-        hold_s = None if hold is None else parse_quantity(hold, "s")
-    except ValueError as error:
-        raise SpecError([Problem("--hold", str(error), "give a time, for example --hold '7.4 ms'")]) from None
+    hold_s = None if hold is None else _hold_s(hold)
     given = [] if mode is None else [f"mode={mode}"]
     loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine)]
     loads += [lambda name=name: load_workload(name, given) for name in names]  # type: ignore[misc]
@@ -53,6 +51,8 @@ def execute_survey(
     folder = out or folder_of([chip.value.name, "survey"], [*workloads, *given, *sets, *([hold] if hold else [])])
     check_folder(folder)
     rows = survey(chip, networks, examples=examples, hold_s=hold_s, progress=progress)
+    if all(row.reason for row in rows):
+        raise InfeasibleError("\n".join(dict.fromkeys(f"{row.name}: {row.reason}" for row in rows)))
     data = {
         "schema": SCHEMA,
         "arch": {"name": chip.value.name, "hash": chip.hash},
@@ -62,3 +62,15 @@ def execute_survey(
         "networks": plain(rows),
     }
     return data, write_survey(data, folder)
+
+
+def _hold_s(text: str) -> Fraction:
+    """Return a time in seconds; raise SpecError unless it is one, and above 0."""
+    hint = "give a time above 0, for example --hold '7.4 ms'"
+    try:
+        hold_s = parse_quantity(text, "s")
+    except ValueError as error:
+        raise SpecError([Problem("--hold", str(error), hint)]) from None
+    if hold_s <= 0:
+        raise SpecError([Problem("--hold", f"'{text}' is not above 0", hint)])
+    return hold_s

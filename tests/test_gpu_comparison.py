@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from archsim.baselines.comparison import BATCHES, FIGURES, catch_text, compare_gpus, parse_batches
+from archsim.baselines.gpus import FOLDER
 from archsim.cli import main
 from archsim.errors import SpecError
 from archsim.gpu_comparisons import execute_gpus
 from archsim.loading import builtin_folder, load_arch
 from archsim.metrics import Result, evaluate
 from archsim.report.folder import check_folder
-from archsim.report.gpu_tables import ladder, tables
+from archsim.report.gpu_tables import conventions, ladder, model_check, tables
 from archsim.views import catalogue
 from archsim.workload import load_workload
 
@@ -86,6 +87,22 @@ def test_every_ratio_is_chip_over_gpu(data: dict[str, Any]) -> None:
                 assert row["ratio"][name][key] == pytest.approx(data["chip"][name][key] / row[key], rel=1e-12)
 
 
+def test_the_gpu_catches_up_where_it_stays_ahead(result: Result, tmp_path: Path) -> None:
+    """A GPU that is as good at batch 1 and 64, but not between, has caught up from 64 on."""
+    chip = result.data["metrics"]["time_per_example_s"]
+    rows = "".join(
+        f"  - {{precision: fp32, how: graph, batch: {batch}, time_per_step_s: {share * batch * chip:.9e}, steps: 9}}\n"
+        for batch, share in ((1, 0.9), (16, 1.1), (64, 0.9), (256, 0.5))
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "kind: measured\ngpu: {name: Mine}\ndate: '2026-01-01'\nmethod: none\nworkloads:\n- name: own\n"
+        f"  layers: [[528, 250], [250, 125], [125, 10]]\n  bias: true\n  rows:\n{rows}"
+    )
+    own = compare_gpus(result, ["P100"], measured=[path])["measured"][-1]["catches_up"]
+    assert [each["sustained"]["time_per_example_s"] for each in own] == [64]
+
+
 def test_the_gpu_catches_up_at_the_first_batch_that_is_as_good(data: dict[str, Any]) -> None:
     for gpu in data["gpus"]:
         for found in gpu["catches_up"]:
@@ -111,6 +128,14 @@ def test_what_was_measured_stands_beside_what_is_modelled(data: dict[str, Any]) 
         for row in each["rows"]:
             if row["how"] == "graph":
                 assert 0.2 < row["modelled_over_measured_time"] < 2
+
+
+def test_the_model_is_checked_by_its_median() -> None:
+    rows = [{"how": "graph", "modelled_over_measured_time": ratio} for ratio in (0.5, 0.8, 1.0, 3.0)]
+    said = model_check({"measured": [{"rows": rows}]})
+    assert "time x 0.90 in the middle, 0.50 to 3.00" in said  # the mean of the two in the middle
+    assert "in part a fit" in said
+    assert model_check({"measured": []}) == ""
 
 
 def test_catching_up_does_not_depend_on_the_batches_shown(result: Result, data: dict[str, Any]) -> None:
@@ -190,6 +215,12 @@ def test_tables_hold_every_row(data: dict[str, Any]) -> None:
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
+def test_steps_of_sgd_are_no_measurement_of_inference() -> None:
+    file = FOLDER / "measured" / "h100_2026_11_26.yaml"
+    with pytest.raises(SpecError, match="inference; leave it out"):
+        execute_gpus(CHIP, "mlp_mnist", sets=["mode=inference"], measured=[file])
+
+
 def test_gpus_are_listed() -> None:
     assert [name for _, name, _ in catalogue("gpu")] == ["P100", "V100", "A100", "H100", "H200"]
     assert catalogue("gpu")[3][2] == "H100 SXM5 80 GB, 4 nm: 989 TOP/s in BF16 tensor, 700 W"
@@ -200,6 +231,9 @@ def test_inference_is_compared_by_its_own_operations(tmp_path: Path) -> None:
     path.write_text((builtin_folder("workloads") / "mlp_digits.yaml").read_text() + "\nmode: inference\n")
     found, folder = execute_gpus(CHIP, str(path), examples=20, gpus=["A100"], batch="1", out=tmp_path / "out")
     assert (found["mode"], found["ops_per_example"]) == ("inference", 2 * (65 * 32 + 33 * 10))
+    said = " ".join(conventions(found))
+    assert "updates" not in said  # nothing is updated
+    assert "waits until b examples are there" in said
     assert found["paper"] is None
     assert found["measured"] == []
     assert "2 per synapse and example (forward alone)" in (folder / "gpus.md").read_text()

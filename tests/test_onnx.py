@@ -108,7 +108,7 @@ def test_matrices_that_read_one_vector_are_one_layer_and_attention_is_digital(tm
     assert found.workload["steps"] == 5
     assert (qkv["name"], qkv["inputs"], qkv["outputs"], qkv["bias"]) == ("q+k+v", 8, 12, False)
     # Two products of 5 x 5 x 4 multiply-adds, and five operations for each of the 25 shares.
-    assert digital["ops"] == (2 * 2 * 5 * 5 * 4 + 5 * 25) / 5
+    assert digital["ops"] == (2 * 5 * 5 * 4 + 5 * 25) / 5
     assert (digital["inputs"], digital["outputs"], out["inputs"]) == (12, 4, 4)
     assert digital["over"] == "sequence"  # a product of two vectors of the text needs both
     (tmp_path / "block.yaml").write_text(yaml.safe_dump(found.workload))
@@ -145,6 +145,40 @@ def test_recurrent_layers_have_their_gates_in_one_matrix(tmp_path: Path, kind: s
         np.testing.assert_allclose(found.weights["cell"][-1, 0], bias[:, 0].sum())
 
 
+def test_a_layer_behind_a_time_major_cell_is_given_all_steps(tmp_path: Path) -> None:
+    """As PyTorch exports an LSTM that is not batch_first: 7 steps of a batch of 2."""
+    held = {"w": draw(1, 20, 3), "r": draw(1, 20, 5), "b": draw(1, 40), "v": draw(5, 2)}
+    nodes = [
+        helper.make_node("LSTM", ["x", "w", "r", "b"], ["all"], name="cell", hidden_size=5),
+        helper.make_node("Squeeze", ["all", "one"], ["h"]),
+        helper.make_node("MatMul", ["h", "v"], ["z"], name="out"),
+        helper.make_node("Mul", ["z", "z"], ["y"]),
+    ]
+    path = saved(tmp_path / "t.onnx", nodes, {"x": [7, 2, 3]}, {"y": [7, 2, 2]}, one=np.array([1]), **held)
+    found = import_onnx(path, digital=True)
+    _, out, square = found.workload["layers"]
+    assert found.workload["steps"] == 7
+    assert "at" not in out
+    assert square["ops"] == 2  # products of the two outputs of a step
+
+
+def test_work_behind_the_last_step_is_done_once(tmp_path: Path) -> None:
+    held = {"w": draw(1, 20, 3), "r": draw(1, 20, 5), "b": draw(1, 40), "v": draw(5, 20), "u": draw(20, 2)}
+    nodes = [
+        helper.make_node("LSTM", ["x", "w", "r", "b"], ["all", "last"], name="cell", hidden_size=5),
+        helper.make_node("Squeeze", ["last", "zero"], ["h"]),
+        helper.make_node("MatMul", ["h", "v"], ["z"], name="fc1"),
+        helper.make_node("Mul", ["z", "z"], ["s"]),
+        helper.make_node("MatMul", ["s", "u"], ["o"], name="fc2"),
+        helper.make_node("Mul", ["o", "o"], ["y"]),
+    ]
+    path = saved(tmp_path / "t.onnx", nodes, {"x": [7, 1, 3]}, {"y": [1, 2]}, zero=np.array([0]), **held)
+    found = import_onnx(path, digital=True)
+    assert [layer.get("ops") for layer in found.workload["layers"]] == [None, None, 20, None, 2]
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(found.workload))
+    assert load_workload(tmp_path / "t.yaml").value.digital_ops_per_example == 20 + 2
+
+
 def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"\x08\x07not a model")
@@ -158,6 +192,15 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     odd = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("NonZero", ["z"], ["y"], name="odd")]
     with pytest.raises(SpecError, match=r"'odd' \(NonZero\) is no fully connected layer"):
         import_onnx(saved(tmp_path / "odd.onnx", odd, {"x": [1, 3]}, {}, w=draw(3, 3)))
+    loose = [helper.make_node("Gemm", ["x", "x"], ["y"], name="own", transB=1)]
+    with pytest.raises(SpecError, match=r"'own' \(Gemm\) has weights that are no constants"):
+        import_onnx(saved(tmp_path / "loose.onnx", loose, {"x": [3, 3]}, {"y": [3, 3]}))
+    two = [helper.make_node("MatMul", [x, "w"], [f"{x}y"], name=f"of_{x}") for x in "ab"]
+    with pytest.raises(SpecError, match="'of_a' is given 5 vectors of an example, and others 20"):
+        import_onnx(saved(tmp_path / "two.onnx", two, {"a": [1, 5, 3], "b": [1, 20, 3]}, {}, w=draw(3, 3)))
+    blind = [helper.make_node("Reshape", ["x", "n"], ["z"]), helper.make_node("MatMul", ["z", "w"], ["y"], name="fc")]
+    with pytest.raises(SpecError, match=r"'fc' .*the shape of 'z' is not known"):
+        import_onnx(saved(tmp_path / "blind.onnx", blind, {"x": [1, 9], "n": [2]}, {}, w=draw(3, 3)))
     path, _ = perceptron(tmp_path / "net.onnx")
     with pytest.raises(SpecError, match="no dimension of that name"):
         import_onnx(path, dims={"seq": 3})

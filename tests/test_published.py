@@ -167,3 +167,15 @@ def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> No
     spec.write_text(spec.read_text().replace("tolerance: 5 %", "source: mine"))
     with pytest.raises(SpecError, match="tolerance: is missing"):
         load_arch(spec)
+
+
+def test_a_chip_that_is_named_twice_is_compared_once(tmp_path: Path) -> None:
+    found, _ = execute_published(["khaddam_jssc_2022"] * 2, out=tmp_path / "out")
+    assert [row["metric"] for row in found] == [row["metric"] for row in rows("khaddam_jssc_2022")]
+
+
+def test_figures_of_a_chip_are_those_of_one_vector_whatever_is_run() -> None:
+    run = evaluate(load_arch("gokmen_frontiers_2016"), load_workload("lstm_imdb", ["steps=3"]), examples=2)
+    assert run.data["metrics"]["time_per_example_peak_s"] == pytest.approx(3 * 240e-9)
+    shown = [(row["metric"], row["ratio"]) for row in run.data["published"]]
+    assert shown == [(row["metric"], row["ratio"]) for row in rows("gokmen_frontiers_2016")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,29 @@ def test_a_training_in_the_same_folder_is_shown(folder: Path) -> None:
     assert load_page(folder).history is None
 
 
+@pytest.mark.parametrize(
+    ("chip", "network", "sets"),
+    [
+        ("ambrogio_nature_2018", "mlp_digits", ["mode=inference", "program=true"]),
+        ("ambrogio_nature_2018", "lstm_imdb", ["steps=3"]),
+        ("shafiee_isca_2016", "mlp_digits", ["mode=inference"]),
+    ],
+)
+def test_runs_of_every_kind_are_shown_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chip: str, network: str, sets: list[str]
+) -> None:
+    monkeypatch.setattr(run, "figures", lambda page: {})
+    monkeypatch.setattr(run, "draw_layout", lambda *arguments: "")
+    result = evaluate(load_arch(chip), load_workload(network, sets), examples=3, command="archsim x")
+    assert load_page(write_report(result, tmp_path / "report")) == page_of(result)
+
+
+def test_a_comparison_that_is_no_mapping_is_told(folder: Path) -> None:
+    edited(folder, "details.json", lambda data: data["gpus"].update(paper=3))
+    with pytest.raises(SpecError, match=r"gpus\.paper: is a number and not a mapping"):
+        load_page(folder)
+
+
 @pytest.mark.parametrize("name", ["metrics.json", "details.json"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
 def test_a_report_that_was_cut_off_is_told(folder: Path, name: str, share: float) -> None:
@@ -122,6 +146,13 @@ def test_folders_that_hold_no_report_are_told(folder: Path, tmp_path: Path) -> N
         load_page(folder)
 
 
+@pytest.mark.parametrize(("module", "command"), [("gpus", "compare"), ("survey", "survey"), ("published", "published")])
+def test_reports_of_other_commands_are_named(tmp_path: Path, module: str, command: str) -> None:
+    (tmp_path / import_module(f"archsim.report.{module}").NAME).write_text("{}", "utf-8")
+    with pytest.raises(SpecError, match=f"holds a report of `archsim {command}`"):
+        load_page(tmp_path)
+
+
 def test_all_that_is_missing_or_of_another_kind_is_told_at_once(folder: Path) -> None:
     def spoil(data: dict[str, Any]) -> None:
         del data["run"]
@@ -153,6 +184,8 @@ def test_every_key_that_a_report_needs_is_asked_for(result: Result, report: Path
     from archsim.report import saved
 
     def only(value: Any, shape: Any) -> Any:
+        if isinstance(shape, saved.OrNull):
+            return None if value is None else only(value, shape.shape)
         if isinstance(shape, dict) and "*" not in shape:
             return {key: only(value[key], own) for key, own in shape.items()}
         if isinstance(shape, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,16 @@ def test_factors_of_ones_own_need_no_table() -> None:
     assert "factor of the spec" in spec.figures["tile.memory.energy"].source
     with pytest.raises(SpecError, match="target: is missing"):
         load_arch(REFERENCE, ["scaling.reference=45 nm"])
+
+
+def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = import_module("archsim.explore.sensitivity")
+    spec = at(45, 14)
+    assert spec.figures["tile.neuron.area"].status == "assumption"
+    area_m2 = spec.value.tile.neuron.area_m2
+    monkeypatch.setattr(
+        study, "outcome", lambda arch, *_: dict.fromkeys(study.METRICS, arch.tile.neuron.area_m2 / area_m2)
+    )
+    found = study.sensitivity(spec, load_workload("mlp_digits"), examples=1)
+    ratios = {effect.factor: effect.metrics["area_m2"] for effect in found.effects if effect.path == "tile.neuron.area"}
+    assert ratios == pytest.approx({"x 1/2": 0.5, "x 2": 2.0})

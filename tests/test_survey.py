@@ -54,6 +54,17 @@ def test_memory_grows_to_hold_all_steps_of_an_example() -> None:
 
     assert fits(words)
     assert not fits(words // 2)
+    assert not any(s.startswith("tile.memory.leakage") for s in settings)  # the reference chip's does not leak
+    leaky = enlargement(CHIP.with_overrides(["tile.memory.leakage=0.25 mW"]), work)
+    assert f"tile.memory.leakage={0.25 * words / 1024:.6g} mW" in leaky
+
+
+def test_memory_of_a_chip_at_another_node_grows_in_proportion() -> None:
+    chip = load_arch("chang_ibmjrd_2019")  # its memory is scaled from 45 to 90 nm
+    work = load_workload("lstm_imdb", ["steps=20"]).value
+    before, after = chip.value.tile.memory, chip.with_overrides(enlargement(chip, work)).value.tile.memory
+    assert after.words > before.words
+    assert after.area_m2 / before.area_m2 == pytest.approx(after.words / before.words, rel=1e-5)
 
 
 def test_a_row_is_what_a_run_gives() -> None:
@@ -114,5 +125,14 @@ def test_what_is_wrong_is_told_before_anything_is_simulated() -> None:
         execute_survey("ambrogio_nature_2018", ["mlp_mnis"])
     with pytest.raises(SpecError, match=r"--hold '7.4 ms'"):
         execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold="long")
+    for none in ("0 s", "-7 ms"):
+        with pytest.raises(SpecError, match=rf"--hold: '{none}' is not above 0"):
+            execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold=none)
     with pytest.raises(SpecError, match="is of one workload"):
         execute_survey("ambrogio_nature_2018", ["mlp_mnist"], sets=["steps=3"])
+
+
+def test_a_survey_of_nothing_that_can_be_run_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InfeasibleError, match=r"mlp_digits: .*sends errors back"):
+        execute_survey("shafiee_isca_2016", ["mlp_digits"], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -90,7 +90,7 @@ def compare_gpus(
         "ops_per_synapse": workload.ops_per_synapse,
         "ops_per_example": workload.ops_per_example,
         "synapses": workload.synapses,
-                "chip": chip,
+        "chip": chip,
         "paper": _paper(chip) if workload.mode == baselines().paper.mode else None,
         "gpus": [_gpu(name, gpu, workload, chip, batches) for name, gpu in chosen.items()],
         "measured": [_measured(each, network, workload, chip) for each, network in found
@@ -205,7 +205,7 @@ def _ratios(chip: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, dict[s
 def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict[str, Any]:
     """Return from which batch on, of those in rows, a GPU needs no more time and energy per example than the chip.
 
-    None: at none of them. `known` says whether there is such a figure at all.
+    At all larger ones it does so, too; None: not at the largest. `known` says whether there is such a figure at all.
     """
     keys = ("time_per_example_s", "energy_per_example_j")
     found: dict[str, Any] = {
@@ -216,9 +216,9 @@ def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict
         found[name] = {}
         for key in keys:
             limit = chip[name][key]
-            level = [row["batch"] for row in rows
-                     if limit is not None and row[key] is not None and row[key] <= limit]  # fmt: skip
-            found[name][key] = min(level, default=None)
+            own = [(row["batch"], row[key]) for row in rows if limit is not None and row[key] is not None]
+            ahead = max((batch for batch, value in own if value > limit), default=0)  # the last at which the chip is
+            found[name][key] = min((batch for batch, _ in own if batch > ahead), default=None)
     return found
 
 

@@ -172,4 +172,6 @@ def _another(each: Measured, workload: Workload) -> Problem:
     what = (
         f"holds steps of training of {has or 'no network'}; {workload.name} is {own}, {biased} biases, {workload.mode}"
     )
-    return Problem(f"--measured {each.label}", what, "measure this workload: python -m archsim.baselines.measure")
+    measured = workload.mode == "training"  # steps of SGD alone are
+    hint = "measure this workload: python -m archsim.baselines.measure" if measured else "leave it out"
+    return Problem(f"--measured {each.label}", what, hint)

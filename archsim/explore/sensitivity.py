@@ -128,14 +128,15 @@ def sensitivity(
     factors: Sequence[tuple[str, Fraction]] = (("x 1/2", Fraction(1, 2)), ("x 2", Fraction(2)))
     for number, (path, figure) in enumerate(figures):
         for name, factor in factors:
-            value = scaled(figure.text, factor)
+            given = figure.to_set
+            value = scaled(given, factor)
             if value is None:
                 continue
             try:
-                changed = arch.with_overrides([f"{path}={_whole(figure.text, value)}"]).value
-                effect = Effect(path, figure.text, figure.status, name, value, outcome(changed, workload.value, count))
+                changed = arch.with_overrides([f"{path}={_whole(given, value)}"]).value
+                effect = Effect(path, given, figure.status, name, value, outcome(changed, workload.value, count))
             except ArchsimError as error:
-                effect = Effect(path, figure.text, figure.status, name, value, {}, str(error).splitlines()[0])
+                effect = Effect(path, given, figure.status, name, value, {}, str(error).splitlines()[0])
             effects.append(effect)
         if progress is not None:
             progress(number + 1, len(figures))

@@ -17,6 +17,7 @@ from archsim.mapping.shards import tiles_needed
 from archsim.metrics import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec import ArchSpec
+from archsim.units import parse_quantity
 from archsim.workload.network import Workload
 
 Progress = Callable[[float, int, str], None]
@@ -115,8 +116,8 @@ def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple
 def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
     """Return the settings with which a chip is large enough for a workload: tiles or chips, and words of memory.
 
-    The same share of its tiles is transferred at once. Memory that holds more words has more area, in proportion (an
-    assumption); its energy per word stays.
+    The same share of its tiles is transferred at once. Memory that holds more words has more area and leakage, in
+    proportion (an assumption); its energy per word stays.
     """
     spec = arch.value
     settings = []
@@ -135,8 +136,11 @@ def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
     memory = spec.tile.memory
     if words > memory.words:
         larger = 1 << (words - 1).bit_length()
-        area_mm2 = memory.total_area_m2 * 1e6 * larger / memory.words
+        growth = larger / memory.words
+        written_m2 = float(parse_quantity(arch.figures["tile.memory.area"].to_set, "m**2"))  # before it is scaled
+        area_mm2, leakage_mw = written_m2 * 1e6 * growth, memory.leakage_w * 1e3 * growth
         settings += [f"tile.memory.words={larger}", f"tile.memory.area={area_mm2:.6g} mm2"]
+        settings += [f"tile.memory.leakage={leakage_mw:.6g} mW"] if memory.leakage_w else []
     return tuple(settings)
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True)
+class OrNull:
+    """A shape that a value has, or the value is null."""
+
+    shape: Any
+
 
 NUMBER, COUNT, FIGURE, TEXT, MAYBE = (int, float), int, (int, float, type(None)), str, (str, type(None))
 _RATE = dict.fromkeys(("throughput_op_per_s", "efficiency_op_per_j", "throughput_per_area_op_per_s_m2"), FIGURE)
@@ -19,10 +28,10 @@ GPUS: dict[str, Any] = {
     "mode": TEXT,
     "ops_per_synapse": COUNT,
     "chip": {"peak": {**_RATE, **_COST}, "sustained": {**_RATE, **_COST}},
-    "paper": {
+    "paper": OrNull({
         **_RATE, "gpu": TEXT, "precision": TEXT, "published": _PAIR, "published_ratio": _PAIR, "quoted": _PAIR,
         "ratio": _BOTH,
-    },
+    }),
     "gpus": [
         {
             "name": TEXT, "title": TEXT, "fastest": TEXT, "area_m2": NUMBER, "power_limit_w": NUMBER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any, TypeAlias
 
 from archsim.baselines.comparison import FIGURES, catch_text
@@ -18,6 +19,13 @@ COUNTED = {
 }
 """Operations per synapse and example, in words."""
 
+BATCHED = {
+    "training": "a GPU that trains at batch b updates once per b examples, which is another algorithm than the chip's "
+    "and may need more epochs; only batch 1 is the same.",
+    "inference": "a GPU that infers at batch b waits until b examples are there, and answers all of them at once.",
+}
+"""By mode: what it means that a GPU takes examples in batches."""
+
 
 def conventions(data: Data) -> tuple[str, ...]:
     """Return what must be said beside the figures: what is counted, what each includes, what differs."""
@@ -31,12 +39,10 @@ def conventions(data: Data) -> tuple[str, ...]:
         "GPU, data sheet: dense peak (no sparsity), board power limit, area of the die; memory, board and host are in "
         "the power but not in the area. GPU, modelled: all of a step's kernels replayed as a graph, inputs on the "
         "device, which is the leanest way to work.",
-        "What differs: a GPU that trains at batch b updates once per b examples, which is another algorithm than the "
-        "chip's and may need more epochs; only batch 1 is the same. At small batches a GPU waits for launches rather "
-        "than computes, and several networks side by side would use it better; that is not counted here. The GPU "
-        "computes in FP32, TF32, FP16 or BF16, the chip in analog values of a few bits; accuracy is compared "
-        "elsewhere. The chip is a simulated spec, the reference one calibrated to its published peak; GPUs are "
-        "products.",
+        f"What differs: {BATCHED[data['mode']]} At small batches a GPU waits for launches rather than computes, and "
+        "several networks side by side would use it better; that is not counted here. The GPU computes in FP32, TF32, "
+        "FP16 or BF16, the chip in analog values of a few bits; accuracy is compared elsewhere. The chip is a "
+        "simulated spec, the reference one calibrated to its published peak; GPUs are products.",
         *filter(None, [model_check(data)]),
         *([] if modelled(data) else [UNMODELLED]),
     )
@@ -197,10 +203,14 @@ def model_check(data: Data) -> str:
     for what in ("time", "energy"):
         found = sorted(row[key] for row in rows if row.get(key := f"modelled_over_measured_{what}") is not None)
         if found:
-            words.append(f"{what} x {found[len(found) // 2]:.2f} in the middle, {found[0]:.2f} to {found[-1]:.2f}")
+            words.append(f"{what} x {median(found):.2f} in the middle, {found[0]:.2f} to {found[-1]:.2f}")
     if not words:
         return ""
-    return f"The model against {len(rows):,} steps of this network that were measured as graphs: {'; '.join(words)}."
+    return (
+        f"The model against {len(rows):,} steps of this network that were measured as graphs: {'; '.join(words)}. The "
+        "cost of a launch and the power without work were taken from the measurements that come with archsim: against "
+        "those, this is in part a fit."
+    )
 
 
 def catches_table(data: Data) -> Table:

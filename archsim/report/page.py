@@ -30,8 +30,3 @@ class Page:
     def clock_hz(self) -> float:
         """The clock of the chip, in hertz."""
         return float(self.details["clock_hz"])
-
-    @property
-    def layer_names(self) -> list[str]:
-        """The names of the workload's layers, from the input on."""
-        return [layer["name"] for layer in self.data["layers"]]

@@ -11,11 +11,11 @@ from typing import Any, TypeAlias
 from archsim.errors import Problem, SpecError
 from archsim.mapping.schedule import STATES
 from archsim.metrics import SCHEMA
-from archsim.report.gpu_shape import GPUS
+from archsim.report.gpu_shape import GPUS, OrNull
 from archsim.report.page import DETAILS_SCHEMA, Page
 
 Shape: TypeAlias = Any
-"""What JSON must look like: a type, types that are allowed, [shape] of each item, or {key: shape} of a mapping.
+"""What JSON must look like: a type, types that are allowed, [shape] of each item, {key: shape} of a mapping, or OrNull.
 
 The key "*" is for a mapping from any names; keys that a shape does not name are allowed, so that more can be added.
 """
@@ -131,7 +131,7 @@ HISTORY: Shape = {
 OTHERS = {
     "history.json": "train", "sensitivity.json": "sensitivity", "compare.json": "floorplan compare",
     "sweep.json": "sweep", "network.json": "network", "optimise.json": "floorplan optimise", "runs.json": "report",
-    "floorplan.svg": "floorplan draw",
+    "gpus.json": "compare", "survey.json": "survey", "published.json": "published", "floorplan.svg": "floorplan draw",
 }  # fmt: skip
 """By the file that marks it: the command of which a folder without a run's report holds one."""
 
@@ -203,7 +203,10 @@ def _read(folder: Path, name: str, schema: str) -> dict[str, Any]:
 
 def _faults(value: Any, shape: Shape, where: str) -> Iterator[tuple[str, str]]:
     """Yield (place, what is wrong) wherever a value does not have the shape."""
-    if isinstance(shape, dict):
+    if isinstance(shape, OrNull):
+        if value is not None:
+            yield from _faults(value, shape.shape, where)
+    elif isinstance(shape, dict):
         if not isinstance(value, dict):
             yield where or "all", f"is {_named(value)} and not a mapping"
         elif "*" in shape:

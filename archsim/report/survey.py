@@ -22,6 +22,7 @@ NAME = "survey.json"
 OWNED = (NAME, "survey.md", "survey.csv", "survey.svg")
 COLUMNS = (
     ("network", "name", ""),
+    ("mode", "mode", ""),
     ("synapses", "synapses", ""),
     ("steps", "steps", ""),
     ("tiles", "tiles_used", ""),

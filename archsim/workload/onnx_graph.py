@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archsim.errors import Problem, SpecError
-from archsim.workload.onnx_ops import Context
+from archsim.workload.onnx_ops import RECURRENT, Context, attribute
 
 
 def read_graph(path: Path, where: str, dims: Mapping[str, int]) -> tuple[Any, Context]:
@@ -39,9 +39,19 @@ def read_graph(path: Path, where: str, dims: Mapping[str, int]) -> tuple[Any, Co
             constants[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
     shapes = {name: tuple(array.shape) for name, array in constants.items()}
     for value in (*inputs, *graph.value_info, *graph.output):
-        sizes = value.type.tensor_type.shape.dim
-        shapes.setdefault(value.name, tuple(int(size.dim_value) for size in sizes))
-    return graph, Context(constants, shapes)
+        if value.type.tensor_type.HasField("shape"):
+            sizes = value.type.tensor_type.shape.dim
+            shapes.setdefault(value.name, tuple(int(size.dim_value) for size in sizes))
+    return graph, Context(constants, shapes, _batch(graph, shapes, inputs[0].name if inputs else ""))
+
+
+def _batch(graph: Any, shapes: Mapping[str, tuple[int, ...]], first: str) -> int:
+    """Return how many examples the tensors hold: by a recurrent node, whose layout says it, or the first dimension."""
+    for node in graph.node:
+        sizes = shapes.get(node.input[0], ()) if node.op_type in RECURRENT else ()
+        if len(sizes) == 3:
+            return max(1, sizes[0 if attribute(node, "layout", 0) else 1])
+    return max(1, *shapes[first][:1]) if shapes.get(first) else 1
 
 
 def _fix_sizes(inputs: Sequence[Any], where: str, dims: Mapping[str, int]) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from archsim.errors import Problem, SpecError
 from archsim.workload.layers import LAYERS
 from archsim.workload.onnx_graph import read_graph
@@ -17,9 +15,11 @@ from archsim.workload.onnx_ops import (
     DIGITAL,
     F32,
     MIXES_STEPS,
+    RECURRENT,
     SHAPES_ALONE,
     Context,
     Matrix,
+    UnknownShapeError,
     attribute,
     gate_rows,
     together,
@@ -28,9 +28,6 @@ from archsim.workload.onnx_ops import (
 
 EXAMPLES = 10_000
 """Examples of an imported workload, since a model does not say; an assumption."""
-
-RECURRENT: Mapping[str, tuple[str, int]] = {"LSTM": ("lstm", 4), "GRU": ("gru", 3)}
-"""Recurrent nodes: the layer's kind, and its gates."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +63,15 @@ def import_onnx(
         kinds = ", ".join(sorted({node.op_type for node in graph.node})) or "no nodes"
         hint = "archsim needs Gemm, MatMul with constant weights, LSTM or GRU"
         raise SpecError([Problem(where, f"holds nothing fully connected ({kinds})", hint)])
-    layers, notes = _chain(graph, found, digital, where)
     steps = max(matrix.steps for matrix in found.matrices)
+    odd = [
+        Problem(where, f"node '{matrix.name}' is given {matrix.steps} vectors of an example, and others {steps}",
+                f"all must be given {steps}, or one; import the parts of the model one by one")
+        for matrix in found.matrices if matrix.steps not in (1, steps)
+    ]  # fmt: skip
+    if odd:
+        raise SpecError(odd)
+    layers, notes = _chain(graph, found, digital, where)
     weights = {layer["name"]: matrix.weights for layer, matrix in layers if matrix is not None}
     workload: dict[str, Any] = {
         "kind": "workload",
@@ -117,11 +121,17 @@ def _walk(graph: Any, context: Context, where: str) -> Found:
     for node in graph.node:
         if id(node) in taken or node.op_type in SHAPES_ALONE:
             continue
-        matrix = _matrix_of(node, context, where, strange)
+        try:
+            matrix = _matrix_of(node, context, where, strange)
+            ops = DIGITAL[node.op_type](node, context) if matrix is None and node.op_type in DIGITAL else 0
+        except UnknownShapeError as error:
+            what = f"node '{node.name or node.output[0]}' ({node.op_type}): the shape of '{error}' is not known"
+            strange.append(Problem(where, what, "export the model with fixed sizes, or give --dim NAME=N"))
+            continue
         if matrix is not None:
             matrices.append(_with_followers(matrix, users, context, taken))
         elif node.op_type in DIGITAL:
-            work.append((node, node.op_type, DIGITAL[node.op_type](node, context)))
+            work.append((node, node.op_type, ops))
         elif node.op_type not in RECURRENT and node.op_type != "Gemm":
             what = f"node '{node.name or node.output[0]}' ({node.op_type}) is no fully connected layer"
             strange.append(Problem(where, what, f"known: Gemm, MatMul, LSTM, GRU, {', '.join(sorted(DIGITAL))}"))
@@ -135,7 +145,12 @@ def _matrix_of(node: Any, context: Context, where: str, strange: list[Problem]) 
     name = _safe(node.name or node.output[0])
     if node.op_type in RECURRENT:
         return _recurrent(node, name, context, where, strange)
-    if node.op_type not in ("Gemm", "MatMul") or node.input[1] not in context.constants:
+    if node.op_type not in ("Gemm", "MatMul"):
+        return None
+    if node.input[1] not in context.constants:
+        if node.op_type == "Gemm":
+            what = f"node '{name}' (Gemm) has weights that are no constants"
+            strange.append(Problem(where, what, "export the model with its weights, or as a MatMul"))
         return None
     weights = context.constants[node.input[1]]
     if weights.ndim != 2:
@@ -148,11 +163,9 @@ def _matrix_of(node: Any, context: Context, where: str, strange: list[Problem]) 
         weights = attribute(node, "alpha", 1.0) * (weights.T if attribute(node, "transB", 0) else weights)
         given = node.input[2] if len(node.input) > 2 else ""
         bias = attribute(node, "beta", 1.0) * context.constants[given] if given in context.constants else None
-    shape = context.shapes.get(node.input[0], ())
-    steps = int(np.prod(shape[1:-1], dtype=np.int64)) if len(shape) > 2 else 1
     return Matrix(
         name, "dense", node.input[0], node.output[0], weights.shape[0], weights.shape[1], bias is not None,
-        max(steps, 1), with_bias(weights, bias),
+        context.vectors(node.input[0]), with_bias(weights, bias),
     )  # fmt: skip
 
 
@@ -172,11 +185,9 @@ def _recurrent(node: Any, name: str, context: Context, where: str, strange: list
     w, r = (context.constants[tensor][0] for tensor in node.input[1:3])
     given = node.input[3] if len(node.input) > 3 else ""
     bias = context.constants[given][0] if given in context.constants else None
-    shape = context.shapes[node.input[0]]
-    steps = shape[1] if attribute(node, "layout", 0) else shape[0]
     return Matrix(
-        name, kind, node.input[0], node.output[0], w.shape[1], w.shape[0] // gates, bias is not None, max(steps, 1),
-        gate_rows(w, r, bias, apart=LAYERS[kind].apart > 0),
+        name, kind, node.input[0], node.output[0], w.shape[1], w.shape[0] // gates, bias is not None,
+        context.vectors(node.input[0]), gate_rows(w, r, bias, apart=LAYERS[kind].apart > 0),
     )  # fmt: skip
 
 
@@ -230,13 +241,15 @@ def _chain(
         if between or width != matrix.inputs:
             ops = sum(each for *_, each in between)
             kinds = ", ".join(dict.fromkeys(kind for _, kind, _ in between)) or "a change of shape"
-            layers.append((_digital(f"digital{index}", width, matrix.inputs, between, steps), None))
+            runs = min([steps, *(other.steps for other in joined[:index])])  # behind a layer of the last step, one
+            layers.append((_digital(f"digital{index}", width, matrix.inputs, between, runs), None))
             notes.append(f"digital{index}: {ops:,} operations per example ({kinds}), charged to the digital units")
         layers.append((_layer(matrix, steps), matrix))
     after = [work for work in found.digital if place[id(work[0])] > ends[-1]]
     if after:
         ops, width = sum(each for *_, each in after), joined[-1].outputs
-        layers.append((_digital(f"digital{len(joined)}", width, width, after, steps), None))
+        runs = min(matrix.steps for matrix in joined)
+        layers.append((_digital(f"digital{len(joined)}", width, width, after, runs), None))
         kinds = ", ".join(dict.fromkeys(kind for _, kind, _ in after))
         notes.append(f"digital{len(joined)}: {ops:,} operations per example ({kinds}), charged to the digital units")
     return layers, notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,9 @@ SHAPES_ALONE = frozenset({
     "Split", "Concat", "Shape", "Constant", "ConstantOfShape", "Expand",
 })  # fmt: skip
 """Nodes that move or name numbers and compute none."""
+
+RECURRENT: Mapping[str, tuple[str, int]] = {"LSTM": ("lstm", 4), "GRU": ("gru", 3)}
+"""Recurrent nodes: the layer's kind, and its gates."""
 
 ACTIVATIONS: Mapping[str, str] = {
     "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softmax": "softmax", "LogSoftmax": "softmax",
@@ -48,30 +51,46 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Context:
-    """What is known of a graph: constants by name, and shapes of tensors by name."""
+    """What is known of a graph: constants and shapes of tensors by name, and for how many examples it is made."""
 
     constants: Mapping[str, npt.NDArray[Any]]
     shapes: Mapping[str, Shape]
+    batch: int = 1
+
+    def shape(self, name: str) -> Shape:
+        """Return the shape of a tensor; raise UnknownShapeError where it is not known in full."""
+        found = self.shapes.get(name, ())
+        if name not in self.shapes or not all(found):
+            raise UnknownShapeError(name)
+        return found
 
     def elements(self, name: str) -> int:
-        """Return how many numbers of one example a tensor has (the first dimension is the batch)."""
-        return prod(self.shapes[name][1:])
+        """Return how many numbers of one example a tensor has; raise UnknownShapeError."""
+        return ceil(prod(self.shape(name)) / self.batch)
+
+    def vectors(self, name: str) -> int:
+        """Return how many vectors (last dimensions) of one example a tensor has; raise UnknownShapeError."""
+        return ceil(prod(self.shape(name)[:-1]) / self.batch)
+
+
+class UnknownShapeError(Exception):
+    """The shape of a tensor does not follow from the model; its name is the argument."""
 
 
 Count: TypeAlias = Callable[[Any, Context], int]
 
 
 def _per_output(count: int) -> Count:
-    return lambda node, context: count * sum(context.elements(name) for name in node.output if name in context.shapes)
+    return lambda node, context: count * context.elements(node.output[0])
 
 
 def _convolution(node: Any, context: Context) -> int:
-    kernel = context.shapes[node.input[1]]
-    return 2 * context.elements(node.output[0]) * prod(kernel[1:])
+    kernel = context.shape(node.input[1])
+    return context.elements(node.output[0]) * prod(kernel[1:])
 
 
 def _product(node: Any, context: Context) -> int:
-    return 2 * context.elements(node.output[0]) * context.shapes[node.input[0]][-1]
+    return context.elements(node.output[0]) * context.shape(node.input[0])[-1]
 
 
 def _pool(node: Any, context: Context) -> int:
@@ -102,7 +121,8 @@ DIGITAL: dict[str, Count] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sqrt", "Pow", "Neg", "Exp", "Relu", "Sigmoid", "Tanh", "Clip", "Erf",
                      "Gelu", "Where", "Max", "Min"), _per_output(1)),
 }  # fmt: skip
-"""Operations of one example of what a chip's digital units can be charged with, by node; a multiply-add counts two.
+"""Operations of one example of what a chip's digital units can be charged with, by node; a multiply-add counts one,
+as in `archsim.workload.layers.Digital`.
 
 How many an activation or a normalisation takes is an assumption.
 """
