@@ -14,8 +14,8 @@ demo: $(INSTALLED) ## train a small network on a published chip; the report goes
 test: $(INSTALLED) ## all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-slow: $(INSTALLED) ## the slow tests
-	$(BIN)/python -m pytest -n 2 -m slow
+test-slow: $(INSTALLED) ## the slow tests, and all laws on more examples
+	ARCHSIM_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -194,6 +194,7 @@ def test_activity_survives_its_file_to_the_last_digit(tmp_path: Path) -> None:
         assert plan.activity == activity
 
 
+@pytest.mark.slow
 def test_training_measures_what_a_run_then_bills_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

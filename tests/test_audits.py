@@ -93,7 +93,7 @@ def test_all_audits_pass_over_several_transfer_intervals(base: str, policy: str)
     assert result.data["metrics"]["transfers"] > 0
 
 
-@settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_all_audits_pass_on_random_runs(case: Case) -> None:
     schedule = case.schedule()

@@ -27,7 +27,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 
 EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
-LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=5, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 class State(NamedTuple):
@@ -253,7 +253,8 @@ def compilations(*sets: str) -> tuple[int, int]:
     return sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values())
 
 
-@pytest.mark.parametrize("sets", [(), pytest.param((STATIC,), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("sets", [(), (STATIC,)])
 def test_another_process_finds_the_compiled_loop_of_our_cells_on_the_disk(sets: tuple[str, ...]) -> None:
     code = f"import sys; sys.path[:0] = {sys.path}; from test_chip_model import *; print(compilations(*{sets}))"
     found = [

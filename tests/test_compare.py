@@ -291,6 +291,7 @@ def test_drawings_share_their_scales(compared: Comparison) -> None:
 # ---- the command
 
 
+@pytest.mark.slow
 def test_the_command_compares_and_repeats_to_the_byte(archsim: Command, tmp_path: Path) -> None:
     words = ("floorplan", "compare", WORK, REFERENCE, REFERENCE, BUS, *SET, "--examples", "30")
     answer = archsim(*words)

@@ -254,6 +254,7 @@ def run(*words: str) -> int:
     return int(leave.value.code or 0)
 
 
+@pytest.mark.slow
 def test_the_command_writes_its_comparison_and_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = (*WORDS, "--examples", "150", "--tolerance", "100", "--out")
     assert run(*words, str(tmp_path / "one"), "--json") == 0

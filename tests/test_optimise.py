@@ -95,6 +95,7 @@ def test_no_spec_is_simulated_twice() -> None:
     assert len(set(hashes)) == len(hashes)
 
 
+@pytest.mark.slow
 def test_with_enough_budget_it_finds_what_trying_everything_finds() -> None:
     arch, workload = chip("tile.count=4", "floorplan.columns=4"), work(40, 20, 10)
     space = space_of(arch)
@@ -105,6 +106,7 @@ def test_with_enough_budget_it_finds_what_trying_everything_finds() -> None:
     assert result.value(result.best) == pytest.approx(least, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_seeds_decide_what_is_drawn_and_nothing_else() -> None:
     arch, workload = chip("tile.count=4", "floorplan.columns=4"), work(40, 20, 10)
     runs = [optimise(arch, workload, "time", budget=45, examples=2, seed=seed).candidates for seed in (1, 1, 2)]

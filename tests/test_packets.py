@@ -193,6 +193,7 @@ def test_circuits_are_granted_by_age() -> None:
 # ---- whole runs
 
 
+@pytest.mark.slow
 @given(cases())
 @LAW
 def test_buffers_that_never_fill_change_nothing(case: Case) -> None:

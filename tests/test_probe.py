@@ -124,7 +124,7 @@ class Recorder:
         self.seen[rows] = True
 
 
-@pytest.mark.parametrize("examples", [90, 399, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 250))])
+@pytest.mark.parametrize("examples", [90, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 250, 399))])
 @pytest.mark.parametrize("policy", ["stop_all", "staggered", "interleaved"])
 def test_the_transfer_that_is_kept_is_the_last_one_of_each_row(policy: str, examples: int) -> None:
     sets = (*SMALL, "schedule.transfer.interval_examples=100", f"schedule.transfer.policy={policy}",

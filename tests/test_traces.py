@@ -136,7 +136,7 @@ def check_messages(result: Result, events: list[Event]) -> None:
     assert sum(event["ph"] == "s" for event in events) == len(ways) * schedule.examples
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(cases(intervals=(1, 3), most_interval=4))
 def test_laws_of_traces_hold_on_any_chip(case: Case) -> None:
     result = result_on(case.schedule())
