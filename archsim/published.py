@@ -61,8 +61,8 @@ def compare(chips: Sequence[Loaded[ArchSpec]], progress: Callable[[int], None] |
 
 
 def failed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of fitted figures that are not met."""
-    return [row for row in rows if row["kind"] == "fit" and not row["passed"]]
+    """Return the rows of figures that are fitted, or a line of the spec, and not met."""
+    return [row for row in rows if row["passed"] is False]
 
 
 def _rows(arch: Loaded[ArchSpec]) -> list[dict[str, Any]]:

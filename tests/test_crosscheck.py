@@ -62,7 +62,10 @@ def digits() -> Data:
     return load_data(load_workload("mlp_digits").value)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow) if case in ("shards", "no transfers") else case for case in CASES],
+)
 def test_events_and_numbers_agree_under_every_schedule(case: str, digits: Data) -> None:
     found = crosscheck(schedule_for(case), digits, tolerance=1.0)
     assert not [row for row in found.rows if not row["passed"]]

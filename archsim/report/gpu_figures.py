@@ -76,6 +76,7 @@ def _logarithmic(axes: Axes, batches: list[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(shown[:: max(1, -(-len(shown) // 7))]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(LogLocator(numticks=12))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axes.set_xlabel("batch size of the GPU")
 
