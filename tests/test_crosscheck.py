@@ -63,8 +63,7 @@ def digits() -> Data:
 
 
 @pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=pytest.mark.slow) if case in ("shards", "no transfers") else case for case in CASES],
+    "case", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("shards", "no transfers"))) for name in CASES]
 )
 def test_events_and_numbers_agree_under_every_schedule(case: str, digits: Data) -> None:
     found = crosscheck(schedule_for(case), digits, tolerance=1.0)

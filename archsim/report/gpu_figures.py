@@ -100,7 +100,7 @@ def bars(data: Data, key: str, label: str, scale: float) -> str:
             lines.append((f"batch {row['batch']:,}, modelled", row[key], tone, lead))
 
     def paint(figure: Figure) -> None:
-        from matplotlib.ticker import FuncFormatter
+        from matplotlib.ticker import FuncFormatter, NullLocator
 
         axes = figure.subplots()
         for place, (name, value, tone, lead) in enumerate(lines):
@@ -110,6 +110,7 @@ def bars(data: Data, key: str, label: str, scale: float) -> str:
         axes.set_yticks(range(len(lines)), [literal(name) for name, *_ in lines], fontsize=8)
         axes.invert_yaxis()
         axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
         axes.set_xlabel(label)
         axes.grid(axis="x")
