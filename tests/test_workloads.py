@@ -89,3 +89,8 @@ def test_a_workload_runs_on_the_chip_that_its_description_names(name: str) -> No
     assert metrics["digital_ops_per_example"] == workload.value.digital_ops_per_example
     rows = {row["name"]: row for row in result.data["layers"]}
     assert sum(row["ops_per_example"] for row in rows.values()) == metrics["ops_per_example"]
+
+
+def test_fields_that_came_later_leave_old_hashes_as_they_were() -> None:
+    assert load_workload("mlp_mnist").hash == "b252c5c9ec40"  # before there were modes and steps
+    assert load_workload("mlp_mnist", ["mode=inference"]).hash != load_workload("mlp_mnist").hash

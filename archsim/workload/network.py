@@ -77,7 +77,7 @@ class Workload(Section):
     [rows, outputs] by layer, relative to the workload's own file; else they are drawn.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"steps"})
+    later: ClassVar[frozenset[str]] = frozenset({"steps", "mode", "program", "weights", "inference"})
 
     name: str
     description: str = ""
