@@ -20,6 +20,7 @@ ROWS = (
     {"simulation", "functional"},
     {"accounting"},
     {"audits", "capability"},
+    {"breakdowns"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs", "reports"},

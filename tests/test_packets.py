@@ -11,13 +11,13 @@ import pytest
 from helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 from hypothesis import HealthCheck, assume, given, settings
 
+from archsim.breakdowns import link_rows
 from archsim.chip.graph import Chip
 from archsim.errors import SpecError, StuckError
 from archsim.mapping.builder import StepBuilder
 from archsim.mapping.packets import send_tree, tree_of
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Need, Schedule
-from archsim.metrics import link_rows
 from archsim.simulation.run import simulate
 from archsim.spec import TOPOLOGIES
 

@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from math import fsum
 from typing import Any
 
+from archsim.breakdowns import link_rows
 from archsim.chip.graph import Chip, build_chip
 from archsim.errors import ArchsimError, Problem, SpecError
 from archsim.loading import Loaded
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
-from archsim.metrics import Result, evaluate, link_rows, undominated
+from archsim.metrics import Result, evaluate, undominated
 from archsim.simulation.run import Trace, simulate
 from archsim.spec import ArchSpec
 from archsim.workload.network import Workload

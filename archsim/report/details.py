@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from archsim.baselines.comparison import compare_gpus
+from archsim.breakdowns import TOP, link_rows
 from archsim.chip.floorplan import Rect
 from archsim.chip.graph import Chip
-from archsim.metrics import TOP, Result, link_rows
+from archsim.metrics import Result
 from archsim.report.layout import layout_of
 from archsim.report.page import DETAILS_SCHEMA, Page
 from archsim.workload.network import MODES

@@ -6,8 +6,8 @@ import io
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from archsim.breakdowns import TOP
 from archsim.mapping.schedule import STATES
-from archsim.metrics import TOP
 from archsim.report.colours import COLOURS, CYCLE, colour, component_colour
 from archsim.report.details import NAMED_TILES
 from archsim.report.labels import scale_of as _scale

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from archsim.breakdowns import link_rows
 from archsim.chip.floorplan import Block, Rect
 from archsim.chip.graph import Chip
 from archsim.chip.places import node_rect
-from archsim.metrics import Result, link_rows
+from archsim.metrics import Result
 from archsim.report.page import Page
 
 Line: TypeAlias = list[tuple[float, float]]

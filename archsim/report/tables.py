@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archsim.metrics import TOP
+from archsim.breakdowns import TOP
 from archsim.report.page import Page
 from archsim.units import engineering, si_of_metric
 
