@@ -20,7 +20,7 @@ from archsim.errors import Problem, SpecError
 from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
 
 LINKS_OF_CHIP = 4
-"""Links to neighbouring chips for which each chip has circuits."""
+"""Links to neighbouring chips for which each chip has circuits, since all are made alike (an assumption)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import floorplans
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Sets, Work, print_file, progress_bar
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Sets, Work, answer, progress_bar
 
 
 @floorplans.command(name="draw")
@@ -58,11 +58,7 @@ def optimise_floorplan(
             arch, workload, objective, budget=budget, examples=examples, sets=sets or (), seed=seed,
             topologies=topologies, out=out, progress=progress,
         )  # fmt: skip
-    if as_json:
-        print_file(folder / "optimise.json")
-    elif not quiet:
-        for line in optimisation_lines(result, folder):
-            typer.echo(line)
+    answer(folder / "optimise.json", lambda: optimisation_lines(result, folder), as_json=as_json, quiet=quiet)
 
 
 @floorplans.command(name="compare")
@@ -83,11 +79,11 @@ def compare_floorplans(
         data, folder = execute_comparison(
             workload, archs, sets=sets or (), examples=examples, out=out, progress=progress
         )
-    if as_json:
-        print_file(folder / "compare.json")
-    elif not quiet:
-        for line in compare_lines(data):
-            typer.echo(line)
-        typer.echo(f"\npage  {folder / 'compare.html'}")
-    if not data["passed"]:
-        raise typer.Exit(1)
+    answer(
+        folder / "compare.json",
+        lambda: compare_lines(data),
+        f"page  {folder / 'compare.html'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=data["passed"],
+    )

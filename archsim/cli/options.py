@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,9 +25,25 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
 
 
-def print_file(path: Path) -> None:
-    """Print a file as it is."""
-    sys.stdout.write(path.read_text(encoding="utf-8"))
+def answer(
+    file: Path,
+    lines: Callable[[], Iterable[str]],
+    told: str = "",
+    *,
+    as_json: bool,
+    quiet: bool,
+    passed: bool = True,
+) -> None:
+    """Print the result file alone, or lines and what is `told` of the report; leave with 1 unless all has `passed`."""
+    if as_json:
+        sys.stdout.write(file.read_text(encoding="utf-8"))
+    elif not quiet:
+        for line in lines():
+            typer.echo(line)
+        if told:
+            typer.echo(f"\n{told}")
+    if not passed:
+        raise typer.Exit(1)
 
 
 @contextmanager

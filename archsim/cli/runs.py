@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import app
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, print_file, progress_bar
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, progress_bar
 from archsim.errors import Problem, SpecError
 
 
@@ -46,16 +46,16 @@ def run(
         typer.echo(f"archsim: {note}", err=True)
     with progress_bar(plan.count, quiet or as_json) as progress:
         result, folder = execute(plan, out=out, progress=progress)
-    if as_json:
-        print_file(folder / "metrics.json")
-    elif not quiet:
-        from archsim.report.summary import summary
+    from archsim.report.summary import summary
 
-        for line in summary(result):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}")
-    if not result.passed:
-        raise typer.Exit(1)
+    answer(
+        folder / "metrics.json",
+        lambda: summary(result),
+        f"report  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=result.passed,
+    )
 
 
 @app.command()
@@ -84,14 +84,14 @@ def compare(
             arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), sets=sets or (), epochs=epochs,
             examples=examples, seed=seed, out=out, progress=progress,
         )  # fmt: skip
-    if as_json:
-        print_file(folder / "gpus.json")
-    elif not quiet:
-        for line in gpu_lines(data):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'gpus.md'}")
-    if not data["passed"]:
-        raise typer.Exit(1)
+    answer(
+        folder / "gpus.json",
+        lambda: gpu_lines(data),
+        f"report  {folder / 'gpus.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=data["passed"],
+    )
 
 
 @app.command()
@@ -111,12 +111,9 @@ def report(
     from archsim.side_by_side import execute_side_by_side
 
     data, written = execute_side_by_side(folders, out)
-    if as_json:
-        print_file(written / "runs.json")
-    elif not quiet:
-        for line in runs_lines(data):
-            typer.echo(line)
-        typer.echo(f"\npage  {written / 'runs.html'}")
+    answer(
+        written / "runs.json", lambda: runs_lines(data), f"page  {written / 'runs.html'}", as_json=as_json, quiet=quiet
+    )
 
 
 def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
@@ -125,10 +122,8 @@ def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) ->
     if out is not None:
         raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
     _, written = render_again(folder)
-    if as_json:
-        print_file(written / "metrics.json")
-    elif not quiet:
-        typer.echo(f"report  {written / 'report.html'}")
+    page = f"report  {written / 'report.html'}"
+    answer(written / "metrics.json", lambda: [page], as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -164,12 +159,13 @@ def sensitivity(
 
         study = study_of(chip, network, examples=examples, command=command, progress=tick)
     write_study(study, folder)
-    if as_json:
-        print_file(folder / "sensitivity.json")
-    elif not quiet:
-        for line in top_lines(study):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'sensitivity.md'}")
+    answer(
+        folder / "sensitivity.json",
+        lambda: top_lines(study),
+        f"report  {folder / 'sensitivity.md'}",
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @app.command()
@@ -206,14 +202,14 @@ def survey(
             out=out,
             progress=progress,
         )
-    if as_json:
-        print_file(folder / "survey.json")
-    elif not quiet:
-        for line in survey_lines(data):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'survey.md'}")
-    if not data["passed"]:
-        raise typer.Exit(1)
+    answer(
+        folder / "survey.json",
+        lambda: survey_lines(data),
+        f"report  {folder / 'survey.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=data["passed"],
+    )
 
 
 @app.command()
@@ -255,9 +251,10 @@ def network(
     )  # fmt: skip
     with progress_bar(None, quiet or as_json) as progress:
         result, folder = execute_network(request, out=out, progress=progress)
-    if as_json:
-        print_file(folder / "network.json")
-    elif not quiet:
-        for line in network_lines(result):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'network.md'}")
+    answer(
+        folder / "network.json",
+        lambda: network_lines(result),
+        f"report  {folder / 'network.md'}",
+        as_json=as_json,
+        quiet=quiet,
+    )

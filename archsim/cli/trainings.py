@@ -16,9 +16,9 @@ from archsim.cli.options import (
     Seed,
     Sets,
     Work,
+    answer,
     complain,
     late_interrupts,
-    print_file,
     progress_bar,
 )
 
@@ -64,12 +64,13 @@ def train(
             if kept:
                 complain([f"{kept} epoch{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
             raise
-    if as_json:
-        print_file(folder / "history.json")
-    elif not quiet:
-        for line in training_lines(history):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'train.md'}")
+    answer(
+        folder / "history.json",
+        lambda: training_lines(history),
+        f"report  {folder / 'train.md'}",
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @app.command()
@@ -119,14 +120,14 @@ def sweep(
             if kept:
                 complain([f"{kept} point{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
             raise
-    if as_json:
-        print_file(folder / "sweep.json")
-    elif not quiet:
-        for line in sweep_lines(result):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'sweep.md'}")
-    if any(point["audits_failed"] for point in result["points"]):
-        raise typer.Exit(1)
+    answer(
+        folder / "sweep.json",
+        lambda: sweep_lines(result),
+        f"report  {folder / 'sweep.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=not any(point["audits_failed"] for point in result["points"]),
+    )
 
 
 @app.command()
@@ -155,13 +156,13 @@ def crosscheck(
     plan = plan_of(arch, workload, sets=sets or (), examples=examples, seed=seed, tolerance=tolerance, data_folder=data)
     with progress_bar(plan.run.count, quiet or as_json) as progress:
         result, folder = execute_crosscheck(plan, out=out, progress=progress)
-    if as_json:
-        print_file(folder / "metrics.json")
-    elif not quiet:
-        from archsim.report.summary import summary
+    from archsim.report.summary import summary
 
-        for line in summary(result):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'report.html'}")
-    if not result.passed:
-        raise typer.Exit(1)
+    answer(
+        folder / "metrics.json",
+        lambda: summary(result),
+        f"report  {folder / 'report.html'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=result.passed,
+    )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Json, Out, Quiet, Sets, print_file, progress_bar
+from archsim.cli.options import Json, Out, Quiet, Sets, answer, progress_bar
 from archsim.errors import ArchsimError, Problem, SpecError
 
 
@@ -111,14 +111,14 @@ def published(
 
     with progress_bar(None, quiet or as_json) as progress:
         rows, folder = execute_published(archs or (), out=out, progress=progress)
-    if as_json:
-        print_file(folder / "published.json")
-    elif not quiet:
-        for line in published_lines(rows):
-            typer.echo(line)
-        typer.echo(f"\nreport  {folder / 'published.md'}")
-    if failed(rows):
-        raise typer.Exit(1)
+    answer(
+        folder / "published.json",
+        lambda: published_lines(rows),
+        f"report  {folder / 'published.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=not failed(rows),
+    )
 
 
 @app.command(name="import")

@@ -6,7 +6,8 @@ from math import ceil
 from typing import Any, ClassVar, Literal
 
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Count, DataRate, Energy, EnergyPerBit, Lines, Power, Time, TimeOrZero
+from archsim.components.interconnect import OffChip
+from archsim.units import Area, Count, Energy, Lines, Power, Time
 
 
 @component("neuron_unit", "neuron")
@@ -89,14 +90,9 @@ class LineCircuit(Component):
 
 
 @component("host_port", "host")
-class HostPort(Component):
+class HostPort(OffChip):
     """The port through which examples and targets come from the host; off-chip links and their PHY."""
 
-    rate_bit_per_s: DataRate
-    latency_s: TimeOrZero
-    energy_per_bit_j_per_bit: EnergyPerBit
-    area_m2: Area
-    leakage_w: Power = 0.0
     example: ClassVar[dict[str, Any]] = {
         "rate": "6.4 GB/s", "latency": "0 ns", "energy_per_bit": "0.203 pJ/bit", "area": "5.72 mm2",
     }  # fmt: skip

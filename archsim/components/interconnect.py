@@ -86,18 +86,24 @@ class DurationLink(Link):
         return {"pulse": Action(self.wire_f_per_m * self.swing_v**2 * length_m)}
 
 
-@component("chip_link", "chip_link")
-class ChipLink(Component):
-    """A serial link from chip to chip within a package, one direction: a packet is received whole before it goes on.
-
-    `latency` holds serialiser, wires and deserialiser; `area` is that of both directions' circuits on one chip.
-    """
+class OffChip(Component):
+    """Base of what sends bits off the chip: a rate, a latency, and an energy per bit."""
 
     rate_bit_per_s: DataRate
     latency_s: TimeOrZero
     energy_per_bit_j_per_bit: EnergyPerBit
     area_m2: Area
     leakage_w: Power = 0.0
+
+
+@component("chip_link", "chip_link")
+class ChipLink(OffChip):
+    """A serial link from chip to chip within a package, one direction: a packet is received whole before it goes on.
+
+    `latency` holds serialiser, wires and deserialiser; `area` is that of both directions' circuits on one chip. The
+    way from a chip's gate to them is neglected.
+    """
+
     example: ClassVar[dict[str, Any]] = {
         "rate": "25 GB/s", "latency": "20 ns", "energy_per_bit": "1.17 pJ/bit", "area": "0.1 mm2",
     }  # fmt: skip

@@ -87,15 +87,15 @@ def survey(
             if hold_s is not None:
                 settings += held_interval(arch.with_overrides(settings).value, own, hold_s)
             chip = arch.with_overrides(settings)
-            result = evaluate(chip, workload, examples=examples or default_examples(chip.value, own))
+            result = evaluate(chip, workload, examples=examples or two_intervals(chip.value))
             rows.append(Row(**about, settings=settings, **_figures(result)))
         except ArchsimError as error:
             rows.append(Row(**about, settings=settings, reason=str(error)))
     return rows
 
 
-def default_examples(arch: ArchSpec, workload: Workload) -> int:
-    """Return two transfer intervals, so many that one transfer is in them; 8,000 where nothing is transferred."""
+def two_intervals(arch: ArchSpec) -> int:
+    """Return two transfer intervals, so that transfers are in them; where there are none, 8,000, as the reference's."""
     if arch.schedule.transfer is None:
         return 8000
     return 2 * arch.schedule.transfer.interval_examples

@@ -11,7 +11,7 @@ from archsim.errors import InfeasibleError
 from archsim.mapping.packets import Buffers
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
-from archsim.mapping.shards import Mapping, Shard
+from archsim.mapping.shards import Mapping, Shard, split
 from archsim.mapping.transport import Groups, Signal, Transport
 from archsim.spec import REDUCTIONS, TRANSPORTS
 
@@ -61,6 +61,11 @@ class StepBuilder:
     def also_needs(self, op: int, needs: Sequence[Need]) -> None:
         """Let an op wait for more."""
         self.ops[op] = replace(self.ops[op], needs=tuple(dict.fromkeys((*self.ops[op].needs, *needs))))
+
+    def row_groups(self, shard: Shard) -> list[int]:
+        """Return how many rows are written together, group after group, when all of a shard are."""
+        together = min(self.chip.spec.schedule.rows_written, shard.rows)
+        return [stop - start for start, stop in split(shard.rows, together)]
 
     def value_bits(self, signal: Signal) -> int:
         """Bits of one number of a signal."""

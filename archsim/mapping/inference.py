@@ -11,7 +11,7 @@ from archsim.mapping.builder import Held, StepBuilder, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.mapping.schedule import Need, Schedule, Stage
-from archsim.mapping.shards import Mapping, split
+from archsim.mapping.shards import Mapping
 from archsim.mapping.transport import Signal, Transport
 from archsim.workload.network import MODES, Words, Workload
 
@@ -117,8 +117,7 @@ def programming(chip: Chip, mapping: Mapping) -> Schedule:
     for shard in mapping.shards:
         kit = builder.kits[shard.tile]
         device = kit.tile.spec.device
-        together = min(chip.spec.schedule.rows_written, shard.rows)
-        groups = [stop - start for start, stop in split(shard.rows, together)]
+        groups = builder.row_groups(shard)
         cycles = chip.spec.cycles(device.row_time_s(device.writing_steps))
         stage = kit.maintain(device.writing_steps, "program", groups, shard.cols, cycles)
         written.append(builder.op("program", "program", shard.layer, shard.tile, shard.name, (stage,), []))

@@ -6,14 +6,9 @@ from collections.abc import Callable, Sequence
 
 from archsim.mapping.builder import StepBuilder
 from archsim.mapping.schedule import Maintenance, Need
-from archsim.mapping.shards import Shard, split
+from archsim.mapping.shards import Shard
 from archsim.mapping.training import check_interval
 from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
-
-
-def _groups(builder: StepBuilder, shard: Shard) -> list[int]:
-    together = min(builder.chip.spec.schedule.rows_written, shard.rows)
-    return [stop - start for start, stop in split(shard.rows, together)]
 
 
 def _needs_it(builder: StepBuilder, shard: Shard) -> bool:
@@ -56,7 +51,7 @@ def stop_all(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Nee
     for shard in builder.mapping.shards:
         if _needs_it(builder, shard):
             need = Need(end, num=interval, off=interval, add=0)
-            groups = _groups(builder, shard)
+            groups = builder.row_groups(shard)
             total = builder.examples // interval
             op = _add(builder, shard, [groups], [need], state="transfer", total=total)
             gates.append(Need(op, den=interval, add=0))
@@ -74,7 +69,7 @@ def staggered(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Ne
             first = max(batch, (shard.index + 1) * (interval // batch) // count * batch)
             total = max(0, (builder.examples - first) // interval + 1)
             need = Need(update, num=interval, off=first, add=0)
-            _add(builder, shard, [_groups(builder, shard)], [need], state="transfer", total=total)
+            _add(builder, shard, [builder.row_groups(shard)], [need], state="transfer", total=total)
     return []
 
 
@@ -84,7 +79,7 @@ def interleaved(builder: StepBuilder, updates: Sequence[int], end: int) -> list[
     interval = check_interval(builder)
     for shard, update in zip(builder.mapping.shards, updates, strict=True):
         if _needs_it(builder, shard):
-            groups = _groups(builder, shard)
+            groups = builder.row_groups(shard)
             need = Need(update, num=interval, off=interval, den=len(groups), add=0)
             total = builder.examples * len(groups) // interval
             while need.count(total) <= builder.examples:
@@ -108,7 +103,7 @@ def rewrite(builder: StepBuilder, updates: Sequence[int]) -> None:
     period = builder.chip.spec.cycles(period_s)
     for shard, update in zip(builder.mapping.shards, updates, strict=True):
         if builder.chip.tiles[shard.tile].spec.device.rewrite_steps:
-            groups = [_groups(builder, shard)]
+            groups = [builder.row_groups(shard)]
             _add(builder, shard, groups, [Need(update, add=0)], state="refresh", total=None, period_cycles=period)
 
 
