@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from helpers import PACKET, REFERENCE, schedule_of
 
-from archsim.accounting import Activity, ActivityFile, LayerActivity, account, activity_of, activity_yaml
+from archsim.accounting import Activity, ActivityFile, LayerActivity, Pulses, account, activity_of, activity_yaml
 from archsim.cli import main
 from archsim.components.drivers import BitSerialDriver, Driver, LevelDriver, PwmDriver
 from archsim.functional import chip
-from archsim.functional.activity import Reads, on_tables, together
+from archsim.functional.activity import Reads, Updates, drivers_of, on_tables, together
 from archsim.functional.chip import ChipModel
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.network import CLIP, order_of
@@ -60,11 +60,26 @@ def test_wide_drivers_have_tables_of_at_most_16_bits() -> None:
 
 
 def test_each_kind_of_driver_has_one_table() -> None:
-    spec = schedule_of(load_workload("mlp_digits").value, 1, [*SMALL, f"tile.row_driver={BIT_SERIAL}"]).chip.spec
-    table, tops, which = on_tables([spec.tile, spec.tile])
-    assert table.shape == (2, 128)
+    schedule = schedule_of(
+        load_workload("mlp_digits").value, 1, [*SMALL, f"tile.row_driver={BIT_SERIAL}", "routing.transport=packet"],
+        PACKET,
+    )  # fmt: skip
+    shares, swings, tops, which = on_tables(drivers_of(schedule))
+    assert shares.shape == swings.shape == (2, 128)
     assert tops.tolist() == [127, 127]
     assert which.tolist() == [[0, 0], [1, 1]]
+    # Origin: a bit that is set charges its line once; a pulse does, but for none.
+    assert swings.tolist() == [[n.bit_count() for n in range(128)], [0] + [1] * 127]
+    assert (shares[0] * 7).tolist() == pytest.approx(swings[0].tolist())
+
+
+def test_a_line_that_a_ramp_drives_is_on_for_the_value_s_share_of_the_ramp() -> None:
+    workload = load_workload("mlp_digits").value
+    for sets, window_ns in (([], 64), (["tile.col_converter.ramp=100 ns", f"tile.row_driver={BIT_SERIAL}"], 100)):
+        schedule = schedule_of(workload, 1, [*SMALL, *sets])
+        # The second layer of two is driven by the ramp of the first.
+        assert float(drivers_of(schedule)[0][1].window_s) == pytest.approx(window_ns * 1e-9)
+        assert drivers_of(schedule)[0][1].swings_at(0b101) == 1
 
 
 # ---- the energy, cell by cell
@@ -172,6 +187,8 @@ def test_reads_of_several_chips_add_up() -> None:
     one, two = Reads(0, "forward", 10, 2.0, 6.0, 1.0), Reads(0, "forward", 30, 4.0, 3.0, 0.5)
     other = Reads(0, "backward", 1, 1.0, 1.0, 1.0)
     assert together([other, one, two]) == [Reads(0, "forward", 40, 6.0, 9.0, 1.5), other]
+    fired = Updates(0, 1, 2, 3, 4, 5, 6)
+    assert together([fired, one, fired]) == [one, Updates(0, 2, 4, 6, 8, 10, 12)]
     assert (one.on_time_s, one.conductance_siemens) == (0.2, 3.0)
     assert (Reads(0, "forward", 0, 0.0, 0.0, 0.0).on_time_s, Reads(0, "forward", 1, 0.0, 0.0, 0.0).on_time_s) == (0, 0)
 
@@ -184,7 +201,14 @@ def test_activity_survives_its_file_to_the_last_digit(tmp_path: Path) -> None:
     for value in (*draws.random(20) * 1e-5, 0.0, 1e-9, 3e-7):
         own = Activity(conductance_siemens=float(value), on_time_s=float(value) / 1000)
         activity = ActivityFile(
-            layers={"fc1": LayerActivity(forward=own), "fc2": LayerActivity(forward=own, backward=own)}
+            layers={
+                "fc1": LayerActivity(forward=own),
+                "fc2": LayerActivity(
+                    forward=own,
+                    backward=own.model_copy(update={"swings": float(value)}),
+                    update=Pulses(row_pulses=float(value), col_pulses=float(value) / 3, cell_pulses=float(value) / 7),
+                ),
+            }
         )
         text = activity_yaml(activity)
         assert " uS" in text
@@ -217,13 +241,14 @@ def test_training_measures_what_a_run_then_bills_by(
     assert [(r["layer"], r["direction"], r["by"]) for r in measured["activity"]["reads"]] == [
         ("fc1", "forward", "measured"), ("fc2", "forward", "measured"), ("fc2", "backward", "measured"),
     ]  # fmt: skip
-    # Only the cells cost something else, and by as much as the whole run does.
+    # Only the cells and their lines cost something else, and by as much as the whole run does.
     effect = measured["activity"]["effect_j"]
-    assert effect.keys() == {"device", "total"}
+    assert effect.keys() == {"device", "crossbar", "total"}
     assert effect["total"] == {"spec": plain["energy_j"]["total"], "used": measured["energy_j"]["total"]}
     assert effect["device"]["spec"] == plain["energy_j"]["by_component"]["device"]
     difference = effect["total"]["used"] - effect["total"]["spec"]
-    assert effect["device"]["used"] - effect["device"]["spec"] == pytest.approx(difference, rel=1e-9)
+    parts = sum(effect[name]["used"] - effect[name]["spec"] for name in ("device", "crossbar"))
+    assert parts == pytest.approx(difference, rel=1e-9)
     assert difference != 0
     for name, says in (("out0", "at the spec's fixed energy"), ("out2", "measured activity (train/activity.yaml)")):
         assert says in (tmp_path / name / "report.md").read_text("utf-8")

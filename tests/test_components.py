@@ -261,9 +261,10 @@ def test_only_a_ramp_can_leave_as_a_duration(kind: str) -> None:
     assert ("ramp_out" in part.actions()) == (kind == "ramp_adc")
 
 
-def test_a_ramp_leaves_on_all_lines_at_once() -> None:
+def test_a_ramp_serves_its_lines_one_after_another() -> None:
     ramp = build("ramp_adc", ramp="64 ns", lines_per_unit=4)
-    assert ramp.actions()["ramp_out"].duration_s(512, 128) == (64 * NANO, 64 * NANO)
+    assert ramp.actions()["ramp_out"].duration_s(512, 512) == (64 * NANO, 64 * NANO)  # one to a line: all at once
+    assert ramp.actions()["ramp_out"].duration_s(512, 128) == (256 * NANO, 256 * NANO)  # four to one: 4 x 64 ns
     assert ramp.actions()["convert"].duration_s(512, 128)[1] == 4 * 207 * NANO
 
 
@@ -297,9 +298,12 @@ def test_line_energy_is_linear_in_cells_and_quadratic_in_voltage(cells: int, mor
 def test_a_row_crosses_the_columns_and_a_column_the_rows(rows: int, cols: int) -> None:
     array = build("crossbar", row_pulses="5", col_pulses="0.5")
     assert isinstance(array, Crossbar)
-    found = {name: action.energy_j for name, action in array.line_actions(rows, cols).items()}
+    found = {name: action.energy_j for name, action in array.line_actions(rows, cols, 4, 0.5).items()}
     row_j, col_j = array.line_energy_j(cols), array.line_energy_j(rows)
-    assert found == {"read_rows": row_j, "read_cols": col_j, "update_rows": 5 * row_j, "update_cols": 0.5 * col_j}
+    assert found == {
+        "read_rows": 4 * row_j, "read_cols": 0.5 * col_j, "ramp_rows": row_j, "ramp_cols": col_j,
+        "update_rows": 5 * row_j, "update_cols": 0.5 * col_j,
+    }  # fmt: skip
 
 
 # ---- cells

@@ -102,9 +102,9 @@ def test_digital_vectors_leave_a_tile_without_column_drivers_through_those_of_it
         for entry in trace.stages for use in entry.stage.uses
         if chip.units[use.unit].component == "row_driver"
     )  # fmt: skip
-    # Each shard's rows once, 528 + a bias row in two shards, 250 + 1, 125 + 1; the sum of the first layer and the ten
-    # results are digital and are driven out.
-    assert encoded == 4 * (529 + 251 + 126 + 250 + 10)
+    # The first layer's rows, 528 and a bias row; its sum and the ten results are digital and are driven out. The other
+    # two arrays are driven by pulses that come so: by these drivers, and by a ramp.
+    assert encoded == 4 * (529 + 250 + 10)
 
 
 # ---- conversion at each bit
