@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from archsim.registry import Registry
-from archsim.section import Flag, Section
-from archsim.units import Count
+from archsim.section import Choice, Flag, Section
+from archsim.units import Count, Ratio
+from archsim.workload.activations import ACTIVATIONS, Activation
 
 Neurons = Count
 
@@ -80,6 +81,11 @@ class Layer(Section):
         return False
 
     @property
+    def signed_outputs(self) -> bool:
+        """Whether its outputs may be negative; those of a cell h = o tanh(c) are."""
+        return True
+
+    @property
     def vector(self) -> int:
         """Length of the vector that drives the matrix: the inputs, and in a recurrent layer the own outputs."""
         return self.inputs + (self.outputs if self.recurrent else 0)
@@ -114,15 +120,32 @@ def layer(kind: str) -> Callable[[L], L]:
 
 @layer("dense")
 class Dense(Layer):
-    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise."""
+    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise.
+
+    `bound` is where a clipped_relu ends, `slope` what a leaky_relu does to negative sums.
+    """
 
     loss_activates: ClassVar[bool] = True
     forward_work: ClassVar[Mapping[str, int]] = {"activate": 1}
     backward_work: ClassVar[Mapping[str, int]] = {"derive": 1}
     kept_bits: ClassVar[int] = 1
 
-    activation: Literal["relu", "clipped_relu", "sigmoid", "tanh", "softmax", "linear"]
+    later: ClassVar[frozenset[str]] = Layer.later | {"bound", "slope"}
+
+    activation: Annotated[str, Choice(ACTIVATIONS)]
+    bound: Ratio = 2.0
+    slope: Ratio = 0.01
     bias: Flag = True
+
+    @property
+    def function(self) -> Activation:
+        """What its activation does."""
+        return ACTIVATIONS[self.activation]
+
+    @property
+    def signed_outputs(self) -> bool:
+        """Those of some activations are."""
+        return self.function.signed
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -195,10 +218,16 @@ class Digital(Layer):
     for its inputs of all steps, as attention over a whole text and pooling over time do.
     """
 
-    later: ClassVar[frozenset[str]] = Layer.later | {"over"}
+    later: ClassVar[frozenset[str]] = Layer.later | {"over", "signed"}
 
     ops: Count
     over: Literal["step", "sequence"] = "step"
+    signed: Flag = True
+
+    @property
+    def signed_outputs(self) -> bool:
+        """As the layer says: those of a normalisation are, those of a ReLU are not."""
+        return self.signed
 
     @property
     def gathers(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -31,12 +31,21 @@ MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
 
 
 class Dataset(Section):
-    """Where examples come from: how many make an epoch, and what the host sends for each."""
+    """Where examples come from: how many make an epoch, and what the host sends for each.
+
+    `signed` inputs may be negative. The `target` is one of the last layer's classes, a vector of values of
+    `target_bits` bits each, or the inputs themselves, which are on the chip already.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"signed", "target", "target_bits"})
 
     name: str
     examples: Count
     input_bits: Bits = 8
     preparation: str = ""
+    signed: Flag = False
+    target: Literal["class", "values", "inputs"] = "class"
+    target_bits: Bits = 8
 
 
 class Rates(Section):
@@ -129,6 +138,11 @@ class Workload(Section):
     def plain(self) -> bool:
         """Whether all layers are fully connected and an example is one step."""
         return self.steps == 1 and all(isinstance(layer, Dense) for layer in self.layers)
+
+    def signed_vector(self, layer: int) -> bool:
+        """Whether the vector that drives a layer's matrix may have negative numbers."""
+        before = self.layers[layer - 1].signed_outputs if layer else self.dataset.signed
+        return before or self.layers[layer].recurrent
 
     @property
     def synapses(self) -> int:
