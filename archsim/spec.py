@@ -144,6 +144,14 @@ class TileSpec(Section):
             converter = self.col_converter if converter == "shared" else converter
             if isinstance(driver, str) or isinstance(converter, str):
                 continue
+            way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
+            names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
+            if way == "twos_complement" and driver.samples == 1:
+                message = "'array.{key}: twos_complement' needs a '{edge}' that is sampled at each step, bit by bit"
+                raise PydanticCustomError("signs", message, names)
+            if way == "bipolar" and not self.device.two_terminals:
+                message = "'array.{key}: bipolar' needs cells of two terminals, and a '{device}' is none; give another"
+                raise PydanticCustomError("signs", message, {**names, "device": self.device.kind})
             if driver.samples > 1 and self.accumulator is None:
                 message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
                 raise PydanticCustomError("accumulator", message, {"edge": edge})

@@ -38,8 +38,9 @@ class Device(Component):
 
     `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
     how often it is done; no step means that the cell needs none. `pulse_step` names the action that a coincidence
-    costs the cell in an update, if any. A weight is written by `programming_steps`, or, where `program` (a row's time)
-    and `program_energy` (a cell's) are given, by one step of these.
+    costs the cell in an update, if any; `two_terminals` says that voltages of either sign can read it. A weight is
+    written by `programming_steps`, or, where `program` (a row's time) and `program_energy` (a cell's) are given, by
+    one step of these.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"program_s", "program_energy_j"})
@@ -55,6 +56,7 @@ class Device(Component):
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
     programming_steps: ClassVar[tuple[str, ...]] = ()
     pulse_step: ClassVar[str] = ""
+    two_terminals: ClassVar[bool] = False
 
     def repeats(self, step: str) -> int:
         """Return how often a maintenance step is done per row."""
@@ -380,6 +382,7 @@ class SoftBounds(InPlaceCell):
     step_spread: Ratio
     asymmetry_spread: Ratio
     bound_spread: Ratio
+    two_terminals: ClassVar[bool] = True
     softness: ClassVar[float] = 1.0
     example: ClassVar[Mapping[str, Any]] = {
         "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V", "step": "0.1 uS",

@@ -90,7 +90,8 @@ def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
         for signal in forward.outputs[layer, step]:
             ready = builder.transport.read_out(builder, signal, "forward", layer)
             if workload.layers[layer].loss_activates:
-                stage = builder.kits[ready.tile].digital("activate", ready.values)
+                work = workload.layers[layer].forward_work
+                stage = builder.kits[ready.tile].work({name: count * ready.values for name, count in work.items()})
                 op = builder.op("activate", "forward", layer, ready.tile, "", (stage,), [Need(ready.op)])
                 ready = Signal(op, ready.tile, ready.start, ready.stop, FORWARD)
             there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]

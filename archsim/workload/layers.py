@@ -41,10 +41,7 @@ class Block:
 class Layer(Section):
     """A layer of a network: so many inputs and outputs, at every step of an example or at the last step alone.
 
-    `forward_work` and `backward_work` are the neuron unit's actions for each output, `kept_values` how many numbers
-    of each output backward reads again (`kept_bits` bits if they are not values), `state_values` how many of them the
-    next step needs, and `loss_activates` says that a last layer leaves its activation to the loss, or to the way to the
-    host.
+    `loss_activates` says that a last layer leaves its activation to the loss, or to the way to the host.
     """
 
     kind: ClassVar[str]
@@ -54,11 +51,6 @@ class Layer(Section):
     apart: ClassVar[int] = 0
     recurrent: ClassVar[bool] = False
     loss_activates: ClassVar[bool] = False
-    forward_work: ClassVar[Mapping[str, int]] = {}
-    backward_work: ClassVar[Mapping[str, int]] = {}
-    kept_values: ClassVar[int] = 0
-    kept_bits: ClassVar[int] = 0
-    state_values: ClassVar[int] = 0
 
     name: str
     inputs: Neurons
@@ -84,6 +76,46 @@ class Layer(Section):
     def signed_outputs(self) -> bool:
         """Whether its outputs may be negative; those of a cell h = o tanh(c) are."""
         return True
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """The neuron unit's actions for each output in forward."""
+        return {}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The neuron unit's actions for each output in backward."""
+        return {}
+
+    @property
+    def loss_work(self) -> Mapping[str, int]:
+        """The neuron unit's actions for each output of a last layer; of a loss that is not told, those of softmax."""
+        return {"loss": 1}
+
+    @property
+    def kept_values(self) -> int:
+        """How many numbers of each output backward reads again."""
+        return 0
+
+    @property
+    def kept_bits(self) -> int:
+        """How many bits of each output backward reads again, where they are not numbers."""
+        return 0
+
+    @property
+    def state_values(self) -> int:
+        """How many numbers of each output the next step needs."""
+        return 0
+
+    @property
+    def ramp_activates(self) -> bool:
+        """Whether the ramp that sends its sums can apply its activation: a function of one sum that never falls."""
+        return False
+
+    @property
+    def ramp_derives(self) -> bool:
+        """Whether a ramp can apply its derivative: by a gate on each line, which one bit opens."""
+        return False
 
     @property
     def vector(self) -> int:
@@ -126,10 +158,6 @@ class Dense(Layer):
     """
 
     loss_activates: ClassVar[bool] = True
-    forward_work: ClassVar[Mapping[str, int]] = {"activate": 1}
-    backward_work: ClassVar[Mapping[str, int]] = {"derive": 1}
-    kept_bits: ClassVar[int] = 1
-
     later: ClassVar[frozenset[str]] = Layer.later | {"bound", "slope"}
 
     activation: Annotated[str, Choice(ACTIVATIONS)]
@@ -146,6 +174,51 @@ class Dense(Layer):
     def signed_outputs(self) -> bool:
         """Those of some activations are."""
         return self.function.signed
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """One evaluation, from a table or a ramp's shape; where nothing is evaluated, the rounding to driver levels."""
+        return {"activate": 1}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The product with the derivative; a value is first made of a: 1 - a^2 or a (1 - a) is one more multiplication.
+
+        Softmax has two more: a (d - sum of a d).
+        """
+        more = {"multiply_add": 1 if self.function.monotone else 2} if self.kept_values else {}
+        return {"derive": 1, **more}
+
+    @property
+    def loss_work(self) -> Mapping[str, int]:
+        """Softmax and cross-entropy as one; else the activation and the target's subtraction.
+
+        Where the activation has no loss of its own, that is the squared error, which goes back through the derivative.
+        """
+        if not self.function.monotone:
+            return {"loss": 1}
+        activation = {} if self.function.derivative == "one" else {"activate": 1}
+        return {**activation, "add": 1, **({} if self.function.losses else self.backward_work)}
+
+    @property
+    def kept_values(self) -> int:
+        """The activation's, where the derivative is made of it."""
+        return int(self.function.derivative == "value")
+
+    @property
+    def kept_bits(self) -> int:
+        """On which side of a bend the sum was."""
+        return int(self.function.derivative == "bit")
+
+    @property
+    def ramp_activates(self) -> bool:
+        """Monotone ones can be the shape of a ramp."""
+        return self.function.monotone
+
+    @property
+    def ramp_derives(self) -> bool:
+        """One or a bit is."""
+        return self.function.derivative != "value"
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -167,14 +240,28 @@ class Lstm(Layer):
 
     gates: ClassVar[int] = 4
     recurrent: ClassVar[bool] = True
-    # Three sigmoids, two tanh; three products, the second one added to the first as it is made.
-    forward_work: ClassVar[Mapping[str, int]] = {"activate": 5, "multiply_add": 3}
-    # The derivative of each of the five; and each product passes on to both of its factors.
-    backward_work: ClassVar[Mapping[str, int]] = {"derive": 5, "multiply_add": 6}
-    kept_values: ClassVar[int] = 6  # i, f, o, g, c(t) and tanh(c(t))
-    state_values: ClassVar[int] = 1  # c(t)
 
     bias: Flag = True
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """Three sigmoids, two tanh; three products, the second one added to the first as it is made."""
+        return {"activate": 5, "multiply_add": 3}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The derivative of each of the five; and each product passes on to both of its factors."""
+        return {"derive": 5, "multiply_add": 6}
+
+    @property
+    def kept_values(self) -> int:
+        """The values i, f, o, g, c(t) and tanh(c(t))."""
+        return 6
+
+    @property
+    def state_values(self) -> int:
+        """The cell's c(t)."""
+        return 1
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -194,13 +281,28 @@ class Gru(Layer):
     gates: ClassVar[int] = 3
     apart: ClassVar[int] = 1
     recurrent: ClassVar[bool] = True
-    # Two sigmoids, a tanh; three products, with the candidate's sum and that of h in the last two of them.
-    forward_work: ClassVar[Mapping[str, int]] = {"activate": 3, "multiply_add": 3}
-    backward_work: ClassVar[Mapping[str, int]] = {"derive": 3, "multiply_add": 6}
-    kept_values: ClassVar[int] = 5  # r, z, n, the recurrent sum and h(t-1)
-    state_values: ClassVar[int] = 1  # h(t), of which the next is made
 
     bias: Flag = True
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """Two sigmoids, a tanh; three products, with the candidate's sum and that of h in the last two of them."""
+        return {"activate": 3, "multiply_add": 3}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The derivative of each of the three; and each product passes on to both of its factors."""
+        return {"derive": 3, "multiply_add": 6}
+
+    @property
+    def kept_values(self) -> int:
+        """The values r, z, n, the recurrent sum and h(t-1)."""
+        return 5
+
+    @property
+    def state_values(self) -> int:
+        """The unit's h(t), of which the next is made."""
+        return 1
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -117,8 +117,18 @@ class Workload(Section):
                 text = "layer '{a}' has {x} inputs, but layer '{b}' before it has {y} outputs; make them equal"
                 names_ = {"a": after.name, "b": before.name, "x": after.inputs, "y": before.outputs}
                 raise PydanticCustomError("layers", text, names_)
+        self._compares_like_with_like()
         check_steps(self.layers)
         return self
+
+    def _compares_like_with_like(self) -> None:
+        outputs, inputs = self.layers[-1].outputs, self.layers[0].inputs
+        if self.dataset.target == "inputs" and outputs != inputs:
+            text = (
+                "dataset.target is 'inputs', but the last layer has {outputs} outputs and the first {inputs} inputs; "
+                "make them equal, or give target 'values' or 'class'"
+            )
+            raise PydanticCustomError("target", text, {"outputs": outputs, "inputs": inputs})
 
     def dense_layers(self) -> tuple[Dense, ...]:
         """Return the layers of a network of fully connected layers and one step; raise SpecError if it is no such."""
