@@ -23,7 +23,9 @@ class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
-    words = Words(examples="examples, inferred,", peak="in forward passes back to back", left_out="")
+    words = Words(
+        examples="examples, inferred,", peak="in forward passes back to back, on vectors of one sign", left_out=""
+    )
 
     def epochs(self, workload: Workload) -> int:
         """The data set once."""

@@ -24,7 +24,7 @@ class Training:
     ops_per_synapse = 6
     words = Words(
         examples="training examples",
-        peak="in all three phases back to back",
+        peak="in all three phases back to back, on vectors of one sign",
         left_out="no backward pass in the first layer, none for bias rows",
     )
 
