@@ -15,6 +15,7 @@ from archsim.capability import chip_metrics, peak_metrics
 from archsim.chip.graph import Chip, build_chip
 from archsim.errors import Problem, SpecError, nearest
 from archsim.mapping.modes import build_schedule
+from archsim.mapping.notes import notes_of
 from archsim.mapping.partition import Mapping as ShardMapping
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
@@ -111,6 +112,8 @@ def evaluate(
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
+    if notes := notes_of(chip, workload.value):
+        data["notes"] = list(notes)
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)

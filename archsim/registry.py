@@ -53,7 +53,8 @@ class Registry(Generic[T]):
         try:
             return self._entries[name]
         except KeyError:
-            what = f"'{name}' is not a {self.noun}"
+            article = "an" if self.noun[0] in "aeiou" else "a"
+            what = f"'{name}' is not {article} {self.noun}"
             raise SpecError([Problem(where, what, nearest(name, self._entries))]) from None
 
     def __contains__(self, name: object) -> bool:

@@ -144,6 +144,14 @@ class TileSpec(Section):
             converter = self.col_converter if converter == "shared" else converter
             if isinstance(driver, str) or isinstance(converter, str):
                 continue
+            way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
+            names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
+            if way == "twos_complement" and driver.samples == 1:
+                message = "'array.{key}: twos_complement' needs a '{edge}' that is sampled at each step, bit by bit"
+                raise PydanticCustomError("signs", message, names)
+            if way == "bipolar" and not self.device.two_terminals:
+                message = "'array.{key}: bipolar' needs cells of two terminals, and a '{device}' is none; give another"
+                raise PydanticCustomError("signs", message, {**names, "device": self.device.kind})
             if driver.samples > 1 and self.accumulator is None:
                 message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
                 raise PydanticCustomError("accumulator", message, {"edge": edge})
@@ -280,14 +288,18 @@ class Numerics(Section):
 
     A weight of one is `weight_scale` uS, `output_weight_scale` in the last layer. Converters span plus and minus
     `partial_range` where sums go on to be added (and for the errors of the backward pass, relative to the largest
-    gradient), plus and minus `output_range` at the output; hidden units are converted from 0 to their clip.
+    gradient), plus and minus `output_range` at the output. Hidden units are converted up to the largest value of their
+    activation, those of an activation without one up to `activation_range`.
     `read_noise` is the standard deviation of what a read adds to each line before it is converted, in the same units.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"activation_range"})
 
     weight_scale_siemens: Conductance = 100e-6
     output_weight_scale_siemens: Conductance = 50e-6
     partial_range: Ratio = 4.0
     output_range: Ratio = 16.0
+    activation_range: Ratio = 2.0
     read_noise: Ratio = 0.0
 
 

@@ -678,7 +678,7 @@ def test_a_byte_order_mark_and_windows_lines_mean_nothing() -> None:
         (put("layers.1.inputs", "251"), "chip.yaml", "251"),
         (put("layers.1.name", "fc1"), "chip.yaml", "named twice"),
         (put("layers", []), "chip.yaml", "at least one layer"),
-        (put("layers.0.activation", "relU"), "chip.yaml: layers[0].activation", "not allowed"),
+        (put("layers.0.activation", "relU"), "chip.yaml: layers[0].activation", "not an activation"),
         (put("layers.0.inputs", "0"), "chip.yaml: layers[0].inputs", "out of range"),
         (put("layers.0.bias", "perhaps"), "chip.yaml: layers[0].bias", "not true or false"),
         (put("training.epochs", "1.5"), "chip.yaml: training.epochs", "not a whole number"),

@@ -132,17 +132,18 @@ def test_time_grows_linearly_with_the_steps(base: str, layers: list[dict[str, An
 def test_a_step_takes_what_its_chain_takes() -> None:
     """One crossbar, so that h stays where it is; cycles of 1 ns from the spec: by hand."""
     chip = chip_of(PACKET)
-    read, convert = 64 + 16, 207  # window and settling; the converters' time
+    # Window and settling; x and h have both signs and drive the rows in two windows. The converters' time.
+    forward, back, convert = 2 * 64 + 16, 64 + 16, 207
     work_cycles = 1 + 1  # 5 x 10 activations and 3 x 10 multiply-adds in 64 lanes
     cell = max(work_cycles, 2 // 2)  # meanwhile c(t), 10 bytes, is kept: 2 words through 2 ports
     slope = cycles(work([lstm(12, 10)], 9, "inference"), chip) - cycles(work([lstm(12, 10)], 8, "inference"), chip)
-    assert slope == read + convert + cell
+    assert slope == forward + convert + cell
     # In training 6 x 10 bytes are kept: 8 words. A loss of 10 ns; back: d of two sources added, 5 x 10 derivatives,
-    # 6 x 10 multiply-adds, and the 8 words read again; and an update of 80 ns.
+    # 6 x 10 multiply-adds, and the 8 words read again; and an update of two phases of 80 ns.
     cell = max(work_cycles, 8 // 2)
-    back = 10 + max(1 + 1 + 1, 8 // 2) + read + convert + 80
+    back = 10 + max(1 + 1 + 1, 8 // 2) + back + convert + 2 * 80
     slope = cycles(work([lstm(12, 10)], 9), chip) - cycles(work([lstm(12, 10)], 8), chip)
-    assert slope == read + convert + cell + back
+    assert slope == forward + convert + cell + back
 
 
 def test_the_peak_of_an_example_is_that_of_its_steps() -> None:

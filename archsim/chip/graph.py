@@ -16,6 +16,7 @@ from archsim.chip.topologies import Topology
 from archsim.chip.topologies.package import PORT, packaged
 from archsim.components.base import Action, Component
 from archsim.components.crossbar import Crossbar
+from archsim.components.digital import LineCircuit
 from archsim.components.interconnect import PacketLink
 from archsim.errors import Problem, SpecError
 from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
@@ -172,6 +173,9 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
     if not isinstance(tile.row_converter, str):
         bank = ceil(tile.rows / tile.row_converter.lines_per_unit)
         parts.append(("row_converter", tile.row_converter, bank))
+    if tile.array.pair_area_m2:
+        pair = LineCircuit(name="paired_rows", per="cell", area_m2=tile.array.pair_area_m2)
+        parts.append((pair.name, pair, pair.instances(tile.rows, tile.cols)))
     parts += [("memory", tile.memory, 1), ("neuron", tile.neuron, 1)]
     if tile.accumulator is not None:
         lines = column_bank if shared or isinstance(tile.row_converter, str) else tile.rows + tile.cols

@@ -36,6 +36,10 @@ class Converter(Component):
         """For how long a vector must drive the array, at least, in seconds; 0 if that does not matter."""
         return Fraction(0)
 
+    def conversions(self, passes: int) -> int:
+        """Return how often a line is converted for a vector that drives the array in so many passes: one sum, once."""
+        return 1
+
     @property
     def ramp_window_s(self) -> Fraction | None:
         """Time to send the value as a duration, in seconds; None if it cannot."""
@@ -121,6 +125,10 @@ class CcoAdc(Converter):
     def conversion_s(self) -> Fraction:
         """The count is there when the window ends; it is taken over."""
         return self.readout_s
+
+    def conversions(self, passes: int) -> int:
+        """Return as many as passes: it counts up in one and down in the other."""
+        return passes
 
     @property
     def least_window_s(self) -> Fraction:

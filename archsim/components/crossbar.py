@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from archsim.components.base import Action, Component, component
 from archsim.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
+
+Signs: TypeAlias = Literal["two_passes", "paired_lines", "bipolar", "twos_complement"]
 
 
 class Array(Component):
     """Base of the arrays: row and column lines over the cells. It does one op at a time.
 
-    A read lasts as long as the drivers' window and then `settle` (settle, sample, reset).
+    A read lasts as long as the drivers' window and then `settle` (settle, sample, reset). `signed_rows` says how
+    numbers of both signs drive the rows. In `two_passes`: those above 0 in one window, then those below it in another,
+    the integrators' sign reversed. Or in one window: on `paired_lines`, a second row line through each cell, which
+    takes `pair_area`; `bipolar`, by voltages of either sign through cells of two terminals; or in `twos_complement`,
+    bit by bit, the sums of the sign's step being subtracted. `signed_columns` says the same of errors that drive the
+    columns; the second line of a column is part of the cell's area.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"signed_rows", "signed_columns", "pair_area_m2"})
 
     settle_s: TimeOrZero
     cell_line_f: Capacitance
     line_end_f: Capacitance
     line_v: Voltage
+    signed_rows: Signs = "two_passes"
+    signed_columns: Signs = "paired_lines"
+    pair_area_m2: Area | None = None
     area_m2: Area = 0.0
     leakage_w: Power = 0.0
+
+    @model_validator(mode="after")
+    def _pairs_take_area(self) -> Self:
+        if self.signed_rows == "paired_lines" and self.pair_area_m2 is None:
+            message = "paired row lines take area; give 'pair_area', that of the second line in each cell"
+            raise PydanticCustomError("pair_area", message)
+        if self.signed_rows != "paired_lines" and self.pair_area_m2 is not None:
+            message = "'pair_area' is that of paired row lines; give 'signed_rows: paired_lines', or leave it out"
+            raise PydanticCustomError("pair_area", message)
+        return self
 
     def line_energy_j(self, cells: int) -> float:
         """Return the energy to charge a line that crosses `cells` cells once, C V^2, in joules."""
@@ -50,15 +75,20 @@ class ReadOnlyCrossbar(Array):
 class Crossbar(Array):
     """Row and column lines over the cells, all of which are updated at once.
 
-    An update is `pulses` slots of `pulse` each and a pause; row and column trains coincide in one phase.
-    `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires per update.
+    An update is `pulses` slots of `pulse` each and a pause, in which row and column trains coincide. With numbers of
+    both signs on the rows it has two such phases, one for those above 0 and one for those below it; a row fires in one
+    of them, a column in both. `signed_updates: included` says that `pulses` are those of both phases already.
+    `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires in a phase.
     """
+
+    later: ClassVar[frozenset[str]] = Array.later | {"signed_updates"}
 
     pulse_s: Time
     pulses: Count
     pause_s: TimeOrZero
     row_pulses: Ratio
     col_pulses: Ratio
+    signed_updates: Literal["two_phases", "included"] = "two_phases"
     example: ClassVar[dict[str, Any]] = {
         "settle": "16 ns", "pulse": "5 ns", "pulses": 15, "pause": "5 ns", "row_pulses": "5", "col_pulses": "0.5",
         "cell_line": "2.1 fF", "line_end": "48 fF", "line": "1.0 V",
@@ -66,8 +96,12 @@ class Crossbar(Array):
 
     @property
     def update_s(self) -> Fraction:
-        """Time of one update of all cells, in seconds."""
+        """Time of one phase of an update of all cells, in seconds."""
         return self.pulses * self.pulse_s + self.pause_s
+
+    def phases(self, *, signed: bool) -> int:
+        """Return how many phases an update has."""
+        return 2 if signed and self.signed_updates == "two_phases" else 1
 
     @property
     def coincidences(self) -> float:

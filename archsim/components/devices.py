@@ -38,8 +38,9 @@ class Device(Component):
 
     `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
     how often it is done; no step means that the cell needs none. Of these, `converted_steps` end in a conversion of
-    each column. A weight is written by `programming_steps`, or, where `program` (a row's time) and `program_energy`
-    (a cell's) are given, by one step of these.
+    each column. `two_terminals` says that voltages of either sign can read it. A weight is written by
+    `programming_steps`, or, where `program` (a row's time) and `program_energy` (a cell's) are given, by one step of
+    these.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"program_s", "program_energy_j"})
@@ -55,6 +56,7 @@ class Device(Component):
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
     programming_steps: ClassVar[tuple[str, ...]] = ()
     converted_steps: ClassVar[frozenset[str]] = frozenset({"transfer_read", "verify", "residual_read"})
+    two_terminals: ClassVar[bool] = False
 
     @property
     def pulse_j(self) -> float:
@@ -403,6 +405,7 @@ class SoftBounds(InPlaceCell):
     step_spread: Ratio
     asymmetry_spread: Ratio
     bound_spread: Ratio
+    two_terminals: ClassVar[bool] = True
     softness: ClassVar[float] = 1.0
     example: ClassVar[Mapping[str, Any]] = {
         "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V", "step": "0.1 uS",

@@ -54,7 +54,7 @@ def backward_pass(builder: StepBuilder, forward: Forward) -> Backward:
 
 
 def losses(builder: StepBuilder, forward: Forward) -> dict[int, list[Signal]]:
-    """Gather the outputs of each step at one tile, compute softmax and cross-entropy there, and hand d back."""
+    """Gather the outputs of each step and their target at one tile, compute the loss there, and hand d back."""
     workload, transport = builder.mapping.workload, builder.transport
     layer = len(workload.layers) - 1
     local: dict[int, list[Signal]] = {}
@@ -63,8 +63,9 @@ def losses(builder: StepBuilder, forward: Forward) -> dict[int, list[Signal]]:
         builder.step = step
         local[step] = [transport.read_out(builder, s, "loss", layer) for s in forward.outputs[layer, step]]
         home = local[step][-1]
-        label = Signal(forward.loads[step], -1, 0, 1, FORWARD)
-        waits[step] = [home.op, builder.send(label, [((home.tile,), 1)], "loss", layer)[home.tile]]
+        waits[step] = [home.op]
+        for target in _targets(builder, forward):
+            waits[step].append(builder.send(target, [((home.tile,), target.values)], "loss", layer)[home.tile])
         for signal in local[step][:-1]:
             there = builder.send(signal, [((home.tile,), signal.values)], "loss", layer)
             waits[step].append(there[home.tile])
@@ -78,10 +79,30 @@ def losses(builder: StepBuilder, forward: Forward) -> dict[int, list[Signal]]:
     return deltas
 
 
+def _targets(builder: StepBuilder, forward: Forward) -> list[Signal]:
+    """Return what the outputs of the builder's step are compared with: from the host, or read again where x is kept."""
+    workload, step, layer = builder.mapping.workload, builder.step, len(builder.mapping.workload.layers) - 1
+    if workload.dataset.target == "class":
+        return [Signal(forward.loads[step], -1, 0, 1, FORWARD)]
+    if workload.dataset.target == "values":
+        bits = workload.dataset.target_bits
+        return [Signal(forward.loads[step], -1, 0, workload.layers[layer].outputs, FORWARD, bits=bits)]
+    found = []
+    for shard in (row[0] for row in builder.grids[0] if row[0].inputs):
+        stage = builder.kits[shard.tile].recall(shard.inputs)
+        needs = [Need(forward.ops[shard.index, step])]
+        op = builder.op("recall", "loss", layer, shard.tile, "", (stage,), needs)
+        found.append(Signal(op, shard.tile, shard.input_start, shard.input_stop, FORWARD))
+    return found
+
+
 def _hand_back(builder: StepBuilder, layer: int, signals: Sequence[Signal], waits: Sequence[int]) -> list[Signal]:
     """Add the loss where the last of the signals is; return d at the places of all of them."""
     home = signals[-1]
-    stage = builder.kits[home.tile].digital("loss", builder.mapping.workload.layers[layer].outputs)
+    kit, last, target = builder.kits[home.tile], builder.mapping.workload.layers[layer], builder.target_words(home.tile)
+    stage = kit.work({action: count * last.outputs for action, count in last.loss_work.items()}, "read", target)
+    if target:  # it was written as it arrived
+        stage = replace(stage, uses=(*stage.uses, kit.use("memory", "write", target)))
     op = builder.op("loss", "loss", layer, home.tile, "", (stage,), [Need(index) for index in waits])
     deltas = []
     for signal in signals[:-1]:
@@ -137,7 +158,7 @@ def _read_back(builder: StepBuilder, index: int, deltas: Sequence[Signal], found
         found.ready[shard.index, step] = arrived[shard.tile]
         if asked := builder.mapping.backward_inputs(shard, step):
             stage = read_array(builder, shard, BACKWARD, activates=False)
-            after = transport.after_read(builder.kits[shard.tile], BACKWARD, len(asked))
+            after = transport.after_read(builder.kits[shard.tile], BACKWARD, len(asked), signed=True)
             needs = [Need(op) for op in arrived[shard.tile]]
             op = builder.op("backward", "backward", index, shard.tile, shard.name, (stage, *after), needs)
             found.ready[shard.index, step] = [op]
@@ -151,7 +172,7 @@ def _through_activation(
     Return d of the columns at the holders; nothing where the sums drive the array directly, which is `ready` then.
     """
     layer, holders = builder.mapping.workload.layers[index], builder.grids[index][-1]
-    if not layer.recurrent and index > 0 and len(parts[0]) == 1 and _drive(builder, index, parts[0][0], found):
+    if layer.ramp_derives and index > 0 and len(parts[0]) == 1 and _drive(builder, index, parts[0][0], found):
         return []
     targets: list[Target] = [(s.col_start // layer.gates, s.col_stop // layer.gates, (s.tile,)) for s in holders]
     arrived: dict[int, list[int]] = {}
@@ -180,7 +201,7 @@ def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> b
     driven = builder.drive(sums, stage, shard, BACKWARD)
     if driven is None:
         return False
-    after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs)
+    after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs, signed=True)
     op = builder.op(
         "backward", "backward", index, shard.tile, shard.name, (driven, *after), [Need(sums.op)]
     )  # fmt: skip

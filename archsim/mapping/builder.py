@@ -62,6 +62,16 @@ class StepBuilder:
         """Let an op wait for more."""
         self.ops[op] = replace(self.ops[op], needs=tuple(dict.fromkeys((*self.ops[op].needs, *needs))))
 
+    def signed(self, shard: Shard) -> bool:
+        """Whether the vector that drives a shard may have negative numbers."""
+        return self.mapping.workload.signed_vector(shard.layer)
+
+    def target_words(self, tile: int) -> int:
+        """Words of a tile's memory that hold what outputs are compared with at one step; none for a class."""
+        workload, kit = self.mapping.workload, self.kits[tile]
+        bits = {"class": 0, "values": workload.dataset.target_bits, "inputs": kit.bits(FORWARD)}
+        return kit.words(workload.layers[-1].outputs, 8 * ceil(bits[workload.dataset.target] / 8))
+
     def row_groups(self, shard: Shard) -> list[int]:
         """Return how many rows are written together, group after group, when all of a shard are."""
         together = min(self.chip.spec.schedule.rows_written, shard.rows)
@@ -69,6 +79,8 @@ class StepBuilder:
 
     def value_bits(self, signal: Signal) -> int:
         """Bits of one number of a signal."""
+        if signal.bits:
+            return signal.bits
         if signal.tile < 0:
             return self.mapping.workload.dataset.input_bits
         return self.kits[signal.tile].bits(signal.side)
@@ -128,6 +140,8 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
     """Yield for each shard the words that its memory must hold, and of what; of all steps where they are gathered."""
     workload = builder.mapping.workload
     inputs, results = held.inputs, held.results
+    last = max(index for index, layer in enumerate(workload.layers) if layer.blocks)
+    home = builder.grids[last][-1][-1]  # where the loss is computed
     for shard in builder.mapping.shards:
         kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
         steps = len(workload.steps_of(shard.layer))
@@ -136,9 +150,15 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
         need, units = places * inputs * x, shard.cols // layer.gates
         parts = f"{inputs * places} vectors x of {x} words"
         if results:
-            d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8)) + kit.kept(layer, units)
+            d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
+            if shard.layer < len(workload.layers) - 1 or not layer.loss_activates:  # the loss derives at once
+                d += kit.kept(layer, units)
             need += places * results * d
             parts += f" and {results * places} of d and derivative of {d}"
+            if shard == home and (target := builder.target_words(shard.tile)):
+                count = len(workload.steps_of(last)) * (inputs if workload.dataset.target == "values" else results)
+                need += count * target
+                parts += f" and {count} targets of {target}"
         elif state := kit.kept(layer, units, backward=False):
             need += inputs * state
             parts += f" and {inputs} of states of {state}"

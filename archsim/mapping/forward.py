@@ -36,11 +36,12 @@ class Forward:
         return self.loads[0]
 
 
-def forward_pass(builder: StepBuilder, label_bits: int, room: int | None = None) -> Forward:
+def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None) -> Forward:
     """Add the loads of an example and the forward ops of all layers; return where everything is.
 
-    Each step at which the last layer runs has a label of so many bits. With `room` a layer runs at a step only when the
-    next one has read its vector of `room` steps before, so that memories need no more places; nothing goes backward.
+    Each step at which the last layer runs has a target of so many bits. With `room` a layer runs at a step only when
+    the next one has read its vector of `room` steps before, so that memories need no more places; nothing goes
+    backward.
     """
     workload = builder.mapping.workload
     found = Forward(backward=room is None)
@@ -51,7 +52,7 @@ def forward_pass(builder: StepBuilder, label_bits: int, room: int | None = None)
         for step in range(workload.steps):
             builder.step = step
             if stretch[0] == 0:
-                load_step(builder, label_bits if step in labelled else 0, found, read.get((0, step - (room or 0))))
+                load_step(builder, target_bits if step in labelled else 0, found, read.get((0, step - (room or 0))))
             for index in stretch:
                 if step not in workload.steps_of(index):
                     continue
@@ -75,10 +76,10 @@ def gate_first_layer(builder: StepBuilder, forward: Forward, gates: Sequence[Nee
             builder.also_needs(op, [Need(begin)])
 
 
-def load_step(builder: StepBuilder, label_bits: int, found: Forward, read: int | None) -> None:
-    """Let the host send one vector of an example and a label, after the one before and, if given, an op `read`."""
+def load_step(builder: StepBuilder, target_bits: int, found: Forward, read: int | None) -> None:
+    """Let the host send one vector of an example and a target, after the one before and, if given, an op `read`."""
     workload = builder.mapping.workload
-    bits = workload.layers[0].inputs * workload.dataset.input_bits + label_bits
+    bits = workload.layers[0].inputs * workload.dataset.input_bits + target_bits
     before = [*found.loads[-1:], *([] if read is None else [read])]
     needs = [Need(op) for op in before]
     found.loads.append(builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), needs))
@@ -102,9 +103,9 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     if layer.recurrent and step:
         sources = [*sources, *(moved(signal, layer.inputs) for signal in found.outputs[index, step - 1])]
     shards = [shard for row in grid for shard in row]
-    plain = not layer.recurrent  # the activation of one sum: a ramp can apply it
-    held_output = transport.held and len(grid) == 1 and not output and plain
-    direct = transport.held and plain and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
+    held_output = transport.held and len(grid) == 1 and not output and layer.ramp_activates
+    alone = not layer.recurrent and len(sources) == len(shards) == 1
+    direct = transport.held and alone and sources[0].tile >= 0
     stages = {shard.index: read_array(builder, shard, FORWARD, held_output, found.backward) for shard in shards}
     driven = None
     if direct:
@@ -117,7 +118,7 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     for shard in shards:
         needs = [Need(op) for op in ([sources[0].op] if driven else arrived[shard.tile] or [load])]
         needs += [Need(op) for op in waits]
-        after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols)
+        after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols, signed=builder.signed(shard))
         stage = driven or stages[shard.index]
         found.ops[shard.index, step] = builder.op(
             "forward", "forward", index, shard.tile, shard.name, (stage, *after), needs
@@ -147,7 +148,7 @@ def finish(builder: StepBuilder, index: int, found: Forward, sums: Sequence[Sign
     """Apply the activation, or a unit's cell, to sums of some columns; return the outputs, where the last sum is."""
     layer = builder.mapping.workload.layers[index]
     total = sums[-1]
-    if not layer.recurrent and (output or total.held):
+    if output or (total.held and layer.ramp_activates):
         return total
     total = builder.transport.read_out(builder, total, "forward", index)
     units = total.values // layer.gates
@@ -209,19 +210,20 @@ def read_array(
 ) -> Stage:
     """The read of a shard, `by_ramp` or by its drivers.
 
-    Where the ramp applies the activation, its bill and the derivative bits kept are in it.
+    Where the ramp applies the activation, its bill and what is kept for backward are in it.
     """
-    kit = builder.kits[shard.tile]
+    kit, layer = builder.kits[shard.tile], builder.mapping.workload.layers[shard.layer]
+    kept = kit.kept(layer, shard.cols, backward=keeps) if activates else 0
     if side is FORWARD:
-        stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs, by_ramp=by_ramp)
+        signed = builder.signed(shard)
+        stage = kit.integrate(
+            side, shard.rows, shard.cols, shard.inputs, signed=signed, kept=kept, by_ramp=by_ramp
+        )  # fmt: skip
+        extra, work = [], layer.forward_work
     else:
         stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols, by_ramp=by_ramp)
+        extra, work = [kit.use("memory", "read", kept)], layer.backward_work
     if activates:
-        bits = kit.words(shard.cols, 1) if keeps else 0
-        extra = (
-            (kit.use("neuron", "activate", shard.cols), kit.use("memory", "write", bits))
-            if side is FORWARD
-            else (kit.use("neuron", "derive", shard.cols), kit.use("memory", "read", bits))
-        )
+        extra += [kit.use("neuron", action, count * shard.cols) for action, count in work.items()]
         stage = replace(stage, uses=(*stage.uses, *(use for use in extra if use.count)))
     return stage

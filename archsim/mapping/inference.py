@@ -23,7 +23,9 @@ class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
-    words = Words(examples="examples, inferred,", peak="in forward passes back to back", left_out="")
+    words = Words(
+        examples="examples, inferred,", peak="in forward passes back to back, on vectors of one sign", left_out=""
+    )
 
     def epochs(self, workload: Workload) -> int:
         """The data set once."""
@@ -90,7 +92,8 @@ def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
         for signal in forward.outputs[layer, step]:
             ready = builder.transport.read_out(builder, signal, "forward", layer)
             if workload.layers[layer].loss_activates:
-                stage = builder.kits[ready.tile].digital("activate", ready.values)
+                work = workload.layers[layer].forward_work
+                stage = builder.kits[ready.tile].work({name: count * ready.values for name, count in work.items()})
                 op = builder.op("activate", "forward", layer, ready.tile, "", (stage,), [Need(ready.op)])
                 ready = Signal(op, ready.tile, ready.start, ready.stop, FORWARD)
             there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]

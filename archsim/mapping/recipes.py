@@ -63,9 +63,20 @@ class TileKit:
         """Time for which a vector drives the array, in seconds."""
         return self.driver(side).window_s
 
-    def integrate_cycles(self, side: Side) -> int:
-        """Cycles of one read of the whole array, up to its first sample: the drivers' window, then settling."""
-        return self.chip.spec.cycles(self.window_s(side) / self.driver(side).samples + self.tile.spec.array.settle_s)
+    def passes(self, side: Side, *, signed: bool) -> int:
+        """In how many windows a vector drives the array; errors, which go backward, always have both signs."""
+        array = self.tile.spec.array
+        way = array.signed_rows if side is FORWARD else array.signed_columns
+        return 2 if (signed or side is BACKWARD) and way == "two_passes" else 1
+
+    def driven_s(self, side: Side, *, signed: bool) -> Fraction:
+        """Time for which a vector drives the array until a sample is taken, in seconds."""
+        samples = self.driver(side).samples
+        return self.window_s(side) / samples if samples > 1 else self.window_s(side) * self.passes(side, signed=signed)
+
+    def integrate_cycles(self, side: Side, *, signed: bool) -> int:
+        """Cycles of one read of the whole array, up to its first sample: the drivers' windows, then settling."""
+        return self.chip.spec.cycles(self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s)
 
     def ramp_s(self, side: Side) -> Fraction:
         """Time in which the converters of this side send a line's sample as a duration, in seconds."""
@@ -95,53 +106,60 @@ class TileKit:
         """Return how many words of the tile's memory hold so many values."""
         return self.tile.spec.memory.words_for(values, bits)
 
-    def integrate(self, side: Side, rows: int, cols: int, stored: int, *, by_ramp: bool = False) -> Stage:
-        """Return the stage that reads rows x cols cells and takes samples; `stored` values are written to memory.
+    def integrate(
+        self, side: Side, rows: int, cols: int, stored: int, *, signed: bool = False, kept: int = 0,
+        by_ramp: bool = False,
+    ) -> Stage:  # fmt: skip
+        """Return the stage that reads rows x cols cells and takes samples; the vector may be `signed`.
 
-        The drivers read them there again, while the array is at work (an assumption: they hold two vectors). `by_ramp`:
-        a ramp of another tile drives the lines, so that nothing is read and encoded.
+        `stored` values and `kept` words are written to memory. The drivers read the former there again, while the array
+        is at work (an assumption: they hold two vectors); `by_ramp`, a ramp of another tile drives the lines, so that
+        nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each.
         """
         lines = rows if side is FORWARD else cols
-        cycles = self.integrate_cycles(side)
+        cycles = self.integrate_cycles(side, signed=signed)
         words = self.words(stored, 8 * -(-self.bits(side) // 8))
+        accesses = {"write": words + kept, **({} if by_ramp else {"read": words})}
         units = self.tile.units
-        accesses = ("write",) if by_ramp else ("write", "read")
+        encoded = 0 if by_ramp else lines * self.passes(side, signed=signed)
         uses = (
-            *(() if by_ramp else (self.use(side.driver, "encode", lines),)),
+            self.use(side.driver, "encode", encoded),
             self.use("crossbar", side.ramp_lines if by_ramp else side.lines, lines),
             self.use("device", "read", rows * cols),
-            *(self.use("memory", access, words) for access in accesses),
+            *(self.use("memory", access, count) for access, count in accesses.items()),
         )
         held = (units["crossbar"], units[side.driver])
         release = [(cycles, unit) for unit in held] if self.driver(side).samples == 1 else []
         acquire = [*held, units[side.hold]]
-        if words:
+        if any(accesses.values()):
             acquire.append(units["memory"])
-            busy = sum(self.duration("memory", access, words) for access in accesses)
+            busy = sum(self.duration("memory", access, count) for access, count in accesses.items())
             release.append((busy, units["memory"]))
         return self._stage(cycles, acquire, release, uses, side.phase)
 
-    def convert(self, side: Side, lines: int) -> Stage:
+    def convert(self, side: Side, lines: int, *, signed: bool = False) -> Stage:
         """Return the stage that converts the samples of `lines` lines and frees them."""
         if self.driver(side).samples > 1:
-            return self._convert_each_step(side, lines)
+            return self._convert_each_step(side, lines, signed=signed)
         unit = self.tile.units[side.reader]
-        cycles = self.duration(side.reader, "convert", lines, self.banks(side, lines))
+        count = lines * self.converter(side).conversions(self.passes(side, signed=signed))
+        cycles = self.duration(side.reader, "convert", count, self.banks(side, lines))
         release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
-        return self._stage(cycles, [unit], release, (self.use(side.reader, "convert", lines),), "convert")
+        return self._stage(cycles, [unit], release, (self.use(side.reader, "convert", count),), "convert")
 
-    def _convert_each_step(self, side: Side, lines: int) -> Stage:
+    def _convert_each_step(self, side: Side, lines: int, *, signed: bool) -> Stage:
         """Return the stage that follows the first step of a vector: one sample is converted while the next is taken.
 
-        A step lasts as long as the slowest of reading, converting and adding. The array and its drivers, held since
-        the first step, are free when the last begins, in which the last sample is converted.
+        A step lasts as long as the slowest of reading, converting and adding; of two passes each has all steps. The
+        array and its drivers, held since the first step, are free when the last begins, in which the last sample is
+        converted.
         """
         units, converter, accumulator = self.tile.units, self.converter(side), self.tile.spec.accumulator
         assert accumulator is not None  # as the spec was checked
-        samples, slices = self.driver(side).samples, converter.slices
+        samples, slices = self.driver(side).samples * self.passes(side, signed=signed), converter.slices
         banks = self.banks(side, lines)
         step_s = max(
-            self.window_s(side) / samples + self.tile.spec.array.settle_s,
+            self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s,
             self.action(side.reader, "convert").duration_s(lines, banks)[1],
             self.action("accumulator", "add").duration_s(lines * slices, accumulator.units(lines))[1],
         )
@@ -181,6 +199,12 @@ class TileKit:
         latency = max(cycles, *(at for at, _ in release))
         return self._stage(latency, acquire, release, uses, "digital")
 
+    def recall(self, values: int) -> Stage:
+        """Return the stage that reads so many numbers of a vector x from memory."""
+        words, store = self.words(values, 8 * -(-self.bits(FORWARD) // 8)), self.tile.units["memory"]
+        cycles = self.duration("memory", "read", words)
+        return self._stage(cycles, [store], [(cycles, store)], (self.use("memory", "read", words),), "digital")
+
     def kept(self, layer: Layer, outputs: int, *, backward: bool = True) -> int:
         """Return the words of memory that hold what is needed of so many outputs of a layer at one step.
 
@@ -191,21 +215,22 @@ class TileKit:
         values = layer.kept_values if backward else layer.state_values
         return self.words(values * outputs, 8 * -(-self.bits(FORWARD) // 8))
 
-    def update(self, rows: int, cols: int, inputs: int) -> Stage:
+    def update(self, rows: int, cols: int, inputs: int, *, signed: bool = False) -> Stage:
         """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""
         units = self.tile.units
-        spec = self.chip.spec
+        spec, array = self.chip.spec, self.tile.spec.updated_array
+        phases = array.phases(signed=signed)  # a row fires in the phase of its own sign
         words = self.words(inputs, 8 * -(-self.bits(FORWARD) // 8)) + self.words(cols, 8 * -(-self.bits(BACKWARD) // 8))
         uses: tuple[Use, ...] = (
             self.use("row_driver", "pulse", rows),
-            self.use("col_driver", "pulse", cols),
+            self.use("col_driver", "pulse", cols * phases),
             self.use("crossbar", "update_rows", rows),
-            self.use("crossbar", "update_cols", cols),
+            self.use("crossbar", "update_cols", cols * phases),
             self.use("memory", "read", words),
         )
         if self.tile.spec.device.pulse_j:
             uses += (self.use("device", "update", rows * cols),)
-        cycles = spec.cycles(self.tile.spec.updated_array.update_s)
+        cycles = spec.cycles(phases * array.update_s)
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]
         latency = max(cycles, fetch)

@@ -24,7 +24,7 @@ class Training:
     ops_per_synapse = 6
     words = Words(
         examples="training examples",
-        peak="in all three phases back to back",
+        peak="in all three phases back to back, on vectors of one sign",
         left_out="no backward pass in the first layer, none for bias rows",
     )
 
@@ -59,7 +59,7 @@ class Training:
 
     def passes(self, builder: StepBuilder) -> tuple[Forward, Backward]:
         """Add loads, forward, losses and backward."""
-        forward = forward_pass(builder, label_bits(builder))
+        forward = forward_pass(builder, target_bits(builder))
         return forward, backward_pass(builder, forward)
 
     def held(self, builder: StepBuilder) -> Held:
@@ -109,10 +109,12 @@ class Training:
 MODES.add("training")(Training())
 
 
-def label_bits(builder: StepBuilder) -> int:
-    """Return the bits of a class label, in whole bytes."""
-    classes = builder.mapping.workload.layers[-1].outputs
-    return 8 * ceil(max(1, ceil(log2(max(2, classes)))) / 8)
+def target_bits(builder: StepBuilder) -> int:
+    """Return the bits of a target that the host sends: a class in whole bytes, values, or nothing."""
+    workload = builder.mapping.workload
+    outputs = workload.layers[-1].outputs
+    label = 8 * ceil(max(1, ceil(log2(max(2, outputs)))) / 8)
+    return {"class": label, "values": outputs * workload.dataset.target_bits, "inputs": 0}[workload.dataset.target]
 
 
 def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradients: int, batch: int) -> list[int]:
@@ -120,7 +122,7 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
     updates = []
     for shard in builder.mapping.shards:
         kit = builder.kits[shard.tile]
-        stored = kit.update(shard.rows, shard.cols, shard.inputs)
+        stored = kit.update(shard.rows, shard.cols, shard.inputs, signed=builder.signed(shard))
         words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
         arriving = replace(stored, uses=(*stored.uses, kit.use("memory", "write", words)))
         stages, needs = [], []

@@ -25,7 +25,7 @@ class Signal:
     """A piece `start` to `stop` of a vector, where it is and which op brought it there.
 
     `held` says that it is still a sample on the lines of `side`; else it is digital in the tile's memory.
-    `tile` is -1 for the host.
+    `tile` is -1 for the host. `bits` of one number are given where they are not those of its side.
     """
 
     op: int
@@ -34,6 +34,7 @@ class Signal:
     stop: int
     side: Side
     held: bool = False
+    bits: int = 0
 
     @property
     def values(self) -> int:
@@ -52,7 +53,7 @@ class Transport(Protocol):
     def check(self, chip: Chip, steps: int) -> None:
         """Raise SpecError if the chip's parts cannot do this with examples of so many steps."""
 
-    def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+    def after_read(self, kit: TileKit, side: Side, lines: int, *, signed: bool) -> tuple[Stage, ...]:
         """Return the stages that follow a read of the array, within the same op."""
 
     def read_out(self, builder: StepBuilder, signal: Signal, phase: str, layer: int) -> Signal:
@@ -78,9 +79,9 @@ class Packet:
         if not isinstance(chip.spec.routing.link, PacketLink):
             _refuse(chip, "packet", "packet_link")
 
-    def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+    def after_read(self, kit: TileKit, side: Side, lines: int, *, signed: bool) -> tuple[Stage, ...]:
         """All lines are converted."""
-        return (kit.convert(side, lines),)
+        return (kit.convert(side, lines, signed=signed),)
 
     def read_out(self, builder: StepBuilder, signal: Signal, phase: str, layer: int) -> Signal:
         """It is digital already."""
@@ -122,7 +123,8 @@ class Circuit:
     """Duration-coded circuits: the ramp-out of one array is the input window of the next.
 
     A path, all of its links at once, is held for one window. Where partial sums must be added, where a vector
-    goes to several arrays, or at the network's ends, durations are captured in latches first.
+    goes to several arrays, or at the network's ends, durations are captured in latches first: a ramp from minus to plus
+    full scale sends both signs in one window, while an array is driven by those of one sign at a time.
     """
 
     held = True
@@ -155,7 +157,7 @@ class Circuit:
                 hint = f"give a sample_hold of {samples}, a row_converter of its own, or fewer in flight"
                 raise SpecError([Problem(f"{name}.col_converter.sample_hold", what, hint)])
 
-    def after_read(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+    def after_read(self, kit: TileKit, side: Side, lines: int, *, signed: bool) -> tuple[Stage, ...]:
         """The sample stays on the line until it is sent."""
         return ()
 
@@ -191,12 +193,14 @@ class Circuit:
         return arrived
 
     def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
-        """The source's ramp, the path and the array at its far end work as one stage."""
+        """The source's ramp, the path and the array at its far end work as one stage, in as many windows as passes."""
         if signal.tile < 0 or signal.tile == shard.tile:
             return None
-        cycles, acquire, uses = self._path(builder, signal, [((shard.tile,), signal.values)])
-        kit = builder.kits[shard.tile]
-        latency = cycles + kit.integrate_cycles(side) - builder.chip.spec.cycles(kit.window_s(side))
+        kit, signed = builder.kits[shard.tile], builder.signed(shard)
+        passes = kit.passes(side, signed=signed)
+        cycles, acquire, uses = self._path(builder, signal, [((shard.tile,), signal.values)], passes)
+        driven = builder.chip.spec.cycles(kit.driven_s(side, signed=signed))
+        latency = cycles + kit.integrate_cycles(side, signed=signed) - driven
         release = [(cycles, unit) for unit in acquire]
         longer = max(0, latency - stage.latency_cycles)
         release += [(latency if at == stage.latency_cycles else at + longer, unit) for at, unit in stage.release]
@@ -207,11 +211,12 @@ class Circuit:
         return Stage(latency, (*acquire, *stage.acquire), tuple(release), (*uses, *stage.uses), shows, waits)
 
     def _path(
-        self, builder: StepBuilder, signal: Signal, groups: Groups
+        self, builder: StepBuilder, signal: Signal, groups: Groups, passes: int = 1
     ) -> tuple[int, tuple[int, ...], tuple[Use, ...]]:
         """Return the cycles in which pieces go to groups of tiles, the units held, and what is billed.
 
-        A wire carries the pieces of all groups behind it; to the tiles of a group it carries the same.
+        A wire carries the pieces of all groups behind it; to the tiles of a group it carries the same. In two passes a
+        number is a pulse in the one of its sign; what sends it works in both.
         """
         chip = builder.chip
         link = chip.spec.routing.link
@@ -244,9 +249,9 @@ class Circuit:
             else:  # a digital vector leaves through the drivers of the edge on which it was read, if that has any
                 other = BACKWARD if signal.side is FORWARD and "col_driver" in kit.tile.units else FORWARD
                 unit, action, window = other.driver, "encode", kit.window_s(other)
-            uses.append(kit.use(unit, action, signal.values))
+            uses.append(kit.use(unit, action, passes * signal.values))
             acquire.append(kit.tile.units[unit])
-        cycles = chip.spec.cycles(windows * window) + flight
+        cycles = chip.spec.cycles(passes * windows * window) + flight
         return cycles, tuple(acquire), tuple(use for use in uses if use.count)
 
     def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:

@@ -155,6 +155,8 @@ def load_page(folder: Path) -> Page:
     found = [*_faults(data, DATA, ""), *_faults(data.get("crosscheck", []), CROSSCHECK, "crosscheck")]
     if "programming" in data:
         found += _faults(data["programming"], PROGRAMMING, "programming")
+    if "notes" in data:
+        found += _faults(data["notes"], [str], "notes")
     problems = [Problem(f"{folder}/metrics.json: {where}", what) for where, what in found]
     problems += [Problem(f"{folder}/details.json: {where}", what) for where, what in _faults(details, DETAILS, "")]
     if problems:

@@ -47,6 +47,7 @@ def summary(result: Result) -> list[str]:
     if written := data.get("programming"):
         cost = f"{engineering(written['time_s'], 's')} and {engineering(written['energy_j'], 'J')}"
         lines.append(f"  to write the weights first takes {cost}, which is in none of these figures")
+    lines += [f"  note: {note}" for note in data.get("notes", ())]
     failed = [audit["name"] for audit in data["audits"] if not audit["passed"]]
     lines.append(f"  audits: {len(data['audits']) - len(failed)} of {len(data['audits'])} passed")
     lines += [f"  FAILED: {name}" for name in failed]

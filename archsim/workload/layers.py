@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from archsim.registry import Registry
-from archsim.section import Flag, Section
-from archsim.units import Count
+from archsim.section import Choice, Flag, Section
+from archsim.units import Count, Ratio
+from archsim.workload.activations import ACTIVATIONS, Activation
 
 Neurons = Count
 
@@ -40,10 +41,7 @@ class Block:
 class Layer(Section):
     """A layer of a network: so many inputs and outputs, at every step of an example or at the last step alone.
 
-    `forward_work` and `backward_work` are the neuron unit's actions for each output, `kept_values` how many numbers
-    of each output backward reads again (`kept_bits` bits if they are not values), `state_values` how many of them the
-    next step needs, and `loss_activates` says that a last layer leaves its activation to the loss, or to the way to the
-    host.
+    `loss_activates` says that a last layer leaves its activation to the loss, or to the way to the host.
     """
 
     kind: ClassVar[str]
@@ -53,11 +51,6 @@ class Layer(Section):
     apart: ClassVar[int] = 0
     recurrent: ClassVar[bool] = False
     loss_activates: ClassVar[bool] = False
-    forward_work: ClassVar[Mapping[str, int]] = {}
-    backward_work: ClassVar[Mapping[str, int]] = {}
-    kept_values: ClassVar[int] = 0
-    kept_bits: ClassVar[int] = 0
-    state_values: ClassVar[int] = 0
 
     name: str
     inputs: Neurons
@@ -77,6 +70,51 @@ class Layer(Section):
     @property
     def gathers(self) -> bool:
         """Whether it needs its inputs of all steps before it can do the first."""
+        return False
+
+    @property
+    def signed_outputs(self) -> bool:
+        """Whether its outputs may be negative; those of a cell h = o tanh(c) are."""
+        return True
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """The neuron unit's actions for each output in forward."""
+        return {}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The neuron unit's actions for each output in backward."""
+        return {}
+
+    @property
+    def loss_work(self) -> Mapping[str, int]:
+        """The neuron unit's actions for each output of a last layer; of a loss that is not told, those of softmax."""
+        return {"loss": 1}
+
+    @property
+    def kept_values(self) -> int:
+        """How many numbers of each output backward reads again."""
+        return 0
+
+    @property
+    def kept_bits(self) -> int:
+        """How many bits of each output backward reads again, where they are not numbers."""
+        return 0
+
+    @property
+    def state_values(self) -> int:
+        """How many numbers of each output the next step needs."""
+        return 0
+
+    @property
+    def ramp_activates(self) -> bool:
+        """Whether the ramp that sends its sums can apply its activation: a function of one sum that never falls."""
+        return False
+
+    @property
+    def ramp_derives(self) -> bool:
+        """Whether a ramp can apply its derivative: by a gate on each line, which one bit opens."""
         return False
 
     @property
@@ -114,15 +152,73 @@ def layer(kind: str) -> Callable[[L], L]:
 
 @layer("dense")
 class Dense(Layer):
-    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise."""
+    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise.
+
+    `bound` is where a clipped_relu ends, `slope` what a leaky_relu does to negative sums.
+    """
 
     loss_activates: ClassVar[bool] = True
-    forward_work: ClassVar[Mapping[str, int]] = {"activate": 1}
-    backward_work: ClassVar[Mapping[str, int]] = {"derive": 1}
-    kept_bits: ClassVar[int] = 1
+    later: ClassVar[frozenset[str]] = Layer.later | {"bound", "slope"}
 
-    activation: Literal["relu", "clipped_relu", "sigmoid", "tanh", "softmax", "linear"]
+    activation: Annotated[str, Choice(ACTIVATIONS)]
+    bound: Ratio = 2.0
+    slope: Ratio = 0.01
     bias: Flag = True
+
+    @property
+    def function(self) -> Activation:
+        """What its activation does."""
+        return ACTIVATIONS[self.activation]
+
+    @property
+    def signed_outputs(self) -> bool:
+        """Those of some activations are."""
+        return self.function.signed
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """One evaluation, from a table or a ramp's shape; where nothing is evaluated, the rounding to driver levels."""
+        return {"activate": 1}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The product with the derivative; a value is first made of a: 1 - a^2 or a (1 - a) is one more multiplication.
+
+        Softmax has two more: a (d - sum of a d).
+        """
+        more = {"multiply_add": 1 if self.function.monotone else 2} if self.kept_values else {}
+        return {"derive": 1, **more}
+
+    @property
+    def loss_work(self) -> Mapping[str, int]:
+        """Softmax and cross-entropy as one; else the activation and the target's subtraction.
+
+        Where the activation has no loss of its own, that is the squared error, which goes back through the derivative.
+        """
+        if not self.function.monotone:
+            return {"loss": 1}
+        activation = {} if self.function.derivative == "one" else {"activate": 1}
+        return {**activation, "add": 1, **({} if self.function.losses else self.backward_work)}
+
+    @property
+    def kept_values(self) -> int:
+        """The activation's, where the derivative is made of it."""
+        return int(self.function.derivative == "value")
+
+    @property
+    def kept_bits(self) -> int:
+        """On which side of a bend the sum was."""
+        return int(self.function.derivative == "bit")
+
+    @property
+    def ramp_activates(self) -> bool:
+        """Monotone ones can be the shape of a ramp."""
+        return self.function.monotone
+
+    @property
+    def ramp_derives(self) -> bool:
+        """One or a bit is."""
+        return self.function.derivative != "value"
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -144,14 +240,28 @@ class Lstm(Layer):
 
     gates: ClassVar[int] = 4
     recurrent: ClassVar[bool] = True
-    # Three sigmoids, two tanh; three products, the second one added to the first as it is made.
-    forward_work: ClassVar[Mapping[str, int]] = {"activate": 5, "multiply_add": 3}
-    # The derivative of each of the five; and each product passes on to both of its factors.
-    backward_work: ClassVar[Mapping[str, int]] = {"derive": 5, "multiply_add": 6}
-    kept_values: ClassVar[int] = 6  # i, f, o, g, c(t) and tanh(c(t))
-    state_values: ClassVar[int] = 1  # c(t)
 
     bias: Flag = True
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """Three sigmoids, two tanh; three products, the second one added to the first as it is made."""
+        return {"activate": 5, "multiply_add": 3}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The derivative of each of the five; and each product passes on to both of its factors."""
+        return {"derive": 5, "multiply_add": 6}
+
+    @property
+    def kept_values(self) -> int:
+        """The values i, f, o, g, c(t) and tanh(c(t))."""
+        return 6
+
+    @property
+    def state_values(self) -> int:
+        """The cell's c(t)."""
+        return 1
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -171,13 +281,28 @@ class Gru(Layer):
     gates: ClassVar[int] = 3
     apart: ClassVar[int] = 1
     recurrent: ClassVar[bool] = True
-    # Two sigmoids, a tanh; three products, with the candidate's sum and that of h in the last two of them.
-    forward_work: ClassVar[Mapping[str, int]] = {"activate": 3, "multiply_add": 3}
-    backward_work: ClassVar[Mapping[str, int]] = {"derive": 3, "multiply_add": 6}
-    kept_values: ClassVar[int] = 5  # r, z, n, the recurrent sum and h(t-1)
-    state_values: ClassVar[int] = 1  # h(t), of which the next is made
 
     bias: Flag = True
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """Two sigmoids, a tanh; three products, with the candidate's sum and that of h in the last two of them."""
+        return {"activate": 3, "multiply_add": 3}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The derivative of each of the three; and each product passes on to both of its factors."""
+        return {"derive": 3, "multiply_add": 6}
+
+    @property
+    def kept_values(self) -> int:
+        """The values r, z, n, the recurrent sum and h(t-1)."""
+        return 5
+
+    @property
+    def state_values(self) -> int:
+        """The unit's h(t), of which the next is made."""
+        return 1
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -195,10 +320,16 @@ class Digital(Layer):
     for its inputs of all steps, as attention over a whole text and pooling over time do.
     """
 
-    later: ClassVar[frozenset[str]] = Layer.later | {"over"}
+    later: ClassVar[frozenset[str]] = Layer.later | {"over", "signed"}
 
     ops: Count
     over: Literal["step", "sequence"] = "step"
+    signed: Flag = True
+
+    @property
+    def signed_outputs(self) -> bool:
+        """As the layer says: those of a normalisation are, those of a ReLU are not."""
+        return self.signed
 
     @property
     def gathers(self) -> bool:

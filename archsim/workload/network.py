@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -31,12 +31,21 @@ MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
 
 
 class Dataset(Section):
-    """Where examples come from: how many make an epoch, and what the host sends for each."""
+    """Where examples come from: how many make an epoch, and what the host sends for each.
+
+    `signed` inputs may be negative. The `target` is one of the last layer's classes, a vector of values of
+    `target_bits` bits each, or the inputs themselves, which are on the chip already.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"signed", "target", "target_bits"})
 
     name: str
     examples: Count
     input_bits: Bits = 8
     preparation: str = ""
+    signed: Flag = False
+    target: Literal["class", "values", "inputs"] = "class"
+    target_bits: Bits = 8
 
 
 class Rates(Section):
@@ -108,8 +117,18 @@ class Workload(Section):
                 text = "layer '{a}' has {x} inputs, but layer '{b}' before it has {y} outputs; make them equal"
                 names_ = {"a": after.name, "b": before.name, "x": after.inputs, "y": before.outputs}
                 raise PydanticCustomError("layers", text, names_)
+        self._compares_like_with_like()
         check_steps(self.layers)
         return self
+
+    def _compares_like_with_like(self) -> None:
+        outputs, inputs = self.layers[-1].outputs, self.layers[0].inputs
+        if self.dataset.target == "inputs" and outputs != inputs:
+            text = (
+                "dataset.target is 'inputs', but the last layer has {outputs} outputs and the first {inputs} inputs; "
+                "make them equal, or give target 'values' or 'class'"
+            )
+            raise PydanticCustomError("target", text, {"outputs": outputs, "inputs": inputs})
 
     def dense_layers(self) -> tuple[Dense, ...]:
         """Return the layers of a network of fully connected layers and one step; raise SpecError if it is no such."""
@@ -129,6 +148,11 @@ class Workload(Section):
     def plain(self) -> bool:
         """Whether all layers are fully connected and an example is one step."""
         return self.steps == 1 and all(isinstance(layer, Dense) for layer in self.layers)
+
+    def signed_vector(self, layer: int) -> bool:
+        """Whether the vector that drives a layer's matrix may have negative numbers."""
+        before = self.layers[layer - 1].signed_outputs if layer else self.dataset.signed
+        return before or self.layers[layer].recurrent
 
     @property
     def synapses(self) -> int:

@@ -1,0 +1,39 @@
+"""What a chip's circuits do for a workload in another way than for the plainest one: sentences for its user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archsim.chip.graph import Chip
+from archsim.mapping.recipes import FORWARD, TileKit
+from archsim.spec import TRANSPORTS
+from archsim.workload.layers import Dense, Layer
+from archsim.workload.network import Workload
+
+
+def notes_of(chip: Chip, workload: Workload) -> tuple[str, ...]:
+    """Return a sentence for each such way that a workload takes on a chip, with the layers that it concerns."""
+    return tuple(_notes(chip, workload))
+
+
+def _notes(chip: Chip, workload: Workload) -> Iterator[str]:
+    layers, training = workload.layers, workload.mode == "training"
+    kits = [TileKit(chip, next(tile for tile in chip.tiles if tile.kind == kind)) for kind, _ in chip.spec.tile_kinds]
+    signed = ", ".join(layer.name for i, layer in enumerate(layers) if layer.blocks and workload.signed_vector(i))
+    if signed and any(kit.passes(FORWARD, signed=True) > 1 for kit in kits):
+        yield f"numbers below 0 drive the rows in a pass of their own (array.signed_rows: two_passes): {signed}"
+    if signed and training and any(kit.tile.spec.updated_array.phases(signed=True) > 1 for kit in kits):
+        yield f"numbers below 0 are updated in a phase of their own (array.signed_updates: two_phases): {signed}"
+    if not TRANSPORTS[chip.spec.routing.transport].held:
+        return
+    inner = layers[:-1] if layers[-1].loss_activates else layers
+    shapeless = ", ".join(_with_activation(layer) for layer in inner if layer.blocks and not layer.ramp_activates)
+    if shapeless:
+        yield f"no ramp can have the shape of these activations, which neuron units evaluate: {shapeless}"
+    ungated = ", ".join(map(_with_activation, (own for own in inner if own.ramp_activates and not own.ramp_derives)))
+    if ungated and training:
+        yield f"no gate on a line can apply these derivatives, which neuron units multiply: {ungated}"
+
+
+def _with_activation(layer: Layer) -> str:
+    return f"{layer.name} ({layer.activation if isinstance(layer, Dense) else layer.kind})"
