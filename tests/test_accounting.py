@@ -371,10 +371,10 @@ def test_bits_in_series_charge_a_line_in_each_step_whose_bit_is_set() -> None:
         sets = [f"tile.row_driver={driver}", f"tile.col_driver={driver}"]
         bill = lines(account(run(*sets, base=PACKET)))
         found[bits] = {phase: bill["crossbar", action, phase, "fc2"][1] for action, phase in READ_LINES}
-        # By hand: 11 rows and 7 columns in shards of 6 + 5 rows by 4 + 3 columns, 45 examples; C V^2 of a line of 8
-        # cells, in half of the steps.
+        # By hand: 11 rows by 7 columns in shards of 6 and 5 rows, 45 examples; C V^2 of a line of 8 cells, in half of
+        # the steps.
         line_j = 8 * 2.1e-15 + 48e-15
-        assert found[bits]["forward"] == pytest.approx(45 * 2 * 11 * bits / 2 * line_j, rel=1e-9)
+        assert found[bits]["forward"] == pytest.approx(45 * 11 * bits / 2 * line_j, rel=1e-9)
         assert found[bits]["backward"] == pytest.approx(45 * 2 * 7 * bits / 2 * line_j, rel=1e-9)
 
 

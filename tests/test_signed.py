@@ -222,7 +222,6 @@ def test_a_ramp_that_drives_the_next_array_twice_is_billed_twice_and_its_pulses_
     plain, signed = (billed(schedule_of(of(8, 6, 5, hidden=own), 1, ALONE)) for own in ("relu", "leaky_relu"))
     more = {
         ("col_converter", "ramp_out"): 6,
-        ("row_driver", "encode"): 6 + 1,
         ("crossbar", "update_cols"): 5,
         ("col_driver", "pulse"): 5,
     }
