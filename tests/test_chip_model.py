@@ -58,7 +58,7 @@ def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 class LeakyCells:
     """Linear cells whose weights halve in 20 us and lose a tenth when they are transferred."""
 
-    def __init__(self, weights: Any, step: float) -> None:
+    def __init__(self, weights: Any, step: float = EDGES.step) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
         self.state, self.numbers = State(self.weights), Numbers(np.float32(step))
         self.held_s: list[float] = []
