@@ -57,7 +57,8 @@ class LeakyCells:
 
     def __init__(self, weights: Any) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
-        self.state, self.numbers = State(self.weights), Numbers(np.float32(EDGES.step))
+        self.state = self.compiled_state = State(self.weights)
+        self.numbers = Numbers(np.float32(EDGES.step))
         self.held_s: list[float] = []
 
     def leak(self, row_start: int, row_stop: int, dt_s: Any) -> None:
