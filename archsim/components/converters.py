@@ -46,16 +46,16 @@ class Converter(Component):
         return None
 
     def actions(self) -> dict[str, Action]:
-        """`convert`: an item is one line's sample; `ramp_out`: sent as a duration, all lines at once."""
+        """`convert`: an item is one line's sample; `ramp_out`: the same, sent as a duration."""
         actions = {"convert": Action(self.slices * self.energy_j, self.slices * self.conversion_s)}
         if self.ramp_window_s is not None:
-            actions["ramp_out"] = Action(self.energy_j, self.ramp_window_s, parallel=self.lines_per_unit)
+            actions["ramp_out"] = Action(self.energy_j, self.ramp_window_s)
         return actions
 
 
 @component("ramp_adc", "converter")
 class RampAdc(Converter):
-    """A ramp shared by a bank, a comparator and a latch per line: all lines convert at once.
+    """A ramp shared by a bank of comparators and latches, which convert at once, each for its lines in turn.
 
     The crossing of the ramp can also leave the tile as a duration, while it happens (`ramp_out`): then the
     length of that ramp is the window of the array that it feeds, in place of the one of that array's drivers.

@@ -74,6 +74,10 @@ class TileKit:
         """Cycles of one read of the whole array, up to its first sample: the drivers' windows, then settling."""
         return self.chip.spec.cycles(self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s)
 
+    def ramp_s(self, side: Side) -> Fraction:
+        """Time in which the converters of this side send a line's sample as a duration, in seconds."""
+        return self.action(side.reader, "ramp_out").latency_s
+
     def bits(self, side: Side) -> int:
         """Bits of a value that leaves on this side; of one that was added up step by step, those of the inputs."""
         driver = self.driver(side)
@@ -82,6 +86,17 @@ class TileKit:
     def converter(self, side: Side) -> Converter:
         """Return the converter that is read on this side."""
         return self.tile.spec.col_converter if side is FORWARD else self.tile.spec.backward_converter
+
+    def banks(self, side: Side, lines: int) -> int:
+        """Return how many converters serve so many lines of this side."""
+        return -(-lines // self.converter(side).lines_per_unit)
+
+    def ramps(self, side: Side, lines: int, widest: int = 0, wires: int = 1) -> int:
+        """Return how many ramps send the samples of `lines` lines, `widest` of them over the same `wires`.
+
+        A converter sends its lines one after another; at each ramp a wire carries one value.
+        """
+        return max(-(-lines // self.banks(side, lines)), -(-widest // wires))
 
     def words(self, values: int, bits: int) -> int:
         """Return how many words of the tile's memory hold so many values."""
@@ -121,9 +136,8 @@ class TileKit:
         if self.driver(side).samples > 1:
             return self._convert_each_step(side, lines, signed=signed)
         unit = self.tile.units[side.reader]
-        banks = -(-lines // self.converter(side).lines_per_unit)
         count = lines * self.converter(side).conversions(self.passes(side, signed=signed))
-        cycles = self.duration(side.reader, "convert", count, banks)
+        cycles = self.duration(side.reader, "convert", count, self.banks(side, lines))
         release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
         return self._stage(cycles, [unit], release, (self.use(side.reader, "convert", count),), "convert")
 
@@ -137,7 +151,7 @@ class TileKit:
         units, converter, accumulator = self.tile.units, self.converter(side), self.tile.spec.accumulator
         assert accumulator is not None  # as the spec was checked
         samples, slices = self.driver(side).samples * self.passes(side, signed=signed), converter.slices
-        banks = -(-lines // converter.lines_per_unit)
+        banks = self.banks(side, lines)
         step_s = max(
             self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s,
             self.action(side.reader, "convert").duration_s(lines, banks)[1],
@@ -152,10 +166,10 @@ class TileKit:
         )
         return self._stage(cycles, [units[side.reader]], release, uses, side.phase)
 
-    def read_out(self, side: Side, lines: int) -> Stage:
-        """Return the stage that reads samples as durations into latches of the same tile."""
+    def read_out(self, side: Side, lines: int, widest: int = 0, wires: int = 1) -> Stage:
+        """Return the stage that reads samples as durations into latches of the same tile, or over wires to others."""
         unit = self.tile.units[side.reader]
-        cycles = self.duration(side.reader, "ramp_out", lines, -(-lines // self.converter(side).lines_per_unit))
+        cycles = self.chip.spec.cycles(self.ramps(side, lines, widest, wires) * self.ramp_s(side))
         release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
         return self._stage(cycles, [unit], release, (self.use(side.reader, "ramp_out", lines),), "convert")
 

@@ -169,13 +169,13 @@ class Circuit:
         return Signal(op, signal.tile, signal.start, signal.stop, signal.side)
 
     def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
-        """One window over the union of all paths, captured at the far ends."""
+        """As many windows as are needed over the union of all paths, captured at the far ends."""
         remote = tuple(dict.fromkeys(tile for tiles, _ in groups for tile in tiles if tile != signal.tile))
         if not remote:
             return {signal.tile: self.read_out(builder, signal, phase, layer).op}
-        values = {tile: count for tiles, count in groups for tile in tiles}
         total = sum(count for tiles, count in groups if tiles != (signal.tile,))
-        cycles, acquire, uses = self._path(builder, signal, {tile: values[tile] for tile in remote})
+        away = [(tuple(tile for tile in tiles if tile != signal.tile), count) for tiles, count in groups]
+        cycles, acquire, uses = self._path(builder, signal, [(tiles, count) for tiles, count in away if tiles])
         release = [(cycles, unit) for unit in acquire]
         if signal.held:
             release.append((cycles, builder.chip.tiles[signal.tile].units[signal.side.hold]))
@@ -197,7 +197,7 @@ class Circuit:
             return None
         kit, signed = builder.kits[shard.tile], builder.signed(shard)
         passes = kit.passes(side, signed=signed)
-        cycles, acquire, uses = self._path(builder, signal, {shard.tile: signal.values}, passes)
+        cycles, acquire, uses = self._path(builder, signal, [((shard.tile,), signal.values)], passes)
         driven = builder.chip.spec.cycles(kit.driven_s(side, signed=signed))
         latency = cycles + kit.integrate_cycles(side, signed=signed) - driven
         release = [(cycles, unit) for unit in acquire]
@@ -210,11 +210,12 @@ class Circuit:
         return Stage(latency, (*acquire, *stage.acquire), tuple(release), (*uses, *stage.uses), shows, waits)
 
     def _path(
-        self, builder: StepBuilder, signal: Signal, values: dict[int, int], passes: int = 1
+        self, builder: StepBuilder, signal: Signal, groups: Groups, passes: int = 1
     ) -> tuple[int, tuple[int, ...], tuple[Use, ...]]:
-        """Return the cycles of a window over all paths, the units held, and what is billed.
+        """Return the cycles in which pieces go to groups of tiles, the units held, and what is billed.
 
-        In two passes a number is a pulse in the one of its sign; what sends it works in both.
+        A wire carries the pieces of all groups behind it; to the tiles of a group it carries the same. In two passes a
+        number is a pulse in the one of its sign; what sends it works in both.
         """
         chip = builder.chip
         link = chip.spec.routing.link
@@ -222,25 +223,28 @@ class Circuit:
         carried: dict[str, int] = {}
         routed = 0
         flight = 0
-        for tile, count in values.items():
-            wires, routers = chip.route(node_of(signal.tile), node_of(tile))
-            for wire in wires:
-                carried[wire.name] = max(carried.get(wire.name, 0), count)
-            routed += routers * count
-            path_s = sum(wire.flight_s for wire in wires) + routers * chip.spec.routing.router.pipeline_s
-            flight = max(flight, chip.spec.cycles(path_s))
+        for tiles, count in groups:
+            names: dict[str, None] = {}
+            for tile in tiles:
+                wires, routers = chip.route(node_of(signal.tile), node_of(tile))
+                names |= dict.fromkeys(wire.name for wire in wires)
+                routed += routers * count
+                path_s = sum(wire.flight_s for wire in wires) + routers * chip.spec.routing.router.pipeline_s
+                flight = max(flight, chip.spec.cycles(path_s))
+            for name in names:
+                carried[name] = carried.get(name, 0) + count
         uses = [Use(chip.links[name].unit, "pulse", count) for name, count in carried.items()]
         uses.append(Use(chip.router, "forward", routed))
         acquire = [chip.links[name].unit for name in carried]
-        widest = max(values.values())
+        widest = max(carried.values())
         windows = passes * ceil(widest / link.wires)
         if signal.tile < 0:
-            window = builder.kits[next(iter(values))].window_s(FORWARD)
+            window = builder.kits[groups[0][0][0]].window_s(FORWARD)
         else:
             kit = builder.kits[signal.tile]
             if signal.held:
                 unit, action = signal.side.reader, "ramp_out"
-                window = kit.converter(signal.side).ramp_window_s or kit.window_s(signal.side)
+                window, windows = kit.ramp_s(signal.side), kit.ramps(signal.side, signal.values, widest, link.wires)
             else:  # a digital vector leaves through the drivers of the edge on which it was read, if that has any
                 other = BACKWARD if signal.side is FORWARD and "col_driver" in kit.tile.units else FORWARD
                 unit, action, window = other.driver, "encode", kit.window_s(other)
@@ -251,11 +255,12 @@ class Circuit:
 
     def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
         """The ramp, and the pulses on one link and through one router, billed."""
-        ramp = kit.read_out(side, lines)
+        link = kit.chip.spec.routing.link
+        assert isinstance(link, DurationLink)
+        ramp = kit.read_out(side, lines, lines, link.wires)
         wire = kit.chip.longest_link.unit
         uses = (Use(wire, "pulse", lines), Use(kit.chip.router, "forward", lines))
-        windows = ceil(lines / kit.chip.spec.routing.link.wires)  # type: ignore[attr-defined]
-        cycles = windows * ramp.latency_cycles
+        cycles = ramp.latency_cycles
         return ramp, Stage(cycles, (wire,), ((cycles, wire),), uses)
 
 
