@@ -244,7 +244,8 @@ class Circuit:
             kit = builder.kits[signal.tile]
             if signal.held:
                 unit, action = signal.side.reader, "ramp_out"
-                window, windows = kit.ramp_s(signal.side), kit.ramps(signal.side, signal.values, widest, link.wires)
+                window = kit.ramp_s(signal.side)
+                windows = passes * kit.ramps(signal.side, signal.values, widest, link.wires)
             else:  # a digital vector leaves through the drivers of the edge on which it was read, if that has any
                 other = BACKWARD if signal.side is FORWARD and "col_driver" in kit.tile.units else FORWARD
                 unit, action, window = other.driver, "encode", kit.window_s(other)
