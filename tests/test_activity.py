@@ -25,7 +25,6 @@ from archsim.simulation.run import simulate
 from archsim.trainings import execute_training
 from archsim.workload import load_workload
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 SMALL = ["tile.rows=128", "tile.cols=128"]
 BIT_SERIAL = "{kind: bit_serial_driver, bits: 7, step: 10 ns, energy: 0.4 pJ, area: 1 um2}"
 

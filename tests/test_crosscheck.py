@@ -26,7 +26,6 @@ from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import Trace, simulate
 from archsim.workload import load_workload
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 SMALL = ["tile.rows=128", "tile.cols=128", "schedule.transfer.interval_examples=60"]
 PIPELINED = ["schedule.mode=pipelined", "schedule.in_flight=4"]
 

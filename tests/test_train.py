@@ -16,7 +16,6 @@ from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin
 from archsim.report.training import progress_words
 from archsim.trainings import execute_training
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SMALL = ("tile.rows=128", "tile.cols=128")
 

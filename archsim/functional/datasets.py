@@ -30,6 +30,9 @@ Bytes = NDArray[np.uint8]
 
 FOLDER_VARIABLE, DEFAULT_FOLDER = "ARCHSIM_DATA", Path("data")
 
+EMBEDDED = Path(__file__).parents[1] / "data_sets"
+"""Where the data sets lie that the package holds, each with its licence beside it."""
+
 # The two parts of MNIST, images and labels (Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database").
 MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -130,21 +133,19 @@ def load_mnist_backrand(workload: Workload, folder: Path, seed: int) -> Data:
 
 @LOADERS.add("digits")
 def load_digits(workload: Workload, folder: Path, seed: int) -> Data:
-    """Return scikit-learn's 1,797 images of 8 x 8, pixels / 16; within each class every fifth is for testing.
+    """Return the digits that the package holds, 1,797 images of 8 x 8, pixels / 16; every fifth of a class for testing.
 
     The fifths are counted through all classes in turn, so that 1,438 and 359 images keep the shares of the classes
     to within one image each.
     """
-    try:
-        from sklearn.datasets import load_digits as from_scikit_learn
-    except ImportError as error:
-        hint = "install it with: pip install scikit-learn"
-        raise SpecError([Problem("digits", f"scikit-learn cannot be imported ({error})", hint)]) from None
-    images, labels = from_scikit_learn(return_X_y=True)
-    x, y = (images / 16).astype(np.float32), labels.astype(np.int64)
+    with np.load(EMBEDDED / "digits.npz", allow_pickle=False) as file:
+        x, y = (file["images"] / 16).astype(np.float32), file["labels"].astype(np.int64)
     testing = np.zeros(len(y), dtype=bool)
     testing[np.argsort(y, kind="stable")[4::5]] = True
-    source = "the UCI optical digits that scikit-learn carries; pixels / 16; every fifth of a class for testing"
+    source = (
+        "Optical Recognition of Handwritten Digits, Alpaydin and Kaynak, UCI (1998), CC BY 4.0; the 1,797 images "
+        "of its testing part; pixels / 16; every fifth of a class for testing"
+    )
     return Data(x[~testing], y[~testing], x[testing], y[testing], 10, "digits", source)
 
 
