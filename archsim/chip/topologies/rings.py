@@ -141,6 +141,8 @@ def _ways_around(line: Sequence[int], start: int, stop: int) -> list[list[int]]:
     up = (stop - start) % len(line)
     down = len(line) - up
     ways = [(step, count) for step, count in ((1, up), (-1, down)) if count <= min(up, down)]
+    if len(line) == 2:
+        ways = ways[:1]  # both are one
     return [[line[(start + step * i) % len(line)] for i in range(count + 1)] for step, count in ways]
 
 
