@@ -60,7 +60,8 @@ class LeakyCells:
 
     def __init__(self, weights: Any, step: float = EDGES.step) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
-        self.state, self.numbers = State(self.weights), Numbers(np.float32(step))
+        self.state = self.compiled_state = State(self.weights)
+        self.numbers = Numbers(np.float32(step))
         self.held_s: list[float] = []
 
     def leak(self, row_start: int, row_stop: int, dt_s: Any) -> None:

@@ -40,6 +40,7 @@ class ShardCells(Protocol):
 
     weights: F32
     state: Any
+    compiled_state: Any
     numbers: Any
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
@@ -155,7 +156,8 @@ class ChipModel:
         p, b = self.program, self.buffers
         self._fixed = (
             p.kind, p.shard, p.shards, p.grid, p.widths, functions_of(workload), tuple(c.weights for c in cells),
-            tuple(c.state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates, per_epoch, seed,
+            tuple(c.compiled_state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates,
+            per_epoch, seed,
             b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, tops, sort_of,
             targets_or_none(x, targets), spans,
         )  # fmt: skip
