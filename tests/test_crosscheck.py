@@ -84,6 +84,31 @@ def test_events_and_numbers_agree_under_every_schedule(case: str, digits: Data) 
     assert executed == {"forward": 150 * 4820, "backward": 150 * 640, "update": 150 * 4820}
 
 
+TO_ITSELF = ("dataset.target=inputs", "layers[1].outputs=64")
+OTHERS = [
+    ("tanh", "sigmoid", TO_ITSELF), ("leaky_relu", "linear", TO_ITSELF), ("tanh", "softmax", ()),
+    *(pytest.param(name, "sigmoid", (), marks=pytest.mark.slow) for name in ("relu", "hard_sigmoid", "sigmoid")),
+    pytest.param("linear", "linear", (), marks=pytest.mark.slow),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hidden", "output", "more"), OTHERS)
+@pytest.mark.parametrize("signed", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_events_and_numbers_agree_over_activations_losses_and_signs(
+    hidden: str, output: str, more: tuple[str, ...], signed: bool
+) -> None:
+    sets = (f"layers[0].activation={hidden}", f"layers[1].activation={output}", f"dataset.signed={signed}", *more)
+    workload = load_workload("mlp_digits", sets).value
+    data = load_data(workload)
+    if signed and output != "sigmoid":
+        x, test_x = 2 * data.train_x - 1, 2 * data.test_x - 1
+        data = replace(data, train_x=x, test_x=test_x)
+        data = replace(data, train_t=x, test_t=test_x) if more else data
+    found = crosscheck(schedule_of(workload, 150, [*SMALL, *PIPELINED]), data, tolerance=2.0)
+    assert not [row for row in found.rows if not row["passed"]]
+    assert found.rows[-1]["name"].startswith("6. R2" if more else "6. accuracy")
+
+
 @pytest.mark.parametrize("case", ["sequential", "staggered", "interleaved", "mini-batch", "rewrite"])
 def test_by_default_each_row_is_transferred_twice_and_no_more(case: str) -> None:
     schedule = schedule_for(case)

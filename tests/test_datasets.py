@@ -39,6 +39,7 @@ from archsim.functional.datasets import (
 )
 from archsim.workload import Workload, load_workload
 
+SIGNED, ITSELF = "dataset.signed=true", ("dataset.target=inputs", "layers[1].activation=sigmoid")
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = (name for pair in MNIST_FILES.values() for name in pair)
 
 
@@ -49,10 +50,10 @@ def _empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def work(name: str, examples: int, inputs: int, outputs: int = 10) -> Workload:
-    """Return a network of one layer of the built-in kind, on the named data set."""
+def work(name: str, examples: int, inputs: int, outputs: int = 10, *more: str) -> Workload:
+    """Return the network of the built-in kind, on the named data set, with more settings."""
     settings = (f"dataset.name={name}", f"dataset.examples={examples}", f"layers[0].inputs={inputs}",
-                f"layers[1].outputs={outputs}")  # fmt: skip
+                f"layers[1].outputs={outputs}", *more)  # fmt: skip
     return load_workload("mlp_digits", settings).value
 
 
@@ -354,6 +355,41 @@ def test_images_and_columns_of_labels_are_flattened(tmp_path: Path) -> None:
     data = load_data(work("mine", 2, 12), tmp_path)
     assert_whole(data, 2, 1, 12)
     assert data.train_x.reshape(-1) == pytest.approx(np.arange(24) / 23)
+
+
+def test_signed_features_are_scaled_by_their_largest_magnitude_and_keep_their_signs(tmp_path: Path) -> None:
+    x = np.array([[-4.0, 2, 0], [1, 2, 2], [0, 0, 1]])
+    write_npz(tmp_path / "mine.npz", x_train=x, x_test=np.array([[5.0, -5, -1]]))
+    data = load_data(work("mine", 3, 3, 3, SIGNED), tmp_path)
+    assert data.train_x == pytest.approx(x / 4)
+    assert data.test_x.tolist() == [[1, -1, -0.25]]  # what lies beyond the training part's is clipped
+    assert "divided by 4, the largest magnitude" in data.source
+
+
+def test_a_loader_that_gives_negative_features_is_refused_unless_they_are_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loader(workload: Workload, folder: Path, seed: int) -> Data:
+        x, y = np.array([[0.5, -0.25]], dtype=np.float32), np.zeros(1, dtype=np.int64)
+        return Data(abs(x), y, x, y, 2, "own", "drawn")
+
+    monkeypatch.setitem(LOADERS._entries, "own", loader)
+    told = fault(lambda: load_data(work("own", 1, 2)))
+    assert "an input is -0.25, and the workload says that none is negative" in told
+    assert "give dataset.signed=true" in told
+    assert load_data(work("own", 1, 2, 2, SIGNED)).test_x.tolist() == [[0.5, -0.25]]
+
+
+def test_where_the_target_is_the_inputs_no_labels_are_needed(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", train_x=np.array([[0, 1], [2, 4]]), test_x=np.array([[4, 0]]))
+    data = load_data(work("mine", 2, 2, 2, *ITSELF), tmp_path)
+    assert data.train_t is not None
+    assert data.train_t.tolist() == data.train_x.tolist() == [[0, 0.25], [0.5, 1]]
+    assert data.test_t is not None
+    assert data.test_t.tolist() == [[1, 0]]
+    what = fault(lambda: load_data(work("mine", 2, 2, 3, *ITSELF), tmp_path))
+    assert "layer fc2 has 3 outputs, a target for training has 2 values" in what
+    assert "call them" in fault(lambda: load_data(work("mine", 2, 2), tmp_path))
 
 
 @given(arrays.arrays(np.float64, (4, 3), elements=st.floats(-1e300, 1e300)))

@@ -13,6 +13,7 @@ from network_reference import FUNCTIONS, HIDDEN, SLOPES, loss, one_hot, output, 
 
 from archsim.errors import SpecError
 from archsim.functional.activations import CODES, activate, derive, functions_of
+from archsim.functional.datasets import load_data
 from archsim.functional.losses import TARGETS, check_output, labels_allowed, score, softmax_delta
 from archsim.functional.network import (
     backward_rows,
@@ -24,7 +25,7 @@ from archsim.functional.network import (
     train_float,
 )
 from archsim.functional.targets import targets_or_none
-from archsim.functional.train import check_network
+from archsim.functional.train import Twin, check_network
 from archsim.workload import Dense, Workload, load_workload
 from archsim.workload.activations import ACTIVATIONS
 
@@ -218,6 +219,15 @@ def test_the_learning_rate_decays_to_its_floor() -> None:
     assert rates[0] == np.float32(0.007)
     assert rates[3] == pytest.approx(0.007 * 0.93**3)
     assert rates[19] == pytest.approx(0.0021)
+
+
+def test_shipped_networks_learn_as_they_did_before_activations_had_names() -> None:
+    # A change detector: what one epoch of mlp_digits gave when hidden units were clip(z, 0, 2) and the output softmax.
+    pytest.importorskip("sklearn.datasets")
+    workload = load_workload("mlp_digits").value
+    loss, right = Twin(workload, load_data(workload), 0, order_of(1438, 1, 0), workload.training).train(0)
+    assert loss == pytest.approx(1.212303846297327, rel=1e-6)
+    assert right == 318 / 359
 
 
 def test_the_twin_learns_the_digits() -> None:
