@@ -15,13 +15,14 @@ from archsim.section import Section
 def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a kind of file, for editors.
 
-    A file that `extends` another, and a variant of a tile, need not be complete; every section may carry
-    source, status and note.
+    A file that `extends` another, and a variant of a tile, need not be complete; every section, figure and choice of
+    words may carry source, status and note.
     """
     schema = cls.model_json_schema(by_alias=True)
     for part in _objects(schema):
         if part.get("additionalProperties") is False and not _is_figure(part):
-            part["properties"] = {**_NOTE_SCHEMAS, **part.get("properties", {})}
+            own = {key: _noted(value) for key, value in part.get("properties", {}).items()}
+            part["properties"] = {**_NOTE_SCHEMAS, **own}
     schema["properties"] = {
         "kind": {"const": kind},
         "extends": {"type": "string", "description": "a built-in name or a path"},
@@ -56,6 +57,19 @@ _NOTE_SCHEMAS: dict[str, Any] = {
     "status": {"enum": list(STATUSES)},
     "note": {"type": "string"},
 }
+
+
+def _noted(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a choice of words, or of true and false, bare or with notes; others as they are."""
+    if "enum" not in choice and choice.get("type") != "boolean":
+        return choice
+    figure = {
+        "type": "object",
+        "properties": {"value": dict(choice), **_NOTE_SCHEMAS},
+        "required": ["value"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [choice, figure]}
 
 
 def _is_figure(part: Mapping[str, Any]) -> bool:

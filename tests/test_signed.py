@@ -126,7 +126,7 @@ def test_every_activation_by_packets_differs_by_windows_phases_and_products(hidd
         return simulate(schedule_of(of(8, 6, 5, hidden=activation), 1, ALONE, PACKET)).cycles
 
     def after(activation: str) -> int:
-        """From the end of the read back of layer 2: its update; or hops of 2, 3 and 1 cycles to layer 1, and its own."""
+        """After the read back of layer 2: its update; or hops of 2, 3 and 1 cycles to layer 1, and the update there."""
         return max(windows(activation) * UPDATE, 6 + derived(activation) + UPDATE)
 
     expected = (windows(hidden) - 1) * WINDOW + after(hidden) - after("relu")

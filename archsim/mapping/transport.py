@@ -123,7 +123,8 @@ class Circuit:
     """Duration-coded circuits: the ramp-out of one array is the input window of the next.
 
     A path, all of its links at once, is held for one window. Where partial sums must be added, where a vector
-    goes to several arrays, or at the network's ends, durations are captured in latches first.
+    goes to several arrays, or at the network's ends, durations are captured in latches first: a ramp from minus to plus
+    full scale sends both signs in one window, while an array is driven by those of one sign at a time.
     """
 
     held = True
