@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from archsim.registry import Registry
 from archsim.section import Flag, Section
-from archsim.units import Count
+from archsim.units import Count, Operations, Ratio
 
 Neurons = Count
 
@@ -114,14 +114,20 @@ def layer(kind: str) -> Callable[[L], L]:
 
 @layer("dense")
 class Dense(Layer):
-    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise."""
+    """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise.
 
+    `bound` is where a clipped_relu ends, `slope` what a leaky_relu does to negative sums.
+    """
+
+    later: ClassVar[frozenset[str]] = Layer.later | {"bound", "slope"}
     loss_activates: ClassVar[bool] = True
     forward_work: ClassVar[Mapping[str, int]] = {"activate": 1}
     backward_work: ClassVar[Mapping[str, int]] = {"derive": 1}
     kept_bits: ClassVar[int] = 1
 
-    activation: Literal["relu", "clipped_relu", "sigmoid", "tanh", "softmax", "linear"]
+    activation: Literal["relu", "clipped_relu", "leaky_relu", "tanh", "hard_sigmoid", "sigmoid", "softmax", "linear"]
+    bound: Ratio = 2.0
+    slope: Ratio = 0.01
     bias: Flag = True
 
     @property
@@ -132,6 +138,27 @@ class Dense(Layer):
     def resolved(self) -> dict[str, Any]:
         """Return the layer as plain data; this kind, which need not be named, is left out."""
         return {key: value for key, value in super().resolved().items() if key != "kind"}
+
+
+@layer("rnn")
+class Rnn(Layer):
+    """A plain recurrent layer: h(t) = f(W x + U h(t-1) + b), with f = tanh or relu.
+
+    Elman, Cognitive Science 14, 179 (1990).
+    """
+
+    recurrent: ClassVar[bool] = True
+    forward_work: ClassVar[Mapping[str, int]] = {"activate": 1}
+    backward_work: ClassVar[Mapping[str, int]] = {"derive": 1}
+    kept_values: ClassVar[int] = 1  # h(t), of which the derivative is made
+
+    activation: Literal["tanh", "relu"] = "tanh"
+    bias: Flag = True
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All rows may share a crossbar."""
+        return (Block(0, self.vector, self.bias),)
 
 
 @layer("lstm")
@@ -197,7 +224,7 @@ class Digital(Layer):
 
     later: ClassVar[frozenset[str]] = Layer.later | {"over"}
 
-    ops: Count
+    ops: Operations
     over: Literal["step", "sequence"] = "step"
 
     @property
