@@ -136,7 +136,7 @@ def import_(
 ) -> None:
     """Print the workload of an ONNX model: archsim import MODEL.onnx > workload.yaml."""
     from archsim.documents import dump_yaml
-    from archsim.workload.onnx_import import import_onnx, sizes_of
+    from archsim.workload.onnx import import_onnx, sizes_of
     from archsim.workload.weights import write_weights
 
     found = import_onnx(
