@@ -166,7 +166,7 @@ def crosscheck(
     for epoch in range(epochs):
         loss, right = twin.train(epoch)
         check_loss(loss, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)
-    activity = activity_of([layer.name for layer in workload.layers], alone.reads())
+    activity = activity_of([layer.name for layer in workload.layers], [*alone.reads(), *alone.updates()])
     rows = [
         *operations(events, alone),
         *state(carried, alone),

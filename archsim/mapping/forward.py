@@ -106,7 +106,10 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     held_output = transport.held and len(grid) == 1 and not output and plain
     direct = transport.held and plain and len(sources) == 1 and len(shards) == 1 and sources[0].tile >= 0
     stages = {shard.index: read_array(builder, shard, FORWARD, held_output, found.backward) for shard in shards}
-    driven = builder.drive(sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
+    driven = None
+    if direct:
+        stage = read_array(builder, shards[0], FORWARD, held_output, found.backward, by_ramp=True)
+        driven = builder.drive(sources[0], stage, shards[0], FORWARD)
     arrived: dict[int, list[int]] = {}
     if driven is None:
         targets: list[Target] = [(row[0].input_start, row[0].input_stop, tuple(s.tile for s in row)) for row in grid]
@@ -201,13 +204,18 @@ def share(total: int, place: int, places: int) -> range:
     return range(total * place // places, total * (place + 1) // places)
 
 
-def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool, keeps: bool = True) -> Stage:
-    """The read of a shard; where the ramp applies the activation, its bill and the derivative bits kept are in it."""
+def read_array(
+    builder: StepBuilder, shard: Shard, side: Side, activates: bool, keeps: bool = True, *, by_ramp: bool = False
+) -> Stage:
+    """The read of a shard, `by_ramp` or by its drivers.
+
+    Where the ramp applies the activation, its bill and the derivative bits kept are in it.
+    """
     kit = builder.kits[shard.tile]
     if side is FORWARD:
-        stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs)
+        stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs, by_ramp=by_ramp)
     else:
-        stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols)
+        stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols, by_ramp=by_ramp)
     if activates:
         bits = kit.words(shard.cols, 1) if keeps else 0
         extra = (
