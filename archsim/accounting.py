@@ -18,42 +18,68 @@ from archsim.mapping.schedule import Stage, Use
 from archsim.section import Section
 from archsim.simulation.run import Trace
 from archsim.spec import TRANSPORTS, TileSpec
-from archsim.units import Conductance, TimeOrZero
+from archsim.units import Conductance, Ratio, TimeOrZero
 from archsim.workload.network import MODES
 
 if TYPE_CHECKING:
-    from archsim.functional.activity import Reads
+    from archsim.functional.activity import Measured
 
 CHIP = "chip"  # the "layer" of what belongs to none
 
 
 class Activity(Section):
-    """Measured means of one layer and direction: conductance of a driven cell, and for how long it is driven."""
+    """Measured means of one layer and direction: conductance of a driven cell, and for how long it is driven.
+
+    `swings` is how often a line is charged for a read.
+    """
 
     conductance_siemens: Conductance
     on_time_s: TimeOrZero
+    swings: Ratio | None = None
+
+
+class Pulses(Section):
+    """Measured means of one layer's update: the pulses that a row fires, that a column fires, that a cell sees."""
+
+    row_pulses: Ratio
+    col_pulses: Ratio
+    cell_pulses: Ratio
 
 
 class LayerActivity(Section):
-    """Activity of one layer, forward and backward; what was not measured keeps the spec's read energy."""
+    """Activity of one layer, forward, backward and in updates; what was not measured is billed as the spec says."""
 
     forward: Activity | None = None
     backward: Activity | None = None
+    update: Pulses | None = None
 
 
 class ActivityFile(Section):
-    """What `train` measured, by layer name; with it the array's energy is computed instead of assumed."""
+    """What `train` measured, by layer name: with it energies of the array and its lines are computed, not assumed."""
 
     layers: dict[str, LayerActivity]
 
 
-def activity_of(layers: Sequence[str], reads: Iterable[Reads]) -> ActivityFile:
+def activity_of(layers: Sequence[str], measured: Iterable[Measured]) -> ActivityFile:
     """Return the activity that a training measured, for layers of these names."""
-    found: dict[str, dict[str, Activity]] = {}
-    for read in reads:
-        own = Activity(conductance_siemens=read.conductance_siemens, on_time_s=Fraction(repr(read.on_time_s)))
-        found.setdefault(layers[read.layer], {})[read.direction] = own
-    return ActivityFile(layers={name: LayerActivity(**both) for name, both in found.items()})
+    from archsim.functional.activity import Reads
+
+    found: dict[str, dict[str, Any]] = {}
+    for part in measured:
+        own = found.setdefault(layers[part.layer], {})
+        if isinstance(part, Reads):
+            own[part.direction] = Activity(
+                conductance_siemens=part.conductance_siemens,
+                on_time_s=Fraction(repr(part.on_time_s)),
+                swings=part.swings_per_line,
+            )
+        else:
+            own["update"] = Pulses(
+                row_pulses=part.row_pulses / part.rows,
+                col_pulses=part.col_pulses / part.cols,
+                cell_pulses=part.cell_pulses / part.cells,
+            )
+    return ActivityFile(layers={name: LayerActivity(**own) for name, own in found.items()})
 
 
 def activity_yaml(activity: ActivityFile) -> str:
@@ -63,10 +89,17 @@ def activity_yaml(activity: ActivityFile) -> str:
         for direction, own in (("forward", layer.forward), ("backward", layer.backward)):
             if own is not None:
                 layers.setdefault(name, {})[direction] = {
-                    "conductance": f"{Decimal(repr(float(own.conductance_siemens))).scaleb(6):f} uS",
-                    "on_time": f"{Decimal(repr(float(own.on_time_s))).scaleb(9):f} ns",
+                    "conductance": f"{_digits(own.conductance_siemens, 6)} uS",
+                    "on_time": f"{_digits(own.on_time_s, 9)} ns",
+                    **({} if own.swings is None else {"swings": _digits(own.swings)}),
                 }
+        if layer.update is not None:
+            layers.setdefault(name, {})["update"] = {key: _digits(value) for key, value in layer.update}
     return dump_yaml({"kind": "activity", "layers": layers})
+
+
+def _digits(value: float | Fraction, places: int = 0) -> str:
+    return f"{Decimal(repr(float(value))).scaleb(places):f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +119,12 @@ class Bill:
     """All items of a run's energy. Every grouping adds up to `total_j`, and so does `by_tile`.
 
     `by_tile` tells joules by place: tile0, tile1, ..., host, and "chip" for wires and routers, which belong to none.
+    `measured` says that what training measured stands for what the spec assumes.
     """
 
     items: tuple[Item, ...]
     by_tile: Mapping[str, float] = field(default_factory=dict)
+    measured: bool = False
 
     @property
     def total_j(self) -> float:
@@ -131,16 +166,40 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         Item(part.component, "leak", "leakage", CHIP, part.instances, part.leakage_w * time_s)
         for part in chip.parts if part.leakage_w
     ]  # fmt: skip
-    return Bill(tuple(items), _by_tile(chip, placed, time_s))
+    return Bill(tuple(items), _by_tile(chip, placed, time_s), activity is not None)
 
 
 def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:
-    """Return the joules of one item of a billed action, for a layer's name and a phase; reads by their activity."""
+    """Return the joules of one item of a billed action, for a layer's name and a phase, by the activity measured."""
     unit = chip.units[use.unit]
     energy_j = unit.actions[use.action].energy_j
-    if activity is not None and (unit.component, use.action) == ("device", "read"):
-        return _measured(activity, layer, phase, chip.tiles[unit.tile].spec, energy_j)
-    return energy_j
+    measured = MEASURED.get((unit.component, use.action))
+    if activity is None or measured is None or phase not in ("forward", "backward", "update"):
+        return energy_j
+    own = getattr(activity.layers.get(layer), phase, None)
+    found = None if own is None else measured(chip.tiles[unit.tile].spec, own)
+    return energy_j if found is None else found
+
+
+def _row_line(tile: TileSpec, times: float | None) -> float | None:
+    return None if times is None else times * tile.array.line_energy_j(tile.cols)
+
+
+def _col_line(tile: TileSpec, times: float | None) -> float | None:
+    return None if times is None else times * tile.array.line_energy_j(tile.rows)
+
+
+MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
+    ("device", "read"): lambda tile, own: tile.device.read_energy_at_j(own.conductance_siemens, float(own.on_time_s)),
+    ("crossbar", "read_rows"): lambda tile, own: _row_line(tile, own.swings),
+    ("crossbar", "ramp_rows"): lambda tile, own: _row_line(tile, own.swings),
+    ("crossbar", "read_cols"): lambda tile, own: _col_line(tile, own.swings),
+    ("crossbar", "ramp_cols"): lambda tile, own: _col_line(tile, own.swings),
+    ("crossbar", "update_rows"): lambda tile, own: _row_line(tile, own.row_pulses),
+    ("crossbar", "update_cols"): lambda tile, own: _col_line(tile, own.col_pulses),
+    ("device", "update"): lambda tile, own: own.cell_pulses * tile.device.pulse_j,
+}
+"""Actions whose energy follows from what training measured, and how, in joules; None where it was not measured."""
 
 
 def _place(chip: Chip, unit: Unit) -> str:
@@ -159,14 +218,6 @@ def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float)
     spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component in wires]
     sums = {place: fsum(values) for place, values in spent.items()}
     return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def _measured(activity: ActivityFile, layer: str, phase: str, tile: TileSpec, assumed_j: float) -> float:
-    found = activity.layers.get(layer)
-    measured = None if found is None else found.forward if phase == "forward" else found.backward
-    if measured is None or phase not in ("forward", "backward"):
-        return assumed_j
-    return tile.device.read_energy_at_j(measured.conductance_siemens, float(measured.on_time_s))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import fsum, isclose
 from typing import Any
 
-from archsim.accounting import Bill
+from archsim.accounting import MEASURED, Bill
 from archsim.simulation.run import Trace
 
 
@@ -101,15 +101,15 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
 
 
 def _metered_j(trace: Trace, bill: Bill) -> float:
-    """Return the run's energy stage by stage and part by part, apart from reads at a measured activity."""
+    """Return the run's energy stage by stage and part by part; what is billed by a measured activity as billed."""
     chip = trace.schedule.chip
-    reads = {id(unit.actions["read"]) for unit in chip.units if unit.component == "device"}
+    apart = MEASURED.keys() if bill.measured else frozenset()
     stages_j = fsum(
-        entry.grants * use.count * action.energy_j
+        entry.grants * use.count * chip.units[use.unit].actions[use.action].energy_j
         for entry in trace.stages for use in entry.stage.uses
-        if id(action := chip.units[use.unit].actions[use.action]) not in reads
+        if (chip.units[use.unit].component, use.action) not in apart
     )  # fmt: skip
-    reads_j = fsum(item.energy_j for item in bill.items if (item.component, item.action) == ("device", "read"))
+    reads_j = fsum(item.energy_j for item in bill.items if (item.component, item.action) in apart)
     return stages_j + reads_j + chip.leakage_w * trace.cycles / float(chip.spec.technology.clock_hz)
 
 

@@ -61,7 +61,7 @@ def _read(chip: Chip, tile: Tile, side: Side) -> list[Stage]:
     transport: Transport = TRANSPORTS[chip.spec.routing.transport]
     lines, inputs = (cols, rows) if side is FORWARD else (rows, cols)
     converted = transport.peak_stages(kit, side, lines, chip.longest_link.length_m)[0]
-    return [kit.integrate(side, rows, cols, inputs), converted]
+    return [kit.integrate(side, rows, cols, inputs, by_ramp=transport.held), converted]
 
 
 def _latency_s(chip: Chip, stages: Sequence[Stage]) -> float:

@@ -168,7 +168,7 @@ def crosscheck(
         loss, right = twin.train(epoch)
         check_loss(loss, workload, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)
     reached = score(*alone.evaluate(data.test_x, data.test_y, data.test_t), len(data.test_x), data.test_t)
-    activity = activity_of([layer.name for layer in workload.layers], alone.reads())
+    activity = activity_of([layer.name for layer in workload.layers], [*alone.reads(), *alone.updates()])
     rows = [
         *operations(events, alone),
         *state(carried, alone),

@@ -13,7 +13,7 @@ import numpy as np
 
 from archsim.accounting import activity_of
 from archsim.chip import build_chip
-from archsim.functional.activity import Reads, together
+from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
 from archsim.functional.losses import loss_name
@@ -102,7 +102,7 @@ def execute_training(
     assert timeline is not None
     found: dict[int, list[Epoch]] = {each: list(run) for each, run in kept.found.items()} if kept is not None else {}
     findings: Findings | None = kept.findings if kept is not None else None
-    reads: dict[int, list[Reads]] = dict(kept.reads) if kept is not None else {}  # of the finished seeds
+    reads: dict[int, list[Measured]] = dict(kept.reads) if kept is not None else {}  # of the finished seeds
     diverged: DivergedError | None = None
 
     def so_far() -> dict[str, Any]:
@@ -137,7 +137,7 @@ def execute_training(
         training.play(timeline.chunks, ended, inside)
         if training.probe is not None:
             findings = training.probe.findings(each, scales_of(chip_spec.value, network.value))
-        reads[each] = training.model.reads()
+        reads[each] = [*training.model.reads(), *training.model.updates()]
 
     try:
         for each in own_seeds:

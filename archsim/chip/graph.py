@@ -15,6 +15,7 @@ from archsim.chip.floorplan import Plan
 from archsim.chip.topologies import Topology
 from archsim.chip.topologies.package import PORT, packaged
 from archsim.components.base import Action, Component
+from archsim.components.crossbar import Crossbar
 from archsim.components.digital import LineCircuit
 from archsim.components.interconnect import PacketLink
 from archsim.errors import Problem, SpecError
@@ -269,8 +270,8 @@ def _chip_links_m2(spec: ArchSpec) -> float:
 
 def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], int]]:
     table: list[tuple[str, str, Mapping[str, Action], int]] = [
-        ("crossbar", "crossbar", tile.array.line_actions(tile.rows, tile.cols), 1),
-        ("device", "device", tile.device.actions(), 0),
+        ("crossbar", "crossbar", _line_actions(tile), 1),
+        ("device", "device", _cell_actions(tile), 0),
         ("row_driver", "row_driver", tile.row_driver.actions(), 1),
         ("col_converter", "col_converter", tile.col_converter.actions(), 1),
         ("col_hold", "col_converter", {}, tile.col_converter.sample_hold),
@@ -287,6 +288,20 @@ def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], 
             ("row_hold", "row_converter", {}, tile.row_converter.sample_hold),
         ]
     return table
+
+
+def _line_actions(tile: TileSpec) -> Mapping[str, Action]:
+    """Return what is done to lines: read, as often as their drivers charge them, and pulsed."""
+    col_swings = 1.0 if isinstance(tile.col_driver, str) else tile.col_driver.swings
+    return tile.array.line_actions(tile.rows, tile.cols, tile.row_driver.swings, col_swings)
+
+
+def _cell_actions(tile: TileSpec) -> Mapping[str, Action]:
+    """Return what a cell does, and `update`: all pulses that it sees in an update, on average."""
+    actions = tile.device.actions()
+    if isinstance(tile.array, Crossbar):
+        actions["update"] = Action(tile.array.coincidences * tile.device.pulse_j)
+    return actions
 
 
 def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology, between: Collection[str]) -> tuple[Part, ...]:

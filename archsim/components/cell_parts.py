@@ -43,7 +43,6 @@ class PcmPairCell(PcmPair, Device):
     refresh_above_siemens: Conductance
     refreshed: Share
     transfer_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "reset", "ramp", "verify")
-    pulse_step: ClassVar[str] = "set"
     example: ClassVar[Mapping[str, Any]] = {
         **_example(PcmPair, Device), "set_step": "1 uS", "set_step_spread": "20 %", "set_limit": "25 uS",
         "set_limit_spread": "10 %", "set_noise": "60 %", "set_energy": "4 pJ", "refresh_above": "15 uS",
@@ -63,6 +62,11 @@ class PcmPairCell(PcmPair, Device):
 
         return PcmPairCells(self, rows, cols, seed, shard, switches)
 
+    @property
+    def pulse_j(self) -> float:
+        """That of a SET pulse."""
+        return self.set_energy_j
+
     def repeats(self, step: str) -> int:
         """G+ and G- are read one after the other; then two RESETs, a ramp and a verify per iteration."""
         return {"transfer_read": 2, **self.programming_repeats()}.get(step, 1)
@@ -73,10 +77,9 @@ class PcmPairCell(PcmPair, Device):
         return self.iterations * self.refreshed
 
     def actions(self) -> dict[str, Action]:
-        """Reads, SET pulses and the steps of a transfer; an item is one cell, a time is one row's."""
+        """Reads and the steps of a transfer; an item is one cell, a time is one row's."""
         return {
             **super().actions(),
-            "set": Action(self.set_energy_j),
             **self.programming_actions(self.read_energy_j, share=self.refreshed),
         }
 

@@ -37,10 +37,10 @@ class Device(Component):
     """Base of the weight cells. Times are those of a row, since all its cells are handled at once.
 
     `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
-    how often it is done; no step means that the cell needs none. `pulse_step` names the action that a coincidence
-    costs the cell in an update, if any; `two_terminals` says that voltages of either sign can read it. A weight is
-    written by `programming_steps`, or, where `program` (a row's time) and `program_energy` (a cell's) are given, by
-    one step of these.
+    how often it is done; no step means that the cell needs none. Of these, `converted_steps` end in a conversion of
+    each column. `two_terminals` says that voltages of either sign can read it. A weight is written by
+    `programming_steps`, or, where `program` (a row's time) and `program_energy` (a cell's) are given, by one step of
+    these.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"program_s", "program_energy_j"})
@@ -55,8 +55,17 @@ class Device(Component):
     transfer_steps: ClassVar[tuple[str, ...]] = ()
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
     programming_steps: ClassVar[tuple[str, ...]] = ()
-    pulse_step: ClassVar[str] = ""
     two_terminals: ClassVar[bool] = False
+    converted_steps: ClassVar[frozenset[str]] = frozenset({"transfer_read", "verify", "residual_read"})
+
+    @property
+    def pulse_j(self) -> float:
+        """Energy that one pulse of an update costs the cell, in joules."""
+        return 0.0
+
+    def conversions(self, steps: tuple[str, ...]) -> int:
+        """Return how often each column is converted in these maintenance steps of a row."""
+        return sum(self.repeats(step) for step in steps if step in self.converted_steps)
 
     def repeats(self, step: str) -> int:
         """Return how often a maintenance step is done per row."""
@@ -174,6 +183,11 @@ class CapacitorPair(SingleRead):
             "residual_pulse": Action(self.residual_pulse_energy_j, self.residual_pulse_s),
             "residual_read": Action(read_energy_j, self.residual_read_s),
         }
+
+    @property
+    def pulse_j(self) -> float:
+        """A pulse of an update charges the capacitor as one of a transfer does."""
+        return self.residual_pulse_energy_j
 
     @property
     def held_siemens(self) -> float:
@@ -346,15 +360,24 @@ class InPlaceCell(Device):
     """Base of the cells that every pulse trains in place and that keep their weight: no transfer, no refresh.
 
     A weight lies within -bound and +bound; spreads are from cell to cell, relative and fixed when the chip is made.
-    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction.
+    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction. `pulse_energy` is
+    what one pulse of an update takes in the cell.
     """
+
+    later: ClassVar[frozenset[str]] = Device.later | {"pulse_energy_j"}
 
     step_siemens: SomeConductance = 0.05e-6
     step_spread: Ratio = 0.0
     asymmetry_spread: Ratio = 0.0
     bound_siemens: SomeConductance = 60e-6
     bound_spread: Ratio = 0.0
+    pulse_energy_j: Energy = 0.0
     softness: ClassVar[float] = 0.0
+
+    @property
+    def pulse_j(self) -> float:
+        """As given."""
+        return self.pulse_energy_j
 
     def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
         from archsim.components.in_place_cells import InPlaceCells

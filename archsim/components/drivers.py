@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Bits, Energy, Power, Time
+from archsim.units import Area, Bits, Energy, Part, Power, Time
 
 
 class Driver(Component):
@@ -28,14 +28,27 @@ class Driver(Component):
         """Time for which one vector drives the array, in seconds."""
         raise TypeError("a driver says how long its window is")
 
+    @property
+    def swings(self) -> float:
+        """How often a line is charged while one vector drives the array, on average."""
+        return 1.0
+
     def on_share(self, code: int) -> float:
         """Return for what share of the window the array draws charge at a value of 0 to 2^bits - 1."""
         raise TypeError("a driver says how long a value drives its line")
 
-    def on_shares(self) -> list[float]:
-        """Return the share of the window at equally spaced values from 0 to full scale: all, at most 2^16 of them."""
+    def swings_at(self, code: int) -> int:
+        """Return how often a line is charged at a value of 0 to 2^bits - 1: once, or not at all for 0."""
+        return int(code > 0)
+
+    def codes(self) -> list[int]:
+        """Return equally spaced values from 0 to full scale: all, at most 2^16 of them."""
         last = (1 << min(self.bits, 16)) - 1
-        return [self.on_share(i * ((1 << self.bits) - 1) // last) for i in range(last + 1)]
+        return [i * ((1 << self.bits) - 1) // last for i in range(last + 1)]
+
+    def on_shares(self) -> list[float]:
+        """Return the share of the window at equally spaced values from 0 to full scale, as `codes` has them."""
+        return [self.on_share(code) for code in self.codes()]
 
     def actions(self) -> dict[str, Action]:
         """`encode`: one vector, an item per line; `pulse`: the update's train, billed to the lines."""
@@ -63,12 +76,15 @@ class BitSerialDriver(Driver):
     """One bit of the value after another, a step each.
 
     Lines add the steps up before they are converted, or, `sampled` at each step, are converted after every bit, while
-    the next is applied, and an accumulator shifts and adds. `energy` is that of the whole vector, per line.
+    the next is applied, and an accumulator shifts and adds. `energy` is that of the whole vector, per line. A line is
+    charged in each step whose bit is set and let go after it: in the share `toggles` of the steps, where the values are
+    not known.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"sampled"})
+    later: ClassVar[frozenset[str]] = frozenset({"sampled", "toggles"})
 
     sampled: Literal["once", "each_step"] = "once"
+    toggles: Part = 0.5  # an assumption: bits are set as often as not
     example: ClassVar[dict[str, Any]] = {"bits": 16, "step": "100 ns", "energy": "0.417 pJ", "area": "0.166 um2"}
 
     @property
@@ -80,6 +96,15 @@ class BitSerialDriver(Driver):
     def window_s(self) -> Fraction:
         """One step per bit."""
         return self.step_s * self.bits
+
+    @property
+    def swings(self) -> float:
+        """Once in each step in which it toggles."""
+        return self.toggles * self.bits
+
+    def swings_at(self, code: int) -> int:
+        """Once for each bit that is set."""
+        return code.bit_count()
 
     def on_share(self, code: int) -> float:
         """The bits that are set, over all bits: a line is on in their steps alone."""

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from archsim.accounting import ActivityFile, activity_of
 from archsim.chip.graph import build_chip
 from archsim.errors import ArchsimError, Problem, SpecError
-from archsim.functional.activity import Reads, together
+from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.train import Epoch, Progress, Reached, Training, check_cells, check_network
@@ -296,7 +296,7 @@ class Sweep:
         timeline = simulate(schedule, timeline=True, progress=polled).timeline
         assert timeline is not None
         runs: list[list[Epoch]] = []
-        reads: list[Reads] = []
+        reads: list[Measured] = []
         for seed in trainings.seeds:
             known = self._twins.setdefault((workload.hash, self.data[workload.hash], seed), [])
             training = Training(schedule, data, seed=seed, ablate=trainings.ablate, known=known)
@@ -309,7 +309,7 @@ class Sweep:
 
             training.play(timeline.chunks, progress=told)
             runs.append(training.found)
-            reads += training.model.reads()
+            reads += [*training.model.reads(), *training.model.updates()]
         measured = together(reads)
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
 

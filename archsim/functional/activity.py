@@ -1,4 +1,4 @@
-"""The activity of the arrays: for how long lines drive them, and through what conductance, as training measures it.
+"""The activity of the arrays: how lines drive and pulse them, and through what conductance, as training measures it.
 
 The drive of each line is added up while it is played (see `executor.Measures`); the conductances behind it are read
 from time to time. In between they are taken as the mean of the two readings.
@@ -7,17 +7,16 @@ from time to time. In between they are taken as the mean of the two readings.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from archsim.components.drivers import Driver
+from archsim.components.drivers import Driver, PwmDriver
 from archsim.functional.executor import Measures
 from archsim.mapping.schedule import Schedule
-from archsim.spec import TileSpec
 
 F32: TypeAlias = npt.NDArray[np.float32]
 F64: TypeAlias = npt.NDArray[np.float64]
@@ -40,7 +39,8 @@ class Reads:
     """All reads of one layer in one direction: how many of cells, and sums over them.
 
     `on_s` adds up the time for which cells were driven, `charge_s_siemens` that time times their conductance, and
-    `energy_j` the energy, supply x read voltage x conductance x time.
+    `energy_j` the energy, supply x read voltage x conductance x time. `lines` counts the lines that had a value to
+    drive, and `swings` how often they were charged for it.
     """
 
     layer: int
@@ -49,6 +49,13 @@ class Reads:
     on_s: float
     charge_s_siemens: float
     energy_j: float
+    lines: int = 0
+    swings: int = 0
+
+    @property
+    def swings_per_line(self) -> float:
+        """Mean number of times that a line is charged in a read; 0 without reads."""
+        return self.swings / self.lines if self.lines else 0.0
 
     @property
     def on_time_s(self) -> float:
@@ -61,23 +68,61 @@ class Reads:
         return self.charge_s_siemens / self.on_s if self.on_s else 0.0
 
 
-def drivers_of(tile: TileSpec) -> tuple[Driver, Driver]:
-    """Return the drivers of a tile by direction: those of its rows, those of its columns."""
-    return tile.row_driver, tile.backward_driver
+@dataclass(frozen=True)
+class Updates:
+    """All updates of one layer: how many of lines and cells, and the pulses that they fired or saw."""
+
+    layer: int
+    rows: int
+    row_pulses: int
+    cols: int
+    col_pulses: int
+    cells: int
+    cell_pulses: int
 
 
-def on_tables(tiles: Sequence[TileSpec]) -> tuple[F64, F64, I64]:
-    """Return tables of the share of the window by value, their last entries, and [direction, tile] which one is whose.
+def drivers_of(schedule: Schedule) -> list[list[Driver]]:
+    """Return what drives each shard, [direction][shard]: its tile's rows, its tile's columns.
 
-    A driver's table spans 0 to full scale in equal steps; shorter tables are filled up with zeros.
+    Where a ramp of another tile drives the lines, that is as good as pulse-width modulation of the ramp's length.
     """
-    kinds = list(dict.fromkeys(driver for tile in tiles for driver in drivers_of(tile)))
-    shares = [driver.on_shares() for driver in kinds]
-    table = np.zeros((len(kinds), max(map(len, shares))), dtype=np.float64)
-    for i, share in enumerate(shares):
-        table[i, : len(share)] = share
-    which = [[kinds.index(drivers_of(tile)[side]) for tile in tiles] for side in range(len(DIRECTIONS))]
-    return table, np.array([len(share) - 1 for share in shares], dtype=np.float64), np.array(which, dtype=np.int64)
+    chip, shards = schedule.chip, schedule.mapping.shards
+    tiles = [chip.tiles[shard.tile].spec for shard in shards]
+    found = [[tile.row_driver for tile in tiles], [tile.backward_driver for tile in tiles]]
+    place = {shard.tile: shard.index for shard in shards}
+    for op in schedule.ops:
+        if op.kind not in DIRECTIONS:
+            continue
+        stage, side = op.stages[0], DIRECTIONS.index(op.kind)
+        if any(use.action == ("ramp_rows", "ramp_cols")[side] for use in stage.uses):
+            ramps = [chip.units[unit] for unit in stage.acquire if "ramp_out" in chip.units[unit].actions]
+            window_s = next(unit.actions["ramp_out"].latency_s for unit in ramps if unit.tile != op.tile)
+            own = found[side][place[op.tile]]
+            if not (isinstance(own, PwmDriver) and own.window_s == window_s):
+                step_s = window_s / (1 << own.bits)
+                ramp = PwmDriver(bits=own.bits, step_s=step_s, energy_j=0.0, area_m2=0.0)
+                found[side][place[op.tile]] = ramp
+    return found
+
+
+def on_tables(drivers: Sequence[Sequence[Driver]]) -> tuple[F64, I64, F64, I64]:
+    """Return tables by value, their last entries, and [direction, shard] which of them is whose.
+
+    Tables hold the share of the window for which a line is on, and how often it is charged. A driver's table spans 0 to
+    full scale in equal steps; shorter tables are filled up with zeros.
+    """
+    kinds = list(dict.fromkeys(driver for side in drivers for driver in side))
+    tops = [len(driver.codes()) - 1 for driver in kinds]
+    shares = np.zeros((len(kinds), max(tops) + 1), dtype=np.float64)
+    swings = np.zeros(shares.shape, dtype=np.int64)
+    for i, driver in enumerate(kinds):
+        shares[i, : tops[i] + 1] = driver.on_shares()
+        swings[i, : tops[i] + 1] = [driver.swings_at(code) for code in driver.codes()]
+    which = [[kinds.index(driver) for driver in side] for side in drivers]
+    return shares, swings, np.array(tops, dtype=np.float64), np.array(which, dtype=np.int64)
+
+
+Measured: TypeAlias = Reads | Updates
 
 
 class ReadMeter:
@@ -87,6 +132,7 @@ class ReadMeter:
         self._cells, self._measures = list(cells), measures
         self._shards = schedule.mapping.shards
         self._tiles = [schedule.chip.tiles[shard.tile].spec for shard in self._shards]
+        self._drivers = drivers_of(schedule)
         self.time = np.zeros((len(DIRECTIONS), len(cells)), dtype=np.float64)
         self.charge = np.zeros((len(DIRECTIONS), len(cells)), dtype=np.float64)
         self._last = [self._line_sums(shard) for shard in range(len(cells))]
@@ -113,13 +159,35 @@ class ReadMeter:
             for side, direction in enumerate(DIRECTIONS):
                 count = int(self._measures.work[side, own].sum()) // 2
                 if count:
-                    windows = [float(drivers_of(self._tiles[i])[side].window_s) for i in own]
+                    windows = [float(self._drivers[side][i].window_s) for i in own]
                     on_s = [window * self.time[side, i] for i, window in zip(own, windows, strict=True)]
                     charge = [window * self.charge[side, i] * 1e-6 for i, window in zip(own, windows, strict=True)]
                     energy = [self._tiles[i].device.read_energy_at_j(c, 1.0) for i, c in zip(own, charge, strict=True)]
+                    crossed = [(self._shards[i].cols, self._shards[i].inputs)[side] for i in own]
+                    cells = self._measures.work[side, own] // 2
+                    lines = sum(int(each) // across for each, across in zip(cells, crossed, strict=True) if across)
                     found.append(
-                        Reads(layer, direction, count, float(sum(on_s)), float(sum(charge)), float(sum(energy)))
-                    )
+                        Reads(
+                            layer, direction, count, float(sum(on_s)), float(sum(charge)), float(sum(energy)),
+                            lines, int(self._measures.swings[side, own].sum()),
+                        )
+                    )  # fmt: skip
+        return found
+
+    def updates(self) -> list[Updates]:
+        """Return what all updates so far came to, by layer; those without any are left out."""
+        found = []
+        for layer, group in groupby(self._shards, key=lambda shard: shard.layer):
+            own = list(group)
+            times = [int(self._measures.applied[shard.index]) for shard in own]
+            if any(times):
+                lines = [
+                    sum(n * getattr(shard, size) for n, shard in zip(times, own, strict=True))
+                    for size in ("rows", "cols", "cells")
+                ]
+                fired = [int(kind[[shard.index for shard in own]].sum()) for kind in self._measures.fired]
+                pairs = [number for pair in zip(lines, fired, strict=True) for number in pair]
+                found.append(Updates(layer, *pairs))
         return found
 
     def arrays(self) -> dict[str, F64]:
@@ -134,14 +202,18 @@ class ReadMeter:
         return found.sum(axis=1, dtype=np.float64), found[:inputs].sum(axis=0, dtype=np.float64)
 
 
-def together(parts: Iterable[Reads]) -> list[Reads]:
-    """Return the reads of several chips, such as those of several seeds, as those of one."""
-    sums: dict[tuple[int, str], Reads] = {}
+def together(parts: Iterable[Measured]) -> list[Measured]:
+    """Return the reads and updates of several chips, such as those of several seeds, as those of one."""
+    sums: dict[tuple[int, int], Measured] = {}
     for part in parts:
-        place = (part.layer, part.direction)
-        before = sums.get(place, Reads(*place, 0, 0.0, 0.0, 0.0))
-        sums[place] = Reads(
-            *place, before.cell_reads + part.cell_reads, before.on_s + part.on_s,
-            before.charge_s_siemens + part.charge_s_siemens, before.energy_j + part.energy_j,
-        )  # fmt: skip
-    return [sums[place] for place in sorted(sums, key=lambda place: (place[0], DIRECTIONS.index(place[1])))]
+        place = (part.layer, len(DIRECTIONS) if isinstance(part, Updates) else DIRECTIONS.index(part.direction))
+        before = sums.get(place)
+        if before is not None:
+            numbers = [
+                (f.name, getattr(before, f.name) + getattr(part, f.name))
+                for f in fields(part)
+                if f.name not in ("layer", "direction")
+            ]
+            part = replace(part, **dict(numbers))
+        sums[place] = part
+    return [sums[place] for place in sorted(sums)]

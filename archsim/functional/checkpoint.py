@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.errors import Problem, SpecError
-from archsim.functional.activity import Reads
+from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
 from archsim.functional.probe import Findings
 from archsim.functional.train import Epoch
@@ -43,7 +43,7 @@ class Checkpoint:
     identity: Mapping[str, Any]
     found: Mapping[int, list[Epoch]]
     findings: Findings | None
-    reads: Mapping[int, list[Reads]]
+    reads: Mapping[int, list[Measured]]
     arrays: Arrays
 
     def write(self, folder: Path) -> None:
@@ -87,7 +87,10 @@ class Checkpoint:
             for entry in head["found"]:
                 found.setdefault(entry["seed"], []).append(Epoch(**entry))
             findings = None if head["findings"] is None else Findings.of(head["findings"])
-            reads = {seed: [Reads(**each) for each in own] for seed, own in head["reads"]}
+            reads = {
+                seed: [Reads(**each) if "direction" in each else Updates(**each) for each in own]
+                for seed, own in head["reads"]
+            }
             return cls(dict(head["identity"]), found, findings, reads, arrays)
         except _NOT_ONE as error:
             raise damaged(path, error) from None

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.functional.activations import functions_of, spans_of
-from archsim.functional.activity import SAMPLE, ReadMeter, Reads, on_tables
+from archsim.functional.activity import SAMPLE, ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.executor import (
     AFTER_UPDATE,
     AT_MAINTENANCE,
@@ -148,8 +148,7 @@ class ChipModel:
                  for layer in range(len(workload.layers))]  # fmt: skip
         spans = spans_of(workload, self.edges[0].activation_range, least)
         numbers = list(dict.fromkeys(c.numbers for c in cells))
-        tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
-        shares, tops, drivers = on_tables(tiles)
+        shares, swings, tops, drivers = on_tables(drivers_of(schedule))
         self._play = make_play(update, len(self.cells), len(numbers))
         sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
         self.measures = Measures(self.program)
@@ -158,8 +157,8 @@ class ChipModel:
             p.kind, p.shard, p.shards, p.grid, p.widths, functions_of(workload), tuple(c.weights for c in cells),
             tuple(c.compiled_state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates,
             per_epoch, seed,
-            b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, tops, sort_of,
-            targets_or_none(x, targets), spans,
+            b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, swings, tops,
+            sort_of, targets_or_none(x, targets), spans,
         )  # fmt: skip
         self._meter = ReadMeter(schedule, cells, self.measures)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
@@ -254,14 +253,18 @@ class ChipModel:
         fixed = list(self._fixed)
         fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
         fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
-        fixed[24:29] = Measures(self.program).arrays
-        fixed[32] = targets_or_none(x, targets)
+        fixed[24:31] = Measures(self.program).arrays
+        fixed[35] = targets_or_none(x, targets)
         self._play(np.tile(ops, len(x)), n, n, 0, 0, TICK, *fixed)
         return int(buffers.stats[1]), float(buffers.stats[6])
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""
         return self._meter.reads()
+
+    def updates(self) -> list[Updates]:
+        """Return the pulses of all updates in training so far, by layer."""
+        return self._meter.updates()
 
     def leaked_until(self) -> list[I64]:
         """Return by shard and row the cycle up to which it has leaked."""

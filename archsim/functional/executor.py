@@ -91,7 +91,9 @@ class Measures:
     `work` [kind, shard] counts operations (2 per cell and pass) of forward, backward and update. `applied` counts
     updates, `began` adds up the cycles in which they began. `stale[s, k]` counts forward passes that read the shard
     while k updates of earlier examples were still to come; the last column also those beyond. `drive` [direction,
-    shard, line] adds up the shares of the window for which a line drove the array since it was last read off.
+    shard, line] adds up the shares of the window for which a line drove the array since it was last read off. `swings`
+    [direction, shard] counts how often lines were charged for that, `fired` [row, column or cell, shard] the pulses of
+    updates: those that rows fired, those that columns fired, and those that cells saw.
     """
 
     def __init__(self, program: Program) -> None:
@@ -101,19 +103,28 @@ class Measures:
         self.began = np.zeros(shards, dtype=np.int64)
         self.stale = np.zeros((shards, program.slots), dtype=np.int64)
         self.drive = np.zeros((2, shards, int(program.widths.max()) + 1), dtype=np.float64)
+        self.swings = np.zeros((2, shards), dtype=np.int64)
+        self.fired = np.zeros((3, shards), dtype=np.int64)
 
     @property
     def arrays(self) -> tuple[npt.NDArray[Any], ...]:
         """The arrays, in the order in which the executor takes them."""
-        return self.work, self.applied, self.began, self.stale, self.drive
+        return self.work, self.applied, self.began, self.stale, self.drive, self.swings, self.fired
 
 
 @numba.njit(cache=True)
-def add_drive(values: F32, full: Any, shares: F64, top: Any, drive: F64) -> None:
-    """Add to each line's drive the share of the window that its driver is on at a value of `full` scale."""
+def add_drive(values: F32, full: Any, shares: F64, swings: I64, top: Any, drive: F64) -> int:
+    """Add to each line's drive the share of the window that its driver is on at a value of `full` scale.
+
+    Return how often lines were charged.
+    """
     scale = top / np.float64(full)
+    charged = 0
     for i in range(values.shape[0]):
-        drive[i] += shares[np.int64(abs(values[i]) * scale + 0.5)]
+        code = np.int64(abs(values[i]) * scale + 0.5)
+        drive[i] += shares[code]
+        charged += swings[code]
+    return charged
 
 
 def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: F32, slots: Any) -> tuple[int, int]:
@@ -127,7 +138,7 @@ def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: 
 def play(  # type: ignore[no-untyped-def]
     op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, functions, weights, states, numbers,
     alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
-    applied, began, stale, drive, on_shares, on_tops, sort_of, targets, spans,
+    applied, began, stale, drive, swings, fires, on_shares, on_swings, on_tops, sort_of, targets, spans,
 ):  # fmt: skip
     """Play records from a position on, with `fire` for the update of the cells; return (position, why).
 
@@ -174,7 +185,9 @@ def play(  # type: ignore[no-untyped-def]
                 acts[layer, slot, inputs] = np.float32(1.0)
             to_levels(acts[layer, slot, row0:row1], full, drive_levels, driven[:rows])
             sort = sort_of[FORWARD, s]
-            add_drive(driven[:rows], full, on_shares[sort], on_tops[sort], drive[FORWARD, s])
+            swings[FORWARD, s] += add_drive(
+                driven[:rows], full, on_shares[sort], on_swings[sort], on_tops[sort], drive[FORWARD, s]
+            )
             work[FORWARD, s] += 2 * rows * cols
             z[:cols] = np.float32(0.0)
             forward_rows(driven[:rows], weights[s], z[:cols])
@@ -220,7 +233,9 @@ def play(  # type: ignore[no-untyped-def]
             to_levels(deltas[layer, slot, col0:col1], largest, delta_levels if largest > 0 else 0, driven[:cols])
             if largest > 0:
                 sort = sort_of[BACKWARD, s]
-                add_drive(driven[:cols], largest, on_shares[sort], on_tops[sort], drive[BACKWARD, s])
+                swings[BACKWARD, s] += add_drive(
+                    driven[:cols], largest, on_shares[sort], on_swings[sort], on_tops[sort], drive[BACKWARD, s]
+                )
             work[BACKWARD, s] += 2 * (min(row1, inputs) - row0) * cols
             backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
             scale = alpha[layer] * largest
@@ -261,10 +276,12 @@ def play(  # type: ignore[no-untyped-def]
                     stats[3] += 1
                 stats[5] += count > 0
                 nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
+                fires[1, s] += np.int64(count)
             base = key(seed, PHASE, layer, example)
             for turn in range(spans.phases[layer]):  # rows with x > 0 and the columns' pulses, then x < 0 and theirs
                 row_pulses(acts[layer, slot, row0:row1], -full if turn else full, pulses, nx)
                 for i in range(rows):
+                    fires[0, s] += nx[i]
                     if nx[i] > 0:
                         phase[i] = uniform(base, row0 + i)
                 if turn:
@@ -273,6 +290,7 @@ def play(  # type: ignore[no-untyped-def]
                     states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
                 )
                 stats[2] += fired
+                fires[2, s] += fired
                 stats[4] += limited
             work[UPDATE, s] += 2 * rows * cols
             applied[s] += 1

@@ -197,7 +197,7 @@ def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> b
     if not (builder.transport.held and len(grid) == len(grid[0]) == 1):
         return False
     shard: Shard = grid[0][0]
-    stage = read_array(builder, shard, BACKWARD, activates=True)
+    stage = read_array(builder, shard, BACKWARD, activates=True, by_ramp=True)
     driven = builder.drive(sums, stage, shard, BACKWARD)
     if driven is None:
         return False

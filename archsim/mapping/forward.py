@@ -107,7 +107,10 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     alone = not layer.recurrent and len(sources) == len(shards) == 1
     direct = transport.held and alone and sources[0].tile >= 0
     stages = {shard.index: read_array(builder, shard, FORWARD, held_output, found.backward) for shard in shards}
-    driven = builder.drive(sources[0], stages[shards[0].index], shards[0], FORWARD) if direct else None
+    driven = None
+    if direct:
+        stage = read_array(builder, shards[0], FORWARD, held_output, found.backward, by_ramp=True)
+        driven = builder.drive(sources[0], stage, shards[0], FORWARD)
     arrived: dict[int, list[int]] = {}
     if driven is None:
         targets: list[Target] = [(row[0].input_start, row[0].input_stop, tuple(s.tile for s in row)) for row in grid]
@@ -202,16 +205,23 @@ def share(total: int, place: int, places: int) -> range:
     return range(total * place // places, total * (place + 1) // places)
 
 
-def read_array(builder: StepBuilder, shard: Shard, side: Side, activates: bool, keeps: bool = True) -> Stage:
-    """The read of a shard; where the ramp applies the activation, its bill and what is kept for backward are in it."""
+def read_array(
+    builder: StepBuilder, shard: Shard, side: Side, activates: bool, keeps: bool = True, *, by_ramp: bool = False
+) -> Stage:
+    """The read of a shard, `by_ramp` or by its drivers.
+
+    Where the ramp applies the activation, its bill and what is kept for backward are in it.
+    """
     kit, layer = builder.kits[shard.tile], builder.mapping.workload.layers[shard.layer]
     kept = kit.kept(layer, shard.cols, backward=keeps) if activates else 0
     if side is FORWARD:
         signed = builder.signed(shard)
-        stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs, signed=signed, kept=kept)
+        stage = kit.integrate(
+            side, shard.rows, shard.cols, shard.inputs, signed=signed, kept=kept, by_ramp=by_ramp
+        )  # fmt: skip
         extra, work = [], layer.forward_work
     else:
-        stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols)
+        stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols, by_ramp=by_ramp)
         extra, work = [kit.use("memory", "read", kept)], layer.backward_work
     if activates:
         extra += [kit.use("neuron", action, count * shard.cols) for action, count in work.items()]

@@ -74,7 +74,7 @@ class Inference:
     def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
         """Yield the forward pass of a full tile."""
         rows, cols = kit.tile.spec.rows, kit.tile.spec.cols
-        yield kit.integrate(FORWARD, rows, cols, rows)
+        yield kit.integrate(FORWARD, rows, cols, rows, by_ramp=transport.held)
         yield from transport.peak_stages(kit, FORWARD, cols, length_m)
         yield kit.digital("activate", cols)
 

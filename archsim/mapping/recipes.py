@@ -19,17 +19,21 @@ from archsim.workload.layers import Layer
 
 @dataclass(frozen=True)
 class Side:
-    """One direction through a crossbar: which edge drives it, which edge is read."""
+    """One direction through a crossbar: which edge drives it, which edge is read, and how its lines are billed.
+
+    `lines` are driven by the tile's own drivers, `ramp_lines` by a ramp of another tile.
+    """
 
     phase: str
     driver: str
     reader: str
     hold: str
     lines: str
+    ramp_lines: str
 
 
-FORWARD = Side("forward", "row_driver", "col_converter", "col_hold", "read_rows")
-BACKWARD = Side("backward", "col_driver", "row_converter", "row_hold", "read_cols")
+FORWARD = Side("forward", "row_driver", "col_converter", "col_hold", "read_rows", "ramp_rows")
+BACKWARD = Side("backward", "col_driver", "row_converter", "row_hold", "read_cols", "ramp_cols")
 
 
 @dataclass(frozen=True)
@@ -102,33 +106,34 @@ class TileKit:
         """Return how many words of the tile's memory hold so many values."""
         return self.tile.spec.memory.words_for(values, bits)
 
-    def read_uses(self, side: Side, driven: int, rows: int, cols: int, *, signed: bool) -> tuple[Use, ...]:
-        """Return what one read of rows x cols cells is billed, `driven` lines being active.
+    def integrate(
+        self, side: Side, rows: int, cols: int, stored: int, *, signed: bool = False, kept: int = 0,
+        by_ramp: bool = False,
+    ) -> Stage:  # fmt: skip
+        """Return the stage that reads rows x cols cells and takes samples.
 
-        A line is charged in the pass of its own sign; drivers work in each.
+        `stored` values and `kept` words are written to memory. The drivers read the values there again, while the
+        array is at work (an assumption: they hold two vectors). `by_ramp`: a ramp of another tile drives the lines, so
+        that nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each.
         """
-        return (
-            self.use(side.driver, "encode", driven * self.passes(side, signed=signed)),
-            self.use("crossbar", side.lines, driven),
-            self.use("device", "read", rows * cols),
-        )
-
-    def integrate(self, side: Side, rows: int, cols: int, stored: int, *, signed: bool = False, kept: int = 0) -> Stage:
-        """Return the stage that reads the array and takes samples.
-
-        `stored` values and `kept` words are written to memory; the vector may have numbers of both signs if `signed`.
-        """
-        driven = rows if side is FORWARD else cols
+        lines = rows if side is FORWARD else cols
         cycles = self.integrate_cycles(side, signed=signed)
-        words = self.words(stored, 8 * -(-self.bits(side) // 8)) + kept
+        words = self.words(stored, 8 * -(-self.bits(side) // 8))
         units = self.tile.units
-        uses = (*self.read_uses(side, driven, rows, cols, signed=signed), self.use("memory", "write", words))
+        accesses = {"write": words + kept} if by_ramp else {"write": words + kept, "read": words}
+        uses = (
+            *(() if by_ramp else (self.use(side.driver, "encode", lines * self.passes(side, signed=signed)),)),
+            self.use("crossbar", side.ramp_lines if by_ramp else side.lines, lines),
+            self.use("device", "read", rows * cols),
+            *(self.use("memory", access, count) for access, count in accesses.items()),
+        )
         held = (units["crossbar"], units[side.driver])
         release = [(cycles, unit) for unit in held] if self.driver(side).samples == 1 else []
         acquire = [*held, units[side.hold]]
-        if words:
+        if words or kept:
             acquire.append(units["memory"])
-            release.append((self.duration("memory", "write", words), units["memory"]))
+            busy = sum(self.duration("memory", access, count) for access, count in accesses.items())
+            release.append((busy, units["memory"]))
         return self._stage(cycles, acquire, release, uses, side.phase)
 
     def convert(self, side: Side, lines: int, *, signed: bool = False) -> Stage:
@@ -222,8 +227,8 @@ class TileKit:
             self.use("crossbar", "update_cols", cols * phases),
             self.use("memory", "read", words),
         )
-        if step := self.tile.spec.device.pulse_step:
-            uses += (self.use("device", step, round(rows * cols * array.coincidences)),)
+        if self.tile.spec.device.pulse_j:
+            uses += (self.use("device", "update", rows * cols),)
         cycles = spec.cycles(phases * array.update_s)
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]
@@ -232,17 +237,22 @@ class TileKit:
         return self._stage(latency, [*held, units["memory"]], release, uses, "update")
 
     def maintain(self, steps: Sequence[str], state: str, groups: Sequence[int], cols: int, group_cycles: int) -> Stage:
-        """Return the stage that transfers or rewrites groups of rows one after another."""
+        """Return the stage that transfers or rewrites groups of rows one after another.
+
+        Cells are read through the converters of their columns, once each for every read.
+        """
         device = self.tile.spec.device
         cells = sum(groups) * cols
         uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
+        uses += (self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells),)
         units = self.tile.units
         held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
         held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles
         shows = ((self.tile.index, state),)
         release = tuple((cycles, unit) for unit in held)
-        return Stage(cycles, tuple(held), release, uses, shows, (self.tile.index, "waiting_transfer"))
+        billed = tuple(use for use in uses if use.count)
+        return Stage(cycles, tuple(held), release, billed, shows, (self.tile.index, "waiting_transfer"))
 
     def _stage(
         self, cycles: int, acquire: Sequence[int], release: Sequence[tuple[int, int]], uses: tuple[Use, ...], state: str

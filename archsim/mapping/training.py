@@ -96,11 +96,11 @@ class Training:
 
     def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
         """Yield forward, backward and update of a full tile."""
-        rows, cols = kit.tile.spec.rows, kit.tile.spec.cols
-        yield kit.integrate(FORWARD, rows, cols, rows)
+        rows, cols, by_ramp = kit.tile.spec.rows, kit.tile.spec.cols, transport.held
+        yield kit.integrate(FORWARD, rows, cols, rows, by_ramp=by_ramp)
         yield from transport.peak_stages(kit, FORWARD, cols, length_m)
         yield kit.digital("activate", cols, "write", 1)
-        yield kit.integrate(BACKWARD, rows, cols, cols)
+        yield kit.integrate(BACKWARD, rows, cols, cols, by_ramp=by_ramp)
         yield from transport.peak_stages(kit, BACKWARD, rows, length_m)
         yield kit.digital("derive", cols, "read", 1)
         yield kit.update(rows, cols, rows)
