@@ -67,6 +67,9 @@ def compare(
     measured: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A measured file, beside those shipped. Repeatable.")
     ] = None,
+    gpus: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
+    ] = None,
     sets: Sets = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
     examples: Examples = None,
@@ -81,8 +84,8 @@ def compare(
 
     with progress_bar(None, quiet or as_json) as progress:
         data, folder = execute_gpus(
-            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), sets=sets or (), epochs=epochs,
-            examples=examples, seed=seed, out=out, progress=progress,
+            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), files=gpus or (), sets=sets or (),
+            epochs=epochs, examples=examples, seed=seed, out=out, progress=progress,
         )  # fmt: skip
     answer(
         folder / "gpus.json",

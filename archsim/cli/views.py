@@ -65,11 +65,14 @@ def list_(
             help="arch, workload, component, layer, topology, placement, policy, gpu, ...; nothing for all.",
         ),
     ] = None,
+    gpus: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
+    ] = None,
 ) -> None:
     """List what there is: a table on a terminal, one name a line when piped."""
     from archsim.views import catalogue
 
-    entries = catalogue(noun)
+    entries = catalogue(noun, gpus or ())
     if not sys.stdout.isatty():
         for _, name, _ in entries:
             typer.echo(name)
