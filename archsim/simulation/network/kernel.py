@@ -30,7 +30,7 @@ import numpy as np
 from archsim.simulation.network.compiled import compiled
 from archsim.simulation.network.state import NEVER, NOBODY, Fixed, State
 
-CYCLE, FLITS, HOPS, IN, MADE = range(5)
+CYCLE, IN, MADE = range(3)
 FLIT, CREDIT, ASK = range(3)
 LINKS, GROUPS = range(2)
 
@@ -112,7 +112,7 @@ def _flit_in(fixed: Fixed, state: State, channel: Any, packet: Any, now: Any) ->
             _first(fixed, state, channel, packet)
             _plan_ask(state, channel, now + state.ports[seat.port].route)
         else:
-            state.queue[channel, (seat.begin + seat.queued) % fixed.ring] = packet
+            state.queue[channel, (state.asks[channel].begin + seat.queued) % fixed.ring] = packet
             seat.queued += 1
     elif seat.to != -1:
         _group_due(fixed, state, seat.at)
@@ -125,7 +125,7 @@ def _first(fixed: Fixed, state: State, number: Any, packet: Any) -> None:
     seat.packet = packet
     seat.left = fixed.flits
     hop = state.hop[packet]
-    seat.hop = hop
+    state.asks[number].hop = hop
     seat.last = hop == fixed.path_last[packet]
     seat.at = state.links[fixed.hop_link[hop]].group
 
@@ -147,11 +147,11 @@ def _credit_in(fixed: Fixed, state: State, credit: Any) -> None:
 @compiled
 def _ask(fixed: Fixed, state: State, number: Any, now: Any) -> None:
     """Queue the first packet of a seat for its next link."""
-    seat = state.seats[number]
-    link = fixed.hop_link[seat.hop]
-    seat.next = state.links[link].asking
+    ask = state.asks[number]
+    link = fixed.hop_link[ask.hop]
+    ask.next = state.links[link].asking
     state.links[link].asking = number
-    seat.ready = now
+    ask.ready = now
     _link_due(fixed, state, link)
 
 
@@ -160,25 +160,25 @@ def _give_channels(fixed: Fixed, state: State, link: Any, now: Any) -> None:
     """Give the free channels of a link to those that ask: channels grant, packets accept."""
     offered = False
     for channel in range(link * fixed.channels, (link + 1) * fixed.channels):
-        own = state.seats[channel]
+        own, granted = state.seats[channel], state.asks[channel].granted
         if own.busy:
             continue
         best, best_rank = NOBODY, NEVER
         number = np.int64(state.links[link].asking)
         while number != -1:
             seat = state.seats[number]
-            wanted = fixed.hop_class[seat.hop]
+            wanted = fixed.hop_class[state.asks[number].hop]
             if (wanted == -1 or wanted == own.class_) and (own.credits or seat.port < len(state.links)):
                 age, turn, place = fixed.rank
-                rank = age * seat.packet + turn * _after(number, own.granted, len(state.seats)) + place * number
+                rank = age * seat.packet + turn * _after(number, granted, len(state.seats)) + place * number
                 if rank < best_rank:
                     best, best_rank = number, rank
-            number = np.int64(seat.next)
+            number = np.int64(state.asks[number].next)
         if best != -1:
             offered = True
-            seat, count = state.seats[best], len(state.seats)
-            if seat.offer == -1 or _after(channel, seat.accepted, count) < _after(seat.offer, seat.accepted, count):
-                seat.offer = channel
+            ask, count = state.asks[best], len(state.seats)
+            if ask.offer == -1 or _after(channel, ask.accepted, count) < _after(ask.offer, ask.accepted, count):
+                ask.offer = channel
     if offered:
         _accept_channels(fixed, state, link, now)
 
@@ -188,8 +188,8 @@ def _accept_channels(fixed: Fixed, state: State, link: Any, now: Any) -> None:
     """Let each packet that was offered a channel of a link take it."""
     before, number = NOBODY, np.int64(state.links[link].asking)
     while number != -1:
-        seat = state.seats[number]
-        following, channel = np.int64(seat.next), seat.offer
+        seat, ask = state.seats[number], state.asks[number]
+        following, channel = np.int64(ask.next), ask.offer
         if channel == -1:
             before = number
         else:
@@ -197,13 +197,16 @@ def _accept_channels(fixed: Fixed, state: State, link: Any, now: Any) -> None:
             if before == -1:
                 state.links[link].asking = following
             else:
-                state.seats[before].next = following
-            seat.offer = -1
-            seat.accepted = seat.to = channel
+                state.asks[before].next = following
+            ask.offer = -1
+            ask.accepted = seat.to = channel
             seat.may_leave = now + state.ports[seat.port].grant
-            own.granted = own.from_ = number
+            state.asks[channel].granted = own.from_ = number
             own.busy = 1
-            state.active[link, active] = channel
+            leaving = state.active[link, active]
+            leaving.channel = channel
+            leaving.seat = number
+            leaving.port = seat.port
             state.links[link].active = active + 1
             if not active:
                 group = own.group
@@ -219,86 +222,89 @@ def _accept_channels(fixed: Fixed, state: State, link: Any, now: Any) -> None:
 def _connect(fixed: Fixed, state: State, group: Any, now: Any) -> None:
     """Let flits leave a router: outputs grant, inputs accept; look again next cycle if any of them asked for it."""
     first, asked = fixed.group_first[group], False
-    if fixed.hold:
-        for place in range(first + state.links_active[group] - 1, first - 1, -1):  # downwards, as tails take them out
-            asked |= _go_on(fixed, state, state.group_active[place], now)
+    for place in range(first, first + state.links_active[group]):
+        if fixed.hold:
+            asked |= _go_on(state, state.group_active[place], now)
     for place in range(first, first + state.links_active[group]):
         link = state.group_active[place]
-        best, later = _best_channel(fixed, state, link, now)
+        if state.links[link].held != -1:
+            continue
+        best, later = _best_place(fixed, state, link, now)
         asked |= later or best != -1
         state.links[link].offer = best
         if best != -1:
-            port, count = state.ports[state.seats[state.seats[best].from_].port], len(state.links)
+            port, count = state.ports[state.active[link, best].port], len(state.links)
             other = port.chosen
             if other == -1 or _after(link, port.accepted, count) < _after(other, port.accepted, count):
                 port.chosen = link
     if not asked:
         return
-    for place in range(first + state.links_active[group] - 1, first - 1, -1):
+    for place in range(first + state.links_active[group] - 1, first - 1, -1):  # downwards, as tails take links out
         link = state.group_active[place]
         own = state.links[link]
         if own.offer != -1:
-            number = state.seats[own.offer].from_
-            port = state.ports[state.seats[number].port]
+            leaving = state.active[link, own.offer]
+            port = state.ports[leaving.port]
             if port.chosen == link:
                 port.chosen = -1
-                port.accepted = link
-                own.granted = port.turn = number
-                _leave(fixed, state, link, own.offer, now)
+                if own.held == -1:  # turns pass on but with what is held
+                    port.accepted = link
+                    own.granted = port.turn = leaving.seat
+                _leave(fixed, state, link, leaving.channel, leaving.seat, now)
     _group_due(fixed, state, group)
 
 
 @compiled
-def _go_on(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
-    """Let a flit leave for which the switch is held, or let go of it; either way its ports are taken in this cycle."""
+def _go_on(state: State, link: Any, now: Any) -> Any:
+    """Choose the flit for which the switch is held, or let go of it; either way its ports are taken in this cycle."""
     own = state.links[link]
-    if own.held == -1 or own.used == now:
+    if own.held == -1:
         return False
-    channel = own.held
-    seat = state.seats[state.seats[channel].from_]
-    if state.seats[channel].credits:
-        _leave(fixed, state, link, channel, now)
-    else:
-        own.held = -1
-        own.used = state.ports[seat.port].used = now
+    leaving = state.active[link, own.held]
+    own.offer = -1
+    if own.used != now:
+        port = state.ports[leaving.port]
+        own.used = port.used = now
+        if state.seats[leaving.channel].credits:
+            own.offer = own.held
+            port.chosen = link
+        else:
+            own.held = -1
     return True
 
 
 @compiled
-def _best_channel(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
-    """Return the channel of a link whose flit goes first, or -1; and whether one may leave that cannot now.
+def _best_place(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
+    """Return the place of the channel of a link whose flit goes first, or -1; and whether one may leave but cannot now.
 
     Of the channels of an input port, the one whose turn it is; of the ports, likewise.
     """
     best, best_rank, later = NOBODY, NEVER, False
     own = state.links[link]
     age, turn, place = fixed.rank
-    last = NOBODY if own.granted == -1 else np.int64(state.seats[own.granted].port)
+    last = NOBODY if own.granted == -1 else np.int64(state.seats[own.granted].port)  # the port that went last
     for i in range(own.active):
-        channel = np.int64(state.active[link, i])
-        number = np.int64(state.seats[channel].from_)
-        seat = state.seats[number]
-        if seat.have and state.seats[channel].credits:
-            port = state.ports[seat.port]
+        leaving = state.active[link, i]
+        number, seat, port = np.int64(leaving.seat), state.seats[leaving.seat], state.ports[leaving.port]
+        if seat.have and state.seats[leaving.channel].credits:
             if own.used == now or port.used == now or seat.may_leave > now:
                 later = True
             elif own.active == 1:
-                return channel, later
+                return np.int64(0), later
             else:
-                rank = _after(seat.port, last, len(state.ports)) * fixed.channels
-                if seat.port < len(state.links):
+                rank = _after(leaving.port, last, len(state.ports)) * fixed.channels
+                if leaving.port < len(state.links):
                     rank += _after(number, port.turn, fixed.channels) if port.turn != -1 else number % fixed.channels
                 rank = age * seat.packet + turn * rank + place * number
                 if rank < best_rank:
-                    best, best_rank = channel, rank
+                    best, best_rank = np.int64(i), rank
     return best, later
 
 
 @compiled
-def _leave(fixed: Fixed, state: State, link: Any, channel: Any, now: Any) -> None:
+def _leave(fixed: Fixed, state: State, link: Any, channel: Any, number: Any, now: Any) -> None:
     """Let a flit leave for a channel of a link from the seat of its packet, in this cycle."""
-    own, to, number = state.links[link], state.seats[channel], np.int64(state.seats[channel].from_)
-    seat = state.seats[number]
+    own, to, seat = state.links[link], state.seats[channel], state.seats[number]
     port = state.ports[seat.port]
     packet, head, tail = seat.packet, seat.left == fixed.flits, seat.left == 1
     arrives = now + port.leave + own.flight
@@ -306,9 +312,8 @@ def _leave(fixed: Fixed, state: State, link: Any, channel: Any, now: Any) -> Non
     seat.have -= 1
     seat.left -= 1
     to.credits -= 1
-    state.tally[FLITS] += 1
     if head:
-        state.waits[link] += now - seat.ready - port.grant
+        state.waits[link] += now - state.asks[number].ready - port.grant
         state.hop[packet] += 1
     if seat.last:  # tiles take what comes for them
         _plan_credit(state, 2 * channel + (fixed.wait & tail), arrives + fixed.credit)
@@ -320,12 +325,11 @@ def _leave(fixed: Fixed, state: State, link: Any, channel: Any, now: Any) -> Non
         _plan_credit(state, 2 * number + (fixed.wait & tail), now + fixed.credit)
     if tail:
         state.sent[link] += 1
-        state.tally[HOPS] += 1
         own.held = -1
         _tail_out(fixed, state, link, channel, now)
         _next_first(fixed, state, number, now)
     elif fixed.hold:
-        own.held = channel if seat.have else -1
+        own.held = own.offer if seat.have else -1
 
 
 @compiled
@@ -335,8 +339,11 @@ def _tail_out(fixed: Fixed, state: State, link: Any, channel: Any, now: Any) -> 
     to.from_ = -1
     own.active -= 1
     for i in range(own.active):
-        if state.active[link, i] == channel:
-            state.active[link, i] = state.active[link, own.active]
+        leaving, last = state.active[link, i], state.active[link, own.active]
+        if leaving.channel == channel:
+            leaving.channel = last.channel
+            leaving.seat = last.seat
+            leaving.port = last.port
     if not own.active:
         group, first = to.group, fixed.group_first[to.group]
         state.links_active[group] -= 1
@@ -357,8 +364,9 @@ def _next_first(fixed: Fixed, state: State, number: Any, now: Any) -> None:
     if seat.port >= len(state.links):
         _next_packet(fixed, state, seat.port - len(state.links), now + 1)
     elif seat.queued:
-        packet = state.queue[number, seat.begin]
-        seat.begin = (seat.begin + 1) % fixed.ring
+        ask = state.asks[number]
+        packet = state.queue[number, ask.begin]
+        ask.begin = (ask.begin + 1) % fixed.ring
         seat.queued -= 1
         _first(fixed, state, number, packet)
         _plan_ask(state, number, now + 1 + state.ports[seat.port].route)
@@ -429,15 +437,12 @@ def run(fixed: Fixed, state: State, until: Any, last_measured: Any) -> None:
         if now >= until:
             break
         tally[CYCLE] = now
-        slot = _slot(state, now)
+        slot, early = _slot(state, now), np.int64(1)
         _make(fixed, state, now)
-        _take(fixed, state, now)
-        _pass(fixed, state, 1, now)
-        _take(fixed, state, now)
-        _pass(fixed, state, 0, now)
-        while state.waiting[slot, FLIT] or state.waiting[slot, ASK]:  # over a shared wire that takes no time
+        while early != -1:  # sources, then routers; once more, if a wire takes no time
             _take(fixed, state, now)
-            _pass(fixed, state, 0, now)
+            _pass(fixed, state, early, now)
+            early = np.int64(0) if early or state.waiting[slot, FLIT] or state.waiting[slot, ASK] else NOBODY
         while tally[IN] < last_measured and -1 < state.arrived[tally[IN]] <= now + 1:
             tally[IN] += 1
         now += 1

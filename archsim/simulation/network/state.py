@@ -14,31 +14,40 @@ NEVER = np.int64(1) << np.int64(62)
 NOBODY = np.int64(-1)
 
 _COUNT, _TIME = np.int32, np.int64
-SEAT = np.dtype([
+SEAT = np.dtype([  # what every flit touches first: 64 bytes, a line of a cache
     # as an input: flits that lie at the far end of a link's channel, or that a source has to send
-    ("port", _COUNT),  # the link of a channel, or links + source
     ("packet", _COUNT),  # the first in the queue; -1 for none
     ("left", _COUNT),  # its flits that have still to leave
     ("have", _COUNT),  # flits that are here, of all packets
-    ("hop", _COUNT),  # of the first packet: which hop it makes next
-    ("last", _COUNT),  # 1 if that is its last one
+    ("last", _COUNT),  # 1 if the first packet's next hop is its last one
     ("at", _COUNT),  # the group of that hop's link
     ("to", _COUNT),  # the channel that it was given; -1 for none
+    ("port", _COUNT),  # the link of a channel, or links + source
+    ("queued", _COUNT),  # packets behind the first whose heads are here
+    ("may_leave", _TIME),  # when its head may have the switch
+    # as an output: the channel seen by those that send over it
+    ("credits", _COUNT),  # flits that it can still take
+    ("from_", _COUNT),  # the seat of the packet to which it was given, until its tail has left; -1 for none
+    ("busy", _COUNT),  # 1 while it is given to a packet
+    ("group", _COUNT),
+    ("early", _COUNT),  # 1 if only sources send over its link
+    ("class_", _COUNT),
+])  # fmt: skip
+REQUEST = np.dtype([
+    # as an input
+    ("hop", _COUNT),  # of the first packet: which hop it makes next
     ("next", _COUNT),  # the seat that asks for the same link after it
     ("offer", _COUNT),  # the channel that it would accept in this cycle
     ("accepted", _COUNT),  # the channel that it accepted last
-    ("queued", _COUNT),  # packets behind the first whose heads are here
-    ("begin", _COUNT),  # the place of the next of them in the ring of `queue`
-    # as an output: the channel seen by those that send over it
-    ("class_", _COUNT),
-    ("group", _COUNT),
-    ("early", _COUNT),  # 1 if only sources send over its link
-    ("busy", _COUNT),  # 1 while it is given to a packet
-    ("from_", _COUNT),  # the seat of that packet until its tail has left; -1 for none
-    ("credits", _COUNT),  # flits that it can still take
+    ("begin", _COUNT),  # the place of the second packet in the ring of `queue`
+    # as an output
     ("granted", _COUNT),  # the seat to which it was given last
     ("ready", _TIME),  # when the first packet asked for a channel
-    ("may_leave", _TIME),  # when its head may have the switch
+])  # fmt: skip
+ACTIVE = np.dtype([
+    ("channel", _COUNT),
+    ("seat", _COUNT),  # from which its packet leaves
+    ("port", _COUNT),  # of that seat
 ])  # fmt: skip
 LINK = np.dtype([
     ("flight", _COUNT),  # cycles on the wire
@@ -46,9 +55,9 @@ LINK = np.dtype([
     ("asking", _COUNT),  # the first seat that asks for a channel; -1 for none
     ("due", _COUNT),  # 1 if a channel may be given in the cycle to come
     ("active", _COUNT),  # channels whose packets are leaving: so many in `active`
-    ("offer", _COUNT),  # the channel to which it would take a flit
+    ("offer", _COUNT),  # the place in `active` of the channel to which it would take a flit; -1 for none
     ("granted", _COUNT),  # the seat from which the last flit came that it was granted
-    ("held", _COUNT),  # the channel for whose packet the switch is held; -1 for none
+    ("held", _COUNT),  # the place of the channel for whose packet the switch is held; -1 for none
     ("used", _TIME),  # the last cycle in which it took a flit
 ])  # fmt: skip
 PORT = np.dtype([
@@ -102,6 +111,8 @@ class State(NamedTuple):
     """What changes. Seats are virtual channels of links, then one per source."""
 
     seats: Records
+    asks: Records
+    """By seat: what is needed but when a packet asks for a channel."""
     links: Records
     ports: Records
     hop: Ints
@@ -112,7 +123,7 @@ class State(NamedTuple):
     """By source: the place of its next packet in `packets_of`."""
     queue: Ints
     """By channel, a ring: packets whose heads have come in behind the first."""
-    active: Ints
+    active: Records
     """By link, in any order: channels whose packets are leaving for them."""
     group_active: Ints
     """In the places of `group_links`, by group and in any order: links that have such channels."""
@@ -141,4 +152,4 @@ class State(NamedTuple):
     due: Ints
     """Early or not: how many links and groups are due."""
     tally: Ints
-    """The cycle, flits that went over links, hops, packets by age known to be in, packets made."""
+    """The cycle, packets by age known to be in, packets made."""

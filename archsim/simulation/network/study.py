@@ -10,7 +10,7 @@ import numpy as np
 
 from archsim.errors import StuckError
 from archsim.simulation.network import kernel
-from archsim.simulation.network.state import LINK, PORT, SEAT, Fixed, State
+from archsim.simulation.network.state import ACTIVE, LINK, PORT, REQUEST, SEAT, Fixed, State
 from archsim.simulation.network.traffic import Packets, draw_packets
 from archsim.simulation.network.wires import ARBITRATIONS, Router, Wires
 
@@ -107,13 +107,14 @@ def carry(wires: Wires, router: Router, packets: Packets, until: int, measured: 
     fixed, state = build(wires, router, packets)
     count = len(packets.created) if measured is None else measured
     kernel.run(fixed, state, until, count)
-    tally = state.tally
     if kernel.idle(state) and (state.arrived[:count] == -1).any():
         first = int(np.argmax(state.arrived[:count] == -1))
         ends = f"tile{packets.source[first]} to tile{packets.target[first]}"
         raise StuckError(f"packets wait for each other in a ring, the first of them on its way from {ends}")
-    cycles, flits, hops = (int(number) for number in tally[[kernel.CYCLE, kernel.FLITS, kernel.HOPS]])
-    return Outcome(state.arrived, state.sent, state.waits, cycles, flits, hops)
+    hops = int(state.sent.sum())
+    return Outcome(
+        state.arrived, state.sent, state.waits, int(state.tally[kernel.CYCLE]), router.packet_flits * hops, hops
+    )
 
 
 def build(wires: Wires, router: Router, packets: Packets) -> tuple[Fixed, State]:
@@ -156,10 +157,14 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
     links, tiles, groups = len(wires.names), wires.tiles, len(fixed.early)
     channels, classes, count = links * router.vcs, wires.topology.class_count, len(fixed.created)
     at_router = np.concatenate([wires.to_router, np.zeros(tiles, dtype=bool)]).astype(np.int64)
-    seats, by_link, ports = (np.zeros(n, dtype) for n, dtype in
-                             ((channels + tiles, SEAT), (links, LINK), (links + tiles, PORT)))  # fmt: skip
-    for name in ("packet", "to", "next", "offer", "accepted", "from_", "granted"):
-        seats[name] = -1
+    seats, asks, by_link, ports, active = (
+        np.zeros(shape, dtype)
+        for shape, dtype in ((channels + tiles, SEAT), (channels + tiles, REQUEST), (links, LINK),
+                             (links + tiles, PORT), ((links, router.vcs), ACTIVE))
+    )  # fmt: skip
+    for array, names in ((seats, ("packet", "to", "from_")), (asks, ("next", "offer", "accepted", "granted"))):
+        for name in names:
+            array[name] = -1
     seats["port"] = np.concatenate([np.repeat(np.arange(links), router.vcs), links + np.arange(tiles)])
     seats["class_"][:channels] = np.tile(np.repeat(np.arange(classes), router.vcs // classes), links)
     seats["group"][:channels] = np.repeat(wires.group, router.vcs)
@@ -180,13 +185,14 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
         return np.zeros(shape, dtype)
 
     return State(
-        seats=seats.view(np.recarray), links=by_link.view(np.recarray), ports=ports.view(np.recarray),
+        seats=seats.view(np.recarray), asks=asks.view(np.recarray), links=by_link.view(np.recarray),
+        ports=ports.view(np.recarray),
         hop=fixed.path_first.copy(), arrived=np.full(count, -1), next_of=fixed.source_first[:-1].copy(),
-        queue=zeros(channels, fixed.ring, dtype=np.int32), active=zeros(links, router.vcs),
+        queue=zeros(channels, fixed.ring, dtype=np.int32), active=active.view(np.recarray),
         group_active=zeros(links), links_active=zeros(groups), sent=zeros(links), waits=zeros(links),
         flit_to=zeros(slots, room), flit_of=zeros(slots, room), credit_to=zeros(slots, room),
         ask_by=zeros(slots, room), waiting=zeros(slots, 3), links_due=zeros(2, links), groups_due=zeros(2, groups),
-        group_due=zeros(groups), due=zeros(2, 2), tally=zeros(5),
+        group_due=zeros(groups), due=zeros(2, 2), tally=zeros(3),
     )  # fmt: skip
 
 
