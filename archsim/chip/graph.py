@@ -173,7 +173,7 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
     if not isinstance(tile.row_converter, str):
         bank = ceil(tile.rows / tile.row_converter.lines_per_unit)
         parts.append(("row_converter", tile.row_converter, bank))
-    if tile.array.pair_area_m2 is not None:
+    if tile.array.pair_area_m2:
         pair = LineCircuit(name="paired_rows", per="cell", area_m2=tile.array.pair_area_m2)
         parts.append((pair.name, pair, pair.instances(tile.rows, tile.cols)))
     parts += [("memory", tile.memory, 1), ("neuron", tile.neuron, 1)]
