@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archsim.baselines.comparison import BATCHES, SCHEMA, compare_gpus, parse_batches
-from archsim.baselines.gpus import find_gpus
+from archsim.baselines.gpus import Gpu, find_gpus, known_gpus
 from archsim.baselines.measured import measurements, read_measured
 from archsim.metrics import evaluate, package_version
 from archsim.report import check_folder
@@ -23,6 +23,7 @@ def execute_gpus(
     gpus: Sequence[str] = (),
     batch: str | None = None,
     measured: Sequence[Path] = (),
+    files: Sequence[Path] = (),
     sets: Sequence[str] = (),
     epochs: int | None = None,
     examples: int | None = None,
@@ -32,18 +33,22 @@ def execute_gpus(
 ) -> tuple[dict[str, Any], Path]:
     """Return a comparison with GPUs, as its file holds it, and the folder of its report.
 
-    Raises SpecError with all that is wrong, before anything is simulated.
+    `files` are of a user's own GPUs, to choose among beside archsim's. Raises SpecError with all that is wrong,
+    before anything is simulated.
     """
+    found: dict[str, Gpu] = {}  # none, if a file has faults: names are then not held against it
     loads: list[Callable[[], Any]] = [
+        lambda: found.update(known_gpus(files)),
         lambda: plan_from_options(arch, workload, sets=sets, epochs=epochs, examples=examples, seed=seed),
         lambda: BATCHES if batch is None else parse_batches(batch),
-        lambda: find_gpus(tuple(gpus)),
+        lambda: find_gpus(gpus, found) if found else None,
     ]
-    loads += [lambda path=path: read_measured(path) for path in measured]  # type: ignore[misc]
-    plan, sizes, *_ = all_faults(loads)
-    measurements(plan.workload.value, measured)
+    loads += [lambda path=path: read_measured(path, found or None) for path in measured]  # type: ignore[misc]
+    _, plan, sizes, *_ = all_faults(loads)
+    measurements(plan.workload.value, measured, found)
     words = ["archsim", "compare", arch, workload]
     words += [word for name in gpus for word in ("--gpu", name)]
+    words += [word for path in files for word in ("--gpus", str(path))]
     words += [] if batch is None else ["--batch", batch]
     words += [word for path in measured for word in ("--measured", str(path))]
     words += [word for given in sets for word in ("--set", given)]
@@ -61,6 +66,6 @@ def execute_gpus(
         "command": shlex.join(words),
         "examples": plan.count,
         "passed": result.passed,
-        **compare_gpus(result, gpus, sizes, measured),
+        **compare_gpus(result, gpus, sizes, measured, found),
     }
     return data, write_gpus(data, folder)

@@ -136,7 +136,7 @@ def load_section(cls: type[S], kind: str, folder: str, name: str, overrides: Seq
     """Return a spec of a kind by built-in name or path; raise SpecError with all of its faults at once."""
     path = find_file(name, folder)
     label = _label(path)
-    tree = _with_base(path, label, kind, folder, ())
+    tree = _with_base(path, label, kind, folder)
     tree.setdefault("name", Leaf(path.stem))
     return _load(cls, kind, label, tree, tuple(overrides))
 
@@ -182,35 +182,53 @@ def _label(path: Path) -> str:
         return path.as_posix()
 
 
-def _with_base(path: Path, label: str, kind: str, folder: str, seen: tuple[str, ...]) -> dict[str, Tree]:
-    """Return a file's tree laid on that of the file it extends, if any; one level only."""
-    plain = read_yaml(read_text(path, label), label)
-    given = plain.pop("kind", None)
-    if given != kind:
-        what = "is missing" if given is None else f"'{given}' is not '{kind}'"
-        raise SpecError([Problem(f"{label}: kind", what, f"begin the file with 'kind: {kind}'")])
-    base = plain.pop("extends", None)
-    tree = annotated(plain, label)
-    if base is None:
-        return tree
-    where = f"{label}: extends"
-    if seen:
-        raise SpecError(
-            [Problem(where, f"'{seen[-1]}' extends this file, which extends another", "extend one level only")]
-        )
+def _with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]:
+    """Return a file's tree laid on that of the file it extends, and so on down; raise SpecError on a circle."""
+    files: dict[Path, str] = {}
+    trees: list[dict[str, Tree]] = []
+    following: Path | None = path
+    while following is not None:
+        files[following.resolve()] = label
+        plain = read_yaml(read_text(following, label), label)
+        given = plain.pop("kind", None)
+        if given != kind:
+            what = "is missing" if given is None else f"'{given}' is not '{kind}'"
+            raise SpecError([Problem(f"{label}: kind", what, f"begin the file with 'kind: {kind}'")])
+        base = plain.pop("extends", None)
+        trees.append(annotated(plain, label))
+        if base is None:
+            break
+        where = f"{label}: extends"
+        following = _base(base, following, where, folder)
+        if (met := following.resolve()) in files:
+            labels = list(files.values())
+            circle = [*labels[list(files).index(met) :], files[met]]
+            what = f"'{base}' leads in a circle: {' -> '.join(circle)}"
+            raise SpecError([Problem(where, what, "extend a file that does not extend this one")])
+        label = _label(following)
+    tree = trees.pop()
+    while trees:
+        for key in ("name", *TEXTS_ABOUT):
+            tree.pop(key, None)
+        out = merged(tree, trees.pop())
+        assert isinstance(out, dict)
+        tree = out
+    return tree
+
+
+def _base(base: object, path: Path, where: str, folder: str) -> Path:
+    """Return the file that `extends` names: one beside the file, or as everywhere; raise SpecError if there is none.
+
+    A file that has the name of the built-in one that it extends does not mean itself.
+    """
     if not isinstance(base, str):
         raise SpecError([Problem(where, "is not a name", "give one built-in name or path")])
     beside = path.parent / (base if base.endswith((".yaml", ".yml")) else f"{base}.yaml")
+    own = base in builtin_names(folder) and beside.resolve() == path.resolve()
     try:
-        found = beside if beside.is_file() else find_file(base, folder)
+        return beside if beside.is_file() and not own else find_file(base, folder)
     except SpecError as error:
         raise SpecError([replace(error.problems[0], where=where, what=f"'{base}': {error.problems[0].what}")]) from None
-    below = _with_base(found, _label(found), kind, folder, (*seen, label))
-    for key in ("name", *TEXTS_ABOUT):
-        below.pop(key, None)
-    out = merged(below, tree)
-    assert isinstance(out, dict)
-    return out
 
 
 def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides: tuple[str, ...]) -> Loaded[S]:

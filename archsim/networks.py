@@ -43,6 +43,8 @@ class Request:
     link_cycles: int = 1
     credit_cycles: int = 2
     arbitration: str = "round_robin"
+    wait_for_tail_credit: int = 0
+    hold_switch_for_packet: int = 0
     hot_tile: int = 0
     hot_share: float = 0.1
     warmup_cycles: int = 5_000
@@ -55,7 +57,7 @@ class Request:
         buffer_flits = self.packet_flits if self.buffer_flits is None else self.buffer_flits
         return Router(
             self.packet_flits, self.vcs, buffer_flits, self.router_cycles, self.link_cycles, self.credit_cycles,
-            self.arbitration,
+            self.arbitration, bool(self.wait_for_tail_credit), bool(self.hold_switch_for_packet),
         )  # fmt: skip
 
     @property
@@ -110,6 +112,10 @@ def _check(request: Request) -> None:
         Problem("--load", f"{load:g} flits per tile and cycle", "give more than 0 and at most 1")
         for load in request.loads if not 0 < load <= 1
     ]  # fmt: skip
+    problems += [
+        Problem(f"--{name.replace('_', '-')}", f"{getattr(request, name)} is neither 0 nor 1", "give 0 or 1")
+        for name in ("wait_for_tail_credit", "hold_switch_for_packet") if getattr(request, name) not in (0, 1)
+    ]  # fmt: skip
     if not 0 <= request.hot_share <= 1:
         problems.append(Problem("--hot-share", f"{request.hot_share:g} is no share", "give 0 to 1"))
     if request.warmup_cycles < 0:
@@ -147,7 +153,10 @@ def execute_network(
         "size": request.size,
         "tiles": setting.wires.tiles,
         "class_count": setting.wires.topology.class_count,
-        "router": dataclasses.asdict(request.router),
+        "router": {
+            name: int(value) if isinstance(value, bool) else value
+            for name, value in dataclasses.asdict(request.router).items()
+        },  # 0 and 1, as they are given
         "warmup_cycles": request.warmup_cycles,
         "cycles": request.cycles,
         "hot": {"tile": request.hot_tile, "share": request.hot_share} if "hotspot" in request.traffic else None,

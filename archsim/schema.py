@@ -25,7 +25,7 @@ def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
             part["properties"] = {**_NOTE_SCHEMAS, **own}
     schema["properties"] = {
         "kind": {"const": kind},
-        "extends": {"type": "string", "description": "a built-in name or a path; one level"},
+        "extends": {"type": "string", "description": "a built-in name or a path"},
         **schema["properties"],
     }
     complete = schema.pop("$defs", {})

@@ -50,11 +50,12 @@ class Choice:
 
 
 def _flag(value: object) -> object:
-    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return words.get(str(value).lower(), value) if isinstance(value, str | int) else value
 
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
-"""True or false, as in a file."""
+"""True or false, as in a file, or 1 or 0."""
 
 _SUFFIXES = sorted((f"_{suffix}" for suffix in SUFFIXES.values()), key=len, reverse=True)
 

@@ -16,6 +16,7 @@ from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
+from archsim.functional.losses import loss_name
 from archsim.functional.probe import Findings, Probe
 from archsim.functional.train import (
     DivergedError,
@@ -80,6 +81,7 @@ def execute_training(
             where: {"first": own.learning_rate, "decay": own.learning_rate_decay, "floor": own.learning_rate_floor}
             for where, own in (("chip", network.value.training), ("float", network.value.training.of_the_twin))
         },
+        "loss": loss_name(network.value),
         "version": package_version(),
         "command": _command(arch, workload, sets, ablate, epochs, seeds, seed),
     }

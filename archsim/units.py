@@ -235,6 +235,7 @@ Share = Annotated[float, Dimension("", above=False, most=0.95)]
 Part = Annotated[float, Dimension("", above=False, most=1.0)]
 Count = Annotated[int, Dimension("", least=1, above=False, most=1e9, whole=True)]
 CountOrZero = Annotated[int, Dimension("", least=0, above=False, most=1e9, whole=True)]
+Operations = Annotated[int, Dimension("", least=0, above=False, most=1e15, whole=True)]
 Lines = Annotated[int, Dimension("", least=1, above=False, most=65536, whole=True)]
 Bits = Annotated[int, Dimension("", least=1, above=False, most=32, whole=True)]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archsim.baselines.gpus import PRECISIONS, Gpu, baselines
+from archsim.baselines.gpus import PRECISIONS, Gpu, known_gpus
 from archsim.chip.graph import build_chip
 from archsim.components import COMPONENTS
 from archsim.documents import read_text
@@ -171,18 +171,22 @@ _CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
 }
 
 
-def catalogue(noun: str | None) -> list[tuple[str, str, str]]:
-    """Return (kind, name, what it is) of all there is to choose, or of one noun."""
+def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[str, str, str]]:
+    """Return (kind, name, what it is) of all there is to choose, or of one noun; with the GPUs of a user's files."""
     nouns = ["arch", "workload", "component", *_CHOICES, "gpu"]
     if noun is not None and noun not in nouns:
         raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
+    if gpu_files and noun not in (None, "gpu"):
+        raise SpecError(
+            [Problem("--gpus", f"holds GPUs, not what 'list {noun}' lists", "archsim list gpu --gpus FILE")]
+        )
     found: list[tuple[str, str, str]] = []
     for each in nouns if noun is None else [noun]:
         if each in ("arch", "workload"):
             names = builtin_names("arch_specs" if each == "arch" else "workloads")
             found += [(each, name, _first_sentence(load_any(name).value.description)) for name in names]
         elif each == "gpu":
-            found += [(each, name, _about(gpu)) for name, gpu in baselines().gpus.items()]
+            found += [(each, name, _about(gpu)) for name, gpu in known_gpus(gpu_files).items()]
         elif each == "component":
             found += [(cls.role, kind, _first_sentence(cls.__doc__)) for kind, cls in COMPONENTS.items()]
         else:

@@ -11,8 +11,10 @@ import numpy as np
 
 from archsim.chip import build_chip
 from archsim.errors import SpecError
+from archsim.functional.activations import functions_of
 from archsim.functional.datasets import FOLDER_VARIABLE, Data, load_data
-from archsim.functional.network import layout_of, order_of, train_float
+from archsim.functional.network import order_of, train_float
+from archsim.functional.targets import targets_or_none
 from archsim.functional.train import Training
 from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
@@ -33,7 +35,7 @@ def measure() -> list[Figure]:
     schedule = build_schedule(chip, map_workload(workload, chip), examples)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
-    order, bias = order_of(examples, 1, 0), layout_of(workload).bias
+    order, functions = order_of(examples, 1, 0), functions_of(workload)
 
     def on_chip() -> Callable[[], object]:
         model = Training(schedule, data).model
@@ -41,8 +43,8 @@ def measure() -> list[Figure]:
 
     def in_float() -> Callable[[], object]:
         weights = Training(schedule, data).twin.weights
-        rate = workload.training.learning_rate
-        return lambda: train_float(weights, bias, data.train_x, data.train_y, order, rate, workload.training.batch)
+        rate, batch, t = workload.training.learning_rate, workload.training.batch, targets_or_none(data.train_x, None)
+        return lambda: train_float(weights, functions, data.train_x, data.train_y, t, order, rate, batch)
 
     # Once to compile, then in turn; what is made anew for an epoch is not counted, and neither is testing.
     seconds = [[_seconds(build()) for build in (on_chip, in_float)] for _ in range(1 + REPEATS)][1:]

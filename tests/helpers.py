@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from archsim.chip.graph import Chip, build_chip
 from archsim.components.interconnect import ARBITRATIONS
+from archsim.functional.losses import TARGETS
 from archsim.loading import load_arch
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
@@ -20,6 +21,7 @@ from archsim.mapping.schedule import Op, Schedule
 from archsim.simulation.run import Trace, simulate
 from archsim.spec import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.workload import Dataset, Dense, Training, Workload
+from archsim.workload.activations import ACTIVATIONS
 
 REFERENCE = "ambrogio_nature_2018"
 PACKET = "ambrogio_nature_2018_packet"
@@ -28,22 +30,33 @@ SHIPPED = (REFERENCE, PACKET, BUS)
 STATIC = "tile.device={kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1.0 V, read: 0.2 V}"
 
 
-def network(*sizes: int, batch: int = 1, bias: bool = True, input_bits: int = 8) -> Workload:
-    """Return a network whose layers have these widths, the inputs first."""
+def network(
+    *sizes: int,
+    batch: int = 1,
+    bias: bool = True,
+    input_bits: int = 8,
+    hidden: str = "relu",
+    output: str = "softmax",
+    target: str = "class",
+    signed: bool = False,
+    **parameters: float,
+) -> Workload:
+    """Return a network whose layers have these widths, the inputs first; `parameters` are those of hidden layers."""
     last = len(sizes) - 2
     layers = tuple(
         Dense(
             name=f"fc{i + 1}",
             inputs=sizes[i],
             outputs=sizes[i + 1],
-            activation="softmax" if i == last else "relu",
+            activation=output if i == last else hidden,
             bias=bias,
+            **({} if i == last else parameters),
         )
         for i in range(last + 1)
     )
     return Workload(
         name="test",
-        dataset=Dataset(name="none", examples=1000, input_bits=input_bits),
+        dataset=Dataset(name="none", examples=1000, input_bits=input_bits, target=target, signed=signed),
         layers=layers,
         training=Training(epochs=1, batch=batch, learning_rate="0.05"),
     )
@@ -133,7 +146,10 @@ def record(schedule: Schedule) -> tuple[list[Record], dict[tuple[int, int], int]
 
 @dataclass(frozen=True)
 class Case:
-    """A random run: a shipped chip with overrides, the widths of a network, its batch, and how many examples."""
+    """A random run: a shipped chip with overrides, the widths of a network, its batch, and how many examples.
+
+    `functions` are its activations, target and signs, where they are not `network`'s own.
+    """
 
     base: str
     overrides: tuple[str, ...]
@@ -141,10 +157,11 @@ class Case:
     batch: int
     bias: bool
     examples: int
+    functions: tuple[tuple[str, Any], ...] = ()
 
     def schedule(self, examples: int | None = None) -> Schedule:
         """Return the schedule of this run, or of a longer or shorter one."""
-        workload = network(*self.sizes, batch=self.batch, bias=self.bias)
+        workload = network(*self.sizes, batch=self.batch, bias=self.bias, **dict(self.functions))
         return schedule_of(workload, self.examples if examples is None else examples, self.overrides, self.base)
 
 
@@ -155,10 +172,12 @@ def cases(
     intervals: tuple[int, int] = (3, 8),
     most_interval: int = 40,
     shards: Collection[int] = range(1, 1000),
+    functions: bool = False,
 ) -> Case:
     """Draw small chips and networks over all policies, transports, topologies and schedules.
 
-    `shards` says how many shards there may be: the loop of the accuracy model is compiled anew for each number.
+    `shards` says how many shards there may be: the loop of the accuracy model is compiled anew for each number. With
+    `functions` also over activations, targets and signs.
     """
     pick = lambda *options: draw(st.sampled_from(options))  # noqa: E731
     integer = lambda low, high: draw(st.integers(low, high))  # noqa: E731
@@ -212,4 +231,12 @@ def cases(
     refresh = pick(*sorted(REFRESH_POLICIES))
     if refresh != "none":
         overrides += [f"schedule.refresh.policy={refresh}", f"schedule.refresh.period={integer(300, 60_000)} ns"]
-    return Case(base, tuple(overrides), sizes, batch, bias, examples)
+    if not functions:
+        return Case(base, tuple(overrides), sizes, batch, bias, examples)
+    output = pick(*TARGETS)
+    given = {
+        "hidden": pick(*(name for name in ACTIVATIONS if ACTIVATIONS[name].monotone)), "output": output,
+        "target": pick(*(target for target in TARGETS[output] if target != "inputs")), "signed": draw(st.booleans()),
+        "slope": 0.25,
+    }  # fmt: skip
+    return Case(base, tuple(overrides), sizes, batch, bias, examples, tuple(given.items()))

@@ -17,7 +17,7 @@ from archsim.functional import chip
 from archsim.functional.activity import Reads, Updates, drivers_of, on_tables, together
 from archsim.functional.chip import ChipModel
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.network import CLIP, order_of
+from archsim.functional.network import order_of
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.runs import plan_from_options
@@ -25,7 +25,6 @@ from archsim.simulation.run import simulate
 from archsim.trainings import execute_training
 from archsim.workload import load_workload
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 SMALL = ["tile.rows=128", "tile.cols=128"]
 BIT_SERIAL = "{kind: bit_serial_driver, bits: 7, step: 10 ns, energy: 0.4 pJ, area: 1 um2}"
 
@@ -90,6 +89,7 @@ def cell_by_cell(model: ChipModel, schedule: Schedule, share: Any) -> dict[tuple
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     found: dict[tuple[int, str], float] = {}
+    spans = [1.0, *(layer.bound for layer in schedule.mapping.workload.dense_layers()[:-1])]
     by_tile = {shard.tile: shard for shard in schedule.mapping.shards}
     for op, n, start in timeline.chunks():
         for i in range(len(op)):
@@ -102,7 +102,7 @@ def cell_by_cell(model: ChipModel, schedule: Schedule, share: Any) -> dict[tuple
             slot = int(n[i]) % model.program.slots
             g = model.cells[s.index].conductances().astype(np.float64)
             if own.kind == "forward":
-                a = model.buffers.acts[s.layer, slot, s.row_start : s.row_stop] / (1.0 if s.layer == 0 else CLIP)
+                a = model.buffers.acts[s.layer, slot, s.row_start : s.row_stop] / spans[s.layer]
                 total = sum(share(a[r]) * float(tile.row_driver.window_s) * g[r].sum() for r in range(s.rows))
             else:
                 d = np.abs(model.buffers.deltas[s.layer, slot])

@@ -1,8 +1,9 @@
 """GPU baselines: data sheets, the model's laws, measured files, and how far the model is from what was measured.
 
-The model's constants were fitted on DeepBench, on V100 and P100. The shipped measurements of an H100 and an H200 were
-not used for constants, apart from the time of a launch and the power of a device that waits, which DeepBench does not
-hold; they did show that an earlier form of the model did not carry over, so that they are no blind test of the form.
+The model's constants were fitted to matrix products alone: DeepBench's (V100 and P100) and those measured on an H100
+and an H200. How far it is off is told on what was left out of a fit: one card after another, and folds of rows. Its
+form was chosen with all of them in view, so that they are no blind test of the form; cards known by their data
+sheets alone are.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from hypothesis import strategies as st
 
 from archsim.baselines import fit as fits
 from archsim.baselines.gpus import FOLDER, PRECISIONS, Gpu, baselines, find_gpus, load_gpus
+from archsim.baselines.law import constants
 from archsim.baselines.measured import PRECISION_OF, measurements, read_measured, shipped
-from archsim.baselines.model import bytes_s, constants, product_s, steps
+from archsim.baselines.model import steps
+from archsim.baselines.power import sustained
+from archsim.baselines.products import moved, product, reached_op_per_s
 from archsim.errors import SpecError
 from archsim.workload import load_workload
 
@@ -35,7 +39,7 @@ sizes = st.integers(1, 6000)
 
 def one(gpu: Gpu, precision: str, rows: int, columns: int, depth: int, moved: float = 1.0, law=LAW) -> float:
     arrays = [np.array([float(each)]) for each in (rows, columns, depth, moved, moved)]
-    return float(product_s(gpu, gpu.peaks_op_per_s[precision], *arrays, law)[0])
+    return float(product(gpu, precision, *arrays, law).time_s(law)[0])
 
 
 # ---- data sheets
@@ -125,20 +129,34 @@ def test_names_are_found_in_any_case_and_the_nearest_is_proposed() -> None:
 @given(pairs, sizes, sizes, sizes)
 def test_no_product_is_quicker_than_the_roofline(pair: tuple[Gpu, str], rows: int, columns: int, depth: int) -> None:
     gpu, precision = pair
-    moved = 4.0 * (rows * depth + depth * columns + rows * columns)
-    found = one(gpu, precision, rows, columns, depth, moved)
-    quickest = float(bytes_s(gpu, np.array(moved), np.array(moved), LAW))
-    assert found >= 2 * rows * columns * depth / (gpu.peaks_op_per_s[precision] * LAW.arithmetic_share) * (1 - 1e-12)
+    bytes_moved = 4.0 * (rows * depth + depth * columns + rows * columns)
+    found = one(gpu, precision, rows, columns, depth, bytes_moved)
+    quickest = float(moved(gpu, np.array(bytes_moved), np.array(bytes_moved), LAW).traffic_s)
     assert found >= quickest * (1 - 1e-12)
+    if min(rows, columns) > 1:  # a matrix by one vector is a matter of its traffic
+        assert found >= 2 * rows * columns * depth / reached_op_per_s(gpu, precision, LAW) * (1 - 1e-12)
 
 
 @given(pairs, sizes, sizes, sizes, st.integers(1, 500))
 def test_a_larger_product_takes_no_less_time(
     pair: tuple[Gpu, str], rows: int, columns: int, depth: int, more: int
 ) -> None:
+    # Where a library has narrow tiles for whole ones only, columns grow by whole ones.
+    step = 32 if pair[0].narrowest_tile > 1 else 1
+    columns *= step
     own = one(*pair, rows, columns, depth)
-    for larger in ((rows + more, columns, depth), (rows, columns + more, depth), (rows, columns, depth + more)):
+    for larger in ((rows + more, columns, depth), (rows, columns + step * more, depth), (rows, columns, depth + more)):
         assert one(*pair, *larger) >= own * (1 - 1e-12)
+
+
+@given(pairs, sizes, sizes, sizes, st.floats(0.05, 1.0))
+def test_a_slower_clock_is_never_quicker_and_slows_arithmetic_alone(
+    pair: tuple[Gpu, str], rows: int, columns: int, depth: int, clock: float
+) -> None:
+    arrays = [np.array([float(each)]) for each in (rows, columns, depth, 1.0, 1.0)]
+    work = product(*pair, *arrays, LAW)
+    full, slow = float(work.time_s(LAW)[0]), float(work.time_s(LAW, clock)[0])
+    assert full * (1 - 1e-12) <= slow <= full / clock * (1 + 1e-12)
 
 
 def test_one_tile_more_than_fills_a_turn_costs_a_turn() -> None:
@@ -152,36 +170,87 @@ def test_one_tile_more_than_fills_a_turn_costs_a_turn() -> None:
     assert more == pytest.approx(2 * expected, rel=1e-6)
 
 
+@given(st.sampled_from(list(GPUS.values())), st.integers(2, 8), st.integers(0, 100))
+def test_a_deep_product_of_few_tiles_fills_the_machine(gpu: Gpu, row_tiles: int, pad: int) -> None:
+    # By arithmetic: 32 columns, a depth that hides all else; multiprocessors without a piece are less than a third.
+    rows, depth = 128 * row_tiles - pad, 10_000_000
+    found = one(gpu, "fp32", rows, 32, depth)
+    filled = 2 * rows * 32 * depth / reached_op_per_s(gpu, "fp32", LAW)
+    assert filled <= found <= filled * 128 * row_tiles / rows * 1.5
+
+
+def test_the_product_that_was_five_times_too_slow() -> None:
+    # 512 x 8 x 500,000 in FP32 on a V100: DeepBench has 1.29 and 1.83 ms by layout; with 16 pieces it was 6.73 ms.
+    work = one(GPUS["V100"], "fp32", 512, 8, 500_000, moved=4.0 * (512 + 8) * 500_000)
+    assert 1.29e-3 / 1.3 < work < 1.83e-3 * 1.3
+
+
+def test_a_matrix_by_a_vector_takes_its_traffic() -> None:
+    gpu = GPUS["H100"]
+    for rows, columns in ((10_752, 1), (1, 10_752)):
+        found = one(gpu, "fp32", rows, columns, 3584, moved=1e9)
+        assert found == pytest.approx(1e9 / (3350e9 * LAW.bandwidth_share), rel=1e-9)
+
+
+def test_rows_off_16_bytes_cost_time_on_matrix_units_alone() -> None:
+    arrays = [np.array([float(each)]) for each in (250, 64, 529, 1.0, 1.0)]
+    for precision, slower in (("bf16", True), ("tf32", True), ("fp32", False)):
+        given_, off = (float(product(GPUS["H100"], precision, *arrays, LAW, which).time_s(LAW)[0])
+                       for which in (True, False))  # fmt: skip
+        assert (off > given_) is slower
+
+
 def test_weights_that_fit_stay_in_the_cache() -> None:
     gpu = GPUS["H100"]
-    memory, cache = 3350e9 * LAW.bandwidth_share, LAW.cache_bytes_per_clock * 132 * 1.83e9
-    for held, per_s in ((1e6, cache), (52_428_800, cache), (2 * 52_428_800, memory), (1e9, memory)):
-        assert float(bytes_s(gpu, np.array(1e6), np.array(held), LAW)) == pytest.approx(1e6 / per_s, rel=1e-9)
+    memory, cache = 3350e9 * LAW.bandwidth_share, 6445e9
+    for held, per_s in ((1e6, cache), (52_428_800, cache), (52_428_801, memory), (1e9, memory)):
+        work = moved(gpu, np.array(1e6), np.array(held), LAW)
+        assert float(work.traffic_s) == pytest.approx(1e6 / per_s, rel=1e-9)
+        assert float(work.memory_bytes + work.cache_bytes) == 1e6
+    bare = gpu.model_copy(update={"cache_bandwidth_bit_per_s": None})
+    assert float(moved(bare, np.array(1e6), np.array(1e6), LAW).traffic_s) == pytest.approx(
+        1e6 / (LAW.cache_bytes_per_clock * 132 * 1.83e9)
+    )
 
 
 def test_a_library_without_narrow_tiles_pads_the_batch() -> None:
     gpu = GPUS["P100"]
     assert gpu.narrowest_tile == 64
     whole = LAW.model_copy(update={"tiles": LAW.tiles.model_copy(update={"splits": (1,)})})
-    assert one(gpu, "fp32", 4096, 1, 4096, law=whole) == one(gpu, "fp32", 4096, 64, 4096, law=whole)
-    assert one(gpu, "fp32", 4096, 1, 4096) > 1.4 * one(
-        gpu.model_copy(update={"narrowest_tile": 1}), "fp32", 4096, 1, 4096
-    )
+    assert one(gpu, "fp32", 4096, 2, 4096, law=whole) == one(gpu, "fp32", 4096, 33, 4096, law=whole)
+    assert one(gpu, "fp32", 4096, 32, 4096, law=whole) < one(gpu, "fp32", 4096, 31, 4096, law=whole)
 
 
 @settings(max_examples=25)
 @given(pairs, st.lists(st.integers(1, 3000), min_size=2, max_size=5), st.booleans(),
        st.sampled_from(["graph", "stream", "eager"]))  # fmt: skip
-def test_steps_grow_with_the_batch_and_examples_get_cheaper(
+def test_steps_grow_with_the_batch_and_keep_within_the_limit(
     pair: tuple[Gpu, str], widths: list[int], bias: bool, how: str
 ) -> None:
     gpu, precision = pair
     layers = list(itertools.pairwise(widths))
-    found = steps(gpu, precision, layers, [2**i for i in range(13)], bias=bias, how=how)
-    assert (np.diff(found.time_s) >= -1e-15).all()
+    # A library without narrow tiles is quicker at 32 than at 16: DeepBench's P100, 1760 x 1760, 39 to 77 us.
+    batches = [2**i for i in range(5 if gpu.narrowest_tile > 1 else 0, 13)]
+    found = steps(gpu, precision, layers, batches, bias=bias, how=how)
+    assert (np.diff(found.time_s) >= -1e-9 * found.time_s[1:]).all()
     assert (found.power_w >= gpu.power_idle_w).all()
-    assert (found.power_w <= gpu.power_limit_w * (1 + 1e-12)).all()
+    assert (found.power_w <= gpu.power_limit_w * (1 + 1e-9)).all()
     assert found.energy_j == pytest.approx(found.power_w * found.time_s)
+    assert ((found.clock > 0) & (found.clock <= 1)).all()
+
+
+@given(pairs, st.lists(st.integers(1, 3000), min_size=2, max_size=4), st.floats(0.15, 1.0))
+def test_a_lower_limit_of_power_is_never_quicker(pair: tuple[Gpu, str], widths: list[int], share: float) -> None:
+    gpu, precision = pair
+    layers = list(itertools.pairwise(widths))
+    limit_w = gpu.power_idle_w + share * (gpu.power_limit_w - gpu.power_idle_w)
+    less = gpu.model_copy(update={"power_limit_w": limit_w})
+    full, own = (steps(each, precision, layers, [1, 64, 4096]) for each in (gpu, less))
+    assert (own.time_s >= full.time_s * (1 - 1e-9)).all()
+    assert (own.power_w <= limit_w * (1 + 1e-9)).all()
+    at_full_clock = own.clock == 1
+    assert own.time_s[at_full_clock] == pytest.approx(full.time_s[at_full_clock], rel=1e-9)
+    assert own.power_w[~at_full_clock] == pytest.approx(limit_w, rel=1e-6)
 
 
 @pytest.mark.parametrize(("bias", "kernels"), [(True, 17), (False, 14)])
@@ -204,41 +273,118 @@ def test_inference_is_the_forward_part() -> None:
 
 def test_more_batch_never_costs_more_than_in_proportion() -> None:
     for gpu in GPUS.values():
-        found = steps(gpu, gpu.fastest, MNIST, [2**i for i in range(13)])
+        found = steps(gpu, gpu.fastest, MNIST, [2**i for i in range(1, 13)])
         assert (np.diff(np.log2(found.time_s)) <= 1.05).all()
+
+
+# ---- cards by their data sheets alone
+
+
+def sheet(like: str, fp32: float, matrix: float | None, **changes: object) -> Gpu:
+    """Return a card that is not shipped: the figures of its data sheet, all else as for `like`."""
+    peaks = {"fp32_op_per_s": fp32, "tf32_op_per_s": None, "fp16_vector_op_per_s": None, "bf16_op_per_s": None,
+             "fp16_tensor_op_per_s": matrix}  # fmt: skip
+    own = GPUS[like]
+    peaks_of = own.peaks.model_copy(update=peaks)
+    return own.model_copy(update={"peaks": peaks_of, "cache_bandwidth_bit_per_s": None, **changes})
+
+
+def product_op_per_s(gpu: Gpu, precision: str, rows: int, columns: int, depth: int) -> float:
+    m, n, k = (np.array([float(each)]) for each in (rows, columns, depth))
+    bytes_moved = PRECISIONS[precision].value_bytes * (m * k + k * n + m * n)
+    work = product(gpu, precision, m, n, k, bytes_moved, bytes_moved, LAW)
+    time_s = sustained(gpu, precision, [work], 2 * m * n * k, float(LAW.launch.stream_s), 0.0, LAW).time_s
+    return float(2 * m[0] * n[0] * k[0] / time_s[0])
+
+
+T4 = sheet("V100", 8.1e12, 65e12, power_limit_w=70.0, power_idle_w=10.0, clock_hz=1.59e9, processors=40,
+           cache_bytes=4_194_304, bandwidth_bit_per_s=320e9 * 8, area_m2=545e-6)  # fmt: skip
+GTX_1080_TI = sheet("P100", 11.3e12, None, power_limit_w=250.0, clock_hz=1.58e9, processors=28, cache_bytes=2_883_584,
+                    bandwidth_bit_per_s=484e9 * 8, area_m2=471e-6)  # fmt: skip
+TITAN_X = sheet("P100", 11.0e12, None, power_limit_w=250.0, clock_hz=1.53e9, processors=28, cache_bytes=3_145_728,
+                bandwidth_bit_per_s=480e9 * 8, area_m2=471e-6)  # fmt: skip
+
+
+def test_a_card_of_70_w_reaches_what_its_power_allows() -> None:
+    """NVIDIA's T4: nothing of it was fitted.
+
+    Measured on it: 24 TFLOP/s of 65 in FP16 (4,096 cubed, repeated; NVIDIA's developer forum, thread 264462,
+    where power capping is given as the reason). About 58 % of its peak is what such a card reaches.
+    """
+    for precision in ("fp32", "fp16_tensor"):
+        share = product_op_per_s(T4, precision, 4096, 4096, 4096) / T4.peaks_op_per_s[precision]
+        assert 0.37 < share < 0.65
+        assert share == pytest.approx(0.58, rel=0.15)
+        free = T4.model_copy(update={"power_limit_w": 700.0})
+        assert product_op_per_s(free, precision, 4096, 4096, 4096) / free.peaks_op_per_s[precision] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("gpu", "sizes_", "measured_op_per_s"),
+    [
+        (GTX_1080_TI, (1760, 128, 1760), 7.93e12),  # of DeepBench's readme, training results
+        (TITAN_X, (7680, 64, 2560), 5.59e12),
+        (TITAN_X, (3072, 128, 1024), 6.01e12),
+    ],
+)
+def test_older_cards_by_their_data_sheets(gpu: Gpu, sizes_: tuple[int, int, int], measured_op_per_s: float) -> None:
+    assert product_op_per_s(gpu, "fp32", *sizes_) == pytest.approx(measured_op_per_s, rel=0.30)
+
+
+def test_large_products_of_an_a100() -> None:
+    # 271 TFLOP/s in BF16 were measured (section 6 of the description of the machine); no row of an A100 was fitted.
+    assert product_op_per_s(GPUS["A100"], "bf16", 8192, 8192, 8192) == pytest.approx(271e12, rel=0.15)
 
 
 # ---- the model against what was measured
 
-
-def _products() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return log errors of the products measured on H100 and H200, their batches, and whether TMA can load them."""
-    errors, batches, whole = [], [], []
-    for each in shipped():
-        gpu = GPUS[each.file.gpu.baseline or ""]
-        for row in each.file.gemms:
-            precision = PRECISION_OF[row.precision]
-            m, n, k = row.outputs_m, row.batch_n, row.inputs_k
-            moved = PRECISIONS[precision].value_bytes * float(m * k + k * n + m * n)
-            time_s = one(gpu, precision, m, n, k, moved) + float(LAW.launch.graph_s)
-            errors.append(np.log(time_s / row.time_s))
-            batches.append(n)
-            whole.append(k % 8 == 0)
-    return np.array(errors), np.array(batches), np.array(whole)
+LEFT_OUT = yaml.safe_load((Path(__file__).parent / "gpu_left_out.yaml").read_text())
+"""Constants fitted with cards, and with folds, left out: python -m archsim.baselines.fit FILE.csv --out this."""
 
 
-def test_products_of_gpus_that_were_not_fitted() -> None:
-    """The median error on H100 and H200, whose products the fit of the constants has not seen."""
-    errors, batches, aligned = _products()
-    off = np.abs(np.expm1(errors))
-    assert len(errors) == 384
-    assert np.median(off) < 0.25
-    assert np.median(off[aligned & (batches >= 1024)]) < 0.20
-    assert abs(errors[aligned & (batches <= 64)].mean()) < 0.25
+def _deepbench() -> fits.Products:
+    path, data = os.environ.get("ARCHSIM_GEMM"), os.environ.get("ARCHSIM_DATA")
+    if path is None and data is not None and (Path(data) / "deepbench_gemm.csv").exists():
+        path = str(Path(data) / "deepbench_gemm.csv")
+    if not path:
+        pytest.skip("neither ARCHSIM_GEMM nor ARCHSIM_DATA leads to DeepBench's table")
+    return fits.read_products(Path(path))
 
 
-def test_steps_of_gpus_that_were_not_fitted() -> None:
-    time, power = [], []
+def check_groups(products: fits.Products, errors: np.ndarray) -> None:
+    """The aim: a median of 15 % up to batch 64, and no group of GPU, precision and batches beyond 30 %."""
+    found = {row.group: row for row in fits.accuracies(products, errors)}
+    assert found["all, batch <= 64"].median < 0.15
+    assert {name: row.median for name, row in found.items() if row.median > 0.30} == {}
+
+
+def test_every_hopper_is_told_from_the_other_cards() -> None:
+    products = fits.shipped_products()
+    assert len(products.time_s) == 384
+    check_groups(products, fits.left_out_errors(products, LEFT_OUT))
+
+
+def test_both_hoppers_are_told_from_the_older_cards() -> None:
+    products = fits.shipped_products()
+    values = [LEFT_OUT["H100 and H200"][name] for name in fits.FREE]
+    found = {row.group: row for row in fits.accuracies(products, fits.log_errors(values, products))}
+    assert found["all, batch <= 64"].median < 0.26
+    assert max(row.median for row in found.values()) < 0.45  # beyond the aim: two generations are left out at once
+
+
+def test_every_card_is_told_from_the_others() -> None:
+    products = _deepbench() + fits.shipped_products()
+    check_groups(products, fits.left_out_errors(products, LEFT_OUT))
+
+
+def test_rows_left_out_are_told_from_the_others() -> None:
+    products = _deepbench() + fits.shipped_products()
+    check_groups(products, fits.left_out_errors(products, LEFT_OUT, folded=True))
+
+
+def test_steps_of_training_of_which_no_time_was_fitted() -> None:
+    """Products and a launch were; that a step is such products and kernels was not. Of power, energies were."""
+    time, small, power = [], [], []
     for each in shipped():
         gpu = GPUS[each.file.gpu.baseline or ""]
         for net in each.file.workloads:
@@ -247,34 +393,18 @@ def test_steps_of_gpus_that_were_not_fitted() -> None:
                     found = steps(gpu, PRECISION_OF[row.precision], net.layers, [row.batch], bias=net.bias)
                     time.append(found.time_s[0] / row.time_per_step_s - 1)
                     power.append(found.power_w[0] / (row.power_w or np.nan) - 1)
-    assert np.median(np.abs(time)) < 0.20
-    assert np.median(np.abs(power)) < 0.12  # idle power and the share of a device that is awake were taken from these
-
-
-def _deepbench() -> fits.Products:
-    path = os.environ.get("ARCHSIM_GEMM")
-    if not path:
-        pytest.skip("ARCHSIM_GEMM does not name DeepBench's table")
-    return fits.read_products(Path(path))
-
-
-def test_the_shipped_constants_on_deepbench() -> None:
-    products = _deepbench()
-    errors = fits.log_errors(tuple(fits.shipped_values().values()), products)
-    found = {row.group: row for row in fits.accuracies(products, errors)}
-    assert found["all"].median < 0.06
-    assert found["all, batch <= 64"].median < 0.18
-    assert abs(found["all, batch <= 64"].mean_log) < 0.05
+                    small += time[-1:] if row.batch <= fits.SMALL_BATCH else []
+    assert np.median(np.abs(time)) < 0.13
+    assert np.median(np.abs(small)) < 0.15
+    assert np.median(np.abs(power)) < 0.10
 
 
 @pytest.mark.slow
-def test_the_fit_again_and_its_error_on_rows_left_out() -> None:
-    products = _deepbench()
+def test_the_fit_again() -> None:
+    products = _deepbench() + fits.shipped_products()
     assert dict(zip(fits.FREE, fits.fit(products), strict=True)) == pytest.approx(fits.shipped_values(), rel=0.05)
-    found = {row.group: row for row in fits.accuracies(products, fits.held_out_errors(products))}
-    assert found["all"].median < 0.06
-    assert found["all, batch <= 64"].median < 0.20
-    assert abs(found["all, batch <= 64"].mean_log) < 0.05
+    again = dict(zip(fits.FREE, fits.fit(products[products.gpu != "V100"]), strict=True))
+    assert again == pytest.approx(LEFT_OUT["V100"], rel=0.05)
 
 
 # ---- the fit, on rows that the model made

@@ -18,7 +18,7 @@ from archsim.components.ageing import Ageing, habits_of
 from archsim.components.cell_parts import Capacitor3T1C, PcmPairCell
 from archsim.components.cells import Cells
 from archsim.components.cells_reference import Capacitor3T1CReference, InPlaceReference, Pcm3T1CReference
-from archsim.components.devices import Device, Pcm3T1C, PcmPair, SoftBounds, StaticCell, Switches
+from archsim.components.devices import CapacitorPair, Device, Pcm3T1C, PcmPair, SoftBounds, StaticCell, Switches
 from archsim.components.draws_reference import normals
 from archsim.components.kernels import SET_PULSE
 from archsim.components.pcm_reference import PcmPairReference
@@ -109,15 +109,17 @@ def call(cells: Cells, name: str, value: Any, cut: bool) -> Any:
 @every_case
 @settings(max_examples=25)
 @given(
-    st.tuples(st.integers(1, 6), st.integers(1, 11)),
+    st.tuples(st.integers(1, 6), st.integers(1, 20)),
+    st.integers(1, 16),
     st.sampled_from(SWITCHES),
     st.integers(0, 2**32 - 2),
     st.lists(calls, min_size=1, max_size=8),
 )
 def test_kernels_are_plain_numpy_to_the_bit(
-    kind: str, options: Any, shape: tuple[int, int], switches: Switches, seed: int, sequence: list[Any]
+    kind: str, options: Any, shape: tuple[int, int], span: int, switches: Switches, seed: int, sequence: list[Any]
 ) -> None:
-    device = device_of(kind, **options)
+    shared = {"cells_per_reference": span} if issubclass(COMPONENTS[kind], CapacitorPair) else {}
+    device = device_of(kind, **options, **shared)
     kernel, plain = (
         cells_of(device, *shape, switches, seed, 3),
         REFERENCES[type(device)](device, *shape, seed, 3, switches),

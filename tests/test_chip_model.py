@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from helpers import STATIC, Case, cases, network, schedule_of
 from hypothesis import HealthCheck, given, settings
+from network_reference import FUNCTIONS, HIDDEN, one_hot, output, trained
 
 from archsim.components.in_place_cells import update_in_place
 from archsim.components.kernels import update
@@ -20,11 +22,12 @@ from archsim.functional.chip import Carrier, ChipModel, Statistics
 from archsim.functional.datasets import Data
 from archsim.functional.draws import PHASE, ROUNDING, key, uniform
 from archsim.functional.executor import make_play
-from archsim.functional.network import CLIP, initial_weights, order_of
+from archsim.functional.network import initial_weights, order_of
 from archsim.functional.periphery import Edges
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
+from archsim.workload import Dense, Workload
 
 EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
 LAW = settings(max_examples=5, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -55,9 +58,10 @@ def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 class LeakyCells:
     """Linear cells whose weights halve in 20 us and lose a tenth when they are transferred."""
 
-    def __init__(self, weights: Any) -> None:
+    def __init__(self, weights: Any, step: float = EDGES.step) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
-        self.state, self.numbers = State(self.weights), Numbers(np.float32(EDGES.step))
+        self.state = self.compiled_state = State(self.weights)
+        self.numbers = Numbers(np.float32(step))
         self.held_s: list[float] = []
 
     def leak(self, row_start: int, row_stop: int, dt_s: Any) -> None:
@@ -78,21 +82,32 @@ class LeakyCells:
         return {"W": self.weights[row_start:row_stop]}
 
 
-def model_of(schedule: Schedule, seed: int = 0, leakage: bool = True) -> ChipModel:
-    workload = schedule.mapping.workload
+def drawn(workload: Workload, seed: int) -> tuple[Any, Any, Any]:
+    """Return 30 examples for a workload: features, labels, and target values if it has them."""
     draws = np.random.default_rng(seed)
     x = draws.random((30, workload.layers[0].inputs)).astype(np.float32)
+    if workload.dataset.signed:
+        x *= draws.choice([-1, 1], x.shape).astype(np.float32)
     y = draws.integers(0, workload.layers[-1].outputs, 30)
+    t = draws.random((30, workload.layers[-1].outputs)).astype(np.float32)
+    return x, y, t if workload.dataset.target == "values" else None
+
+
+def model_of(
+    schedule: Schedule, seed: int = 0, leakage: bool = True, edges: Edges = EDGES, rate: float = 0.05
+) -> ChipModel:  # fmt: skip
+    workload = schedule.mapping.workload
+    x, y, t = drawn(workload, seed)
     alpha = np.full(len(workload.layers), 10.0, dtype=np.float32)
     start = initial_weights(workload, seed)
     cells = [
-        LeakyCells(start[s.layer][s.row_start : s.row_stop, s.col_start : s.col_stop] * alpha[s.layer])
+        LeakyCells(start[s.layer][s.row_start : s.row_stop, s.col_start : s.col_stop] * alpha[s.layer], edges.step)
         for s in schedule.mapping.shards
     ]
     epochs = schedule.examples // 30 + 2
     return ChipModel(
-        schedule, cells, linear, alpha=alpha, edges=EDGES, x=x, y=y, order=order_of(30, epochs, seed),
-        rates=np.full(epochs, 0.05, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
+        schedule, cells, linear, alpha=alpha, edges=edges, x=x, y=y, order=order_of(30, epochs, seed), targets=t,
+        rates=np.full(epochs, rate, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
     )  # fmt: skip
 
 
@@ -109,7 +124,7 @@ def played(schedule: Schedule, full: bool = False) -> ChipModel:
 
 
 @LAW
-@given(cases(intervals=(2, 5), most_interval=30, shards=(1, 4)))
+@given(cases(intervals=(2, 5), most_interval=30, shards=(1, 4), functions=True))
 def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_for_bit(case: Case) -> None:
     # Reads happen when ops start and writes when they end; the timeline has them in order of their starts.
     schedule = case.schedule()
@@ -124,68 +139,95 @@ def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_
 
 
 @LAW
-@given(cases(intervals=(2, 5), most_interval=30, shards=(1, 4)))
+@given(cases(intervals=(2, 5), most_interval=30, shards=(1, 4), functions=True))
 def test_a_fast_forwarded_timeline_trains_as_the_full_one(case: Case) -> None:
     assert equal(played(case.schedule()), played(case.schedule(), full=True))
 
 
-def reference(model: ChipModel, sizes: list[int], examples: int) -> list[Any]:
+# f'(z) from what the chip keeps of a unit, its value a: of a bit or of all of it.
+KEPT: dict[str, Callable[[Any, Dense], Any]] = {
+    "relu": lambda a, layer: a > 0,
+    "clipped_relu": lambda a, layer: (a > 0) & (a < layer.bound),
+    "leaky_relu": lambda a, layer: np.where(a > 0, 1, layer.slope),
+    "tanh": lambda a, layer: 1 - a**2,
+    "hard_sigmoid": lambda a, layer: ((a > 0) & (a < 1)) / 6,
+    "sigmoid": lambda a, layer: a * (1 - a),
+    "linear": lambda a, layer: np.ones_like(a),
+}
+
+
+def reference(model: ChipModel, examples: int) -> list[Any]:
     """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
     fixed = model._fixed
-    x, y, order, seed = fixed[12], fixed[13], fixed[14], fixed[17]
+    x, y, order, seed, t = fixed[12], fixed[13], fixed[14], fixed[17], fixed[32]
+    workload = model.schedule.mapping.workload
+    layers = workload.dense_layers()
     weights = [matrix * np.float32(10) for matrix in model.matrices()]
     f = np.float32
+    # Origin: a driver spans its vector's largest value, a converter that of its outputs: 1, the bound, or the chip's.
+    ends = [{"clipped_relu": own.bound}.get(own.activation, 1.0 if own.function.full else 2.0) for own in layers]
+    spans = [1.0, *ends[:-1]]
 
     def level(value: Any, full: float, levels: int) -> Any:
         grid = f(full) / f(levels)
         return f(np.rint(min(max(f(value), -f(full)), f(full)) / grid)) * grid
 
-    last = len(sizes) - 2
+    last = len(layers) - 1
     for n in range(examples):
         a = x[order[n]]
         acts, z = [], a
-        for layer, w in enumerate(weights):
+        for index, (w, layer) in enumerate(zip(weights, layers, strict=True)):
             acts.append(a)
-            full = 1.0 if layer == 0 else CLIP
             z = np.zeros(w.shape[1], dtype=f)
             for i in range(w.shape[0]):
-                z = z + level(a[i], full, 127) * w[i]
+                z = z + level(a[i], spans[index], 127) * w[i]
             z = z / f(10)
-            if layer == last:
+            if index == last:
                 z = np.array([level(v, EDGES.output_range, 127) for v in z])
             else:
-                a = np.array([level(max(v, f(0)), CLIP, 255) for v in z])
-        p = np.exp(z - z.max())
-        d = -p / f(p.sum())
-        d[y[order[n]]] += f(1)
+                codes = 127 if layer.function.signed else 255
+                a = np.array([level(FUNCTIONS[layer.activation](v, layer), ends[index], codes) for v in z])
+        classes = workload.dataset.target == "class"
+        target = one_hot(y[order[n]], len(z), layers[-1].activation) if classes else t[order[n]]
+        d = (target - output(layers[-1].activation, z)).astype(f)
         deltas = [d]
-        for layer in range(last, 0, -1):
-            w, top = weights[layer], f(np.abs(d).max())
+        for index in range(last, 0, -1):
+            w, top = weights[index], f(np.abs(d).max())
             if top > 0:
                 d = np.array([level(v, top, 127) for v in d])
             e = np.array([level(v / (f(10) * top), EDGES.partial_range, 127) * top if top > 0 else f(0) for v in w @ d])
-            below = acts[layer]
-            d = np.where((below > 0) & (below < CLIP), e, f(0)).astype(f)
+            below = layers[index - 1]
+            d = (e * KEPT[below.activation](acts[index], below)).astype(f)
             deltas.insert(0, d)
-        for layer, w in enumerate(weights):
-            full = 1.0 if layer == 0 else CLIP
-            unit = f(0.05) * f(full) * f(10) / f(EDGES.step)
-            phases, rounding = key(seed, PHASE, layer, n), key(seed, ROUNDING, layer, n)
+        for index, w in enumerate(weights):
+            unit = f(0.05) * f(spans[index]) * f(10) / f(EDGES.step)
+            phases, rounding = key(seed, PHASE, index, n), key(seed, ROUNDING, index, n)
             for i in range(w.shape[0]):
-                nx = int(np.rint(min(max(acts[layer][i] / f(full), f(0)), f(1)) * f(15)))
+                share = f(acts[index][i]) / f(spans[index])
+                nx = int(np.rint(min(abs(share), f(1)) * f(15)))
                 for j in range(w.shape[1]):
-                    nd = min(15, int(np.floor(unit * abs(deltas[layer][j]) + uniform(np.uint64(rounding), j))))
+                    nd = min(15, int(np.floor(unit * abs(deltas[index][j]) + uniform(np.uint64(rounding), j))))
                     count = (nx * nd + int(np.floor(uniform(np.uint64(phases), i) * 15))) // 15 if nx else 0
                     if nd and count:
-                        w[i, j] += f(EDGES.step) * f(count if deltas[layer][j] > 0 else -count)
+                        w[i, j] += f(EDGES.step) * f(count * np.sign(deltas[index][j]) * np.sign(share))
     return weights
 
 
-@pytest.mark.parametrize("sizes", [[6, 4], [7, 5, 3], [9, 8, 6, 4]])
-def test_a_sequential_run_is_plain_stochastic_gradient_descent(sizes: list[int]) -> None:
-    schedule = schedule_of(network(*sizes, bias=False), 40, ["schedule.transfer.interval_examples=1000000"])
+LOST = ["schedule.transfer.interval_examples=1000000"]
+NETWORKS = [
+    ([6, 4], {}), ([7, 5, 3], {}), ([9, 8, 6, 4], {"hidden": "clipped_relu"}), ([6, 4], {"signed": True}),
+    *(([7, 5, 3], {"hidden": hidden, "output": output, "target": target, "signed": True, "slope": 0.2})
+      for hidden, (output, target) in zip(HIDDEN, itertools.cycle([("linear", "values"), ("sigmoid", "class"),
+                                                                   ("sigmoid", "values"), ("softmax", "class")]),
+                                          strict=False)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sizes", "functions"), NETWORKS)
+def test_a_sequential_run_is_plain_stochastic_gradient_descent(sizes: list[int], functions: dict[str, Any]) -> None:
+    schedule = schedule_of(network(*sizes, bias=False, **functions), 40, LOST)
     model = model_of(schedule, leakage=False)
-    expected = reference(model, sizes, 40)
+    expected = reference(model, 40)
     before = [matrix.copy() for matrix in model.matrices()]
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
@@ -193,6 +235,30 @@ def test_a_sequential_run_is_plain_stochastic_gradient_descent(sizes: list[int])
     for found, wanted, start in zip(model.matrices(), expected, before, strict=True):
         np.testing.assert_allclose(found * 10, wanted, atol=1e-4)  # a pulse is 0.05
         assert np.abs(found - start).max() > 0.01
+
+
+IDEAL = Edges(0, 0, 0, 0, partial_range=1e4, output_range=1e4, pulses=1 << 23, step=2e-6, activation_range=8.0)
+
+
+@pytest.mark.parametrize(("output", "target"), [("softmax", "class"), ("sigmoid", "values"), ("linear", "values")])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_an_ideal_chip_does_the_baselines_update(hidden: str, output: str, target: str) -> None:
+    # Origin: the reference in double precision. A weight of one is 10 uS and a pulse 2e-6 uS, so that three pulses more
+    # or less (column, row, coincidence) are 6e-7; what remains is single precision.
+    workload = network(7, 5, 3, hidden=hidden, output=output, target=target, signed=True, slope=0.2)
+    schedule = schedule_of(workload, 10, LOST)
+    model = model_of(schedule, leakage=False, edges=IDEAL)
+    x, y, t = drawn(workload, 0)
+    targets = t if t is not None else [one_hot(label, 3, output) for label in y]
+    start = initial_weights(workload, 0)
+    order = order_of(30, 1, 0)[:10]
+    expected = trained(start, workload.dense_layers(), x, targets, order, float(np.float32(0.05)), 1)
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    model.play(timeline.chunks())
+    for found, wanted, begun in zip(model.matrices(), expected, start, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-5)
+        assert np.abs(wanted - begun).max() > 5e-3
 
 
 def test_each_epoch_is_told_once_with_what_it_did() -> None:

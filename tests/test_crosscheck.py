@@ -26,7 +26,6 @@ from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import Trace, simulate
 from archsim.workload import load_workload
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 SMALL = ["tile.rows=128", "tile.cols=128", "schedule.transfer.interval_examples=60"]
 PIPELINED = ["schedule.mode=pipelined", "schedule.in_flight=4"]
 
@@ -83,6 +82,31 @@ def test_events_and_numbers_agree_under_every_schedule(case: str, digits: Data) 
     # Origin: 65 rows of 32 cells and 33 of 10; 2 operations per cell, no backward in the first layer nor for a bias.
     executed = {kind: by_name[f"1. operations of {kind}, workload and model"]["found"] for kind in subject.PASSES}
     assert executed == {"forward": 150 * 4820, "backward": 150 * 640, "update": 150 * 4820}
+
+
+TO_ITSELF = ("dataset.target=inputs", "layers[1].outputs=64")
+OTHERS = [
+    ("tanh", "sigmoid", TO_ITSELF), ("leaky_relu", "linear", TO_ITSELF), ("tanh", "softmax", ()),
+    *(pytest.param(name, "sigmoid", (), marks=pytest.mark.slow) for name in ("relu", "hard_sigmoid", "sigmoid")),
+    pytest.param("linear", "linear", (), marks=pytest.mark.slow),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hidden", "output", "more"), OTHERS)
+@pytest.mark.parametrize("signed", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_events_and_numbers_agree_over_activations_losses_and_signs(
+    hidden: str, output: str, more: tuple[str, ...], signed: bool
+) -> None:
+    sets = (f"layers[0].activation={hidden}", f"layers[1].activation={output}", f"dataset.signed={signed}", *more)
+    workload = load_workload("mlp_digits", sets).value
+    data = load_data(workload)
+    if signed and output != "sigmoid":
+        x, test_x = 2 * data.train_x - 1, 2 * data.test_x - 1
+        data = replace(data, train_x=x, test_x=test_x)
+        data = replace(data, train_t=x, test_t=test_x) if more else data
+    found = crosscheck(schedule_of(workload, 150, [*SMALL, *PIPELINED]), data, tolerance=2.0)
+    assert not [row for row in found.rows if not row["passed"]]
+    assert found.rows[-1]["name"].startswith("6. R2" if more else "6. accuracy")
 
 
 @pytest.mark.parametrize("case", ["sequential", "staggered", "interleaved", "mini-batch", "rewrite"])
@@ -291,7 +315,7 @@ def test_a_comparison_that_fails_is_told_and_is_the_exit_status(
     monkeypatch.setattr(crosschecks, "crosscheck", spoilt)
     assert run(*WORDS, "--examples", "130", "--tolerance", "100", "--out", str(tmp_path / "out")) == 1
     assert "FAILED: 2. weights that differ: 3 instead of 0" in capsys.readouterr().out
-    assert "1 of 33 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert "1 of 34 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

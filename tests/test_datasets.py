@@ -6,13 +6,13 @@ import gzip
 import hashlib
 import os
 import struct
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from archsim.errors import SpecError
 from archsim.functional import datasets
 from archsim.functional.datasets import (
     DOWNLOADS,
+    EMBEDDED,
     LOADERS,
     MNIST_FILES,
     Data,
@@ -38,6 +39,7 @@ from archsim.functional.datasets import (
 )
 from archsim.workload import Workload, load_workload
 
+SIGNED, ITSELF = "dataset.signed=true", ("dataset.target=inputs", "layers[1].activation=sigmoid")
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = (name for pair in MNIST_FILES.values() for name in pair)
 
 
@@ -48,10 +50,10 @@ def _empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def work(name: str, examples: int, inputs: int, outputs: int = 10) -> Workload:
-    """Return a network of one layer of the built-in kind, on the named data set."""
+def work(name: str, examples: int, inputs: int, outputs: int = 10, *more: str) -> Workload:
+    """Return the network of the built-in kind, on the named data set, with more settings."""
     settings = (f"dataset.name={name}", f"dataset.examples={examples}", f"layers[0].inputs={inputs}",
-                f"layers[1].outputs={outputs}")  # fmt: skip
+                f"layers[1].outputs={outputs}", *more)  # fmt: skip
     return load_workload("mlp_digits", settings).value
 
 
@@ -276,7 +278,7 @@ def test_the_crop_shows_the_same_noise_as_the_whole_image(tmp_path: Path) -> Non
     assert not np.array_equal(whole.train_x, other.train_x)
 
 
-# scikit-learn's digits
+# the digits that the package holds
 
 
 def test_digits_are_split_within_each_class() -> None:
@@ -288,11 +290,32 @@ def test_digits_are_split_within_each_class() -> None:
     assert set(np.unique(data.train_x * 16)) == set(range(17))  # the pixels are whole numbers of 0 to 16
 
 
-def test_without_scikit_learn_digits_say_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    message = fault(lambda: load_data(load_workload("mlp_digits").value))
-    assert "digits: scikit-learn cannot be imported" in message
-    assert "pip install scikit-learn" in message
+def test_digits_are_those_of_scikit_learn() -> None:
+    # The reference: the file that sklearn.datasets.load_digits reads, split by hand into every fifth of those sorted
+    # by class. Importing scikit-learn takes longer than the rest of this file.
+    found = find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("scikit-learn is not installed")
+    path = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    table = np.loadtxt(path, delimiter=",")
+    images, labels = table[:, :-1], table[:, -1].astype(int)
+    tested = sorted(sorted(range(len(labels)), key=lambda i: (labels[i], i))[4::5])
+    trained = sorted(set(range(len(labels))) - set(tested))
+    data = load_data(load_workload("mlp_digits").value)
+    for x, y, rows in ((data.train_x, data.train_y, trained), (data.test_x, data.test_y, tested)):
+        assert np.array_equal(x * 16, images[rows])
+        assert np.array_equal(y, labels[rows])
+        assert (x.dtype, y.dtype) == (np.float32, np.int64)
+
+
+def test_each_data_set_of_the_package_has_its_licence_beside_it() -> None:
+    files = sorted(EMBEDDED.glob("*.npz"))
+    assert files
+    for file in files:
+        text = file.with_suffix(".txt").read_text("utf-8")
+        assert file.name in text
+        assert "Licence: " in text
+        assert file.stat().st_size < 50_000
 
 
 # .npz files
@@ -332,6 +355,41 @@ def test_images_and_columns_of_labels_are_flattened(tmp_path: Path) -> None:
     data = load_data(work("mine", 2, 12), tmp_path)
     assert_whole(data, 2, 1, 12)
     assert data.train_x.reshape(-1) == pytest.approx(np.arange(24) / 23)
+
+
+def test_signed_features_are_scaled_by_their_largest_magnitude_and_keep_their_signs(tmp_path: Path) -> None:
+    x = np.array([[-4.0, 2, 0], [1, 2, 2], [0, 0, 1]])
+    write_npz(tmp_path / "mine.npz", x_train=x, x_test=np.array([[5.0, -5, -1]]))
+    data = load_data(work("mine", 3, 3, 3, SIGNED), tmp_path)
+    assert data.train_x == pytest.approx(x / 4)
+    assert data.test_x.tolist() == [[1, -1, -0.25]]  # what lies beyond the training part's is clipped
+    assert "divided by 4, the largest magnitude" in data.source
+
+
+def test_a_loader_that_gives_negative_features_is_refused_unless_they_are_announced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loader(workload: Workload, folder: Path, seed: int) -> Data:
+        x, y = np.array([[0.5, -0.25]], dtype=np.float32), np.zeros(1, dtype=np.int64)
+        return Data(abs(x), y, x, y, 2, "own", "drawn")
+
+    monkeypatch.setitem(LOADERS._entries, "own", loader)
+    told = fault(lambda: load_data(work("own", 1, 2)))
+    assert "an input is -0.25, and the workload says that none is negative" in told
+    assert "give dataset.signed=true" in told
+    assert load_data(work("own", 1, 2, 2, SIGNED)).test_x.tolist() == [[0.5, -0.25]]
+
+
+def test_where_the_target_is_the_inputs_no_labels_are_needed(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", train_x=np.array([[0, 1], [2, 4]]), test_x=np.array([[4, 0]]))
+    data = load_data(work("mine", 2, 2, 2, *ITSELF), tmp_path)
+    assert data.train_t is not None
+    assert data.train_t.tolist() == data.train_x.tolist() == [[0, 0.25], [0.5, 1]]
+    assert data.test_t is not None
+    assert data.test_t.tolist() == [[1, 0]]
+    what = fault(lambda: load_data(work("mine", 2, 2, 3, *ITSELF), tmp_path))
+    assert "layer fc2 has 3 outputs, a target for training has 2 values" in what
+    assert "call them" in fault(lambda: load_data(work("mine", 2, 2), tmp_path))
 
 
 @given(arrays.arrays(np.float64, (4, 3), elements=st.floats(-1e300, 1e300)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.chip import Chip, build_chip
@@ -323,7 +323,7 @@ def test_places_of_irregular_tiles_by_hand() -> None:
 def test_a_file_of_rectangles_is_a_floorplan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     plan = section("columns").plan([MM2] * 6, MM2)
-    fillers = "filler_0\t1e-6\t1e-6\t9e-3\t9e-3\n"
+    fillers = "filler_0\t1e-6\t1e-6\t0\t0\n"
     Path("chip.flp").write_text(write_flp(reversed(plan.named())) + fillers, "utf-8")
     again = Explicit(flp="chip.flp").plan([MM2] * 6, MM2)
     assert (again.sites, again.host, again.grid) == (plan.sites, plan.host, plan.grid)
@@ -342,11 +342,105 @@ def test_the_hash_of_a_spec_follows_the_file(tmp_path: Path) -> None:
 def test_faults_of_a_file_name_it(tmp_path: Path) -> None:
     path = tmp_path / "a.flp"
     path.write_text("tile0 1e-3 1e-3 0 0\ntile2 1e-3 1e-3 0.5e-3 0\n", "utf-8")
-    assert faults(Explicit(flp=str(path)), [1] * 3)[0].startswith(f"{path}: has tile2, but no tile1")
+    assert faults(Explicit(flp=str(path)), [1] * 3)[0].startswith(f"{path}: there is no tile1; expected tile0 to tile2")
     path.write_text("tile0 1e-3 1e-3 0 0\ntile1 1e-3 1e-3 0.5e-3 0\n", "utf-8")
     small, overlap = faults(Explicit(flp=str(path)), [1, 1.5])
     assert small.startswith(f"{path}: tile1: tile1 needs 1.5 mm2")
     assert "tile1 overlaps tile0 in 0.5 x 1 mm at (0.5, 0) mm" in overlap
+
+
+PLAIN = "".join(
+    f"tile{i}\t1.4e-3\t1.4e-3\t{x}\t{y}\n" for i, (x, y) in enumerate(itertools.product((3e-3, 4.4e-3), (4e-3, 5.4e-3)))
+) + "host\t3e-3\t2.8e-3\t0\t4e-3\nL2\t5.8e-3\t4e-3\t0\t0\n"  # fmt: skip
+
+
+def plan_of(text: str, tiles_mm2: Sequence[float] = (1.6,) * 4, host_mm2: float = 5.7, **more: Any) -> Plan:
+    path = Path("a.flp")
+    path.write_text(text, "utf-8")
+    return Explicit(flp=str(path), **more).plan([area * MM2 for area in tiles_mm2], host_mm2 * MM2)
+
+
+def unfit(text: str, tiles_mm2: Sequence[float] = (1.6,) * 4, host_mm2: float = 5.7) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        plan_of(text, tiles_mm2, host_mm2)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def scaled_flp(text: str, scale: float = 1.0, x: float = 0.0, y: float = 0.0) -> str:
+    rows = [line.split() for line in text.splitlines()]
+    return "".join(
+        f"{name} {float(w) * scale} {float(h) * scale} {float(left) * scale + x} {float(low) * scale + y}\n"
+        for name, w, h, left, low in rows
+    )
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("here")
+def test_wires_that_hotspot_dumps_change_nothing() -> None:
+    plain = plan_of(PLAIN)
+    assert (plain.width_m, plain.height_m) == pytest.approx((5.8e-3, 6.8e-3))  # 3 + 2 x 1.4, 4 + 2 x 1.4 mm
+    assert plan_of(PLAIN + "\ntile1\ttile0\t1.000\ntile2\ttile0\t1.000\nL2\thost\t2.000\n") == plain
+    wrong = unfit(PLAIN + "tile1 tile9 1\nL2 hosts x\n")
+    assert wrong[0] == "a.flp, line 7: wires to 'tile9', which is no rectangle of the file; did you mean 'tile3'?"
+    assert wrong[1] == "a.flp, line 8: wires to 'hosts', which is no rectangle of the file; did you mean 'host'?"
+    assert wrong[2].startswith("a.flp, line 8: the density of wires 'x' is not a number from 0")
+
+
+@pytest.mark.usefixtures("here")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(-0.9, 0.9), st.floats(-0.9, 0.9))
+def test_a_file_may_start_anywhere(x: float, y: float) -> None:
+    # HotSpot moves the lower left corner to the origin (flp_translate of flp.c): sizes and distances stay.
+    plain, moved = plan_of(PLAIN), plan_of(scaled_flp(PLAIN, x=x, y=y))
+    assert (moved.width_m, moved.height_m) == pytest.approx((plain.width_m, plain.height_m), rel=1e-9)
+    assert moved.grid == plain.grid
+    for a, b in zip(moved.named(), plain.named(), strict=True):
+        assert (a.name, a.rect.centre_m) == (b.name, pytest.approx(b.rect.centre_m, rel=1e-9))
+
+
+@pytest.mark.usefixtures("here")
+def test_a_given_die_keeps_the_place_of_a_file_on_it() -> None:
+    plan = plan_of(scaled_flp(PLAIN, x=1e-3, y=2e-3), die={"width": "8 mm", "height": "9 mm"})
+    assert (plan.width_m, plan.host.x_m, plan.host.y_m) == pytest.approx((8e-3, 1e-3, 6e-3))
+
+
+@pytest.mark.usefixtures("here")
+def test_white_space_at_the_edge_of_a_file_belongs_to_the_die() -> None:
+    plan = plan_of(PLAIN + "filler_0 1e-3 6.8e-3 5.8e-3 0\n")
+    assert plan.width_m == pytest.approx(6.8e-3)
+    assert plan.white_space_m2 == pytest.approx(plan_of(PLAIN).white_space_m2 + 6.8 * MM2)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("unit", "per_metre"), [("mm", 1e3), ("um", 1e6), ("nm", 1e9)])
+def test_coordinates_in_another_unit_are_refused_with_the_likely_one(unit: str, per_metre: float) -> None:
+    (wrong,) = unfit(scaled_flp(PLAIN, per_metre))
+    assert "no wafer is larger than 0.3 m" in wrong
+    assert f"read in {unit} it would be of 5.8 x 6.8 mm; multiply all coordinates by {1 / per_metre:g}" in wrong
+
+
+def test_a_die_of_the_spec_that_no_wafer_holds_is_refused_too() -> None:
+    (wrong,) = faults(explicit([(0, 0, 310, 1)]), [1.0])
+    assert wrong.startswith("floorplan: a die of 0.31 x 0.001 m; no wafer is larger than 0.3 m; check the coordinates")
+    assert explicit([(0, 0, 299, 1)]).plan([MM2], 0.0).width_m == pytest.approx(0.299)
+
+
+@pytest.mark.usefixtures("here")
+def test_names_that_do_not_fit_are_told_with_those_expected_and_found() -> None:
+    assert unfit(PLAIN.replace("tile", "core")) == [
+        "a.flp: there is no tile0, tile1, tile2, tile3; expected tile0 to tile3 and host, found host, core0, core1, "
+        "core2, core3, L2; rename them"
+    ]
+    assert unfit(PLAIN.replace("host", "Host"))[0].startswith("a.flp: there is no host; expected tile0 to tile3 and h")
+    more, fewer = unfit(PLAIN, [1.6] * 2)[0], unfit(PLAIN, [1.6] * 9, 0.0)[0]
+    assert "tile2, tile3 are no tile of this chip; expected tile0 to tile1 and host" in more
+    assert "there is no tile4, tile5, tile6, tile7, tile8; expected tile0 to tile8, found tile0" in fewer
+    assert more.endswith("or set tile.count=4")
+    assert fewer.endswith("or set tile.count=4")
 
 
 # ---- on a chip

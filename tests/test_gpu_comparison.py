@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archsim.baselines.comparison import BATCHES, FIGURES, catch_text, compare_gpus, parse_batches
-from archsim.baselines.gpus import FOLDER
+from archsim.baselines.gpus import FOLDER, known_gpus
 from archsim.cli import main
 from archsim.errors import SpecError
 from archsim.gpu_comparisons import execute_gpus
@@ -237,3 +237,77 @@ def test_inference_is_compared_by_its_own_operations(tmp_path: Path) -> None:
     assert found["paper"] is None
     assert found["measured"] == []
     assert "2 per synapse and example (forward alone)" in (folder / "gpus.md").read_text()
+
+
+# ---- a user's own GPUs
+
+OWN = """kind: gpus
+gpus:
+  Mine:
+    title: a card of mine
+    node: 5 nm
+    area: 400 mm2
+    power_limit: 200 W
+    power_idle: 20 W
+    clock: 2 GHz
+    processors: 60
+    cache_bytes: 33554432
+    bandwidth: 600 GB/s
+    peaks: {fp32: 30 TOP/s, bf16: 120 TOP/s}
+"""
+
+
+def test_own_gpus_stand_beside_those_of_archsim(tmp_path: Path) -> None:
+    path, row = tmp_path / "own.yaml", "{precision: bf16, batch: 4, how: graph, time_per_step_s: 3.1e-05, steps: 100}"
+    path.write_text(OWN)
+    measured = tmp_path / "measured.yaml"
+    measured.write_text(
+        "kind: measured\ngpu: {name: my card, baseline: Mine}\ndate: '2026-11-26'\nmethod: m\n"
+        f"workloads: [{{name: mine, layers: [[64, 32], [32, 10]], bias: true, rows: [{row}]}}]\n"
+    )
+    found, folder = execute_gpus(CHIP, "mlp_digits", examples=20, gpus=["mine", "H100"], files=[path],
+                                 measured=[measured], out=tmp_path / "out")  # fmt: skip
+    assert [gpu["name"] for gpu in found["gpus"]] == ["Mine", "H100"]
+    assert found["gpus"][0]["fastest"] == "bf16"
+    assert found["measured"][0]["rows"][0]["modelled_over_measured_time"] > 0
+    assert f"--gpus {path}" in found["command"]
+    assert "Mine" in (folder / "gpus.md").read_text()
+    assert list(known_gpus()) == ["P100", "V100", "A100", "H100", "H200"]
+    assert list(known_gpus([path])) == ["P100", "V100", "A100", "H100", "H200", "Mine"]
+
+
+def test_an_own_gpu_goes_before_one_of_the_same_name(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN.replace("Mine", "H100"))
+    assert known_gpus([path])["H100"].title == "a card of mine"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("bandwidth", "bandwith", "own.yaml: gpus.Mine.bandwith: unknown key; did you mean 'bandwidth'?"),
+        ("area: 400 mm2", "area: 400 mm", "gpus.Mine.area: 'mm' is not a unit of area"),
+        ("peaks: {fp32: 30 TOP/s, bf16: 120 TOP/s}", "peaks: {bf16: 120 TOP/s}", "gpus.Mine.peaks.fp32: is missing"),
+        ("kind: gpus", "kind: arch", "own.yaml: kind"),
+        (OWN[OWN.index("  Mine") :], "  {}\n", "own.yaml: gpus: holds no GPU"),
+    ],
+)
+def test_faults_of_own_gpus_are_told_with_all_others(tmp_path: Path, old: str, new: str, words: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN.replace(old, new))
+    with pytest.raises(SpecError) as raised:
+        execute_gpus(CHIP, "mlp_digits", gpus=["Mine"], batch="0", files=[path], out=tmp_path / "out")
+    said = str(raised.value)
+    assert words in said
+    assert "'0' is not a batch size" in said
+    assert "'Mine' is not a GPU" not in said
+
+
+def test_the_list_holds_own_gpus(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN)
+    kind, name, about = catalogue("gpu", [path])[-1]
+    assert (kind, name) == ("gpu", "Mine")
+    assert about.startswith("a card of mine, 5 nm: ")
+    with pytest.raises(SpecError, match="holds GPUs, not what 'list arch' lists"):
+        catalogue("arch", [path])

@@ -333,15 +333,42 @@ def test_a_missing_file_is_told_with_the_nearest_name(name: str, hint: str) -> N
 # ---- extends
 
 
-def test_a_base_may_not_extend_another() -> None:
-    write_text(f"kind: arch\nextends: {REFERENCE}\n", "middle.yaml")
-    problem = fault(write_text("kind: arch\nextends: middle.yaml\n"))
-    assert problem.where == "middle.yaml: extends"
-    assert "'chip.yaml' extends this file" in problem.what
+@pytest.mark.parametrize("depth", [1, 2, 3, 40])
+def test_a_base_may_extend_another_to_any_depth(depth: int) -> None:
+    # Level i of the chain sets rows and tiles: the last word wins, and all else is the first base's.
+    base = REFERENCE
+    for i in range(depth):
+        name = f"level{i}.yaml"
+        write_text(
+            f"kind: arch\nextends: {base}\ndescription: level {i}\ntile: {{rows: {100 + i}, count: {2 + i}}}\n", name
+        )
+        base = name
+    over = load_arch(base)
+    assert over.value.name == f"level{depth - 1}"
+    assert (over.value.tile.rows, over.value.tile.count) == (99 + depth, 1 + depth)
+    assert over.value.description == f"level {depth - 1}"
+    flat = load_arch(REFERENCE, [f"tile.rows={99 + depth}", f"tile.count={1 + depth}"]).value
+    own = ("name", "description", "reference")
+    assert all(over.value.resolved()[key] == value for key, value in flat.resolved().items() if key not in own)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 5])
+def test_a_circle_of_files_is_refused_by_name(length: int) -> None:
+    names = [f"file{i}.yaml" for i in range(length)]
+    for i, name in enumerate(names):
+        write_text(f"kind: arch\nextends: {names[(i + 1) % length]}\n", name)
+    problem = fault(write_text("kind: arch\nextends: file0.yaml\n"))
+    assert problem.where == f"{names[-1]}: extends"
+    assert problem.what == f"'file0.yaml' leads in a circle: {' -> '.join([*names, names[0]])}"
 
 
 def test_a_file_may_not_extend_itself() -> None:
     assert fault(write_text("kind: arch\nextends: chip.yaml\n")).where == "chip.yaml: extends"
+
+
+def test_a_file_may_have_the_name_of_the_built_in_one_that_it_extends() -> None:
+    text = f"kind: arch\nextends: {REFERENCE}\ntile: {{rows: 77}}\n"
+    assert load_arch(write_text(text, f"{REFERENCE}.yaml")).value.tile.rows == 77
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ OFFSET_US = 2.0
 
 
 def finished(*sets: str, ablate: tuple[str, ...] = (), epochs: int = 1, probed: bool = True) -> Training:
-    pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
     workload = load_workload("mlp_digits", [each for each in sets if each.startswith("training.")]).value
     mine = [each for each in sets if not each.startswith("training.")]
     schedule = schedule_of(workload, epochs * workload.dataset.examples, (*SMALL, *mine))

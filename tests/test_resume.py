@@ -25,7 +25,6 @@ from archsim.simulation.run import simulate
 from archsim.trainings import execute_training
 from archsim.workload import load_workload
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 SMALL = ("tile.rows=128", "tile.cols=128")
 # Intervals that divide no epoch of 1,438 examples; in all but the first, the next epoch is under way when one ends.
 SCHEDULES = {

@@ -28,7 +28,6 @@ from archsim.simulation import simulate
 from archsim.sweeps import execute_sweep
 from archsim.workload import load_workload
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 __all__ = ["archsim"]  # a fixture
 
 WORK = "mlp_digits"

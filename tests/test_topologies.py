@@ -59,7 +59,8 @@ def channels(topology: Topology, nodes: list[str]) -> list[tuple[str, int]]:
 def dependencies(topology: Topology, pairs: Iterable[tuple[str, str]]) -> nx.DiGraph[tuple[str, int]]:
     out: nx.DiGraph[tuple[str, int]] = nx.DiGraph()
     for a, b in pairs:
-        out.add_edges_from(itertools.pairwise(channels(topology, topology.route(a, b))))
+        for nodes in topology.routes(a, b):
+            out.add_edges_from(itertools.pairwise(channels(topology, nodes)))
     return out
 
 
@@ -77,14 +78,18 @@ def test_every_route_is_a_path_between_its_ends(choice: tuple[str, dict[str, Any
     assert {link for _, _, link in topology.graph.edges(data="link")} == set(topology.lengths_m)
     assert all(length >= 0 for length in topology.lengths_m.values())
     for a, b in itertools.permutations(ends(plan), 2):
-        nodes = topology.route(a, b)
-        assert (nodes[0], nodes[-1]) == (a, b)
-        assert len(set(nodes)) == len(nodes)
-        assert all(pair in topology.graph.edges for pair in itertools.pairwise(nodes))
-        assert not set(nodes[1:-1]) & set(ends(plan))  # tiles pass nothing on
-        classes = topology.classes(nodes)
-        assert len(classes) == len(nodes) - 1
-        assert all(0 <= each < topology.class_count for each in classes)
+        routes = topology.routes(a, b)
+        assert routes[0] == topology.route(a, b)
+        assert len({tuple(nodes) for nodes in routes}) == len(routes)
+        assert len({len(nodes) for nodes in routes}) == 1
+        for nodes in routes:
+            assert (nodes[0], nodes[-1]) == (a, b)
+            assert len(set(nodes)) == len(nodes)
+            assert all(pair in topology.graph.edges for pair in itertools.pairwise(nodes))
+            assert not set(nodes[1:-1]) & set(ends(plan))  # tiles pass nothing on
+            classes = topology.classes(nodes)
+            assert len(classes) == len(nodes) - 1
+            assert all(0 <= each < topology.class_count for each in classes)
     for a in ends(plan)[1:]:  # to itself by way of what is beside it, as uniform random traffic asks for
         nodes = topology.route(a, a)
         assert (nodes[0], nodes[-1], len(nodes)) == (a, a, 3)

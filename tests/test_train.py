@@ -16,7 +16,6 @@ from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin
 from archsim.report.training import progress_words
 from archsim.trainings import execute_training
 
-pytest.importorskip("sklearn", reason="the digits are scikit-learn's")
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SMALL = ("tile.rows=128", "tile.cols=128")
 
@@ -63,6 +62,17 @@ def test_each_ablation_changes_the_chip_and_not_its_twin(tmp_path: Path, name: s
     assert without["ablated"] == [name]
     assert without["loss_chip"] != whole["loss_chip"]
     assert without["loss_float"] == whole["loss_float"]
+
+
+def test_an_autoencoder_learns_its_inputs(tmp_path: Path) -> None:
+    """Its target is on the chip already; loss falls and R2 rises, as in the baseline, and no accuracy is told."""
+    itself = ("dataset.target=inputs", "layers[1].outputs=64", "layers[1].activation=sigmoid")
+    history = training(tmp_path, *itself, "layers[0].activation=tanh", epochs=2)
+    assert history["accuracy_chip"] == [[None, None]]
+    for where in ("chip", "float"):
+        (loss,), (r2,) = history[f"loss_{where}"], history[f"r2_{where}"]
+        assert loss[1] < loss[0] < 64 * math.log(2)  # of 64 outputs that are guessed
+        assert 0.2 < r2[0] < r2[1] < 1
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus
+from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, paper
 from archsim.baselines.measured import PRECISION_OF, Measured, MeasuredNetwork, measurements
 from archsim.baselines.model import Steps, steps
 from archsim.errors import Problem, SpecError
@@ -64,22 +64,24 @@ def compare_gpus(
     gpus: Sequence[str] = (),
     batches: Sequence[int] = BATCHES,
     measured: Sequence[Path] = (),
+    known: Mapping[str, Gpu] | None = None,
 ) -> dict[str, Any]:
-    """Return a run against GPUs (all if none is named) at batch sizes, with what was measured of its layers.
+    """Return a run against known GPUs (archsim's if not given; all if none is named), with what was measured.
 
     Plain data in SI units: `chip` (peak and sustained), `paper`, `gpus` (peaks by data sheet, modelled rows, from which
     batch on the GPU catches up) and `measured`. Raises SpecError for GPUs and measured files that will not do.
     """
+    known = baselines().gpus if known is None else known
     problems: list[Problem] = []
     chosen: Mapping[str, Gpu] = {}
     found: list[tuple[Measured, MeasuredNetwork]] = []
     try:
-        chosen = find_gpus(tuple(gpus))
+        chosen = find_gpus(gpus, known)
     except SpecError as error:
         problems += error.problems
     workload = result.workload.value
     try:
-        found = measurements(workload, measured)
+        found = measurements(workload, measured, known)
     except SpecError as error:
         problems += error.problems
     if problems:
@@ -91,9 +93,9 @@ def compare_gpus(
         "ops_per_example": workload.ops_per_example,
         "synapses": workload.synapses,
         "chip": chip,
-        "paper": _paper(chip) if workload.mode == baselines().paper.mode else None,
+        "paper": _paper(chip) if workload.mode == paper().mode else None,
         "gpus": [_gpu(name, gpu, workload, chip, batches) for name, gpu in chosen.items()],
-        "measured": [_measured(each, network, workload, chip) for each, network in found
+        "measured": [_measured(each, network, workload, chip, known) for each, network in found
                      if each.file.gpu.baseline in chosen or each.file.gpu.baseline is None],
     }  # fmt: skip
 
@@ -117,15 +119,16 @@ def _chip(metrics: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
 
 def _paper(chip: Mapping[str, Any]) -> dict[str, Any]:
     """Return the paper's comparison as it follows from its published figures and from the simulated ones."""
-    paper, gpu = baselines().paper, baselines().gpus[baselines().paper.gpu]
-    own = _figures(paper.throughput_op_per_s, gpu.power_limit_w, gpu.area_m2)
-    published = {"efficiency_op_per_j": paper.efficiency_op_per_j,
-                 "throughput_per_area_op_per_s_m2": paper.density_op_per_s_m2}  # fmt: skip
+    quoted = paper()
+    gpu = baselines().gpus[quoted.gpu]
+    own = _figures(quoted.throughput_op_per_s, gpu.power_limit_w, gpu.area_m2)
+    published = {"efficiency_op_per_j": quoted.efficiency_op_per_j,
+                 "throughput_per_area_op_per_s_m2": quoted.density_op_per_s_m2}  # fmt: skip
     return {
-        "gpu": paper.gpu,
-        "precision": paper.precision,
+        "gpu": quoted.gpu,
+        "precision": quoted.precision,
         **own,
-        "quoted": {"efficiency_op_per_j": paper.energy_ratio, "throughput_per_area_op_per_s_m2": paper.area_ratio},
+        "quoted": {"efficiency_op_per_j": quoted.energy_ratio, "throughput_per_area_op_per_s_m2": quoted.area_ratio},
         "published": published,
         "published_ratio": {name: value / own[name] for name, value in published.items()},
         "ratio": _ratios(chip, own),
@@ -222,9 +225,11 @@ def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict
     return found
 
 
-def _measured(each: Measured, network: MeasuredNetwork, workload: Workload, chip: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(
+    each: Measured, network: MeasuredNetwork, workload: Workload, chip: Mapping[str, Any], known: Mapping[str, Gpu]
+) -> dict[str, Any]:
     name = each.file.gpu.baseline
-    gpu = None if name is None else baselines().gpus[name]
+    gpu = None if name is None else known[name]
     area_m2 = None if gpu is None else gpu.area_m2
     rows = []
     for row in network.rows:

@@ -2,7 +2,8 @@
 
 FILE is a table of products as DeepBench has them: gpu, precision, outputs_m, batch_n, inputs_k, time_ms. Precision is
 fp32, fp16_tensor or fp16_storage: held in FP16 and multiplied in FP32, which is what the P100's rows turn out to be
-(none is quicker than its FP32 peak allows). The error that is reported is that of rows left out.
+(none is quicker than its FP32 peak allows). The products of the shipped measured files are fitted with them. Errors
+that are reported are those of rows left out: of whole cards, and of folds.
 """
 
 from __future__ import annotations
@@ -16,33 +17,41 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archsim.baselines.gpus import baselines
-from archsim.baselines.model import Constants, constants, product_s
-from archsim.documents import read_text
+from archsim.baselines.gpus import PRECISIONS, baselines
+from archsim.baselines.law import Constants, constants
+from archsim.baselines.measured import PRECISION_OF, shipped
+from archsim.baselines.power import sustained
+from archsim.baselines.products import are_aligned, product
+from archsim.documents import dump_yaml, read_text
 from archsim.errors import ArchsimError, Problem, SpecError, nearest
 
 if TYPE_CHECKING:
-    from archsim.baselines.model import Array
+    from archsim.baselines.products import Array, Bools
 
-FOLDS = 10
+FOLDS = 5
 """Rows of the same weights (outputs_m x inputs_k), which differ in batch and transposition, stay in one fold."""
+LEFT_OUT = (("P100",), ("V100",), ("H100",), ("H200",), ("H100", "H200"))
+"""Cards whose rows are left out together."""
+RANGES = ((1, 16), (17, 64), (65, 1024), (1025, 10**9))
+"""Ranges of batches: the groups, with GPU and precision, in which errors are told."""
 SMALL_BATCH = 64
-UNITS: Mapping[str, tuple[str, int]] = {"fp32": ("fp32", 4), "fp16_tensor": ("fp16_tensor", 2),
-                                        "fp16_storage": ("fp32", 2)}  # fmt: skip
+SMALL_WEIGHT = 2
+"""Of the groups up to SMALL_BATCH beside the others."""
+UNITS: Mapping[str, tuple[str, int]] = {
+    "fp16_storage": ("fp32", 2), **{name: (name, each.value_bytes) for name, each in PRECISIONS.items()}
+}  # fmt: skip
 """The peak that a precision of the table works at, and the bytes of its values."""
-BIAS_WEIGHT = 0.15
-"""Of the mean log error of a GPU's small batches beside the mean absolute log error of all rows."""
 
 FREE: Mapping[str, tuple[float, float]] = {
-    "stream_s": (1e-6, 8e-6), "arithmetic_share": (0.6, 1.0), "bandwidth_share": (0.5, 0.95),
-    "results_to_fill": (1e3, 1e5),
+    "stream_s": (3e-6, 8e-6), "graph_s": (1e-6, 4e-6), "arithmetic_share": (0.7, 0.95), "bandwidth_share": (0.6, 0.95),
+    "results_to_fill": (1e3, 2e4), "unaligned": (1, 30), "adding_s": (0, 6e-6), "overlap": (1, 4),
 }  # fmt: skip
 """What is fitted, and between which bounds; no product of DeepBench takes less than 8 us."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """Measured products: arrays of one length."""
+    """Measured products: arrays of one length. `graph`: a graph started them, not the host."""
 
     gpu: Array
     precision: Array
@@ -50,10 +59,29 @@ class Products:
     batch: Array
     inputs: Array
     time_s: Array
+    graph: Bools
 
-    def __getitem__(self, which: Array) -> Products:
+    def __getitem__(self, which: Bools) -> Products:
         """Return some of the products."""
         return replace(self, **{name: getattr(self, name)[which] for name in self.__dataclass_fields__})
+
+    def __add__(self, other: Products) -> Products:
+        """Return these products and then the others."""
+        import numpy as np
+
+        names = self.__dataclass_fields__
+        return Products(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
+
+
+def shipped_products() -> Products:
+    """Return the products of the measured files that come with archsim."""
+    import numpy as np
+
+    rows = [(each.file.gpu.baseline, PRECISION_OF[row.precision], row.outputs_m, row.batch_n, row.inputs_k, row.time_s)
+            for each in shipped() for row in each.file.gemms]  # fmt: skip
+    gpu, precision, *numbers = map(np.array, zip(*rows, strict=True))
+    outputs, batch, inputs, time_s = (each.astype(float) for each in numbers)
+    return Products(gpu, precision, outputs, batch, inputs, time_s, np.ones(len(rows), dtype=bool))
 
 
 def read_products(path: Path) -> Products:
@@ -82,33 +110,32 @@ def read_products(path: Path) -> Products:
         raise SpecError(problems)
     given = {name: np.array(values) for name, values in found.items()}
     return Products(given["gpu"], given["precision"], given["outputs_m"], given["batch_n"], given["inputs_k"],
-                    given["time_ms"] * 1e-3)  # fmt: skip
+                    given["time_ms"] * 1e-3, np.zeros(len(rows), dtype=bool))  # fmt: skip
 
 
 def predicted_s(products: Products, law: Constants) -> Array:
-    """Return the modelled time of each product, started by the host, in seconds; each works on the same data again."""
+    """Return the modelled time of each product in seconds; each works on the same data again, as long as one likes."""
     import numpy as np
 
     out = np.zeros(len(products.time_s))
-    for name, gpu in baselines().gpus.items():
-        for precision, (unit, value) in UNITS.items():
-            mine = (products.gpu == name) & (products.precision == precision)
-            if not mine.any():
-                continue
-            some = products[mine]
-            moved = value * (
-                some.outputs * some.inputs + some.inputs * some.batch + some.outputs * some.batch
-            )  # weights, inputs, outputs
-            peak = gpu.peaks_op_per_s[unit]
-            work = product_s(gpu, peak, some.outputs, some.batch, some.inputs, moved, moved, law)
-            out[mine] = work + float(law.launch.stream_s)
+    for name, precision in sorted({*zip(products.gpu.tolist(), products.precision.tolist(), strict=True)}):
+        gpu, (unit, value) = baselines().gpus[name], UNITS[precision]
+        mine = (products.gpu == name) & (products.precision == precision)
+        some = products[mine]
+        sizes = (some.outputs, some.batch, some.inputs)
+        moved = value * (sizes[0] * sizes[2] + sizes[2] * sizes[1] + sizes[0] * sizes[1])  # weights, inputs, outputs
+        # In the measured files rows lie along inputs and batch; DeepBench's come with either layout.
+        whole = np.array([are_aligned(value, int(n), int(k)) for n, k in zip(some.batch, some.inputs, strict=True)])
+        work = product(gpu, unit, *sizes, moved, moved, law, whole | ~some.graph)
+        launch_s = np.where(some.graph, float(law.launch.graph_s), float(law.launch.stream_s))
+        out[mine] = sustained(gpu, unit, [work], 2 * sizes[0] * sizes[1] * sizes[2], launch_s, 0.0, law).time_s
     return out
 
 
 def with_values(values: Sequence[float], law: Constants) -> Constants:
     """Return constants that have the values of FREE, in its order."""
     named = dict(zip(FREE, map(float, values), strict=True))
-    launch = law.launch.model_copy(update={"stream_s": named.pop("stream_s")})
+    launch = law.launch.model_copy(update={name: named.pop(name) for name in ("stream_s", "graph_s")})
     return law.model_copy(update={**named, "launch": launch})
 
 
@@ -125,11 +152,27 @@ def log_errors(values: Sequence[float], products: Products) -> Array:
     return np.asarray(np.log(predicted_s(products, with_values(values, constants())) / products.time_s))
 
 
+def group_names(products: Products) -> list[tuple[str, str, int]]:
+    """Return of each product its GPU, precision, and the place of its batch in RANGES."""
+    places = [next(i for i, (low, high) in enumerate(RANGES) if low <= batch <= high) for batch in products.batch]
+    return list(zip(products.gpu.tolist(), products.precision.tolist(), places, strict=True))
+
+
+def weights(products: Products) -> Array:
+    """Return the weight of each product in the fit: each group weighs the same, those of small batches more."""
+    import numpy as np
+
+    names = group_names(products)
+    count = {name: names.count(name) for name in set(names)}
+    found = np.array([(SMALL_WEIGHT if RANGES[name[2]][1] <= SMALL_BATCH else 1) / count[name] for name in names])
+    return np.asarray(found / found.sum())
+
+
 def fit(products: Products, seed: int = 1) -> tuple[float, ...]:
     """Return the values of FREE that fit the products best, found by differential evolution and then downhill.
 
-    The goal is the mean absolute log error, and besides, for each GPU, the mean log error of small batches: they shall
-    not be wrong in one direction. Raises SpecError without SciPy.
+    The goal is the weighted mean of the absolute log errors. What no product tells of, as the launch from a graph where
+    no graph started any, keeps its shipped value. Raises SpecError without SciPy.
     """
     import numpy as np
 
@@ -137,19 +180,17 @@ def fit(products: Products, seed: int = 1) -> tuple[float, ...]:
         from scipy.optimize import differential_evolution, minimize
     except ImportError:
         raise SpecError([Problem("fit", "SciPy is not installed", "pip install scipy")]) from None
-    small = products.batch <= SMALL_BATCH
-    groups = [small & (products.gpu == name) for name in baselines().gpus]
-    groups = [group for group in groups if group.any()]
+    weight = weights(products)
 
     def goal(values: Sequence[float]) -> float:
-        errors = log_errors(values, products)
-        bias = sum(abs(errors[group].mean()) for group in groups)
-        return float(np.abs(errors).mean() + BIAS_WEIGHT * bias)
+        return float((weight * np.abs(log_errors(values, products))).sum())
 
     bounds = list(FREE.values())
-    found = differential_evolution(goal, bounds, maxiter=60, popsize=8, rng=seed, tol=1e-6, polish=False)
-    found = minimize(goal, found.x, method="Nelder-Mead", bounds=bounds, options={"maxiter": 800})
-    return tuple(float(value) for value in found.x)
+    found = differential_evolution(goal, bounds, maxiter=25, popsize=6, rng=seed, tol=1e-6, polish=False)
+    found = minimize(goal, found.x, method="Nelder-Mead", bounds=bounds, options={"maxiter": 600})
+    untold = {"graph_s", "unaligned"} if not products.graph.any() else {"stream_s"} if products.graph.all() else set()
+    own = zip(FREE, found.x, strict=True)
+    return tuple(shipped_values()[name] if name in untold else float(f"{value:.4g}") for name, value in own)
 
 
 def folds(products: Products, count: int = FOLDS) -> Array:
@@ -161,14 +202,25 @@ def folds(products: Products, count: int = FOLDS) -> Array:
     return np.array([place[shape] for shape in zip(products.outputs.tolist(), products.inputs.tolist(), strict=True)])
 
 
-def held_out_errors(products: Products, count: int = FOLDS) -> Array:
-    """Return ln(modelled / measured) of each product, with constants fitted to the other folds."""
+def fits_left_out(products: Products) -> dict[str, dict[str, float]]:
+    """Return the values of FREE with cards left out, and with folds left out, by the words for what was."""
     import numpy as np
 
-    fold, errors = folds(products, count), np.zeros(len(products.time_s))
-    for each in range(count):
-        values = fit(products[fold != each])
-        errors[fold == each] = log_errors(values, products[fold == each])
+    fold = folds(products)
+    masks = {" and ".join(cards): np.isin(products.gpu, cards) for cards in LEFT_OUT}
+    masks |= {f"fold {i + 1} of {FOLDS}": fold == i for i in range(FOLDS)}
+    return {words: dict(zip(FREE, fit(products[~mask]), strict=True)) for words, mask in masks.items()}
+
+
+def left_out_errors(products: Products, fitted: Mapping[str, Mapping[str, float]], folded: bool = False) -> Array:
+    """Return ln(modelled / measured) of each product, with constants fitted without its card, or its fold."""
+    import numpy as np
+
+    fold, errors = folds(products), np.zeros(len(products.time_s))
+    parts = {f"fold {i + 1} of {FOLDS}": fold == i for i in range(FOLDS)} if folded else {
+        name: products.gpu == name for name in dict.fromkeys(products.gpu.tolist())}  # fmt: skip
+    for words, mask in parts.items():
+        errors[mask] = log_errors([fitted[words][name] for name in FREE], products[mask])
     return errors
 
 
@@ -184,51 +236,56 @@ class Accuracy:
 
 
 def accuracies(products: Products, errors: Array) -> list[Accuracy]:
-    """Return how far the model is off: in all, and for each GPU and precision; small batches apart."""
+    """Return how far the model is off: in all, in small batches, and for each GPU, precision and range of batches."""
     import numpy as np
 
-    all_of = np.ones(len(errors), dtype=bool)
-    groups = {"all": all_of}
-    for gpu, precision in sorted({*zip(products.gpu.tolist(), products.precision.tolist(), strict=True)}):
-        groups[f"{gpu} {precision}"] = (products.gpu == gpu) & (products.precision == precision)
+    names = group_names(products)
+    masks = {"all": np.ones(len(errors), dtype=bool), f"all, batch <= {SMALL_BATCH}": products.batch <= SMALL_BATCH}
+    for gpu, precision, place in sorted(set(names)):
+        low, high = RANGES[place]
+        words = f"from {low}" if place == len(RANGES) - 1 else f"{low}-{high}"
+        masks[f"{gpu} {precision}, batch {words}"] = np.array([name == (gpu, precision, place) for name in names])
     found = []
-    for name, group in groups.items():
-        for words, part in (("", all_of), (f", batch <= {SMALL_BATCH}", products.batch <= SMALL_BATCH)):
-            some = errors[group & part]
-            if len(some):
-                off = np.abs(np.expm1(some))
-                found.append(Accuracy(name + words, len(some), float(np.median(off)), float(np.quantile(off, 0.9)),
-                                      float(some.mean())))  # fmt: skip
+    for words, mask in masks.items():
+        if mask.any():
+            off = np.abs(np.expm1(errors[mask]))
+            found.append(Accuracy(words, int(mask.sum()), float(np.median(off)), float(np.quantile(off, 0.9)),
+                                  float(errors[mask].mean())))  # fmt: skip
     return found
 
 
 def accuracy_lines(found: Sequence[Accuracy]) -> list[str]:
     """Return a table of errors as lines of text."""
-    lines = [f"{'':32} {'rows':>5} {'median':>8} {'90th pct':>9} {'mean log':>9}"]
-    return lines + [f"{row.group:32} {row.count:5} {row.median:8.1%} {row.p90:9.1%} {row.mean_log:+9.3f}"
+    lines = [f"{'':36} {'rows':>5} {'median':>8} {'90th pct':>9} {'mean log':>9}"]
+    return lines + [f"{row.group:36} {row.count:5} {row.median:8.1%} {row.p90:9.1%} {row.mean_log:+9.3f}"
                     for row in found]  # fmt: skip
 
 
 def main(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Measured products, as DeepBench has them.")],
-    shipped: Annotated[bool, typer.Option("--shipped", help="Only judge the constants that are shipped.")] = False,
+    shipped_only: Annotated[bool, typer.Option("--shipped", help="Only judge the constants that are shipped.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write what is fitted with parts left out.")] = None,
 ) -> None:
-    """Fit the constants of the GPU model, and report the error on rows left out."""
+    """Fit the constants of the GPU model, and report the errors on cards and on folds left out."""
     try:
-        products = read_products(file)
-        if shipped:
-            values: Sequence[float] = tuple(shipped_values().values())
-            errors = log_errors(values, products)
-        else:
-            values, errors = fit(products), held_out_errors(products)
+        products = read_products(file) + shipped_products()
+        values = tuple(shipped_values().values()) if shipped_only else fit(products)
+        tables = {"errors of these constants": log_errors(values, products)}
+        if not shipped_only:
+            fitted = fits_left_out(products)
+            tables["errors on cards left out"] = left_out_errors(products, fitted)
+            tables[f"errors on rows left out, {FOLDS} folds"] = left_out_errors(products, fitted, folded=True)
+            if out is not None:
+                out.write_text(dump_yaml(fitted, leaves_on_a_line=True), encoding="utf-8")
     except ArchsimError as error:
         typer.echo(f"archsim: {error}", err=True)
         raise typer.Exit(2) from None
     for name, value in zip(FREE, values, strict=True):
         typer.echo(f"{name:24} {value:.4g}")
-    typer.echo(f"\nerrors {'of the shipped constants' if shipped else f'on rows left out, {FOLDS} folds'}")
-    for line in accuracy_lines(accuracies(products, errors)):
-        typer.echo(line)
+    for words, errors in tables.items():
+        typer.echo(f"\n{words}")
+        for line in accuracy_lines(accuracies(products, errors)):
+            typer.echo(line)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,22 +15,24 @@ from archsim.units import Area, Count, DataRate, Dimension, Frequency, Length, P
 from archsim.workload.network import MODES
 
 FOLDER = Path(__file__).parent
+Part = Annotated[float, Dimension("", most=1.0)]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """How numbers are held: bytes of a weight or value, and the word for it."""
+    """How numbers are held and multiplied: bytes of a value, the word for it, and whether matrix units do it."""
 
     value_bytes: int
     says: str
+    matrix: bool
 
 
 PRECISIONS: Mapping[str, Precision] = {
-    "fp32": Precision(4, "FP32"),
-    "tf32": Precision(4, "TF32 tensor"),
-    "fp16_vector": Precision(2, "FP16 vector"),
-    "fp16_tensor": Precision(2, "FP16 tensor"),
-    "bf16": Precision(2, "BF16 tensor"),
+    "fp32": Precision(4, "FP32", matrix=False),
+    "tf32": Precision(4, "TF32 tensor", matrix=True),
+    "fp16_vector": Precision(2, "FP16 vector", matrix=False),
+    "fp16_tensor": Precision(2, "FP16 tensor", matrix=True),
+    "bf16": Precision(2, "BF16 tensor", matrix=True),
 }
 
 
@@ -44,10 +46,21 @@ class Peaks(Section):
     bf16_op_per_s: Throughput | None = None
 
 
+class Reached(Section):
+    """Shares of the peaks that a GPU's instructions reach at all, by precision; 1 where nothing is known."""
+
+    fp32: Part = 1.0
+    tf32: Part = 1.0
+    fp16_vector: Part = 1.0
+    fp16_tensor: Part = 1.0
+    bf16: Part = 1.0
+
+
 class Gpu(Section):
     """A GPU: multiprocessors with vector and matrix units, a common cache, and the memory.
 
-    `narrowest_tile` is of the library of its time: columns of the result to which narrower products are padded.
+    `cache_bandwidth` is what programs reach of the cache's; without it, the model's clocks say. `narrowest_tile` is of
+    the library of its time: columns of the narrowest tile that need not be filled; narrower ones take whole tiles only.
     """
 
     title: str
@@ -60,6 +73,8 @@ class Gpu(Section):
     cache_bytes: Count
     bandwidth_bit_per_s: DataRate
     peaks: Peaks
+    cache_bandwidth_bit_per_s: DataRate | None = None
+    reached: Reached = Reached()
     narrowest_tile: Count = 1
 
     @property
@@ -89,11 +104,11 @@ class Paper(Section):
 
 
 class GpuFile(Section):
-    """The file of all GPUs."""
+    """A file of GPUs: that of archsim, which also holds the paper's comparison, or a user's own."""
 
     name: str
     description: str = ""
-    paper: Paper
+    paper: Paper | None = None
     gpus: dict[str, Gpu]
 
 
@@ -102,18 +117,20 @@ class Baselines:
     """GPUs by name, in order of their years, the paper's comparison, and every figure by its dotted path."""
 
     gpus: Mapping[str, Gpu]
-    paper: Paper
+    paper: Paper | None
     figures: Mapping[str, Figure]
 
 
 def load_gpus(path: Path = FOLDER / "gpus.yaml") -> Baselines:
     """Return the GPUs of a file; raise SpecError with all of its faults."""
     loaded = load_section(GpuFile, "gpus", "", str(path))
-    paper, gpus = loaded.value.paper, loaded.value.gpus
-    if paper.gpu not in gpus:
+    quoted, gpus = loaded.value.paper, loaded.value.gpus
+    if not gpus:
+        raise SpecError([Problem(f"{loaded.path_label}: gpus", "holds no GPU", "give one entry at least")])
+    if quoted is not None and quoted.gpu not in gpus:
         where = f"{loaded.path_label}: paper.gpu"
-        raise SpecError([Problem(where, f"'{paper.gpu}' is not a GPU of this file", nearest(paper.gpu, gpus))])
-    return Baselines(gpus, paper, loaded.figures)
+        raise SpecError([Problem(where, f"'{quoted.gpu}' is not a GPU of this file", nearest(quoted.gpu, gpus))])
+    return Baselines(gpus, quoted, loaded.figures)
 
 
 @functools.cache
@@ -122,9 +139,36 @@ def baselines() -> Baselines:
     return load_gpus()
 
 
-def find_gpus(names: tuple[str, ...]) -> dict[str, Gpu]:
-    """Return the GPUs of these names, or all; raise SpecError with the nearest name for each that there is not."""
-    known = baselines().gpus
+def paper() -> Paper:
+    """Return the comparison that the paper made."""
+    found = baselines().paper
+    assert found is not None  # of archsim's own file
+    return found
+
+
+def known_gpus(files: Sequence[Path] = ()) -> dict[str, Gpu]:
+    """Return archsim's GPUs and those of a user's files, in order; of two of one name, the later one.
+
+    Raises SpecError with the faults of all files.
+    """
+    found = dict(baselines().gpus)
+    problems: list[Problem] = []
+    for path in files:
+        try:
+            found |= load_gpus(path).gpus
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def find_gpus(names: Sequence[str], known: Mapping[str, Gpu] | None = None) -> dict[str, Gpu]:
+    """Return the GPUs of these names among the known ones (archsim's if not given), or all of them.
+
+    Raises SpecError with the nearest name for each that there is not.
+    """
+    known = baselines().gpus if known is None else known
     by_lower = {name.lower(): name for name in known}
     wrong = [Problem("--gpu", f"'{name}' is not a GPU", nearest(name.upper(), known))
              for name in names if name.lower() not in by_lower]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.baselines.gpus import FOLDER, baselines
+from archsim.baselines.gpus import FOLDER, Gpu, baselines
 from archsim.documents import read_text, read_yaml
 from archsim.errors import Problem, SpecError, nearest
 from archsim.faults import problems_of
@@ -103,8 +103,11 @@ class Measured:
         return next((each for each in self.file.workloads if each.layers == sizes and each.bias == bias), None)
 
 
-def read_measured(path: Path) -> Measured:
-    """Return a measured file; raise SpecError with all that is wrong in it."""
+def read_measured(path: Path, known: Mapping[str, Gpu] | None = None) -> Measured:
+    """Return a measured file, whose GPU may be one of the known ones (archsim's if not given).
+
+    Raises SpecError with all that is wrong in it.
+    """
     label = str(path)
     plain = read_yaml(read_text(path, label), label)
     kind = plain.pop("kind", None)
@@ -120,7 +123,7 @@ def read_measured(path: Path) -> Measured:
         file = MeasuredFile.model_validate(plain)
     except ValidationError as error:
         raise SpecError(problems_of(error, MeasuredFile, plain, label)) from None
-    known = baselines().gpus
+    known = baselines().gpus if known is None else known
     if file.gpu.baseline is not None and file.gpu.baseline not in known:
         what = f"'{file.gpu.baseline}' is not a GPU"
         raise SpecError([Problem(f"{label}: gpu.baseline", what, f"{nearest(file.gpu.baseline, known)} or null")])
@@ -134,7 +137,9 @@ def shipped() -> tuple[Measured, ...]:
     return tuple(Measured(Path(each.label).name, each.file) for each in found)
 
 
-def measurements(workload: Workload, paths: Sequence[Path] = ()) -> list[tuple[Measured, MeasuredNetwork]]:
+def measurements(
+    workload: Workload, paths: Sequence[Path] = (), known: Mapping[str, Gpu] | None = None
+) -> list[tuple[Measured, MeasuredNetwork]]:
     """Return what was measured of a workload's layers: in the shipped files, and in each of the files given.
 
     Raises SpecError for a file that cannot be read, or that was given and holds other networks only.
@@ -143,7 +148,7 @@ def measurements(workload: Workload, paths: Sequence[Path] = ()) -> list[tuple[M
     problems: list[Problem] = []
     for path in paths:
         try:
-            each = read_measured(path)
+            each = read_measured(path, known)
         except SpecError as error:
             problems += error.problems
             continue

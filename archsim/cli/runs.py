@@ -67,6 +67,9 @@ def compare(
     measured: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A measured file, beside those shipped. Repeatable.")
     ] = None,
+    gpus: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
+    ] = None,
     sets: Sets = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
     examples: Examples = None,
@@ -81,8 +84,8 @@ def compare(
 
     with progress_bar(None, quiet or as_json) as progress:
         data, folder = execute_gpus(
-            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), sets=sets or (), epochs=epochs,
-            examples=examples, seed=seed, out=out, progress=progress,
+            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), files=gpus or (), sets=sets or (),
+            epochs=epochs, examples=examples, seed=seed, out=out, progress=progress,
         )  # fmt: skip
     answer(
         folder / "gpus.json",
@@ -226,12 +229,28 @@ def network(
     packet_flits: Annotated[int, typer.Option(metavar="N", help="Flits of a packet.")] = 8,
     vcs: Annotated[int, typer.Option(metavar="N", help="Virtual channels of an input port.")] = 4,
     buffer_flits: Annotated[
-        int | None, typer.Option(metavar="N", help="Flits that a virtual channel holds; a packet's if not given.")
+        int | None, typer.Option(metavar="N", help="Flits of a virtual channel's buffer; a packet's if not given.")
     ] = None,
     router_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a router's pipeline.")] = 3,
     link_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a link between routers.")] = 1,
     credit_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles until a credit can be used.")] = 2,
     arbitration: Annotated[str, typer.Option(metavar="NAME", help="round_robin, fixed or age.")] = "round_robin",
+    wait_for_tail_credit: Annotated[
+        int,
+        typer.Option(
+            metavar="0|1",
+            help="As in BookSim. 0: a virtual channel takes the next packet as soon as the tail of the one before has "
+            "been sent to it, and holds several; 1: only when the credit of that tail is back.",
+        ),
+    ] = 0,
+    hold_switch_for_packet: Annotated[
+        int,
+        typer.Option(
+            metavar="0|1",
+            help="As in BookSim. 0: the switch is arbitrated flit by flit; 1: a packet keeps it while its flits follow "
+            "each other.",
+        ),
+    ] = 0,
     hot_tile: Annotated[int, typer.Option(metavar="N", help="The hot spot of 'hotspot'.")] = 0,
     hot_share: Annotated[float, typer.Option(metavar="S", help="Share of all packets that go there besides.")] = 0.1,
     warmup_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles before packets are measured.")] = 5_000,
@@ -247,7 +266,8 @@ def network(
 
     request = Request(
         topology, size, tuple(traffic or ("uniform",)), tuple(load or ()), packet_flits, vcs, buffer_flits,
-        router_cycles, link_cycles, credit_cycles, arbitration, hot_tile, hot_share, warmup_cycles, cycles, seed,
+        router_cycles, link_cycles, credit_cycles, arbitration, wait_for_tail_credit, hold_switch_for_packet, hot_tile,
+        hot_share, warmup_cycles, cycles, seed,
     )  # fmt: skip
     with progress_bar(None, quiet or as_json) as progress:
         result, folder = execute_network(request, out=out, progress=progress)

@@ -65,11 +65,14 @@ def list_(
             help="arch, workload, component, layer, topology, placement, policy, gpu, ...; nothing for all.",
         ),
     ] = None,
+    gpus: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
+    ] = None,
 ) -> None:
     """List what there is: a table on a terminal, one name a line when piped."""
     from archsim.views import catalogue
 
-    entries = catalogue(noun)
+    entries = catalogue(noun, gpus or ())
     if not sys.stdout.isatty():
         for _, name, _ in entries:
             typer.echo(name)
@@ -136,7 +139,7 @@ def import_(
 ) -> None:
     """Print the workload of an ONNX model: archsim import MODEL.onnx > workload.yaml."""
     from archsim.documents import dump_yaml
-    from archsim.workload.onnx_import import import_onnx, sizes_of
+    from archsim.workload.onnx import import_onnx, sizes_of
     from archsim.workload.weights import write_weights
 
     found = import_onnx(

@@ -33,6 +33,7 @@ from archsim.components.kernels import (
     noisy,
     program,
     rewrite,
+    turn,
     update,
 )
 
@@ -82,10 +83,15 @@ class Cells(ABC):
     reach: float
     """Largest weight, of either sign, that is held for long, in uS."""
     state: Any
-    """The arrays of the cells, and `numbers` what they have in common, for compiled code."""
+    """The arrays of the cells [rows, cols], a named tuple, and `numbers` what they have in common."""
     numbers: Any
     kernel: Callable[..., Any]
-    """The compiled update(state, numbers, nx, nd, phi, slots) -> (pulses, clipped), of counts as in `update`."""
+    """The compiled update(arrays, numbers, nx, nd, phi, slots) -> (pulses, clipped), of counts as in `update`."""
+
+    @property
+    def compiled_state(self) -> Any:
+        """The state as compiled code takes it: of one type for all cells of a kind, whatever their shape."""
+        return self.state
 
     def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
         """Pulse every cell floor(nx |nd| / slots + phi) times in the direction of nd's sign.
@@ -98,7 +104,7 @@ class Cells(ABC):
             raise ValueError(f"counts {nx.shape}, {nd.shape} and phases {phi.shape} for cells {self.weights.shape}")
         if not (((nx >= 0) & (nx <= slots) & (phi >= 0) & (phi < 1)).all() and (np.abs(nd) <= slots).all()):
             raise ValueError(f"a count of pulses is beyond {slots}, or a phase not within [0, 1)")
-        return PulseCounts(*self.kernel(self.state, self.numbers, nx, nd, phi, slots))
+        return PulseCounts(*self.kernel(self.compiled_state, self.numbers, nx, nd, phi, slots))
 
     @abstractmethod
     def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
@@ -150,7 +156,7 @@ class Cells(ABC):
 
 
 class DecayFactors:
-    """exp(-dt / tau) of each capacitor; the factors of an interval that comes again are kept, for all rows."""
+    """exp(-dt / tau) of each capacitor, [cols, rows]; the factors of an interval that comes again are kept."""
 
     KEPT = 16
 
@@ -161,15 +167,15 @@ class DecayFactors:
     def rows(self, start: int, stop: int, dt_s: float | Doubles) -> tuple[Floats, ...]:
         """Return the factors of these rows, one array for each array of time constants."""
         if not isinstance(dt_s, float):
-            return tuple(decay(tau[start:stop], dt_s) for tau in self._taus)
+            return tuple(decay(tau, start, dt_s) for tau in self._taus)
         if dt_s not in self._seen:
             self._seen[dt_s] = None
             if len(self._seen) > self.KEPT:
                 del self._seen[next(iter(self._seen))]
             return self.rows(start, stop, np.full(stop - start, dt_s))
-        kept = self._seen.pop(dt_s) or self.rows(0, len(self._taus[0]), np.full(len(self._taus[0]), dt_s))
+        kept = self._seen.pop(dt_s) or self.rows(0, self._taus[0].shape[1], np.full(self._taus[0].shape[1], dt_s))
         self._seen[dt_s] = kept  # now the youngest
-        return tuple(np.asfortranarray(factors[start:stop]) for factors in kept)
+        return tuple(np.ascontiguousarray(factors[:, start:stop]) for factors in kept)
 
 
 class CapacitorCells(Cells):
@@ -180,18 +186,24 @@ class CapacitorCells(Cells):
     ) -> None:
         self._key, self._switches = key, switches
         self.state, self.numbers = state, numbers
+        self._turned = turn(state)
         self.weights = state.weights
         self.kernel = update
         self.step = device.step_siemens * 1e6
-        make(state, numbers, spreads_of(device, switches), *key)
-        self._decay = DecayFactors(state.tau, state.shared_tau)
+        make(self._turned, numbers, spreads_of(device, switches), *key)
+        self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
+
+    @property
+    def compiled_state(self) -> State:
+        """The state with its columns turned into rows."""
+        return self._turned
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let own and shared capacitors decay towards the leak's target."""
         self._check_rows(row_start, row_stop)
         if self._switches.leakage:
             own, shared = self._decay.rows(row_start, row_stop, dt_s)
-            leak(self.state, self.numbers, row_start, row_stop, own, shared)
+            leak(self._turned, self.numbers, row_start, row_stop, own, shared)
 
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
         """Read D = g - g_shared and pulse the own capacitor until it is D exp(dt / tau), with the nominal tau.
@@ -199,7 +211,7 @@ class CapacitorCells(Cells):
         Nothing is reset: the common mode goes on leaking, and spreads of tau are not known to it.
         """
         self._check_rows(row_start, row_stop)
-        wanted = differences(self.state, self.numbers, row_start, row_stop)
+        wanted = differences(self._turned, self.numbers, row_start, row_stop)
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
         if self._switches.leakage:
             wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
@@ -207,19 +219,19 @@ class CapacitorCells(Cells):
 
     def conductances(self) -> Floats:
         """Return G+ + G- + g + the cell's part of g_shared."""
-        return cast("Floats", conducting(self.state, self.numbers))
+        return cast("Floats", conducting(self._turned, self.numbers))
 
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
         """Return W and g - g_shared."""
         stop = len(self.weights) if row_stop is None else row_stop
         return {
             "W": self.weights[row_start:stop],
-            "g - g_shared": differences(self.state, self.numbers, row_start, stop),
+            "g - g_shared": differences(self._turned, self.numbers, row_start, stop),
         }
 
     def _put(self, wanted: Floats, start: int) -> TransferCounts:
         """Pulse the own capacitors of rows from `start` on until g - g_shared is as wanted."""
-        pulses, clipped, left, most = rewrite(self.state, self.numbers, wanted, start)
+        pulses, clipped, left, most = rewrite(self._turned, self.numbers, wanted, start)
         return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most))
 
     def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
@@ -234,7 +246,7 @@ class Pcm3T1CCells(CapacitorCells):
         habits = habits_of(device, switches)
         state = empty_state(rows, cols, device.cells_per_reference, empty_ageing(rows, cols, habits))
         state.polarity[:] = first_polarity(device, rows, switches)
-        draw_ageing(state, habits, *key)
+        draw_ageing(turn(state), habits, *key)
         super().__init__(device, state, numbers_of(device, switches), key, switches)
         self._resets = 2 * device.iterations
         self._compensates = compensates(device, switches)
@@ -247,7 +259,7 @@ class Pcm3T1CCells(CapacitorCells):
         if self.state.age.size:
             drift(self.state, row_start, row_stop, np.full(row_stop - row_start, dt_s), self._drift_start_s)
             own = slice(row_start, row_stop)
-            state, held = self.state, differences(self.state, self.numbers, row_start, row_stop)
+            state, held = self.state, differences(self._turned, self.numbers, row_start, row_stop)
             state.pcm[own] = self.numbers.gain * (state.plus[own] - state.minus[own])
             self.weights[own] = state.pcm[own] + state.polarity[own, None] * held
 
@@ -284,7 +296,7 @@ class Pcm3T1CCells(CapacitorCells):
     def _program(
         self, wanted: Floats, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE
     ) -> TransferCounts:
-        found = program(self.state, self.numbers, wanted, start, key, invert, emphasis)
+        found = program(self._turned, self.numbers, wanted, start, key, invert, emphasis)
         both, beyond, pulses, clipped, left, most = found
         return TransferCounts(
             wanted.size, both, beyond, self._resets * wanted.size, pulses, clipped, left, float(most)

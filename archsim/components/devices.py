@@ -55,8 +55,8 @@ class Device(Component):
     transfer_steps: ClassVar[tuple[str, ...]] = ()
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
     programming_steps: ClassVar[tuple[str, ...]] = ()
-    converted_steps: ClassVar[frozenset[str]] = frozenset({"transfer_read", "verify", "residual_read"})
     two_terminals: ClassVar[bool] = False
+    converted_steps: ClassVar[frozenset[str]] = frozenset({"transfer_read", "verify", "residual_read"})
 
     @property
     def pulse_j(self) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from archsim.components.base import Action, Component, component
 from archsim.registry import Registry
-from archsim.section import Choice
+from archsim.section import Choice, Flag
 from archsim.units import (
     Area,
     CapacitancePerLength,
@@ -143,11 +143,14 @@ class Router(Component):
     """A switch at a node of the routing graph; `pipeline` is the head's time through it.
 
     `buffer_flits` is what it can hold per incoming link and class of virtual channels, in whole packets; without it,
-    any number of packets wait there. Circuits need no buffers. `arbitration` says which of the packets that ask for a
-    link, or a place in the buffer at its end, is served next.
+    any number of packets wait there. There is one channel for each class. With `wait_for_tail_credit` (as BookSim's
+    option of that name; its default is off) it is given to the next packet only when the tail of the one before has
+    left it, so it holds one packet however large the buffer is; without, as soon as the tail has been sent to it, so
+    it holds several, which leave in the order in which they came. Circuits need no buffers. `arbitration` says which
+    of the packets that ask for a link, or a place in the buffer at its end, is served next.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"buffer_flits", "arbitration"})
+    later: ClassVar[frozenset[str]] = frozenset({"buffer_flits", "arbitration", "wait_for_tail_credit"})
 
     pipeline_s: Time
     energy_j: Energy
@@ -155,6 +158,7 @@ class Router(Component):
     leakage_w: Power = 0.0
     buffer_flits: Count | None = None
     arbitration: Annotated[str, Choice(ARBITRATIONS)] = "age"
+    wait_for_tail_credit: Flag = False
     scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "pipeline_s": "delay"}
     example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
 

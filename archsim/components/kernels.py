@@ -8,9 +8,12 @@ library and rounded once; only they could differ between machines. Conductances 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba.core.errors import TypingError
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from archsim.components.draws import compiled, normals
@@ -33,7 +36,8 @@ _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 class State(NamedTuple):
     """The cells of a shard: what was fixed when they were made, and what they hold.
 
-    Arrays are [rows, cols]; those of the references [rows, ceil(cols / cells_per_reference)]; polarity [rows].
+    Arrays are [rows, cols]; those of the references [rows, ceil(cols / cells_per_reference)]; polarity [rows]. Those
+    that `turn` transposes lie column after column in memory.
     """
 
     weights: Floats
@@ -114,6 +118,26 @@ class Spreads(NamedTuple):
     leak_spread: float
 
 
+def turn(state: Any) -> State:
+    """Return the state with those arrays transposed that lie column after column in memory; twice, it is the same.
+
+    Compiled code takes them so, row after row, and turns them back. For numba tells types apart by how arrays lie in
+    memory, and one of a single row or column lies both ways: kept as columns its type would depend on its shape.
+    """
+    return State(
+        state.weights, state.pcm.T, state.plus.T, state.minus.T, state.polarity, state.voltage.T, state.k.T,
+        state.threshold.T, state.up.T, state.down.T, state.tau.T, state.shared.T, state.shared_voltage.T,
+        state.shared_k.T, state.shared_threshold.T, state.shared_tau.T, state.exponents, state.age, state.stuck,
+    )  # fmt: skip
+
+
+@overload(turn)
+def _turn_compiled(state: Any) -> Callable[..., Any]:
+    if state.types[State._fields.index("voltage")].layout != "C":
+        raise TypingError("the kernels of cells with capacitors take their compiled_state, not their state")
+    return turn
+
+
 @compiled
 def read(voltage: Any, k: Any, threshold: Any) -> Any:
     """Return g = k max(V - V_T, 0), in uS."""
@@ -188,8 +212,9 @@ def refresh_shared(state: Any, row: Any, group: Any) -> None:
 
 
 @compiled
-def make(state: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
+def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
     """Draw what is fixed when the chip is made, and reset all."""
+    state = turn(kept)
     k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread = spreads
     rows, cols = state.weights.shape
     for row in range(rows):
@@ -307,11 +332,12 @@ def read_column(voltage: Any, k: Any, threshold: Any, pcm: Any, polarity: Any, s
 
 
 @compiled
-def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
     """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
 
     Few columns fire but many rows do, so that it goes column by column.
     """
+    state = turn(kept)
     rows = nx.shape[0]
     trains, phases, counts = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.float32)
     after, weights, firing = np.empty_like(counts), np.empty_like(counts), np.empty(rows, np.int64)
@@ -364,13 +390,13 @@ def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 
 
 @compiled
-def decay(tau: Any, dt_s: Any) -> Any:
-    """Return exp(-dt / tau) of each capacitor, dt being its row's, column by column."""
-    factors = np.empty((tau.shape[1], tau.shape[0]), np.float32)
-    for col in range(tau.shape[1]):
-        for row in range(tau.shape[0]):
-            factors[col, row] = math.exp(-dt_s[row] / np.float64(tau[row, col]))
-    return factors.T
+def decay(tau: Any, start: Any, dt_s: Any) -> Any:
+    """Return exp(-dt / tau) of the capacitors of rows from `start` on, dt being their row's; all [cols, rows]."""
+    factors = np.empty((tau.shape[0], dt_s.shape[0]), np.float32)
+    for col in range(tau.shape[0]):
+        for row in range(dt_s.shape[0]):
+            factors[col, row] = math.exp(-dt_s[row] / np.float64(tau[col, start + row]))
+    return factors
 
 
 @compiled
@@ -381,13 +407,14 @@ def leak_column(voltage: Any, factors: Any, target: Any) -> None:
 
 
 @compiled
-def leak(state: Any, numbers: Any, start: Any, stop: Any, own: Any, shared: Any) -> None:
-    """Let the capacitors of some rows leak by these factors."""
+def leak(kept: Any, numbers: Any, start: Any, stop: Any, own: Any, shared: Any) -> None:
+    """Let the capacitors of some rows leak by these factors, [cols, rows]."""
+    state = turn(kept)
     cols, target, rows = state.weights.shape[1], numbers.target, slice(start, stop)
     polarity = state.polarity[rows]
     weights = np.empty((numbers.span, stop - start), np.float32)
     for group in range(state.shared.shape[1]):
-        leak_column(state.shared_voltage[rows, group], shared[:, group], target)
+        leak_column(state.shared_voltage[rows, group], shared[group], target)
         for row in range(start, stop):
             refresh_shared(state, row, group)
         first = group * numbers.span
@@ -395,7 +422,7 @@ def leak(state: Any, numbers: Any, start: Any, stop: Any, own: Any, shared: Any)
         for i in range(some):
             col = first + i
             voltage = state.voltage[rows, col]
-            leak_column(voltage, own[:, col], target)
+            leak_column(voltage, own[col], target)
             read_column(
                 voltage, state.k[rows, col], state.threshold[rows, col], state.pcm[rows, col], polarity,
                 state.shared[rows, group], weights[i],
@@ -440,13 +467,14 @@ def noisy(wanted: Any, start: Any, noise: Any, key: Any) -> None:
 
 
 @compiled
-def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
+def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
     the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET,
     the devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
     """
+    state = turn(kept)
     seed, shard, what, index = key
     both = out_of_reach = pulses = clipped = 0
     left_sum, left_most = 0.0, _ZERO
@@ -496,8 +524,9 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
 
 
 @compiled
-def differences(state: Any, numbers: Any, start: Any, stop: Any) -> Any:
+def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
     """Return g - g_shared of some rows."""
+    state = turn(kept)
     cols = state.weights.shape[1]
     found = np.empty((stop - start, cols), np.float32)
     for row in range(start, stop):
@@ -508,8 +537,9 @@ def differences(state: Any, numbers: Any, start: Any, stop: Any) -> Any:
 
 
 @compiled
-def rewrite(state: Any, numbers: Any, wanted: Any, start: Any) -> Any:
+def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
     """Pulse rows from `start` on until g - g_shared is as wanted; return pulses, clipped ones, what is left."""
+    state = turn(kept)
     pulses = clipped = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
@@ -526,8 +556,9 @@ def rewrite(state: Any, numbers: Any, wanted: Any, start: Any) -> Any:
 
 
 @compiled
-def conducting(state: Any, numbers: Any) -> Any:
+def conducting(kept: Any, numbers: Any) -> Any:
     """Return G+ + G- + g + the cell's part of g_shared, for all cells."""
+    state = turn(kept)
     rows, cols = state.weights.shape
     found = np.empty((cols, rows), np.float32)
     part = np.float32(numbers.span)

@@ -16,7 +16,7 @@ from archsim.errors import ArchsimError, Problem, SpecError
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.train import Epoch, Progress, Training, check_cells, check_network
+from archsim.functional.train import Epoch, Progress, Reached, Training, check_cells, check_network
 from archsim.loading import Loaded, path_parts, split_overrides
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
@@ -40,6 +40,8 @@ TRAINED = (
     "pulses_per_synapse",
 )  # fmt: skip
 """What its trainings add: means and standard deviations over seeds after the last epoch."""
+TRAINED_TO_VALUES = tuple(name.replace("accuracy", "r2") for name in TRAINED)
+"""The same where examples have values for classes."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class Sweep:
         self._files: tuple[Loaded[Any], Loaded[Any]] = arch, workload
         self._sets = split_overrides(sets)
         self._data: tuple[Workload, Data] | None = None
-        self._twins: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+        self._twins: dict[tuple[str, str, int], list[Reached]] = {}
         if epochs is not None:
             _check_epochs([*(axis.key for axis in axes), *(setting.partition("=")[0].strip() for setting in sets)])
         problems = [problem for side in (0, 1) for problem in self._faults(side)]
@@ -315,20 +317,27 @@ class Sweep:
 def reached(runs: Sequence[Sequence[Epoch]]) -> dict[str, float | None]:
     """Return means, and sample standard deviations (None for one seed), over seeds after the last epoch."""
     last = [run[-1] for run in runs]
+    what = _measured(runs)
 
-    def mean(name: str) -> float:
-        return fsum(getattr(entry, name) for entry in last) / len(last)
+    def both(name: str) -> tuple[float | None, float | None]:
+        values = [value for entry in last if (value := getattr(entry, name)) is not None]
+        mean = fsum(values) / len(values) if len(values) == len(last) else None
+        return mean, stdev(values) if mean is not None and len(values) > 1 else None
 
-    def spread(name: str) -> float | None:
-        return stdev(getattr(entry, name) for entry in last) if len(last) > 1 else None
-
-    chip, twin = mean("accuracy_chip"), mean("accuracy_float")
-    values = (chip, spread("accuracy_chip"), twin, spread("accuracy_float"), chip - twin, mean("pulses_per_synapse"))
-    return dict(zip(TRAINED, values, strict=True))
+    chip, twin = both(f"{what}_chip"), both(f"{what}_float")
+    difference = None if chip[0] is None or twin[0] is None else chip[0] - twin[0]
+    values = (*chip, *twin, difference, both("pulses_per_synapse")[0])
+    return dict(zip(TRAINED if what == "accuracy" else TRAINED_TO_VALUES, values, strict=True))
 
 
-def _by_epoch(runs: Sequence[Sequence[Epoch]]) -> dict[str, list[list[float]]]:
-    names = ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float")
+def _measured(runs: Sequence[Sequence[Epoch]]) -> str:
+    """Return by what trainings are judged: accuracy, or r2 where examples have values for classes."""
+    return "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
+
+
+def _by_epoch(runs: Sequence[Sequence[Epoch]]) -> dict[str, list[list[float | None]]]:
+    what = _measured(runs)
+    names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float")
     return {name: [[getattr(entry, name) for entry in run] for run in runs] for name in names}
 
 

@@ -10,10 +10,20 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from archsim.functional.activations import functions_of, spans_of
 from archsim.functional.activity import SAMPLE, ReadMeter, Reads, Updates, drivers_of, on_tables
-from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, KINDS, Buffers, Measures, make_play, program_of
-from archsim.functional.network import layout_of
+from archsim.functional.executor import (
+    AFTER_UPDATE,
+    AT_MAINTENANCE,
+    KINDS,
+    LAYER,
+    Buffers,
+    Measures,
+    make_play,
+    program_of,
+)
 from archsim.functional.periphery import Edges
+from archsim.functional.targets import check_signs, targets_or_none
 from archsim.mapping.schedule import Maintenance, Op, Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -30,6 +40,7 @@ class ShardCells(Protocol):
 
     weights: F32
     state: Any
+    compiled_state: Any
     numbers: Any
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
@@ -101,7 +112,9 @@ class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
     `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
-    `rates` the learning rate by epoch; `order` the example of each step. Weights change in place.
+    `rates` the learning rate by epoch; `order` the example of each step. `targets` [examples, outputs] are those of
+    examples with values, else None. Weights change in place. Raises SpecError where `x` has negative numbers and the
+    workload does not say that they are signed.
     """
 
     def __init__(
@@ -119,16 +132,21 @@ class ChipModel:
         per_epoch: int,
         seed: int,
         leakage: bool = True,
+        targets: F32 | None = None,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program_of(schedule)
         self.buffers = Buffers(self.program)
         self.leakage, self.seed = leakage, seed
         self._alpha = alpha
-        layout = layout_of(schedule.mapping.workload)
+        workload = schedule.mapping.workload
+        check_signs(workload, x)
         self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
         levels = np.array([e.levels for e in self.edges], dtype=np.int64)
         ranges = np.array([e.ranges for e in self.edges], dtype=np.float32)
+        least = [min(e.read_levels for e, s in zip(self.edges, self.program.shards, strict=True) if s[LAYER] == layer)
+                 for layer in range(len(workload.layers))]  # fmt: skip
+        spans = spans_of(workload, self.edges[0].activation_range, least)
         numbers = list(dict.fromkeys(c.numbers for c in cells))
         shares, swings, tops, drivers = on_tables(drivers_of(schedule))
         self._play = make_play(update, len(self.cells), len(numbers))
@@ -136,10 +154,11 @@ class ChipModel:
         self.measures = Measures(self.program)
         p, b = self.program, self.buffers
         self._fixed = (
-            p.kind, p.shard, p.shards, p.grid, p.widths, layout.bias, tuple(c.weights for c in cells),
-            tuple(c.state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates, per_epoch, seed,
+            p.kind, p.shard, p.shards, p.grid, p.widths, functions_of(workload), tuple(c.weights for c in cells),
+            tuple(c.compiled_state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates,
+            per_epoch, seed,
             b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, swings, tops,
-            sort_of,
+            sort_of, targets_or_none(x, targets), spans,
         )  # fmt: skip
         self._meter = ReadMeter(schedule, cells, self.measures)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
@@ -213,12 +232,19 @@ class ChipModel:
 
     def statistics(self) -> Statistics:
         """Return what was done since the last call."""
-        loss, right, pulses, clipped, limited, columns = self.buffers.stats
+        loss, right, pulses, clipped, limited, columns, _ = self.buffers.stats
         self.buffers.stats[:] = 0
         return Statistics(float(loss), int(right), int(pulses), int(clipped), int(limited), int(columns))
 
     def accuracy(self, x: F32, y: I64) -> float:
         """Return the fraction of examples that the chip as it is now classifies rightly, through all of its edges."""
+        return self.evaluate(x, y)[0] / len(x)
+
+    def evaluate(self, x: F32, y: I64, targets: F32 | None = None) -> tuple[int, float]:
+        """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
+
+        These are added up over outputs and examples. Vectors go through all of the chip's edges.
+        """
         shards = self.schedule.mapping.shards
         forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}
         ops = np.array([forward[shard.index] for shard in shards], dtype=np.int64)  # shards are in order of layers
@@ -228,8 +254,9 @@ class ChipModel:
         fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
         fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
         fixed[24:31] = Measures(self.program).arrays
+        fixed[35] = targets_or_none(x, targets)
         self._play(np.tile(ops, len(x)), n, n, 0, 0, TICK, *fixed)
-        return float(buffers.stats[1] / len(x))
+        return int(buffers.stats[1]), float(buffers.stats[6])
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""

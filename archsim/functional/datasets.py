@@ -22,12 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.errors import Problem, SpecError, nearest
+from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
 from archsim.registry import Registry
 from archsim.workload import Workload
 
 Bytes = NDArray[np.uint8]
 
 FOLDER_VARIABLE, DEFAULT_FOLDER = "ARCHSIM_DATA", Path("data")
+
+EMBEDDED = Path(__file__).parents[1] / "data_sets"
+"""Where the data sets lie that the package holds, each with its licence beside it."""
 
 # The two parts of MNIST, images and labels (Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database").
 MNIST_FILES = {
@@ -55,9 +59,11 @@ ARRAY_NAMES = (
 class Data:
     """A data set that fits a network: examples for training and for testing.
 
-    `train_x` float32 [examples, inputs] and `test_x` float32 [n, inputs] hold features in 0..1; `train_y` int64
-    [examples] and `test_y` int64 [n] hold labels in 0..`classes`-1, where `classes` are the outputs of the
-    network. `source` says in words where they come from and what was done to them.
+    `train_x` float32 [examples, inputs] and `test_x` float32 [n, inputs] hold features in 0..1, or in -1..1 where the
+    workload says that they are signed; `train_y` int64 [examples] and `test_y` int64 [n] hold labels in
+    0..`classes`-1, where `classes` are the outputs of the network. Where examples are trained towards values,
+    `train_t` float32 [examples, outputs] and `test_t` float32 [n, outputs] hold these, and labels count for nothing.
+    `source` says in words where they come from and what was done to them.
     """
 
     train_x: NDArray[np.float32]
@@ -67,6 +73,8 @@ class Data:
     classes: int
     name: str
     source: str
+    train_t: NDArray[np.float32] | None = None
+    test_t: NDArray[np.float32] | None = None
 
 
 Loader = Callable[[Workload, Path, int], Data]
@@ -125,36 +133,41 @@ def load_mnist_backrand(workload: Workload, folder: Path, seed: int) -> Data:
 
 @LOADERS.add("digits")
 def load_digits(workload: Workload, folder: Path, seed: int) -> Data:
-    """Return scikit-learn's 1,797 images of 8 x 8, pixels / 16; within each class every fifth is for testing.
+    """Return the digits that the package holds, 1,797 images of 8 x 8, pixels / 16; every fifth of a class for testing.
 
     The fifths are counted through all classes in turn, so that 1,438 and 359 images keep the shares of the classes
     to within one image each.
     """
-    try:
-        from sklearn.datasets import load_digits as from_scikit_learn
-    except ImportError as error:
-        hint = "install it with: pip install scikit-learn"
-        raise SpecError([Problem("digits", f"scikit-learn cannot be imported ({error})", hint)]) from None
-    images, labels = from_scikit_learn(return_X_y=True)
-    x, y = (images / 16).astype(np.float32), labels.astype(np.int64)
+    with np.load(EMBEDDED / "digits.npz", allow_pickle=False) as file:
+        x, y = (file["images"] / 16).astype(np.float32), file["labels"].astype(np.int64)
     testing = np.zeros(len(y), dtype=bool)
     testing[np.argsort(y, kind="stable")[4::5]] = True
-    source = "the UCI optical digits that scikit-learn carries; pixels / 16; every fifth of a class for testing"
+    source = (
+        "Optical Recognition of Handwritten Digits, Alpaydin and Kaynak, UCI (1998), CC BY 4.0; the 1,797 images "
+        "of its testing part; pixels / 16; every fifth of a class for testing"
+    )
     return Data(x[~testing], y[~testing], x[testing], y[testing], 10, "digits", source)
 
 
 def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     """Return the data set of an .npz file: four arrays, called as one row of ARRAY_NAMES has it.
 
-    Features are numbers [n, ...], flattened; labels are integers [n] or [n, 1]. All features are scaled by one range,
-    that of the whole training part: (x - smallest) / (largest - smallest), for testing too, clipped to 0..1.
+    Features are numbers [n, ...], flattened. All are scaled by one range, that of the whole training part:
+    (x - smallest) / (largest - smallest), for testing too, clipped to 0..1; where the workload says that they are
+    signed, x / largest magnitude, clipped to -1..1. Labels are integers [n] or [n, 1]; target values are numbers [n] or
+    [n, outputs], and taken as they are; where the target is the inputs, neither is needed.
     """
     path = _npz_path(workload.dataset.name, folder)
-    arrays = _npz_arrays(path)
+    target, signed = workload.dataset.target, workload.dataset.signed
+    arrays = _npz_arrays(path, features_alone=target == "inputs")
+    check = {"class": _array_problems, "values": value_problems}.get(target)
     problems = [
         problem
         for part in ("train", "test")
-        for problem in _array_problems(str(path), part, arrays[f"{part}_x"], arrays[f"{part}_y"])
+        for problem in (
+            *_feature_problems(str(path), part, arrays[f"{part}_x"]),
+            *(check(str(path), part, arrays[f"{part}_x"], arrays[f"{part}_y"]) if check else ()),
+        )
     ]
     shapes = [arrays[f"{part}_x"].shape[1:] for part in ("train", "test")]
     if shapes[0] != shapes[1]:
@@ -166,19 +179,23 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     if not 0 < high - low < math.inf:
         what = f"the features for training range from {low:g} to {high:g}, and cannot be scaled to 0..1"
         raise SpecError([Problem(str(path), what, "give features that differ, within the range of doubles")])
+    zero, most = (0.0, max(-low, high)) if signed else (low, high)
 
     def scaled(x: NDArray[Any]) -> NDArray[np.float32]:
         flat: NDArray[Any] = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
         with np.errstate(over="ignore"):  # of testing alone, and clipped
-            return np.clip((flat - low) / (high - low), 0, 1).astype(np.float32)
-
-    def numbers(y: NDArray[Any]) -> NDArray[np.int64]:
-        return y.reshape(-1).astype(np.int64)
+            return np.clip((flat - zero) / (most - zero), -1 if signed else 0, 1).astype(np.float32)
 
     source = f"{path.name}; features scaled from {low:g}..{high:g}, the range of the training part, to 0..1"
-    train_x, test_x = scaled(arrays["train_x"]), scaled(arrays["test_x"])
-    train_y, test_y = numbers(arrays["train_y"]), numbers(arrays["test_y"])
-    return Data(train_x, train_y, test_x, test_y, int(train_y.max()) + 1, workload.dataset.name, source)
+    if signed:
+        source = f"{path.name}; features divided by {most:g}, the largest magnitude of the training part"
+    x = [scaled(arrays[f"{part}_x"]) for part in ("train", "test")]
+    if target == "class":
+        y = [arrays[f"{part}_y"].reshape(-1).astype(np.int64) for part in ("train", "test")]
+        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, workload.dataset.name, source)
+    y = [np.zeros(len(own), dtype=np.int64) for own in x]
+    t = [rows_of(arrays[f"{part}_y"]) if target == "values" else None for part in ("train", "test")]
+    return Data(x[0], y[0], x[1], y[1], 0, workload.dataset.name, source, t[0], t[1])
 
 
 def read_idx(path: Path, dimensions: int) -> Bytes:
@@ -400,44 +417,54 @@ def _npz_path(name: str, folder: Path) -> Path:
     raise SpecError([Problem(f"data set '{name}'", f"{path}: {where}", hint)])
 
 
-def _npz_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays train_x, train_y, test_x and test_y of an .npz file."""
+def _npz_arrays(path: Path, *, features_alone: bool) -> dict[str, NDArray[Any]]:
+    """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone."""
+    needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
+    rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("not an archive of arrays")
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             named = {name.lower(): name for name in file.files}
-            for row in ARRAY_NAMES:
+            for row in rows:
                 if all(name in named for name in row):
-                    keys = ("train_x", "train_y", "test_x", "test_y")
-                    return {key: np.asarray(file[named[name]]) for key, name in zip(keys, row, strict=True)}
+                    return {key: np.asarray(file[named[name]]) for key, name in zip(needed, row, strict=True)}
             what = f"holds the arrays {', '.join(file.files) or '(none)'}"
     except _NOT_NPZ as error:
         what, hint = f"cannot be read as an .npz file ({error})", "write it with numpy.savez_compressed"
         raise SpecError([Problem(str(path), what, hint)]) from None
-    allowed = "; or ".join(", ".join(row) for row in ARRAY_NAMES)
+    allowed = "; or ".join(", ".join(row) for row in rows)
     raise SpecError([Problem(str(path), what, f"call them {allowed}")])
 
 
-def _array_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> list[Problem]:
-    """Return what is wrong with the features and labels of a part of an .npz file."""
+def _feature_problems(label: str, part: str, x: NDArray[Any]) -> list[Problem]:
+    """Return what is wrong with the features of a part of an .npz file."""
     where = f"{label}: {part}"
-    problems: list[Problem] = []
     if x.ndim < 2 or x.dtype.kind not in "buif":
         what = f"the features are {x.dtype} of shape {x.shape}, not numbers [examples, features]"
-        problems.append(Problem(where, what, "one row an example"))
-    elif not x.size:
-        problems.append(Problem(where, f"the features are of shape {x.shape}: there are none"))
-    elif not (finite := np.isfinite(x)).all():
+        return [Problem(where, what, "one row an example")]
+    if not x.size:
+        return [Problem(where, f"the features are of shape {x.shape}: there are none")]
+    if not (finite := np.isfinite(x)).all():
         first = np.argwhere(~finite)[0]
         what = f"{np.count_nonzero(~finite):,} features are NaN or infinite, the first in example {first[0]:,}"
-        problems.append(Problem(where, what, "replace them by finite numbers"))
+        return [Problem(where, what, "replace them by finite numbers")]
+    return []
+
+
+def _array_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> list[Problem]:
+    """Return what is wrong with the labels of a part of an .npz file."""
+    where = f"{label}: {part}"
     if y.dtype.kind not in "bui" or y.shape not in ((y.size,), (y.size, 1)):
         what = f"the labels are {y.dtype} of shape {y.shape}, not integers [examples]"
-        problems.append(Problem(where, what, "give each class a number from 0; of one-hot rows take argmax(axis=1)"))
-    elif x.ndim and len(x) != len(y):
-        problems.append(Problem(where, f"{len(x):,} examples, but {len(y):,} labels", "make them equal"))
-    return problems
+        hint = (
+            "give each class a number from 0; of one-hot rows take argmax(axis=1); for a regression give "
+            "dataset.target=values"
+        )
+        return [Problem(where, what, hint)]
+    if x.ndim and len(x) != len(y):
+        return [Problem(where, f"{len(x):,} examples, but {len(y):,} labels", "make them equal")]
+    return []
 
 
 def _fitted(data: Data, workload: Workload) -> Data:
@@ -454,15 +481,22 @@ def _fitted(data: Data, workload: Workload) -> Data:
         problems.append(Problem(f"{workload.name}: dataset.examples", what, hint))
     if not len(data.test_x):
         problems.append(Problem(f"data set '{data.name}'", "there are no examples for testing"))
-    for part, labels in (("training", data.train_y), ("testing", data.test_y)):
-        outside = np.flatnonzero((labels < 0) | (labels >= last.outputs))
-        if outside.size:
-            what = f"label {labels[outside[0]]} of example {outside[0]:,} for {part} is outside 0..{last.outputs - 1}"
-            hint = f"layer {last.name} has {last.outputs} outputs: give it one for each class, and labels from 0"
-            problems.append(Problem(f"data set '{data.name}'", what, hint))
+    else:
+        for x in (data.train_x, data.test_x):
+            check_signs(workload, x)
+    if workload.dataset.target == "inputs":
+        data = replace(data, train_t=data.train_x, test_t=data.test_x)
+    elif workload.dataset.target == "class":
+        data = replace(data, train_t=None, test_t=None)
+    labels = {"training": data.train_y, "testing": data.test_y}
+    values = None if data.train_t is None or data.test_t is None else {"training": data.train_t, "testing": data.test_t}
+    problems += target_problems(workload, data.name, labels, values)
     if problems:
         raise SpecError(problems)
-    return replace(data, train_x=data.train_x[:wanted], train_y=data.train_y[:wanted], classes=last.outputs)
+    return replace(
+        data, train_x=data.train_x[:wanted], train_y=data.train_y[:wanted], classes=last.outputs,
+        train_t=None if data.train_t is None else data.train_t[:wanted],
+    )  # fmt: skip
 
 
 def _idx_parts(file: BinaryIO, dimensions: int) -> tuple[bytes, bytes, int]:

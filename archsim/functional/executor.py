@@ -19,9 +19,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from archsim.functional.activations import activate, derive
 from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, add_noise, key, uniform
-from archsim.functional.network import CLIP, backward_rows, forward_rows, softmax_delta
-from archsim.functional.periphery import row_pulses, to_levels
+from archsim.functional.losses import output_delta
+from archsim.functional.network import backward_rows, forward_rows
+from archsim.functional.periphery import either_side, row_pulses, to_levels, to_span
 from archsim.mapping.schedule import Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -80,7 +82,7 @@ class Buffers:
         self.sums = np.zeros((layers, program.slots, rows, widest), dtype=np.float32)
         self.errors = np.zeros((layers, program.slots, cols, widest), dtype=np.float32)
         self.counts = np.zeros((2, layers, program.slots), dtype=np.int64)
-        self.stats = np.zeros(6, dtype=np.float64)  # see Statistics
+        self.stats = np.zeros(7, dtype=np.float64)  # see Statistics
 
 
 class Measures:
@@ -134,18 +136,21 @@ def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: 
 
 
 def play(  # type: ignore[no-untyped-def]
-    op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, bias, weights, states, numbers,
+    op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, functions, weights, states, numbers,
     alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
-    applied, began, stale, drive, swings, fires, on_shares, on_swings, on_tops, sort_of,
+    applied, began, stale, drive, swings, fires, on_shares, on_swings, on_tops, sort_of, targets, spans,
 ):  # fmt: skip
     """Play records from a position on, with `fire` for the update of the cells; return (position, why).
+
+    `functions` and `spans` are those of `activations`. A vector of either sign is read in two passes of one conversion,
+    which is one product here, and updated in two phases: x > 0 with d, then x < 0 with -d.
 
     That is at the end of the records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo
     `tick`, or `stop - 1`.
     """
     layers = grid.shape[0]
     slots = acts.shape[1]
-    clip = np.float32(CLIP)
+    code, parameter, bias = functions.code, functions.parameter, functions.bias
     widest = acts.shape[2]
     driven = np.zeros(widest, dtype=np.float32)
     z = np.zeros(widest, dtype=np.float32)
@@ -168,7 +173,7 @@ def play(  # type: ignore[no-untyped-def]
         partial_range, output_range, step, noise = ranges[s, 0], ranges[s, 1], ranges[s, 2], ranges[s, 3]
         example = n[at]
         slot = example % slots
-        full = np.float32(1.0) if layer == 0 else clip
+        full = spans.drive[layer]
         inputs, outputs = widths[layer, 0], widths[layer, 1]
         if kind == FORWARD:
             stale[s, min(example - applied[s], stale.shape[1] - 1)] += 1
@@ -192,13 +197,13 @@ def play(  # type: ignore[no-untyped-def]
             z[:cols] /= alpha[layer]
             read_out = sums[layer, slot, r, col0:col1]
             if grid[layer, 0] > 1:
-                to_levels(z[:cols], partial_range, read_levels // 2, read_out)
+                to_levels(z[:cols], partial_range, either_side(read_levels), read_out)
             elif last:
-                to_levels(z[:cols], output_range, read_levels // 2, read_out)
+                to_levels(z[:cols], output_range, either_side(read_levels), read_out)
             else:
-                for j in range(cols):
-                    z[j] = max(z[j], np.float32(0.0))
-                to_levels(z[:cols], clip, read_levels, read_out)
+                activate(code[layer], parameter[layer], z[:cols])
+                levels = either_side(read_levels) if spans.low[layer] < 0 else read_levels
+                to_levels(z[:cols], spans.full[layer], levels, read_out)
             counts[0, layer, slot] += 1
             if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
                 counts[0, layer, slot] = 0
@@ -208,12 +213,19 @@ def play(  # type: ignore[no-untyped-def]
                         total += sums[layer, slot, k, j]
                     z[j] = total
                 if last:
-                    loss, best = softmax_delta(z[:outputs], y[order[example]], deltas[layer, slot, :outputs])
+                    loss, hit, squares = output_delta(
+                        code[layer], z[:outputs], y[order[example]], targets[order[example]],
+                        deltas[layer, slot, :outputs],
+                    )  # fmt: skip
                     stats[0] += loss
-                    stats[1] += best == y[order[example]]
+                    stats[1] += hit
+                    stats[6] += squares
                 else:
-                    for j in range(outputs):
-                        acts[layer + 1, slot, j] = min(max(z[j], np.float32(0.0)), clip)
+                    if grid[layer, 0] > 1:
+                        activate(code[layer], parameter[layer], z[:outputs])
+                        if spans.kept[layer] > 0:
+                            to_levels(z[:outputs], spans.full[layer], spans.kept[layer], z[:outputs])
+                    to_span(z[:outputs], spans.low[layer], spans.full[layer], acts[layer + 1, slot, :outputs])
         elif kind == BACKWARD:
             largest = np.float32(0.0)
             for j in range(outputs):
@@ -233,7 +245,7 @@ def play(  # type: ignore[no-untyped-def]
             read_back = errors[layer, slot, c, row0 : min(row1, inputs)]
             if largest > 0:
                 z[: read_back.shape[0]] /= scale
-                to_levels(z[: read_back.shape[0]], partial_range, error_levels // 2, read_back)
+                to_levels(z[: read_back.shape[0]], partial_range, either_side(error_levels), read_back)
                 read_back *= largest
             else:
                 read_back[:] = np.float32(0.0)
@@ -244,16 +256,13 @@ def play(  # type: ignore[no-untyped-def]
                     total = np.float32(0.0)
                     for k in range(grid[layer, 1]):
                         total += errors[layer, slot, k, i]
-                    a = acts[layer, slot, i]
-                    deltas[layer - 1, slot, i] = total if np.float32(0.0) < a < clip else np.float32(0.0)
+                    z[i] = total
+                derive(
+                    code[layer - 1], parameter[layer - 1], acts[layer, slot, :inputs], z[:inputs],
+                    deltas[layer - 1, slot],
+                )  # fmt: skip
         else:
             rate = rates[example // per_epoch]
-            row_pulses(acts[layer, slot, row0:row1], full, pulses, nx)
-            base = key(seed, PHASE, layer, example)
-            for i in range(rows):
-                fires[0, s] += nx[i]
-                if nx[i] > 0:
-                    phase[i] = uniform(base, row0 + i)
             base = key(seed, ROUNDING, layer, example)
             unit = rate * full * alpha[layer] / np.float32(step)
             for j in range(cols):
@@ -268,10 +277,21 @@ def play(  # type: ignore[no-untyped-def]
                 stats[5] += count > 0
                 nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
                 fires[1, s] += np.int64(count)
-            fired, limited = fire(states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses)
-            stats[2] += fired
-            fires[2, s] += fired
-            stats[4] += limited
+            base = key(seed, PHASE, layer, example)
+            for turn in range(spans.phases[layer]):  # rows with x > 0 and the columns' pulses, then x < 0 and theirs
+                row_pulses(acts[layer, slot, row0:row1], -full if turn else full, pulses, nx)
+                for i in range(rows):
+                    fires[0, s] += nx[i]
+                    if nx[i] > 0:
+                        phase[i] = uniform(base, row0 + i)
+                if turn:
+                    nd[:cols] = -nd[:cols]
+                fired, limited = fire(
+                    states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
+                )
+                stats[2] += fired
+                fires[2, s] += fired
+                stats[4] += limited
             work[UPDATE, s] += 2 * rows * cols
             applied[s] += 1
             began[s] += start[at]

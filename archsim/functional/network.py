@@ -1,13 +1,11 @@
-"""The network in numbers: activations, loss, and the floating-point twin that the chip is compared with.
+"""The network in numbers: first weights, products, and the floating-point baseline that the chip is compared with.
 
-The twin trains the same network on the same examples in the same order: hidden units clip(z, 0, 2) with a
-one-bit derivative, softmax and cross-entropy at the output, plain stochastic gradient descent; at rates of its own,
-where the workload gives it some.
+The baseline trains the same network on the same examples in the same order, by plain stochastic gradient descent; at
+rates of its own, where the workload gives it some.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,55 +13,50 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from archsim.functional.activations import Functions, activate, derive
+from archsim.functional.losses import output_delta
+from archsim.workload.layers import Dense
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
 
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
 
-CLIP = 2.0
-"""Hidden activations saturate here (design: clip(z, 0, 2), one-bit derivative)."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Shapes of all layers as arrays; `inputs[l]` excludes the bias row, which is the last row if there is one."""
-
-    inputs: I64
-    outputs: I64
-    bias: npt.NDArray[np.bool_]
-
-    @property
-    def widest(self) -> int:
-        """The widest vector, bias included."""
-        return int(max(self.inputs.max() + 1, self.outputs.max()))
-
-
-def layout_of(workload: Workload) -> Layout:
-    """Return the shapes of a workload's layers."""
-    return Layout(
-        np.array([layer.inputs for layer in workload.layers], dtype=np.int64),
-        np.array([layer.outputs for layer in workload.layers], dtype=np.int64),
-        np.array([layer.bias for layer in workload.dense_layers()], dtype=np.bool_),
-    )
-
 
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
-    """Return the weights [rows, outputs] per layer that the workload names, or He-uniform ones with biases zero.
+    """Return the weights [rows, outputs] per layer that the workload names, or drawn ones with biases zero.
 
-    These are drawn from (seed, layer) alone. Raises SpecError if the workload's file does not hold what it should.
+    These are uniform within `first_bound`, drawn from (seed, layer) alone. Raises SpecError if the workload's file does
+    not hold what it should.
     """
     if workload.weights is not None:
         shapes = {layer.name: (layer.rows, layer.outputs) for layer in workload.layers}
         return list(weights_of(Path(workload.weights), shapes).values())
     weights = []
-    for index, layer in enumerate(workload.layers):
+    layers = workload.dense_layers()
+    for index, layer in enumerate(layers):
         draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index, 0x11])))
-        bound = np.sqrt(6.0 / layer.inputs) if index < len(workload.layers) - 1 else np.sqrt(3.0 / layer.inputs)
+        bound = first_bound(layer, last=layer is layers[-1])
         matrix = np.zeros((layer.rows, layer.outputs), dtype=np.float32)
         matrix[: layer.inputs] = draws.uniform(-bound, bound, (layer.inputs, layer.outputs)).astype(np.float32)
         weights.append(matrix)
     return weights
+
+
+def first_bound(layer: Dense, *, last: bool) -> float:
+    """Return within which bound a layer's first weights are drawn, such that sums neither fade nor grow.
+
+    Before a rectifier sqrt(6 / inputs), with 1 + slope^2 under it where that is leaky (He et al., ICCV 2015,
+    arXiv:1502.01852); before tanh and sigmoids sqrt(6 / (inputs + outputs)) (Glorot and Bengio, AISTATS 2010); before a
+    linear unit, and in the last layer, sqrt(3 / inputs) (LeCun et al., "Efficient BackProp", 1998).
+    """
+    if last or layer.activation == "linear":
+        return float(np.sqrt(3.0 / layer.inputs))
+    if layer.activation in ("tanh", "sigmoid", "hard_sigmoid"):
+        return float(np.sqrt(6.0 / (layer.inputs + layer.outputs)))
+    if layer.activation == "leaky_relu":
+        return float(np.sqrt(6.0 / (1.0 + layer.slope**2) / layer.inputs))
+    return float(np.sqrt(6.0 / layer.inputs))
 
 
 def order_of(examples: int, epochs: int, seed: int) -> npt.NDArray[np.int32]:
@@ -115,30 +108,16 @@ def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
 
 
 @numba.njit(cache=True)
-def softmax_delta(z: F32, label: int, delta: F32) -> tuple[float, int]:
-    """Set delta to the negative gradient of cross-entropy, y - softmax(z); return the loss and the predicted class."""
-    best = 0
-    for j in range(1, z.shape[0]):
-        if z[j] > z[best]:
-            best = j
-    total = np.float32(0.0)
-    for j in range(z.shape[0]):
-        delta[j] = np.exp(z[j] - z[best])
-        total += delta[j]
-    loss = np.log(total) - (z[label] - z[best])
-    for j in range(z.shape[0]):
-        delta[j] = -delta[j] / total
-    delta[label] += np.float32(1.0)
-    return float(loss), best
-
-
-@numba.njit(cache=True)
 def train_float(
-    weights: tuple[F32, ...], bias: npt.NDArray[np.bool_], x: F32, y: I64, order: npt.NDArray[np.int32], rate: float,
+    weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32, order: npt.NDArray[np.int32], rate: float,
     batch: int,
 ) -> tuple[float, int]:  # fmt: skip
-    """Train on the examples in this order; return the summed loss and how many were right before their update."""
+    """Train on the examples in this order; return the summed loss and how many were right before their update.
+
+    `y` are the labels, `t` [examples, outputs] the targets where these are values, else [examples, 0].
+    """
     layers = len(weights)
+    code, parameter, bias = functions.code, functions.parameter, functions.bias
     widest = 1
     for w in weights:
         widest = max(widest, max(w.shape[0], w.shape[1]))
@@ -161,19 +140,19 @@ def train_float(
                 z[: w.shape[1]] = np.float32(0.0)
                 forward_rows(acts[b, layer, : w.shape[0]], w, z[: w.shape[1]])
                 if layer < layers - 1:
-                    for j in range(w.shape[1]):
-                        acts[b, layer + 1, j] = min(max(z[j], np.float32(0.0)), np.float32(CLIP))
+                    activate(code[layer], parameter[layer], z[: w.shape[1]])
+                    acts[b, layer + 1, : w.shape[1]] = z[: w.shape[1]]
             outputs = weights[layers - 1].shape[1]
-            own, best = softmax_delta(z[:outputs], y[example], deltas[b, layers - 1, :outputs])
+            own, hit, _ = output_delta(
+                code[layers - 1], z[:outputs], y[example], t[example], deltas[b, layers - 1, :outputs]
+            )
             loss += own
-            right += best == y[example]
+            right += hit
             for layer in range(layers - 1, 0, -1):
                 w = weights[layer]
                 rows = w.shape[0] - (1 if bias[layer] else 0)
                 backward_rows(deltas[b, layer, : w.shape[1]], w, rows, e)
-                for i in range(rows):
-                    a = acts[b, layer, i]
-                    deltas[b, layer - 1, i] = e[i] if np.float32(0.0) < a < np.float32(CLIP) else np.float32(0.0)
+                derive(code[layer - 1], parameter[layer - 1], acts[b, layer, :rows], e[:rows], deltas[b, layer - 1])
         for b in range(size):
             for layer in range(layers):
                 w = weights[layer]
@@ -187,15 +166,18 @@ def train_float(
 
 
 @numba.njit(cache=True)
-def accuracy(weights: tuple[F32, ...], bias: npt.NDArray[np.bool_], x: F32, y: I64) -> float:
-    """Return the fraction of examples that the network classifies rightly."""
+def evaluate(weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32) -> tuple[int, float]:
+    """Return how many examples the network classifies rightly, and the sum of the squares of target - output."""
     layers = len(weights)
+    code, parameter, bias = functions.code, functions.parameter, functions.bias
     widest = x.shape[1] + 1
     for w in weights:
         widest = max(widest, max(w.shape[0], w.shape[1]))
     act = np.zeros(widest, dtype=np.float32)
     z = np.zeros(widest, dtype=np.float32)
+    delta = np.zeros(widest, dtype=np.float32)
     right = 0
+    squares = 0.0
     for n in range(x.shape[0]):
         act[: x.shape[1]] = x[n]
         for layer in range(layers):
@@ -205,11 +187,10 @@ def accuracy(weights: tuple[F32, ...], bias: npt.NDArray[np.bool_], x: F32, y: I
             z[: w.shape[1]] = np.float32(0.0)
             forward_rows(act[: w.shape[0]], w, z[: w.shape[1]])
             if layer < layers - 1:
-                for j in range(w.shape[1]):
-                    act[j] = min(max(z[j], np.float32(0.0)), np.float32(CLIP))
-        best = 0
-        for j in range(1, weights[layers - 1].shape[1]):
-            if z[j] > z[best]:
-                best = j
-        right += best == y[n]
-    return float(right / x.shape[0])
+                activate(code[layer], parameter[layer], z[: w.shape[1]])
+                act[: w.shape[1]] = z[: w.shape[1]]
+        outputs = weights[layers - 1].shape[1]
+        _, hit, own = output_delta(code[layers - 1], z[:outputs], y[n], t[n], delta[:outputs])
+        right += hit
+        squares += own
+    return right, squares

@@ -19,7 +19,8 @@ class Edges:
 
     `drive_levels` steps of a driver between 0 and full scale; `delta_levels` steps of the largest gradient, either
     sign; `read_levels` codes of a converter between -range and +range, `partial_range` for sums that are added to
-    others, `output_range` for those of the last layer; between 0 and `clip` for hidden units read at once;
+    others, `output_range` for those of the last layer. Hidden units that are read at once are converted between the
+    ends of their activation, up to `activation_range` where it has none.
     `error_levels` codes of the converter that is read in backward.
     `read_noise` is the standard deviation of what a read adds to each line, in units of w x.
     `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
@@ -34,6 +35,7 @@ class Edges:
     pulses: int
     step: float
     read_noise: float = 0.0
+    activation_range: float = 2.0
 
     @property
     def ranges(self) -> tuple[float, float, float, float]:
@@ -44,6 +46,16 @@ class Edges:
     def levels(self) -> tuple[int, int, int, int, int]:
         """Levels of drivers, gradients and converters (forward, backward), and the slots of an update."""
         return self.drive_levels, self.delta_levels, self.read_levels, self.error_levels, self.pulses
+
+
+@numba.njit(cache=True)
+def either_side(levels: Any) -> Any:
+    """Return how many of a converter's levels lie on either side of zero: half, but one at least.
+
+    >>> [either_side(levels) for levels in (255, 3, 1, 0)]
+    [127, 1, 1, 0]
+    """
+    return max(levels // 2, min(levels, 1))
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -63,8 +75,18 @@ def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy")
+def to_span(values: F32, low: Any, full: Any, out: F32) -> None:
+    """Set `out` to values between `low` and `full`, and to an end what is next to it but for rounding of a grid."""
+    near = full * np.float32(1 - 2.0**-22)
+    below = low * np.float32(1 - 2.0**-22)
+    for i in range(values.shape[0]):
+        value = low if values[i] < below else values[i]
+        out[i] = full if value > near else value
+
+
+@numba.njit(cache=True, error_model="numpy")
 def row_pulses(x: F32, full: Any, pulses: Any, out: I64) -> None:
-    """Set how many pulses each row fires: round(pulses x / full)."""
+    """Set how many pulses each row fires: round(pulses x / full), none where x is of the other sign than `full`."""
     for i in range(x.shape[0]):
         share = min(max(x[i] / np.float32(full), np.float32(0.0)), np.float32(1.0))
         out[i] = np.int64(np.rint(share * np.float32(pulses)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,25 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.errors import ArchsimError, Problem, SpecError, nearest
+from archsim.functional.activations import check_functions, functions_of
 from archsim.functional.chip import ChipModel, Statistics, copy_arrays
 from archsim.functional.datasets import Data
 from archsim.functional.executor import MAINTENANCE
-from archsim.functional.network import (
-    accuracy,
-    initial_weights,
-    layout_of,
-    learning_rates,
-    order_of,
-    train_float,
-)
+from archsim.functional.losses import check_output, guessing, score
+from archsim.functional.network import evaluate, initial_weights, learning_rates, order_of, train_float
 from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
+from archsim.functional.targets import targets_or_none
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
 from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
+Reached: TypeAlias = tuple[float, float | None]
+"""What a network reached in an epoch: mean loss, and accuracy or R2."""
 
 ABLATIONS = ("polarity_inversion", "leakage", "variability", "programming_error", "quantisation")
 """What can be taken away from the chip, one or several at a time."""
@@ -56,16 +54,22 @@ class DivergedError(ArchsimError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of one seed: fractions of the test set classified rightly, mean losses, and what the pulses did."""
+    """One epoch of one seed: how well the test set is answered, mean losses, and what the pulses did.
+
+    Accuracies are fractions of the test set classified rightly; where examples have values for classes they are None,
+    and R2 is given instead (None where these do not vary).
+    """
 
     seed: int
     epoch: int
-    accuracy_chip: float
-    accuracy_float: float
+    accuracy_chip: float | None
+    accuracy_float: float | None
     loss_chip: float
     loss_float: float
     pulses_per_synapse: float
     clipped_share: float
+    r2_chip: float | None = None
+    r2_float: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,15 @@ def check_network(workload: Workload) -> None:
     if workload.mode != "training":
         what = f"the workload {workload.name} is for '{workload.mode}', where nothing is trained"
         raise SpecError([Problem("mode", what, "give mode=training")])
-    workload.dense_layers()
+    check_functions(workload)
+    check_output(workload)
 
 
-def check_loss(loss: float, data: Data, where: str, *, seed: int, epoch: int, epochs: int) -> None:
+def check_loss(
+    loss: float, workload: Workload, data: Data, where: str, *, seed: int, epoch: int, epochs: int
+) -> None:  # fmt: skip
     """Raise DivergedError if the mean loss of an epoch is far from all sense."""
-    guess = float(np.log(max(2, data.classes)))
+    guess = guessing(workload, data.train_t)
     if not loss <= HOPELESS * guess:
         raise DivergedError(
             f"training {where} diverged in epoch {epoch + 1} of {epochs} (seed {seed}): the mean loss is {loss:.4g}, "
@@ -134,6 +141,7 @@ def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True
         pulses=tile.updated_array.pulses,
         step=step,
         read_noise=spec.numerics.read_noise,
+        activation_range=spec.numerics.activation_range,
     )
 
 
@@ -169,7 +177,7 @@ def chip_model(
     return ChipModel(
         schedule, cells, cells[0].kernel, alpha=alpha, edges=edges,
         x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload.training, epochs + 1),
-        per_epoch=workload.dataset.examples, seed=seed,
+        per_epoch=workload.dataset.examples, seed=seed, targets=data.train_t,
     )  # fmt: skip
 
 
@@ -189,7 +197,7 @@ class Training:
         seed: int = 0,
         ablate: Collection[str] = (),
         probe: Probe | None = None,
-        known: list[tuple[float, float]] | None = None,
+        known: list[Reached] | None = None,
     ) -> None:
         check_ablations(ablate)
         workload = schedule.mapping.workload
@@ -201,7 +209,7 @@ class Training:
         self.twin = twin if known is None else KnownTwin(twin, known)
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
-        self._data, self._synapses = data, workload.synapses
+        self._data, self._workload = data, workload
 
     def play(
         self,
@@ -257,13 +265,17 @@ class Training:
 
     def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
         loss_chip = statistics.loss / self.per_epoch
-        loss_float, accuracy_float = self.twin.train(epoch)
+        loss_float, score_float = self.twin.train(epoch)
         for where, loss in (("on the chip", loss_chip), ("in floating point", loss_float)):
-            check_loss(loss, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
+            check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
+        found = self.model.evaluate(self._data.test_x, self._data.test_y, self._data.test_t)
+        scores = score(*found, len(self._data.test_x), self._data.test_t), score_float
+        nothing = None, None
+        accuracies, r2 = (scores, nothing) if self._data.test_t is None else (nothing, scores)
         return Epoch(
-            self.seed, epoch, self.model.accuracy(self._data.test_x, self._data.test_y), accuracy_float,
-            loss_chip, loss_float, statistics.pulses / self.per_epoch / self._synapses,
-            statistics.columns_clipped / max(1, statistics.columns_pulsed),
+            self.seed, epoch, *accuracies, loss_chip, loss_float,
+            statistics.pulses / self.per_epoch / self._workload.synapses,
+            statistics.columns_clipped / max(1, statistics.columns_pulsed), *r2,
         )  # fmt: skip
 
     def _progress(self, op: Any, n: Any) -> Progress:
@@ -284,16 +296,18 @@ class Twin:
         self.weights = tuple(initial_weights(workload, seed))
         self.seed = seed
         self._workload, self._data, self._order = workload, data, order
-        self._bias = layout_of(workload).bias
+        self._functions = functions_of(workload)
+        self._t = targets_or_none(data.train_x, data.train_t), targets_or_none(data.test_x, data.test_t)
 
-    def train(self, epoch: int) -> tuple[float, float]:
-        """Train one epoch; return the mean loss and the accuracy on the test set after it."""
+    def train(self, epoch: int) -> Reached:
+        """Train one epoch; return the mean loss, and accuracy or R2 on the test set after it."""
         examples, batch = self._workload.dataset.examples, self._workload.training.batch
         part = self._order[epoch * examples : (epoch + 1) * examples]
         rate = float(learning_rates(self._rates, epoch + 1)[epoch])
-        loss, _ = train_float(self.weights, self._bias, self._data.train_x, self._data.train_y, part, rate, batch)
-        right = accuracy(self.weights, self._bias, self._data.test_x, self._data.test_y)
-        return loss / examples, right
+        data, (t, test_t) = self._data, self._t
+        loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, t, part, rate, batch)
+        found = evaluate(self.weights, self._functions, data.test_x, data.test_y, test_t)
+        return loss / examples, score(*found, len(data.test_x), data.test_t)
 
     def arrays(self) -> dict[str, F32]:
         """Return the weights by layer, and not copied."""
@@ -311,12 +325,12 @@ class KnownTwin:
     own that a checkpoint would have to hold.
     """
 
-    def __init__(self, twin: Twin, known: list[tuple[float, float]]) -> None:
+    def __init__(self, twin: Twin, known: list[Reached]) -> None:
         self.known = known
         self._twin, self._trained = twin, 0
 
-    def train(self, epoch: int) -> tuple[float, float]:
-        """Return the mean loss and the accuracy on the test set after an epoch."""
+    def train(self, epoch: int) -> Reached:
+        """Return the mean loss, and accuracy or R2 on the test set, after an epoch."""
         while epoch >= len(self.known):
             found = self._twin.train(self._trained)
             if self._trained == len(self.known):
@@ -332,6 +346,12 @@ class KnownTwin:
         """Take nothing over."""
 
 
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Return a mean; None where a value is missing, or all are."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
+
+
 def history(
     epochs: Mapping[int, list[Epoch]],
     *,
@@ -343,15 +363,25 @@ def history(
 ) -> dict[str, Any]:
     """Return the content of history.json: one list per seed, one value per epoch; the last epoch counts.
 
-    `wanted` is how many seeds and epochs there are to be. A training that diverged has no final accuracy.
+    `wanted` is how many seeds and epochs there are to be. A training that diverged has no final accuracy. Where
+    examples have values for classes, R2 stands beside accuracies that are null.
     """
     runs = [epochs[seed] for seed in sorted(epochs)]
 
-    def column(name: str) -> list[list[float]]:
+    def column(name: str) -> list[list[float | None]]:
         return [[getattr(entry, name) for entry in run] for run in runs]
 
-    final = [(run[-1].accuracy_chip, run[-1].accuracy_float) for run in runs if run and diverged is None]
-    mean = [sum(values) / len(final) for values in zip(*final, strict=True)] if final else [None, None]
+    def final(what: str) -> tuple[float | None, float | None]:
+        """Return the means of the last epochs' values, on the chip and in floating point."""
+        if diverged is not None:
+            return None, None
+        last = [(getattr(run[-1], f"{what}_chip"), getattr(run[-1], f"{what}_float")) for run in runs if run]
+        chip, floating = zip(*last, strict=True) if last else ((), ())
+        return mean_of(chip), mean_of(floating)
+
+    measures = ("accuracy",) if data.test_t is None else ("accuracy", "r2")
+    means = {what: final(what) for what in measures}
+    chip, floating = means[measures[-1]]
     return {
         "schema": "archsim-history-1",
         **names,
@@ -367,15 +397,14 @@ def history(
             "where": diverged.where,
             "says": str(diverged),
         },
-        "accuracy_chip": column("accuracy_chip"),
-        "accuracy_float": column("accuracy_float"),
+        **{f"{what}_{where}": column(f"{what}_{where}") for what in measures for where in ("chip", "float")},
         "loss_chip": column("loss_chip"),
         "loss_float": column("loss_float"),
         "pulses_per_synapse": column("pulses_per_synapse"),
         "clipped_share": column("clipped_share"),
         "final": {
-            "accuracy_chip_mean": mean[0],
-            "accuracy_float_mean": mean[1],
-            "difference": None if mean[0] is None or mean[1] is None else mean[0] - mean[1],
+            **{f"{what}_{where}_mean": own for what in measures
+               for where, own in zip(("chip", "float"), means[what], strict=True)},
+            "difference": None if chip is None or floating is None else chip - floating,
         },
-    }
+    }  # fmt: skip

@@ -2,7 +2,8 @@
 
 A channel is the buffer at the far end of a link, for one class. A packet that lies in one waits for those over which
 it goes on. If these waits make no circle, no packets can block each other for ever (Dally & Towles 2004, section
-14.1): some packet can always move. Only what is mapped is routed and checked.
+14.1): some packet can always move. One that stands behind another in a channel waits for nothing else than what that
+one waits for. Only what is mapped is routed and checked.
 
 Tiles and their buffers are in the proof as sinks: a tile takes every packet into its memory when it comes, which the
 schedule has made sure is large enough, and none of its units is held while a packet waits to be sent; so no channel

@@ -6,6 +6,13 @@ the whole of it in the buffer at the far end of a link, for its class, and then 
 its tail has gone out over the next link, the last of them where it branches. Taking the place before the link keeps
 classes apart: a packet that waits for a place does not stand in the way of another class at the link. Tiles always
 take what comes for them, into their memory, so a packet's last link needs no place.
+
+The buffer of a link's class is one virtual channel. By BookSim's `wait_for_tail_credit = 0` (the default) it holds
+several packets, which leave in the order in which they came: each asks for its next place when the tail of the one
+before it has left. By `wait_for_tail_credit = 1` it holds one. As a channel is given to one packet after another, and
+a packet that has its place lacks no credits, flits of packets of one class do not take turns on a link, by either
+value of BookSim's `hold_switch_for_packet`. Those of the two classes of a ring or torus would, by its default of 0;
+here a link passes one of the two packets after the other, which ends at the same cycle.
 """
 
 from __future__ import annotations
@@ -99,14 +106,22 @@ class Buffers:
         self.chip = chip
         self.flits = chip.spec.routing.router.buffer_flits
         self.limited = self.flits is not None
+        self.one_packet = chip.spec.routing.router.wait_for_tail_credit
         self.largest_flits = 0
-        self.units: dict[tuple[str, int], int] = {}
+        self.units: dict[tuple[str, int, bool], int] = {}
         self.trees: list[tuple[Hop, ...]] = []
         self.inputs = inputs_of(chip.graph) if chip.spec.routing.router.by_port else {}
 
     def unit(self, link: str, kind: int) -> int:
         """Return the index of the unit that stands for the buffer at the far end of a link, for a class."""
-        return self.units.setdefault((link, kind), len(self.chip.units) + len(self.units))
+        return self._index(link, kind, False)
+
+    def first(self, link: str, kind: int) -> int | None:
+        """Return the index of the unit that stands for being the first packet in that buffer; None if all are."""
+        return None if self.one_packet or not self.limited else self._index(link, kind, True)
+
+    def _index(self, link: str, kind: int, first: bool) -> int:
+        return self.units.setdefault((link, kind, first), len(self.chip.units) + len(self.units))
 
     def port(self, hop: Hop) -> tuple[int, int] | None:
         """Return from which input a hop asks for its link, and how many there are; None if that does not matter."""
@@ -114,7 +129,7 @@ class Buffers:
         return (inputs.index((hop.start, hop.before)), len(inputs)) if inputs else None
 
     def built(self) -> tuple[Unit, ...]:
-        """Return the buffers as units with as many places as whole packets of the largest kind fit in.
+        """Return the buffers as units with as many places as whole packets of the largest kind fit in, or with one.
 
         Raises SpecError if not one does.
         """
@@ -125,9 +140,10 @@ class Buffers:
             what = f"a packet of {self.largest_flits} flits does not fit into a buffer of {self.flits}"
             hint = f"use buffer_flits={self.largest_flits} or more, wider links or smaller tiles"
             raise SpecError([Problem("routing.router.buffer_flits", what, hint)])
+        places = 1 if self.one_packet else places
         return tuple(
-            Unit(index, f"{link}.buffer{kind}", "router", {}, places, buffer_of=link)
-            for (link, kind), index in self.units.items()
+            Unit(index, f"{link}.buffer{kind}{'.first' * first}", "router", {}, 1 if first else places, buffer_of=link)
+            for (link, kind, first), index in self.units.items()
         )
 
 
@@ -147,6 +163,8 @@ def send_tree(
     owner = source if source >= 0 else tiles[0]
     waits = (owner, "waiting_link")
     leaving = Counter((hop.before, hop.via) for hop in tree)  # over how many links it goes on from each buffer
+    fronts = {place: buffers.first(*place) for place in leaving if place[0]}
+    came: dict[tuple[str, int], int] = {}  # by buffer from which it branches: the op by which it is the first there
     bodies = {hop.link: chip.spec.cycles(flits * chip.links[hop.link].flit_s) for hop in tree}
     granted: dict[tuple[str, int], list[int]] = {}
     heads = {"": need}
@@ -170,23 +188,32 @@ def send_tree(
             uses.append(Use(chip.router, "forward", flits))
         sent = () if hop.before or source < 0 else ((source, "send"),)
         received = tuple((tile, "receive") for tile in hop.tiles)
+        front = fronts.get(place)
         release = [(body, wire.unit)]
         if leaves and not branches:
-            release.append((body, buffers.unit(*place)))
+            release += [(body, unit) for unit in (buffers.unit(*place), front) if unit is not None]
         latency = (after_head if hop.classes else after_tail) if alone else 0
         shows = (*sent, *received) if alone else ()
         port = buffers.port(hop)
         taking = [Stage(0, (slot,), waits=waits, port=port) for slot in slots]
+        after = heads[hop.before]
+        if front is not None:
+            be_first = Stage(0, (front,), waits=waits, in_order=True)
+            if not branches:
+                taking.insert(0, be_first)
+            elif place not in came:
+                came[place] = add([after], hop.before, be_first)
+            after = came.get(place, after)
         over = Stage(latency, (wire.unit,), tuple(release), tuple(uses), shows, waits, port)
-        grant = add([heads[hop.before]], hop.link, *taking, over)
+        grant = add([after], hop.link, *taking, over)
         first = grant if first < 0 else first
         if branches:
             grants = granted.setdefault(place, [])
             grants.append(grant)
             if len(grants) == leaving[place]:
-                slot = buffers.unit(*place)
                 last = max(bodies[each.link] for each in tree if (each.before, each.via) == place)
-                add(grants, hop.before, Stage(last, (), ((last, slot),)))
+                left = [(last, unit) for unit in (buffers.unit(*place), front) if unit is not None]
+                add(grants, hop.before, Stage(last, (), tuple(left)))
         if hop.classes:
             heads[hop.link] = grant if alone else add([grant], hop.link, Stage(after_head, shows=sent))
         if hop.tiles:

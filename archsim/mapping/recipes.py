@@ -110,20 +110,19 @@ class TileKit:
         self, side: Side, rows: int, cols: int, stored: int, *, signed: bool = False, kept: int = 0,
         by_ramp: bool = False,
     ) -> Stage:  # fmt: skip
-        """Return the stage that reads rows x cols cells and takes samples; the vector may be `signed`.
+        """Return the stage that reads rows x cols cells and takes samples.
 
-        `stored` values and `kept` words are written to memory. The drivers read the former there again, while the array
-        is at work (an assumption: they hold two vectors); `by_ramp`, a ramp of another tile drives the lines, so that
-        nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each.
+        `stored` values and `kept` words are written to memory. The drivers read the values there again, while the
+        array is at work (an assumption: they hold two vectors). `by_ramp`: a ramp of another tile drives the lines, so
+        that nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each.
         """
         lines = rows if side is FORWARD else cols
         cycles = self.integrate_cycles(side, signed=signed)
         words = self.words(stored, 8 * -(-self.bits(side) // 8))
-        accesses = {"write": words + kept, **({} if by_ramp else {"read": words})}
         units = self.tile.units
-        encoded = 0 if by_ramp else lines * self.passes(side, signed=signed)
+        accesses = {"write": words + kept} if by_ramp else {"write": words + kept, "read": words}
         uses = (
-            self.use(side.driver, "encode", encoded),
+            *(() if by_ramp else (self.use(side.driver, "encode", lines * self.passes(side, signed=signed)),)),
             self.use("crossbar", side.ramp_lines if by_ramp else side.lines, lines),
             self.use("device", "read", rows * cols),
             *(self.use("memory", access, count) for access, count in accesses.items()),
@@ -131,7 +130,7 @@ class TileKit:
         held = (units["crossbar"], units[side.driver])
         release = [(cycles, unit) for unit in held] if self.driver(side).samples == 1 else []
         acquire = [*held, units[side.hold]]
-        if any(accesses.values()):
+        if words or kept:
             acquire.append(units["memory"])
             busy = sum(self.duration("memory", access, count) for access, count in accesses.items())
             release.append((busy, units["memory"]))

@@ -35,6 +35,7 @@ class Stage:
     let go, which may have been acquired by an earlier stage. The next stage follows after `latency_cycles`.
     `shows` says as what each tile counts meanwhile, `waits` as what its tile counts before the grant. `port` is given
     where a router's arbitration turns on it: (the input from which the one unit is asked for, how many inputs it has).
+    With `in_order` those that wait for the one unit get it in the order in which they asked, not by age.
     """
 
     latency_cycles: int
@@ -44,6 +45,7 @@ class Stage:
     shows: tuple[tuple[int, str], ...] = ()
     waits: tuple[int, str] | None = None
     port: tuple[int, int] | None = None
+    in_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

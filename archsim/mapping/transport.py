@@ -238,20 +238,21 @@ class Circuit:
         uses.append(Use(chip.router, "forward", routed))
         acquire = [chip.links[name].unit for name in carried]
         widest = max(carried.values())
-        windows = ceil(widest / link.wires)
+        windows = passes * ceil(widest / link.wires)
         if signal.tile < 0:
             window = builder.kits[groups[0][0][0]].window_s(FORWARD)
         else:
             kit = builder.kits[signal.tile]
             if signal.held:
                 unit, action = signal.side.reader, "ramp_out"
-                window, windows = kit.ramp_s(signal.side), kit.ramps(signal.side, signal.values, widest, link.wires)
+                window = kit.ramp_s(signal.side)
+                windows = passes * kit.ramps(signal.side, signal.values, widest, link.wires)
             else:  # a digital vector leaves through the drivers of the edge on which it was read, if that has any
                 other = BACKWARD if signal.side is FORWARD and "col_driver" in kit.tile.units else FORWARD
                 unit, action, window = other.driver, "encode", kit.window_s(other)
             uses.append(kit.use(unit, action, passes * signal.values))
             acquire.append(kit.tile.units[unit])
-        cycles = chip.spec.cycles(passes * windows * window) + flight
+        cycles = chip.spec.cycles(windows * window) + flight
         return cycles, tuple(acquire), tuple(use for use in uses if use.count)
 
     def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from archsim.report.charts import percent, ticks_to, words
 from archsim.report.colours import COLOURS, colour
+from archsim.report.measures import measure
 from archsim.report.page import Page
 from archsim.report.plan_view import Box
 from archsim.units import engineering
@@ -174,39 +175,51 @@ def _bins(bins: Sequence[Mapping[str, int]], clock_hz: float, longest_s: float) 
 
 
 def accuracy(history: Mapping[str, Any]) -> Plot | None:
-    """Return accuracy on the test set by epoch, on the chip and in floating point; None before the first epoch."""
-    runs = {name: history[f"accuracy_{name}"] for name in ("float", "chip")}
-    values = [value for own in runs.values() for run in own for value in run]
+    """Return accuracy (or R2) on the test set by epoch, on the chip and in floating point; None before the first."""
+    what = measure(history)
+    scale = 100 if what.unit else 1
+    runs = {
+        name: [[(epoch, value) for epoch, value in enumerate(run, 1) if value is not None] for run in own]
+        for name in ("float", "chip")
+        for own in [history[what.key_of(name)]]
+    }
+    values = [value for own in runs.values() for run in own for _, value in run]
     if not values:
         return None
-    epochs = max(len(run) for own in runs.values() for run in own)
-    least, most = 100 * min(values), 100 * max(values)
-    step = next(step for step in (0.5, 1, 2, 5, 10, 20) if step * 4 >= most - least or step == 20)
-    low, high = math.floor(least / step) * step / 100, math.ceil(most / step) * step / 100
-    low = low if low < high else low - step / 100
+    epochs = max(epoch for own in runs.values() for run in own for epoch, _ in run)
+    least, most = scale * min(values), scale * max(values)
+    steps = [part * scale / 100 for part in (0.5, 1, 2, 5, 10, 20)]
+    steps += [scale * 10.0**power for power in range(9) if not what.unit]  # R2 has no least value
+    step = next((step for step in steps if step * 4 >= most - least), steps[-1])
+    low, high = math.floor(least / step) * step / scale, math.ceil(most / step) * step / scale
+    low = low if low < high else low - step / scale
     tones = {"float": (COLOURS["load"], "floating point"), "chip": (COLOURS["forward"], "on the chip")}
+    unit = " %" if what.unit else ""
 
     def place(epoch: int, value: float) -> tuple[float, float]:
         x = 50.0 if epochs == 1 else 100 * (epoch - 1) / (epochs - 1)
         return round(x, 2), round(100 * (high - value) / (high - low), 2)
 
+    def shown(value: float) -> str:
+        return f"{scale * value:.{2 if what.unit else 4}f}{unit}"
+
     curves, dots = [], []
     for name, own in runs.items():
-        tone, what = tones[name]
+        tone, label = tones[name]
         for seed, run in zip(history["seeds"], own, strict=False):
-            points = [place(epoch, value) for epoch, value in enumerate(run, 1)]
-            tip = f"{what}, seed {seed}: {100 * run[-1]:.2f} % after epoch {len(run)}" if run else ""
+            points = [place(epoch, value) for epoch, value in run]
+            tip = f"{label}, seed {seed}: {shown(run[-1][1])} after epoch {run[-1][0]}" if run else ""
             curves.append(Curve(" ".join(f"{x},{y}" for x, y in points), tone, tip, name == "float"))
             if epochs <= 30:
                 dots += [
-                    Box(x, y, 0.0, 0.0, tone, f"{what}, seed {seed}, epoch {epoch}: {100 * value:.2f} %")
-                    for epoch, (value, (x, y)) in enumerate(zip(run, points, strict=True), 1)
+                    Box(x, y, 0.0, 0.0, tone, f"{label}, seed {seed}, epoch {epoch}: {shown(value)}")
+                    for (epoch, value), (x, y) in zip(run, points, strict=True)
                 ]
     marks = sorted({1, epochs, *(round(1 + (epochs - 1) * i / 4) for i in range(1, 4))})
-    count = round(100 * (high - low) / step)
-    y_ticks = tuple((100.0 * i / count, f"{100 * high - step * i:g} %") for i in range(count + 1))
+    count = round(scale * (high - low) / step)
+    y_ticks = tuple((100.0 * i / count, f"{scale * high - step * i:g}{unit}") for i in range(count + 1))
     return Plot(
-        "accuracy", "Accuracy on the test set", "epoch", "accuracy on the test set",
+        "accuracy", f"{what.title} on the test set", "epoch", f"{what.name} on the test set",
         tuple((place(epoch, low)[0], f"{epoch}") for epoch in marks), y_ticks, (), tuple(curves),
-        tuple((what, tone) for tone, what in tones.values()), tuple(dots),
+        tuple((label, tone) for tone, label in tones.values()), tuple(dots),
     )  # fmt: skip

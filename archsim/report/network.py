@@ -91,7 +91,9 @@ def _router_words(data: Data) -> str:
     own = data["router"]
     return (
         f"packets of {own['packet_flits']} flits, {own['vcs']} virtual channels of {own['buffer_flits']} flits, router "
-        f"{own['router_cycles']}, link {own['link_cycles']}, credit {own['credit_cycles']} cycles, {own['arbitration']}"
+        f"{own['router_cycles']}, link {own['link_cycles']}, credit {own['credit_cycles']} cycles, "
+        f"{own['arbitration']}, wait_for_tail_credit {own['wait_for_tail_credit']}, hold_switch_for_packet "
+        f"{own['hold_switch_for_packet']}"
     )
 
 
@@ -129,21 +131,41 @@ def _markdown(data: Data) -> str:
         own = tuple(row[1:] for row in links.rows if row[0] == curve["name"])[:_LINKS]
         lines += ["", f"## The busiest links under {curve['name']} traffic at a load of {curve['links_at_load']:.4g}",
                   "", Table("links", "", links.columns[1:], own).markdown()]  # fmt: skip
-    lines += ["", "[All of them](tables/links.csv).", "", "## Rules", "", *RULES, "",
+    lines += ["", "[All of them](tables/links.csv).", "", "## Rules", "", *_rules(data), "",
               f"Repeat: `{data['command']}`, archsim {data['version']}; packets are measured that are made in "
               f"{data['cycles']:,} cycles after {data['warmup_cycles']:,}; seed {data['seed']}.", ""]  # fmt: skip
     return "\n".join(lines)
 
 
-RULES = (
-    "- Tiles make packets by a Bernoulli process; they wait in queues without limit, and one at a time enters.",
-    "- Routers are input-queued. A packet asks for a virtual channel of its class at the far end of its next link, and "
-    "then for the crossbar's output; the input port that it came by must be free as well.",
-    "- A virtual channel holds one packet, whole, and is given again when the credit of its tail is back "
-    "(BookSim: `wait_for_tail_credit = 1`). Of a buffer that is larger than a packet the rest is not used.",
-    "- The switch is held for a packet (BookSim: `hold_switch_for_packet = 1`), so flits of two packets do not "
-    "alternate on a link.",
-    "- Separable allocation, outputs first, as in iSLIP, repeated until nothing more fits.",
+def _rules(data: Data) -> tuple[str, ...]:
+    router = data["router"]
+    return (
+        "- Tiles make packets by a Bernoulli process; they wait in queues without limit, and one at a time enters. "
+        "Where two ways round a ring are as long, packets are divided between them.",
+        "- Routers are input-queued. A packet whose head is the first in its buffer asks for a virtual channel of its "
+        "class at the far end of its next link, any on a tile's own links; then its flits ask for the switch, each "
+        "with a credit for a place in the buffer ahead. The switch passes one flit by each input and to each output in "
+        "a cycle.",
+        CHANNEL[router["wait_for_tail_credit"]],
+        SWITCH[router["hold_switch_for_packet"]],
+        "- Separable allocation, outputs first, one iteration, as in iSLIP; all as in BookSim's `iq` router.",
+        *(["- A buffer holds less than a packet, which so lies in several routers (wormhole)."]
+          if router["buffer_flits"] < router["packet_flits"] else []),
+    )  # fmt: skip
+
+
+CHANNEL = (
+    "- A virtual channel is given to the next packet as soon as the tail of the one before has been sent to it, so its "
+    "buffer holds several packets (BookSim: `wait_for_tail_credit = 0`, its default).",
+    "- A virtual channel is given to the next packet only when the credit of the tail of the one before is back, so "
+    "its buffer holds one at a time, and what is larger than a packet is of no use (BookSim: `wait_for_tail_credit = "
+    "1`).",
+)
+SWITCH = (
+    "- The switch is arbitrated flit by flit, so flits of several packets take turns on a link (BookSim: "
+    "`hold_switch_for_packet = 0`, its default).",
+    "- A packet that was granted the switch keeps it as long as its next flit is there and has a credit (BookSim: "
+    "`hold_switch_for_packet = 1`).",
 )
 
 

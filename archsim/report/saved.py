@@ -122,8 +122,8 @@ HISTORY: Shape = {
     "command": str,
     "ablated": [str],
     "seeds": [COUNT],
-    "accuracy_chip": [[NUMBER]],
-    "accuracy_float": [[NUMBER]],
+    "accuracy_chip": [[FIGURE]],
+    "accuracy_float": [[FIGURE]],
     "loss_chip": [[NUMBER]],
     "loss_float": [[NUMBER]],
     "final": dict.fromkeys(("accuracy_chip_mean", "accuracy_float_mean", "difference"), FIGURE),
@@ -173,7 +173,9 @@ def saved_history(folder: Path) -> dict[str, Any] | None:
         found = json.loads((folder / "history.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return None if any(_faults(found, HISTORY, "")) else dict(found)
+    valued = {"r2_chip": [[FIGURE]], "r2_float": [[FIGURE]]}
+    shape = {**HISTORY, **valued} if isinstance(found, dict) and "r2_chip" in found else HISTORY
+    return None if any(_faults(found, shape, "")) else dict(found)
 
 
 def _read(folder: Path, name: str, schema: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from archsim.report.folder import write_folder
 from archsim.report.html import policy, source
 from archsim.report.inline import inline_svg
+from archsim.report.measures import ACCURACY, R2
 from archsim.report.page import Page
 from archsim.report.run import environment
 from archsim.report.side_figures import FIGURES, PARTS, figures
@@ -69,6 +70,8 @@ def _run(name: str, page: Page) -> dict[str, Any]:
         "metrics": data["metrics"],
         "accuracy_chip": final.get("accuracy_chip_mean"),
         "accuracy_float": final.get("accuracy_float_mean"),
+        "r2_chip": final.get("r2_chip_mean"),
+        "r2_float": final.get("r2_float_mean"),
         "time_per_example_parts_s": data["time_per_example_parts_s"],
         "energy_per_example_j": {
             by: {key: value / examples for key, value in energy[f"by_{by}"].items()} if examples else {}
@@ -140,9 +143,12 @@ def _beside(values: Sequence[float | None], text: Callable[[float | None], str])
 def _headline(data: Data) -> Section:
     runs = data["runs"]
     rows = [(_label(name), *_beside([run["metrics"].get(name) for run in runs], _text_of(name))) for name in HEADLINE]
-    for key, label in (("accuracy_chip", "accuracy on the chip"), ("accuracy_float", "accuracy in floating point")):
-        if any(run[key] is not None for run in runs):
-            rows.append((label, *_beside([run[key] for run in runs], _percent)))
+    for what in (ACCURACY, R2):
+        text = _percent if what is ACCURACY else what.text
+        for where, words in (("chip", "on the chip"), ("float", "in floating point")):
+            values = [run.get(what.key_of(where)) for run in runs]
+            if any(value is not None for value in values):
+                rows.append((f"{what.name} {words}", *_beside(values, text)))
     names = dict.fromkeys(name for run in runs for name in run["metrics"])
     kept = [(name, si_of_metric(name), *(run["metrics"].get(name) for run in runs)) for name in names]
     shown = Table("metrics", "Headline figures", _columns(data, "figure"), tuple(rows))

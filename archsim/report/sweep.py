@@ -26,6 +26,7 @@ SCHEMA, NAME = "archsim-sweep-1", "sweep.json"
 OWNED = (NAME, "sweep.md", "tables", "figures")
 """What a sweep writes; anything else in its folder belongs to others and is kept."""
 TIME, ENERGY, ACCURACY = "time_per_example_s", "energy_per_example_j", "accuracy_chip_mean"
+R2_CHIP = "r2_chip_mean"
 # Metric: heading, decimals of a share, and whether less or more is better.
 MAIN: Mapping[str, tuple[str, int, str]] = {
     ACCURACY: ("on the chip", 2, "more"),
@@ -33,6 +34,11 @@ MAIN: Mapping[str, tuple[str, int, str]] = {
     "accuracy_float_mean": ("floating point", 2, "more"),
     "accuracy_float_std": ("its std", 2, ""),
     "accuracy_difference": ("difference", 2, "more"),
+    R2_CHIP: ("R2 on the chip", 1, "more"),
+    "r2_chip_std": ("std of R2", 1, ""),
+    "r2_float_mean": ("R2 in floating point", 1, "more"),
+    "r2_float_std": ("its std", 1, ""),
+    "r2_difference": ("difference of R2", 1, "more"),
     TIME: ("time per example", 1, "less"),
     ENERGY: ("energy per example", 1, "less"),
 }
@@ -76,7 +82,7 @@ def write_sweep(data: Data, folder: Path) -> Path:
 def with_pareto(points: Sequence[Point]) -> list[dict[str, Any]]:
     """Return the points with `pareto`: no other is as good in accuracy, time and energy, and better in one of them.
 
-    Without trainings, in time and energy.
+    Where examples have values, R2 stands for accuracy; without trainings, time and energy alone count.
     """
     best = undominated([_goals(point) for point in points])
     return [{**point, "pareto": own} for point, own in zip(points, best, strict=True)]
@@ -88,7 +94,8 @@ def _goals(point: Point) -> tuple[float, ...] | None:
     if metrics is None:
         return None
     cost = (metrics[TIME], metrics[ENERGY])
-    return (-metrics[ACCURACY], *cost) if ACCURACY in metrics else cost
+    merit = next((metrics[name] for name in (ACCURACY, R2_CHIP) if metrics.get(name) is not None), None)
+    return cost if merit is None else (-merit, *cost)
 
 
 # ---- words and tables
@@ -107,7 +114,9 @@ def point_words(done: int, total: int, settings: Mapping[str, str]) -> tuple[str
 def sweep_lines(data: Data) -> list[str]:
     """Return what the terminal shows of a sweep."""
     kept = [
-        name for name in (ACCURACY, "accuracy_float_mean", TIME, ENERGY) if any(_has(p, name) for p in data["points"])
+        name
+        for name in (ACCURACY, "accuracy_float_mean", R2_CHIP, "r2_float_mean", TIME, ENERGY)
+        if any(_has(p, name) for p in data["points"])
     ]
     table = table_of(data, {name: MAIN[name] for name in kept})
     rows = [[*_cells(table, row)] for row in table.rows[:SHOWN]]
@@ -259,7 +268,7 @@ def figures_of(data: Data) -> dict[str, str]:
     """Return the figures of a sweep, as SVG by name; none where no point could be run."""
     if not any(_goals(point) for point in data["points"]):
         return {}
-    if data["train"] is not None:
+    if any(_has(point, ACCURACY) for point in data["points"]):
         planes = {"accuracy_time": (TIME, ACCURACY), "accuracy_energy": (ENERGY, ACCURACY)}
         against = (ACCURACY, TIME)
     else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsim.breakdowns import TOP
+from archsim.report.measures import measure
 from archsim.report.page import Page
 from archsim.units import engineering, si_of_metric
 
@@ -381,17 +382,18 @@ def crosscheck(page: Page) -> Table:
 
 
 def accuracy(page: Page) -> Table:
-    """Accuracy on the test set and loss by seed and epoch, on the chip beside floating point; none if none was made."""
+    """Accuracy, or R2, on the test set and loss by seed and epoch, on the chip beside floating point, if any."""
     history: Mapping[str, Any] = page.history or {}
-    names = ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float")
+    what = measure(history)
+    names = (what.key_of("chip"), what.key_of("float"), "loss_chip", "loss_float")
     rows = [
         (str(seed), epoch, *values)
         for place, seed in enumerate(history.get("seeds", ()))
         for epoch, values in enumerate(zip(*(history[name][place] for name in names), strict=False), 1)
     ]
-    columns = (Column("seed"), Column("epoch"), Column("on the chip", "%", 2), Column("floating point", "%", 2),
-               Column("loss, chip"), Column("loss, float"))  # fmt: skip
-    return Table("accuracy", "Accuracy by epoch", columns, tuple(rows))
+    judged = (Column(what.head(where), what.unit, 2) for where in ("on the chip", "floating point"))
+    columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"))
+    return Table("accuracy", f"{what.title} by epoch", columns, tuple(rows))
 
 
 def figures_of(page: Page) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from archsim.accounting import ActivityFile, activity_yaml
 from archsim.functional.checkpoint import NAME, PART
 from archsim.functional.probe import Findings
-from archsim.functional.train import Progress
+from archsim.functional.train import Progress, mean_of
 from archsim.report.figures import COLOURS, CYCLE, draw
 from archsim.report.folder import replace_file, write_folder
+from archsim.report.measures import ACCURACY, LOSSES, R2, measure
 from archsim.report.tables import Column, Table
 
 if TYPE_CHECKING:
@@ -26,9 +28,6 @@ OWNED = (
     NAME, PART,
 )  # fmt: skip
 """What a training writes; anything else in its folder belongs to others and is kept."""
-PER_EPOCH = (
-    "accuracy_chip", "accuracy_float", "loss_chip", "loss_float", "pulses_per_synapse", "clipped_share",
-)  # fmt: skip
 
 
 def history_json(data: Mapping[str, Any]) -> str:
@@ -74,14 +73,18 @@ def write_training(
 
 def tables_of(data: Mapping[str, Any], findings: Findings | None = None) -> dict[str, Table]:
     """Return the tables of a training by name: the history, conductances and weight errors."""
-    runs = [zip(*(data[name][i] for name in PER_EPOCH), strict=True) for i in range(len(data["seeds"]))]
+    what = measure(data)
+    judged = (what.key_of("chip"), what.key_of("float"))
+    names = (*judged, "loss_chip", "loss_float", "pulses_per_synapse", "clipped_share")
+    runs = [zip(*(data[name][i] for name in names), strict=True) for i in range(len(data["seeds"]))]
     rows = [
         (seed, epoch, *values)
         for seed, run in zip(data["seeds"], runs, strict=True)
         for epoch, values in enumerate(run, 1)
     ]
-    units = ("%", "%", "", "", "", "%")
-    heads = ("on the chip", "floating point", "loss, chip", "loss, float", "pulses per synapse", "clipped")
+    units = (what.unit, what.unit, "", "", "", "%")
+    judged = (what.head("on the chip"), what.head("floating point"))
+    heads = (*judged, "loss, chip", "loss, float", "pulses per synapse", "clipped")
     columns = (Column("seed"), Column("epoch"), *map(Column, heads, units))
     found = [Table("history", "Epochs", columns, tuple(rows))]
     if findings is not None:
@@ -121,19 +124,29 @@ def _errors(findings: Findings) -> Table:
 def training_lines(data: Mapping[str, Any]) -> list[str]:
     """Return what the terminal shows of a training."""
     final = data["final"]
-    if final["accuracy_chip_mean"] is None:
+    if not any(data["loss_chip"]) or data["diverged"] is not None:
         return ["no epoch was finished"]
+    what = measure(data)
+    chip, floating = (final[f"{what.key_of(where)}_mean"] for where in ("chip", "float"))
     ablated = f", without {', '.join(data['ablated'])}" if data["ablated"] else ""
-    epochs = max(map(len, data["accuracy_chip"]))
+    epochs = max(map(len, data["loss_chip"]))
     seeds = len(data["seeds"])
     names = f"{data['arch']['name']} x {data['workload']['name']}"
     return [
         f"{names}    {epochs} epoch{'s' * (epochs > 1)}, {seeds} seed{'s' * (seeds > 1)}{ablated}",
         "",
-        f"  accuracy on the chip        {final['accuracy_chip_mean']:8.2%}",
-        f"  in floating point           {final['accuracy_float_mean']:8.2%}",
-        f"  difference                  {100 * final['difference']:+8.2f} percentage points",
+        f"  {what.name + ' on the chip':<28}{what.text(chip):>8}",
+        f"  in floating point           {what.text(floating):>8}",
+        f"  difference                  {what.difference(final['difference'])}",
+        *(_loss_lines(data) if what is R2 else ()),
     ]
+
+
+def _loss_lines(data: Mapping[str, Any]) -> list[str]:
+    """Return the mean losses of the last epochs, and by which loss."""
+    chip, floating = (mean_of([run[-1] for run in data[f"loss_{where}"]]) for where in ("chip", "float"))
+    words = LOSSES[data["loss"]]
+    return [f"  loss on the chip            {chip:8.4g}    {words}", f"  in floating point           {floating:8.4g}"]
 
 
 def progress_words(now: Progress, epochs: int, seeds: int) -> str:
@@ -150,14 +163,18 @@ def progress_words(now: Progress, epochs: int, seeds: int) -> str:
     last = now.last
     if last is None:
         return f"{first}\nno epoch has ended"
-    second = f"chip {last.accuracy_chip:.2%}, loss {last.loss_chip:.3f}; "
-    return f"{first}\n{second}float {last.accuracy_float:.2%}, loss {last.loss_float:.3f}"
+    what, chip, floating = ACCURACY, last.accuracy_chip, last.accuracy_float
+    if chip is None:
+        what, chip, floating = R2, last.r2_chip, last.r2_float
+    second = f"chip {what.head('')}{what.text(chip)}, loss {last.loss_chip:.3f}; "
+    return f"{first}\n{second}float {what.head('')}{what.text(floating)}, loss {last.loss_float:.3f}"
 
 
 def _markdown(
     data: Mapping[str, Any], tables: Mapping[str, Table], findings: Findings | None, activity: ActivityFile | None
 ) -> str:
     lines = [f"# Training {data['workload']['name']} on {data['arch']['name']}", ""]
+    what = measure(data)
     if data["ablated"]:
         lines += [f"Taken away from the chip: {', '.join(data['ablated'])}.", ""]
     if data["diverged"] is not None:
@@ -169,18 +186,22 @@ def _markdown(
         f"{data['data']['source']}. The floating-point twin has the same network, examples, order and seed. "
         f"The learning rate {_rates(data['rates'])}.",
         "",
-        "![Accuracy on the test set and mean loss by epoch](accuracy.svg)",
+        f"![{what.title} on the test set and mean loss by epoch](accuracy.svg)",
         "",
     ]
+    if what is R2:
+        words = "R2 is the share of the targets' variance, all outputs together, that the network gives; the loss is "
+        lines += [f"{words}{LOSSES[data['loss']]}.", ""]
     if len(data["seeds"]) > 1:
         lines += ["Thick lines are the mean of the seeds that reached an epoch, thin ones the seeds.", ""]
+    heads = " | ".join(map(what.head, ("on the chip", "floating point")))
     lines += [
-        "| seed | epoch | on the chip | floating point | loss, chip | loss, float | pulses per synapse | clipped |",
+        f"| seed | epoch | {heads} | loss, chip | loss, float | pulses per synapse | clipped |",
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for seed, epoch, chip, float_, loss_chip, loss_float, pulses, clipped in tables["history"].rows:
         lines.append(
-            f"| {seed} | {epoch} | {chip:.2%} | {float_:.2%} | {loss_chip:.4f} | {loss_float:.4f} "
+            f"| {seed} | {epoch} | {what.text(chip)} | {what.text(float_)} | {loss_chip:.4f} | {loss_float:.4f} "
             f"| {pulses:.4f} | {clipped:.2%} |"
         )
     if findings is not None:
@@ -233,15 +254,18 @@ def _rates(rates: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _curves(data: Mapping[str, Any]) -> str:
+    measured = measure(data)
+
     def paint(figure: Figure) -> None:
         right, left = figure.subplots(1, 2)[::-1]
         for axes, what, scale, label in (
-            (left, "accuracy", 100, "accuracy on the test set, %"),
+            (left, measured.key, 100 if measured.unit else 1, measured.axis),
             (right, "loss", 1, "mean loss in training"),
         ):
             for name, tone, words in (("float", COLOURS["load"], "floating point"),
                                       ("chip", COLOURS["forward"], "on the chip")):  # fmt: skip
-                runs = [[scale * value for value in run] for run in data[f"{what}_{name}"]]
+                runs = [[scale * (math.nan if value is None else value) for value in run]
+                        for run in data[f"{what}_{name}"]]  # fmt: skip
                 _seeds(axes, runs, tone, words)
             axes.set_xlabel("epoch")
             axes.set_ylabel(label)

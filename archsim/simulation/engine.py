@@ -7,7 +7,7 @@ it is at the head of all of them and all are free: no stage holds one unit while
 stay on its line from one op to the next; transports see to it that this cannot block. A packet keeps its place in a
 router's buffer until it has the next; the schedule is checked for circles of such waits.) Queues are in order of
 age: maintenance first, then older examples, then lower ops; so the oldest request is at every head. Only a link or a
-buffer, asked for alone, may be arbitrated by input instead. An op in
+buffer, asked for alone, may be arbitrated by input instead, and packets leave a buffer as they came. An op in
 flight is plain data, never a suspended process, so that a state can be compared with an earlier one.
 """
 
@@ -49,7 +49,7 @@ class Observer(Protocol):
 class Compiled:
     """A stage with everything resolved to integers and tuples for the engine's inner loop."""
 
-    __slots__ = ("acquire", "at_end", "index", "later", "latency", "port", "shows", "waits")
+    __slots__ = ("acquire", "at_end", "in_order", "index", "later", "latency", "port", "shows", "waits")
 
     def __init__(self, index: int, stage: Stage, contended: list[int], tile_place: dict[int, int]) -> None:
         self.index = index
@@ -63,6 +63,7 @@ class Compiled:
         self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
         self.shows = tuple((tile_place[tile], _BIT[state]) for tile, state in stage.shows if tile in tile_place)
         self.port = stage.port if self.acquire else None
+        self.in_order = stage.in_order
         waits = stage.waits
         self.waits = (tile_place[waits[0]], _BIT[waits[1]]) if waits and waits[0] in tile_place else None
 
@@ -367,7 +368,10 @@ class Engine:
             queue = queues.get(unit)
             if queue is None:
                 queue = queues[unit] = []
-            insort(queue, run, key=_age)
+            if stage.in_order:
+                queue.append(run)
+            else:
+                insort(queue, run, key=_age)
         if self.maintenance[run.op] is not None:
             self.dirty = True
         if stage.waits is not None:

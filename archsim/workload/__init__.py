@@ -1,7 +1,7 @@
 """Workloads: networks, their data sets and how they are trained."""
 
-from archsim.workload.layers import Dense, Digital, Gru, Layer, Lstm
+from archsim.workload.layers import Dense, Digital, Gru, Layer, Lstm, Rnn
 from archsim.workload.loading import load_workload
 from archsim.workload.network import Dataset, Training, Workload
 
-__all__ = ["Dataset", "Dense", "Digital", "Gru", "Layer", "Lstm", "Training", "Workload", "load_workload"]
+__all__ = ["Dataset", "Dense", "Digital", "Gru", "Layer", "Lstm", "Rnn", "Training", "Workload", "load_workload"]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from archsim.registry import Registry
 from archsim.section import Choice, Flag, Section
-from archsim.units import Count, Ratio
+from archsim.units import Count, Operations, Ratio
 from archsim.workload.activations import ACTIVATIONS, Activation
 
 Neurons = Count
@@ -157,8 +157,8 @@ class Dense(Layer):
     `bound` is where a clipped_relu ends, `slope` what a leaky_relu does to negative sums.
     """
 
-    loss_activates: ClassVar[bool] = True
     later: ClassVar[frozenset[str]] = Layer.later | {"bound", "slope"}
+    loss_activates: ClassVar[bool] = True
 
     activation: Annotated[str, Choice(ACTIVATIONS)]
     bound: Ratio = 2.0
@@ -230,6 +230,49 @@ class Dense(Layer):
         return {key: value for key, value in super().resolved().items() if key != "kind"}
 
 
+@layer("rnn")
+class Rnn(Layer):
+    """A plain recurrent layer: h(t) = f(W x + U h(t-1) + b), with f = tanh or relu.
+
+    Elman, Cognitive Science 14, 179 (1990).
+    """
+
+    recurrent: ClassVar[bool] = True
+
+    activation: Literal["tanh", "relu"] = "tanh"
+    bias: Flag = True
+
+    @property
+    def signed_outputs(self) -> bool:
+        """Those of tanh are."""
+        return ACTIVATIONS[self.activation].signed
+
+    @property
+    def forward_work(self) -> Mapping[str, int]:
+        """The activation."""
+        return {"activate": 1}
+
+    @property
+    def backward_work(self) -> Mapping[str, int]:
+        """The product with the derivative; that of tanh is made of h(t) by one more multiplication."""
+        return {"derive": 1, "multiply_add": 1} if self.kept_values else {"derive": 1}
+
+    @property
+    def kept_values(self) -> int:
+        """The unit's h(t), where the derivative is made of it."""
+        return int(ACTIVATIONS[self.activation].derivative == "value")
+
+    @property
+    def kept_bits(self) -> int:
+        """On which side of a bend the sum was."""
+        return int(ACTIVATIONS[self.activation].derivative == "bit")
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All rows may share a crossbar."""
+        return (Block(0, self.vector, self.bias),)
+
+
 @layer("lstm")
 class Lstm(Layer):
     """Long short-term memory: four gates from one sum over input, own output and bias.
@@ -250,8 +293,8 @@ class Lstm(Layer):
 
     @property
     def backward_work(self) -> Mapping[str, int]:
-        """The derivative of each of the five; and each product passes on to both of its factors."""
-        return {"derive": 5, "multiply_add": 6}
+        """The derivatives of the five, each made of a value; and each product passes on to both of its factors."""
+        return {"derive": 5, "multiply_add": 5 + 6}
 
     @property
     def kept_values(self) -> int:
@@ -291,8 +334,8 @@ class Gru(Layer):
 
     @property
     def backward_work(self) -> Mapping[str, int]:
-        """The derivative of each of the three; and each product passes on to both of its factors."""
-        return {"derive": 3, "multiply_add": 6}
+        """The derivatives of the three, each made of a value; and each product passes on to both of its factors."""
+        return {"derive": 3, "multiply_add": 3 + 6}
 
     @property
     def kept_values(self) -> int:
@@ -322,7 +365,7 @@ class Digital(Layer):
 
     later: ClassVar[frozenset[str]] = Layer.later | {"over", "signed"}
 
-    ops: Count
+    ops: Operations
     over: Literal["step", "sequence"] = "step"
     signed: Flag = True
 

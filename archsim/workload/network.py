@@ -152,7 +152,8 @@ class Workload(Section):
     def signed_vector(self, layer: int) -> bool:
         """Whether the vector that drives a layer's matrix may have negative numbers."""
         before = self.layers[layer - 1].signed_outputs if layer else self.dataset.signed
-        return before or self.layers[layer].recurrent
+        own = self.layers[layer]
+        return before or (own.recurrent and own.signed_outputs)
 
     @property
     def synapses(self) -> int:

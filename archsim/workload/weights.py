@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, np
     try:
         with np.load(path, allow_pickle=False) as archive:
             held = {name: np.asarray(archive[name], np.float32) for name in archive.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         hint = "give the file that `archsim import --weights` wrote"
         raise SpecError([Problem(where, f"cannot be read as weights: {error}", hint)]) from None
     faults = []
@@ -34,10 +35,17 @@ def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, np
 
 
 def write_weights(path: Path, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
-    """Write weights as an npz file; raise SpecError if it cannot be written."""
+    """Write weights as an npz file, one layer's after another's; raise SpecError if it cannot be written."""
+    aside = path.with_name(f"{path.name}.part")
     try:
-        with path.open("wb") as file:
-            np.savez(file, **dict(weights))  # type: ignore[arg-type]
+        try:
+            with zipfile.ZipFile(aside, "w", allowZip64=True) as archive:
+                for name, values in weights.items():
+                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, np.asanyarray(values), allow_pickle=False)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise SpecError([Problem(f"--weights {path}", what, "name a file in a folder that is there")]) from None

@@ -1,17 +1,18 @@
 """Floorplan files of HotSpot (University of Virginia): one rectangle a line, in metres.
 
 A line is name, width, height, left-x, bottom-y, between tabs or blanks; two further columns (specific heat and
-resistivity, since HotSpot 6) may follow and are not used here. `#` begins a comment. HotSpot's y is up and drawings
-here show y downwards: the coordinates are the same, the picture is mirrored.
+resistivity, since HotSpot 6) may follow and are not used here. `#` begins a comment. What HotSpot itself dumps ends
+with lines of three columns, two names and the density of the wires between them; they are checked and not used either.
+HotSpot's y is up and drawings here show y downwards: the coordinates are the same, the picture is mirrored.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from archsim.chip.floorplan.plan import Block, Rect
-from archsim.errors import Problem, SpecError
+from archsim.errors import Problem, SpecError, nearest
 
 _COLUMNS = "name, width, height, left-x, bottom-y, in metres"
 _WORDS = ("width", "height", "left-x", "bottom-y")
@@ -32,33 +33,58 @@ def read_flp(text: str, label: str) -> tuple[Block, ...]:
     found: list[Block] = []
     problems: list[Problem] = []
     lines: dict[str, int] = {}
+    wires: list[tuple[str, list[str]]] = []
     for number, words in content(text):
         where = f"{label}, line {number}"
+        if len(words) == 3 and real(words[1]) is None:
+            wires.append((where, words))
+            continue
         if len(words) not in (5, 7):
             what = f"{len(words)} column{'s' * (len(words) != 1)}, not 5"
             problems.append(Problem(where, what, f"give {_COLUMNS}"))
             continue
-        values = []
-        for word, noun in zip(words[1:5], _WORDS, strict=True):
-            value = real(word)
-            if value is None:
-                problems.append(Problem(where, f"{noun} '{word}' is not a number", f"give {_COLUMNS}"))
-            elif noun in _WORDS[:2] and value <= 0:
-                problems.append(Problem(where, f"{noun} {word} m of '{words[0]}' is not above 0", "give its size"))
-            else:
-                values.append(value)
+        rect, faults = _rectangle(words, where)
+        problems += faults
         if words[0] in lines:
             what = f"'{words[0]}' is there already, in line {lines[words[0]]}"
             problems.append(Problem(where, what, "give each rectangle its own name"))
         lines.setdefault(words[0], number)
-        if len(values) == len(_WORDS):
-            width, height, x, y = values
-            found.append(Block(words[0], Rect(x, y, width, height)))
+        if rect is not None:
+            found.append(Block(words[0], rect))
+    for where, words in wires:
+        problems += _wire_problems(words, where, lines)
     if not lines and not problems:
         problems.append(Problem(label, "no rectangle in it", f"give lines of {_COLUMNS}"))
     if problems:
         raise SpecError(problems)
     return tuple(found)
+
+
+def _rectangle(words: list[str], where: str) -> tuple[Rect | None, list[Problem]]:
+    values: list[float] = []
+    problems: list[Problem] = []
+    for word, noun in zip(words[1:5], _WORDS, strict=True):
+        value = real(word)
+        if value is None:
+            problems.append(Problem(where, f"{noun} '{word}' is not a number", f"give {_COLUMNS}"))
+        elif noun in _WORDS[:2] and value <= 0:
+            problems.append(Problem(where, f"{noun} {word} m of '{words[0]}' is not above 0", "give its size"))
+        else:
+            values.append(value)
+    if len(values) < len(_WORDS):
+        return None, problems
+    width, height, x, y = values
+    return Rect(x, y, width, height), problems
+
+
+def _wire_problems(words: list[str], where: str, names: Collection[str]) -> Iterator[Problem]:
+    """Yield what is wrong with a line that names two rectangles and the density of the wires between them."""
+    for name in words[:2]:
+        if name not in names:
+            yield Problem(where, f"wires to '{name}', which is no rectangle of the file", nearest(name, names))
+    density = real(words[2])
+    if density is None or density < 0:
+        yield Problem(where, f"the density of wires '{words[2]}' is not a number from 0", "give two names and a number")
 
 
 def content(text: str) -> Iterator[tuple[int, list[str]]]:

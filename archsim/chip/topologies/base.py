@@ -27,7 +27,8 @@ class Topology:
     returns, for such a list of nodes, the class of virtual channels that a packet uses on each of its links, from 0 to
     `class_count` - 1: where a route closes a ring of links, it changes to another class there, so that no two packets
     wait for each other for ever. `places_m` says where each router stands, (x, y) in metres. `taps` counts what is as
-    large as a router and is no node of the graph.
+    large as a router and is no node of the graph. `others` returns routes that are as good as `route`'s, as where two
+    ways round a ring are as long.
     """
 
     graph: Graph
@@ -37,6 +38,11 @@ class Topology:
     class_count: int = 1
     places_m: Mapping[str, Point] = field(default_factory=dict)
     taps: int = 0
+    others: Callable[[str, str], list[list[str]]] = lambda a, b: []
+
+    def routes(self, a: str, b: str) -> list[list[str]]:
+        """Return all routes that are as good, that of `route` first."""
+        return [self.route(a, b), *self.others(a, b)]
 
     @property
     def routers(self) -> int:

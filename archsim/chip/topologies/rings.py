@@ -7,7 +7,7 @@ no packets wait for each other in a circle (Dally & Towles 2004, section 14.2.3)
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires
@@ -29,14 +29,15 @@ def ring(plan: Plan) -> Topology:
     home.update({f"tile{tile}": tile for tile in tiles})
     place = {tile: i for i, tile in enumerate(tiles)}
 
-    def route(a: str, b: str) -> list[str]:
-        return [a, *(f"router{tile}" for tile in _around(tiles, place[home[a]], place[home[b]])), b]
+    def ways(a: str, b: str) -> list[list[str]]:
+        found = _ways_around(tiles, place[home[a]], place[home[b]])
+        return [[a, *(f"router{tile}" for tile in way), b] for way in found]
 
     def classes(nodes: list[str]) -> list[int]:
         steps = [place[int(node.removeprefix("router"))] for node in nodes[1:-1]]
         return [0, *_after_dateline(steps), 0]
 
-    return Topology(wires.graph, wires.lengths_m, route, classes, 2, wires.places_m)
+    return _topology(wires, ways, classes)
 
 
 @TOPOLOGIES.add("torus")
@@ -68,23 +69,26 @@ def torus(plan: Plan, *, folded: Flag = False) -> Topology:
     def home(node: str) -> tuple[int, int]:
         return plan.grid[gate if node == "host" else int(node.removeprefix("tile"))]
 
-    def along_x(row: int, start: int, stop: int) -> list[tuple[int, int]]:
+    def along_x(row: int, start: int, stop: int) -> list[list[tuple[int, int]]]:
         line = rows[row]
-        return [(row, column) for column in _around(line, line.index(start), line.index(stop))]
+        ways = _ways_around(line, line.index(start), line.index(stop))
+        return [[(row, column) for column in way] for way in ways]
 
-    def along_y(column: int, start: int, stop: int) -> list[tuple[int, int]]:
+    def along_y(column: int, start: int, stop: int) -> list[list[tuple[int, int]]]:
         line = columns[column]
-        return [(row, column) for row in _around(line, line.index(start), line.index(stop))]
+        ways = _ways_around(line, line.index(start), line.index(stop))
+        return [[(row, column) for row in way] for way in ways]
 
-    def route(a: str, b: str) -> list[str]:
+    def ways(a: str, b: str) -> list[list[str]]:
         (y, x), (y_stop, x_stop) = home(a), home(b)
         if (y, x_stop) in at:
-            places = [*along_x(y, x, x_stop), *along_y(x_stop, y, y_stop)[1:]]
+            pairs = itertools.product(along_x(y, x, x_stop), along_y(x_stop, y, y_stop))
+            found = [[*in_row, *in_column[1:]] for in_row, in_column in pairs]
         else:
             line = columns[x]
             back = line[line.index(y_stop) : line.index(y) + 1][::-1]
-            places = [*((row, x) for row in back), *along_x(y_stop, x, x_stop)[1:]]
-        return [a, *(f"router{at[place]}" for place in places), b]
+            found = [[*((row, x) for row in back), *in_row[1:]] for in_row in along_x(y_stop, x, x_stop)]
+        return [[a, *(f"router{at[place]}" for place in places), b] for places in found]
 
     def classes(nodes: list[str]) -> list[int]:
         places = [plan.grid[int(node.removeprefix("router"))] for node in nodes[1:-1]]
@@ -96,7 +100,17 @@ def torus(plan: Plan, *, folded: Flag = False) -> Topology:
             out += _after_dateline([line.index(pairs[0][0][axis]), *(line.index(end[axis]) for _, end in pairs)])
         return [*out, 0]
 
-    return Topology(wires.graph, wires.lengths_m, route, classes, 2, wires.places_m)
+    return _topology(wires, ways, classes)
+
+
+def _topology(
+    wires: Wires, ways: Callable[[str, str], list[list[str]]], classes: Callable[[list[str]], list[int]]
+) -> Topology:
+    """Return a topology with two classes, whose route is the first of several ways and whose others are the rest."""
+    graph, lengths_m, places_m = wires.graph, wires.lengths_m, wires.places_m
+    return Topology(
+        graph, lengths_m, lambda a, b: ways(a, b)[0], classes, 2, places_m, others=lambda a, b: ways(a, b)[1:]
+    )
 
 
 def _order(line: Sequence[int], folded: bool) -> list[int]:
@@ -118,11 +132,18 @@ def _close(wires: Wires, tiles: Sequence[int]) -> None:
         wires.both_ways(f"router{a}", f"router{b}")
 
 
-def _around(line: Sequence[int], start: int, stop: int) -> list[int]:
-    """Return what stands on a ring from one place to another, the shorter way; upwards if both are as long."""
+def _ways_around(line: Sequence[int], start: int, stop: int) -> list[list[int]]:
+    """Return what stands on a ring from one place to another, the shorter way; upwards, then downwards if as long.
+
+    >>> _ways_around(range(4), 3, 1), _ways_around(range(4), 3, 2)
+    ([[3, 0, 1], [3, 2, 1]], [[3, 2]])
+    """
     up = (stop - start) % len(line)
-    step, count = (1, up) if 2 * up <= len(line) else (-1, len(line) - up)
-    return [line[(start + step * i) % len(line)] for i in range(count + 1)]
+    down = len(line) - up
+    ways = [(step, count) for step, count in ((1, up), (-1, down)) if count <= min(up, down)]
+    if len(line) == 2:
+        ways = ways[:1]  # both are one
+    return [[line[(start + step * i) % len(line)] for i in range(count + 1)] for step, count in ways]
 
 
 def _after_dateline(places: Sequence[int]) -> list[int]:

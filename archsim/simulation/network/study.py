@@ -10,7 +10,7 @@ import numpy as np
 
 from archsim.errors import StuckError
 from archsim.simulation.network import kernel
-from archsim.simulation.network.state import NEVER, Fixed, State
+from archsim.simulation.network.state import ACTIVE, LINK, PORT, REQUEST, SEAT, Fixed, State
 from archsim.simulation.network.traffic import Packets, draw_packets
 from archsim.simulation.network.wires import ARBITRATIONS, Router, Wires
 
@@ -106,61 +106,94 @@ def carry(wires: Wires, router: Router, packets: Packets, until: int, measured: 
     """
     fixed, state = build(wires, router, packets)
     count = len(packets.created) if measured is None else measured
-    room = len(state.packet) + 4 * len(state.pending)  # more than the events that one cycle can plan
-    kernel.start(fixed, state)
-    while not kernel.run(fixed, state, until, count, room):
-        state = state._replace(events=np.concatenate([state.events, np.zeros_like(state.events)]))
-    cycles, events, hops, _ = state.tally
-    if not state.events[0] and (state.arrived[:count] == -1).any():
+    kernel.run(fixed, state, until, count)
+    if kernel.idle(state) and (state.arrived[:count] == -1).any():
         first = int(np.argmax(state.arrived[:count] == -1))
         ends = f"tile{packets.source[first]} to tile{packets.target[first]}"
         raise StuckError(f"packets wait for each other in a ring, the first of them on its way from {ends}")
-    return Outcome(state.arrived, state.sent, state.waits, int(cycles), int(events), int(hops))
+    hops = int(state.sent.sum())
+    return Outcome(
+        state.arrived, state.sent, state.waits, int(state.tally[kernel.CYCLE]), router.packet_flits * hops, hops
+    )
 
 
 def build(wires: Wires, router: Router, packets: Packets) -> tuple[Fixed, State]:
-    """Return what the event loop reads, and its state at the beginning."""
-    links, tiles, count = len(wires.names), wires.tiles, len(packets.created)
-    classes = wires.topology.class_count
-    at_router = np.concatenate([wires.to_router, np.zeros(tiles, dtype=bool)]).astype(np.int64)
-    group_links = np.argsort(wires.group, kind="stable").astype(np.int64)
+    """Return what the flit loop reads, and its state at the beginning."""
+    tiles, groups = wires.tiles, int(wires.group.max()) + 1
     group_first = np.concatenate([[0], np.cumsum(np.bincount(wires.group))]).astype(np.int64)
-    pairs, path = np.unique(packets.source * tiles + packets.target, return_inverse=True)
-    routes = [wires.route(int(pair) // tiles, int(pair) % tiles) for pair in pairs]
+    early = np.ones(groups, dtype=np.int64)
+    early[wires.group[~wires.from_tiles]] = 0
+    first, last, hop_link, hop_class = _hops(wires, packets)
     fixed = Fixed(
         flits=router.packet_flits, credit=router.credit_cycles, channels=router.vcs,
-        rank=ARBITRATIONS[router.arbitration],
-        flight=np.where(wires.has_length, router.link_cycles, 0).astype(np.int64), group=wires.group,
-        group_first=group_first, group_links=group_links,
-        port=np.concatenate([np.repeat(np.arange(links), router.vcs), links + np.arange(tiles)]),
-        channel_class=np.tile(np.repeat(np.arange(classes), router.vcs // classes), links),
-        route=at_router * router.route_cycles, grant=at_router * router.grant_cycles,
-        leave=at_router * router.leave_cycles,
+        wait=int(router.wait_for_tail_credit), hold=int(router.hold_switch_for_packet),
+        rank=ARBITRATIONS[router.arbitration], ring=router.buffer_flits // router.packet_flits + 2,
+        group_first=group_first, group_links=np.argsort(wires.group, kind="stable").astype(np.int64), early=early,
         source_first=np.concatenate([[0], np.cumsum(np.bincount(packets.source, minlength=tiles))]).astype(np.int64),
-        packets_of=np.argsort(packets.source, kind="stable").astype(np.int64), created=packets.created,
-        path=path.astype(np.int64), path_first=np.cumsum([0, *(len(links) for links, _ in routes)]).astype(np.int64),
-        hop_link=np.array([link for links, _ in routes for link in links], dtype=np.int64),
-        hop_class=np.array([own for _, classes in routes for own in classes], dtype=np.int64),
+        packets_of=np.argsort(packets.source, kind="stable").astype(np.int64), source=packets.source,
+        created=packets.created, path_first=first, path_last=last, hop_link=hop_link, hop_class=hop_class,
     )  # fmt: skip
-    channels = links * router.vcs
-    seats, ports, groups = channels + tiles, links + tiles, len(group_first) - 1
+    return fixed, _state(wires, router, fixed)
 
-    def zeros(size: int) -> np.ndarray:
-        return np.zeros(size, dtype=np.int64)
 
-    def nobody(size: int) -> np.ndarray:
-        return np.full(size, -1, dtype=np.int64)
+def _hops(wires: Wires, packets: Packets) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return by packet its first hop and its last one; and by hop its link and the class of its channel."""
+    tiles = wires.tiles
+    pairs, pair = np.unique(packets.source * tiles + packets.target, return_inverse=True)
+    routes = [wires.routes(int(each) // tiles, int(each) % tiles) for each in pairs]
+    ways = np.array([len(each) for each in routes], dtype=np.int64)
+    flat = [route for each in routes for route in each]
+    route = (np.cumsum(ways) - ways)[pair] + (packets.way * ways[pair]).astype(np.int64)
+    ends = np.cumsum([0, *(len(links) for links, _ in flat)]).astype(np.int64)
+    return (
+        ends[route],
+        ends[route + 1] - 1,
+        np.array([link for links, _ in flat for link in links], dtype=np.int64),
+        np.array([own for _, classes in flat for own in classes], dtype=np.int64),
+    )
 
-    state = State(
-        packet=nobody(seats), free_at=zeros(seats), hop=zeros(count), arrived=nobody(count),
-        next_of=fixed.source_first[:-1].copy(), asking=nobody(links), asking_next=nobody(seats),
-        granted_from=nobody(channels), asks_switch=zeros(channels), waiting=zeros(links), out_free=zeros(links),
-        in_free=zeros(ports), turn_channel=nobody(links), turn_output=nobody(links), turn_input=nobody(ports),
-        pending=np.full(links + groups, NEVER), sent=zeros(links), waits=zeros(links), ready=zeros(seats),
-        events=zeros(4 * seats + 8 * (links + groups)), tally=zeros(4), link_due=zeros(links), links_due=zeros(links),
-        group_due=zeros(groups), groups_due=zeros(groups), offer=nobody(links), chosen=nobody(ports),
+
+def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
+    links, tiles, groups = len(wires.names), wires.tiles, len(fixed.early)
+    channels, classes, count = links * router.vcs, wires.topology.class_count, len(fixed.created)
+    at_router = np.concatenate([wires.to_router, np.zeros(tiles, dtype=bool)]).astype(np.int64)
+    seats, asks, by_link, ports, active = (
+        np.zeros(shape, dtype)
+        for shape, dtype in ((channels + tiles, SEAT), (channels + tiles, REQUEST), (links, LINK),
+                             (links + tiles, PORT), ((links, router.vcs), ACTIVE))
     )  # fmt: skip
-    return fixed, state
+    for array, names in ((seats, ("packet", "to", "from_")), (asks, ("next", "offer", "accepted", "granted"))):
+        for name in names:
+            array[name] = -1
+    seats["port"] = np.concatenate([np.repeat(np.arange(links), router.vcs), links + np.arange(tiles)])
+    seats["class_"][:channels] = np.tile(np.repeat(np.arange(classes), router.vcs // classes), links)
+    seats["group"][:channels] = np.repeat(wires.group, router.vcs)
+    seats["early"][:channels] = np.repeat(fixed.early[wires.group], router.vcs)
+    seats["credits"][:channels] = router.buffer_flits
+    for name in ("asking", "offer", "granted", "held", "used"):
+        by_link[name] = -1
+    by_link["flight"] = np.where(wires.has_length, router.link_cycles, 0)
+    by_link["group"] = wires.group
+    for name in ("chosen", "accepted", "turn", "used"):
+        ports[name] = -1
+    ports["route"], ports["grant"] = at_router * router.route_cycles, at_router * router.grant_cycles
+    ports["leave"] = at_router * router.leave_cycles
+    longest = router.leave_cycles + router.link_cycles + router.credit_cycles + router.route_cycles + 1
+    slots, room = 1 << longest.bit_length(), 2 * (links + len(ports))
+
+    def zeros(*shape: int, dtype: type = np.int64) -> np.ndarray:
+        return np.zeros(shape, dtype)
+
+    return State(
+        seats=seats.view(np.recarray), asks=asks.view(np.recarray), links=by_link.view(np.recarray),
+        ports=ports.view(np.recarray),
+        hop=fixed.path_first.copy(), arrived=np.full(count, -1), next_of=fixed.source_first[:-1].copy(),
+        queue=zeros(channels, fixed.ring, dtype=np.int32), active=active.view(np.recarray),
+        group_active=zeros(links), links_active=zeros(groups), sent=zeros(links), waits=zeros(links),
+        flit_to=zeros(slots, room), flit_of=zeros(slots, room), credit_to=zeros(slots, room),
+        ask_by=zeros(slots, room), waiting=zeros(slots, 3), links_due=zeros(2, links), groups_due=zeros(2, groups),
+        group_due=zeros(groups), due=zeros(2, 2), tally=zeros(3),
+    )  # fmt: skip
 
 
 def latency_at(setting: Setting, load: float) -> Load:

@@ -104,11 +104,15 @@ def neighbour(grid: Traffic) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Packets:
-    """Packets by age: when each is made, in cycles, and by and for which tile."""
+    """Packets by age: when each is made, in cycles, and by and for which tile.
+
+    `way` says, from 0 to 1, which of several routes that are as good it takes.
+    """
 
     created: np.ndarray
     source: np.ndarray
     target: np.ndarray
+    way: np.ndarray
 
 
 def draw_packets(weights: np.ndarray, load: float, flits: int, cycles: int, seed: int) -> Packets:
@@ -118,7 +122,7 @@ def draw_packets(weights: np.ndarray, load: float, flits: int, cycles: int, seed
     """
     chance = load / flits
     most = int(cycles * chance + 10 * np.sqrt(cycles * chance) + 20)
-    created, source, target = [], [], []
+    created, source, target, way = [], [], [], []
     for tile, row in enumerate(weights):
         draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, tile])))
         times = np.cumsum(draws.geometric(chance, most)) - 1
@@ -127,5 +131,7 @@ def draw_packets(weights: np.ndarray, load: float, flits: int, cycles: int, seed
         created.append(times)
         source.append(np.full(len(times), tile))
         target.append(np.searchsorted(sums, draws.random(len(times)) * sums[-1], side="right"))
+        way.append(draws.random(len(times)))
     order = np.argsort(np.concatenate(created), kind="stable")
-    return Packets(*(np.concatenate(parts)[order].astype(np.int64) for parts in (created, source, target)))
+    made, sent, wanted = (np.concatenate(parts)[order].astype(np.int64) for parts in (created, source, target))
+    return Packets(made, sent, wanted, np.concatenate(way)[order])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -29,8 +30,12 @@ class Router:
     `router_cycles` are routing, allocation of a virtual channel, allocation of the switch and its traversal: the last
     three take a cycle each, routing the rest (with 2, the switch is traversed in the cycle after its allocation; with
     1, all happens at once). `link_cycles` are those of a link that has a length; a link of no length, as between a
-    tile and the router beside it, takes none. A virtual channel can be given again `credit_cycles` after the tail of
-    its packet was granted the switch.
+    tile and the router beside it, takes none. A flit's place in its buffer can be used again `credit_cycles` after
+    it was granted the switch. `buffer_flits` are a virtual channel's; where a packet is longer, it lies in several
+    routers (wormhole). The last two are BookSim's options of the same names, with its defaults (Jiang et al., ISPASS
+    2013): whether a virtual channel is given again only when the credit of its packet's tail is back, or as soon as
+    the tail has been sent, so that it holds several packets; and whether a packet keeps the switch while its flits
+    follow each other, or it is arbitrated flit by flit.
     """
 
     packet_flits: int = 8
@@ -40,21 +45,23 @@ class Router:
     link_cycles: int = 1
     credit_cycles: int = 2
     arbitration: str = "round_robin"
+    wait_for_tail_credit: bool = False
+    hold_switch_for_packet: bool = False
 
     def problems(self, class_count: int = 1) -> list[Problem]:
         """Return what is wrong with these numbers, for a topology with so many classes of virtual channels."""
         found = [
             Problem(f"--{name.replace('_', '-')}", f"{getattr(self, name)} is too small", f"give at least {least}")
-            for name, least in (("packet_flits", 1), ("vcs", 1), ("router_cycles", 1), ("link_cycles", 0),
-                                ("credit_cycles", 1))
+            for name, least in (("packet_flits", 1), ("vcs", 1), ("buffer_flits", 1), ("router_cycles", 1),
+                                ("link_cycles", 0), ("credit_cycles", 1))
             if getattr(self, name) < least
         ]  # fmt: skip
-        if self.buffer_flits < self.packet_flits:
-            what = f"a buffer of {self.buffer_flits} flits cannot hold a packet of {self.packet_flits}"
-            hint = "packets pass by virtual cut-through: give a buffer of a packet or more"
-            found.append(Problem("--buffer-flits", what, hint))
         if self.vcs >= 1 and self.vcs % class_count:
-            what = f"{self.vcs} virtual channels cannot be divided among the {class_count} classes of this topology"
+            words = "channel" if self.vcs == 1 else "channels"
+            what = (
+                f"{self.vcs} virtual {words} cannot be divided among the {class_count} classes of this topology, "
+                "from one to another of which packets change at a dateline"
+            )
             found.append(Problem("--vcs", what, f"give {class_count}, {2 * class_count} or another multiple"))
         if self.arbitration not in ARBITRATIONS:
             what = f"'{self.arbitration}' is not an arbitration"
@@ -77,6 +84,10 @@ class Router:
         return self.router_cycles - self.grant_cycles - self.leave_cycles
 
 
+Route: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+"""Links, and by link the class of virtual channels."""
+
+
 class Wires:
     """The links of a topology, what competes for what, and the routes between tiles, found when they are asked for.
 
@@ -92,9 +103,12 @@ class Wires:
         self._link_of = {(a, b): self._index[link] for a, b, link in edges}
         self.has_length = np.array([topology.lengths_m[name] > 0 for name in self.names])
         ends = {self._index[link]: b for _, b, link in edges}
+        self.from_tiles = np.ones(len(self.names), dtype=bool)
+        for a, _, link in edges:
+            self.from_tiles[self._index[link]] &= not a.startswith("router")
         self.to_router = np.array([ends[i].startswith("router") for i in range(len(self.names))])
         self.group = self._groups((a, self._index[link]) for a, _, link in edges)
-        self._routes: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        self._routes: dict[tuple[int, int], list[Route]] = {}
 
     def _groups(self, senders: Iterable[tuple[str, int]]) -> np.ndarray:
         """Return by link the number of its group: links that leave one node, and so compete for its inputs."""
@@ -113,27 +127,34 @@ class Wires:
         numbers = {own: i for i, own in enumerate(dict.fromkeys(roots))}
         return np.array([numbers[own] for own in roots], dtype=np.int64)
 
-    def route(self, source: int, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Return the links from one tile to another, and the class of virtual channels on each; they are kept."""
+    def routes(self, source: int, target: int) -> list[Route]:
+        """Return the routes from one tile to another, among which its packets are divided evenly; they are kept."""
         key = (source, target)
         if key not in self._routes:
             self._routes[key] = self._find(source, target)
         return self._routes[key]
 
-    def _find(self, source: int, target: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        nodes = self.topology.route(f"tile{source}", f"tile{target}")
+    def _find(self, source: int, target: int) -> list[Route]:
+        return [self._over(nodes) for nodes in self.topology.routes(f"tile{source}", f"tile{target}")]
+
+    def _over(self, nodes: list[str]) -> Route:
+        """Return the links of a route, and the class of virtual channels on each.
+
+        Over a tile's own link, and over the last, a packet may take any channel (-1), as in BookSim: nothing that it
+        then waits for waits for it.
+        """
         links: list[int] = []
         classes: list[int] = []
         for edge, own in zip(itertools.pairwise(nodes), self.topology.classes(nodes), strict=True):
             link = self._link_of[edge]
             if not links or links[-1] != link:
                 links.append(link)
-                classes.append(own)
-        return tuple(links), tuple(classes)
+                classes.append(-1 if self.from_tiles[link] else own)
+        return tuple(links), (*classes[:-1], -1)
 
     def zero_load_cycles(self, source: int, target: int, router: Router) -> int:
         """Return the latency of a packet alone: every router and wire on its way, and its flits, one a cycle."""
-        links = list(self.route(source, target)[0])
+        links = list(self.routes(source, target)[0][0])
         routers = int(self.to_router[links].sum())
         wires = int(self.has_length[links].sum())
         return routers * router.router_cycles + wires * router.link_cycles + router.packet_flits
@@ -145,7 +166,7 @@ class Wires:
         """
         load = np.zeros(len(self.names))
         for source, target in zip(*(places.tolist() for places in np.nonzero(weights)), strict=True):
-            share = weights[source, target]
-            for link in self._find(source, target)[0]:  # all pairs of a large network would be too many to keep
-                load[link] += share
+            routes = self._find(source, target)  # all pairs of a large network would be too many to keep
+            for links, _ in routes:
+                load[list(links)] += weights[source, target] / len(routes)
         return load

@@ -1,0 +1,57 @@
+"""By what a training is judged: accuracy where examples have classes, R2 where they have values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+LOSSES = {"cross_entropy": "cross-entropy, summed over outputs", "squared_error": "half the squared error, summed over "
+          "outputs"}  # fmt: skip
+"""Losses in words, as means over examples."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of merit on the test set: its key in `history.json`, its name, and the unit that it is shown in."""
+
+    key: str
+    name: str
+    unit: str
+
+    @property
+    def title(self) -> str:
+        """The name with a capital."""
+        return self.name[0].upper() + self.name[1:]
+
+    @property
+    def axis(self) -> str:
+        """What stands at an axis."""
+        return f"{self.name} on the test set" + (f", {self.unit}" if self.unit else "")
+
+    def key_of(self, where: str) -> str:
+        """Return the key of its values on the "chip" or in "float"."""
+        return f"{self.key}_{where}"
+
+    def head(self, words: str) -> str:
+        """Return a column's head; accuracy, which has a unit, need not be named."""
+        return words if self.unit else f"{self.name} {words}"
+
+    def text(self, value: float | None) -> str:
+        """Return a value as it is shown."""
+        return "-" if value is None else f"{value:.2%}" if self.unit else f"{value:.4f}"
+
+    def difference(self, value: float | None) -> str:
+        """Return a difference of two values as it is shown."""
+        if value is None:
+            return f"{'-':>8}"
+        return f"{100 * value:+8.2f} percentage points" if self.unit else f"{value:+8.4f}"
+
+
+ACCURACY = Measure("accuracy", "accuracy", "%")
+R2 = Measure("r2", "R2", "")
+
+
+def measure(history: Mapping[str, Any]) -> Measure:
+    """Return by what the training of a history is judged."""
+    return R2 if "r2_chip" in history else ACCURACY
