@@ -14,11 +14,12 @@ import pytest
 from helpers import STATIC, Case, cases, network, schedule_of
 from hypothesis import HealthCheck, given, settings
 
+from archsim.components.cells import Occupancy, TransferCounts
 from archsim.components.in_place_cells import update_in_place
 from archsim.components.kernels import update
 from archsim.functional.chip import Carrier, ChipModel, Statistics
 from archsim.functional.datasets import Data
-from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.draws import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.executor import make_play
 from archsim.functional.network import CLIP, initial_weights, order_of
 from archsim.functional.periphery import Edges
@@ -64,13 +65,21 @@ class LeakyCells:
     def leak(self, row_start: int, row_stop: int, dt_s: Any) -> None:
         self.weights[row_start:row_stop] *= (0.5 ** (np.reshape(dt_s, (-1, 1)) / 20e-6)).astype(np.float32)
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> None:
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
         self.weights[row_start:row_stop] *= np.float32(0.9)
+        return TransferCounts((row_stop - row_start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
 
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> None:
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> Any:
         self.weights[row_start:row_stop] *= np.float32(1.01)
         if row_start == 0:
             self.held_s.append(dt_s)
+        return TransferCounts((row_stop - row_start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
+
+    def out_of_range(self, weights: Any) -> Any:
+        return np.abs(weights) >= 100
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(0, 0, 0)
 
     def conductances(self) -> Any:
         return np.abs(self.weights)
@@ -171,12 +180,13 @@ def reference(model: ChipModel, sizes: list[int], examples: int) -> list[Any]:
         for layer, w in enumerate(weights):
             full = 1.0 if layer == 0 else CLIP
             unit = f(0.05) * f(full) * f(10) / f(EDGES.step)
-            phases, rounding = key(seed, PHASE, layer, n), key(seed, ROUNDING, layer, n)
+            phases, rounding, own = (np.uint64(key(seed, what, layer, n)) for what in (PHASE, ROUNDING, ROW_ROUNDING))
             for i in range(w.shape[0]):
-                nx = int(np.rint(min(max(acts[layer][i] / f(full), f(0)), f(1)) * f(15)))
+                share = min(max(acts[layer][i] / f(full), f(0)), f(1)) * f(15)
+                nx = min(15, int(np.floor(share + f(uniform(own, i))))) if share > 0 else 0
                 for j in range(w.shape[1]):
-                    nd = min(15, int(np.floor(unit * abs(deltas[layer][j]) + uniform(np.uint64(rounding), j))))
-                    count = (nx * nd + int(np.floor(uniform(np.uint64(phases), i) * 15))) // 15 if nx else 0
+                    nd = min(15, int(np.floor(unit * abs(deltas[layer][j]) + uniform(rounding, j))))
+                    count = (nx * nd + int(np.floor(uniform(phases, i) * 15))) // 15 if nx else 0
                     if nd and count:
                         w[i, j] += f(EDGES.step) * f(count if deltas[layer][j] > 0 else -count)
     return weights

@@ -60,11 +60,3 @@ def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
         grid = most / np.float32(levels)
         for i in range(values.shape[0]):
             out[i] = np.rint(min(max(values[i], -most), most) / grid) * grid
-
-
-@numba.njit(cache=True, error_model="numpy")
-def row_pulses(x: F32, full: Any, pulses: Any, out: I64) -> None:
-    """Set how many pulses each row fires: round(pulses x / full)."""
-    for i in range(x.shape[0]):
-        share = min(max(x[i] / np.float32(full), np.float32(0.0)), np.float32(1.0))
-        out[i] = np.int64(np.rint(share * np.float32(pulses)))
