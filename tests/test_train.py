@@ -38,7 +38,7 @@ def test_a_history_has_a_list_per_seed_and_a_fraction_per_epoch(tmp_path: Path) 
         assert history["final"][f"{name}_mean"] == pytest.approx(np.mean(last))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     figures = {"accuracy.svg", "conductances.svg", "weight_error.svg"}
-    tables = {"history.csv", "conductances.csv", "weight_error.csv"}
+    tables = {"history.csv", "saturation.csv", "conductances.csv", "weight_error.csv"}
     assert names == {"history.json", "train.md", "activity.yaml"} | figures | tables
     assert history["complete"]
     with (tmp_path / "out" / "history.csv").open(encoding="utf-8") as file:

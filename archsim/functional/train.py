@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -24,7 +24,8 @@ from archsim.functional.network import (
 from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
-from archsim.functional.saturation import Shares
+from archsim.functional.remarks import baseline_warnings
+from archsim.functional.saturation import Shares, saturation_warnings
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
 from archsim.workload.network import Rates, Workload
@@ -353,10 +354,12 @@ def history(
     data: Data,
     wanted: tuple[int, int],
     diverged: DivergedError | None,
+    remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the content of history.json: one list per seed, one value per epoch; the last epoch counts.
 
     `wanted` is how many seeds and epochs there are to be. A training that diverged has no final accuracy.
+    `warnings` are the `remarks` that were made beforehand, and what the epochs themselves give rise to.
     """
     runs = [epochs[seed] for seed in sorted(epochs)]
 
@@ -387,6 +390,11 @@ def history(
         "pulses_per_synapse": column("pulses_per_synapse"),
         "clipped_share": column("clipped_share"),
         "saturation": column("saturation"),
+        "warnings": [
+            *remarks,
+            *baseline_warnings(column("accuracy_float"), sorted(epochs), len(data.test_y)),
+            *saturation_warnings(column("saturation")),
+        ],
         "final": {
             "accuracy_chip_mean": mean[0],
             "accuracy_float_mean": mean[1],

@@ -13,13 +13,14 @@ from archsim.functional.probe import Findings
 from archsim.functional.train import Progress
 from archsim.report.figures import COLOURS, CYCLE, draw
 from archsim.report.folder import replace_file, write_folder
+from archsim.report.saturation import saturation_section, saturation_table, warned
 from archsim.report.tables import Column, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TABLES = ("history", "conductances", "weight_error")
+TABLES = ("history", "saturation", "conductances", "weight_error")
 OWNED = (
     "history.json", "train.md", "accuracy.svg", "conductances.svg", "weight_error.svg", "activity.yaml",
     *(f"{name}.csv" for name in TABLES),
@@ -83,7 +84,7 @@ def tables_of(data: Mapping[str, Any], findings: Findings | None = None) -> dict
     units = ("%", "%", "", "", "", "%")
     heads = ("on the chip", "floating point", "loss, chip", "loss, float", "pulses per synapse", "clipped")
     columns = (Column("seed"), Column("epoch"), *map(Column, heads, units))
-    found = [Table("history", "Epochs", columns, tuple(rows))]
+    found = [Table("history", "Epochs", columns, tuple(rows)), saturation_table(data)]
     if findings is not None:
         found.append(_conductances(findings))
         if findings.losses:
@@ -133,6 +134,7 @@ def training_lines(data: Mapping[str, Any]) -> list[str]:
         f"  accuracy on the chip        {final['accuracy_chip_mean']:8.2%}",
         f"  in floating point           {final['accuracy_float_mean']:8.2%}",
         f"  difference                  {100 * final['difference']:+8.2f} percentage points",
+        *warned(data),
     ]
 
 
@@ -169,6 +171,7 @@ def _markdown(
         f"{data['data']['source']}. The floating-point twin has the same network, examples, order and seed. "
         f"The learning rate {_rates(data['rates'])}.",
         "",
+        *(line for warning in data["warnings"] for line in (f"**Warning**: {warning}.", "")),
         "![Accuracy on the test set and mean loss by epoch](accuracy.svg)",
         "",
     ]
@@ -183,6 +186,7 @@ def _markdown(
             f"| {seed} | {epoch} | {chip:.2%} | {float_:.2%} | {loss_chip:.4f} | {loss_float:.4f} "
             f"| {pulses:.4f} | {clipped:.2%} |"
         )
+    lines += saturation_section(data)
     if findings is not None:
         lines += _cells(findings)
     listed = ", ".join(f"[{table.title.lower()}]({table.name}.csv)" for table in tables.values())
