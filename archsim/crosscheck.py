@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from archsim.accounting import ActivityFile, Bill, account, activity_of
 from archsim.chip.graph import Chip
-from archsim.functional.chip import TICK, Carrier, ChipModel
+from archsim.functional.chip import Carrier, ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.network import order_of
 from archsim.functional.train import Twin, check_loss, chip_model
@@ -57,11 +57,12 @@ class Watch:
 
     `stale[shard]` counts forward passes by how many updates of earlier examples had not ended when they started.
     `reads` lists the maintenance ops: (op, instance, cycles since each of its rows was written, updates so far).
-    `until[shard]` says up to which cycle each row has leaked, which is told every `TICK` examples.
+    `until[shard]` says up to which cycle each row has leaked, which is told every `leak_interval` examples.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         shards = schedule.mapping.shards
+        self._interval = schedule.chip.spec.numerics.leak_interval
         self._shard = {shard.tile: shard.index for shard in shards}
         self.stale: list[Counter[int]] = [Counter() for _ in shards]
         self.reads: list[tuple[int, int, I64, int]] = []
@@ -89,7 +90,7 @@ class Watch:
         if op.kind == "update":
             shard = self._shard[op.tile]
             self._updates[shard] += 1
-            if (n + 1) % TICK == 0:
+            if (n + 1) % self._interval == 0:
                 np.maximum(self.until[shard], cycle, out=self.until[shard])
 
 
@@ -123,8 +124,8 @@ def default_examples(chip: Chip, mapping: Mapping) -> int:
     """Return how many examples span two transfers of every row of every shard, and go on until rows next leak.
 
     The second transfer of a shard's last row group is due after 2 intervals, under `interleaved` after nearly 3; as
-    many examples as that op waits for, and `TICK` more in whole mini-batches. Without transfers, one epoch, of at
-    most `MOST` examples.
+    many examples as that op waits for, and `leak_interval` more in whole mini-batches. Without transfers, one epoch, of
+    at most `MOST` examples.
     """
     workload = mapping.workload
     ops = [op for op in build_schedule(chip, mapping, 1).ops if op.kind == "transfer" and op.maintenance is not None]
@@ -132,7 +133,7 @@ def default_examples(chip: Chip, mapping: Mapping) -> int:
         return min(workload.dataset.examples, MOST)
     due = max(need.count(2 * len(op.maintenance.groups) - 1) for op in ops for need in op.needs if op.maintenance)
     batch = workload.training.batch
-    return due + -(-TICK // batch) * batch
+    return due + -(-chip.spec.numerics.leak_interval // batch) * batch
 
 
 def crosscheck(
@@ -266,6 +267,7 @@ def _mean(counts: I64, values: I64) -> float | None:
 
 def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
     """Point 4: rows leaked for as long as the clock says, and transfers, interval, levels and ranges are the chip's."""
+    interval = trace.schedule.chip.spec.numerics.leak_interval
     kept = {(op, n): (leaked, updates) for op, n, leaked, updates in model.record.log or ()}
     clock = [(kept.get((op, n), (np.full_like(age, -1), 0))[0], age) for op, n, age, _ in watch.reads]
     reads = sum(len(age) for _, age in clock)
@@ -278,7 +280,7 @@ def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
             sum(int((leaked != age).sum()) for leaked, age in clock)),
         row("4. rows read by transfers and rewrites", reads, rows_leaked),
         row("4. leak until rows were read, mean, cycles", ages[0], ages[1]),
-        row(f"4. rows that leaked up to another cycle than the clock's last tick of {TICK} examples, of "
+        row(f"4. rows that leaked up to another cycle than the clock's last tick of {interval} examples, of "
             f"{sum(map(len, watch.until)):,}", 0, until),
         row("4. dwell time, mean over updates of cells, cycles", dwell.mean_cycles, record.dwell_mean_cycles),
         row("4. updates of cells read by transfers and rewrites", dwell.cells, record.dwell_cells),

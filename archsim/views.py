@@ -71,7 +71,8 @@ def check_file(name: str) -> str:
     for figure in loaded.figures.values():
         tally[figure.status] = tally.get(figure.status, 0) + 1
     statuses = ", ".join(f"{tally[status]} {status}" for status in sorted(tally))
-    return f"{name}: {loaded.kind} {loaded.value.name}, fine; {len(loaded.figures)} figures: {statuses}"
+    line = f"{name}: {loaded.kind} {loaded.value.name}, fine; {len(loaded.figures)} figures: {statuses}"
+    return "\n".join([line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items())])
 
 
 def show_lines(loaded: Loaded[Any]) -> list[str]:

@@ -20,7 +20,7 @@ from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.partition import Cut, Mapping, cut
 from archsim.mapping.placement import greedy, in_order, snake, spectral
 from archsim.mapping.schedule import Schedule
-from archsim.mapping.spectrum import smoothest
+from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import HOST, Traffic, distances_of, route_cost_m, traffic_of
 from archsim.simulation.run import simulate
 from archsim.spec import PLACEMENTS, REDUCTIONS
@@ -299,7 +299,7 @@ def test_the_smoothest_vectors_are_those_of_a_dense_solver(count: int, seed: int
     weights[np.arange(count - 1), np.arange(1, count)] = 1.0  # a path, so that it is connected
     weights += weights.T
     ends = np.nonzero(weights)
-    vectors = smoothest((ends[0], ends[1]), weights[ends], count)
+    vectors = smoothest((ends[0], ends[1]), weights[ends], count, Effort(60, 1e-4, 400))
     laplacian = np.diag(weights.sum(axis=1)) - weights
     eigenvalues = np.linalg.eigvalsh(laplacian)[1:3]
     for vector, eigenvalue in zip(vectors, eigenvalues, strict=True):

@@ -152,7 +152,7 @@ class Cells(ABC):
 class DecayFactors:
     """exp(-dt / tau) of each capacitor; the factors of an interval that comes again are kept, for all rows."""
 
-    KEPT = 16
+    KEPT = 16  # they are computed again, to the same bits, when one of more intervals comes again
 
     def __init__(self, *taus: Floats) -> None:
         self._taus = taus
@@ -414,4 +414,5 @@ def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:
         threshold_spread=device.threshold_spread_v * vary,
         step_spread=device.step_spread * vary,
         leak_spread=device.leak_spread * vary,
+        step_least=device.step_least,
     )

@@ -22,6 +22,7 @@ from archsim.loading import Loaded
 from archsim.mapping.partition import map_workload
 from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
 from archsim.registry import Registry
+from archsim.section import Options
 from archsim.spec import ArchSpec
 from archsim.workload.network import Workload
 
@@ -272,7 +273,9 @@ class Search:
         chip = self._chips[key]
         if isinstance(chip, str):
             raise ArchsimError(chip)
-        spec = chip.spec.model_copy(update={"placement": point.placement})
+        own = self.arch.value
+        options = own.placement_options if point.placement == own.placement else Options()
+        spec = chip.spec.model_copy(update={"placement": point.placement, "placement_options": options})
         return dataclasses.replace(chip, spec=spec)
 
     def _loaded(self, point: Point) -> Loaded[ArchSpec]:

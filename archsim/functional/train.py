@@ -35,11 +35,11 @@ ABLATIONS = ("polarity_inversion", "leakage", "variability", "programming_error"
 
 
 HOPELESS = 3.0
-"""A mean loss of so many times that of guessing counts as divergence: an assumption."""
+"""A mean loss of so many times that of guessing counts as divergence: it ends a training, and changes no figure."""
 
 
 RECORDS = 1 << 12
-"""Records of the timeline between two calls of `progress`: some hundred examples."""
+"""Records of the timeline between two calls of `progress`, some hundred examples: results do not depend on it."""
 
 
 MOST_SEED = 2**32 - 2

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
 
+# How finely the histogram of dwell times is drawn; mean and largest are of the times themselves.
 _LINEAR = 16  # ages below this have a bin each; above, each octave has this many bins
 _OCTAVES = 44
 EDGES: Int = np.array(
@@ -24,7 +25,7 @@ EDGES: Int = np.array(
 """Lower edges of the histogram's bins, in cycles: exact below 32, then 16 bins per octave."""
 _STEADY_RUNS = 16
 _KEPT = 1024
-"""So many histograms of reads are kept, of logs of so few runs: 16 KB each."""
+"""So many histograms of reads are kept, of logs of so few runs (16 KB each): memory and time, no result."""
 
 
 class UpdateLog:
