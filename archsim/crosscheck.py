@@ -27,16 +27,17 @@ from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.timeline import Timeline
+from archsim.words import counted
 
 I64: TypeAlias = npt.NDArray[np.int64]
 Row: TypeAlias = dict[str, Any]
 
 PASSES = ("forward", "backward", "update")
 TOLERANCE = 0.05
-"""By what fraction of the test set the chip may fall short of floating point: an assumption, wide since trained so
-shortly that neither has settled."""
+"""By what fraction of the test set the chip may fall short of floating point: wide, since trained so shortly that
+neither has settled. It passes or fails a check, and changes no figure."""
 MOST = 2_000
-"""Examples by default on a chip that transfers nothing, at most an epoch: an assumption."""
+"""Examples by default on a chip that transfers nothing, at most an epoch: of the command, see `--examples`."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def state(carried: ChipModel, alone: ChipModel) -> list[Row]:
     weights = [(a.weights, b.weights) for a, b in pairs]
     all_ = [both for a, b in pairs for both in zip(a.state, b.state, strict=True)]
     whole = sum(a.size for a, _ in all_)
-    names = f"{len(all_) // len(pairs)} arrays of each of {len(pairs)} shards"
+    names = f"{counted(len(all_) // len(pairs), 'array')} of each of {counted(len(pairs), 'shard')}"
     return [
         row(f"2. weights carried through the events that differ, of {sum(a.size for a, _ in weights):,}", 0,
             _differing(weights)),
@@ -280,7 +281,7 @@ def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
             sum(int((leaked != age).sum()) for leaked, age in clock)),
         row("4. rows read by transfers and rewrites", reads, rows_leaked),
         row("4. leak until rows were read, mean, cycles", ages[0], ages[1]),
-        row(f"4. rows that leaked up to another cycle than the clock's last tick of {interval} examples, of "
+        row(f"4. rows that leaked up to another cycle than the clock's last tick of {counted(interval, 'example')}, of "
             f"{sum(map(len, watch.until)):,}", 0, until),
         row("4. dwell time, mean over updates of cells, cycles", dwell.mean_cycles, record.dwell_mean_cycles),
         row("4. updates of cells read by transfers and rewrites", dwell.cells, record.dwell_cells),

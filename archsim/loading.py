@@ -259,7 +259,8 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     marks: dict[str, Scaled] = {}
     if isinstance(value, ArchSpec) and value.scaling is not None:
         try:
-            value, marks = scaled(value, value.scaling, value.technology.supply_v)
+            scaling = value.scaling.onto(value.technology.node_m)
+            value, marks = scaled(value, scaling, value.technology.supply_v)
         except SpecError as error:
             raise SpecError(
                 [replace(problem, where=f"{label}: {problem.where}") for problem in error.problems]
@@ -395,13 +396,12 @@ def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Sca
     What was assumed or fitted stays so.
     """
     now = dict(_figure_paths(value, ""))
-    found = {}
+    found, words = {}, value.scaling.onto(value.technology.node_m).words
     for path, mark in marks.items():
         was, number = figures[path], float(now[path].split()[0])
         text = engineering(number, {"energy": "J", "area": "m2", "delay": "s"}[mark.quantity], 6)
         source = (
-            f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {value.scaling.words} by "
-            f"{mark.source}"
+            f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {words} by {mark.source}"
         )
         status = was.status if was.status in ("assumption", "fitted") else "derived"
         found[path] = Figure(text, source, status, was.note, was.text)

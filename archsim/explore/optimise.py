@@ -24,6 +24,7 @@ from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
 from archsim.registry import Registry
 from archsim.section import Options
 from archsim.spec import ArchSpec
+from archsim.words import counted
 from archsim.workload.network import Workload
 
 BUDGET = 40  # assumption: simulations of a search unless said otherwise
@@ -142,7 +143,9 @@ def check_objective(name: str, budget: int) -> Objective:
         except SpecError as error:
             problems += error.problems
     if budget < 1:
-        problems.append(Problem("--budget", f"{budget} simulations", "give 1 or more; the first is the spec as given"))
+        problems.append(
+            Problem("--budget", counted(budget, "simulation"), "give 1 or more; the first is the spec as given")
+        )
     if problems:
         raise SpecError(problems)
     return OBJECTIVES[name]

@@ -25,6 +25,7 @@ from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
+from archsim.words import counted
 from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -90,7 +91,7 @@ def check_ablations(names: Collection[str]) -> None:
 def seeds_from(seed: int, count: int) -> range:
     """Return `count` seeds from one on; raise SpecError where they are not words that the generators take."""
     if not 0 <= seed <= seed + count - 1 <= MOST_SEED:
-        what = f"{count} seeds from {seed} on are not within 0 to {MOST_SEED}"
+        what = f"{counted(count, 'seed')} from {seed} on do not lie within 0 to {MOST_SEED}"
         raise SpecError([Problem("--seed", what, "give a smaller one, not below 0")])
     return range(seed, seed + count)
 

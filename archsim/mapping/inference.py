@@ -20,7 +20,7 @@ class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
-    words = Words(examples="examples, inferred,", peak="in forward passes back to back", left_out="")
+    words = Words(example="inferred example", peak="in forward passes back to back", left_out="")
 
     def epochs(self, workload: Workload) -> int:
         """The data set once."""

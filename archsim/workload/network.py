@@ -13,15 +13,16 @@ from archsim.components.base import Role
 from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
 from archsim.section import Choice, Flag, Section
-from archsim.units import Bits, Count, Ratio
+from archsim.units import Bits, Count, CountOrZero, Ratio
+from archsim.words import counted
 from archsim.workload.layers import LAYERS, Dense, Layer
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a mode is spoken of: its examples, what the peak does without a pause, and which operations are not done."""
+    """How a mode is spoken of: an example of it, what the peak does without a pause, which operations are not done."""
 
-    examples: str
+    example: str
     peak: str
     left_out: str
 
@@ -31,11 +32,19 @@ MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
 
 
 class Dataset(Section):
-    """Where examples come from: how many make an epoch, and what the host sends for each."""
+    """Where examples come from: how many make an epoch, and what the host sends for each.
+
+    A network with fewer inputs than MNIST has pixels gets what is left without `cut_rows` at the top and at the bottom
+    and `cut_columns` on the left and on the right.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"cut_rows", "cut_columns"})
 
     name: str
     examples: Count
     input_bits: Bits = 8
+    cut_rows: CountOrZero = 3
+    cut_columns: CountOrZero = 2
     preparation: str = ""
 
 
@@ -119,7 +128,7 @@ class Workload(Section):
             for i, layer in enumerate(self.layers) if not isinstance(layer, Dense)
         ]  # fmt: skip
         if self.steps > 1:
-            what = f"examples of {self.steps} steps have time and energy, but no numbers"
+            what = f"examples of {counted(self.steps, 'step')} have time and energy, but no numbers"
             wrong.append(Problem(f"{self.name}: steps", what, "give 1"))
         if wrong:
             raise SpecError(wrong)

@@ -11,6 +11,7 @@ import numpy as np
 from archsim.chip.topologies import Topology
 from archsim.errors import Problem, nearest
 from archsim.registry import Registry
+from archsim.words import counted
 
 ARBITRATIONS: Registry[tuple[int, int, int]] = Registry("arbitration")
 """Who goes first: the weights of age, turn and place in a waiting packet's rank."""
@@ -50,11 +51,12 @@ class Router:
             if getattr(self, name) < least
         ]  # fmt: skip
         if self.buffer_flits < self.packet_flits:
-            what = f"a buffer of {self.buffer_flits} flits cannot hold a packet of {self.packet_flits}"
+            what = f"a buffer of {counted(self.buffer_flits, 'flit')} cannot hold a packet of {self.packet_flits}"
             hint = "packets pass by virtual cut-through: give a buffer of a packet or more"
             found.append(Problem("--buffer-flits", what, hint))
         if self.vcs >= 1 and self.vcs % class_count:
-            what = f"{self.vcs} virtual channels cannot be divided among the {class_count} classes of this topology"
+            channels = counted(self.vcs, "virtual channel")
+            what = f"{channels} cannot be divided among the {class_count} classes of this topology"
             found.append(Problem("--vcs", what, f"give {class_count}, {2 * class_count} or another multiple"))
         if self.arbitration not in ARBITRATIONS:
             what = f"'{self.arbitration}' is not an arbitration"
