@@ -38,7 +38,7 @@ MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-MNIST_SIDE = 28
+MNIST_SIDE = 28  # pixels, as the files have them
 
 # What reading a damaged .npz file can raise, from unknown compression to a header that claims all memory and more.
 _NOT_NPZ = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)

@@ -29,7 +29,7 @@ from archsim.simulation.dwell import DwellTimes, UpdateLog
 from archsim.simulation.timeline import Timeline
 from archsim.words import counted
 
-FOREVER = 1 << 62
+FOREVER = 1 << 62  # cycles: beyond the end of every run
 _BIT = {state: 1 << i for i, state in enumerate(STATES)}
 _WAITING_TRANSFER = _BIT["waiting_transfer"]
 
