@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import STATIC, network, schedule_of
 
-from archsim.functional.chip import TICK, ChipModel
+from archsim.functional.chip import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.draws import READ, add_noise, key
 from archsim.functional.network import order_of
@@ -39,7 +39,7 @@ def read(model: ChipModel, kind: str, layer: int, example: int, delta: Any = Non
     slot = example % model.program.slots
     if delta is not None:
         model.buffers.deltas[layer, slot, : len(delta)] = delta
-    model._play(ops, n, n, 0, 0, TICK, *model._fixed)
+    model._play(ops, n, n, 0, 0, 64, *model._fixed)
     return (model.buffers.sums if kind == "forward" else model.buffers.errors)[layer, slot].copy()
 
 

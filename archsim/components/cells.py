@@ -186,7 +186,7 @@ class Cells(ABC):
 class DecayFactors:
     """exp(-dt / tau) of each capacitor, [cols, rows]; the factors of an interval that comes again are kept."""
 
-    KEPT = 16
+    KEPT = 16  # they are computed again, to the same bits, when one of more intervals comes again
 
     def __init__(self, *taus: Floats) -> None:
         self._taus = taus
@@ -463,4 +463,5 @@ def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:
         threshold_spread=device.threshold_spread_v * vary,
         step_spread=device.step_spread * vary,
         leak_spread=device.leak_spread * vary,
+        step_least=device.step_least,
     )

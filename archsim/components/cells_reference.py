@@ -69,11 +69,11 @@ class InPlaceReference(InPlaceCells):
         self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
         self.weights = state.weights
         first, second = normals(seed, shard, STEPS, FRESH, range(rows), cols)
-        step = numbers.step * np.maximum(0.05, 1.0 + numbers.step_spread * first)
+        step = numbers.step * np.maximum(numbers.step_least, 1.0 + numbers.step_spread * first)
         state.up[:] = step * np.maximum(0.0, 1.0 + numbers.asymmetry_spread * second)
         state.down[:] = step * np.maximum(0.0, 1.0 - numbers.asymmetry_spread * second)
         first, _ = normals(seed, shard, BOUNDS, FRESH, range(rows), cols)
-        bound = numbers.bound * np.maximum(0.05, 1.0 + numbers.bound_spread * first)
+        bound = numbers.bound * np.maximum(numbers.bound_least, 1.0 + numbers.bound_spread * first)
         state.bound[:], state.slope[:] = bound, numbers.softness / bound
 
     def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
@@ -114,8 +114,8 @@ class CapacitorReference(Cells):
             tau[:] = spread.tau * _exp(spread.leak_spread * first)
             voltage[:] = self.numbers.start
         first, second = self._normals(seed, STEPS, FRESH, range(rows), cols)
-        state.up[:] = spread.step * np.maximum(0.05, 1.0 + spread.step_spread * first)
-        state.down[:] = spread.step * np.maximum(0.05, 1.0 + spread.step_spread * second)
+        state.up[:] = spread.step * np.maximum(spread.step_least, 1.0 + spread.step_spread * first)
+        state.down[:] = spread.step * np.maximum(spread.step_least, 1.0 + spread.step_spread * second)
         self._bring_up_to_date()
 
     def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:

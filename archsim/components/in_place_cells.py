@@ -42,6 +42,8 @@ class InPlaceNumbers(NamedTuple):
     asymmetry_spread: float
     bound_spread: float
     softness: float
+    step_least: float
+    bound_least: float
 
 
 @compiled
@@ -50,12 +52,12 @@ def make_in_place(state: Any, numbers: Any, seed: Any, shard: Any) -> None:
     for row in range(state.weights.shape[0]):
         for col in range(state.weights.shape[1]):
             first, second = normals(seed, shard, STEPS, FRESH, row, col)
-            step = numbers.step * max(0.05, 1.0 + numbers.step_spread * first)
+            step = numbers.step * max(numbers.step_least, 1.0 + numbers.step_spread * first)
             asymmetry = numbers.asymmetry_spread * second
             state.up[row, col] = step * max(0.0, 1.0 + asymmetry)
             state.down[row, col] = step * max(0.0, 1.0 - asymmetry)
             first, _ = normals(seed, shard, BOUNDS, FRESH, row, col)
-            bound = numbers.bound * max(0.05, 1.0 + numbers.bound_spread * first)
+            bound = numbers.bound * max(numbers.bound_least, 1.0 + numbers.bound_spread * first)
             state.bound[row, col] = bound
             state.slope[row, col] = numbers.softness / bound
 
@@ -147,4 +149,6 @@ def in_place_numbers(device: InPlaceCell, switches: Switches) -> InPlaceNumbers:
         asymmetry_spread=device.asymmetry_spread * vary,
         bound_spread=device.bound_spread * vary,
         softness=device.softness,
+        step_least=device.step_least,
+        bound_least=device.bound_least,
     )

@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
     EXPONENTS, STUCK, SET_PULSE,
 ) = range(1, 14)  # fmt: skip
 FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
-MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one
+MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
@@ -116,6 +116,7 @@ class Spreads(NamedTuple):
     threshold_spread: float
     step_spread: float
     leak_spread: float
+    step_least: float
 
 
 def turn(state: Any) -> State:
@@ -215,7 +216,7 @@ def refresh_shared(state: Any, row: Any, group: Any) -> None:
 def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
     """Draw what is fixed when the chip is made, and reset all."""
     state = turn(kept)
-    k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread = spreads
+    k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread, step_least = spreads
     rows, cols = state.weights.shape
     for row in range(rows):
         for group in range(state.shared.shape[1]):
@@ -231,8 +232,8 @@ def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> No
             state.k[row, col] = k * max(0.0, 1.0 + k_spread * first)
             state.threshold[row, col] = threshold + threshold_spread * second
             first, second = normals(seed, shard, STEPS, FRESH, row, col)
-            state.up[row, col] = step * max(0.05, 1.0 + step_spread * first)
-            state.down[row, col] = step * max(0.05, 1.0 + step_spread * second)
+            state.up[row, col] = step * max(step_least, 1.0 + step_spread * first)
+            state.down[row, col] = step * max(step_least, 1.0 + step_spread * second)
             first, second = normals(seed, shard, LEAK, FRESH, row, col)
             state.tau[row, col] = tau * math.exp(leak_spread * first)
             state.voltage[row, col] = numbers.start
@@ -318,7 +319,7 @@ def column_pulsed(digits: int) -> Any:
     return compiled(pulse_column)
 
 
-_FEW, _MANY = 2, 4
+_FEW, _MANY = 2, 4  # bits of a pulse count for which code is compiled; more pulses take the general way, as exactly
 pulse_column_few, pulse_column_many = column_pulsed(_FEW), column_pulsed(_MANY)
 
 

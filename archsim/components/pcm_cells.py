@@ -109,4 +109,6 @@ def pair_spreads(device: PcmPairCell, switches: Switches) -> PairSpreads:
         step_spread=device.set_step_spread * vary,
         limit=device.set_limit_siemens * 1e6,
         limit_spread=device.set_limit_spread * vary,
+        step_least=device.set_step_least,
+        limit_least=device.set_limit_least,
     )

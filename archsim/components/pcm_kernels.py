@@ -78,6 +78,8 @@ class PairSpreads(NamedTuple):
     step_spread: float
     limit: float
     limit_spread: float
+    step_least: float
+    limit_least: float
 
 
 @compiled
@@ -88,8 +90,12 @@ def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) ->
             steps = normals(seed, shard, STEPS, FRESH, row, col)
             limits = normals(seed, shard, BOUNDS, FRESH, row, col)
             for side in range(2):
-                state.steps[side, row, col] = spreads.step * max(0.05, 1.0 + spreads.step_spread * steps[side])
-                state.limits[side, row, col] = spreads.limit * max(0.05, 1.0 + spreads.limit_spread * limits[side])
+                state.steps[side, row, col] = spreads.step * max(
+                    spreads.step_least, 1.0 + spreads.step_spread * steps[side]
+                )
+                state.limits[side, row, col] = spreads.limit * max(
+                    spreads.limit_least, 1.0 + spreads.limit_spread * limits[side]
+                )
             write_pair(state, numbers, row, col, _ZERO, _ZERO, normals(seed, shard, FIRST, FRESH, row, col))
 
 

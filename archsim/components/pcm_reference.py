@@ -44,11 +44,11 @@ class PcmPairReference(PcmPairCells):
         self.weights = state.weights
         spreads = pair_spreads(device, switches)
         draws = (normals(seed, shard, what, FRESH, range(rows), cols) for what in (STEPS, BOUNDS))
-        for array, mean, spread, pair in (
-            (state.steps, spreads.step, spreads.step_spread, next(draws)),
-            (state.limits, spreads.limit, spreads.limit_spread, next(draws)),
+        for array, mean, spread, least, pair in (
+            (state.steps, spreads.step, spreads.step_spread, spreads.step_least, next(draws)),
+            (state.limits, spreads.limit, spreads.limit_spread, spreads.limit_least, next(draws)),
         ):
-            array[:] = mean * np.maximum(0.05, 1.0 + spread * np.stack(pair))
+            array[:] = mean * np.maximum(least, 1.0 + spread * np.stack(pair))
         nothing, every = np.zeros((rows, cols), np.float32), np.ones((rows, cols), np.bool_)
         self._write_both(slice(0, rows), nothing, nothing, every, (seed, FIRST, FRESH))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from archsim.components.cells import Occupancy, TransferCounts
 from archsim.functional.activations import functions_of, spans_of
-from archsim.functional.activity import SAMPLE, ReadMeter, Reads, Updates, drivers_of, on_tables
+from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.executor import (
     AFTER_UPDATE,
     AT_MAINTENANCE,
@@ -36,10 +37,6 @@ from archsim.mapping.schedule import Maintenance, Op, Schedule
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
 F64: TypeAlias = npt.NDArray[np.float64]
-TICK = 64
-"""Examples between two moments at which leakage is applied: an assumption, the same in every executor."""
-MANY = 4
-"""Maintenance of at least one in so many rows of a shard has its conductances read before and after: an assumption."""
 
 
 class ShardCells(Protocol):
@@ -183,6 +180,8 @@ class ChipModel:
         self._meter = ReadMeter(schedule, cells, self.measures)
         self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
+        self._numerics = schedule.chip.spec.numerics
+        self._pause = math.gcd(self._numerics.leak_interval, self._numerics.activity_interval)
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
         self._updated = np.zeros(len(self.cells), dtype=np.int64)
@@ -204,18 +203,18 @@ class ChipModel:
         position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
-            position, why = self._play(op, n, start, position, stop, TICK, *self._fixed)
+            position, why = self._play(op, n, start, position, stop, self._pause, *self._fixed)
             if why == AT_MAINTENANCE:
                 self._maintain(int(op[position]), int(n[position]), int(start[position]))
                 position += 1
             elif why == AFTER_UPDATE:
                 which, example = int(op[position - 1]), int(n[position - 1])
                 shard = int(self.program.shard[which])
-                if (example + 1) % SAMPLE == 0:  # as the pulses left them
+                if (example + 1) % self._numerics.activity_interval == 0:  # as the pulses left them
                     self.saturation.sample(shard)
-                if (example + 1) % TICK == 0:
+                if (example + 1) % self._numerics.leak_interval == 0:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
-                if (example + 1) % SAMPLE == 0:
+                if (example + 1) % self._numerics.activity_interval == 0:
                     self._meter.sample(shard)
                 if example + 1 == stop:
                     self._updated[shard] = stop
@@ -284,7 +283,7 @@ class ChipModel:
         fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
         fixed[24:32] = Measures(self.program).arrays
         fixed[36] = targets_or_none(x, targets)
-        self._play(np.tile(ops, len(x)), n, n, 0, 0, TICK, *fixed)
+        self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, *fixed)
         return int(buffers.stats[1]), float(buffers.stats[2])
 
     def reads(self) -> list[Reads]:
@@ -334,7 +333,7 @@ class ChipModel:
         shard, cells = m.shard, self.cells[m.shard]
         first = sum(sum(others) for others in m.groups[:variant])
         last = first + sum(groups)
-        many = MANY * (last - first) >= len(self._last[shard])
+        many = last - first >= self._numerics.activity_share * len(self._last[shard])
         if many:
             self._meter.sample(shard)
             self.saturation.sample(shard)

@@ -24,6 +24,7 @@ from archsim.functional.saturation import Shares, saturation_warnings
 from archsim.functional.targets import targets_or_none
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
+from archsim.words import counted
 from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -39,11 +40,11 @@ ABLATIONS = (*OF_THE_CELLS, "quantisation", *QUANTISED)
 
 
 HOPELESS = 3.0
-"""A mean loss of so many times that of guessing counts as divergence: an assumption."""
+"""A mean loss of so many times that of guessing counts as divergence: it ends a training, and changes no figure."""
 
 
 RECORDS = 1 << 12
-"""Records of the timeline between two calls of `progress`: some hundred examples."""
+"""Records of the timeline between two calls of `progress`, some hundred examples: results do not depend on it."""
 
 
 MOST_SEED = 2**32 - 2
@@ -102,7 +103,7 @@ def check_ablations(names: Collection[str]) -> None:
 def seeds_from(seed: int, count: int) -> range:
     """Return `count` seeds from one on; raise SpecError where they are not words that the generators take."""
     if not 0 <= seed <= seed + count - 1 <= MOST_SEED:
-        what = f"{count} seeds from {seed} on are not within 0 to {MOST_SEED}"
+        what = f"{counted(count, 'seed')} from {seed} on do not lie within 0 to {MOST_SEED}"
         raise SpecError([Problem("--seed", what, "give a smaller one, not below 0")])
     return range(seed, seed + count)
 

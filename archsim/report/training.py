@@ -17,6 +17,7 @@ from archsim.report.folder import replace_file, write_folder
 from archsim.report.measures import ACCURACY, LOSSES, R2, measure
 from archsim.report.saturation import saturation_section, saturation_table, warned
 from archsim.report.tables import Column, Table
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +135,7 @@ def training_lines(data: Mapping[str, Any]) -> list[str]:
     seeds = len(data["seeds"])
     names = f"{data['arch']['name']} x {data['workload']['name']}"
     return [
-        f"{names}    {epochs} epoch{'s' * (epochs > 1)}, {seeds} seed{'s' * (seeds > 1)}{ablated}",
+        f"{names}    {counted(epochs, 'epoch')}, {counted(seeds, 'seed')}{ablated}",
         "",
         f"  {what.name + ' on the chip':<28}{what.text(chip):>8}",
         f"  in floating point           {what.text(floating):>8}",
@@ -184,7 +185,7 @@ def _markdown(
     elif not data["complete"]:
         lines += ["**Interrupted**: this is the history so far; the command below with `--resume` goes on.", ""]
     lines += [
-        f"{data['data']['train']:,} examples for training and {data['data']['test']:,} for testing: "
+        f"{counted(data['data']['train'], 'example')} for training and {data['data']['test']:,} for testing: "
         f"{data['data']['source']}. The floating-point twin has the same network, examples, order and seed. "
         f"The learning rate {_rates(data['rates'])}.",
         "",
