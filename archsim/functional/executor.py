@@ -236,7 +236,7 @@ def play(  # type: ignore[no-untyped-def]
                     to_span(z[:outputs], spans.low[layer], spans.full[layer], acts[layer + 1, slot, :outputs])
         elif kind == BACKWARD:
             largest = np.float32(0.0)
-            for j in range(outputs):
+            for j in range(col0, col1):  # each column of shards scales to its own
                 largest = max(largest, abs(deltas[layer, slot, j]))
             to_levels(deltas[layer, slot, col0:col1], largest, delta_levels if largest > 0 else 0, driven[:cols])
             if largest > 0:

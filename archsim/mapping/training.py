@@ -104,6 +104,7 @@ class Training:
         yield kit.integrate(BACKWARD, rows, cols, cols, by_ramp=by_ramp)
         yield from transport.peak_stages(kit, BACKWARD, rows, length_m)
         yield kit.digital("derive", cols, "read", 1)
+        yield kit.scan(BACKWARD, rows) if transport.held else kit.maximum(rows)
         yield kit.update(rows, cols, rows)
 
 
