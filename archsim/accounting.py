@@ -254,6 +254,7 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     clock_hz = float(spec.technology.clock_hz)
     transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
     done.check(chip)
+    transport.check(chip, steps)
     ops = 0
     energies: dict[str, list[float]] = defaultdict(list)
     busiest = ("", 0.0)

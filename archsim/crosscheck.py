@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from archsim.accounting import ActivityFile, Bill, account, activity_of
 from archsim.chip.graph import Chip
-from archsim.functional.chip import TICK, Carrier, ChipModel
+from archsim.functional.chip import Carrier, ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.losses import score
 from archsim.functional.network import order_of
@@ -29,6 +29,7 @@ from archsim.mapping.schedule import Maintenance, Op, Schedule
 from archsim.recount import PARTS, Recount, billed_j
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.timeline import Timeline
+from archsim.words import counted
 
 I64: TypeAlias = npt.NDArray[np.int64]
 Row: TypeAlias = dict[str, Any]
@@ -39,10 +40,10 @@ CONDUCTANCE = 0.01
 EXACT = 1e-5
 """By what fraction counts of pulses may differ that are rounded in another precision: an assumption."""
 TOLERANCE = 0.05
-"""By what fraction of the test set the chip may fall short of floating point: an assumption, wide since trained so
-shortly that neither has settled."""
+"""By what fraction of the test set the chip may fall short of floating point: wide, since trained so shortly that
+neither has settled. It passes or fails a check, and changes no figure."""
 MOST = 2_000
-"""Examples by default on a chip that transfers nothing, at most an epoch: an assumption."""
+"""Examples by default on a chip that transfers nothing, at most an epoch: of the command, see `--examples`."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,12 @@ class Watch:
 
     `stale[shard]` counts forward passes by how many updates of earlier examples had not ended when they started.
     `reads` lists the maintenance ops: (op, instance, cycles since each of its rows was written, updates so far).
-    `until[shard]` says up to which cycle each row has leaked, which is told every `TICK` examples.
+    `until[shard]` says up to which cycle each row has leaked, which is told every `leak_interval` examples.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         shards = schedule.mapping.shards
+        self._interval = schedule.chip.spec.numerics.leak_interval
         self._shard = {shard.tile: shard.index for shard in shards}
         self.stale: list[Counter[int]] = [Counter() for _ in shards]
         self.reads: list[tuple[int, int, I64, int]] = []
@@ -95,7 +97,7 @@ class Watch:
         if op.kind == "update":
             shard = self._shard[op.tile]
             self._updates[shard] += 1
-            if (n + 1) % TICK == 0:
+            if (n + 1) % self._interval == 0:
                 np.maximum(self.until[shard], cycle, out=self.until[shard])
 
 
@@ -129,8 +131,8 @@ def default_examples(chip: Chip, mapping: Mapping) -> int:
     """Return how many examples span two transfers of every row of every shard, and go on until rows next leak.
 
     The second transfer of a shard's last row group is due after 2 intervals, under `interleaved` after nearly 3; as
-    many examples as that op waits for, and `TICK` more in whole mini-batches. Without transfers, one epoch, of at
-    most `MOST` examples.
+    many examples as that op waits for, and `leak_interval` more in whole mini-batches. Without transfers, one epoch, of
+    at most `MOST` examples.
     """
     workload = mapping.workload
     ops = [op for op in build_schedule(chip, mapping, 1).ops if op.kind == "transfer" and op.maintenance is not None]
@@ -138,7 +140,7 @@ def default_examples(chip: Chip, mapping: Mapping) -> int:
         return min(workload.dataset.examples, MOST)
     due = max(need.count(2 * len(op.maintenance.groups) - 1) for op in ops for need in op.needs if op.maintenance)
     batch = workload.training.batch
-    return due + -(-TICK // batch) * batch
+    return due + -(-chip.spec.numerics.leak_interval // batch) * batch
 
 
 def crosscheck(
@@ -230,7 +232,7 @@ def state(carried: ChipModel, alone: ChipModel) -> list[Row]:
     weights = [(a.weights, b.weights) for a, b in pairs]
     all_ = [both for a, b in pairs for both in zip(a.state, b.state, strict=True)]
     whole = sum(a.size for a, _ in all_)
-    names = f"{len(all_) // len(pairs)} arrays of each of {len(pairs)} shards"
+    names = f"{counted(len(all_) // len(pairs), 'array')} of each of {counted(len(pairs), 'shard')}"
     return [
         row(f"2. weights carried through the events that differ, of {sum(a.size for a, _ in weights):,}", 0,
             _differing(weights)),
@@ -274,6 +276,7 @@ def _mean(counts: I64, values: I64) -> float | None:
 
 def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
     """Point 4: rows leaked for as long as the clock says, and transfers, interval, levels and ranges are the chip's."""
+    interval = trace.schedule.chip.spec.numerics.leak_interval
     kept = {(op, n): (leaked, updates) for op, n, leaked, updates in model.record.log or ()}
     clock = [(kept.get((op, n), (np.full_like(age, -1), 0))[0], age) for op, n, age, _ in watch.reads]
     reads = sum(len(age) for _, age in clock)
@@ -286,7 +289,7 @@ def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
             sum(int((leaked != age).sum()) for leaked, age in clock)),
         row("4. rows read by transfers and rewrites", reads, rows_leaked),
         row("4. leak until rows were read, mean, cycles", ages[0], ages[1]),
-        row(f"4. rows that leaked up to another cycle than the clock's last tick of {TICK} examples, of "
+        row(f"4. rows that leaked up to another cycle than the clock's last tick of {counted(interval, 'example')}, of "
             f"{sum(map(len, watch.until)):,}", 0, until),
         row("4. dwell time, mean over updates of cells, cycles", dwell.mean_cycles, record.dwell_mean_cycles),
         row("4. updates of cells read by transfers and rewrites", dwell.cells, record.dwell_cells),

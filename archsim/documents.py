@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from archsim.errors import Problem, SpecError, nearest
+from archsim.words import counted
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 20
@@ -73,7 +74,9 @@ def read_text(path: Path, label: str) -> str:
     except OSError as error:
         raise SpecError([Problem(label, f"cannot be read: {error.strerror}", "check its permissions")]) from None
     if len(data) > MOST_BYTES:
-        raise SpecError([Problem(label, f"{len(data):,} bytes; a spec has at most {MOST_BYTES:,}", "give a spec")])
+        raise SpecError(
+            [Problem(label, f"{counted(len(data), 'byte')}; a spec has at most {MOST_BYTES:,}", "give a spec")]
+        )
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ from archsim.report.floorplan import floorplan_drawing, load_of
 from archsim.report.tables import Column, Table, links
 from archsim.runs import default_folder, folder_of, plan_from_options
 from archsim.units import engineering
+from archsim.words import counted
 
 OWNED = (
     "floorplan.svg", "floorplan.flp", "floorplan.yaml", "floorplan.ptrace", "chip.graphml", "parts.csv", "links.csv",
@@ -83,7 +84,7 @@ def floorplan_lines(chip: Chip) -> list[str]:
     ranked = sorted(chip.parts, key=lambda part: (-part.area_m2, part.component))
     around = [part for part in ranked if part.area_m2 and part.component not in _in_tiles(chip)]
     tiles_m2 = chip.area_m2 - sum(part.area_m2 for part in around)
-    rows = [(f"{len(chip.tiles)} tiles", tiles_m2), *((part.component, part.area_m2) for part in around)]
+    rows = [(counted(len(chip.tiles), "tile"), tiles_m2), *((part.component, part.area_m2) for part in around)]
     lines = [f"{chip.spec.name}: {chip.spec.floorplan.kind} of {size}, {engineering(chip.area_m2, 'm2')} in use"]
     lines += [
         f"  {name.replace('_', ' '):18} {engineering(area, 'm2'):>12} {area / chip.area_m2:8.1%}" for name, area in rows

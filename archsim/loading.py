@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -54,7 +54,8 @@ class Loaded(Generic[S]):
     """A spec in use: its value, and by dotted path each of its figures.
 
     `hash` covers the resolved value, without descriptions and sources. `tree` is the file with its base
-    merged in and before `overrides`; `document()` writes it as one file that stands alone.
+    merged in and before `overrides`; `document()` writes it as one file that stands alone. `retired` says by path of
+    keys that the file gives and that are read no more.
     """
 
     value: S
@@ -64,6 +65,7 @@ class Loaded(Generic[S]):
     hash: str
     overrides: tuple[str, ...]
     tree: dict[str, Tree]
+    retired: Mapping[str, str] = field(default_factory=dict)
 
     def with_overrides(self, more: Sequence[str]) -> Loaded[S]:
         """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
@@ -247,12 +249,18 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
         value = cls.model_validate(texts(used))
     except ValidationError as error:
         problems += problems_of(error, cls, texts(used), label, given)
+    retired = dict(_retired(value, used, ""))
+    problems += [
+        Problem(f"--set {path}", "is read no more", why) for path, why in retired.items()
+        if any(path == key or path.startswith(f"{key}.") for key in given)
+    ]  # fmt: skip
     if value is None or problems:
         raise SpecError(_without_inherited(problems, label))
     marks: dict[str, Scaled] = {}
     if isinstance(value, ArchSpec) and value.scaling is not None:
         try:
-            value, marks = scaled(value, value.scaling, value.technology.supply_v)
+            scaling = value.scaling.onto(value.technology.node_m)
+            value, marks = scaled(value, scaling, value.technology.supply_v)
         except SpecError as error:
             raise SpecError(
                 [replace(problem, where=f"{label}: {problem.where}") for problem in error.problems]
@@ -260,7 +268,25 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     figures = {path: _figure(used, path, default) for path, default in _figure_paths(value, "")}
     if marks:
         figures |= _rescaled(value, figures, marks)
-    return Loaded(value, kind, label, figures, hash_of(value), overrides, tree)
+    return Loaded(value, kind, label, figures, hash_of(value), overrides, tree, retired)
+
+
+def _retired(value: Any, tree: Tree, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (dotted path, why) of each key of a tree that its section once had and reads no more."""
+    if isinstance(tree, list) and isinstance(value, tuple):
+        for i, (item, below) in enumerate(zip(value, tree, strict=False)):
+            yield from _retired(item, below, f"{path}[{i}]")
+    if not isinstance(tree, dict):
+        return
+    for key, below in tree.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, Section):
+            if key in type(value).retired:
+                yield here, type(value).retired[key]
+            names = [name for name in type(value).model_fields if yaml_key(name) == key]
+            yield from (part for name in names for part in _retired(getattr(value, name), below, here))
+        elif isinstance(value, Mapping) and key in value:
+            yield from _retired(value[key], below, here)
 
 
 def _without_inherited(problems: Sequence[Problem], label: str) -> list[Problem]:
@@ -370,13 +396,12 @@ def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Sca
     What was assumed or fitted stays so.
     """
     now = dict(_figure_paths(value, ""))
-    found = {}
+    found, words = {}, value.scaling.onto(value.technology.node_m).words
     for path, mark in marks.items():
         was, number = figures[path], float(now[path].split()[0])
         text = engineering(number, {"energy": "J", "area": "m2", "delay": "s"}[mark.quantity], 6)
         source = (
-            f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {value.scaling.words} by "
-            f"{mark.source}"
+            f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {words} by {mark.source}"
         )
         status = was.status if was.status in ("assumption", "fitted") else "derived"
         found[path] = Figure(text, source, status, was.note, was.text)

@@ -15,6 +15,7 @@ from archsim.metrics import package_version
 from archsim.report import check_folder
 from archsim.report.optimise import SCHEMA, write_optimisation
 from archsim.runs import all_faults, default_folder
+from archsim.words import counted
 from archsim.workload import load_workload
 
 SUFFIX = "_optimised"
@@ -71,8 +72,9 @@ def spec_of(found: Optimisation) -> str:
     Nothing of the chip as it is now was published, so no published figures are in it.
     """
     note = (
-        f"found by archsim floorplan optimise: least {OBJECTIVES[found.objective].title} of {_simulated(found)} "
-        f"simulations of {found.examples:,} examples of {found.workload.value.name}"
+        f"found by archsim floorplan optimise: least {OBJECTIVES[found.objective].title} of "
+        f"{counted(_simulated(found), 'simulation')} of {counted(found.examples, 'example')} of "
+        f"{found.workload.value.name}"
     )
     tree: dict[str, Tree] = {
         **found.arch.settled(found.best.settings, Leaf("", "search", "assumption", note)),

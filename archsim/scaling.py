@@ -73,11 +73,11 @@ class Scaling(Section):
     """The digital parts of a chip as at another node: figures of `reference` become those of `target`.
 
     Factors are those of the tables, or the ones given here, each with its own source. Delays are `kept` unless they are
-    to be `scaled`. Supplies are the chip's unless said otherwise.
+    to be `scaled`. Target and supplies are the chip's own, as its `technology` says, unless said otherwise.
     """
 
     reference_m: Length
-    target_m: Length
+    target_m: Length | None = None
     transistors: Literal["high_performance", "low_power"] = "high_performance"
     reference_supply_v: Voltage | None = None
     target_supply_v: Voltage | None = None
@@ -89,15 +89,30 @@ class Scaling(Section):
     @property
     def words(self) -> str:
         """Both nodes, as text."""
-        return f"{_nm(self.reference_m):g} nm to {_nm(self.target_m):g} nm"
+        target = "the chip's node" if self.target_m is None else f"{_nm(self.target_m):g} nm"
+        return f"{_nm(self.reference_m):g} nm to {target}"
+
+    def onto(self, node_m: float) -> Scaling:
+        """Return the scaling with a target: its own, or the node of the chip; raise SpecError if that has no table."""
+        if self.target_m is not None:
+            return self
+        found = self.model_copy(update={"target_m": node_m})
+        if found._needs_tables and _nm(node_m) not in NODES_NM:
+            what = f"a target of {_nm(node_m):g} nm, the chip's node, is not in the tables"
+            hint = f"allowed: {', '.join(map(str, NODES_NM))} nm, or give the factors yourself"
+            raise SpecError([Problem("scaling", what, hint)])
+        return found
+
+    @property
+    def _needs_tables(self) -> bool:
+        return self.energy is None or self.area is None or (self.delay is None and self.delays == "scaled")
 
     @model_validator(mode="after")
     def _knows_its_nodes(self) -> Self:
-        own = self.delay is not None or self.delays == "kept"
-        if self.energy is not None and self.area is not None and own:
+        if not self._needs_tables:
             return self
         for name, node_m in (("reference", self.reference_m), ("target", self.target_m)):
-            if _nm(node_m) not in NODES_NM:
+            if node_m is not None and _nm(node_m) not in NODES_NM:
                 message = (
                     "a {name} of {given} nm is not in the tables; allowed: {nodes} nm, or give the factors yourself"
                 )
@@ -120,10 +135,11 @@ class Scaled:
 
 
 def factors_of(scaling: Scaling, supply_v: float) -> dict[str, tuple[float, str]]:
-    """Return (factor, source) by quantity: energy, area and, if delays are scaled, delay.
+    """Return (factor, source) by quantity: energy, area and, if delays are scaled, delay; the target must be set.
 
     Raises SpecError where a supply is beyond the range of an equation.
     """
+    assert scaling.target_m is not None
     before, after = round(_nm(scaling.reference_m)), round(_nm(scaling.target_m))
     supplies = (scaling.reference_supply_v or supply_v, scaling.target_supply_v or supply_v)
     table = _EQUATIONS[scaling.transistors]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +16,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     create_model,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -77,11 +78,14 @@ def yaml_key(name: str) -> str:
 class Section(BaseModel):
     """Base of every part of a spec and of every component.
 
-    Fields named in `later` came after specs had been hashed: the resolved form leaves them out while they hold their
-    defaults.
+    Fields named in `later`, of the class or of one that it derives from, came after specs had been hashed: the resolved
+    form leaves them out while they hold their defaults.
+
+    Keys in `retired` were fields once; a file that still gives one loads without it, and `check` says why.
     """
 
     later: ClassVar[frozenset[str]] = frozenset()
+    retired: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(
         frozen=True,
@@ -92,15 +96,29 @@ class Section(BaseModel):
         validate_default=False,
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, data: Any) -> Any:
+        if not cls.retired or not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if key not in cls.retired}
+
     def resolved(self) -> dict[str, Any]:
         """Return the section as plain data: YAML keys, SI values as text, nested sections included."""
         out: dict[str, Any] = {}
+        later = _later(type(self))
         for name, value in self:
             plain = _plain(value)
-            if name not in self.later or plain != _plain(type(self).model_fields[name].default):
+            if name not in later or plain != _plain(type(self).model_fields[name].default):
                 out[yaml_key(name)] = plain
         kind = getattr(type(self), "kind", None)
         return {"kind": kind, **out} if isinstance(kind, str) else out
+
+
+@functools.cache
+def _later(cls: type[Section]) -> frozenset[str]:
+    """Return what any class of its line names as having come later."""
+    return frozenset().union(*(getattr(each, "later", ()) for each in cls.__mro__))
 
 
 class Options(Section):

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, sqrt
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
@@ -220,11 +221,28 @@ def floorplan(kind: str) -> Callable[[F], F]:
 
 
 class Package(Section):
-    """Several chips, all alike, joined by links between neighbours; `gap` is what lies between two dies."""
+    """Several chips, all alike, joined by links between neighbours; `gap` is what lies between two dies.
+
+    Each chip has circuits for `links_per_chip` links on its edge, whichever are used, since all chips are made alike.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"links_per_chip"})
 
     chips: Count
     gap_m: Length
+    links_per_chip: Count = 4
     link: Annotated[ChipLink, Role("chip_link")]
+
+    @model_validator(mode="after")
+    def _has_links_for_its_neighbours(self) -> Self:
+        columns = ceil(sqrt(self.chips))
+        rows = ceil(self.chips / columns)
+        most = min(columns - 1, 2) + min(rows - 1, 2)
+        if self.links_per_chip < most:
+            message = {"have": self.links_per_chip, "chips": self.chips, "most": most}
+            raise PydanticCustomError("package", "of {chips} chips some have {most} neighbours, and links_per_chip is "
+                                      "{have}; make it {most} or more", message)  # fmt: skip
+        return self
 
 
 class Transfer(Section):
@@ -254,12 +272,16 @@ class ScheduleSpec(Section):
     """How examples follow each other, and the maintenance between them.
 
     Cells that keep what they hold need no `transfer`. Without it weights are written a row at a time, one tile after
-    another.
+    another. In inference a layer's memory has room for `vectors_held` vectors of an example: of two, one is read while
+    the next arrives.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"vectors_held"})
 
     mode: Literal["sequential", "pipelined"]
     in_flight: Count = 1
     prefetch: CountOrZero = 1
+    vectors_held: Count = 2
     transfer: Transfer | None = None
     refresh: Refresh = Refresh()
 
@@ -291,9 +313,15 @@ class Numerics(Section):
     gradient), plus and minus `output_range` at the output. Hidden units are converted up to the largest value of their
     activation, those of an activation without one up to `activation_range`.
     `read_noise` is the standard deviation of what a read adds to each line before it is converted, in the same units.
+
+    Leakage is applied every `leak_interval` examples and before a row is read by a transfer. What lines draw through
+    the cells is measured at their conductances every `activity_interval` updates, and around maintenance of at least
+    the `activity_share` of a tile's rows; in between, the mean of two readings counts.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"activation_range"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"activation_range", "leak_interval", "activity_interval", "activity_share"}
+    )
 
     weight_scale_siemens: Conductance = 100e-6
     output_weight_scale_siemens: Conductance = 50e-6
@@ -301,6 +329,9 @@ class Numerics(Section):
     output_range: Ratio = 16.0
     activation_range: Ratio = 2.0
     read_noise: Ratio = 0.0
+    leak_interval: Count = 64
+    activity_interval: Count = 512
+    activity_share: units.Share = 0.25
 
 
 class Published(Section):
@@ -332,10 +363,11 @@ class Published(Section):
 class ArchSpec(Section):
     """A chip, or a package of equal ones: technology, tiles, routing, host, floorplan, schedule, what was published.
 
-    As loaded, its digital parts are already as at the node that `scaling` declares.
+    As loaded, its digital parts are already as at the node that `scaling` declares. `placement_options` are the keyword
+    arguments of the placement's function.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling"})
+    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options"})
 
     name: str
     description: str = ""
@@ -347,6 +379,7 @@ class ArchSpec(Section):
     host: Annotated[HostPort, Role("host")]
     floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
+    placement_options: Annotated[Options, OptionsOf(PLACEMENTS, "placement")] = Field(default={}, validate_default=True)
     schedule: ScheduleSpec
     package: Package | None = None
     numerics: Numerics = Numerics()

@@ -19,6 +19,7 @@ from archsim.metrics import package_version
 from archsim.report import check_folder, write_folder
 from archsim.report.sweep import NAME, OWNED, SCHEMA, point_words, sweep_json, with_pareto, write_points, write_sweep
 from archsim.runs import all_faults, default_folder
+from archsim.words import counted
 from archsim.workload import load_workload
 
 KEPT = ("settings", "metrics", "training", "data", "audits_failed", "refused")
@@ -211,7 +212,7 @@ def _kept(
     strange = [point["settings"] for point in points if _key(point["settings"]) not in keys]
     if strange:
         words = ", ".join(f"{key}={value}" for key, value in strange[0].items())
-        more = f" and {len(strange) - 1} more points" if len(strange) > 1 else ""
+        more = f" and {counted(len(strange) - 1, 'more point')}" if len(strange) > 1 else ""
         what = f"{words}{more} in {place}, not in this grid"
         raise SpecError([Problem("--resume: vary", what, "give all values that were begun with, and more if you like")])
     for point in points:

@@ -18,6 +18,7 @@ from archsim.functional.checkpoint import NAME, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
 from archsim.functional.losses import loss_name
 from archsim.functional.probe import Findings, Probe
+from archsim.functional.remarks import rates_warnings
 from archsim.functional.train import (
     DivergedError,
     Epoch,
@@ -85,6 +86,7 @@ def execute_training(
         "version": package_version(),
         "command": _command(arch, workload, sets, ablate, epochs, seeds, seed),
     }
+    remarks = rates_warnings(network)
     identity = {
         "arch": f"{chip_spec.value.name} {chip_spec.hash}",
         "workload": f"{network.value.name} {network.hash}",
@@ -106,7 +108,8 @@ def execute_training(
     diverged: DivergedError | None = None
 
     def so_far() -> dict[str, Any]:
-        return history(found, names=names, ablate=ablate, data=data, wanted=(seeds, count), diverged=diverged)
+        return history(found, names=names, ablate=ablate, data=data, wanted=(seeds, count), diverged=diverged,
+                       remarks=remarks)  # fmt: skip
 
     def one(each: int) -> None:
         """Train one seed from where it stands to its end; the first one under a probe."""

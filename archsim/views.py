@@ -32,6 +32,7 @@ from archsim.spec import (
     ArchSpec,
 )
 from archsim.units import engineering
+from archsim.words import counted
 from archsim.workload import Workload, load_workload
 from archsim.workload.layers import LAYERS
 from archsim.workload.network import MODES
@@ -63,7 +64,7 @@ def check_file(name: str) -> str:
         kind = kind_of(path)
         if kind == "run":
             plan = plan_from_file(name)
-            return f"{name}: a run of {plan.count:,} examples on {plan.arch.value.name}, fine"
+            return f"{name}: a run of {counted(plan.count, 'example')} on {plan.arch.value.name}, fine"
     loaded = load_any(name)
     if isinstance(loaded.value, ArchSpec):
         build_chip(loaded.value)
@@ -71,7 +72,8 @@ def check_file(name: str) -> str:
     for figure in loaded.figures.values():
         tally[figure.status] = tally.get(figure.status, 0) + 1
     statuses = ", ".join(f"{tally[status]} {status}" for status in sorted(tally))
-    return f"{name}: {loaded.kind} {loaded.value.name}, fine; {len(loaded.figures)} figures: {statuses}"
+    line = f"{name}: {loaded.kind} {loaded.value.name}, fine; {counted(len(loaded.figures), 'figure')}: {statuses}"
+    return "\n".join([line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items())])
 
 
 def show_lines(loaded: Loaded[Any]) -> list[str]:
@@ -97,11 +99,12 @@ def scaling_lines(spec: ArchSpec) -> list[str]:
     """Return what the spec's scaling does, and what it leaves alone."""
     if spec.scaling is None:
         return []
-    factors = factors_of(spec.scaling, spec.technology.supply_v)
+    scaling = spec.scaling.onto(spec.technology.node_m)
+    factors = factors_of(scaling, spec.technology.supply_v)
     told = ", ".join(f"{quantity} x {factor:g} ({source})" for quantity, (factor, source) in factors.items())
     kept = "leakage, clock" if "delay" in factors else "delays, leakage, clock"
     return [
-        f"  digital parts from {spec.scaling.words}: {told}", f"  left alone: {kept}, {', '.join(left_alone(spec))}"
+        f"  digital parts from {scaling.words}: {told}", f"  left alone: {kept}, {', '.join(left_alone(spec))}"
     ]  # fmt: skip
 
 

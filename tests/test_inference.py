@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from archsim import evaluate, load_workload
 from archsim.chip import build_chip
-from archsim.errors import SpecError
+from archsim.errors import InfeasibleError, SpecError
 from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.inference import programming
@@ -104,3 +104,22 @@ def test_nothing_is_kept_for_a_backward_pass_that_never_comes(arch: str) -> None
     writes = sum(item.count for item in run(arch).bill.items if (item.component, item.action) == ("memory", "write"))
     # 528 bytes on two tiles, 265 and 263; then 250, and 125.
     assert writes == 64 * (34 + 33 + 32 + 16)
+
+
+def test_room_for_more_vectors_takes_no_more_time_and_more_memory() -> None:
+    # With room for one vector a layer waits until the next has read its last; with as many as there are steps, never.
+    work = ("mode=inference", "steps=6")
+    cycles = [
+        evaluate(
+            load_arch("ambrogio_nature_2018_packet", [f"schedule.vectors_held={held}"]),
+            load_workload("lstm_imdb", list(work)), examples=2,
+        ).data["run"]["cycles"]
+        for held in (1, 2, 6, 7)
+    ]  # fmt: skip
+    assert cycles == sorted(cycles, reverse=True)
+    assert cycles[-2] == cycles[-1]
+    with pytest.raises(InfeasibleError, match="vectors x"):
+        evaluate(
+            load_arch("ambrogio_nature_2018_packet", ["schedule.vectors_held=6", "tile.memory.words=200"]),
+            load_workload("lstm_imdb", list(work)), examples=2,
+        )  # fmt: skip

@@ -19,6 +19,7 @@ from archsim.errors import Problem, SpecError
 from archsim.loading import Loaded, builtin_names, differences, find_file, hash_of, kind_of, load_arch
 from archsim.schema import json_schema
 from archsim.spec import ArchSpec
+from archsim.views import check_file
 from archsim.workload import Workload, load_workload
 
 REFERENCE = "ambrogio_nature_2018"
@@ -427,6 +428,22 @@ def test_the_figures_of_a_base_keep_their_sources() -> None:
     figures = {path: figure for path, figure in over.figures.items() if path != "tile.rows"}
     assert figures == {path: figure for path, figure in SHIPPED.figures.items() if path != "tile.rows"}
     assert (over.figures["tile.rows"].text, over.figures["tile.rows"].status) == ("256", "assumption")
+
+
+# ---- keys that are read no more
+
+
+def test_a_file_with_a_retired_key_loads_as_without_it_and_is_told() -> None:
+    plain = f"kind: arch\nextends: {REFERENCE}\nname: chip\n"
+    name = write_text(f"{plain}tile: {{device: {{kind: pcm_3t1c, read_conductance: 11 uS}}}}\n")
+    over, alone = load_arch(name), load_arch(write_text(plain, "other.yaml"))
+    assert over.hash == alone.hash
+    assert list(over.retired) == ["tile.device.read_conductance"]
+    assert alone.retired == {}
+    line, told = check_file(name).splitlines()
+    assert "fine" in line
+    assert told.startswith("  tile.device.read_conductance is read no more: ")
+    assert fault(name, "tile.device.read_conductance=3 uS").where == "--set tile.device.read_conductance"
 
 
 # ---- variants

@@ -129,3 +129,23 @@ def test_links_between_chips_are_the_bottleneck_when_they_are_slow() -> None:
     assert times == sorted(times)
     bits = Fraction(512 * 8)  # at 0.1 GB/s a step cannot be quicker than the sums of fc1 and the errors of fc2 on it
     assert times[-1] > float(bits / (8 * 10**8))
+
+
+@pytest.mark.parametrize("links", [2, 3, 4, 6])
+def test_every_chip_has_circuits_for_the_links_of_its_edge(links: int) -> None:
+    # Origin: four chips of 2 x 2, each with `links_per_chip` ends of 0.1 mm2, whether they lead anywhere or not.
+    parts = {part.component: part for part in packaged(4, "mesh", f"package.links_per_chip={links}").parts}
+    assert (parts["chip_link"].instances, parts["chip_link"].area_m2) == (4 * links, pytest.approx(4 * links * 0.1e-6))
+
+
+@pytest.mark.parametrize(("chips", "most"), [(2, 1), (3, 2), (4, 2), (6, 3), (9, 4), (12, 4)])
+def test_a_chip_needs_circuits_for_its_neighbours(chips: int, most: int) -> None:
+    # The most neighbours of any place of ceil(sqrt(n)) columns, counted on the grid.
+    columns = next(c for c in range(1, chips + 1) if c * c >= chips)
+    places = {divmod(chip, columns) for chip in range(chips)}
+    steps = ((0, 1), (0, -1), (1, 0), (-1, 0))
+    assert most == max(sum((r + dr, c + dc) in places for dr, dc in steps) for r, c in places)
+    packaged(chips, "mesh", f"package.links_per_chip={most}")
+    if most > 1:
+        with pytest.raises(SpecError, match=f"some have {most} neighbours"):
+            packaged(chips, "mesh", f"package.links_per_chip={most - 1}")

@@ -14,16 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archsim.chip import Chip, build_chip
-from archsim.errors import InfeasibleError
+from archsim.errors import InfeasibleError, SpecError
 from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.partition import Cut, Mapping, cut
 from archsim.mapping.placement import greedy, in_order, snake, spectral
 from archsim.mapping.schedule import Schedule
-from archsim.mapping.spectrum import smoothest
+from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import HOST, Traffic, distances_of, route_cost_m, traffic_of
 from archsim.simulation.run import simulate
 from archsim.spec import PLACEMENTS, REDUCTIONS
+from archsim.workload import load_workload
 from tests.helpers import PACKET, REFERENCE, network
 
 BASES = {base: load_arch(base) for base in (REFERENCE, PACKET)}
@@ -299,7 +300,7 @@ def test_the_smoothest_vectors_are_those_of_a_dense_solver(count: int, seed: int
     weights[np.arange(count - 1), np.arange(1, count)] = 1.0  # a path, so that it is connected
     weights += weights.T
     ends = np.nonzero(weights)
-    vectors = smoothest((ends[0], ends[1]), weights[ends], count)
+    vectors = smoothest((ends[0], ends[1]), weights[ends], count, Effort(60, 1e-4, 400))
     laplacian = np.diag(weights.sum(axis=1)) - weights
     eigenvalues = np.linalg.eigvalsh(laplacian)[1:3]
     for vector, eigenvalue in zip(vectors, eigenvalues, strict=True):
@@ -341,6 +342,20 @@ def test_more_moves_find_no_worse_places_here() -> None:
     starts = (in_order, snake, greedy, spectral)
     assert costs_m[0] == min(distances.cost_m(traffic, place(chip, pieces, lambda: traffic)) for place in starts)
     assert costs_m == sorted(costs_m, reverse=True)
+
+
+def test_options_of_a_placement_come_from_the_spec() -> None:
+    def tiles(*sets: str) -> tuple[int, ...]:
+        chip = build_chip(load_arch("pcm64_mesh_32nm", sets).value)
+        return tuple(shard.tile for shard in map_workload(load_workload("mlp_wide").value, chip).shards)
+
+    none = tiles("placement_options.moves=1")
+    assert none != tiles("placement_options.moves=300")
+    assert none == tiles("placement_options={moves: 1}")
+    with pytest.raises(SpecError, match="movez"):
+        tiles("placement_options={movez: 1}")
+    with pytest.raises(SpecError, match="moves"):
+        tiles("placement=greedy")  # the annealed placement's options are none of it
 
 
 def test_placements_that_do_not_look_at_traffic_do_not_ask_for_it() -> None:

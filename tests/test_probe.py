@@ -115,12 +115,13 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.cells, name)
 
-    def transfer(self, row_start: int, row_stop: int, *rest: Any) -> None:
+    def transfer(self, row_start: int, row_stop: int, *rest: Any) -> Any:
         rows = slice(row_start, row_stop)
         self.before[rows] = self.cells.weights[rows]
-        self.cells.transfer(row_start, row_stop, *rest)
+        found = self.cells.transfer(row_start, row_stop, *rest)
         self.after[rows] = self.cells.weights[rows]
         self.seen[rows] = True
+        return found
 
 
 @pytest.mark.parametrize("examples", [90, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 250, 399))])
@@ -168,7 +169,8 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     assert (histogram.edges_us[0], histogram.edges_us[-1]) == (cells.min(), cells.max())
     write_training(HISTORY, tmp_path / "out", found)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "history.json", "train.md", "accuracy.svg", "conductances.svg", "history.csv", "conductances.csv",
+        "history.json", "train.md", "accuracy.svg", "conductances.svg", "history.csv", "saturation.csv",
+        "conductances.csv",
     }  # fmt: skip
 
 
@@ -178,6 +180,7 @@ HISTORY: dict[str, Any] = {
     "data": {"name": "d", "source": "s", "train": 2, "test": 1}, "ablated": [], "complete": True, "diverged": None,
     "seeds": [0], **{name: [[0.5]] for name in ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float",
                                                 "pulses_per_synapse", "clipped_share")},
+    "saturation": [[{}]], "warnings": [],
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import STATIC, network, schedule_of
 
-from archsim.functional.chip import TICK, ChipModel
+from archsim.functional.chip import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.draws import READ, add_noise, key
 from archsim.functional.network import order_of
@@ -25,7 +25,7 @@ def data(inputs: int, classes: int) -> Data:
     return Data(x, y, x, y, classes, "drawn", "a generator")
 
 
-def model_of(*sizes: int, noise: float, seed: int = 0, ablate: tuple[str, ...] = ("quantisation",)) -> ChipModel:
+def model_of(*sizes: int, noise: float, seed: int = 0, ablate: tuple[str, ...] = ("converters",)) -> ChipModel:
     settings = [STATIC, f"numerics.read_noise={noise}", "numerics.output_range=1000", "numerics.partial_range=1000"]
     workload = network(*sizes)
     schedule = schedule_of(workload, 40, [*settings, "tile.rows=32", "tile.cols=16"])
@@ -39,7 +39,7 @@ def read(model: ChipModel, kind: str, layer: int, example: int, delta: Any = Non
     slot = example % model.program.slots
     if delta is not None:
         model.buffers.deltas[layer, slot, : len(delta)] = delta
-    model._play(ops, n, n, 0, 0, TICK, *model._fixed)
+    model._play(ops, n, n, 0, 0, 64, *model._fixed)
     return (model.buffers.sums if kind == "forward" else model.buffers.errors)[layer, slot].copy()
 
 

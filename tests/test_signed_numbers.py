@@ -17,7 +17,7 @@ from test_cell_conformance import KINDS, REFERENCES, device_of
 from archsim.components.devices import Switches
 from archsim.errors import SpecError
 from archsim.functional import executor
-from archsim.functional.chip import TICK, ChipModel
+from archsim.functional.chip import ChipModel
 from archsim.functional.draws import PHASE, ROUNDING, key, uniform
 from archsim.functional.network import order_of
 from archsim.functional.periphery import Edges
@@ -70,7 +70,7 @@ def update(model: ChipModel, layer: int, x: Any, d: Any) -> None:
     ops = [op.index for op in model.schedule.ops if op.kind == "update" and op.layer == layer]
     model.buffers.acts[layer, 0, : len(x)], model.buffers.deltas[layer, 0, : len(d)] = x, d
     zero = np.zeros(1, np.int64)
-    model._play(np.array(ops), zero, zero, 0, 0, TICK, *model._fixed)
+    model._play(np.array(ops), zero, zero, 0, 0, 64, *model._fixed)
 
 
 def by_hand(cells: Any, layer: int, x: Any, d: Any, full: float, seed: int) -> None:
@@ -140,7 +140,7 @@ def test_a_read_of_either_sign_is_the_product_with_signed_levels(hidden: str) ->
     x = model._fixed[12][model._fixed[14][0]]
     ops = np.array([op.index for op in model.schedule.ops if op.kind == "forward" and op.layer == 0])
     zero = np.zeros(1, np.int64)
-    model._play(ops, zero, zero, 0, 0, TICK, *model._fixed)
+    model._play(ops, zero, zero, 0, 0, 64, *model._fixed)
     levels = np.append(np.rint(x.astype(np.float64) * 127) / 127, 1.0)
     z = levels @ model.cells[0].weights.astype(np.float64) / 10
     layer = model.schedule.mapping.workload.dense_layers()[0]

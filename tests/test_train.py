@@ -37,7 +37,7 @@ def test_a_history_has_a_list_per_seed_and_a_fraction_per_epoch(tmp_path: Path) 
         assert history["final"][f"{name}_mean"] == pytest.approx(np.mean(last))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     figures = {"accuracy.svg", "conductances.svg", "weight_error.svg"}
-    tables = {"history.csv", "conductances.csv", "weight_error.csv"}
+    tables = {"history.csv", "saturation.csv", "conductances.csv", "weight_error.csv"}
     assert names == {"history.json", "train.md", "activity.yaml"} | figures | tables
     assert history["complete"]
     with (tmp_path / "out" / "history.csv").open(encoding="utf-8") as file:
@@ -184,7 +184,7 @@ def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
     [
         (("--ablate", "leak"), "--ablate: 'leak' is not an ablation; did you mean 'leakage'?"),
         (("--set", "training.epochs=0"), "training.epochs: '0' is out of range"),
-        (("--ablate", "leak", "--ablate", "noise"), "--ablate: 'noise' is not an ablation; allowed: leakage"),
+        (("--ablate", "leak", "--ablate", "noise"), "--ablate: 'noise' is not an ablation; allowed: converters"),
         (("--set", "tile.count=1"), "needs 2 tiles"),
         (("--seed", "-1"), "--seed"),
         (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on are not within 0 to 4294967294"),

@@ -21,9 +21,6 @@ from archsim.components.interconnect import PacketLink
 from archsim.errors import Problem, SpecError
 from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
 
-LINKS_OF_CHIP = 4
-"""Links to neighbouring chips for which each chip has circuits, since all are made alike (an assumption)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -264,8 +261,10 @@ def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:
 
 
 def _chip_links_m2(spec: ArchSpec) -> float:
-    """Return the area of one chip's ends of links to others: four, whichever are used, since all chips are alike."""
-    return 0.0 if spec.package is None or spec.chips == 1 else LINKS_OF_CHIP * spec.package.link.total_area_m2
+    """Return the area of one chip's ends of links to others, whichever are used, since all chips are alike."""
+    if spec.package is None or spec.chips == 1:
+        return 0.0
+    return spec.package.links_per_chip * spec.package.link.total_area_m2
 
 
 def _tile_actions(tile: TileSpec) -> list[tuple[str, str, Mapping[str, Action], int]]:
@@ -329,7 +328,7 @@ def _static_parts(spec: ArchSpec, plan: Plan, topology: Topology, between: Colle
     host = spec.host
     parts.append(Part("host_port", 1, host.total_area_m2, host.total_leakage_w, host=True))
     if spec.package is not None and spec.chips > 1:
-        others, ends = spec.chips - 1, LINKS_OF_CHIP * spec.chips
+        others, ends = spec.chips - 1, spec.package.links_per_chip * spec.chips
         leak_w = len(between) * spec.package.link.total_leakage_w
         parts.append(Part(PORT, others, others * host.total_area_m2, others * host.total_leakage_w, host=True))
         parts.append(Part("chip_link", ends, spec.chips * _chip_links_m2(spec), leak_w, host=True))

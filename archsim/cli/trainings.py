@@ -21,6 +21,7 @@ from archsim.cli.options import (
     late_interrupts,
     progress_bar,
 )
+from archsim.words import counted
 
 
 @app.command()
@@ -62,7 +63,7 @@ def train(
             )  # fmt: skip
         except KeyboardInterrupt:
             if kept:
-                complain([f"{kept} epoch{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
+                complain([f"{counted(kept, 'epoch')} done and kept; the same command with --resume goes on"])
             raise
     answer(
         folder / "history.json",
@@ -118,7 +119,7 @@ def sweep(
             )  # fmt: skip
         except KeyboardInterrupt:
             if kept:
-                complain([f"{kept} point{'s' * (kept > 1)} done and kept; the same command with --resume goes on"])
+                complain([f"{counted(kept, 'point')} done and kept; the same command with --resume goes on"])
             raise
     answer(
         folder / "sweep.json",

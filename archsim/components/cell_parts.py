@@ -28,16 +28,21 @@ class PcmPairCell(PcmPair, Device):
     """Two PCM alone, trained in place: W = F (G+ - G-), an increase SETs G+ a little and a decrease G-.
 
     A SET pulse adds step (1 - G / limit); step and limit differ from device to device, and `set_noise` is the spread
-    of one pulse's change relative to its mean. Only a RESET lowers a conductance, and all of it: a transfer reads all
+    of one pulse's change relative to its mean; no step and no limit is below the shares `set_step_least` and
+    `set_limit_least` of its mean. Only a RESET lowers a conductance, and all of it: a transfer reads all
     pairs, RESETs both devices where one is above `refresh_above`, and programs the difference again. Its time is that
     of a row in which any pair needs it, its energy that of the share `refreshed` of the pairs. Occasional RESET: Burr
     et al., IEEE Trans. Electron Devices 62, 3498 (2015).
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"set_step_least", "set_limit_least"})
+
     set_step_siemens: SomeConductance
     set_step_spread: Ratio
+    set_step_least: Share = 0.05
     set_limit_siemens: SomeConductance
     set_limit_spread: Ratio
+    set_limit_least: Share = 0.05
     set_noise: Ratio
     set_energy_j: Energy
     refresh_above_siemens: Conductance

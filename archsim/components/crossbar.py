@@ -51,9 +51,7 @@ class Array(Component):
         """Return the energy to charge a line that crosses `cells` cells once, C V^2, in joules."""
         return (cells * self.cell_line_f + self.line_end_f) * self.line_v**2
 
-    def line_actions(
-        self, rows: int, cols: int, row_swings: float = 1.0, col_swings: float = 1.0
-    ) -> dict[str, Action]:
+    def line_actions(self, rows: int, cols: int, row_swings: float = 1.0, col_swings: float = 1.0) -> dict[str, Action]:
         """Return the actions of a `rows` x `cols` array; an item is one line. Times belong to the stage.
 
         `read_...` is a line driven by its own driver, which charges it so many times; `ramp_...` one that a ramp of
@@ -110,9 +108,7 @@ class Crossbar(Array):
         """Mean pulses of a row and a column that coincide in a cell, per update: those that the cell sees."""
         return self.row_pulses * self.col_pulses / self.pulses
 
-    def line_actions(
-        self, rows: int, cols: int, row_swings: float = 1.0, col_swings: float = 1.0
-    ) -> dict[str, Action]:
+    def line_actions(self, rows: int, cols: int, row_swings: float = 1.0, col_swings: float = 1.0) -> dict[str, Action]:
         """Return those of a read, and `update_...`: a line fires its train."""
         return {
             **super().line_actions(rows, cols, row_swings, col_swings),

@@ -149,8 +149,11 @@ class CapacitorPair(SingleRead):
     long-term devices left over).
 
     Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative to
-    their means, of the threshold in volts, and of the logarithm of the leak's time constant.
+    their means, of the threshold in volts, and of the logarithm of the leak's time constant. No step is below the share
+    `step_least` of the mean.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"step_least"})
 
     leak_time_constant_s: Time
     leak_spread: Ratio
@@ -164,6 +167,7 @@ class CapacitorPair(SingleRead):
     threshold_spread_v: VoltageOrZero
     step_v: Voltage
     step_spread: Ratio
+    step_least: Share = 0.05
     step_bend: Ratio
     cells_per_reference: Count
     residual_pulses: Count
@@ -308,7 +312,11 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     programming error come back as they were, and an update counts as it did on average.
     """
 
-    read_conductance_siemens: Conductance
+    retired: ClassVar[Mapping[str, str]] = {
+        "read_conductance": "no figure was ever made from it: read_energy is what a read costs, and measured activity "
+        "brings its own conductance",
+    }
+
     offset_siemens: Conductance
     row_polarity: Literal["uniform", "alternating"] = "uniform"
     leak_compensation: Literal["none", "nominal"] = "none"
@@ -320,7 +328,7 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     programming_steps: ClassVar[tuple[str, ...]] = ("reset", "ramp", "verify")
     example: ClassVar[Mapping[str, Any]] = {
         "area": "2.34 um2", "read_energy": "49.5 fJ", "supply": "1.0 V", "read": "0.2 V", "gain": 3,
-        "read_conductance": "11 uS", "leak_time_constant": "5.16 ms", "transfer_read": "80 ns", "reset": "50 ns",
+        "leak_time_constant": "5.16 ms", "transfer_read": "80 ns", "reset": "50 ns",
         "reset_energy": "15 pJ", "ramp": "500 ns", "ramp_energy": "40 pJ", "verify": "80 ns", "iterations": 2,
         "residual_pulses": 64, "trim_pulses": 16, "residual_pulse": "5 ns", "residual_read": "80 ns",
         "residual_pulse_energy": "20 fJ", "invert_energy": "0 J", "leak_spread": "10 %", "leak_target": "0.8 V",
@@ -360,17 +368,20 @@ class InPlaceCell(Device):
     """Base of the cells that every pulse trains in place and that keep their weight: no transfer, no refresh.
 
     A weight lies within -bound and +bound; spreads are from cell to cell, relative and fixed when the chip is made.
-    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction. `pulse_energy` is
-    what one pulse of an update takes in the cell.
+    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction. No step and no bound
+    is below the shares `step_least` and `bound_least` of its mean. `pulse_energy` is what one pulse of an update takes
+    in the cell.
     """
 
-    later: ClassVar[frozenset[str]] = Device.later | {"pulse_energy_j"}
+    later: ClassVar[frozenset[str]] = Device.later | {"step_least", "bound_least", "pulse_energy_j"}
 
     step_siemens: SomeConductance = 0.05e-6
     step_spread: Ratio = 0.0
+    step_least: Share = 0.05
     asymmetry_spread: Ratio = 0.0
     bound_siemens: SomeConductance = 60e-6
     bound_spread: Ratio = 0.0
+    bound_least: Share = 0.05
     pulse_energy_j: Energy = 0.0
     softness: ClassVar[float] = 0.0
 

@@ -25,10 +25,13 @@ class NeuronUnit(Component):
     leakage_w: Power = 0.0
     # An assumption: an 8-bit multiply (0.2 pJ) and a 32-bit add (0.1 pJ) of Horowitz, ISSCC 2014, 45 nm, unscaled.
     multiply_add_energy_j: Energy = 0.3e-12
-    later: ClassVar[frozenset[str]] = frozenset({"multiply_add_energy_j"})
+    # A comparator of Aladdin (Shao et al., ISCA 2014), 40 nm, unscaled; its 71 um2 a lane is within the unit's area.
+    compare_energy_j: Energy = 0.029e-12
+    later: ClassVar[frozenset[str]] = frozenset({"multiply_add_energy_j", "compare_energy_j"})
     scales: ClassVar[dict[str, str]] = {
         "add_energy_j": "energy", "activate_energy_j": "energy", "derive_energy_j": "energy", "loss_energy_j": "energy",
-        "multiply_add_energy_j": "energy", "area_m2": "area", "step_s": "delay", "loss_step_s": "delay",
+        "multiply_add_energy_j": "energy", "compare_energy_j": "energy", "area_m2": "area", "step_s": "delay",
+        "loss_step_s": "delay",
     }  # fmt: skip
     example: ClassVar[dict[str, Any]] = {
         "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
@@ -36,12 +39,16 @@ class NeuronUnit(Component):
     }  # fmt: skip
 
     def actions(self) -> dict[str, Action]:
-        """Return `add`, `activate`, `derive` (times the derivative, rescaled), `multiply_add` and `loss`, by values."""
+        """Return `add`, `activate`, `derive`, `multiply_add`, `compare` and `loss`, by values.
+
+        `derive` is times the derivative and rescaled; `compare` is one of a search for the largest.
+        """
         return {
             "add": Action(self.add_energy_j, self.step_s, parallel=self.lanes),
             "activate": Action(self.activate_energy_j, self.step_s, parallel=self.lanes),
             "derive": Action(self.derive_energy_j, self.step_s, parallel=self.lanes),
             "multiply_add": Action(self.multiply_add_energy_j, self.step_s, parallel=self.lanes),
+            "compare": Action(self.compare_energy_j, self.step_s, parallel=self.lanes),
             "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes),
         }
 

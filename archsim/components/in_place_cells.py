@@ -5,12 +5,14 @@ Float32 in a fixed order, as in `kernels`; weights are in uS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.components.cells import Cells, TransferCounts, checked_word
 from archsim.components.draws import compiled, normals
+from archsim.components.exact_kernels import update_in_place_exactly
 from archsim.components.kernels import BOUNDS, FRESH, STEPS, Doubles, Floats, coincide, columns_pulsed
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ class InPlaceNumbers(NamedTuple):
     asymmetry_spread: float
     bound_spread: float
     softness: float
+    step_least: float
+    bound_least: float
 
 
 @compiled
@@ -48,12 +52,12 @@ def make_in_place(state: Any, numbers: Any, seed: Any, shard: Any) -> None:
     for row in range(state.weights.shape[0]):
         for col in range(state.weights.shape[1]):
             first, second = normals(seed, shard, STEPS, FRESH, row, col)
-            step = numbers.step * max(0.05, 1.0 + numbers.step_spread * first)
+            step = numbers.step * max(numbers.step_least, 1.0 + numbers.step_spread * first)
             asymmetry = numbers.asymmetry_spread * second
             state.up[row, col] = step * max(0.0, 1.0 + asymmetry)
             state.down[row, col] = step * max(0.0, 1.0 - asymmetry)
             first, _ = normals(seed, shard, BOUNDS, FRESH, row, col)
-            bound = numbers.bound * max(0.05, 1.0 + numbers.bound_spread * first)
+            bound = numbers.bound * max(numbers.bound_least, 1.0 + numbers.bound_spread * first)
             state.bound[row, col] = bound
             state.slope[row, col] = numbers.softness / bound
 
@@ -93,7 +97,7 @@ class InPlaceCells(Cells):
     def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         self.state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
         self.numbers = in_place_numbers(device, switches)
-        self.kernel = update_in_place
+        self.kernel, self.exact_kernel = update_in_place, update_in_place_exactly
         self.weights = self.state.weights
         self.step, self.reach = self.numbers.step, self.numbers.bound
         make_in_place(self.state, self.numbers, checked_word("seed", seed), checked_word("shard", shard))
@@ -118,8 +122,13 @@ class InPlaceCells(Cells):
         self.weights[:] = np.clip(wanted, -self.state.bound, self.state.bound)
         left = np.abs(wanted - self.weights)
         return TransferCounts(
-            wanted.size, 0, int((left > 0).sum()), 0, 0, 0, float(left.sum(dtype=np.float64)), float(left.max())
+            wanted.size, 0, int((left > 0).sum()), 0, 0, 0, float(left.sum(dtype=np.float64)), float(left.max()),
+            wanted.size, wanted.size, int((left > self.numbers.step).sum()),
         )  # fmt: skip
+
+    def out_of_range(self, weights: Floats) -> NDArray[np.bool_]:
+        """Return which weights are at or beyond the bounds of their own cell."""
+        return cast("NDArray[np.bool_]", np.abs(weights) >= self.state.bound)
 
     def conductances(self) -> Floats:
         """Return |W|: one of two devices holds it, the other none."""
@@ -140,4 +149,6 @@ def in_place_numbers(device: InPlaceCell, switches: Switches) -> InPlaceNumbers:
         asymmetry_spread=device.asymmetry_spread * vary,
         bound_spread=device.bound_spread * vary,
         softness=device.softness,
+        step_least=device.step_least,
+        bound_least=device.bound_least,
     )

@@ -28,7 +28,7 @@ Integers = NDArray[np.int64]
     EXPONENTS, STUCK, SET_PULSE,
 ) = range(1, 14)  # fmt: skip
 FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
-MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one
+MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
@@ -116,6 +116,7 @@ class Spreads(NamedTuple):
     threshold_spread: float
     step_spread: float
     leak_spread: float
+    step_least: float
 
 
 def turn(state: Any) -> State:
@@ -215,7 +216,7 @@ def refresh_shared(state: Any, row: Any, group: Any) -> None:
 def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
     """Draw what is fixed when the chip is made, and reset all."""
     state = turn(kept)
-    k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread = spreads
+    k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread, step_least = spreads
     rows, cols = state.weights.shape
     for row in range(rows):
         for group in range(state.shared.shape[1]):
@@ -231,8 +232,8 @@ def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> No
             state.k[row, col] = k * max(0.0, 1.0 + k_spread * first)
             state.threshold[row, col] = threshold + threshold_spread * second
             first, second = normals(seed, shard, STEPS, FRESH, row, col)
-            state.up[row, col] = step * max(0.05, 1.0 + step_spread * first)
-            state.down[row, col] = step * max(0.05, 1.0 + step_spread * second)
+            state.up[row, col] = step * max(step_least, 1.0 + step_spread * first)
+            state.down[row, col] = step * max(step_least, 1.0 + step_spread * second)
             first, second = normals(seed, shard, LEAK, FRESH, row, col)
             state.tau[row, col] = tau * math.exp(leak_spread * first)
             state.voltage[row, col] = numbers.start
@@ -318,7 +319,7 @@ def column_pulsed(digits: int) -> Any:
     return compiled(pulse_column)
 
 
-_FEW, _MANY = 2, 4
+_FEW, _MANY = 2, 4  # bits of a pulse count for which code is compiled; more pulses take the general way, as exactly
 pulse_column_few, pulse_column_many = column_pulsed(_FEW), column_pulsed(_MANY)
 
 
@@ -472,11 +473,12 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
     the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET,
-    the devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
+    the devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells
+    where that is more than a pulse.
     """
     state = turn(kept)
     seed, shard, what, index = key
-    both = out_of_reach = pulses = clipped = 0
+    both = out_of_reach = pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         if invert:
@@ -520,7 +522,8 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
             left = abs(difference - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
-    return both, out_of_reach, pulses, clipped, left_sum, left_most
+            over += left > numbers.step
+    return both, out_of_reach, pulses, clipped, left_sum, left_most, over
 
 
 @compiled
@@ -538,9 +541,12 @@ def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
 
 @compiled
 def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
-    """Pulse rows from `start` on until g - g_shared is as wanted; return pulses, clipped ones, what is left."""
+    """Pulse rows from `start` on until g - g_shared is as wanted.
+
+    Returns pulses and clipped ones, the sum and the maximum of what is left over, and where it is more than a pulse.
+    """
     state = turn(kept)
-    pulses = clipped = 0
+    pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
@@ -552,7 +558,8 @@ def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
             left = abs(wanted[row - start, col] - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
-    return pulses, clipped, left_sum, left_most
+            over += left > numbers.step
+    return pulses, clipped, left_sum, left_most, over
 
 
 @compiled

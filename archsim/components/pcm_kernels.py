@@ -54,6 +54,8 @@ class PairNumbers(NamedTuple):
     """What all cells of a device have in common: float32, in uS."""
 
     gain: Any
+    step: Any
+    """Nominal change of the weight by the first pulse after a RESET."""
     noise: Any
     """Spread of a SET pulse's change, relative to its mean."""
     refresh_above: Any
@@ -76,6 +78,8 @@ class PairSpreads(NamedTuple):
     step_spread: float
     limit: float
     limit_spread: float
+    step_least: float
+    limit_least: float
 
 
 @compiled
@@ -86,8 +90,12 @@ def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) ->
             steps = normals(seed, shard, STEPS, FRESH, row, col)
             limits = normals(seed, shard, BOUNDS, FRESH, row, col)
             for side in range(2):
-                state.steps[side, row, col] = spreads.step * max(0.05, 1.0 + spreads.step_spread * steps[side])
-                state.limits[side, row, col] = spreads.limit * max(0.05, 1.0 + spreads.limit_spread * limits[side])
+                state.steps[side, row, col] = spreads.step * max(
+                    spreads.step_least, 1.0 + spreads.step_spread * steps[side]
+                )
+                state.limits[side, row, col] = spreads.limit * max(
+                    spreads.limit_least, 1.0 + spreads.limit_spread * limits[side]
+                )
             write_pair(state, numbers, row, col, _ZERO, _ZERO, normals(seed, shard, FIRST, FRESH, row, col))
 
 
@@ -154,10 +162,10 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
 
     Cells of which neither device is `above` that conductance are left as they are. `key` is what the errors are keyed
     by: (seed, shard, what, index). Returns the cells programmed, those left with both devices RESET, the devices
-    clipped, and the sum and the maximum of what is left over, in uS.
+    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse.
     """
     seed, shard, what, index = key
-    written = both = beyond = 0
+    written = both = beyond = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
@@ -178,4 +186,5 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
             left = abs(weight - state.weights[row, col])
             left_sum += left
             left_most = max(left_most, left)
-    return written, both, beyond, left_sum, left_most
+            over += left > numbers.step
+    return written, both, beyond, left_sum, left_most, over

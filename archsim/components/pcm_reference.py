@@ -44,11 +44,11 @@ class PcmPairReference(PcmPairCells):
         self.weights = state.weights
         spreads = pair_spreads(device, switches)
         draws = (normals(seed, shard, what, FRESH, range(rows), cols) for what in (STEPS, BOUNDS))
-        for array, mean, spread, pair in (
-            (state.steps, spreads.step, spreads.step_spread, next(draws)),
-            (state.limits, spreads.limit, spreads.limit_spread, next(draws)),
+        for array, mean, spread, least, pair in (
+            (state.steps, spreads.step, spreads.step_spread, spreads.step_least, next(draws)),
+            (state.limits, spreads.limit, spreads.limit_spread, spreads.limit_least, next(draws)),
         ):
-            array[:] = mean * np.maximum(0.05, 1.0 + spread * np.stack(pair))
+            array[:] = mean * np.maximum(least, 1.0 + spread * np.stack(pair))
         nothing, every = np.zeros((rows, cols), np.float32), np.ones((rows, cols), np.bool_)
         self._write_both(slice(0, rows), nothing, nothing, every, (seed, FIRST, FRESH))
 
@@ -111,8 +111,11 @@ class PcmPairReference(PcmPairCells):
         left = np.where(chosen, np.abs(wanted - self.weights[rows]), zero)
         total = float(np.cumsum(left.ravel(), dtype=np.float64)[-1])
         resets = 2 * self._iterations * int(chosen.sum())
-        both = int((chosen & (wanted == 0)).sum())
-        return TransferCounts(wanted.size, both, beyond, resets, 0, 0, total, float(left.max()))
+        both, written = int((chosen & (wanted == 0)).sum()), int(chosen.sum())
+        over = int((left > numbers.step).sum())
+        return TransferCounts(
+            wanted.size, both, beyond, resets, 0, 0, total, float(left.max()), written, written, over
+        )  # fmt: skip
 
     def _write_both(self, rows: slice, plus: Floats, minus: Floats, chosen: Flags, draws: tuple[int, int, int]) -> None:
         state = self.state

@@ -86,7 +86,7 @@ class Space:
 def space_of(start: Loaded[ArchSpec], *, topologies: bool = False) -> Space:
     """Return the points around a spec: all kinds of floorplan that suit it, and all placements; if wanted, topologies.
 
-    Other topologies have their default options.
+    Other placements and topologies have their default options.
     """
     spec = start.value
     layouts, left_out = _layouts(start)
@@ -106,6 +106,8 @@ def settings_of(start: Loaded[ArchSpec], space: Space, point: Point) -> tuple[st
     elif point.layout.columns != own.layout.columns:
         settings.append(f"floorplan.{COLUMNS}={point.layout.columns}")
     if point.placement != own.placement:
+        if start.value.placement_options.resolved():
+            settings.append("placement_options={}")
         settings.append(f"placement={point.placement}")
     if point.topology != own.topology:
         if start.value.routing.options.resolved():

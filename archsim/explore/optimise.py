@@ -22,7 +22,9 @@ from archsim.loading import Loaded
 from archsim.mapping.partition import map_workload
 from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
 from archsim.registry import Registry
+from archsim.section import Options
 from archsim.spec import ArchSpec
+from archsim.words import counted
 from archsim.workload.network import Workload
 
 BUDGET = 40  # assumption: simulations of a search unless said otherwise
@@ -141,7 +143,9 @@ def check_objective(name: str, budget: int) -> Objective:
         except SpecError as error:
             problems += error.problems
     if budget < 1:
-        problems.append(Problem("--budget", f"{budget} simulations", "give 1 or more; the first is the spec as given"))
+        problems.append(
+            Problem("--budget", counted(budget, "simulation"), "give 1 or more; the first is the spec as given")
+        )
     if problems:
         raise SpecError(problems)
     return OBJECTIVES[name]
@@ -272,7 +276,9 @@ class Search:
         chip = self._chips[key]
         if isinstance(chip, str):
             raise ArchsimError(chip)
-        spec = chip.spec.model_copy(update={"placement": point.placement})
+        own = self.arch.value
+        options = own.placement_options if point.placement == own.placement else Options()
+        spec = chip.spec.model_copy(update={"placement": point.placement, "placement_options": options})
         return dataclasses.replace(chip, spec=spec)
 
     def _loaded(self, point: Point) -> Loaded[ArchSpec]:

@@ -23,6 +23,7 @@ from archsim.mapping.partition import map_workload
 from archsim.metrics import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec import ArchSpec
+from archsim.words import counted
 from archsim.workload.network import Workload
 
 Settings: TypeAlias = Mapping[str, str]
@@ -105,7 +106,7 @@ def axes_of(varied: Sequence[str], sets: Sequence[str] = ()) -> tuple[Axis, ...]
         problems.append(Problem("--vary", "nothing is varied", "for example --vary tile.rows=128,256"))
     if count > MOST_POINTS:
         sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        what = f"{sizes} = {count:,} points are more than {MOST_POINTS:,}"
+        what = f"{sizes} = {counted(count, 'point')}, more than {MOST_POINTS:,}"
         problems.append(Problem("--vary", what, "give fewer values, or sweep one part after another"))
     if problems:
         raise SpecError(problems)

@@ -14,6 +14,7 @@ from archsim.chip.floorplan import Block, Plan, Rect
 from archsim.chip.floorplan.geometry import holes
 from archsim.chip.floorplan.hotspot import content, read_flp, real, write_flp
 from archsim.errors import Problem, SpecError, nearest
+from archsim.words import counted
 
 __all__ = [
     "PowerTrace", "chip_flp", "covered", "mean_power", "read_flp", "read_ptrace", "write_flp", "write_ptrace",
@@ -86,7 +87,9 @@ def read_ptrace(text: str, label: str, blocks: Collection[str] | None = None) ->
     for number, words in rest:
         where = f"{label}, line {number}"
         if len(words) != len(names):
-            problems.append(Problem(where, f"{len(words)} powers for {len(names)} names", "give one for each"))
+            problems.append(
+                Problem(where, f"{counted(len(words), 'power')} for {counted(len(names), 'name')}", "give one for each")
+            )
         values = [real(word) for word in words]
         for word, value in zip(words, values, strict=True):
             if value is None:

@@ -23,8 +23,6 @@ F64: TypeAlias = npt.NDArray[np.float64]
 I64: TypeAlias = npt.NDArray[np.int64]
 
 DIRECTIONS = ("forward", "backward")
-SAMPLE = 512
-"""Updates of a shard between two readings of its conductances, besides those around transfers: an assumption."""
 
 
 class Conducting(Protocol):

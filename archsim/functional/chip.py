@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -10,29 +11,32 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from archsim.components.cells import Occupancy, TransferCounts
 from archsim.functional.activations import functions_of, spans_of
-from archsim.functional.activity import SAMPLE, ReadMeter, Reads, Updates, drivers_of, on_tables
+from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.executor import (
     AFTER_UPDATE,
     AT_MAINTENANCE,
+    COLUMNS_CLIPPED,
+    COLUMNS_FIRED,
+    FIRED,
     KINDS,
     LAYER,
+    LIMITED,
     Buffers,
     Measures,
     make_play,
     program_of,
 )
 from archsim.functional.periphery import Edges
+from archsim.functional.pulses import PULSED, Trains
+from archsim.functional.saturation import Saturation, Shares
 from archsim.functional.targets import check_signs, targets_or_none
 from archsim.mapping.schedule import Maintenance, Op, Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
 F64: TypeAlias = npt.NDArray[np.float64]
-TICK = 64
-"""Examples between two moments at which leakage is applied: an assumption, the same in every executor."""
-MANY = 4
-"""Maintenance of at least one in so many rows of a shard has its conductances read before and after: an assumption."""
 
 
 class ShardCells(Protocol):
@@ -46,26 +50,38 @@ class ShardCells(Protocol):
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let the capacitors of these rows leak."""
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Move the weights of these rows to the long-term devices."""
 
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> Any:
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
         """Put back what these rows' capacitors lost."""
 
     def conductances(self) -> F32:
         """Return what a read of each cell draws current through, [rows, cols], in uS."""
 
+    def out_of_range(self, weights: F32) -> npt.NDArray[np.bool_]:
+        """Return which weights are at or beyond the largest that these cells hold."""
+
+    def occupancy(self) -> Occupancy:
+        """Return how many capacitors there are, and where they are."""
+
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a stretch of training did: totals over its examples."""
+    """What a stretch of training did: totals over its examples, and by layer the shares that met an end of a range.
+
+    Pulses are whole numbers but in exact updates.
+    """
 
     loss: float
     right: int
-    pulses: int
+    pulses: float
     columns_clipped: int
     pulses_limited: int
     columns_pulsed: int
+    saturation: Shares
 
 
 class Record:
@@ -113,8 +129,8 @@ class ChipModel:
 
     `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
     `rates` the learning rate by epoch; `order` the example of each step. `targets` [examples, outputs] are those of
-    examples with values, else None. Weights change in place. Raises SpecError where `x` has negative numbers and the
-    workload does not say that they are signed.
+    examples with values, else None. `update` is what `trains` drive. Weights change in place. Raises SpecError where
+    `x` has negative numbers and the workload does not say that they are signed.
     """
 
     def __init__(
@@ -133,6 +149,7 @@ class ChipModel:
         seed: int,
         leakage: bool = True,
         targets: F32 | None = None,
+        trains: Trains = PULSED,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program_of(schedule)
@@ -149,7 +166,7 @@ class ChipModel:
         self.spans = spans = spans_of(workload, self.edges[0].activation_range, least)
         numbers = list(dict.fromkeys(c.numbers for c in cells))
         shares, swings, tops, drivers = on_tables(drivers_of(schedule))
-        self._play = make_play(update, len(self.cells), len(numbers))
+        self._play = make_play(update, len(self.cells), len(numbers), trains)
         sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
         self.measures = Measures(self.program)
         p, b = self.program, self.buffers
@@ -161,7 +178,10 @@ class ChipModel:
             sort_of, targets_or_none(x, targets), spans,
         )  # fmt: skip
         self._meter = ReadMeter(schedule, cells, self.measures)
+        self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
+        self._numerics = schedule.chip.spec.numerics
+        self._pause = math.gcd(self._numerics.leak_interval, self._numerics.activity_interval)
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
         self._updated = np.zeros(len(self.cells), dtype=np.int64)
@@ -183,16 +203,18 @@ class ChipModel:
         position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
-            position, why = self._play(op, n, start, position, stop, TICK, *self._fixed)
+            position, why = self._play(op, n, start, position, stop, self._pause, *self._fixed)
             if why == AT_MAINTENANCE:
                 self._maintain(int(op[position]), int(n[position]), int(start[position]))
                 position += 1
             elif why == AFTER_UPDATE:
                 which, example = int(op[position - 1]), int(n[position - 1])
                 shard = int(self.program.shard[which])
-                if (example + 1) % TICK == 0:
+                if (example + 1) % self._numerics.activity_interval == 0:  # as the pulses left them
+                    self.saturation.sample(shard)
+                if (example + 1) % self._numerics.leak_interval == 0:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
-                if (example + 1) % SAMPLE == 0:
+                if (example + 1) % self._numerics.activity_interval == 0:
                     self._meter.sample(shard)
                 if example + 1 == stop:
                     self._updated[shard] = stop
@@ -217,6 +239,7 @@ class ChipModel:
             "measures": vars(self.measures),
             "record": self.record.arrays(),
             "meter": self._meter.arrays(),
+            "saturation": self.saturation.arrays(),
         }
         others = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
         leaked = {f"last{i}": last for i, last in enumerate(self._last)}
@@ -232,9 +255,14 @@ class ChipModel:
 
     def statistics(self) -> Statistics:
         """Return what was done since the last call."""
-        loss, right, pulses, clipped, limited, columns, _ = self.buffers.stats
-        self.buffers.stats[:] = 0
-        return Statistics(float(loss), int(right), int(pulses), int(clipped), int(limited), int(columns))
+        (loss, right, _), pulsed = self.buffers.stats, self.measures.pulsed
+        total = pulsed.sum(axis=1)
+        found = Statistics(
+            float(loss), int(right), float(total[FIRED]), int(total[COLUMNS_CLIPPED]), int(total[LIMITED]),
+            int(total[COLUMNS_FIRED]), self.saturation.tell(pulsed),
+        )  # fmt: skip
+        self.buffers.stats[:], pulsed[:] = 0, 0
+        return found
 
     def accuracy(self, x: F32, y: I64) -> float:
         """Return the fraction of examples that the chip as it is now classifies rightly, through all of its edges."""
@@ -253,10 +281,10 @@ class ChipModel:
         fixed = list(self._fixed)
         fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
         fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
-        fixed[24:31] = Measures(self.program).arrays
-        fixed[35] = targets_or_none(x, targets)
-        self._play(np.tile(ops, len(x)), n, n, 0, 0, TICK, *fixed)
-        return int(buffers.stats[1]), float(buffers.stats[6])
+        fixed[24:32] = Measures(self.program).arrays
+        fixed[36] = targets_or_none(x, targets)
+        self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, *fixed)
+        return int(buffers.stats[1]), float(buffers.stats[2])
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""
@@ -305,18 +333,20 @@ class ChipModel:
         shard, cells = m.shard, self.cells[m.shard]
         first = sum(sum(others) for others in m.groups[:variant])
         last = first + sum(groups)
-        many = MANY * (last - first) >= len(self._last[shard])
+        many = last - first >= self._numerics.activity_share * len(self._last[shard])
         if many:
             self._meter.sample(shard)
+            self.saturation.sample(shard)
         reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
         self._leak(shard, first, last, reads)
         held = self.record.leaked[shard][first:last]
         for begin, stop in runs(held):
             rows, held_s = (first + begin, first + stop), int(held[begin]) * self._cycle_s
             if m.period_cycles:
-                cells.rewrite(*rows, held_s, self.seed, n)
+                found = cells.rewrite(*rows, held_s, self.seed, n)
             else:
-                cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+                found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+            self.saturation.write(shard, found)
         self._last[shard][first:last] = reads + m.group_cycles
         if many:
             self._meter.sample(shard)

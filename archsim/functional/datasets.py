@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from archsim.errors import Problem, SpecError, nearest
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
 from archsim.registry import Registry
+from archsim.words import agreeing, counted
 from archsim.workload import Workload
 
 Bytes = NDArray[np.uint8]
@@ -38,10 +39,7 @@ MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
-MNIST_SIDE = 28
-# Rows and columns cut from each side, by the inputs of the network: all pixels, or the middle 22 x 24 of
-# Ambrogio et al., Nature 558, 60 (2018). The paper does not say which pixels it cut; in the middle is an assumption.
-MNIST_CROPS = {784: (0, 0), 528: (3, 2)}
+MNIST_SIDE = 28  # pixels, as the files have them
 
 # What reading a damaged .npz file can raise, from unknown compression to a header that claims all memory and more.
 _NOT_NPZ = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
@@ -103,7 +101,7 @@ def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> 
 
 @LOADERS.add("mnist")
 def load_mnist(workload: Workload, folder: Path, seed: int) -> Data:
-    """Return MNIST: 60,000 and 10,000 images, pixels / 255, all of them or the middle 22 x 24 for 528 inputs."""
+    """Return MNIST: 60,000 and 10,000 images, pixels / 255, all of them or a middle, as 22 x 24 for 528 inputs."""
     crop = _mnist_crop(workload)
     train_x, train_y, test_x, test_y = _mnist_arrays(folder)
     source = "MNIST, LeCun et al., Proc. IEEE 86, 2278 (1998); pixels / 255"
@@ -226,10 +224,12 @@ def read_idx(path: Path, dimensions: int) -> Bytes:
         what = f"begins with 0x{head[:4].hex()}" if head else "is empty"
         raise wrong(f"{what}; an IDX file of {dimensions}-dimensional bytes begins with 0x{magic.hex()}")
     if len(head) < 4 + 4 * dimensions:
-        raise wrong(f"is truncated: {len(head)} bytes, of {4 + 4 * dimensions} of the header alone")
+        raise wrong(f"is truncated: {counted(len(head), 'byte')}, of {4 + 4 * dimensions} of the header alone")
     shape = tuple(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
     if len(body) < size:
-        raise wrong(f"is truncated: {len(body):,} bytes follow the header, which says {_times(shape)} = {size:,}")
+        raise wrong(
+            f"is truncated: {counted(len(body), 'byte')} follow the header, which says {_times(shape)} = {size:,}"
+        )
     if len(body) > size:
         raise wrong(f"is too long: more bytes follow the header than the {_times(shape)} = {size:,} that it says")
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)
@@ -326,7 +326,7 @@ def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
                 ) from None
         size, got = part.stat().st_size, _sha256(part)
         if got != expected:
-            what = f"gave {size:,} bytes of SHA-256 {got}, not the file of {expected}"
+            what = f"gave {counted(size, 'byte')} of SHA-256 {got}, not the file of {expected}"
             raise SpecError([Problem(url, what, f"nothing of it is kept; try again, or {by_hand}")])
         part.replace(path)
     finally:
@@ -339,14 +339,17 @@ def _sha256(path: Path) -> str:
 
 
 def _mnist_crop(workload: Workload) -> tuple[int, int]:
-    first = workload.layers[0]
-    if first.inputs not in MNIST_CROPS:
-        what = (
-            f"layer {first.name} has {first.inputs:,} inputs, {workload.dataset.name} gives 784 pixels or 528 of them"
-        )
-        hint = "make it 784 (28 x 28), or 528 (cropped to 22 x 24)"
+    """Return how many rows and columns are cut from each side: none, or those of the spec for so many inputs."""
+    first, rows, columns = workload.layers[0], workload.dataset.cut_rows, workload.dataset.cut_columns
+    if first.inputs == MNIST_SIDE**2:
+        return 0, 0
+    height, width = max(0, MNIST_SIDE - 2 * rows), max(0, MNIST_SIDE - 2 * columns)
+    if first.inputs != height * width:
+        name, size = workload.dataset.name, height * width
+        what = f"layer {first.name} has {counted(first.inputs, 'input')}, {name} gives 784 pixels or {size} of them"
+        hint = f"make it 784 (28 x 28), or {size} (cropped to {height} x {width} by dataset.cut_rows and cut_columns)"
         raise SpecError([Problem(f"{workload.name}: layers[0].inputs", what, hint)])
-    return MNIST_CROPS[first.inputs]
+    return rows, columns
 
 
 def _mnist_arrays(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
@@ -365,7 +368,8 @@ def _mnist_arrays(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
             what = f"the images are {_times(arrays[images].shape[1:])}, not 28 x 28"
             problems.append(Problem(str(paths[images]), what, _fetch_hint(folder)))
         if images in arrays and labels in arrays and len(arrays[images]) != len(arrays[labels]):
-            what = f"{len(arrays[images]):,} images, but {len(arrays[labels]):,} labels in {paths[labels].name}"
+            named = counted(len(arrays[labels]), "label")
+            what = f"{counted(len(arrays[images]), 'image')}, but {named} in {paths[labels].name}"
             problems.append(Problem(str(paths[images]), what, _fetch_hint(folder)))
     if problems:
         raise SpecError(problems)
@@ -447,7 +451,9 @@ def _feature_problems(label: str, part: str, x: NDArray[Any]) -> list[Problem]:
         return [Problem(where, f"the features are of shape {x.shape}: there are none")]
     if not (finite := np.isfinite(x)).all():
         first = np.argwhere(~finite)[0]
-        what = f"{np.count_nonzero(~finite):,} features are NaN or infinite, the first in example {first[0]:,}"
+        count = int(np.count_nonzero(~finite))
+        are = agreeing(count, "is", "are")
+        what = f"{counted(count, 'feature')} {are} NaN or infinite, the first in example {first[0]:,}"
         return [Problem(where, what, "replace them by finite numbers")]
     return []
 
@@ -463,7 +469,8 @@ def _array_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> 
         )
         return [Problem(where, what, hint)]
     if x.ndim and len(x) != len(y):
-        return [Problem(where, f"{len(x):,} examples, but {len(y):,} labels", "make them equal")]
+        what = f"{counted(len(x), 'example')}, but {counted(len(y), 'label')}"
+        return [Problem(where, what, "make them equal")]
     return []
 
 
@@ -473,10 +480,11 @@ def _fitted(data: Data, workload: Workload) -> Data:
     problems: list[Problem] = []
     features = data.train_x.shape[1]
     if features != first.inputs:
-        what = f"layer {first.name} has {first.inputs:,} inputs, an example of {data.name} has {features:,} features"
+        has = counted(features, "feature")
+        what = f"layer {first.name} has {counted(first.inputs, 'input')}, an example of {data.name} has {has}"
         problems.append(Problem(f"{workload.name}: layers[0].inputs", what, f"make it {features}"))
     if len(data.train_x) < wanted:
-        what = f"an epoch is to have {wanted:,} examples, {data.name} has {len(data.train_x):,} for training"
+        what = f"an epoch is to have {counted(wanted, 'example')}, {data.name} has {len(data.train_x):,} for training"
         hint = f"make it {len(data.train_x)} or less"
         problems.append(Problem(f"{workload.name}: dataset.examples", what, hint))
     if not len(data.test_x):

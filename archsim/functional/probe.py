@@ -20,6 +20,7 @@ from archsim.mapping.schedule import Schedule
 Array: TypeAlias = npt.NDArray[Any]
 F64: TypeAlias = npt.NDArray[np.float64]
 
+# How finely histograms are drawn. Means and spreads are of the samples themselves, and do not depend on it.
 BINS = 60
 TIMES = 32
 FINEST_S = 1e-9

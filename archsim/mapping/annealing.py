@@ -7,6 +7,7 @@ is accepted with probability exp(-d / temperature); what it costs is summed over
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,27 @@ import numpy as np
 from archsim.components.draws import compiled
 from archsim.mapping.traffic import Distances, Integers, Traffic
 
-# Assumptions: the first temperature, in mean changes of cost by a random move from the start, which is a good
-# placement that should not be forgotten; the last one, in first ones; and in how many steps it falls.
-HOTTEST, COLDEST, STEPS = 0.3, 1e-2, 100
+
+@dataclass(frozen=True)
+class Cooling:
+    """How many `moves` are tried per shard, in how many `temperatures`.
+
+    `hottest` is the first temperature, in mean changes of cost by a random move from the start, which is a good
+    placement that should not be forgotten; `coldest` the last one, in first ones.
+    """
+
+    moves: int
+    hottest: float
+    coldest: float
+    temperatures: int
 
 
 def anneal(
-    traffic: Traffic, distances: Distances, start: Sequence[int], allowed: Sequence[Integers], moves: int, seed: int
+    traffic: Traffic, distances: Distances, start: Sequence[int], allowed: Sequence[Integers], plan: Cooling, seed: int
 ) -> tuple[int, ...]:
     """Return tiles of the shards, one of `allowed[shard]` for each, with less traffic x distance than `start` has.
 
-    Two shards that are allowed any tile of each other's must be allowed all. `moves` are tried per shard.
+    Two shards that are allowed any tile of each other's must be allowed all.
     """
     rng = np.random.default_rng(seed)
     tiles = np.array(start, dtype=np.int64)
@@ -41,9 +52,10 @@ def anneal(
         shards = rng.integers(len(tiles), size=count)
         return shards, table[shards, rng.integers(sizes[shards])]
 
-    tried = -(-moves * len(tiles) // STEPS)
+    tried = -(-plan.moves * len(tiles) // plan.temperatures)
     scale_m = mean_change_m(tiles, shard_on, *draw(tried), *network)
-    for temperature_m in np.geomspace(HOTTEST * scale_m, HOTTEST * COLDEST * scale_m, STEPS) if scale_m else ():
+    hottest_m, coldest_m = plan.hottest * scale_m, plan.hottest * plan.coldest * scale_m
+    for temperature_m in np.geomspace(hottest_m, coldest_m, plan.temperatures) if scale_m else ():
         shards, goals = draw(tried)
         move(tiles, shard_on, best, costs_m, shards, goals, temperature_m * rng.standard_exponential(tried), *network)
     return tuple(best.tolist())

@@ -2,6 +2,10 @@
 
 Backpropagation through time: Werbos, Proc. IEEE 78, 1550 (1990). The whole sequence has gone forward before its first
 loss; weights stay as they are until it has gone back.
+
+Drivers scale d to its largest value, which must be known before they start. Where d is digital the neuron unit finds
+it, each column of shards its own, so that nothing is exchanged: the scale travels in the head of what is sent. Where
+held sums drive the next array directly, it is found by one ramp more over the samples.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from archsim.mapping.builder import StepBuilder, Target
 from archsim.mapping.forward import Forward, moved, read_array, share
 from archsim.mapping.recipes import BACKWARD, FORWARD
-from archsim.mapping.schedule import Need
+from archsim.mapping.schedule import Need, Stage
 from archsim.mapping.shards import Shard
 from archsim.mapping.transport import Signal
 
@@ -103,13 +107,23 @@ def _hand_back(builder: StepBuilder, layer: int, signals: Sequence[Signal], wait
     stage = kit.work({action: count * last.outputs for action, count in last.loss_work.items()}, "read", target)
     if target:  # it was written as it arrived
         stage = replace(stage, uses=(*stage.uses, kit.use("memory", "write", target)))
-    op = builder.op("loss", "loss", layer, home.tile, "", (stage,), [Need(index) for index in waits])
+    stages = [stage]
+    if last.loss_activates:
+        stages += _scaled(builder, layer, home.tile, last.outputs)
+    op = builder.op("loss", "loss", layer, home.tile, "", tuple(stages), [Need(index) for index in waits])
     deltas = []
     for signal in signals[:-1]:
         piece = Signal(op, home.tile, signal.start, signal.stop, FORWARD)
         there = builder.send(piece, [((signal.tile,), signal.values)], "loss", layer)
         deltas.append(replace(piece, op=there[signal.tile], tile=signal.tile))
     return [*deltas, Signal(op, home.tile, home.start, home.stop, FORWARD)]
+
+
+def _scaled(builder: StepBuilder, index: int, tile: int, values: int) -> list[Stage]:
+    """Return the search for the largest of so many digital d at a tile, if they are to drive any array of a layer."""
+    shards = (shard for row in builder.grids[index] for shard in row)
+    driven = any(builder.mapping.backward_inputs(shard, builder.step) for shard in shards)
+    return [builder.kits[tile].maximum(values)] if driven else []
 
 
 def _backward_layer(builder: StepBuilder, index: int, found: Backward) -> None:
@@ -184,9 +198,9 @@ def _through_activation(
         kit, units = builder.kits[shard.tile], shard.cols // layer.gates
         counts = {"add": units * (len(parts) - 1)} if len(parts) > 1 else {}
         counts |= {action: count * units for action, count in layer.backward_work.items()}
-        stage = kit.work(counts, "read", kit.kept(layer, units))
+        stages = (kit.work(counts, "read", kit.kept(layer, units)), *_scaled(builder, index, shard.tile, shard.cols))
         needs = [Need(op) for op in arrived[shard.tile]]
-        op = builder.op("derivative", "backward", index, shard.tile, "", (stage,), needs)
+        op = builder.op("derivative", "backward", index, shard.tile, "", stages, needs)
         deltas.append(Signal(op, shard.tile, shard.col_start, shard.col_stop, FORWARD))
     return deltas
 
@@ -202,9 +216,10 @@ def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> b
     if driven is None:
         return False
     after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs, signed=True)
-    op = builder.op(
-        "backward", "backward", index, shard.tile, shard.name, (driven, *after), [Need(sums.op)]
-    )  # fmt: skip
+    source = builder.kits[sums.tile]
+    search = source.scan(sums.side, sums.values) if sums.held else source.maximum(sums.values)
+    largest = builder.op("maximum", "backward", index, sums.tile, "", (search,), [Need(sums.op)])
+    op = builder.op("backward", "backward", index, shard.tile, shard.name, (driven, *after), [Need(largest)])
     found.ready[shard.index, builder.step] = [op]
     return True
 

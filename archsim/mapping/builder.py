@@ -14,6 +14,7 @@ from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
 from archsim.mapping.transport import Groups, Signal, Transport
 from archsim.spec import REDUCTIONS, TRANSPORTS
+from archsim.words import counted
 
 Target = tuple[int, int, tuple[int, ...]]
 
@@ -148,7 +149,7 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
         places = steps if held.room is None else min(steps, held.room)
         x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
         need, units = places * inputs * x, shard.cols // layer.gates
-        parts = f"{inputs * places} vectors x of {x} words"
+        parts = f"{counted(inputs * places, 'vector')} x of {counted(x, 'word')}"
         if results:
             d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
             if shard.layer < len(workload.layers) - 1 or not layer.loss_activates:  # the loss derives at once
@@ -166,7 +167,7 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
         if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
             y = kit.words(units, 8 * ceil(kit.bits(FORWARD) / 8))
             need += inputs * steps * y
-            parts += f" and {inputs * steps} vectors that are gathered of {y}"
+            parts += f" and {counted(inputs * steps, 'vector')} that are gathered of {y}"
         yield shard, need, parts
 
 
@@ -178,7 +179,7 @@ def check_memory(builder: StepBuilder, held: Held) -> None:
         if need > have:
             fewer = ", or fewer steps" if len(workload.steps_of(shard.layer)) > 1 else ""
             raise InfeasibleError(
-                f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold {need:,} words "
-                f"({parts}), it has {have:,} ({need - have:,} short); use a larger tile.memory.words, a smaller batch "
-                f"or fewer examples in flight{fewer}"
+                f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold "
+                f"{counted(need, 'word')} ({parts}), it has {have:,} ({need - have:,} short); use a larger "
+                f"tile.memory.words, a smaller batch or fewer examples in flight{fewer}"
             )

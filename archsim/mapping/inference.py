@@ -15,16 +15,13 @@ from archsim.mapping.shards import Mapping
 from archsim.mapping.transport import Signal, Transport
 from archsim.workload.network import MODES, Words, Workload
 
-ROOM = 2
-"""Vectors of an example for which a layer's memory has room: one that is read, and the next. An assumption."""
-
 
 class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
     words = Words(
-        examples="examples, inferred,", peak="in forward passes back to back, on vectors of one sign", left_out=""
+        example="inferred example", peak="in forward passes back to back, on vectors of one sign", left_out=""
     )
 
     def epochs(self, workload: Workload) -> int:
@@ -48,13 +45,13 @@ class Inference:
 
     def passes(self, builder: StepBuilder) -> tuple[Forward, list[int]]:
         """Add loads, forward and the results' way to the host; return the forward pass, and the last ops."""
-        forward = forward_pass(builder, 0, ROOM)
+        forward = forward_pass(builder, 0, builder.chip.spec.schedule.vectors_held)
         return forward, _hand_over(builder, forward)
 
     def held(self, builder: StepBuilder) -> Held:
         """Inputs of the examples under way and of those that were loaded ahead, of a few steps at a time."""
-        spec = builder.chip.spec
-        return Held(spec.schedule.examples_in_flight + spec.schedule.prefetch, 0, ROOM)
+        schedule = builder.chip.spec.schedule
+        return Held(schedule.examples_in_flight + schedule.prefetch, 0, schedule.vectors_held)
 
     def build(self, builder: StepBuilder, maintenance: bool) -> tuple[int, tuple[int, ...]]:
         """Add all ops, paced by the examples in flight and the batch; nothing needs maintenance."""

@@ -27,6 +27,7 @@ from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies import Graph
 from archsim.errors import Problem, SpecError
 from archsim.mapping.schedule import Need, Stage, Use
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from archsim.mapping.builder import StepBuilder
@@ -137,7 +138,7 @@ class Buffers:
             return ()
         places = self.flits // self.largest_flits if self.largest_flits else 1
         if not places:
-            what = f"a packet of {self.largest_flits} flits does not fit into a buffer of {self.flits}"
+            what = f"a packet of {counted(self.largest_flits, 'flit')} does not fit into a buffer of {self.flits}"
             hint = f"use buffer_flits={self.largest_flits} or more, wider links or smaller tiles"
             raise SpecError([Problem("routing.router.buffer_flits", what, hint)])
         places = 1 if self.one_packet else places

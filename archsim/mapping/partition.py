@@ -23,4 +23,4 @@ def map_workload(workload: Workload, chip: Chip, *, seed: int = 0) -> Mapping:
         return traffic_of(chip, pieces.on(in_order(chip, pieces)))
 
     place = PLACEMENTS.lookup(chip.spec.placement, "placement")
-    return pieces.on(place(chip, pieces, traffic, seed))
+    return pieces.on(place(chip, pieces, traffic, seed, **chip.spec.placement_options.arguments()))

@@ -12,16 +12,19 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError
 from archsim.mapping.shards import Cut
-from archsim.mapping.spectrum import smoothest
+from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import Distances, Floats, Integers, Traffic, distances_of
 from archsim.spec import PLACEMENTS
+from archsim.units import Count, Dimension
 
+Positive = Annotated[float, Dimension("", most=1e3)]
 Asked = Callable[[], Traffic]
 Tiles = tuple[int, ...]
 
@@ -67,12 +70,19 @@ def greedy(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
 
 
 @PLACEMENTS.add("spectral")
-def spectral(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
+def spectral(
+    chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *,
+    rounds: Count = 60, residual: Positive = 1e-4, steps: Count = 400, tie: Positive = 1e-3,
+) -> Tiles:  # fmt: skip
     """Two smooth vectors over the graph of traffic put the shards in order in the die's two directions.
 
     They are the eigenvectors of its Laplacian with the smallest eigenvalues above 0 (Fiedler 1973; Hall 1970), the
     host being a node as well. Tiles nearest to the host are used. Of the eight ways to lay the two directions along
     the die's, it is that with the least sum of traffic x distance.
+
+    Shards that follow each other are tied by the share `tie` of the mean traffic: it joins parts that exchange nothing,
+    and keeps shards of equal traffic in order, which would else be left to rounding. `rounds`, `residual` and `steps`
+    are the effort to find the vectors (`spectrum.Effort`); all are assumptions.
     """
     demand, distances = traffic(), distances_of(chip)
     kinds, free = _by_kind(chip, in_order(chip, cut))
@@ -82,7 +92,7 @@ def spectral(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
     }
     members = {kind: np.flatnonzero(np.array(kinds) == kind) for kind in used}
     laid = []
-    for along, across in _directions(_smoothest(demand)):
+    for along, across in _directions(_smoothest(demand, tie, Effort(rounds, residual, steps))):
         tiles = np.empty(demand.count, dtype=np.int64)
         for kind, own in members.items():
             tiles[own] = _lay(along[own], across[own], used[kind], distances)
@@ -91,20 +101,27 @@ def spectral(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
 
 
 @PLACEMENTS.add("annealed")
-def annealed(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *, moves: int = 3000) -> Tiles:
+def annealed(
+    chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *,
+    moves: Count = 3000, hottest: Positive = 0.3, coldest: Positive = 1e-2, temperatures: Count = 100,
+) -> Tiles:  # fmt: skip
     """Simulated annealing of the sum of traffic x distance, from the best of the other placements and never worse.
 
-    `moves` is how many exchanges and moves to free tiles are tried per shard (an assumption).
+    `moves` is how many exchanges and moves to free tiles are tried per shard; the others are how it cools
+    (`annealing.Cooling`). All are assumptions.
     """
-    from archsim.mapping.annealing import anneal  # it loads a compiler, which other placements need not wait for
+    from archsim.mapping.annealing import (
+        Cooling,
+        anneal,
+    )  # it loads a compiler, which other placements need not wait for
 
-    demand, distances = traffic(), distances_of(chip)
+    demand, distances, cooling = traffic(), distances_of(chip), Cooling(moves, hottest, coldest, temperatures)
     home = in_order(chip, cut)
     kinds, free = _by_kind(chip, home)
     starts = [home, *(place(chip, cut, lambda: demand) for place in (snake, greedy, spectral))]
     alike = [tiles for tiles in starts if _by_kind(chip, tiles)[0] == kinds]
     start = min(alike, key=lambda tiles: distances.cost_m(demand, tiles))
-    found = anneal(demand, distances, start, [free[kind] for kind in kinds], moves, seed)
+    found = anneal(demand, distances, start, [free[kind] for kind in kinds], cooling, seed)
     return min((found, start), key=lambda tiles: distances.cost_m(demand, tiles))
 
 
@@ -165,12 +182,8 @@ def _least(cost_m: Floats, host_m: Floats) -> int:
     return int(equal[np.argmin(host_m[equal])])
 
 
-def _smoothest(traffic: Traffic) -> tuple[Floats, Floats]:
-    """Return two coordinates of each shard in which what exchanges much is close.
-
-    Shards that follow each other are tied by a thousandth of the mean traffic (an assumption): it joins parts that
-    exchange nothing, and keeps shards of equal traffic in order, which would else be left to rounding.
-    """
+def _smoothest(traffic: Traffic, tie: float, effort: Effort) -> tuple[Floats, Floats]:
+    """Return two coordinates of each shard in which what exchanges much is close; `tie` joins those in order."""
     host = traffic.count  # a node as well
     first, others, values = traffic.neighbours()
     to_host = traffic.of_host()
@@ -179,9 +192,9 @@ def _smoothest(traffic: Traffic) -> tuple[Floats, Floats]:
     sources = [np.repeat(shards, np.diff(first)), near, np.full(len(near), host), shards[:-1], shards[1:]]
     targets = [others, np.full(len(near), host), near, shards[1:], shards[:-1]]
     weights = np.concatenate([values, to_host[near], to_host[near]])
-    tie = np.full(2 * (host - 1), 1e-3 * weights.mean())
+    ties = np.full(2 * (host - 1), tie * weights.mean())
     ends = np.concatenate(sources), np.concatenate(targets)
-    along, across = smoothest(ends, np.concatenate([weights, tie]), host + 1)
+    along, across = smoothest(ends, np.concatenate([weights, ties]), host + 1, effort)
     return along[:host], across[:host]
 
 

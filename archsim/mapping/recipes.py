@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil, log2
 
 from archsim.chip.graph import Chip, Tile
 from archsim.components.base import Action
@@ -203,6 +204,29 @@ class TileKit:
         words, store = self.words(values, 8 * -(-self.bits(FORWARD) // 8)), self.tile.units["memory"]
         cycles = self.duration("memory", "read", words)
         return self._stage(cycles, [store], [(cycles, store)], (self.use("memory", "read", words),), "digital")
+
+    def maximum(self, values: int) -> Stage:
+        """Return the stage that finds the largest of digital values, to which the drivers scale them.
+
+        The neuron unit compares as many at once as it has lanes, then these in a tree.
+        """
+        unit, lanes = self.tile.units["neuron"], self.tile.spec.neuron.lanes
+        levels = ceil(log2(min(values, lanes)))
+        cycles = self.duration("neuron", "compare", values) + self.chip.spec.cycles(
+            levels * self.tile.spec.neuron.step_s
+        )
+        uses = (self.use("neuron", "compare", values),)
+        return self._stage(cycles, [unit], [(cycles, unit)], uses, "digital")
+
+    def scan(self, side: Side, lines: int) -> Stage:
+        """Return the stage that finds the largest of the samples on some lines, before a ramp reads them out.
+
+        A ramp falls until the first comparator switches; it lasts a whole ramp, since that may be late. The comparators
+        are billed as those of the neuron unit, and latches and counters, which are not driven, are not: an estimate.
+        """
+        unit = self.tile.units[side.reader]
+        cycles = self.chip.spec.cycles(self.ramps(side, lines) * self.ramp_s(side))
+        return self._stage(cycles, [unit], [(cycles, unit)], (self.use("neuron", "compare", lines),), "convert")
 
     def kept(self, layer: Layer, outputs: int, *, backward: bool = True) -> int:
         """Return the words of memory that hold what is needed of so many outputs of a layer at one step.

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from archsim.chip.graph import Chip
 from archsim.errors import InfeasibleError
 from archsim.spec import ArchSpec
+from archsim.words import counted
 from archsim.workload.layers import Layer
 from archsim.workload.network import Workload
 
@@ -165,8 +166,8 @@ def _col_cuts(layer: Layer, spec: ArchSpec) -> list[Span]:
         return []
     if not units:
         raise InfeasibleError(
-            f"layer {layer.name}: the {layer.gates} columns of a unit must lie on one crossbar, but tiles of the chip "
-            f"{spec.name} have {spec.tile.cols}; use a larger tile.cols"
+            f"layer {layer.name}: the {counted(layer.gates, 'column')} of a unit must lie on one crossbar, but tiles "
+            f"of the chip {spec.name} have {spec.tile.cols}; use a larger tile.cols"
         )
     return [(layer.gates * start, layer.gates * stop) for start, stop in split(layer.outputs, units)]
 
@@ -180,8 +181,10 @@ def _too_small(workload: Workload, chip: Chip, needs: list[int]) -> str:
     lines = ", ".join(line(layer, tiles) for layer, tiles in shown if tiles)
     own = have // chip.spec.chips
     more = f"--set tile.count={total}" if chip.spec.package is None else f"--set package.chips={ceil(total / own)}"
-    holder = f"the chip {chip.spec.name}" if chip.spec.chips == 1 else f"{chip.spec.chips} chips {chip.spec.name}"
+    holder = (
+        f"the chip {chip.spec.name}" if chip.spec.chips == 1 else f"{counted(chip.spec.chips, 'chip')} {chip.spec.name}"
+    )
     return (
-        f"workload {workload.name} needs {total:,} tiles of {tile.rows} x {tile.cols}, {holder} has "
+        f"workload {workload.name} needs {counted(total, 'tile')} of {tile.rows} x {tile.cols}, {holder} has "
         f"{have:,} ({total - have:,} short): {lines}; use {more}, or larger tile.rows and tile.cols"
     )

@@ -7,6 +7,7 @@ gradients, so that time is linear in the graph's edges; no library of linear alg
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -14,12 +15,22 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
-# Assumptions: steps of the iteration, and to what residual and in how many steps each is solved. A vector that is left
-# with a part of the next is hardly less smooth.
-ROUNDS, RESIDUAL, STEPS = 60, 1e-4, 400
+
+@dataclass(frozen=True)
+class Effort:
+    """In how many `rounds` vectors are found, and to what `residual` and in how many `steps` each round is solved.
+
+    A vector that is left with a part of the next is hardly less smooth.
+    """
+
+    rounds: int
+    residual: float
+    steps: int
 
 
-def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats, count: int) -> list[Floats]:
+def smoothest(
+    ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats, count: int, effort: Effort
+) -> list[Floats]:
     """Return two orthogonal vectors over `count` nodes, smoothest first, whose elements add up to 0.
 
     The edges, each in both directions, go from nodes `ends[0]` to nodes `ends[1]`; they must connect all nodes.
@@ -32,10 +43,10 @@ def smoothest(ends: tuple[NDArray[np.int64], NDArray[np.int64]], weights: Floats
 
     line = np.linspace(0.0, 1.0, count)
     found: list[Floats] = [line**0.5, line**2]  # without any symmetry, lest they lack one of the vectors sought
-    for _ in range(ROUNDS):
+    for _ in range(effort.rounds):
         lower: list[Floats] = []
         for vector in found:
-            lower.append(_apart(_solve(laplacian, degrees, vector), lower))
+            lower.append(_apart(_solve(laplacian, degrees, vector, effort), lower))
         found = lower
     return found
 
@@ -48,16 +59,16 @@ def _apart(vector: Floats, others: list[Floats]) -> Floats:
     return np.asarray(vector / length if length else vector)
 
 
-def _solve(matrix: Callable[[Floats], Floats], diagonal: Floats, right: Floats) -> Floats:
+def _solve(matrix: Callable[[Floats], Floats], diagonal: Floats, right: Floats, effort: Effort) -> Floats:
     """Return x with matrix x = right by conjugate gradients, begun from the best multiple of `right`."""
     right = right - right.mean()
     image = matrix(right)
     x = right * ((right * right).sum() / max((right * image).sum(), 1e-300))
     rest = right - matrix(x)
-    goal = RESIDUAL**2 * (right * right).sum()
+    goal = effort.residual**2 * (right * right).sum()
     way = scaled = rest / diagonal
     product = float((rest * scaled).sum())
-    for _ in range(STEPS):
+    for _ in range(effort.steps):
         if (rest * rest).sum() <= goal:
             break
         image = matrix(way)

@@ -15,7 +15,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.modes import step_flows
 from archsim.mapping.shards import Mapping
 
-HOST = -1
+HOST = -1  # stands for the host among the numbers of shards
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
 from archsim.mapping.transport import Transport
 from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
+from archsim.words import counted
 from archsim.workload.network import MODES, Words, Workload
 
 
@@ -23,7 +24,7 @@ class Training:
 
     ops_per_synapse = 6
     words = Words(
-        examples="training examples",
+        example="training example",
         peak="in all three phases back to back, on vectors of one sign",
         left_out="no backward pass in the first layer, none for bias rows",
     )
@@ -103,6 +104,7 @@ class Training:
         yield kit.integrate(BACKWARD, rows, cols, cols, by_ramp=by_ramp)
         yield from transport.peak_stages(kit, BACKWARD, rows, length_m)
         yield kit.digital("derive", cols, "read", 1)
+        yield kit.scan(BACKWARD, rows) if transport.held else kit.maximum(rows)
         yield kit.update(rows, cols, rows)
 
 
@@ -144,7 +146,7 @@ def check_interval(builder: StepBuilder) -> int:
     interval = transfer.interval_examples
     batch = builder.mapping.workload.training.batch
     if interval % batch:
-        what = f"an interval of {interval} examples is no multiple of the batch of {batch}"
+        what = f"an interval of {counted(interval, 'example')} is no multiple of the batch of {batch}"
         hint = f"use {max(batch, interval - interval % batch)}"
         raise SpecError([Problem("schedule.transfer.interval_examples", what, hint)])
     return interval

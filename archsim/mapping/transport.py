@@ -13,6 +13,7 @@ from archsim.mapping.packets import node_of, send_tree
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Message, Need, Stage, Use
 from archsim.spec import TRANSPORTS
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from archsim.chip.graph import Chip
@@ -149,10 +150,11 @@ class Circuit:
             hold, flying = tile.col_converter.sample_hold, chip.spec.schedule.examples_in_flight
             samples = flying * steps if flying > 1 else 1  # of one example, all steps go forward before any goes back
             if tile.row_converter == "shared" and hold < samples:
-                of_steps = f" of {steps} steps" if steps > 1 else ""
+                of_steps = f" of {counted(steps, 'step')}" if steps > 1 else ""
                 what = (
-                    f"{hold} samples per line cannot serve {flying} examples{of_steps} in flight on a shared "
-                    "converter: samples of forward and backward passes would wait for each other's places for ever"
+                    f"{counted(hold, 'sample')} per line cannot serve {counted(flying, 'example')}{of_steps} in flight "
+                    "on a shared converter: samples of forward and backward passes would wait for each other's places "
+                    "for ever"
                 )
                 hint = f"give a sample_hold of {samples}, a row_converter of its own, or fewer in flight"
                 raise SpecError([Problem(f"{name}.col_converter.sample_hold", what, hint)])

@@ -10,6 +10,7 @@ from archsim.mapping.schedule import STATES
 from archsim.report.colours import COLOURS, colour, component_colour
 from archsim.report.page import Page
 from archsim.units import engineering
+from archsim.words import counted
 
 MOST_BARS = 24
 """So many tiles are shown one by one; the tables have all of them."""
@@ -195,7 +196,7 @@ def _first(parts: Mapping[str, float]) -> dict[str, float]:
     """Return the first parts, and the others as one."""
     shown = dict(list(parts.items())[: MOST_BARS - 1])
     rest = sum(value for name, value in parts.items() if name not in shown)
-    return {**shown, **({f"{len(parts) - len(shown):,} others": rest} if rest else {})}
+    return {**shown, **({counted(len(parts) - len(shown), "other"): rest} if rest else {})}
 
 
 def _si(unit: str) -> Callable[[float], str]:

@@ -20,6 +20,7 @@ from archsim.report.folder import write_folder
 from archsim.report.labels import scale_axis, write_beside
 from archsim.report.run import environment
 from archsim.report.tables import Column, Table
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,12 +102,12 @@ COMMON = (
 
 
 def _title(data: Data) -> str:
-    return f"{len(data['chips'])} chips side by side on {data['workload']['name']}"
+    return f"{counted(len(data['chips']), 'chip')} side by side on {data['workload']['name']}"
 
 
 def intro(data: Data) -> list[str]:
     """Return the sentences above the table."""
-    lines = [f"Each chip trains {data['examples']:,} example{'s' * (data['examples'] != 1)}."]
+    lines = [f"Each chip trains {counted(data['examples'], 'example')}."]
     if data["set"]:
         lines[0] += f" All of them have {', '.join(data['set'])}."
     lines.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from archsim.report.tables import Column, Table
+from archsim.words import counted
 
 Data: TypeAlias = Mapping[str, Any]
 
@@ -136,7 +137,7 @@ def audits_of(row: Mapping[str, Any]) -> str:
 def compare_lines(data: Data) -> list[str]:
     """Return what the terminal shows: chips by number, a line for each figure, `*` after the best."""
     chips = data["chips"]
-    count = f"{data['examples']:,} example{'s' * (data['examples'] != 1)}"
+    count = counted(data["examples"], "example")
     lines = [f"{data['workload']['name']}, {count}    * best    P Pareto-optimal", ""]
     lines += [
         f"  {place:2}{' P' if row['pareto'] else '  '}  {row['name']}  ({row['floorplan']}, {row['topology']})"

@@ -13,6 +13,7 @@ from archsim.report.measures import measure
 from archsim.report.page import Page
 from archsim.report.plan_view import Box
 from archsim.units import engineering
+from archsim.words import counted
 
 MOST_LANES, FINEST = 24, 1500
 """A timeline has so many tiles; stretches of one state that are closer than this part of the step are joined."""
@@ -52,7 +53,7 @@ def timeline(page: Page) -> Timeline:
     gap = max(1, step["cycles"] // FINEST) if step["cycles"] > FINEST else 0
 
     def when(begin: int, end: int) -> str:
-        return f"{begin * cycle_ns:,.4g} to {end * cycle_ns:,.4g} ns ({end - begin:,} cycles)"
+        return f"{begin * cycle_ns:,.4g} to {end * cycle_ns:,.4g} ns ({counted(end - begin, 'cycle')})"
 
     def stretches(row: int, what: str, name: str, cycles: Sequence[Sequence[int]], tone: str) -> list[Span]:
         return [
@@ -71,7 +72,9 @@ def timeline(page: Page) -> Timeline:
             spans += stretches(own["lane"] + 1, words(own["state"]), name, own["cycles"], colour(own["state"]))
     spans += stretches(len(lanes) + 1, "sending", "links", step["links_cycles"], COLOURS["send"])
     seen = dict.fromkeys([part["what"] for part in step["path"]] + [own["state"] for own in step["spans"]])
-    notes = [f"The first {len(lanes)} of {len(step['lanes'])} tiles."] if len(step["lanes"]) > len(lanes) else []
+    notes = (
+        [f"The first {len(lanes)} of {counted(len(step['lanes']), 'tile')}."] if len(step["lanes"]) > len(lanes) else []
+    )
     total_ns = step["cycles"] * cycle_ns
     return Timeline(
         ("critical path", *lanes, "links"), tuple(spans), max(step["cycles"], 1), cycle_ns,
@@ -138,7 +141,8 @@ def dwell(page: Page) -> Plot | None:
         Box(
             round(100 * begin / longest_s, 3), round(100 - 100 * count / (end - begin) / most, 2),
             round(100 * (end - begin) / longest_s, 3), round(100 * count / (end - begin) / most, 2), COLOURS["update"],
-            f"{engineering(begin, 's')} to {engineering(end, 's')}: {count:,} updates, {percent(count / total)}",
+            f"{engineering(begin, 's')} to {engineering(end, 's')}: "
+            f"{counted(count, 'update')}, {percent(count / total)}",
         )
         for begin, end, count in found
     )  # fmt: skip

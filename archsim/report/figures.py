@@ -235,7 +235,7 @@ def dwell(page: Page) -> str:
         if not bins:
             axes.annotate("no update was read again", (0.5, 0.5), xycoords="axes fraction", ha="center")
             return
-        longest = page.data["metrics"]["dwell_time_max_s"]
+        longest = max(page.data["metrics"]["dwell_time_max_s"], 1 / clock_hz)  # read as soon as it was made: one cycle
         scale, unit = _scale(longest, "s")
         edges = [b["from_cycles"] / clock_hz / scale for b in bins]
         ends = [min(b["to_cycles"] / clock_hz, longest) / scale for b in bins]

@@ -10,6 +10,7 @@ from archsim.baselines.comparison import FIGURES, catch_text
 from archsim.baselines.gpus import PRECISIONS
 from archsim.report.tables import Column, Table
 from archsim.units import engineering
+from archsim.words import counted
 
 Data: TypeAlias = Mapping[str, Any]
 
@@ -207,7 +208,7 @@ def model_check(data: Data) -> str:
     if not words:
         return ""
     return (
-        f"The model against {len(rows):,} steps of this network that were measured as graphs: {'; '.join(words)}. The "
+        f"The model against {counted(len(rows), 'measured step')} of this network, as graphs: {'; '.join(words)}. The "
         "cost of a launch and the power without work were taken from the measurements that come with archsim: against "
         "those, this is in part a fit."
     )
@@ -238,7 +239,7 @@ def tables(data: Data) -> dict[str, Table]:
 def gpu_lines(data: Data) -> list[str]:
     """Return what the terminal shows: the chip, ratios, and GPUs at the smallest and the largest batch."""
     lines = [f"{data['arch']['name']} against GPUs, {data['workload']['name']} ({data['mode']}), "
-             f"{data['examples']:,} examples", ""]  # fmt: skip
+             f"{counted(data['examples'], 'example')}", ""]  # fmt: skip
     for name in ("peak", "sustained"):
         own = data["chip"][name]
         lines.append(

@@ -19,6 +19,7 @@ from archsim.report.inline import inline_svg
 from archsim.report.page import Page
 from archsim.report.plan_view import plan_view
 from archsim.report.tables import Table, areal
+from archsim.words import counted
 
 STATUS_WORDS = {
     "fitted": "Fitted to published figures",
@@ -89,10 +90,10 @@ def policy(*scripts: str) -> str:
 def cards(page: Page) -> list[Card]:
     """Return the headline figures, sustained, each beside its peak."""
     metrics, mode = page.metrics, page.details["mode"]
-    counted = f"{mode['ops_per_synapse']} operations per synapse, example" + (" and step" if mode["steps"] > 1 else "")
+    counts = f"{mode['ops_per_synapse']} operations per synapse, example" + (" and step" if mode["steps"] > 1 else "")
     rows = (
         ("time per example", "time_per_example_s", "time_per_example_peak_s", "transfers and the host port included"),
-        ("throughput", "throughput_op_per_s", "throughput_peak_op_per_s", counted),
+        ("throughput", "throughput_op_per_s", "throughput_peak_op_per_s", counts),
         ("energy efficiency", "efficiency_op_per_j", "efficiency_peak_op_per_j", "leakage and the host port included"),
         ("throughput per area", "throughput_per_area_op_per_s_m2", "throughput_per_area_peak_op_per_s_m2",
          "over the whole die"),
@@ -106,7 +107,7 @@ def cards(page: Page) -> list[Card]:
     ]
     share = metrics["tile_utilisation"]
     busy = "-" if share is None else charts.percent(share)
-    return [*found, Card("crossbars busy", busy, f"{metrics['tiles_used']} of {metrics['tiles']} tiles used",
+    return [*found, Card("crossbars busy", busy, f"{metrics['tiles_used']} of {counted(metrics['tiles'], 'tile')} used",
                          "share of the used tiles' cycles that compute")]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from archsim.report.figures import CYCLE, draw
 from archsim.report.folder import write_folder
 from archsim.report.tables import Column, Table
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,13 +69,14 @@ def links_table(data: Data) -> Table:
 
 def network_lines(data: Data) -> list[str]:
     """Return what the terminal shows."""
-    lines = [f"{data['topology']} {data['size']}, {data['tiles']:,} tiles; {_router_words(data)}"]
+    lines = [f"{data['topology']} {data['size']}, {counted(data['tiles'], 'tile')}; {_router_words(data)}"]
     for curve in data["traffic"]:
-        lines += ["", f"{curve['name']}: latency at zero load {curve['latency_zero_load']:.2f} cycles; "
-                      f"no more than {curve['load_bound']:.4g} flits per tile and cycle"]  # fmt: skip
+        least = counted(curve["latency_zero_load"], "cycle", form=".2f")
+        most = counted(curve["load_bound"], "flit", form=".4g")
+        lines += ["", f"{curve['name']}: latency at zero load {least}; no more than {most} per tile and cycle"]
         if curve["saturation_load"] is not None:
             lines.append(f"  saturates at {curve['saturation_throughput']:.4g}; at half of it the mean latency is "
-                         f"{curve['latency_mean_at_half']:.2f} cycles")  # fmt: skip
+                         f"{counted(curve['latency_mean_at_half'], 'cycle', form='.2f')}")  # fmt: skip
         lines.append("      load  accepted  mean latency          p99")
         for point in curve["points"]:
             mean, p99 = _number(point["latency_mean"]), _number(point["latency_p99"])
@@ -90,10 +92,10 @@ def _number(value: float | None) -> str:
 def _router_words(data: Data) -> str:
     own = data["router"]
     return (
-        f"packets of {own['packet_flits']} flits, {own['vcs']} virtual channels of {own['buffer_flits']} flits, router "
-        f"{own['router_cycles']}, link {own['link_cycles']}, credit {own['credit_cycles']} cycles, "
-        f"{own['arbitration']}, wait_for_tail_credit {own['wait_for_tail_credit']}, hold_switch_for_packet "
-        f"{own['hold_switch_for_packet']}"
+        f"packets of {counted(own['packet_flits'], 'flit')}, {counted(own['vcs'], 'virtual channel')} of "
+        f"{counted(own['buffer_flits'], 'flit')}, router {own['router_cycles']}, link {own['link_cycles']}, credit "
+        f"{counted(own['credit_cycles'], 'cycle')}, {own['arbitration']}, wait_for_tail_credit "
+        f"{own['wait_for_tail_credit']}, hold_switch_for_packet {own['hold_switch_for_packet']}"
     )
 
 
@@ -105,7 +107,7 @@ def _markdown(data: Data) -> str:
     lines = [
         f"# Network: {data['topology']}, {data['size']}",
         "",
-        f"{data['tiles']:,} tiles; {_router_words(data)}.",
+        f"{counted(data['tiles'], 'tile')}; {_router_words(data)}.",
         *([f"Hot spot: {hot['share']:.4g} of all packets go to tile {hot['tile']}, the rest to all alike."] if hot else
           []),
         "",
@@ -133,7 +135,8 @@ def _markdown(data: Data) -> str:
                   "", Table("links", "", links.columns[1:], own).markdown()]  # fmt: skip
     lines += ["", "[All of them](tables/links.csv).", "", "## Rules", "", *_rules(data), "",
               f"Repeat: `{data['command']}`, archsim {data['version']}; packets are measured that are made in "
-              f"{data['cycles']:,} cycles after {data['warmup_cycles']:,}; seed {data['seed']}.", ""]  # fmt: skip
+              f"{counted(data['cycles'], 'cycle')} after {data['warmup_cycles']:,}; seed {data['seed']}.",
+              ""]  # fmt: skip
     return "\n".join(lines)
 
 

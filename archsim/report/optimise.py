@@ -11,6 +11,7 @@ from archsim.report.figures import CYCLE, draw
 from archsim.report.folder import write_folder
 from archsim.report.tables import Column, Table
 from archsim.units import engineering
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -129,12 +130,13 @@ def _numbered(data: Data, number: int) -> Row:
 
 
 def _where(row: Row) -> str:
-    columns = f" of {row['columns']} columns" if row["columns"] is not None else ""
+    columns = f" of {counted(row['columns'], 'column')}" if row["columns"] is not None else ""
     return f"{row['floorplan']}{columns}, placement {row['placement']}, topology {row['topology']}"
 
 
 def _effort(data: Data) -> str:
-    return f"{data['simulated']} simulations of {data['examples']:,} examples out of {data['points']:,} points"
+    simulated, examples = counted(data["simulated"], "simulation"), counted(data["examples"], "example")
+    return f"{simulated} of {examples} out of {counted(data['points'], 'point')}"
 
 
 def gain_table(data: Data) -> Table:

@@ -12,6 +12,7 @@ from archsim.report.floorplan import TONES, WORDS
 from archsim.report.layout import Layout, Limits, Load, densities, layout_from, limits_from, load_from
 from archsim.report.page import Page
 from archsim.units import engineering
+from archsim.words import counted
 
 WIDTH = 1000.0
 """Drawings of floorplans are so wide, in their own units."""
@@ -85,9 +86,11 @@ def plan_view(page: Page) -> PlanView:
     )  # fmt: skip
     notes = []
     if crowded:
-        notes.append(f"Tooltips tell of {RASTER} x {RASTER} parts of the die: it has {len(layout.blocks):,} blocks.")
+        notes.append(
+            f"Tooltips tell of {RASTER} x {RASTER} parts of the die: it has {counted(len(layout.blocks), 'block')}."
+        )
     if len(layout.wires) > MOST_WIRES:
-        notes.append(f"Of {len(layout.wires):,} links, the {MOST_WIRES} busiest are drawn.")
+        notes.append(f"Of {counted(len(layout.wires), 'link')}, the {MOST_WIRES} busiest are drawn.")
     kinds = {block.kind for block in layout.blocks} - {"tile", "host_port"}
     return PlanView(
         height=round(layout.height_m * scale, 1),
@@ -152,7 +155,8 @@ def _raster(layout: Layout, load: Load, scale: float) -> tuple[Box, ...]:
     for (row, column), own in sorted(found.items()):
         power = {block.name: load.power_w.get(block.name, 0.0) for block in own}
         hottest = max(power, key=lambda name: power[name])
-        tip = f"{own[0].name} to {own[-1].name}, {len(own)} blocks; {engineering(sum(power.values()), 'W')} together"
+        together = engineering(sum(power.values()), "W")
+        tip = f"{own[0].name} to {own[-1].name}, {counted(len(own), 'block')}; {together} together"
         tip += f"; the most in {hottest}: {engineering(power[hottest], 'W')}" if power[hottest] else ""
         x, y = round(column * width, 1), round(row * height, 1)
         boxes.append(Box(x, y, round(width, 1), round(height, 1), "transparent", tip))
@@ -169,7 +173,7 @@ def _wires(page: Page, layout: Layout, load: Load, ends: Limits, scale: float) -
         share = busy / ends.busy if ends.busy else 0.0
         tip = f"link {name}: not used"
         if row is not None:
-            tip = f"link {name}: held for {percent(busy)} of all cycles; {row['messages']:,} messages"
+            tip = f"link {name}: held for {percent(busy)} of all cycles; {counted(row['messages'], 'message')}"
             tip += f"; {engineering(row['length_m'], 'm')}; {engineering(row['energy_j'], 'J')}"
         points = " ".join(f"{x * scale:.1f} {y * scale:.1f}" for x, y in line)
         paths.append(Path(f"M{points}", shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))

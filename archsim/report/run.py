@@ -23,6 +23,7 @@ from archsim.report.saved import saved_history
 from archsim.report.tables import Table, areal, in_code, plain, tables
 from archsim.report.traces import TRACES
 from archsim.units import engineering
+from archsim.words import counted
 
 RENDERED = ("report.html", "report.md", "figures", "tables")
 """What is made from the data alone, and is made again without simulating."""
@@ -97,6 +98,7 @@ def environment() -> Environment:
         autoescape=False, keep_trailing_newline=True,
     )  # fmt: skip
     made.filters["eng"] = engineering
+    made.filters["counted"] = counted
     made.filters["metric"] = areal
     made.filters["plain"] = plain
     made.filters["code"] = in_code

@@ -19,6 +19,7 @@ from archsim.report.run import environment
 from archsim.report.side_figures import FIGURES, PARTS, figures
 from archsim.report.tables import Column, Table, areal
 from archsim.units import engineering, si_of_metric
+from archsim.words import counted
 
 Data: TypeAlias = Mapping[str, Any]
 
@@ -254,7 +255,7 @@ INTRO = "Ratios in brackets are to the first run. All of it is what the runs' re
 
 
 def _title(data: Data) -> str:
-    return f"{len(data['runs'])} runs side by side"
+    return f"{counted(len(data['runs']), 'run')} side by side"
 
 
 def markdown(data: Data, parts: Sequence[Section]) -> str:
@@ -299,7 +300,7 @@ def runs_lines(data: Data) -> list[str]:
         cells = [text.rjust(width) for text, width in zip(texts, widths[1:], strict=True)]
         lines.append(f"  {label:{widths[0]}}  {'  '.join(cells)}".rstrip())
     more = len(runs) - count
-    lines += ["", f"  and {more} more run{'s' * (more > 1)}, on the page"] if more else []
-    lines += ["", f"  {len(data['differences'])} figures of the specs differ"]
+    lines += ["", f"  and {counted(more, 'more run')}, on the page"] if more else []
+    lines += ["", f"  {counted(len(data['differences']), 'difference')} between the specs"]
     failed = [f"  {run['name']}: {_told(run, 'audits')}" for run in runs if run["audits_failed"]]
     return [*lines, *(["", "Audits that failed", *failed] if failed else [])]

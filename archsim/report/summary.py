@@ -7,17 +7,20 @@ from typing import Any
 
 from archsim.metrics import Result
 from archsim.units import engineering
+from archsim.words import counted
 
 
 def summary(result: Result) -> list[str]:
     """Return the lines of a summary; columns are aligned with spaces."""
     data, metrics = result.data, result.data["metrics"]
     run = data["run"]
-    transfers = metrics["transfers"]
+    size = counted(result.workload.value.synapses, "synapse"), counted(run["examples"], "example")
+    used = f"{metrics['tiles_used']} of {counted(metrics['tiles'], 'tile')}"
     lines = [
-        f"{data['arch']['name']} x {data['workload']['name']}    {metrics['tiles_used']} of {metrics['tiles']} tiles, "
-        f"{result.workload.value.synapses:,} synapses, {run['examples']:,} examples, {transfers:,.4g} transfers",
-        f"{run['examples_simulated']:,} examples event by event, {run['examples_fast_forwarded']:,} jumped, exactly",
+        f"{data['arch']['name']} x {data['workload']['name']}    {used}, "
+        f"{', '.join(size)}, {counted(metrics['transfers'], 'transfer', form=',.4g')}",
+        f"{counted(run['examples_simulated'], 'example')} event by event, "
+        f"{run['examples_fast_forwarded']:,} jumped, exactly",
         "",
         f"  {'':24}{'peak':>16}{'sustained':>16}{'lower bound':>16}{'published':>16}",
     ]

@@ -14,6 +14,7 @@ from archsim.report.folder import replace_file, write_folder
 from archsim.report.labels import scale_axis, write_beside
 from archsim.report.tables import Column, Table, display_unit
 from archsim.units import unit_scale
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,7 +124,7 @@ def sweep_lines(data: Data) -> list[str]:
     widths = [max(map(len, column)) for column in zip([column.name for column in table.columns], *rows, strict=True)]
     refused = sum(point["refused"] is not None for point in data["points"])
     count = len(data["points"])
-    lines = [f"{data['arch']['name']} x {data['workload']['name']}    {count:,} point{'s' * (count != 1)}"]
+    lines = [f"{data['arch']['name']} x {data['workload']['name']}    {counted(count, 'point')}"]
     lines[0] += f", {refused:,} of them refused; sweep.md says why" if refused else ""
     lines.append("")
     lines += [
@@ -181,17 +182,17 @@ def _has(point: Point, name: str) -> bool:
 def _markdown(data: Data, figures: Sequence[str]) -> str:
     points, train = data["points"], data["train"]
     grid = " x ".join(f"{len(values)} of `{key}`" for key, values in data["vary"].items())
-    epochs = "the epochs of the workload" if data["epochs"] is None else _count(data["epochs"], "epoch")
+    epochs = "the epochs of the workload" if data["epochs"] is None else counted(data["epochs"], "epoch")
     lines = [f"# Sweep of {data['workload']['name']} on {data['arch']['name']}", ""]
     if not data["complete"]:
         lines += ["**Interrupted**: these are the points so far; the command below with `--resume` goes on.", ""]
-    lines += [f"{_count(len(points), 'point')}: {grid}; each runs for {epochs}."]
+    lines += [f"{counted(len(points), 'point')}: {grid}; each runs for {epochs}."]
     if data["set"]:
         lines += [f"All of them have {', '.join(f'`{setting}`' for setting in data['set'])}."]
     if train is not None:
         ablated = f", without {', '.join(train['ablated'])}" if train["ablated"] else ""
         lines += [
-            f"Each is trained with {_count(len(train['seeds']), 'seed')}{ablated}; accuracies are those on the test "
+            f"Each is trained with {counted(len(train['seeds']), 'seed')}{ablated}; accuracies are those on the test "
             "set after the last epoch, means over the seeds with their sample standard deviation (std), and their "
             "difference in percentage points. The twin in floating point has the same network, examples, order and "
             "seed.",
@@ -228,10 +229,6 @@ def _markdown(data: Data, figures: Sequence[str]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _short(key: str, most: int = 32) -> str:

@@ -13,6 +13,7 @@ from archsim.breakdowns import TOP
 from archsim.report.measures import measure
 from archsim.report.page import Page
 from archsim.units import engineering, si_of_metric
+from archsim.words import agreeing, counted
 
 Row = Sequence[Any]
 
@@ -54,7 +55,8 @@ class Table:
             cells = [f"**{cell}**" if (place, i) in self.marked else cell for i, cell in enumerate(cells)]
             lines.append("| " + " | ".join(cells) + " |")
         if self.more:
-            lines.append(f"\n{self.more:,} more rows are in `tables/{self.name}.csv`.")
+            are = agreeing(self.more, "is", "are")
+            lines.append(f"\n{counted(self.more, 'more row')} {are} in `tables/{self.name}.csv`.")
         return "\n".join(lines)
 
     @property
@@ -295,8 +297,8 @@ def dwell(page: Page) -> Table:
     taus = {*page.details["leak_time_constants_s"]} - {0.0}
     rows += [("leak time constant of the capacitor", tau) for tau in sorted(taus)]
     note = (
-        f"{data['cell_updates_read']:,} updates of cells were read by a transfer or rewrite; "
-        f"{data['cell_updates_open']:,} were still open at the end and are counted apart."
+        f"Updates of cells that were read by a transfer or rewrite: {data['cell_updates_read']:,}; still open at the "
+        f"end, and counted apart: {data['cell_updates_open']:,}."
     )
     return Table(
         "dwell", "Dwell time on the capacitor", (Column("dwell time"), Column("value", "s")), tuple(rows), note

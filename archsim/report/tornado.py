@@ -11,6 +11,7 @@ from archsim.metrics import package_version
 from archsim.report.figures import COLOURS, draw
 from archsim.report.folder import write_folder
 from archsim.report.tables import Column, Table, areal
+from archsim.words import agreeing, counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,14 +75,17 @@ def write_study(study: StudyLike, folder: Path) -> Path:
 
 def top_lines(study: StudyLike, count: int = 6) -> list[str]:
     """Return the widest effects on each metric, as lines."""
-    lines = [f"{study.arch} x {study.workload}, {study.examples:,} examples; each assumption halved and doubled"]
+    lines = [
+        f"{study.arch} x {study.workload}, {counted(study.examples, 'example')}; each assumption halved and doubled"
+    ]
     for metric, base in study.base.items():
         lines.append(f"\n  {metric} = {areal(base, metric)}")
         for path, low, high in _moving(study, metric)[:count]:
             lines.append(f"    {path:40} {_ratio(low):>9} {_ratio(high):>9}")
     refused = [effect for effect in study.effects if effect.refused]
     if refused:
-        lines.append(f"\n  {len(refused)} values were refused; sensitivity.md says why")
+        were = agreeing(len(refused), "was", "were")
+        lines.append(f"\n  {counted(len(refused), 'value')} {were} refused; sensitivity.md says why")
     return lines
 
 
@@ -120,11 +124,12 @@ def _table(study: StudyLike, metric: str, given: Mapping[str, EffectLike]) -> Ta
 
 
 def _markdown(study: StudyLike, tables: Sequence[Table]) -> str:
+    count = len({effect.path for effect in study.effects})
     lines = [
         f"# Sensitivity: {study.arch} x {study.workload}",
         "",
-        f"Each of the {len({effect.path for effect in study.effects})} figures that are assumptions or fitted "
-        f"is halved and doubled in turn, and {study.examples:,} examples are run again. A ratio is the metric over its "
+        f"Each figure that is an assumption or fitted ({count} of them) is halved and doubled in turn, and "
+        f"{counted(study.examples, 'example')} run again. A ratio is the metric over its "
         "value as given. Figures that are zero are not varied, nor are quoted and derived ones.",
     ]
     for table in tables:

@@ -15,13 +15,15 @@ from archsim.functional.train import Progress, mean_of
 from archsim.report.figures import COLOURS, CYCLE, draw
 from archsim.report.folder import replace_file, write_folder
 from archsim.report.measures import ACCURACY, LOSSES, R2, measure
+from archsim.report.saturation import saturation_section, saturation_table, warned
 from archsim.report.tables import Column, Table
+from archsim.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TABLES = ("history", "conductances", "weight_error")
+TABLES = ("history", "saturation", "conductances", "weight_error")
 OWNED = (
     "history.json", "train.md", "accuracy.svg", "conductances.svg", "weight_error.svg", "activity.yaml",
     *(f"{name}.csv" for name in TABLES),
@@ -86,7 +88,7 @@ def tables_of(data: Mapping[str, Any], findings: Findings | None = None) -> dict
     judged = (what.head("on the chip"), what.head("floating point"))
     heads = (*judged, "loss, chip", "loss, float", "pulses per synapse", "clipped")
     columns = (Column("seed"), Column("epoch"), *map(Column, heads, units))
-    found = [Table("history", "Epochs", columns, tuple(rows))]
+    found = [Table("history", "Epochs", columns, tuple(rows)), saturation_table(data)]
     if findings is not None:
         found.append(_conductances(findings))
         if findings.losses:
@@ -133,12 +135,13 @@ def training_lines(data: Mapping[str, Any]) -> list[str]:
     seeds = len(data["seeds"])
     names = f"{data['arch']['name']} x {data['workload']['name']}"
     return [
-        f"{names}    {epochs} epoch{'s' * (epochs > 1)}, {seeds} seed{'s' * (seeds > 1)}{ablated}",
+        f"{names}    {counted(epochs, 'epoch')}, {counted(seeds, 'seed')}{ablated}",
         "",
         f"  {what.name + ' on the chip':<28}{what.text(chip):>8}",
         f"  in floating point           {what.text(floating):>8}",
         f"  difference                  {what.difference(final['difference'])}",
         *(_loss_lines(data) if what is R2 else ()),
+        *warned(data),
     ]
 
 
@@ -182,10 +185,11 @@ def _markdown(
     elif not data["complete"]:
         lines += ["**Interrupted**: this is the history so far; the command below with `--resume` goes on.", ""]
     lines += [
-        f"{data['data']['train']:,} examples for training and {data['data']['test']:,} for testing: "
+        f"{counted(data['data']['train'], 'example')} for training and {data['data']['test']:,} for testing: "
         f"{data['data']['source']}. The floating-point twin has the same network, examples, order and seed. "
         f"The learning rate {_rates(data['rates'])}.",
         "",
+        *(line for warning in data["warnings"] for line in (f"**Warning**: {warning}.", "")),
         f"![{what.title} on the test set and mean loss by epoch](accuracy.svg)",
         "",
     ]
@@ -204,6 +208,7 @@ def _markdown(
             f"| {seed} | {epoch} | {what.text(chip)} | {what.text(float_)} | {loss_chip:.4f} | {loss_float:.4f} "
             f"| {pulses:.4f} | {clipped:.2%} |"
         )
+    lines += saturation_section(data)
     if findings is not None:
         lines += _cells(findings)
     listed = ", ".join(f"[{table.title.lower()}]({table.name}.csv)" for table in tables.values())

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 Int = NDArray[np.int64]
 
+# How finely the histogram of dwell times is taken: quantiles are told to a bin, mean and largest are of the times.
 _LINEAR = 16  # ages below this have a bin each; above, each octave has this many bins
 _OCTAVES = 44
 EDGES: Int = np.array(
     [*range(_LINEAR), *((_LINEAR + i) << octave for octave in range(_OCTAVES) for i in range(_LINEAR))], dtype=np.int64
 )
 """Lower edges of the histogram's bins, in cycles: exact below 32, then 16 bins per octave."""
+# So many histograms of reads are kept (16 KB each), of logs of so few runs: memory and time, no result.
 _STEADY_RUNS = 16
 _KEPT = 1024
-"""So many histograms of reads are kept, of logs of so few runs: 16 KB each."""
 
 
 class UpdateLog:

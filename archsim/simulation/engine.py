@@ -27,8 +27,9 @@ from archsim.errors import StuckError
 from archsim.mapping.schedule import STATES, Maintenance, Op, Schedule, Stage
 from archsim.simulation.dwell import DwellTimes, UpdateLog
 from archsim.simulation.timeline import Timeline
+from archsim.words import counted
 
-FOREVER = 1 << 62
+FOREVER = 1 << 62  # cycles: beyond the end of every run
 _BIT = {state: 1 << i for i, state in enumerate(STATES)}
 _WAITING_TRANSFER = _BIT["waiting_transfer"]
 
@@ -580,7 +581,7 @@ class Engine:
             for need in ops[index].needs:
                 wanted = min(need.count(n), self.totals[need.op])
                 if self.done[need.op] < wanted:
-                    reasons.append(f"{name(need.op)} done {wanted:,} times (now {self.done[need.op]:,})")
+                    reasons.append(f"{name(need.op)} done {counted(wanted, 'time')} (now {self.done[need.op]:,})")
             lines.append(f"{name(index)} of example {n:,} waits for {' and '.join(reasons) or 'its units'}")
         for unit, queue in sorted(self.queues.items()):
             if queue and len(lines) < 20:

@@ -69,6 +69,7 @@ class Episode:
     journal: list[tuple[bool, int, int]]
 
 
+# How far it looks for what repeats. Where it finds nothing, everything is simulated: time alone depends on these.
 LONGEST_EPISODE = 64
 MOST_EPISODES = 1000
 MOST_MAINTAINED = 64

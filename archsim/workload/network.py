@@ -13,15 +13,16 @@ from archsim.components.base import Role
 from archsim.errors import Problem, SpecError
 from archsim.registry import Registry
 from archsim.section import Choice, Flag, Section
-from archsim.units import Bits, Count, Ratio
+from archsim.units import Bits, Count, CountOrZero, Ratio
+from archsim.words import counted
 from archsim.workload.layers import LAYERS, Dense, Layer
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a mode is spoken of: its examples, what the peak does without a pause, and which operations are not done."""
+    """How a mode is spoken of: an example of it, what the peak does without a pause, which operations are not done."""
 
-    examples: str
+    example: str
     peak: str
     left_out: str
 
@@ -33,15 +34,19 @@ MODES: Registry[Any] = Registry("mode", home="archsim.mapping.modes")
 class Dataset(Section):
     """Where examples come from: how many make an epoch, and what the host sends for each.
 
-    `signed` inputs may be negative. The `target` is one of the last layer's classes, a vector of values of
-    `target_bits` bits each, or the inputs themselves, which are on the chip already.
+    A network with fewer inputs than MNIST has pixels gets what is left without `cut_rows` at the top and at the bottom
+    and `cut_columns` on the left and on the right. `signed` inputs may be negative. The `target` is one of the last
+    layer's classes, a vector of values of `target_bits` bits each, or the inputs themselves, which are on the chip
+    already.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"signed", "target", "target_bits"})
+    later: ClassVar[frozenset[str]] = frozenset({"cut_rows", "cut_columns", "signed", "target", "target_bits"})
 
     name: str
     examples: Count
     input_bits: Bits = 8
+    cut_rows: CountOrZero = 3
+    cut_columns: CountOrZero = 2
     preparation: str = ""
     signed: Flag = False
     target: Literal["class", "values", "inputs"] = "class"
@@ -138,7 +143,7 @@ class Workload(Section):
             for i, layer in enumerate(self.layers) if not isinstance(layer, Dense)
         ]  # fmt: skip
         if self.steps > 1:
-            what = f"examples of {self.steps} steps have time and energy, but no numbers"
+            what = f"examples of {counted(self.steps, 'step')} have time and energy, but no numbers"
             wrong.append(Problem(f"{self.name}: steps", what, "give 1"))
         if wrong:
             raise SpecError(wrong)

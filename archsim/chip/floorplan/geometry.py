@@ -11,7 +11,7 @@ import numpy as np
 from archsim.chip.floorplan.plan import Rect
 
 TOUCH_M = 1e-10
-"""Edges nearer than this are one (assumption): finer than any mask, coarser than the rounding of decimals."""
+"""Edges nearer than this are one: finer than any mask, coarser than the rounding of decimals; no result turns on it."""
 
 
 def overlaps(rects: Sequence[Rect]) -> Iterator[tuple[int, int, Rect]]:

@@ -10,6 +10,7 @@ from itertools import islice
 from archsim.chip.floorplan.geometry import TOUCH_M, holes, overlaps
 from archsim.chip.floorplan.plan import Block, Rect
 from archsim.errors import Problem
+from archsim.words import counted
 
 TILE = re.compile(r"tile(0|[1-9]\d*)")
 _SLACK = 1e-9  # of a tile's area: what a product of rounded sides may miss
@@ -111,7 +112,7 @@ def _too_few_or_many(tiles: Sequence[Given], count: int) -> Iterator[Problem]:
         hint = (
             f"give as many rectangles as tiles, or set tile.count={len(tiles)}" if tiles else "give one for each tile"
         )
-        yield Problem("floorplan.tiles", f"{len(tiles)} rectangles for {count} tiles", hint)
+        yield Problem("floorplan.tiles", f"{counted(len(tiles), 'rectangle')} for {counted(count, 'tile')}", hint)
 
 
 def _too_small(

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from archsim.chip.floorplan.plan import Block, Rect
 from archsim.errors import Problem, SpecError, nearest
+from archsim.words import counted
 
 _COLUMNS = "name, width, height, left-x, bottom-y, in metres"
 _WORDS = ("width", "height", "left-x", "bottom-y")
@@ -40,7 +41,7 @@ def read_flp(text: str, label: str) -> tuple[Block, ...]:
             wires.append((where, words))
             continue
         if len(words) not in (5, 7):
-            what = f"{len(words)} column{'s' * (len(words) != 1)}, not 5"
+            what = f"{counted(len(words), 'column')}, not 5"
             problems.append(Problem(where, what, f"give {_COLUMNS}"))
             continue
         rect, faults = _rectangle(words, where)

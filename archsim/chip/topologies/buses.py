@@ -7,6 +7,7 @@ from archsim.chip.topologies.base import Topology, Wires, mean_m
 from archsim.errors import Problem, SpecError
 from archsim.spec import TOPOLOGIES
 from archsim.units import Count
+from archsim.words import counted
 
 
 @TOPOLOGIES.add("bus")
@@ -19,7 +20,7 @@ def bus(plan: Plan, *, segments: Count = 1) -> Topology:
     """
     rows = sorted({row for row, _ in plan.grid})
     if segments > len(rows):
-        what = f"{segments} segments for {len(rows)} rows of tiles"
+        what = f"{counted(segments, 'segment')} for {counted(len(rows), 'row')} of tiles"
         hint = f"give at most {len(rows)}, or a floorplan with fewer columns"
         raise SpecError([Problem("routing.options.segments", what, hint)])
     wires = Wires(plan)

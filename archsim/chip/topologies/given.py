@@ -18,6 +18,7 @@ from archsim.errors import Problem, SpecError, nearest
 from archsim.section import Flag, Section
 from archsim.spec import TOPOLOGIES
 from archsim.units import Length
+from archsim.words import counted
 
 _WHERE = "routing.options.links"
 
@@ -90,7 +91,7 @@ def _faults(links: Sequence[Join], ends: Sequence[str]) -> list[Problem]:
             if node not in known and not re.fullmatch(r"router\w*", node):
                 what = f"the chip has no node '{node}'"
                 if re.fullmatch(r"tile\d+", node):
-                    hint = f"its {len(ends) - 1} tiles are tile0 to tile{len(ends) - 2}"
+                    hint = f"its {counted(len(ends) - 1, 'tile')} are tile0 to tile{len(ends) - 2}"
                 else:
                     hint = nearest(node, ["host", "tile0", "router0"])
                     hint = f"{hint} (nodes are tile0 and so on, host, and names that begin with router)"

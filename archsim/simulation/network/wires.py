@@ -12,6 +12,7 @@ import numpy as np
 from archsim.chip.topologies import Topology
 from archsim.errors import Problem, nearest
 from archsim.registry import Registry
+from archsim.words import counted
 
 ARBITRATIONS: Registry[tuple[int, int, int]] = Registry("arbitration")
 """Who goes first: the weights of age, turn and place in a waiting packet's rank."""
@@ -57,9 +58,9 @@ class Router:
             if getattr(self, name) < least
         ]  # fmt: skip
         if self.vcs >= 1 and self.vcs % class_count:
-            words = "channel" if self.vcs == 1 else "channels"
+            channels = counted(self.vcs, "virtual channel")
             what = (
-                f"{self.vcs} virtual {words} cannot be divided among the {class_count} classes of this topology, "
+                f"{channels} cannot be divided among the {class_count} classes of this topology, "
                 "from one to another of which packets change at a dateline"
             )
             found.append(Problem("--vcs", what, f"give {class_count}, {2 * class_count} or another multiple"))

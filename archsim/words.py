@@ -1,0 +1,22 @@
+"""Words for numbers: a count with its noun, as every message, report and terminal line says it."""
+
+from __future__ import annotations
+
+
+def counted(number: float, noun: str, plural: str = "", form: str = ",") -> str:
+    """Return a count with its noun, which is singular where the count reads as 1; `form` is how the number is written.
+
+    >>> counted(1, "transfer"), counted(2000, "example"), counted(0, "die", "dice"), counted(1.5, "cycle", form=".2f")
+    ('1 transfer', '2,000 examples', '0 dice', '1.50 cycles')
+    """
+    shown = f"{number:{form}}"
+    return f"{shown} {noun if shown == '1' else plural or f'{noun}s'}"
+
+
+def agreeing(number: float, one: str, more: str) -> str:
+    """Return the word that goes with a count: `agreeing(n, "was", "were")`.
+
+    >>> agreeing(1, "was", "were"), agreeing(0, "was", "were")
+    ('was', 'were')
+    """
+    return one if number == 1 else more
