@@ -21,17 +21,21 @@ from archsim.words import counted
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 20
 STATUSES = ("quoted", "derived", "assumption", "fitted")
-NOTES = ("source", "status", "note")
+NOTES = ("source", "status", "note", "given_for")
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A scalar of a file: its text, and where the figure comes from ("" if that was not said)."""
+    """A scalar of a file: its text, and where the figure comes from ("" if that was not said).
+
+    `given_for` says for what choices it holds, such as "bits 8; rate 5 ns".
+    """
 
     text: str
     source: str = ""
     status: str = ""
     note: str = ""
+    given_for: str = ""
 
 
 _FIGURE = re.compile(r"\s*[+-]?\.?\d")  # what a section's notes apply to
@@ -166,8 +170,8 @@ def _notes(plain: Mapping[str, Any], path: str, default: Leaf, problems: list[Pr
         what = f"'{given['status']}' is not a status"
         problems.append(Problem(f"{here}status", what, nearest(given["status"], STATUSES)))
     if given.keys() & {"source", "status"}:  # what is said here replaces what was said outside
-        return Leaf("", given.get("source", ""), given.get("status", ""), given.get("note", ""))
-    return replace(default, note=given.get("note", default.note))
+        return Leaf("", *(given.get(key, "") for key in NOTES))
+    return replace(default, note=given.get("note", default.note), given_for=given.get("given_for", default.given_for))
 
 
 def merged(base: Tree, over: Tree) -> Tree:

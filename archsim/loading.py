@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from archsim.documents import Leaf, Tree, annotated, dump_yaml, merged, read_text, read_yaml, texts, written
 from archsim.errors import Problem, SpecError, nearest
 from archsim.faults import problems_of
+from archsim.misfits import marked, misfits
 from archsim.scaling import Scaled, scaled
 from archsim.section import Section, marks_of, yaml_key
 from archsim.spec import AnyFigure, ArchSpec
@@ -35,6 +36,7 @@ class Figure:
     """One figure of a spec as it was written, and where it comes from.
 
     Of one that was scaled to another node, `text` is what it was scaled to, and `written` what the file has.
+    `given_for` says for which choices it holds, where that was said or they were changed since.
     """
 
     text: str
@@ -42,6 +44,7 @@ class Figure:
     status: str
     note: str = ""
     written: str = ""
+    given_for: str = ""
 
     @property
     def to_set(self) -> str:
@@ -93,6 +96,10 @@ class Loaded(Generic[S]):
                 same = Leaf(before.text, before.source, before.status, before.note)
                 tree = _replaced(tree, path_parts(path), same, path)  # type: ignore[assignment]
         return tree
+
+    def misfits(self) -> list[str]:
+        """Return, as sentences, which figures were given for other choices than the spec makes now."""
+        return misfits(self.figures)
 
     def zeros(self) -> dict[str, Figure]:
         """Return the figures that are an explicit zero: what is neglected."""
@@ -212,7 +219,7 @@ def _with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree
     while trees:
         for key in ("name", *TEXTS_ABOUT):
             tree.pop(key, None)
-        out = merged(tree, trees.pop())
+        out = marked(tree, merged(tree, trees.pop()))
         assert isinstance(out, dict)
         tree = out
     return tree
@@ -327,7 +334,9 @@ def _override(tree: dict[str, Tree], setting: str, mark: Leaf = _COMMAND_LINE) -
     value: Tree = replace(mark, text=text)
     if text[0] in "[{":
         value = annotated(read_yaml(f"value: {text}", f"--set {key}"), f"--set {key}", mark)["value"]
-    return key, _replaced(tree, parts, value, key)  # type: ignore[return-value]
+    changed = marked(tree, _replaced(tree, parts, value, key))
+    assert isinstance(changed, dict)
+    return key, changed
 
 
 def _replaced(tree: Tree | None, parts: Sequence[str | int], value: Tree, key: str) -> Tree:
@@ -352,7 +361,8 @@ def _with_variants(tree: dict[str, Tree]) -> dict[str, Tree]:
     if not isinstance(variants, dict) or not isinstance(tile, dict):
         return tree
     default = {key: value for key, value in tile.items() if key != "count"}
-    return {**tree, "variants": {name: merged(default, variant) for name, variant in variants.items()}}
+    laid = {name: marked(default, merged(default, variant)) for name, variant in variants.items()}
+    return {**tree, "variants": laid}
 
 
 # ---- figures
@@ -387,7 +397,7 @@ def _figure(tree: Tree, path: str, default: str) -> Figure:
     if not isinstance(found, Leaf):
         return Figure(default, "archsim's default", "assumption")
     status = found.status or ("quoted" if found.source else "assumption")
-    return Figure(found.text, found.source, status, found.note)
+    return Figure(found.text, found.source, status, found.note, given_for=found.given_for)
 
 
 def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scaled]) -> dict[str, Figure]:
@@ -404,7 +414,7 @@ def _rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Sca
             f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {words} by {mark.source}"
         )
         status = was.status if was.status in ("assumption", "fitted") else "derived"
-        found[path] = Figure(text, source, status, was.note, was.text)
+        found[path] = Figure(text, source, status, was.note, was.text, was.given_for)
     return found
 
 

@@ -112,8 +112,8 @@ def evaluate(
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
-    if notes := notes_of(chip, workload.value):
-        data["notes"] = list(notes)
+    if notes := [*notes_of(chip, workload.value), *arch.misfits()]:
+        data["notes"] = notes
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)

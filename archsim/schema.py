@@ -56,6 +56,7 @@ _NOTE_SCHEMAS: dict[str, Any] = {
     "source": {"type": "string"},
     "status": {"enum": list(STATUSES)},
     "note": {"type": "string"},
+    "given_for": {"type": "string"},
 }
 
 

@@ -156,6 +156,9 @@ class TileSpec(Section):
             if driver.samples > 1 and self.accumulator is None:
                 message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
                 raise PydanticCustomError("accumulator", message, {"edge": edge})
+            if converter.slices > 1 and self.accumulator is None:
+                message = "weights lie in {slices} slices, and nothing adds them up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"slices": str(converter.slices)})
             if driver.window_s < converter.least_window_s:
                 message = (
                     "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "

@@ -172,7 +172,7 @@ class Dimension:
     def _parse(self, value: Any) -> Fraction:
         if isinstance(value, dict) and "value" in value:
             extra = ", ".join(f"'{key}'" for key in value if key != "value")
-            raise ValueError(f"a figure has no key {extra} (its keys are value, source, status and note)")
+            raise ValueError(f"a figure has no key {extra} (its keys are value, source, status, note and given_for)")
         if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
             raise ValueError(f"'{value}' is not a quantity")
         if isinstance(value, str):
@@ -205,6 +205,7 @@ class Dimension:
                 "source": {"type": "string"},
                 "status": {"enum": ["quoted", "derived", "assumption", "fitted"]},
                 "note": {"type": "string"},
+                "given_for": {"type": "string"},
             },
             "required": ["value"],
             "additionalProperties": False,

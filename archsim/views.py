@@ -73,7 +73,10 @@ def check_file(name: str) -> str:
         tally[figure.status] = tally.get(figure.status, 0) + 1
     statuses = ", ".join(f"{tally[status]} {status}" for status in sorted(tally))
     line = f"{name}: {loaded.kind} {loaded.value.name}, fine; {counted(len(loaded.figures), 'figure')}: {statuses}"
-    return "\n".join([line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items())])
+    return "\n".join([
+        line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items()),
+        *(f"  {words}" for words in loaded.misfits()),
+    ])  # fmt: skip
 
 
 def show_lines(loaded: Loaded[Any]) -> list[str]:

@@ -175,8 +175,8 @@ def tile_parts(tile: TileSpec) -> list[tuple[str, Component, int]]:
         parts.append((pair.name, pair, pair.instances(tile.rows, tile.cols)))
     parts += [("memory", tile.memory, 1), ("neuron", tile.neuron, 1)]
     if tile.accumulator is not None:
-        lines = column_bank if shared or isinstance(tile.row_converter, str) else tile.rows + tile.cols
-        parts.append(("accumulator", tile.accumulator, tile.accumulator.units(lines)))
+        edges = (column_bank,) if isinstance(tile.row_converter, str) else (tile.rows, tile.cols)
+        parts.append(("accumulator", tile.accumulator, sum(map(tile.accumulator.units, edges))))
     parts += [(circuit.name, circuit, circuit.instances(tile.rows, tile.cols)) for circuit in tile.periphery]
     return parts
 

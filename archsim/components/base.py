@@ -47,12 +47,16 @@ class Component(Section):
     A subclass sets `kind` (its name in YAML), `role` (where it may stand) and `example`
     (parameters with which it can be built, for the conformance tests and the documentation).
     `scales` says which fields change with the technology node, as energy, area or delay: those of digital
-    circuits. Analog parts, wires and I/O have none.
+    circuits. Analog parts, wires and I/O have none. `choices` names the fields that are design choices (a count,
+    bits, a rate, sharing), each with the figures that hold for one value of it only; `beside` the choices on which
+    figures of neighbours depend, as "part.figure" by their keys.
     """
 
     kind: ClassVar[str]
     role: ClassVar[str]
     scales: ClassVar[Mapping[str, str]] = {}
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    beside: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
 
     @property

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from archsim.components.base import Action, Component, component
 from archsim.units import Area, Bits, Count, Energy, Lines, Power, Time, TimeOrZero
@@ -17,6 +21,11 @@ class Converter(Component):
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"slices"})
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": (),
+    }  # fmt: skip
+
+    beside: ClassVar[Mapping[str, tuple[str, ...]]] = {"slices": ("device.area", "device.read_energy")}
 
     bits: Bits
     energy_j: Energy
@@ -63,6 +72,10 @@ class RampAdc(Converter):
 
     conversion_time_s: Time
     ramp_s: Time
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Converter.choices, "bits": ("energy_j", "area_m2", "conversion_time_s", "ramp_s"),
+        "conversion_time_s": ("energy_j",), "ramp_s": ("energy_j",),
+    }  # fmt: skip
     example: ClassVar[dict[str, Any]] = {
         "bits": 8, "energy": "19.4 pJ", "area": "390 um2", "conversion_time": "207 ns", "ramp": "64 ns",
     }  # fmt: skip
@@ -83,6 +96,9 @@ class SarAdc(Converter):
     """A successive-approximation or flash converter, shared by several lines through a multiplexer."""
 
     rate_s: Time
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **Converter.choices, "bits": ("energy_j", "area_m2", "rate_s"), "rate_s": ("energy_j", "area_m2"),
+    }  # fmt: skip
     example: ClassVar[dict[str, Any]] = {
         "bits": 8, "energy": "1.667 pJ", "area": "1200 um2", "rate": "0.8333 ns", "lines_per_unit": 16,
     }  # fmt: skip
@@ -98,6 +114,7 @@ class CounterAdc(Converter):
     """A counting converter (current-controlled oscillator or integrating): 2^bits steps of `lsb`."""
 
     lsb_s: Time
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**Converter.choices, "lsb_s": ("energy_j",)}
     example: ClassVar[dict[str, Any]] = {"bits": 8, "energy": "0.2 pJ", "area": "400 um2", "lsb": "0.3 ns"}
 
     @property
@@ -117,9 +134,18 @@ class CcoAdc(Converter):
 
     lsb_s: Time
     readout_s: TimeOrZero
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**Converter.choices, "lsb_s": ("energy_j",)}
     example: ClassVar[dict[str, Any]] = {
         "bits": 8, "energy": "5 pJ", "area": "1000 um2", "lsb": "0.3 ns", "readout": "1 ns",
     }  # fmt: skip
+
+    @model_validator(mode="after")
+    def _counts_while_its_line_is_read(self) -> Self:
+        for name in ("lines_per_unit", "slices"):
+            if getattr(self, name) > 1:
+                message = "an oscillator counts while its line is read, so that it cannot serve {n}; give {name}: 1"
+                raise PydanticCustomError("sharing", message, {"n": f"{getattr(self, name)} of them", "name": name})
+        return self
 
     @property
     def conversion_s(self) -> Fraction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -82,6 +83,8 @@ class Crossbar(Array):
     """
 
     later: ClassVar[frozenset[str]] = Array.later | {"signed_updates"}
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
 
     pulse_s: Time
     pulses: Count

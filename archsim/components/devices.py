@@ -155,6 +155,10 @@ class CapacitorPair(SingleRead):
 
     later: ClassVar[frozenset[str]] = frozenset({"step_least"})
 
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cells_per_reference": ("area_m2",), "residual_pulses": (), "trim_pulses": (),
+    }  # fmt: skip
+
     leak_time_constant_s: Time
     leak_spread: Ratio
     leak_target_v: Voltage
@@ -238,6 +242,11 @@ class PcmPair(SingleRead):
     stuck at RESET, another at `set_scale`.
     """
 
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "gain": (), "iterations": ("set_error_siemens", "set_error_slope_siemens", "set_error_bend_siemens"),
+        "ramp_s": ("ramp_energy_j",),
+    }  # fmt: skip
+
     gain: Count
     iterations: Count
     ramp_s: Time
@@ -316,6 +325,8 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         "read_conductance": "no figure was ever made from it: read_energy is what a read costs, and measured activity "
         "brings its own conductance",
     }
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**CapacitorPair.choices, **PcmPair.choices}
 
     offset_siemens: Conductance
     row_polarity: Literal["uniform", "alternating"] = "uniform"

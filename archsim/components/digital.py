@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 from typing import Any, ClassVar, Literal
 
@@ -28,6 +29,9 @@ class NeuronUnit(Component):
     # A comparator of Aladdin (Shao et al., ISCA 2014), 40 nm, unscaled; its 71 um2 a lane is within the unit's area.
     compare_energy_j: Energy = 0.029e-12
     later: ClassVar[frozenset[str]] = frozenset({"multiply_add_energy_j", "compare_energy_j"})
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "lanes": ("area_m2", "leakage_w"), "step_s": ("area_m2", "leakage_w"), "loss_step_s": (),
+    }  # fmt: skip
     scales: ClassVar[dict[str, str]] = {
         "add_energy_j": "energy", "activate_energy_j": "energy", "derive_energy_j": "energy", "loss_energy_j": "energy",
         "multiply_add_energy_j": "energy", "compare_energy_j": "energy", "area_m2": "area", "step_s": "delay",
@@ -55,6 +59,8 @@ class NeuronUnit(Component):
 
 class Accumulator(Component):
     """Base of what adds up the samples of a line that is converted several times for one vector."""
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"step_s": ("energy_j", "area_m2"), "lines_per_unit": ()}
 
     step_s: Time
     energy_j: Energy

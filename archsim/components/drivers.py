@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +12,8 @@ from archsim.units import Area, Bits, Energy, Part, Power, Time
 
 class Driver(Component):
     """Base of the drivers: `window_s` is how long one vector is applied to the array."""
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",)}
 
     bits: Bits
     step_s: Time

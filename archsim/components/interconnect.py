@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
@@ -52,6 +52,8 @@ class PacketLink(Link):
     header_bits: CountOrZero
     flit_time_s: Time
     energy_per_length_j_per_bit_m: EnergyPerBitLength
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"width_bits": ("area_per_length_m",), "flit_time_s": ()}
+    beside: ClassVar[Mapping[str, tuple[str, ...]]] = {"width_bits": ("router.energy", "router.area")}
     scales: ClassVar[dict[str, str]] = {"flit_time_s": "delay"}  # its registers and repeaters; the wire stays
     example: ClassVar[dict[str, Any]] = {
         "delay": "150 ps/mm", "width_bits": 256, "header_bits": 32, "flit_time": "1 ns",
@@ -77,6 +79,7 @@ class DurationLink(Link):
     wires: Count
     wire_f_per_m: CapacitancePerLength
     swing_v: Voltage
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"wires": ("area_per_length_m",)}
     example: ClassVar[dict[str, Any]] = {
         "delay": "150 ps/mm", "wires": 512, "wire": "0.315 pF/mm", "swing": "1.0 V",
     }  # fmt: skip
@@ -88,6 +91,8 @@ class DurationLink(Link):
 
 class OffChip(Component):
     """Base of what sends bits off the chip: a rate, a latency, and an energy per bit."""
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"rate_bit_per_s": ("energy_per_bit_j_per_bit", "area_m2")}
 
     rate_bit_per_s: DataRate
     latency_s: TimeOrZero
@@ -151,6 +156,11 @@ class Router(Component):
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"buffer_flits", "arbitration", "wait_for_tail_credit"})
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "buffer_flits": ("energy_j", "area_m2"),
+        "pipeline_s": ("energy_j",),
+    }
 
     pipeline_s: Time
     energy_j: Energy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from archsim.components.base import Action, Component, component
@@ -11,6 +12,12 @@ from archsim.units import Area, Count, Energy, Power, Time
 
 class Memory(Component):
     """Base of the memories: `words` words of `word_bits` bits; `ports` accesses at once."""
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "words": ("energy_j", "area_m2", "leakage_w", "access_s"),
+        "word_bits": ("energy_j", "area_m2", "leakage_w", "access_s"),
+        "ports": ("energy_j", "area_m2", "leakage_w"),
+    }
 
     words: Count
     word_bits: Count

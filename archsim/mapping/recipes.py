@@ -145,7 +145,10 @@ class TileKit:
         count = lines * self.converter(side).conversions(self.passes(side, signed=signed))
         cycles = self.duration(side.reader, "convert", count, self.banks(side, lines))
         release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
-        return self._stage(cycles, [unit], release, (self.use(side.reader, "convert", count),), "convert")
+        uses = [self.use(side.reader, "convert", count)]
+        if (slices := self.converter(side).slices) > 1:
+            uses.append(self.use("accumulator", "add", count * slices))
+        return self._stage(cycles, [unit], release, tuple(uses), "convert")
 
     def _convert_each_step(self, side: Side, lines: int, *, signed: bool) -> Stage:
         """Return the stage that follows the first step of a vector: one sample is converted while the next is taken.

@@ -143,6 +143,9 @@ class Circuit:
                 if not isinstance(converter, str) and converter.ramp_window_s is None:
                     what = f"a '{converter.kind}' cannot send durations, which routing.transport 'circuit' needs"
                     raise SpecError([Problem(f"{name}.{field}", what, "use a 'ramp_adc', or transport 'packet'")])
+                if not isinstance(converter, str) and converter.slices > 1:
+                    what = f"durations of {converter.slices} slices of a weight cannot be added on their way"
+                    raise SpecError([Problem(f"{name}.{field}.slices", what, "give slices: 1, or transport 'packet'")])
             for field, driver in (("row_driver", tile.row_driver), ("col_driver", tile.col_driver)):
                 if not isinstance(driver, str) and driver.samples > 1:
                     what = "is sampled at each of its steps, which routing.transport 'circuit' cannot send on"
