@@ -18,7 +18,7 @@ from archsim.functional.losses import check_output, guessing, score
 from archsim.functional.network import evaluate, initial_weights, learning_rates, order_of, train_float
 from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
-from archsim.functional.targets import targets_or_none
+from archsim.functional.targets import check_reach, targets_or_none
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
 from archsim.workload.network import Rates, Workload
@@ -160,6 +160,7 @@ def chip_model(
     `probe`, if given, is put around the cells.
     """
     spec, workload = schedule.chip.spec, schedule.mapping.workload
+    check_reach(workload, data.train_t, spec.numerics.output_range)
     alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
     switches = {name: name not in ablate for name in ABLATIONS if name != "quantisation"}
