@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,10 @@ from archsim.simulation.run import simulate
 from archsim.workload import Dense, Workload
 
 EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
-LAW = settings(max_examples=5, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+MANY = 30 if os.environ.get("ARCHSIM_THOROUGH") else 5
+LAW = settings(
+    max_examples=MANY, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)  # fmt: skip
 
 
 class State(NamedTuple):

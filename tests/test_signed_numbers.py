@@ -18,7 +18,7 @@ from archsim.components.devices import Switches
 from archsim.errors import SpecError
 from archsim.functional import executor
 from archsim.functional.chip import ChipModel
-from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.draws import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.network import order_of
 from archsim.functional.periphery import Edges
 from archsim.mapping.schedule import Schedule
@@ -76,8 +76,9 @@ def update(model: ChipModel, layer: int, x: Any, d: Any) -> None:
 def by_hand(cells: Any, layer: int, x: Any, d: Any, full: float, seed: int) -> None:
     """Update plain cells row by row of a sign: as many pulses as the rows' |x| say, towards x d."""
     f = np.float32
-    nx = np.rint(np.minimum(np.abs(x) / f(full), f(1)) * f(15)).astype(np.int64)
-    phases, rounding = (np.uint64(key(seed, what, layer, 0)) for what in (PHASE, ROUNDING))
+    phases, rounding, own = (np.uint64(key(seed, what, layer, 0)) for what in (PHASE, ROUNDING, ROW_ROUNDING))
+    shares = np.minimum(np.abs(x) / f(full), f(1)) * f(15)
+    nx = np.array([min(15, int(np.floor(a + f(uniform(own, i))))) if a else 0 for i, a in enumerate(shares)])
     phi = np.array([uniform(phases, i) for i in range(len(x))], dtype=f)
     wanted = f(0.3) * f(full) * f(10) / f(EDGES.step) * np.abs(d)
     count = [min(15, int(np.floor(own + uniform(rounding, j)))) for j, own in enumerate(wanted)]
