@@ -28,12 +28,13 @@ def read_model(path: Path, where: str) -> Proto:
     if not path.is_file():
         what = "is no file" if path.exists() else "cannot be read: no such file"
         raise SpecError([Problem(where, what, "give a model in ONNX's binary form")])
+    unsound: tuple[type[Exception], ...] = (OSError, *faults())
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
         onnx.checker.check_model(str(path))
         _check_expansion(model, where)
         return _inlined(model)
-    except (OSError, *faults()) as error:
+    except unsound as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         hint = "export it again, in ONNX's binary form, and keep its data files beside it"
         raise SpecError([Problem(where, f"is not a sound ONNX model: {lines[0]}", hint)]) from None
