@@ -10,7 +10,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import fsum, isclose
+from math import isclose
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ from archsim.functional.train import Twin, check_loss, chip_model
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
+from archsim.recount import PARTS, Recount, billed_j
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.timeline import Timeline
 from archsim.words import counted
@@ -34,6 +35,10 @@ I64: TypeAlias = npt.NDArray[np.int64]
 Row: TypeAlias = dict[str, Any]
 
 PASSES = ("forward", "backward", "update")
+CONDUCTANCE = 0.01
+"""By what fraction the energy of reads may differ: conductances are read now and then, and straight between."""
+EXACT = 1e-5
+"""By what fraction counts of pulses may differ that are rounded in another precision: an assumption."""
 TOLERANCE = 0.05
 """By what fraction of the test set the chip may fall short of floating point: wide, since trained so shortly that
 neither has settled. It passes or fails a check, and changes no figure."""
@@ -163,7 +168,8 @@ def crosscheck(
     timeline = trace.timeline
     assert isinstance(timeline, Timeline)
     alone.record.log = []
-    alone.play(timeline.chunks())
+    recount = Recount(schedule, alone)
+    recount.play(timeline.chunks())
     # At the chip's own rates: here both are to do the same, whatever else would suit the twin better.
     twin = Twin(workload, data, seed, order[: schedule.examples], workload.training)
     for epoch in range(epochs):
@@ -176,7 +182,7 @@ def crosscheck(
         *state(carried, alone),
         *staleness(watch, alone),
         *leakage(events, watch, alone),
-        *energy(account(trace, activity), alone),
+        *energy(account(trace, activity), alone, recount),
         accuracy(right, reached, tolerance, "accuracy" if data.test_t is None else "R2"),
     ]
     return CrossCheck(tuple(rows), activity)
@@ -349,20 +355,21 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
     return found
 
 
-def read_energy_j(bill: Bill) -> float:
-    """Return the energy of all reads of the arrays in a bill, in joules."""
-    return fsum(item.energy_j for item in bill.items if (item.component, item.action) == ("device", "read"))
+def energy(bill: Bill, model: ChipModel, recount: Recount) -> list[Row]:
+    """Point 5: arrays and their lines, billed by the measured activity, cost what single examples show value by value.
 
-
-def energy(bill: Bill, model: ChipModel) -> list[Row]:
-    """Point 5: reads of the arrays, billed at the measured activity, cost what the model added up itself."""
+    `CONDUCTANCE` is allowed for conductances between two readings, four standard errors for the choice of examples.
+    """
     reads = model.reads()
     billed = sum(item.count for item in bill.items if (item.component, item.action) == ("device", "read"))
-    return [
-        row("5. cells read, model and bill", sum(read.cell_reads for read in reads), billed),
-        row("5. energy of array reads, model and bill at the measured activity, joules",
-            fsum(read.energy_j for read in reads), read_energy_j(bill), 1e-9),
-    ]  # fmt: skip
+    found = [row("5. cells read, model and bill", sum(read.cell_reads for read in reads), billed)]
+    of = f"{recount.examples} of {recount.total} examples" if recount.every > 1 else "each example"
+    for part in PARTS:
+        counted, own = float(recount.joules(part).mean()), billed_j(bill, part) / recount.total
+        within = recount.within(part) + (CONDUCTANCE if part.startswith("reads") else EXACT)
+        name = f"5. {part}, joules per example, counted again in {of} and billed (within {within:.2g})"
+        found.append(row(name, counted, own, within))
+    return found
 
 
 def accuracy(floating: float | None, chip: float | None, tolerance: float, what: str = "accuracy") -> Row:

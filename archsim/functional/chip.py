@@ -155,7 +155,7 @@ class ChipModel:
         self.program = program_of(schedule)
         self.buffers = Buffers(self.program)
         self.leakage, self.seed = leakage, seed
-        self._alpha = alpha
+        self.alpha = alpha
         workload = schedule.mapping.workload
         check_signs(workload, x)
         self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
@@ -163,7 +163,7 @@ class ChipModel:
         ranges = np.array([e.ranges for e in self.edges], dtype=np.float32)
         least = [min(e.read_levels for e, s in zip(self.edges, self.program.shards, strict=True) if s[LAYER] == layer)
                  for layer in range(len(workload.layers))]  # fmt: skip
-        spans = spans_of(workload, self.edges[0].activation_range, least)
+        self.spans = spans = spans_of(workload, self.edges[0].activation_range, least)
         numbers = list(dict.fromkeys(c.numbers for c in cells))
         shares, swings, tops, drivers = on_tables(drivers_of(schedule))
         self._play = make_play(update, len(self.cells), len(numbers), trains)
@@ -305,7 +305,7 @@ class ChipModel:
             matrix = np.empty((layer.rows, layer.outputs), dtype=np.float32)
             for shard in self.schedule.mapping.shards:
                 if shard.layer == index:
-                    own = self.cells[shard.index].weights / self._alpha[index]
+                    own = self.cells[shard.index].weights / self.alpha[index]
                     matrix[shard.row_start : shard.row_stop, shard.col_start : shard.col_stop] = own
             found.append(matrix)
         return found
