@@ -361,7 +361,7 @@ def test_a_capacitor_alone_is_neither_transferred_nor_inverted() -> None:
     cells = cells_of(device_of("cap_3t1c"), 3, 9)
     cells.program(weights_for(cells), 0)
     before = arrays(cells)
-    assert cells.transfer(0, 3, 0, 0, True) == (27, 0, 0, 0, 0, 0, 0.0, 0.0)
+    assert cells.transfer(0, 3, 0, 0, True) == (27, 0, 0, 0, 0, 0, 0.0, 0.0, 0, 0, 0)
     assert arrays(cells) == before
     assert device_of("cap_3t1c").transfer_steps == ()
 

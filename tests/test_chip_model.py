@@ -17,11 +17,12 @@ from helpers import STATIC, Case, cases, network, schedule_of
 from hypothesis import HealthCheck, given, settings
 from network_reference import FUNCTIONS, HIDDEN, one_hot, output, trained
 
+from archsim.components.cells import Occupancy, TransferCounts
 from archsim.components.in_place_cells import update_in_place
 from archsim.components.kernels import update
 from archsim.functional.chip import Carrier, ChipModel, Statistics
 from archsim.functional.datasets import Data
-from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.draws import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.executor import make_play
 from archsim.functional.network import initial_weights, order_of
 from archsim.functional.periphery import Edges
@@ -71,13 +72,21 @@ class LeakyCells:
     def leak(self, row_start: int, row_stop: int, dt_s: Any) -> None:
         self.weights[row_start:row_stop] *= (0.5 ** (np.reshape(dt_s, (-1, 1)) / 20e-6)).astype(np.float32)
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> None:
+    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
         self.weights[row_start:row_stop] *= np.float32(0.9)
+        return TransferCounts((row_stop - row_start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
 
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> None:
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> Any:
         self.weights[row_start:row_stop] *= np.float32(1.01)
         if row_start == 0:
             self.held_s.append(dt_s)
+        return TransferCounts((row_stop - row_start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
+
+    def out_of_range(self, weights: Any) -> Any:
+        return np.abs(weights) >= 100
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(0, 0, 0)
 
     def conductances(self) -> Any:
         return np.abs(self.weights)
@@ -163,7 +172,7 @@ KEPT: dict[str, Callable[[Any, Dense], Any]] = {
 def reference(model: ChipModel, examples: int) -> list[Any]:
     """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
     fixed = model._fixed
-    x, y, order, seed, t = fixed[12], fixed[13], fixed[14], fixed[17], fixed[32]
+    x, y, order, seed, t = fixed[12], fixed[13], fixed[14], fixed[17], fixed[-2]
     workload = model.schedule.mapping.workload
     layers = workload.dense_layers()
     weights = [matrix * np.float32(10) for matrix in model.matrices()]
@@ -205,13 +214,13 @@ def reference(model: ChipModel, examples: int) -> list[Any]:
             deltas.insert(0, d)
         for index, w in enumerate(weights):
             unit = f(0.05) * f(spans[index]) * f(10) / f(EDGES.step)
-            phases, rounding = key(seed, PHASE, index, n), key(seed, ROUNDING, index, n)
+            phases, rounding, own = (np.uint64(key(seed, what, index, n)) for what in (PHASE, ROUNDING, ROW_ROUNDING))
             for i in range(w.shape[0]):
                 share = f(acts[index][i]) / f(spans[index])
-                nx = int(np.rint(min(abs(share), f(1)) * f(15)))
+                nx = min(15, int(np.floor(min(abs(share), f(1)) * f(15) + f(uniform(own, i))))) if share else 0
                 for j in range(w.shape[1]):
-                    nd = min(15, int(np.floor(unit * abs(deltas[index][j]) + uniform(np.uint64(rounding), j))))
-                    count = (nx * nd + int(np.floor(uniform(np.uint64(phases), i) * 15))) // 15 if nx else 0
+                    nd = min(15, int(np.floor(unit * abs(deltas[index][j]) + uniform(rounding, j))))
+                    count = (nx * nd + int(np.floor(uniform(phases, i) * 15))) // 15 if nx else 0
                     if nd and count:
                         w[i, j] += f(EDGES.step) * f(count * np.sign(deltas[index][j]) * np.sign(share))
     return weights

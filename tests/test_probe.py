@@ -116,12 +116,13 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.cells, name)
 
-    def transfer(self, row_start: int, row_stop: int, *rest: Any) -> None:
+    def transfer(self, row_start: int, row_stop: int, *rest: Any) -> Any:
         rows = slice(row_start, row_stop)
         self.before[rows] = self.cells.weights[rows]
-        self.cells.transfer(row_start, row_stop, *rest)
+        found = self.cells.transfer(row_start, row_stop, *rest)
         self.after[rows] = self.cells.weights[rows]
         self.seen[rows] = True
+        return found
 
 
 @pytest.mark.parametrize("examples", [90, *(pytest.param(n, marks=pytest.mark.slow) for n in (100, 250, 399))])

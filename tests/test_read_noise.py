@@ -25,7 +25,7 @@ def data(inputs: int, classes: int) -> Data:
     return Data(x, y, x, y, classes, "drawn", "a generator")
 
 
-def model_of(*sizes: int, noise: float, seed: int = 0, ablate: tuple[str, ...] = ("quantisation",)) -> ChipModel:
+def model_of(*sizes: int, noise: float, seed: int = 0, ablate: tuple[str, ...] = ("converters",)) -> ChipModel:
     settings = [STATIC, f"numerics.read_noise={noise}", "numerics.output_range=1000", "numerics.partial_range=1000"]
     workload = network(*sizes)
     schedule = schedule_of(workload, 40, [*settings, "tile.rows=32", "tile.cols=16"])

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.components.ageing import Ageing, draw_ageing, drift, empty_ageing, habits_of
+from archsim.components.exact_kernels import update_exactly
 from archsim.components.kernels import (
     FIRST,
     FRESH,
@@ -66,6 +68,22 @@ class TransferCounts(NamedTuple):
     residual_sum: float
     """Sum over the cells of |weight wanted - weight left|."""
     residual_max: float
+    programmed: int = 0
+    """Cells whose long-term devices were programmed."""
+    written: int = 0
+    """Cells that were given a weight: programmed, or by pulses on their capacitor."""
+    left_over: int = 0
+    """Of those written, cells that are off by more than the nominal change by a pulse."""
+
+
+class Occupancy(NamedTuple):
+    """Where the own capacitors of some cells are."""
+
+    capacitors: int
+    dead: int
+    """Those below the threshold of their read transistor: g = 0, and most pulses change nothing."""
+    railed: int
+    """Those so close to an end of their range that the next pulse towards it is cut."""
 
 
 class Cells(ABC):
@@ -87,6 +105,8 @@ class Cells(ABC):
     numbers: Any
     kernel: Callable[..., Any]
     """The compiled update(arrays, numbers, nx, nd, phi, slots) -> (pulses, clipped), of counts as in `update`."""
+    exact_kernel: Callable[..., Any]
+    """The same of real numbers in place of pulses, see `exact_kernels`."""
 
     @property
     def compiled_state(self) -> Any:
@@ -129,6 +149,14 @@ class Cells(ABC):
     @abstractmethod
     def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
         """Write weights [rows, cols], in uS, to all cells: the weights that training starts from."""
+
+    def out_of_range(self, weights: Floats) -> NDArray[np.bool_]:
+        """Return which weights [rows, cols], in uS, are at or beyond the largest that these cells hold for long."""
+        return np.abs(weights) >= np.float32(self.reach)
+
+    def occupancy(self) -> Occupancy:
+        """Return how many capacitors there are, and where they are."""
+        return Occupancy(0, 0, 0)
 
     @abstractmethod
     def conductances(self) -> Floats:
@@ -188,7 +216,7 @@ class CapacitorCells(Cells):
         self.state, self.numbers = state, numbers
         self._turned = turn(state)
         self.weights = state.weights
-        self.kernel = update
+        self.kernel, self.exact_kernel = update, update_exactly
         self.step = device.step_siemens * 1e6
         make(self._turned, numbers, spreads_of(device, switches), *key)
         self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
@@ -229,10 +257,18 @@ class CapacitorCells(Cells):
             "g - g_shared": differences(self._turned, self.numbers, row_start, stop),
         }
 
+    def occupancy(self) -> Occupancy:
+        """Return how many capacitors there are, how many are below threshold, and how many at an end of their range."""
+        state, numbers, bends = self.state, self.numbers, self.numbers.bend * (self.state.voltage - self.numbers.start)
+        dead = state.k * (state.voltage - state.threshold) <= 0
+        highest = state.voltage + state.up * (_ONE - bends) > numbers.most
+        lowest = state.voltage - state.down * (_ONE + bends) < numbers.least
+        return Occupancy(dead.size, int(dead.sum()), int((highest | lowest).sum()))
+
     def _put(self, wanted: Floats, start: int) -> TransferCounts:
         """Pulse the own capacitors of rows from `start` on until g - g_shared is as wanted."""
-        pulses, clipped, left, most = rewrite(self._turned, self.numbers, wanted, start)
-        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most))
+        pulses, clipped, left, most, over = rewrite(self._turned, self.numbers, wanted, start)
+        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most), 0, wanted.size, over)
 
     def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
         return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
@@ -297,9 +333,10 @@ class Pcm3T1CCells(CapacitorCells):
         self, wanted: Floats, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE
     ) -> TransferCounts:
         found = program(self._turned, self.numbers, wanted, start, key, invert, emphasis)
-        both, beyond, pulses, clipped, left, most = found
+        both, beyond, pulses, clipped, left, most, over = found
         return TransferCounts(
-            wanted.size, both, beyond, self._resets * wanted.size, pulses, clipped, left, float(most)
+            wanted.size, both, beyond, self._resets * wanted.size, pulses, clipped, left, float(most), wanted.size,
+            wanted.size, over,
         )  # fmt: skip
 
 

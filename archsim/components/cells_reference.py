@@ -148,7 +148,9 @@ class CapacitorReference(Cells):
         pulses, clipped = self._put_back(rows, wanted)
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences()[rows])
-        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()))
+        return TransferCounts(
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left)
+        )  # fmt: skip
 
     def conductances(self) -> Floats:
         """Return G+ + G- + g + g_shared / cells_per_reference."""
@@ -160,6 +162,10 @@ class CapacitorReference(Cells):
         """Return W and g - g_shared."""
         own = slice(row_start, row_stop)
         return {"W": self.weights[own], "g - g_shared": self._differences()[own]}
+
+    def _over(self, left: Floats) -> int:
+        """Return of how many cells more than a pulse is left."""
+        return int((left > self.numbers.step).sum())
 
     def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int]:
         """Pulse until g - g_shared is as given, in two bursts, each counted from one read."""
@@ -288,7 +294,8 @@ class Pcm3T1CReference(CapacitorReference):
         left = np.abs(difference - self._differences()[rows])
         resets = 2 * self._iterations * wanted.size
         return TransferCounts(
-            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max())
+            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max()), wanted.size,
+            wanted.size, self._over(left),
         )  # fmt: skip
 
     def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
@@ -326,7 +333,9 @@ class Capacitor3T1CReference(CapacitorReference):
         pulses, clipped = self._put_back(slice(0, len(wanted)), wanted)
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences())
-        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()))
+        return TransferCounts(
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left)
+        )  # fmt: skip
 
 
 def programmed(target: Floats, draw: Doubles, n: Numbers | PairNumbers) -> Floats:

@@ -5,12 +5,14 @@ Float32 in a fixed order, as in `kernels`; weights are in uS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.components.cells import Cells, TransferCounts, checked_word
 from archsim.components.draws import compiled, normals
+from archsim.components.exact_kernels import update_in_place_exactly
 from archsim.components.kernels import BOUNDS, FRESH, STEPS, Doubles, Floats, coincide, columns_pulsed
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class InPlaceCells(Cells):
     def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         self.state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
         self.numbers = in_place_numbers(device, switches)
-        self.kernel = update_in_place
+        self.kernel, self.exact_kernel = update_in_place, update_in_place_exactly
         self.weights = self.state.weights
         self.step, self.reach = self.numbers.step, self.numbers.bound
         make_in_place(self.state, self.numbers, checked_word("seed", seed), checked_word("shard", shard))
@@ -118,8 +120,13 @@ class InPlaceCells(Cells):
         self.weights[:] = np.clip(wanted, -self.state.bound, self.state.bound)
         left = np.abs(wanted - self.weights)
         return TransferCounts(
-            wanted.size, 0, int((left > 0).sum()), 0, 0, 0, float(left.sum(dtype=np.float64)), float(left.max())
+            wanted.size, 0, int((left > 0).sum()), 0, 0, 0, float(left.sum(dtype=np.float64)), float(left.max()),
+            wanted.size, wanted.size, int((left > self.numbers.step).sum()),
         )  # fmt: skip
+
+    def out_of_range(self, weights: Floats) -> NDArray[np.bool_]:
+        """Return which weights are at or beyond the bounds of their own cell."""
+        return cast("NDArray[np.bool_]", np.abs(weights) >= self.state.bound)
 
     def conductances(self) -> Floats:
         """Return |W|: one of two devices holds it, the other none."""

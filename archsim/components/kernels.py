@@ -472,11 +472,12 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
     the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET,
-    the devices clipped, pulses and clipped pulses, and the sum and the maximum of what is left over, in uS.
+    the devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells
+    where that is more than a pulse.
     """
     state = turn(kept)
     seed, shard, what, index = key
-    both = out_of_reach = pulses = clipped = 0
+    both = out_of_reach = pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         if invert:
@@ -520,7 +521,8 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
             left = abs(difference - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
-    return both, out_of_reach, pulses, clipped, left_sum, left_most
+            over += left > numbers.step
+    return both, out_of_reach, pulses, clipped, left_sum, left_most, over
 
 
 @compiled
@@ -538,9 +540,12 @@ def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
 
 @compiled
 def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
-    """Pulse rows from `start` on until g - g_shared is as wanted; return pulses, clipped ones, what is left."""
+    """Pulse rows from `start` on until g - g_shared is as wanted.
+
+    Returns pulses and clipped ones, the sum and the maximum of what is left over, and where it is more than a pulse.
+    """
     state = turn(kept)
-    pulses = clipped = 0
+    pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
@@ -552,7 +557,8 @@ def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
             left = abs(wanted[row - start, col] - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
-    return pulses, clipped, left_sum, left_most
+            over += left > numbers.step
+    return pulses, clipped, left_sum, left_most, over
 
 
 @compiled

@@ -8,6 +8,7 @@ import numpy as np
 
 from archsim.components.ageing import Ageing, draw_ageing, drift, empty_ageing, habits_of
 from archsim.components.cells import Cells, TransferCounts, checked_word, pcm_terms
+from archsim.components.exact_kernels import update_pairs_exactly
 from archsim.components.kernels import FIRST, PROGRAM, TRANSFER_READ, Doubles, Floats, noisy
 from archsim.components.pcm_kernels import PairNumbers, PairSpreads, PairState, make_pairs, update_pairs, write_pairs
 
@@ -27,7 +28,7 @@ class PcmPairCells(Cells):
         self.numbers = pair_numbers(device, switches)
         self.state = empty_pairs(rows, cols, empty_ageing(rows, cols, habits), self._key)
         self.weights = self.state.weights
-        self.kernel = update_pairs
+        self.kernel, self.exact_kernel = update_pairs, update_pairs_exactly
         self.step = device.gain * device.set_step_siemens * 1e6
         self.reach = device.gain * device.reachable_siemens * 1e6
         draw_ageing(self.state, habits, *self._key)
@@ -73,8 +74,9 @@ class PcmPairCells(Cells):
         return {"W": self.weights[own], "G+": self.state.plus[own], "G-": self.state.minus[own]}
 
     def _write(self, wanted: Floats, start: int, key: tuple[int, int, int, int], above: np.float32) -> TransferCounts:
-        written, both, beyond, left, most = write_pairs(self.state, self.numbers, wanted, start, key, above)
-        return TransferCounts(wanted.size, both, beyond, self._resets * written, 0, 0, left, float(most))
+        written, both, beyond, left, most, over = write_pairs(self.state, self.numbers, wanted, start, key, above)
+        resets = self._resets * written
+        return TransferCounts(wanted.size, both, beyond, resets, 0, 0, left, float(most), written, written, over)
 
     def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
         return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
@@ -91,6 +93,7 @@ def empty_pairs(rows: int, cols: int, ageing: Ageing, key: tuple[int, int]) -> P
 def pair_numbers(device: PcmPairCell, switches: Switches) -> PairNumbers:
     """Return what all cells of a device have in common, in uS; without programming error all SET pulses are alike."""
     return PairNumbers(
+        step=np.float32(device.gain * device.set_step_siemens * 1e6),
         noise=np.float32(device.set_noise if switches.programming_error else 0.0),
         refresh_above=np.float32(device.refresh_above_siemens * 1e6),
         read_noise=np.float32(device.transfer_noise_siemens * 1e6),

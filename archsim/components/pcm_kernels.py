@@ -54,6 +54,8 @@ class PairNumbers(NamedTuple):
     """What all cells of a device have in common: float32, in uS."""
 
     gain: Any
+    step: Any
+    """Nominal change of the weight by the first pulse after a RESET."""
     noise: Any
     """Spread of a SET pulse's change, relative to its mean."""
     refresh_above: Any
@@ -154,10 +156,10 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
 
     Cells of which neither device is `above` that conductance are left as they are. `key` is what the errors are keyed
     by: (seed, shard, what, index). Returns the cells programmed, those left with both devices RESET, the devices
-    clipped, and the sum and the maximum of what is left over, in uS.
+    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse.
     """
     seed, shard, what, index = key
-    written = both = beyond = 0
+    written = both = beyond = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
@@ -178,4 +180,5 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
             left = abs(weight - state.weights[row, col])
             left_sum += left
             left_most = max(left_most, left)
-    return written, both, beyond, left_sum, left_most
+            over += left > numbers.step
+    return written, both, beyond, left_sum, left_most, over

@@ -111,8 +111,11 @@ class PcmPairReference(PcmPairCells):
         left = np.where(chosen, np.abs(wanted - self.weights[rows]), zero)
         total = float(np.cumsum(left.ravel(), dtype=np.float64)[-1])
         resets = 2 * self._iterations * int(chosen.sum())
-        both = int((chosen & (wanted == 0)).sum())
-        return TransferCounts(wanted.size, both, beyond, resets, 0, 0, total, float(left.max()))
+        both, written = int((chosen & (wanted == 0)).sum()), int(chosen.sum())
+        over = int((left > numbers.step).sum())
+        return TransferCounts(
+            wanted.size, both, beyond, resets, 0, 0, total, float(left.max()), written, written, over
+        )  # fmt: skip
 
     def _write_both(self, rows: slice, plus: Floats, minus: Floats, chosen: Flags, draws: tuple[int, int, int]) -> None:
         state = self.state

@@ -10,19 +10,26 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from archsim.components.cells import Occupancy, TransferCounts
 from archsim.functional.activations import functions_of, spans_of
 from archsim.functional.activity import SAMPLE, ReadMeter, Reads, on_tables
 from archsim.functional.executor import (
     AFTER_UPDATE,
     AT_MAINTENANCE,
+    COLUMNS_CLIPPED,
+    COLUMNS_FIRED,
+    FIRED,
     KINDS,
     LAYER,
+    LIMITED,
     Buffers,
     Measures,
     make_play,
     program_of,
 )
 from archsim.functional.periphery import Edges
+from archsim.functional.pulses import PULSED, Trains
+from archsim.functional.saturation import Saturation, Shares
 from archsim.functional.targets import check_signs, targets_or_none
 from archsim.mapping.schedule import Maintenance, Op, Schedule
 
@@ -46,26 +53,38 @@ class ShardCells(Protocol):
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let the capacitors of these rows leak."""
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
         """Move the weights of these rows to the long-term devices."""
 
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> Any:
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
         """Put back what these rows' capacitors lost."""
 
     def conductances(self) -> F32:
         """Return what a read of each cell draws current through, [rows, cols], in uS."""
 
+    def out_of_range(self, weights: F32) -> npt.NDArray[np.bool_]:
+        """Return which weights are at or beyond the largest that these cells hold."""
+
+    def occupancy(self) -> Occupancy:
+        """Return how many capacitors there are, and where they are."""
+
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a stretch of training did: totals over its examples."""
+    """What a stretch of training did: totals over its examples, and by layer the shares that met an end of a range.
+
+    Pulses are whole numbers but in exact updates.
+    """
 
     loss: float
     right: int
-    pulses: int
+    pulses: float
     columns_clipped: int
     pulses_limited: int
     columns_pulsed: int
+    saturation: Shares
 
 
 class Record:
@@ -112,9 +131,9 @@ class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
     `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
-    `rates` the learning rate by epoch; `order` the example of each step. `targets` [examples, outputs] are those of
-    examples with values, else None. Weights change in place. Raises SpecError where `x` has negative numbers and the
-    workload does not say that they are signed.
+    `rates` the learning rate by epoch; `order` the example of each step. `update` is what `trains` drive. `targets`
+    [examples, outputs] are those of examples with values, else None. Weights change in place. Raises SpecError where
+    `x` has negative numbers and the workload does not say that they are signed.
     """
 
     def __init__(
@@ -133,6 +152,7 @@ class ChipModel:
         seed: int,
         leakage: bool = True,
         targets: F32 | None = None,
+        trains: Trains = PULSED,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program_of(schedule)
@@ -150,7 +170,7 @@ class ChipModel:
         numbers = list(dict.fromkeys(c.numbers for c in cells))
         tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
         shares, tops, drivers = on_tables(tiles)
-        self._play = make_play(update, len(self.cells), len(numbers))
+        self._play = make_play(update, len(self.cells), len(numbers), trains)
         sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
         self.measures = Measures(self.program)
         p, b = self.program, self.buffers
@@ -162,6 +182,7 @@ class ChipModel:
             targets_or_none(x, targets), spans,
         )  # fmt: skip
         self._meter = ReadMeter(schedule, cells, self.measures)
+        self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
@@ -191,6 +212,8 @@ class ChipModel:
             elif why == AFTER_UPDATE:
                 which, example = int(op[position - 1]), int(n[position - 1])
                 shard = int(self.program.shard[which])
+                if (example + 1) % SAMPLE == 0:  # as the pulses left them
+                    self.saturation.sample(shard)
                 if (example + 1) % TICK == 0:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
                 if (example + 1) % SAMPLE == 0:
@@ -218,6 +241,7 @@ class ChipModel:
             "measures": vars(self.measures),
             "record": self.record.arrays(),
             "meter": self._meter.arrays(),
+            "saturation": self.saturation.arrays(),
         }
         others = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
         leaked = {f"last{i}": last for i, last in enumerate(self._last)}
@@ -233,9 +257,14 @@ class ChipModel:
 
     def statistics(self) -> Statistics:
         """Return what was done since the last call."""
-        loss, right, pulses, clipped, limited, columns, _ = self.buffers.stats
-        self.buffers.stats[:] = 0
-        return Statistics(float(loss), int(right), int(pulses), int(clipped), int(limited), int(columns))
+        (loss, right, _), pulsed = self.buffers.stats, self.measures.pulsed
+        total = pulsed.sum(axis=1)
+        found = Statistics(
+            float(loss), int(right), float(total[FIRED]), int(total[COLUMNS_CLIPPED]), int(total[LIMITED]),
+            int(total[COLUMNS_FIRED]), self.saturation.tell(pulsed),
+        )  # fmt: skip
+        self.buffers.stats[:], pulsed[:] = 0, 0
+        return found
 
     def accuracy(self, x: F32, y: I64) -> float:
         """Return the fraction of examples that the chip as it is now classifies rightly, through all of its edges."""
@@ -254,10 +283,10 @@ class ChipModel:
         fixed = list(self._fixed)
         fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
         fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
-        fixed[24:29] = Measures(self.program).arrays
-        fixed[32] = targets_or_none(x, targets)
+        fixed[24:30] = Measures(self.program).arrays
+        fixed[-2] = targets_or_none(x, targets)
         self._play(np.tile(ops, len(x)), n, n, 0, 0, TICK, *fixed)
-        return int(buffers.stats[1]), float(buffers.stats[6])
+        return int(buffers.stats[1]), float(buffers.stats[2])
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""
@@ -305,15 +334,17 @@ class ChipModel:
         many = MANY * (last - first) >= len(self._last[shard])
         if many:
             self._meter.sample(shard)
+            self.saturation.sample(shard)
         reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
         self._leak(shard, first, last, reads)
         held = self.record.leaked[shard][first:last]
         for begin, stop in runs(held):
             rows, held_s = (first + begin, first + stop), int(held[begin]) * self._cycle_s
             if m.period_cycles:
-                cells.rewrite(*rows, held_s, self.seed, n)
+                found = cells.rewrite(*rows, held_s, self.seed, n)
             else:
-                cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+                found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+            self.saturation.write(shard, found)
         self._last[shard][first:last] = reads + m.group_cycles
         if many:
             self._meter.sample(shard)

@@ -11,8 +11,8 @@ from typing import Any
 import numba
 import numpy as np
 
-PHASE, ROUNDING, READ, READ_BACK = 1, 2, 3, 4
-"""What a draw is for: the train phase of a row, the stochastic rounding of a column, the noise of reads either way."""
+PHASE, ROUNDING, READ, READ_BACK, ROW_ROUNDING = 1, 2, 3, 4, 5
+"""What a draw is for: a row's train phase, the rounding of a column's count, noise of reads either way, of a row's."""
 
 
 @numba.njit(cache=True)

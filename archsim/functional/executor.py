@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.functional.activations import activate, derive
-from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, add_noise, key, uniform
+from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
 from archsim.functional.losses import output_delta
 from archsim.functional.network import backward_rows, forward_rows
-from archsim.functional.periphery import either_side, row_pulses, to_levels, to_span
+from archsim.functional.periphery import either_side, to_levels, to_span
+from archsim.functional.pulses import PULSED, Trains
 from archsim.mapping.schedule import Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -31,6 +32,7 @@ F64: TypeAlias = npt.NDArray[np.float64]
 I64: TypeAlias = npt.NDArray[np.int64]
 FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
 KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
+FIRED, LIMITED, COLUMNS_FIRED, COLUMNS_CLIPPED = range(4)  # rows of `pulsed`
 NUMBERS = 2  # row of `sort_of` that says which numbers the cells of a shard have; those above, which driver
 DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
 
@@ -82,16 +84,18 @@ class Buffers:
         self.sums = np.zeros((layers, program.slots, rows, widest), dtype=np.float32)
         self.errors = np.zeros((layers, program.slots, cols, widest), dtype=np.float32)
         self.counts = np.zeros((2, layers, program.slots), dtype=np.int64)
-        self.stats = np.zeros(7, dtype=np.float64)  # see Statistics
+        self.stats = np.zeros(3, dtype=np.float64)  # the loss, how many were right, and squares of target - output
 
 
 class Measures:
-    """What is counted while a timeline is played, by shard; whole numbers but for the drive.
+    """What is counted while a timeline is played, by shard; whole numbers but for the drive and exact updates.
 
     `work` [kind, shard] counts operations (2 per cell and pass) of forward, backward and update. `applied` counts
     updates, `began` adds up the cycles in which they began. `stale[s, k]` counts forward passes that read the shard
     while k updates of earlier examples were still to come; the last column also those beyond. `drive` [direction,
     shard, line] adds up the shares of the window for which a line drove the array since it was last read off.
+    `pulsed` [what, shard] counts pulses fired and those that met a cell's limit, columns that fired and those whose
+    count was clipped, since it was last read off.
     """
 
     def __init__(self, program: Program) -> None:
@@ -101,11 +105,12 @@ class Measures:
         self.began = np.zeros(shards, dtype=np.int64)
         self.stale = np.zeros((shards, program.slots), dtype=np.int64)
         self.drive = np.zeros((2, shards, int(program.widths.max()) + 1), dtype=np.float64)
+        self.pulsed = np.zeros((4, shards), dtype=np.float64)
 
     @property
     def arrays(self) -> tuple[npt.NDArray[Any], ...]:
         """The arrays, in the order in which the executor takes them."""
-        return self.work, self.applied, self.began, self.stale, self.drive
+        return self.work, self.applied, self.began, self.stale, self.drive, self.pulsed
 
 
 @numba.njit(cache=True)
@@ -114,6 +119,9 @@ def add_drive(values: F32, full: Any, shares: F64, top: Any, drive: F64) -> None
     scale = top / np.float64(full)
     for i in range(values.shape[0]):
         drive[i] += shares[np.int64(abs(values[i]) * scale + 0.5)]
+
+
+rows_fire, columns_fire, COUNT = PULSED.rows, PULSED.columns, PULSED.count  # `make_play` may put in others
 
 
 def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: F32, slots: Any) -> tuple[int, int]:
@@ -127,7 +135,7 @@ def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: 
 def play(  # type: ignore[no-untyped-def]
     op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, functions, weights, states, numbers,
     alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
-    applied, began, stale, drive, on_shares, on_tops, sort_of, targets, spans,
+    applied, began, stale, drive, pulsed, on_shares, on_tops, sort_of, targets, spans,
 ):  # fmt: skip
     """Play records from a position on, with `fire` for the update of the cells; return (position, why).
 
@@ -143,8 +151,8 @@ def play(  # type: ignore[no-untyped-def]
     widest = acts.shape[2]
     driven = np.zeros(widest, dtype=np.float32)
     z = np.zeros(widest, dtype=np.float32)
-    nx = np.zeros(widest, dtype=np.int64)
-    nd = np.zeros(widest, dtype=np.int64)
+    nx = np.zeros(widest, dtype=COUNT)
+    nd = np.zeros(widest, dtype=COUNT)
     phase = np.zeros(widest, dtype=np.float32)
     for at in range(position, op.shape[0]):
         kind = kind_of[op[at]]
@@ -206,7 +214,7 @@ def play(  # type: ignore[no-untyped-def]
                     )  # fmt: skip
                     stats[0] += loss
                     stats[1] += hit
-                    stats[6] += squares
+                    stats[2] += squares
                 else:
                     if grid[layer, 0] > 1:
                         activate(code[layer], parameter[layer], z[:outputs])
@@ -250,20 +258,12 @@ def play(  # type: ignore[no-untyped-def]
             rate = rates[example // per_epoch]
             base = key(seed, ROUNDING, layer, example)
             unit = rate * full * alpha[layer] / np.float32(step)
-            for j in range(cols):
-                nd[j] = 0
-                if deltas[layer, slot, col0 + j] == 0:
-                    continue
-                wanted = unit * abs(deltas[layer, slot, col0 + j])
-                count = np.floor(wanted + uniform(base, col0 + j))
-                if count > pulses:
-                    count = np.float32(pulses)
-                    stats[3] += 1
-                stats[5] += count > 0
-                nd[j] = np.int64(count) if deltas[layer, slot, col0 + j] > 0 else -np.int64(count)
-            base = key(seed, PHASE, layer, example)
+            columns, clipped = columns_fire(deltas[layer, slot, col0:col1], unit, pulses, base, col0, nd)
+            pulsed[COLUMNS_FIRED, s] += columns
+            pulsed[COLUMNS_CLIPPED, s] += clipped
+            rounding, base = key(seed, ROW_ROUNDING, layer, example), key(seed, PHASE, layer, example)
             for turn in range(spans.phases[layer]):  # rows with x > 0 and the columns' pulses, then x < 0 and theirs
-                row_pulses(acts[layer, slot, row0:row1], -full if turn else full, pulses, nx)
+                rows_fire(acts[layer, slot, row0:row1], -full if turn else full, pulses, rounding, row0, nx)
                 for i in range(rows):
                     if nx[i] > 0:
                         phase[i] = uniform(base, row0 + i)
@@ -272,8 +272,8 @@ def play(  # type: ignore[no-untyped-def]
                 fired, limited = fire(
                     states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
                 )
-                stats[2] += fired
-                stats[4] += limited
+                pulsed[FIRED, s] += fired
+                pulsed[LIMITED, s] += limited
             work[UPDATE, s] += 2 * rows * cols
             applied[s] += 1
             began[s] += start[at]
@@ -283,8 +283,10 @@ def play(  # type: ignore[no-untyped-def]
 
 
 @functools.cache
-def make_play(update: Callable[..., Any], shards: int, sorts: int) -> Callable[..., Any]:
+def make_play(update: Callable[..., Any], shards: int, sorts: int, trains: Trains = PULSED) -> Callable[..., Any]:
     """Return `play`, compiled for cells with this update in the place of `fire`, in so many shards of so many sorts.
+
+    `trains` is what drives the update.
 
     For archsim's own cells numba keeps it on disk. As it looks only at this file, the name under which it does also
     tells apart the update and the contents of all files with functions that the loop calls; what those call in other
@@ -292,12 +294,15 @@ def make_play(update: Callable[..., Any], shards: int, sorts: int) -> Callable[.
     because numba's files of a function are not safe from two processes that compile it for different types at once.
     Compiled code of foreign cells is not kept, since only their own module could load it again.
     """
-    own = FunctionType(play.__code__, {**globals(), fire.__name__: update}, play.__name__)
+    parts = {fire.__name__: update, "rows_fire": trains.rows, "columns_fire": trains.columns, "COUNT": trains.count}
+    own = FunctionType(play.__code__, {**globals(), **parts}, play.__name__)
     module = getattr(update, "__module__", "")
     is_ours = module.startswith("archsim.")
     if is_ours:
-        called = [update, *(globals().get(name) for name in play.__code__.co_names)]
+        called = [own.__globals__.get(name) for name in play.__code__.co_names]
         files = {str(sys.modules[each.__module__].__file__) for each in called if hasattr(each, "py_func")}
         digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(files))).hexdigest()
-        own.__qualname__ = f"{play.__name__}.{module}.{update.__name__}.{digest[:16]}.{shards}.{sorts}"
+        own.__qualname__ = (
+            f"{play.__name__}.{module}.{update.__name__}.{trains.rows.__name__}.{digest[:16]}.{shards}.{sorts}"
+        )
     return cast("Callable[..., Any]", numba.njit(cache=is_ours, error_model="numpy")(own))

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 F32: TypeAlias = npt.NDArray[np.float32]
-I64: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,3 @@ def to_span(values: F32, low: Any, full: Any, out: F32) -> None:
     for i in range(values.shape[0]):
         value = low if values[i] < below else values[i]
         out[i] = full if value > near else value
-
-
-@numba.njit(cache=True, error_model="numpy")
-def row_pulses(x: F32, full: Any, pulses: Any, out: I64) -> None:
-    """Set how many pulses each row fires: round(pulses x / full), none where x is of the other sign than `full`."""
-    for i in range(x.shape[0]):
-        share = min(max(x[i] / np.float32(full), np.float32(0.0)), np.float32(1.0))
-        out[i] = np.int64(np.rint(share * np.float32(pulses)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,8 @@ from archsim.functional.losses import check_output, guessing, score
 from archsim.functional.network import evaluate, initial_weights, learning_rates, order_of, train_float
 from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
+from archsim.functional.pulses import EXACT, PULSED
+from archsim.functional.saturation import Shares
 from archsim.functional.targets import check_reach, targets_or_none
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
@@ -28,7 +30,10 @@ Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
 Reached: TypeAlias = tuple[float, float | None]
 """What a network reached in an epoch: mean loss, and accuracy or R2."""
 
-ABLATIONS = ("polarity_inversion", "leakage", "variability", "programming_error", "quantisation")
+OF_THE_CELLS = ("polarity_inversion", "leakage", "variability", "programming_error")
+QUANTISED = ("converters", "pulses")
+"""What `quantisation` takes away together: the levels of drivers and converters, and the whole pulses of updates."""
+ABLATIONS = (*OF_THE_CELLS, "quantisation", *QUANTISED)
 """What can be taken away from the chip, one or several at a time."""
 
 
@@ -70,6 +75,8 @@ class Epoch:
     clipped_share: float
     r2_chip: float | None = None
     r2_float: float | None = None
+    saturation: Shares = field(default_factory=dict)
+    """By layer and kind, see `saturation`."""
 
 
 @dataclass(frozen=True)
@@ -163,23 +170,29 @@ def chip_model(
     check_reach(workload, data.train_t, spec.numerics.output_range)
     alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
-    switches = {name: name not in ablate for name in ABLATIONS if name != "quantisation"}
+    switches = {name: name not in ablate for name in OF_THE_CELLS}
+    quantised = {name: not {name, "quantisation"} & set(ablate) for name in QUANTISED}
     cells: list[Any] = []
+    written = []
     for shard in schedule.mapping.shards:
         device = schedule.chip.tiles[shard.tile].spec.device
         own = device.cells(shard.rows, shard.cols, seed, shard.index, **switches)
         part = start[shard.layer][shard.row_start : shard.row_stop, shard.col_start : shard.col_stop]
-        own.program(np.ascontiguousarray(part * alpha[shard.layer]), seed)
+        wanted = np.ascontiguousarray(part * alpha[shard.layer])
+        written.append((shard.index, wanted, own.program(wanted, seed)))
         cells.append(probe.around(own) if probe is not None else own)
     epochs = -(-schedule.examples // workload.dataset.examples)
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
-    quantised = "quantisation" not in ablate
-    edges = [edges_of(spec, tile, own.step, quantised) for tile, own in zip(tiles, cells, strict=True)]
-    return ChipModel(
-        schedule, cells, cells[0].kernel, alpha=alpha, edges=edges,
+    edges = [edges_of(spec, tile, own.step, quantised["converters"]) for tile, own in zip(tiles, cells, strict=True)]
+    kernel, trains = (cells[0].kernel, PULSED) if quantised["pulses"] else (cells[0].exact_kernel, EXACT)
+    model = ChipModel(
+        schedule, cells, kernel, trains=trains, alpha=alpha, edges=edges,
         x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload.training, epochs + 1),
         per_epoch=workload.dataset.examples, seed=seed, targets=data.train_t,
     )  # fmt: skip
+    for index, wanted, counts in written:
+        model.saturation.begin(index, wanted, counts)
+    return model
 
 
 class Training:
@@ -276,7 +289,7 @@ class Training:
         return Epoch(
             self.seed, epoch, *accuracies, loss_chip, loss_float,
             statistics.pulses / self.per_epoch / self._workload.synapses,
-            statistics.columns_clipped / max(1, statistics.columns_pulsed), *r2,
+            statistics.columns_clipped / max(1, statistics.columns_pulsed), *r2, statistics.saturation,
         )  # fmt: skip
 
     def _progress(self, op: Any, n: Any) -> Progress:
@@ -369,7 +382,7 @@ def history(
     """
     runs = [epochs[seed] for seed in sorted(epochs)]
 
-    def column(name: str) -> list[list[float | None]]:
+    def column(name: str) -> list[list[Any]]:
         return [[getattr(entry, name) for entry in run] for run in runs]
 
     def final(what: str) -> tuple[float | None, float | None]:
@@ -403,6 +416,7 @@ def history(
         "loss_float": column("loss_float"),
         "pulses_per_synapse": column("pulses_per_synapse"),
         "clipped_share": column("clipped_share"),
+        "saturation": column("saturation"),
         "final": {
             **{f"{what}_{where}_mean": own for what in measures
                for where, own in zip(("chip", "float"), means[what], strict=True)},
