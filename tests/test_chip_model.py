@@ -172,7 +172,7 @@ KEPT: dict[str, Callable[[Any, Dense], Any]] = {
 def reference(model: ChipModel, examples: int) -> list[Any]:
     """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
     fixed = model._fixed
-    x, y, order, seed, t = fixed[12], fixed[13], fixed[14], fixed[17], fixed[32]
+    x, y, order, seed, t = fixed[12], fixed[13], fixed[14], fixed[17], fixed[-2]
     workload = model.schedule.mapping.workload
     layers = workload.dense_layers()
     weights = [matrix * np.float32(10) for matrix in model.matrices()]
