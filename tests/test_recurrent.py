@@ -85,7 +85,13 @@ NETS = {
     "attention": [dense(6, 20), digital(20, 7, 1000, over="sequence"), dense(7, 4)],
     "pooling": [lstm(6, 9), digital(9, 9, 77, over="sequence", at="last_step"), dense(9, 4)],
     "rnn": [rnn(12, 5), dense(5, 4)],
-    "branches one after another": [lstm(6, 9), digital(9, 6, 0), rnn(6, 9), digital(9, 18, 0, name="wider"), dense(18, 4)],
+    "branches one after another": [
+        lstm(6, 9),
+        digital(9, 6, 0),
+        rnn(6, 9),
+        digital(9, 18, 0, name="wider"),
+        dense(18, 4),
+    ],
     "few outputs": [dense(6, 40), digital(40, 2, 100), dense(2, 4)],
 }
 
