@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +347,18 @@ def test_a_layer_of_one_vector_before_layers_of_many_is_refused(tmp_path: Path) 
                  seven=np.array([7, 1, 5]), **held)  # fmt: skip
     with pytest.raises(SpecError, match="'out' is given 7 vectors of an example, but 'one' before it one"):
         import_onnx(path)
+
+
+def test_broken_files_are_refused_with_words(tmp_path: Path) -> None:
+    """Bytes of names, sizes and types are changed at random: another model, or a refusal."""
+    one, held = lstm("x", "y", "", 3, 2)
+    whole = saved(tmp_path / "m.onnx", [one], {"x": [4, 1, 3]}, {"y": [4, 1, 1, 2]}, **held).read_bytes()
+    rng = random.Random(13)
+    for _ in range(60):
+        broken = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            broken[rng.randrange(len(broken))] = rng.randrange(256)
+        path = tmp_path / "broken.onnx"
+        path.write_bytes(bytes(broken[: rng.choice([len(broken), rng.randrange(len(broken))])]))
+        with contextlib.suppress(SpecError):
+            written(import_onnx(path), tmp_path)

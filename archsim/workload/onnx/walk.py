@@ -55,6 +55,9 @@ def walk(graph: Graph, where: str) -> Found:
         except UnknownShapeError as error:
             hint = "export the model with fixed sizes, or give --dim NAME=N"
             strange.append((node, f"has no size: the shape of '{error}' is not known", hint))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            what = f"is not as its operator says ({type(error).__name__}: {error})"
+            strange.append((node, what, "export the model again"))
         except RefusedError as error:
             strange.append((node, error.what, error.hint))
     uses = [node for node in graph.nodes if node.index not in taken]
