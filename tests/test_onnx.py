@@ -193,7 +193,7 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"'odd' \(Det\) is no fully connected layer"):
         import_onnx(saved(tmp_path / "odd.onnx", odd, {"x": [1, 3]}, {}, w=draw(3, 3)))
     loose = [helper.make_node("Gemm", ["x", "x"], ["y"], name="own", transB=1)]
-    with pytest.raises(SpecError, match="nothing fully connected .*no constant has the weights of 'own'"):
+    with pytest.raises(SpecError, match=r"nothing fully connected .*no constant has the weights of 'own'"):
         import_onnx(saved(tmp_path / "loose.onnx", loose, {"x": [3, 3]}, {"y": [3, 3]}))
     two = [helper.make_node("MatMul", [x, "w"], [f"{x}y"], name=f"of_{x}") for x in "ab"]
     with pytest.raises(SpecError, match="'of_a' is given 5 vectors of an example, and others 20"):

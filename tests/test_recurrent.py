@@ -35,6 +35,10 @@ def gru(inputs: int, outputs: int, **more: Any) -> dict[str, Any]:
     return {"kind": "gru", "name": f"gru{inputs}", "inputs": inputs, "outputs": outputs, **more}
 
 
+def rnn(inputs: int, outputs: int, **more: Any) -> dict[str, Any]:
+    return {"kind": "rnn", "name": f"rnn{inputs}", "inputs": inputs, "outputs": outputs, **more}
+
+
 def dense(inputs: int, outputs: int, **more: Any) -> dict[str, Any]:
     return {"name": f"fc{inputs}", "inputs": inputs, "outputs": outputs, "activation": "relu", **more}
 
@@ -80,6 +84,14 @@ NETS = {
     "dense, lstm, gru": [dense(6, 12), lstm(12, 5), gru(5, 7), dense(7, 4)],
     "attention": [dense(6, 20), digital(20, 7, 1000, over="sequence"), dense(7, 4)],
     "pooling": [lstm(6, 9), digital(9, 9, 77, over="sequence", at="last_step"), dense(9, 4)],
+    "rnn": [rnn(12, 5), dense(5, 4)],
+    "branches one after another": [
+        lstm(6, 9),
+        digital(9, 6, 0),
+        rnn(6, 9),
+        digital(9, 18, 0, name="wider"),
+        dense(18, 4),
+    ],
     "few outputs": [dense(6, 40), digital(40, 2, 100), dense(2, 4)],
 }
 
@@ -163,7 +175,7 @@ def starts_and_ends(own: Schedule, watcher: Watcher, n: int) -> list[tuple[Op, i
 
 
 @pytest.mark.parametrize("base", [REFERENCE, PACKET, BUS])
-@pytest.mark.parametrize("layer", [lstm(12, 10), gru(12, 10)], ids=["lstm", "gru"])
+@pytest.mark.parametrize("layer", [lstm(12, 10), gru(12, 10), rnn(12, 10)], ids=["lstm", "gru", "rnn"])
 def test_nothing_begins_before_what_it_depends_on_through_time(base: str, layer: dict[str, Any]) -> None:
     """A shard needs the units of the step before that drive its rows; a cell, what is read back into its units."""
     own, watcher = watched(work([layer, dense(10, 4)], 3), chip_of(base, SMALL), 2)
@@ -218,10 +230,11 @@ def test_the_shapes_are_those_of_the_papers() -> None:
     assert (layer.rows, layer.columns, layer.synapses) == (51, 80, 4 * 20 * (30 + 20 + 1))
     layer = work([gru(30, 20)], 1).layers[0]
     assert (layer.rows, layer.columns, layer.synapses) == (52, 60, 3 * (20 * 30 + 20 * 20 + 2 * 20))
+    assert work([rnn(30, 20)], 1).layers[0].synapses == 20 * (30 + 20 + 1)
     assert work([lstm(30, 20, bias="false")], 1).layers[0].synapses == 4 * 20 * 50
 
 
-@given(st.sampled_from(["lstm", "gru"]), st.integers(1, 40), st.integers(1, 30), st.booleans())
+@given(st.sampled_from(["lstm", "gru", "rnn"]), st.integers(1, 40), st.integers(1, 30), st.booleans())
 @settings(max_examples=30)
 def test_cuts_keep_a_units_gates_together_and_the_candidates_sums_apart(
     kind: str, inputs: int, outputs: int, bias: bool
@@ -238,7 +251,7 @@ def test_cuts_keep_a_units_gates_together_and_the_candidates_sums_apart(
         assert shard.col_start % gates == shard.col_stop % gates == 0
         assert shard.rows <= 9
         assert shard.cols <= 16
-        assert kind == "lstm" or shard.input_stop <= inputs or shard.input_start >= inputs
+        assert kind != "gru" or shard.input_stop <= inputs or shard.input_start >= inputs
 
 
 @pytest.mark.parametrize("mode", ["training", "inference"])
@@ -345,7 +358,7 @@ def test_a_memory_must_hold_all_steps_in_training() -> None:
         ([dense(3, 4), dense(4, 4, at="last_step")], "works for nothing"),
         ([lstm(3, 4), dense(4, 5, at="last_step"), gru(5, 2)], "'gru5' is recurrent and needs all steps"),
         ([digital(3, 4, 5), dense(4, 2)], "first and has no weights"),
-        ([dense(3, 4), digital(4, 4, 0)], "out of range"),
+        ([dense(3, 4), digital(4, 4, -1)], "out of range"),
         ([lstm(3, 4), dense(5, 2)], "make them equal"),
         ([dense(3, 4), digital(4, 4, 5, over="time")], "over"),
     ],

@@ -257,6 +257,17 @@ def test_accuracy_is_drawn_where_it_is(made: Page) -> None:
     assert accuracy({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]}) is None
 
 
+def test_r2_is_drawn_where_examples_have_values(made: Page) -> None:
+    shown = accuracy({**HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]})
+    assert shown is not None
+    top, bottom = (float(text) for text in (shown.y_ticks[0][1], shown.y_ticks[-1][1]))
+    assert shown.title == "R2 on the test set"
+    assert (bottom <= -2.5, top >= 0.91, len(shown.dots)) == (True, True, 7)
+    for box in shown.dots:
+        value = float(re.findall(r": (-?[\d.]+)$", box.tip)[0])
+        assert top - box.y / 100 * (top - bottom) == pytest.approx(value, abs=1e-3)
+
+
 def test_a_large_floorplan_is_drawn_with_fewer_tooltips(made: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     few = plan_view.plan_view(made)
     assert len(few.boxes) == len(made.details["floorplan"]["blocks"])

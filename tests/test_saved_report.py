@@ -86,6 +86,19 @@ def test_a_training_in_the_same_folder_is_shown(folder: Path) -> None:
     assert page.history == history
     assert "62.50 % in floating point" in (folder / "report.html").read_text("utf-8")
     assert (folder / "tables" / "accuracy.csv").read_text("utf-8").splitlines()[1] == "0,1,0.5,0.625,1.0,1.0"
+    final = {"accuracy_chip_mean": None, "accuracy_float_mean": None, "r2_chip_mean": -0.25, "r2_float_mean": 0.5}
+    valued = {
+        **history, "accuracy_chip": [[None]], "accuracy_float": [[None]], "r2_chip": [[-0.25]], "r2_float": [[0.5]],
+        "final": {**final, "difference": -0.75},
+    }  # fmt: skip
+    (folder / "history.json").write_text(json.dumps(valued), "utf-8")
+    page, _ = render_again(folder)
+    assert page.history == valued
+    html, markdown = ((folder / f"report.{kind}").read_text("utf-8") for kind in ("html", "md"))
+    for text in (html, markdown):
+        assert "R2 of -0.2500 on the chip and 0.5000 in floating point on the test set" in text
+        assert "R2 on the chip" in text
+    assert (folder / "tables" / "accuracy.csv").read_text("utf-8").splitlines()[1] == "0,1,-0.25,0.5,1.0,1.0"
     (folder / "history.json").write_text("{", "utf-8")  # a training that was cut off is no fault of the run's
     assert load_page(folder).history is None
 

@@ -153,6 +153,15 @@ def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any]
     assert head.startswith("seed,epoch,R2 on the chip,R2 floating point,")
 
 
+def test_targets_that_no_converter_reads_are_refused(digits: tuple[Any, Any], tmp_path: Path) -> None:
+    x, t = digits[0], 2.5 * digits[1]
+    estimator = neural_network.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    path = written(tmp_path, fitted(estimator, x[TRAIN] / 16, t[TRAIN]), "values", arrays_of(x, t))
+    with pytest.raises(SpecError, match=r"numerics.output_range: .*22.5 in magnitude.*give numerics.output_range=23"):
+        execute_training("ambrogio_nature_2018", str(path), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_targets_that_do_not_fit_are_refused_by_name(digits: tuple[Any, Any], tmp_path: Path) -> None:
     x, t = digits[0], np.stack([digits[1] / 9, digits[1]], axis=1)
     estimator = neural_network.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)

@@ -8,20 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import network, schedule_of
+from helpers import STATIC, network, schedule_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_reference import FUNCTIONS, HIDDEN
+from network_reference import FUNCTIONS, HIDDEN, trained
 from test_cell_conformance import KINDS, REFERENCES, device_of
 
 from archsim.components.devices import Switches
 from archsim.errors import SpecError
 from archsim.functional import executor
 from archsim.functional.chip import ChipModel
-from archsim.functional.draws import PHASE, ROUNDING, key, uniform
-from archsim.functional.network import order_of
+from archsim.functional.datasets import Data
+from archsim.functional.draws import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
+from archsim.functional.network import initial_weights, order_of
 from archsim.functional.periphery import Edges
+from archsim.functional.pulses import EXACT, PULSED, Trains
+from archsim.functional.train import ABLATIONS, chip_model
 from archsim.mapping.schedule import Schedule
+from archsim.simulation.run import simulate
 from archsim.workload.activations import ACTIVATIONS
 
 SIGNED = [name for name in HIDDEN if ACTIVATIONS[name].signed]
@@ -58,11 +62,16 @@ def chip(cells: list[Any], hidden: str, seed: int) -> ChipModel:
         y=np.zeros(3, np.int64), targets=np.zeros((3, SIZES[-1]), np.float32), order=order_of(3, 1, seed),
         rates=np.full(1, 0.3, np.float32), per_epoch=3, seed=seed,
     )  # fmt: skip
-    # The interpreter makes plain integers of the keys of draws, which are words of 64 bits.
-    known = {**vars(executor), "fire": cells[0].kernel, "key": lambda *of: np.uint64(key(*of))}
-    interpreted: Any = FunctionType(executor.play.__code__, known)
-    model._play = interpreted
+    interpreted(model, cells[0].kernel, PULSED)
     return model
+
+
+def interpreted(model: ChipModel, fire: Any, trains: Trains) -> None:
+    """Have a chip's loop run by the interpreter, with this update and what drives it."""
+    # The interpreter makes plain integers of the keys of draws, which are words of 64 bits.
+    parts = {"fire": fire, "rows_fire": trains.rows, "columns_fire": trains.columns, "COUNT": trains.count}
+    known = {**vars(executor), **parts, "key": lambda *of: np.uint64(key(*of))}
+    model._play = FunctionType(executor.play.__code__, known)
 
 
 def update(model: ChipModel, layer: int, x: Any, d: Any) -> None:
@@ -76,8 +85,9 @@ def update(model: ChipModel, layer: int, x: Any, d: Any) -> None:
 def by_hand(cells: Any, layer: int, x: Any, d: Any, full: float, seed: int) -> None:
     """Update plain cells row by row of a sign: as many pulses as the rows' |x| say, towards x d."""
     f = np.float32
-    nx = np.rint(np.minimum(np.abs(x) / f(full), f(1)) * f(15)).astype(np.int64)
-    phases, rounding = (np.uint64(key(seed, what, layer, 0)) for what in (PHASE, ROUNDING))
+    phases, rounding, rows = (np.uint64(key(seed, what, layer, 0)) for what in (PHASE, ROUNDING, ROW_ROUNDING))
+    own = np.array([uniform(rows, i) for i in range(len(x))], dtype=f)
+    nx = np.minimum(np.floor(np.minimum(np.abs(x) / f(full), f(1)) * f(15) + own), 15).astype(np.int64)
     phi = np.array([uniform(phases, i) for i in range(len(x))], dtype=f)
     wanted = f(0.3) * f(full) * f(10) / f(EDGES.step) * np.abs(d)
     count = [min(15, int(np.floor(own + uniform(rounding, j)))) for j, own in enumerate(wanted)]
@@ -153,6 +163,38 @@ def test_a_read_of_either_sign_is_the_product_with_signed_levels(hidden: str) ->
     )
     # What drove the lines is |x|, in shares of the window.
     np.testing.assert_allclose(model.measures.drive[0, 0, : SIZES[0]], np.abs(levels[:-1]), atol=1e-6)
+
+
+WIDE = [
+    STATIC, "numerics.weight_scale=1 uS", "numerics.output_weight_scale=1 uS", "numerics.activation_range=100",
+    "numerics.partial_range=1000", "numerics.output_range=1000",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("output", "target"), [("softmax", "class"), ("sigmoid", "values"), ("linear", "values")])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_without_all_that_can_be_ablated_the_chip_does_the_baselines_update(
+    hidden: str, output: str, target: str
+) -> None:
+    # Origin: backpropagation in double precision, of 5 examples of either sign, one after another.
+    workload = network(*SIZES, hidden=hidden, output=output, target=target, signed=True, slope=0.3)
+    schedule = schedule_of(workload, 5, WIDE)
+    draws = np.random.default_rng(7)
+    x = draws.uniform(-1, 1, (1000, SIZES[0])).astype(np.float32)
+    y, t = draws.integers(0, SIZES[-1], 1000), draws.random((1000, SIZES[-1])).astype(np.float32)
+    values = t if target == "values" else None
+    order = order_of(1000, 1, 0)
+    model = chip_model(schedule, Data(x, y, x, y, SIZES[-1], "drawn", "drawn", values, values), 0, order, ABLATIONS)
+    interpreted(model, model.cells[0].exact_kernel, EXACT)  # type: ignore[attr-defined]
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    begun = model.matrices()
+    model.play(timeline.chunks())
+    targets = t if values is not None else np.eye(SIZES[-1])[y]
+    expected = trained(initial_weights(workload, 0), workload.dense_layers(), x, targets, order[:5], 0.05, 1)
+    for found, wanted, start in zip(model.matrices(), expected, begun, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=3e-6)
+        assert np.abs(wanted - start).max() > 3e-3
 
 
 def test_negative_inputs_that_are_not_announced_are_refused() -> None:

@@ -282,7 +282,7 @@ class ChipModel:
         fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
         fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
         fixed[24:32] = Measures(self.program).arrays
-        fixed[36] = targets_or_none(x, targets)
+        fixed[-2] = targets_or_none(x, targets)
         self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, *fixed)
         return int(buffers.stats[1]), float(buffers.stats[2])
 

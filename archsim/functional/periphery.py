@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 F32: TypeAlias = npt.NDArray[np.float32]
-I64: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,17 @@ def check_signs(workload: Workload, x: F32) -> None:
         raise SpecError([Problem(f"{workload.name}: dataset.signed", what, hint)])
 
 
+def check_reach(workload: Workload, targets: F32 | None, output_range: float) -> None:
+    """Raise SpecError where a linear output is to reach values beyond those that its converters read."""
+    if targets is None or not targets.size or workload.dense_layers()[-1].activation != "linear":
+        return
+    most = float(np.abs(targets).max())
+    if most > output_range:
+        what = f"a target is {most:g} in magnitude, and converters read outputs up to {output_range:g}"
+        hint = f"give numerics.output_range={float(np.ceil(most)):g}, or scale the targets"
+        raise SpecError([Problem("numerics.output_range", what, hint)])
+
+
 def value_problems(label: str, part: str, x: npt.NDArray[Any], t: npt.NDArray[Any]) -> list[Problem]:
     """Return what is wrong with the target values of a part of an .npz file: numbers [examples] or [examples, n]."""
     where = f"{label}: {part}"

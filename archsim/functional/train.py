@@ -21,7 +21,7 @@ from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
 from archsim.functional.remarks import baseline_warnings
 from archsim.functional.saturation import Shares, saturation_warnings
-from archsim.functional.targets import targets_or_none
+from archsim.functional.targets import check_reach, targets_or_none
 from archsim.mapping.schedule import Schedule
 from archsim.spec import ArchSpec, TileSpec
 from archsim.words import counted
@@ -169,6 +169,7 @@ def chip_model(
     `probe`, if given, is put around the cells.
     """
     spec, workload = schedule.chip.spec, schedule.mapping.workload
+    check_reach(workload, data.train_t, spec.numerics.output_range)
     alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
     switches = {name: name not in ablate for name in OF_THE_CELLS}

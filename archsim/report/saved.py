@@ -128,6 +128,11 @@ HISTORY: Shape = {
     "loss_float": [[NUMBER]],
     "final": dict.fromkeys(("accuracy_chip_mean", "accuracy_float_mean", "difference"), FIGURE),
 }
+VALUED: Shape = {
+    **HISTORY, "r2_chip": [[FIGURE]], "r2_float": [[FIGURE]],
+    "final": dict.fromkeys((*HISTORY["final"], "r2_chip_mean", "r2_float_mean"), FIGURE),
+}  # fmt: skip
+"""The history of a training towards values."""
 OTHERS = {
     "history.json": "train", "sensitivity.json": "sensitivity", "compare.json": "floorplan compare",
     "sweep.json": "sweep", "network.json": "network", "optimise.json": "floorplan optimise", "runs.json": "report",
@@ -173,8 +178,7 @@ def saved_history(folder: Path) -> dict[str, Any] | None:
         found = json.loads((folder / "history.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    valued = {"r2_chip": [[FIGURE]], "r2_float": [[FIGURE]]}
-    shape = {**HISTORY, **valued} if isinstance(found, dict) and "r2_chip" in found else HISTORY
+    shape = VALUED if isinstance(found, dict) and "r2_chip" in found else HISTORY
     return None if any(_faults(found, shape, "")) else dict(found)
 
 

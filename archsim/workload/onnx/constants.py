@@ -37,6 +37,10 @@ FOLDED = KEEPS_NUMBERS | {
 """Nodes that are computed where all of their inputs are constants: those whose work grows with their numbers."""
 
 
+EVALUATED_FROM: Mapping[str, int] = {"DequantizeLinear": 19}
+"""The first version in which ONNX evaluates a node; earlier ones say the same of what they allow."""
+
+
 @dataclass(frozen=True, eq=False)
 class Constant:
     """A tensor that no input of the model changes: its shape, and how its numbers are had.
@@ -184,7 +188,10 @@ def _evaluator(node: Proto, names: Sequence[str], opsets: Sequence[Proto]) -> An
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UNDEFINED, None) for name in node.output if name
     ]
     graph = onnx.helper.make_graph([node], "constants", inputs, outputs)
-    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=list(opsets)))
+    version = max((each.version for each in opsets if each.domain in ("", "ai.onnx")), default=1)
+    version = max(version, EVALUATED_FROM.get(node.op_type, 1))
+    opset = onnx.helper.make_opsetid("", version)
+    return ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[opset]))
 
 
 def small_data(names: Sequence[str], constants: Mapping[str, Constant]) -> dict[str, Proto]:

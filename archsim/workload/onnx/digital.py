@@ -77,6 +77,11 @@ def _pool(node: Node, graph: Graph) -> int:
     return graph.elements(node.outputs[0]) * int(prod(node.get("kernel_shape", (1,))))
 
 
+def _local_response(node: Node, graph: Graph) -> int:
+    """A square, a sum over so many channels, a product, a power and a quotient for each number."""
+    return (int(node.get("size", 1)) + 4) * graph.elements(node.outputs[0])
+
+
 def _whole_input(node: Node, graph: Graph) -> int:
     return graph.elements(node.input(0))
 
@@ -127,6 +132,7 @@ MIXES: Mapping[str, Count] = {
     "QLinearMatMul": _product,
     "Gemm": _gemm,
     "Attention": _attention,
+    "LRN": _local_response,
     **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "com.microsoft.QLinearGlobalAveragePool"),
                     _whole_input),

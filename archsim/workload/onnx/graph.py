@@ -25,6 +25,9 @@ from archsim.workload.onnx.constants import (
 from archsim.workload.onnx.reading import Proto, faults, inferred, outline, read_model
 from archsim.workload.onnx.sizes import fix_sizes
 
+SAME_SHAPE = frozenset({"Binarizer", "Imputer", "Normalizer", "Scaler"})
+"""Nodes of scikit-learn's converter that keep shapes, which ONNX does not infer."""
+
 
 class UnknownShapeError(Exception):
     """The shape of a tensor does not follow from the model; its name is the argument."""
@@ -141,6 +144,8 @@ def _settle(
     shapes |= {name: shape for name, each in types.items() if (shape := _full(each)) is not None}
     for node in graph.node:
         found = _inferred_outputs(node, types, constants, model)
+        if node.op_type in SAME_SHAPE and node.domain == "ai.onnx.ml" and node.input[0] in types:
+            found = {node.output[0]: types[node.input[0]]}
         for name in filter(None, node.output):
             own, other = found.get(name), rough.get(name)
             best = own if own is not None and _full(own) is not None else other if other is not None else own
@@ -187,6 +192,7 @@ def _inferred_outputs(
     """Return the types of a node's outputs as far as its inputs and small constants say; else none."""
     import onnx
 
+    unknown: tuple[type[Exception], ...] = (*faults(), KeyError)  # the operator or a type, or they do not fit
     version = max((each.version for each in model.opset_import if _same(each.domain, node.domain)), default=0)
     try:
         schema = onnx.defs.get_schema(node.op_type, version, node.domain if node.domain != "ai.onnx" else "")
@@ -195,7 +201,7 @@ def _inferred_outputs(
             schema, node, own, small_data(list(own), constants), opset_imports=list(model.opset_import),
             ir_version=model.ir_version,
         )  # fmt: skip
-    except (*faults(), KeyError):  # the operator or a type is not known, or they do not fit
+    except unknown:
         return {}
     return found
 

@@ -177,7 +177,7 @@ def _product(node: Node, graph: Graph, left: int, right: int, numbers: Callable[
             node.label, node, source, node.outputs[0], length, shape[1], vectors_of(graph, source, length),
             lambda: read().reshape(shape), origins=held.origins,
         )  # fmt: skip
-    if first is not None and node.kind == "MatMul" and (shape := _flat(first.shape[::-1])):
+    if first is not None and node.kind == "MatMul" and (shape := _turned(first.shape)):
         source = node.input(right)
         length = graph.shape(source)[-min(2, len(graph.shape(source)))]
         return Matrix(
@@ -191,8 +191,13 @@ def _flat(shape: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the shape of a matrix or a vector as [inputs, outputs]; None of a stack of several matrices."""
     if len(shape) == 1:
         return shape[0], 1
-    last = tuple(shape[-2:]) if prod(shape[:-2]) == 1 else tuple(shape[:2])
-    return (last[0], last[1]) if len(shape) >= 2 and prod(shape) == prod(last) else None
+    return (shape[-2], shape[-1]) if len(shape) > 1 and prod(shape[:-2]) == 1 else None
+
+
+def _turned(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the shape of a first factor as [inputs, outputs]; a vector has one output."""
+    flat = _flat(shape)
+    return flat[::-1] if flat and len(shape) > 1 else flat
 
 
 def _row(held: Constant | None, outputs: int) -> Constant | None:

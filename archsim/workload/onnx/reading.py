@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,12 +28,14 @@ def read_model(path: Path, where: str) -> Proto:
     if not path.is_file():
         what = "is no file" if path.exists() else "cannot be read: no such file"
         raise SpecError([Problem(where, what, "give a model in ONNX's binary form")])
+    unsound: tuple[type[Exception], ...] = (OSError, *faults())
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
+        _check_text(model)
         onnx.checker.check_model(str(path))
         _check_expansion(model, where)
         return _inlined(model)
-    except (OSError, *faults()) as error:
+    except unsound as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         hint = "export it again, in ONNX's binary form, and keep its data files beside it"
         raise SpecError([Problem(where, f"is not a sound ONNX model: {lines[0]}", hint)]) from None
@@ -80,6 +82,17 @@ def inferred(model: Proto, **options: Any) -> Mapping[str, Proto]:
     except faults():
         return {}
     return {value.name: value.type for value in (*graph.value_info, *graph.output, *graph.input)}
+
+
+def _check_text(message: Proto) -> None:
+    """Raise ValueError where a name in a message, or in those inside it, is no text."""
+    for field, value in message.ListFields():
+        parts = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+        if field.type == field.TYPE_STRING and any(not isinstance(each, str) for each in parts):
+            raise ValueError(f"its '{field.name}' is no text")
+        if field.type == field.TYPE_MESSAGE:
+            for each in parts:
+                _check_text(each)
 
 
 def _check_expansion(model: Proto, where: str) -> None:

@@ -50,11 +50,14 @@ def walk(graph: Graph, where: str) -> Found:
             if not read and node.kind in DIGITAL:
                 work.append(work_of(node, graph))
             elif not read and node.kind not in MOVES | HOST | QUANTISING:
-                known = ", ".join(each.rpartition(".")[2] for each in (*READERS, *BATCH_AXIS, *sorted(DIGITAL)))
-                strange.append((node, "is no fully connected layer", f"known: {known}"))
+                what = "is no fully connected layer, and no digital work that archsim can count"
+                strange.append((node, what, "export the model without it, or import the parts before and behind it"))
         except UnknownShapeError as error:
             hint = "export the model with fixed sizes, or give --dim NAME=N"
             strange.append((node, f"has no size: the shape of '{error}' is not known", hint))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            what = f"is not as its operator says ({type(error).__name__}: {error})"
+            strange.append((node, what, "export the model again"))
         except RefusedError as error:
             strange.append((node, error.what, error.hint))
     uses = [node for node in graph.nodes if node.index not in taken]
