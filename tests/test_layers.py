@@ -12,15 +12,15 @@ import archsim
 
 ROOT = Path(archsim.__file__).parent
 ROWS = (
-    {"units", "errors", "registry", "section", "documents"},
+    {"units", "errors", "registry", "section", "documents", "words"},
     {"components"},
-    {"spec", "loading", "faults", "schema", "scaling"},
+    {"spec", "loading", "faults", "schema", "scaling", "misfits"},
     {"chip", "workload"},
     {"mapping"},
     {"simulation", "functional"},
     {"accounting"},
     {"audits", "capability"},
-    {"breakdowns"},
+    {"breakdowns", "recount"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
     {"runs", "reports"},
