@@ -153,7 +153,7 @@ class ChipModel:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program_of(schedule)
         self.buffers = Buffers(self.program)
-        self.leakage, self.seed = leakage, seed
+        self.leakage, self.seed, self.trains = leakage, seed, trains
         self._alpha = alpha
         layout = layout_of(schedule.mapping.workload)
         self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
