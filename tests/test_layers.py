@@ -12,14 +12,14 @@ import archsim
 
 ROOT = Path(archsim.__file__).parent
 ROWS = (
-    {"units", "errors", "registry", "section", "documents"},
+    {"units", "errors", "registry", "section", "documents", "words"},
     {"components"},
     {"spec", "loading", "faults", "schema", "scaling"},
     {"chip", "workload"},
     {"mapping"},
     {"simulation", "functional"},
     {"accounting"},
-    {"audits", "capability"},
+    {"audits", "capability", "recount"},
     {"breakdowns"},
     {"metrics", "crosscheck", "baselines"},
     {"report", "explore", "exports"},
