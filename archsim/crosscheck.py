@@ -38,7 +38,7 @@ PASSES = ("forward", "backward", "update")
 CONDUCTANCE = 0.01
 """By what fraction the energy of reads may differ: conductances are read now and then, and straight between."""
 EXACT = 1e-5
-"""By what fraction counts of pulses may differ that are rounded in another precision: an assumption."""
+"""By what fraction counts of pulses may differ that are rounded in another precision, before a check fails."""
 TOLERANCE = 0.05
 """By what fraction of the test set the chip may fall short of floating point: wide, since trained so shortly that
 neither has settled. It passes or fails a check, and changes no figure."""
