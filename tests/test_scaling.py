@@ -83,7 +83,8 @@ def test_digital_parts_scale_and_all_others_are_listed() -> None:
     spec = at(45, 14).value
     changed = {path for path, figure in at(45, 14).figures.items()
                if path in PLAIN.figures and figure.text != PLAIN.figures[path].text}  # fmt: skip
-    energies = {f"tile.neuron.{name}_energy" for name in ("add", "compare", "activate", "derive", "multiply_add", "loss")}
+    actions = ("add", "compare", "activate", "derive", "multiply_add", "loss")
+    energies = {f"tile.neuron.{name}_energy" for name in actions}
     assert changed == {"tile.memory.energy", "tile.memory.area", "tile.neuron.area", *energies,
                        "routing.router.energy", "routing.router.area"}  # fmt: skip
     kept = [line.split(" ")[0] for line in left_alone(spec)]

