@@ -38,7 +38,7 @@ PASSES = ("forward", "backward", "update")
 CONDUCTANCE = 0.01
 """By what fraction the energy of reads may differ: conductances are read now and then, and straight between."""
 EXACT = 1e-5
-"""By what fraction counts of pulses may differ that are rounded in another precision: an assumption."""
+"""By what fraction counts of pulses may differ that are rounded in another precision, before a check fails."""
 TOLERANCE = 0.05
 """By what fraction of the test set the chip may fall short of floating point: wide, since trained so shortly that
 neither has settled. It passes or fails a check, and changes no figure."""
@@ -363,7 +363,7 @@ def energy(bill: Bill, model: ChipModel, recount: Recount) -> list[Row]:
     reads = model.reads()
     billed = sum(item.count for item in bill.items if (item.component, item.action) == ("device", "read"))
     found = [row("5. cells read, model and bill", sum(read.cell_reads for read in reads), billed)]
-    of = f"{recount.examples} of {recount.total} examples" if recount.every > 1 else "each example"
+    of = f"one example in {recount.every}" if recount.every > 1 else "each example"
     for part in PARTS:
         counted, own = float(recount.joules(part).mean()), billed_j(bill, part) / recount.total
         within = recount.within(part) + (CONDUCTANCE if part.startswith("reads") else EXACT)

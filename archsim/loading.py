@@ -246,7 +246,8 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     given: dict[str, str] = {}
     for setting in overrides:
         try:
-            key, used = _override(used, setting)
+            key, changed = _override(used, setting)
+            used = _without_options(used, changed, key, overrides)
             given[key] = setting
         except SpecError as error:
             problems += error.problems
@@ -337,6 +338,18 @@ def _override(tree: dict[str, Tree], setting: str, mark: Leaf = _COMMAND_LINE) -
     changed = marked(tree, _replaced(tree, parts, value, key))
     assert isinstance(changed, dict)
     return key, changed
+
+
+def _without_options(
+    before: dict[str, Tree], after: dict[str, Tree], key: str, overrides: Sequence[str]
+) -> dict[str, Tree]:
+    """Return the tree after an override without the options of a placement that it replaces by another."""
+    options = "placement_options"
+    if key != "placement" or options not in after or texts(before).get(key) == texts(after)[key]:
+        return after
+    if any(setting.startswith(options) for setting in overrides):
+        return after
+    return {name: own for name, own in after.items() if name != options}
 
 
 def _replaced(tree: Tree | None, parts: Sequence[str | int], value: Tree, key: str) -> Tree:

@@ -21,7 +21,7 @@ from archsim.simulation.network.study import Load, Setting, latency_at, saturati
 from archsim.simulation.network.traffic import TRAFFIC, Traffic
 from archsim.simulation.network.wires import Router, Wires
 from archsim.spec import TOPOLOGIES
-from archsim.words import counted
+from archsim.words import agreeing, counted
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.05)
 """Of the saturation throughput: the loads at which a curve is drawn, besides those that the search tried."""
@@ -99,8 +99,9 @@ def _shape(request: Request) -> Traffic:
         raise SpecError([Problem("--size", f"'{request.size}' is not the size of a grid", hint)])
     rows, columns = int(match[1]), int(match[2])
     if not 2 <= rows * columns <= MOST_TILES:
-        raise SpecError([Problem("--size", f"{rows} x {columns} are {counted(rows * columns, 'tile')}",
-                                 f"give 2 to {MOST_TILES:,}")])  # fmt: skip
+        are = agreeing(rows * columns, "is", "are")
+        what = f"{rows} x {columns} {are} {counted(rows * columns, 'tile')}"
+        raise SpecError([Problem("--size", what, f"give 2 to {MOST_TILES:,}")])
     if not 0 <= request.hot_tile < rows * columns:
         what = f"there is no tile {request.hot_tile}"
         raise SpecError([Problem("--hot-tile", what, f"give 0 to {rows * columns - 1}")])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from archsim.accounting import Bill
 from archsim.functional.activity import drivers_of
 from archsim.functional.chip import ChipModel
-from archsim.functional.draws import PHASE, ROUNDING, key, uniform
+from archsim.functional.draws import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.executor import BACKWARD, FORWARD, UPDATE
 from archsim.functional.network import learning_rates
 from archsim.mapping.schedule import Schedule
@@ -125,7 +125,9 @@ class Recount:
         phases = np.array([uniform(draws, shard.row_start + i) for i in range(len(x))])
         signs = int(model.spans.phases[layer])
         shares = np.clip(np.abs(x) / full, 0, 1) if signs == 2 else np.clip(x / full, 0, 1)
-        rows = np.rint(shares * slots)
+        draws = np.uint64(key(model.seed, ROW_ROUNDING, layer, n))
+        chance = np.array([uniform(draws, shard.row_start + i) for i in range(len(x))])
+        rows = np.where(shares > 0, np.minimum(np.floor(shares * slots + chance), slots), 0)
         met = np.floor(np.outer(rows, columns) / slots + np.where(rows > 0, phases, 0.0)[:, None])
         lines = rows.sum() * tile.array.line_energy_j(tile.cols)
         lines += signs * columns.sum() * tile.array.line_energy_j(tile.rows)

@@ -153,6 +153,7 @@ DOUBLED = [
     (REFERENCE, "tile.memory.energy", "10 pJ", "20 pJ", {("memory", "read"), ("memory", "write")}),
     (REFERENCE, "tile.neuron.add_energy", "0.1 pJ", "0.2 pJ", {("neuron", "add")}),
     (REFERENCE, "tile.neuron.derive_energy", "0.5 pJ", "1 pJ", {("neuron", "derive")}),
+    (REFERENCE, "tile.neuron.compare_energy", "0.029 pJ", "0.058 pJ", {("neuron", "compare")}),
     (REFERENCE, "tile.neuron.activate_energy", "0.1 pJ", "0.2 pJ", {("neuron", "activate")}),
     (REFERENCE, "tile.neuron.loss_energy", "10 pJ", "20 pJ", {("neuron", "loss")}),
     (REFERENCE, "tile.device.reset_energy", "15 pJ", "30 pJ", {("device", "reset")}),
@@ -250,9 +251,9 @@ def test_the_reference_chip_starts_an_example_every_240_cycles(reference: tuple[
         "row_driver": 80 + 80,  # forward and update
         "col_driver": 80 + 80,  # backward and update
         "col_converter": 64,
-        "row_converter": 64,
+        "row_converter": 64 + 64,  # the search for the largest d, then the ramp
         "col_hold": (80 + 64) / 2,  # two samples to a line
-        "row_hold": (80 + 64) / 2,
+        "row_hold": (80 + 64 + 64) / 2,
         # 512 bytes are 64 words, at two ports 32 cycles: x in, d in, both out; and the derivative's bits, 4 each way.
         "memory": 32 + 32 + 64 + 4 + 4,
         "neuron": 512 // 64 + 512 // 64,
@@ -268,7 +269,7 @@ def test_the_reference_chip_starts_an_example_every_240_cycles(reference: tuple[
         (("row_driver", "col_driver"), 0.0),  # the table has .04, but ramps drive the arrays
         (("crossbar",), 1.15 + 3.16),
         (("memory",), 2.72),
-        (("neuron",), 0.31),
+        (("neuron",), 0.31 + 512 * 29e-6),  # and the comparators of the search for the largest d, 29 fJ each
         (("link",), 0.44),
         (("router",), 0.0),
         (("clock_and_control",), 2.40),
@@ -457,7 +458,8 @@ def test_lines_of_a_shared_ramp_are_sent_one_after_another(per_unit: int) -> Non
     sets = [f"tile.{edge}_converter.lines_per_unit={per_unit}" for edge in ("col", "row")]
     chip = chip_of(REFERENCE, sets)
     top = peak(chip)
-    assert top.busy_cycles["col_converter"] == top.busy_cycles["row_converter"] == per_unit * 64
+    assert top.busy_cycles["col_converter"] == per_unit * 64
+    assert top.busy_cycles["row_converter"] == 2 * per_unit * 64  # a ramp finds the largest, then one sends them all
     assert top.busy_cycles["link"] == 2 * per_unit * 64
     # A network of 512 lines between tiles: what was one ramp are as many as lines share a converter, each way.
     one, many = (

@@ -108,7 +108,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_run_file_whose_inputs_were_changed_is_refused(archsim: Command, tmp_path: Path) -> None:
     archsim("run", *SHORT, "--out", "one", "--quiet")
     spec = tmp_path / "one" / "inputs" / "arch.yaml"
-    spec.write_text(spec.read_text("utf-8").replace("49.5 fJ", "50.5 fJ"), "utf-8")
+    spec.write_text(spec.read_text("utf-8").replace("47.9 fJ", "48.9 fJ"), "utf-8")
     answer = archsim("run", "one/run.yaml", "--out", "two")
     assert answer.status == 2
     assert "one/run.yaml: arch_hash" in answer.err
@@ -129,7 +129,7 @@ def test_fast_forwarded_and_full_runs_differ_only_in_how_they_were_made(archsim:
 
 def test_a_fitted_figure_that_is_missed_fails_the_run(archsim: Command, tmp_path: Path) -> None:
     archsim("run", *SHORT, "--out", "one", "--quiet")
-    spec = (tmp_path / "one" / "inputs" / "arch.yaml").read_text("utf-8").replace("49.5 fJ", "70 fJ")
+    spec = (tmp_path / "one" / "inputs" / "arch.yaml").read_text("utf-8").replace("47.9 fJ", "70 fJ")
     (tmp_path / "mine.yaml").write_text(spec, "utf-8")
     answer = archsim("run", "mine.yaml", WORK, "--examples", "30", "--out", "two")
     assert answer.status == 1

@@ -408,7 +408,7 @@ def test_scaled_training_features_span_0_to_1_in_their_order(x: np.ndarray) -> N
     [
         ({"x_train": np.array([[1, 2, 3], [4, np.nan, 6], [np.inf, 8, 9]])},
          "train: 2 features are NaN or infinite, the first in example 1"),
-        ({"x_test": np.array([[np.inf, 1, 2]])}, "test: 1 features are NaN or infinite, the first in example 0"),
+        ({"x_test": np.array([[np.inf, 1, 2]])}, "test: 1 feature is NaN or infinite, the first in example 0"),
         ({"x_train": np.zeros(3)}, "train: the features are float64 of shape (3,), not numbers"),
         ({"x_train": np.array([["a"]] * 3)}, "train: the features are <U1 of shape (3, 1), not numbers"),
         ({"x_train": np.zeros((3, 0))}, "train: the features are of shape (3, 0): there are none"),

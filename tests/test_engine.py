@@ -32,6 +32,7 @@ WINDOW = 64
 READ = WINDOW + 16
 UPDATE = 15 * 5 + 5
 LOSS = 10
+SEARCH = 1 + 3  # for the largest of five outputs' d: one compare, and a tree over them
 ADD = ACTIVATE = DERIVE = 1
 CONVERT = 207
 LOAD = 2  # 56 to 72 bits: 6 to 8 inputs and a label of 8 bits each
@@ -78,6 +79,7 @@ def test_two_layers_by_circuits_are_a_sum_of_windows(examples: int) -> None:
             READ + TO_NEXT,  # its ramp is the window of layer 2
             WINDOW,  # outputs into latches
             LOSS,
+            SEARCH,
             READ,  # layer 2 backward
             WINDOW + TO_NEXT,  # sent back as durations and captured
             DERIVE,
@@ -89,15 +91,16 @@ def test_two_layers_by_circuits_are_a_sum_of_windows(examples: int) -> None:
 
 @pytest.mark.parametrize("examples", [1, 4])
 def test_a_third_layer_adds_a_read_and_a_path_each_way(examples: int) -> None:
-    two = LOAD + WINDOW + FROM_HOST + READ + READ + TO_NEXT + WINDOW + LOSS + READ + WINDOW + TO_NEXT + DERIVE + UPDATE
-    step = two + 2 * (READ + TO_NEXT)
+    two = LOAD + WINDOW + FROM_HOST + READ + READ + TO_NEXT + WINDOW + LOSS
+    two += SEARCH + READ + WINDOW + TO_NEXT + DERIVE + UPDATE
+    step = two + 2 * (READ + TO_NEXT) + WINDOW  # a ramp finds the largest of the samples on the lines of layer 3
     assert_takes_exactly(schedule_of(network(8, 7, 6, 5), examples, ALONE), examples * step)
 
 
 def test_the_step_of_three_layers_is_about_the_published_630_ns() -> None:
     # From the design: "a sequential step of three unsharded layers takes about 630 ns" with inputs fetched ahead.
     short, long = (simulate(schedule_of(network(8, 7, 6, 5), n, [NO_TRANSFER])).cycles for n in (100, 200))
-    assert (long - short) / 100 == pytest.approx(630, rel=0.15)
+    assert (long - short) / 100 - SEARCH - WINDOW == pytest.approx(630, rel=0.15)  # which has no search for largest d
 
 
 @pytest.mark.parametrize("examples", [1, 4])

@@ -35,7 +35,8 @@ WRITTEN = [
 DEFAULTED = {
     "lines_per_unit", "sample_hold", "leakage", "prefetch", "rows_in_parallel", "weight_scale", "output_weight_scale",
     "partial_range", "output_range", "read_noise", "drift_exponent", "drift_exponent_spread", "drift_start",
-    "stuck_reset", "stuck_set", "multiply_add_energy",
+    "stuck_reset", "stuck_set", "multiply_add_energy", "compare_energy", "leak_interval", "activity_interval",
+    "activity_share", "vectors_held", "step_least", "signed_rows", "signed_columns", "signed_updates",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 

@@ -453,7 +453,7 @@ def test_the_command_prints_a_summary_or_the_file(tmp_path: Path, capsys: pytest
     (Request("mesch"), "TOPOLOGY", "did you mean 'mesh'?"),
     (Request("mesh", traffic=("uniforn",)), "--traffic", "did you mean 'uniform'?"),
     (Request("mesh", "8x"), "--size", "'8x' is not the size of a grid"),
-    (Request("mesh", "1x1"), "--size", "1 x 1 are 1 tiles"),
+    (Request("mesh", "1x1"), "--size", "1 x 1 is 1 tile"),
     (Request("mesh", loads=(0.0,)), "--load", "give more than 0 and at most 1"),
     (Request("mesh", loads=(1.5,)), "--load", "1.5 flits per tile and cycle"),
     (Request("mesh", vcs=0), "--vcs", "0 is too small"),

@@ -151,9 +151,10 @@ def test_a_step_takes_what_its_chain_takes() -> None:
     slope = cycles(work([lstm(12, 10)], 9, "inference"), chip) - cycles(work([lstm(12, 10)], 8, "inference"), chip)
     assert slope == forward + convert + cell
     # In training 6 x 10 bytes are kept: 8 words. A loss of 10 ns; back: d of two sources added, 5 x 10 derivatives,
-    # 6 x 10 multiply-adds, and the 8 words read again; and an update of two phases of 80 ns.
+    # 11 x 10 multiply-adds, and the 8 words read again; the largest of 4 x 10 d, one compare and a tree over 40 lanes;
+    # and an update of two phases of 80 ns.
     cell = max(work_cycles, 8 // 2)
-    back = 10 + max(1 + 1 + 1, 8 // 2) + back + convert + 2 * 80
+    back = 10 + max(1 + 1 + 2, 8 // 2) + (1 + 6) + back + convert + 2 * 80
     slope = cycles(work([lstm(12, 10)], 9), chip) - cycles(work([lstm(12, 10)], 8), chip)
     assert slope == forward + convert + cell + back
 

@@ -83,7 +83,8 @@ def test_digital_parts_scale_and_all_others_are_listed() -> None:
     spec = at(45, 14).value
     changed = {path for path, figure in at(45, 14).figures.items()
                if path in PLAIN.figures and figure.text != PLAIN.figures[path].text}  # fmt: skip
-    energies = {f"tile.neuron.{name}_energy" for name in ("add", "activate", "derive", "multiply_add", "loss")}
+    actions = ("add", "compare", "activate", "derive", "multiply_add", "loss")
+    energies = {f"tile.neuron.{name}_energy" for name in actions}
     assert changed == {"tile.memory.energy", "tile.memory.area", "tile.neuron.area", *energies,
                        "routing.router.energy", "routing.router.area"}  # fmt: skip
     kept = [line.split(" ")[0] for line in left_alone(spec)]
@@ -170,8 +171,9 @@ def test_factors_of_ones_own_need_no_table() -> None:
     spec = at(28, 22, "scaling.energy=0.7", "scaling.area=0.6")
     assert spec.value.tile.memory.energy_j == pytest.approx(7e-12)
     assert "factor of the spec" in spec.figures["tile.memory.energy"].source
-    with pytest.raises(SpecError, match="target: is missing"):
-        load_arch(REFERENCE, ["scaling.reference=45 nm"])
+    # Where no target is named it is the node of the chip.
+    chip = load_arch(REFERENCE, ["scaling.reference=45 nm"]).value
+    assert chip.tile.memory.energy_j == at(45, 32).value.tile.memory.energy_j
 
 
 def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_each_point_is_the_run_and_the_trainings_made_alone(whole: Answer) -> No
         runs = [Training(schedule, digits, seed=seed) for seed in SEEDS]
         for training in runs:
             training.play(timeline.chunks)
-        reads = together(part for training in runs for part in training.model.reads())
+        reads = together(part for each in runs for part in (*each.model.reads(), *each.model.updates()))
         activity = activity_of([layer.name for layer in workload.value.layers], reads)
         metrics = evaluate(arch, workload, examples=examples, activity=activity).data["metrics"]
         assert {name: point["metrics"][name] for name in METRICS} == {name: metrics[name] for name in METRICS}
@@ -150,7 +150,7 @@ def test_values_can_be_added_to_a_sweep_that_goes_on(whole: Answer, tmp_path: Pa
         ({"train": False, "seeds": None}, "--resume: train: yes in the sweep.json that is there, no now"),
         ({"sets": (*SMALL, "tile.memory.ports=3")}, f"--resume: arch: {REFERENCE} "),
         ({"sets": (*SMALL, "training.learning_rate=0.04")}, "--resume: workload: mlp_digits "),
-        ({"vary": (VARY[0], "schedule.transfer.policy=stop_all")}, "and 1 more points in the sweep.json that is there"),
+        ({"vary": (VARY[0], "schedule.transfer.policy=stop_all")}, "and 1 more point in the sweep.json that is there"),
         ({"vary": (VARY[0],)}, "--resume: vary: "),
     ],
 )
@@ -237,13 +237,13 @@ def test_a_sweep_over_the_data_trains_on_each(tmp_path: Path) -> None:
         (("--vary", "tile.rows=128", "--set", "tile.colz=64"), "--set tile.colz: unknown key; did you mean 'cols'?"),
         (
             ("--vary", "tile.rows=" + ",".join(map(str, range(1, 1002)))),
-            "1001 = 1,001 points are more than 1,000; give",
+            "1001 = 1,001 points, more than 1,000; give",
         ),
         (("--vary", "tile.rows=128", "--seeds", "2"), "--seeds: is of no use without --train"),
         (("--vary", "tile.rows=128", "--train", "--ablate", "leaks"), "--ablate: 'leaks' is not an ablation"),
         (
             ("--vary", "tile.rows=128", "--train", "--seed", "99999999999"),
-            "--seed: 1 seeds from 99999999999 on are not",
+            "--seed: 1 seed from 99999999999 on do not lie within",
         ),
         (
             ("--vary", "training.epochs=1,2", "--epochs", "3"),

@@ -10,10 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import STATIC, network, schedule_of
 
 from archsim.cli import main
-from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin
+from archsim.functional.datasets import Data
+from archsim.functional.network import order_of
+from archsim.functional.pulses import EXACT
+from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin, chip_model
 from archsim.report.training import progress_words
+from archsim.simulation.run import simulate
 from archsim.trainings import execute_training
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
@@ -187,7 +192,7 @@ def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
         (("--ablate", "leak", "--ablate", "noise"), "--ablate: 'noise' is not an ablation; allowed: converters"),
         (("--set", "tile.count=1"), "needs 2 tiles"),
         (("--seed", "-1"), "--seed"),
-        (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on are not within 0 to 4294967294"),
+        (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on do not lie within 0 to 42949"),
         (("--set", "layers[0].inputs=65"), "layer fc1 has 65 inputs, an example of digits has 64 features"),
         (("--set", "layers[1].outputs=9"), "label 9 of example"),
     ],
@@ -205,3 +210,53 @@ def test_bad_input_is_explained(
     assert leave.value.code == 2
     assert says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [*ABLATIONS, "all"])
+def test_ablations_of_quantisation_are_of_converters_of_pulses_or_of_both(name: str) -> None:
+    schedule = schedule_of(network(6, 5, 3), 20, ["tile.rows=16", "tile.cols=16"])
+    ablate = ABLATIONS if name == "all" else (name,)
+    x, y = np.ones((1000, 6), dtype=np.float32), np.zeros(1000, dtype=np.int64)
+    model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, order_of(1000, 1, 0), ablate)
+    assert (model.edges[0].read_levels == 0) == (model.edges[0].drive_levels == 0)
+    assert (model.edges[0].read_levels == 0) == (name in ("quantisation", "converters", "all"))
+    assert (model.trains is EXACT) == (name in ("quantisation", "pulses", "all"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ablate", [("quantisation",), ("converters", "pulses")])
+def test_ideal_cells_without_quantisation_learn_as_floating_point_does(ablate: tuple[str, ...]) -> None:
+    # Origin: the twin. Cells are linear and far from their bounds, so that only the order of sums is another.
+    schedule = schedule_of(network(6, 5, 3), 300, ["tile.rows=16", "tile.cols=16", STATIC])
+    draws = np.random.default_rng(2)
+    x, y = draws.random((1000, 6)).astype(np.float32), draws.integers(0, 3, 1000)
+    data, order = Data(x, y, x, y, 3, "drawn", "drawn"), order_of(1000, 1, 0)
+    workload = schedule.mapping.workload
+    models = [chip_model(schedule, data, 0, order, own) for own in (ablate, ())]
+    twin = Twin(workload, data, 0, order[:300], workload.training.of_the_twin)
+    before = [own.copy() for own in twin.weights]
+    twin.train(0)
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    for model in models:
+        model.play(timeline.chunks())
+    moved = max(float(np.abs(a - b).max()) for a, b in zip(twin.weights, before, strict=True))
+    exact, pulsed = (
+        max(float(np.abs(a - b).max()) for a, b in zip(model.matrices(), twin.weights, strict=True)) for model in models
+    )
+    assert moved > 0.1
+    assert exact < 1e-3 * moved
+    assert pulsed > 10 * exact
+
+
+@pytest.mark.slow
+def test_few_slots_cost_loss_and_exact_updates_buy_it_back(tmp_path: Path) -> None:
+    def loss(*ablate: str) -> float:
+        few = ("tile.array.pulses=1", "schedule.transfer.interval_examples=400")
+        return float(training(tmp_path, *few, epochs=1, ablate=ablate)["loss_chip"][0][-1])
+
+    whole, pulses, converters, both = loss(), loss("pulses"), loss("converters"), loss("quantisation")
+    assert pulses < whole
+    assert both < whole
+    assert both == loss("converters", "pulses")
+    assert abs(converters - whole) < whole - pulses

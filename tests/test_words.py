@@ -43,7 +43,12 @@ KNOWN = {
     ("report/gpus.py", "data['arch']['name']"), ("report/html.py", "mode['ops_per_synapse']"),
     ("report/plan_view.py", "RASTER"), ("report/training.py", "100 * final['difference']"),
     ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),
-    ("workload/onnx_import.py", "matrix.steps"), ("workload/onnx_import.py", "ops"),
+    ("report/measures.py", "100 * value"), ("functional/targets.py", "own.shape[1]"),
+    *((f"workload/onnx/{file}.py", figure) for file, figure in (
+        ("chain", "matrix.vectors"), ("chain", "steps"), ("importing", "first.ops"), ("matrices", "graph.batch"),
+        ("notes", "chain.rounded"), ("notes", "chain.steps"), ("notes", "first.first.inputs"), ("notes", "graph.batch"),
+        ("notes", "len(uses)"), ("notes", "more"), ("notes", "total"), ("reading", "nodes"),
+    )),
 }  # fmt: skip
 
 

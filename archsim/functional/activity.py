@@ -82,7 +82,8 @@ class Updates:
 def drivers_of(schedule: Schedule) -> list[list[Driver]]:
     """Return what drives each shard, [direction][shard]: its tile's rows, its tile's columns.
 
-    Where a ramp of another tile drives the lines, that is as good as pulse-width modulation of the ramp's length.
+    Where another tile drives the lines, by a ramp or by its own drivers, that is as good as pulse-width modulation of
+    that length.
     """
     chip, shards = schedule.chip, schedule.mapping.shards
     tiles = [chip.tiles[shard.tile].spec for shard in shards]
@@ -93,8 +94,9 @@ def drivers_of(schedule: Schedule) -> list[list[Driver]]:
             continue
         stage, side = op.stages[0], DIRECTIONS.index(op.kind)
         if any(use.action == ("ramp_rows", "ramp_cols")[side] for use in stage.uses):
-            ramps = [chip.units[unit] for unit in stage.acquire if "ramp_out" in chip.units[unit].actions]
-            window_s = next(unit.actions["ramp_out"].latency_s for unit in ramps if unit.tile != op.tile)
+            others = [chip.units[unit].actions for unit in stage.acquire if chip.units[unit].tile != op.tile]
+            sends = [actions[name] for actions in others for name in ("ramp_out", "encode") if name in actions]
+            window_s = sends[0].latency_s
             own = found[side][place[op.tile]]
             if not (isinstance(own, PwmDriver) and own.window_s == window_s):
                 step_s = window_s / (1 << own.bits)

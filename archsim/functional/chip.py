@@ -154,7 +154,7 @@ class ChipModel:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program_of(schedule)
         self.buffers = Buffers(self.program)
-        self.leakage, self.seed = leakage, seed
+        self.leakage, self.seed, self.trains = leakage, seed, trains
         self.alpha = alpha
         workload = schedule.mapping.workload
         check_signs(workload, x)

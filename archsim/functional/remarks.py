@@ -11,9 +11,9 @@ from archsim.loading import Loaded, find_file
 from archsim.workload.network import Rates, Workload
 
 BELOW = 0.01
-"""By how much of the test set a baseline may end below its best epoch without a word: an assumption."""
+"""By how much of the test set a baseline may end below its best epoch without a warning, which changes no result."""
 ERRORS = 2.0
-"""And by so many standard errors of a fraction of the test set, so that small ones do not cry wolf: an assumption."""
+"""And by so many standard errors of a fraction of the test set, so that small sets do not cry wolf."""
 _RATES = tuple(Rates.model_fields)
 
 

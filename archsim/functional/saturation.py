@@ -20,7 +20,7 @@ F64: TypeAlias = npt.NDArray[np.float64]
 Shares: TypeAlias = dict[str, dict[str, float]]
 
 WORTH_A_WARNING = 0.01
-"""Shares above this one are worth a warning: an assumption."""
+"""Shares above this one are worth a warning, which changes no result."""
 PROGRAMMED, TARGETS, WRITTEN, LEFT, CAPACITORS, DEAD, RAILED = range(7)
 
 REMEDIES: Mapping[str, tuple[str, str]] = {

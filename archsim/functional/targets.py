@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from archsim.errors import Problem, SpecError
 from archsim.functional.losses import labels_allowed
+from archsim.words import counted
 from archsim.workload.network import Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]
@@ -46,7 +47,7 @@ def value_problems(label: str, part: str, x: npt.NDArray[Any], t: npt.NDArray[An
         what = f"the targets are {t.dtype} of shape {t.shape}, not numbers [examples, values]"
         return [Problem(where, what, "one row an example, or dataset.target=class for labels")]
     if x.ndim and len(x) != len(t):
-        return [Problem(where, f"{len(x):,} examples, but {len(t):,} targets", "make them equal")]
+        return [Problem(where, f"{counted(len(x), 'example')}, but {counted(len(t), 'target')}", "make them equal")]
     if not np.isfinite(t).all():
         what = f"{np.count_nonzero(~np.isfinite(t)):,} targets are NaN or infinite"
         return [Problem(where, what, "replace them by finite numbers")]
@@ -69,7 +70,8 @@ def target_problems(workload: Workload, name: str, labels: Parts, targets: Parts
             outside = np.flatnonzero((own < 0) | (own >= allowed))
             if outside.size:
                 what = f"label {own[outside[0]]} of example {outside[0]:,} for {part} is outside 0..{allowed - 1}"
-                hint = f"layer {last.name} has {last.outputs} outputs: give it one for each class, and labels from 0"
+                outputs = counted(last.outputs, "output")
+                hint = f"layer {last.name} has {outputs}: give it one for each class, and labels from 0"
                 problems.append(Problem(where, what, hint))
         return problems
     if targets is None:
@@ -77,7 +79,8 @@ def target_problems(workload: Workload, name: str, labels: Parts, targets: Parts
         return [Problem(where, what, "give dataset.target=class or inputs, or an .npz file with rows of values")]
     for part, own in targets.items():
         if own.shape[1] != last.outputs:
-            what = f"layer {last.name} has {last.outputs:,} outputs, a target for {part} has {own.shape[1]:,} values"
+            outputs = counted(last.outputs, "output")
+            what = f"layer {last.name} has {outputs}, a target for {part} has {own.shape[1]:,} values"
             problems.append(Problem(f"{workload.name}: layers[{len(workload.layers) - 1}].outputs", what,
                                     f"make it {own.shape[1]}"))  # fmt: skip
         elif last.activation == "sigmoid" and not (own.min() >= 0 and own.max() <= 1):

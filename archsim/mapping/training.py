@@ -102,9 +102,12 @@ class Training:
         yield from transport.peak_stages(kit, FORWARD, cols, length_m)
         yield kit.digital("activate", cols, "write", 1)
         yield kit.integrate(BACKWARD, rows, cols, cols, by_ramp=by_ramp)
+        if transport.held:
+            yield kit.scan(BACKWARD, rows)
         yield from transport.peak_stages(kit, BACKWARD, rows, length_m)
         yield kit.digital("derive", cols, "read", 1)
-        yield kit.scan(BACKWARD, rows) if transport.held else kit.maximum(rows)
+        if not transport.held:
+            yield kit.maximum(rows)
         yield kit.update(rows, cols, rows)
 
 

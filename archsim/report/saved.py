@@ -78,7 +78,7 @@ DETAILS: Shape = {
     "description": str,
     "clock_hz": NUMBER,
     "synapses": COUNT,
-    "mode": {"ops_per_synapse": COUNT, "steps": COUNT, "examples": str, "peak": str, "left_out": str},
+    "mode": {"ops_per_synapse": COUNT, "steps": COUNT, "example": str, "peak": str, "left_out": str},
     "overrides": [str],
     "figures": [{"path": str, "text": str, "source": str, "status": str, "note": str}],
     "zeros": [str],
