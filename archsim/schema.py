@@ -56,7 +56,6 @@ _NOTE_SCHEMAS: dict[str, Any] = {
     "source": {"type": "string"},
     "status": {"enum": list(STATUSES)},
     "note": {"type": "string"},
-    "given_for": {"type": "string"},
 }
 
 
