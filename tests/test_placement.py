@@ -355,7 +355,8 @@ def test_options_of_a_placement_come_from_the_spec() -> None:
     with pytest.raises(SpecError, match="movez"):
         tiles("placement_options={movez: 1}")
     with pytest.raises(SpecError, match="moves"):
-        tiles("placement=greedy")  # the annealed placement's options are none of it
+        tiles("placement=greedy", "placement_options.moves=1")  # the annealed placement's options are none of it
+    assert tiles("placement=greedy") == tiles("placement=greedy", "placement_options={}")  # they went with it
 
 
 def test_placements_that_do_not_look_at_traffic_do_not_ask_for_it() -> None:

@@ -416,7 +416,7 @@ def test_options_reach_the_function_and_the_hash() -> None:
 
 def test_the_json_schema_knows_the_options_of_each_topology() -> None:
     routing = schema_of("arch")["$defs"]["Routing"]["properties"]["options"]
-    known = [set(each.get("properties", {})) - {"source", "status", "note"} for each in routing["anyOf"]]
+    known = [set(each.get("properties", {})) - {"source", "status", "note", "given_for"} for each in routing["anyOf"]]
     assert {"concentration"} in known
     assert {"folded"} in known
     assert set() in known  # a mesh has none
