@@ -38,6 +38,8 @@ class Leaf:
     given_for: str = ""
 
 
+_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
+
 _FIGURE = re.compile(r"\s*[+-]?\.?\d")  # what a section's notes apply to
 
 Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
@@ -47,7 +49,7 @@ def read_yaml(text: str, label: str) -> dict[str, Any]:
     """Return a YAML mapping with all scalars as text; raise SpecError for anything that is not plain data."""
     try:
         _check_events(text, label)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -89,7 +91,7 @@ def read_text(path: Path, label: str) -> str:
 
 def _check_events(text: str, label: str) -> None:
     depth = documents = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=_LOADER):
         line = f"{label}, line {event.start_mark.line + 1}" if event.start_mark else label
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise SpecError(

@@ -61,6 +61,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 _SUFFIXES = sorted((f"_{suffix}" for suffix in SUFFIXES.values()), key=len, reverse=True)
 
 
+@functools.cache
 def yaml_key(name: str) -> str:
     """Return the key in YAML of a field in code; a name that Python keeps for itself ends in an underscore.
 
