@@ -11,26 +11,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archsim.accounting import account, peak
     from archsim.chip import build_chip
-    from archsim.loading import load_arch
     from archsim.mapping import build_schedule, map_workload
-    from archsim.metrics import evaluate
-    from archsim.report import write_report
+    from archsim.results.bill import account
+    from archsim.results.evaluate import evaluate
+    from archsim.results.peak import peak
     from archsim.simulation import simulate
+    from archsim.spec.loading import load_arch
+    from archsim.studies.run.document import write_report
     from archsim.workload import load_workload
 
 _HOMES = {
-    "load_arch": "archsim.loading",
+    "load_arch": "archsim.spec.loading",
     "load_workload": "archsim.workload",
     "build_chip": "archsim.chip",
     "map_workload": "archsim.mapping",
     "build_schedule": "archsim.mapping",
     "simulate": "archsim.simulation",
-    "account": "archsim.accounting",
-    "peak": "archsim.accounting",
-    "evaluate": "archsim.metrics",
-    "write_report": "archsim.report",
+    "account": "archsim.results.bill",
+    "peak": "archsim.results.peak",
+    "evaluate": "archsim.results.evaluate",
+    "write_report": "archsim.studies.run.document",
 }
 
 __all__ = [

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.errors import SpecError
-from archsim.functional.chip import Carrier, ChipModel
+from archsim.functional.chip_model import Carrier, ChipModel
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.network import order_of
+from archsim.functional.floating_point import order_of
 from archsim.functional.train import chip_model
-from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
+from archsim.spec.loading import load_arch
 from archsim.workload import Workload, load_workload
 from benchmarks.report import Figure
 

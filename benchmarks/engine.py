@@ -9,9 +9,9 @@ from typing import Any
 import simpy
 
 from archsim.chip import build_chip
-from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
+from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from benchmarks.report import Figure
 

@@ -75,12 +75,12 @@ def one(case: Case) -> list[float]:
     import matplotlib.figure  # noqa: F401  loaded before the clock starts, like all imports
 
     from archsim.chip import build_chip
-    from archsim.explore.survey import enlargement
-    from archsim.loading import load_arch
     from archsim.mapping import build_schedule, map_workload
-    from archsim.metrics import evaluate
-    from archsim.report import write_report
+    from archsim.results.evaluate import evaluate
     from archsim.simulation import simulate
+    from archsim.spec.loading import load_arch
+    from archsim.studies.run.document import write_report
+    from archsim.studies.survey.study import enlargement
     from archsim.workload import load_workload
 
     with tempfile.TemporaryDirectory() as folder:

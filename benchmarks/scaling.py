@@ -32,10 +32,10 @@ def one(tiles: int) -> None:
     """Build, simulate and report one chip; print seconds, bytes and stages as JSON."""
     import matplotlib.figure  # noqa: F401  loaded before the clock starts, like all imports
 
-    from archsim.loading import load_arch
-    from archsim.metrics import evaluate
-    from archsim.report import write_report
+    from archsim.results.evaluate import evaluate
     from archsim.simulation import simulate
+    from archsim.spec.loading import load_arch
+    from archsim.studies.run.document import write_report
     from archsim.workload import load_workload
 
     few, many = SIZES[tiles]

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.errors import SpecError
-from archsim.functional.activations import functions_of
 from archsim.functional.datasets import FOLDER_VARIABLE, Data, load_data
-from archsim.functional.network import order_of, train_float
+from archsim.functional.floating_point import order_of, train_float
+from archsim.functional.functions import functions_of
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import Training
-from archsim.loading import load_arch
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
+from archsim.spec.loading import load_arch
 from archsim.workload import Workload, load_workload
 from benchmarks.report import Figure
 

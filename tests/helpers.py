@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from archsim.chip.graph import Chip, build_chip
 from archsim.components.interconnect import ARBITRATIONS
 from archsim.functional.losses import TARGETS
-from archsim.loading import load_arch
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Op, Schedule
 from archsim.simulation.run import Trace, simulate
-from archsim.spec import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
+from archsim.spec.arch import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
+from archsim.spec.loading import load_arch
 from archsim.workload import Dataset, Dense, Training, Workload
 from archsim.workload.activations import ACTIVATIONS
 

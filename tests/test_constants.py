@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import archsim
-from archsim.loading import load_arch
+from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 
 PACKAGE = Path(archsim.__file__).parent
-PARTS = ("functional", "components", "mapping", "simulation", "chip", "accounting.py", "capability.py", "crosscheck.py",
-         "metrics.py")  # fmt: skip
+PARTS = ("functional", "components", "mapping", "simulation", "chip", "results/bill.py", "results/peak.py",
+         "results/crosscheck.py", "results/metrics.py", "results/evaluate.py")  # fmt: skip
 CHOSEN = re.compile(r"\bassum|\bestimate|\bfitted", re.IGNORECASE)
 # Rules of the network model and of the shape of activations, which have issues of their own; words of the generators
 # of random numbers, which Philox and SplitMix define.
-ELSEWHERE = {"simulation/network", "functional/network.py", "components/draws.py"}
+ELSEWHERE = {"functional/floating_point.py", "components/draws.py"}
 
 
 def files() -> list[Path]:

@@ -74,12 +74,12 @@ def test_modules_import_from_lower_rows_only(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "source", "wrong"),
     [
-        ("spec", "from archsim.loading import Loaded", False),
+        ("spec", "from archsim.spec.loading import Loaded", False),
         ("mapping", "from ..chip.graph import Chip", False),
         ("mapping", "from .partition import split", False),
         ("mapping", "def late():\n    from archsim.simulation import run", True),
         ("chip", "from archsim import workload", True),
-        ("accounting", "import archsim.metrics", True),
+        ("accounting", "import archsim.results.metrics", True),
         ("report", "from archsim import evaluate", True),
         ("cli", "from archsim import evaluate", False),
         ("simulation", "import simpy", False),

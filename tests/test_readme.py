@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from archsim.cli import main
-from archsim.loading import load_arch
-from archsim.metrics import evaluate
+from archsim.results.evaluate import evaluate
+from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 
 ROOT = Path(__file__).parent.parent
@@ -122,7 +122,7 @@ def test_the_table_against_gpus_holds_what_the_comparison_gives() -> None:
 def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
     from fractions import Fraction
 
-    from archsim.explore.survey import survey
+    from archsim.studies.survey.study import survey
 
     lines = TEXT.split("<!-- table: networks -->")[1].strip().splitlines()[2:13]
     table = {

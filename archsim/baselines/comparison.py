@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from archsim.base.errors import Problem, SpecError
 from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, paper
 from archsim.baselines.measured import PRECISION_OF, Measured, MeasuredNetwork, measurements
 from archsim.baselines.model import Steps, steps
-from archsim.errors import Problem, SpecError
 
 if TYPE_CHECKING:
-    from archsim.loading import Loaded
+    from archsim.spec.loading import Loaded
     from archsim.workload.network import Workload
 
 SCHEMA = "archsim-gpus-1"

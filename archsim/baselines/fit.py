@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archsim.base.documents import dump_yaml, read_text
+from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.baselines.gpus import PRECISIONS, baselines
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.measured import PRECISION_OF, shipped
 from archsim.baselines.power import sustained
 from archsim.baselines.products import are_aligned, product
-from archsim.documents import dump_yaml, read_text
-from archsim.errors import ArchsimError, Problem, SpecError, nearest
 
 if TYPE_CHECKING:
     from archsim.baselines.products import Array, Bools

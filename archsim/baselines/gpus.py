@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from archsim.errors import Problem, SpecError, nearest
-from archsim.loading import Figure, load_section
-from archsim.section import Choice, Section
-from archsim.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.section import Choice, Section
+from archsim.base.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
+from archsim.spec.loading import Figure, load_section
 from archsim.workload.network import MODES
 
 FOLDER = Path(__file__).parent

@@ -6,10 +6,10 @@ import functools
 from pathlib import Path
 from typing import Annotated
 
+from archsim.base.section import Section
+from archsim.base.units import Count, Dimension, Energy, EnergyPerBit, Length, Ratio, Share, TimeOrZero
 from archsim.baselines.gpus import FOLDER
-from archsim.loading import load_section
-from archsim.section import Section
-from archsim.units import Count, Dimension, Energy, EnergyPerBit, Length, Ratio, Share, TimeOrZero
+from archsim.spec.loading import load_section
 
 Fraction1 = Annotated[float, Dimension("", most=1.0)]
 

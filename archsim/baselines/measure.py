@@ -17,10 +17,10 @@ from typing import Annotated, Any
 
 import typer
 
+from archsim.base.documents import dump_yaml
+from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.baselines.measured import SCHEMA
 from archsim.baselines.steps import BATCHES_HELD, PRECISIONS, eager_step, graph_of, lean_step, problem
-from archsim.documents import dump_yaml
-from archsim.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.workload import load_workload
 from archsim.workload.layers import Dense
 

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from pydantic import ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.base.documents import read_text, read_yaml
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.section import Flag, Section
+from archsim.base.units import Count, Dimension
 from archsim.baselines.gpus import FOLDER, Gpu, baselines
-from archsim.documents import read_text, read_yaml
-from archsim.errors import Problem, SpecError, nearest
-from archsim.faults import problems_of
-from archsim.section import Flag, Section
-from archsim.units import Count, Dimension
+from archsim.spec.faults import problems_of
 from archsim.workload.network import Workload
 
 SCHEMA = "archsim-measured-1"

@@ -11,6 +11,7 @@ from math import ceil
 
 import networkx as nx
 
+from archsim.base.errors import Problem, SpecError
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies import Topology
 from archsim.chip.topologies.package import PORT, packaged
@@ -18,8 +19,7 @@ from archsim.components.base import Action, Component
 from archsim.components.crossbar import Crossbar
 from archsim.components.digital import LineCircuit
 from archsim.components.interconnect import PacketLink
-from archsim.errors import Problem, SpecError
-from archsim.spec import TOPOLOGIES, ArchSpec, TileSpec
+from archsim.spec.arch import TOPOLOGIES, ArchSpec, TileSpec
 
 
 @dataclass(frozen=True, slots=True)

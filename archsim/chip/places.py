@@ -2,8 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeAlias
+
 from archsim.chip.floorplan import Rect
 from archsim.chip.graph import Chip
+
+Line: TypeAlias = list[tuple[float, float]]
+Wire: TypeAlias = tuple[str, Line]
+INSIDE = 0.33  # of a site, from its centre: where a link that leaves it begins
+_BOW = 0.36  # of a site, by which a line that passes over others is bent aside
+
+
+def wires_of(chip: Chip) -> Iterator[Wire]:
+    """Yield (link, line in metres) of each link that has a length; two that run both ways lie side by side."""
+    seen: set[tuple[str, str, str]] = set()
+    aside_m = 0.012 * min(chip.plan.width_m, chip.plan.height_m)
+    if chip.plan.sites:
+        aside_m = min(aside_m, 0.06 * min(chip.plan.sites[0].width_m, chip.plan.sites[0].height_m))
+    for a, b in chip.graph.edges:
+        name = chip.graph.edges[a, b]["link"]
+        first, second = sorted((a, b), key=lambda node: (not node.startswith(("tile", "router")), node == "host", node))
+        shared = chip.graph.has_edge(b, a) and chip.graph.edges[b, a]["link"] == name
+        if chip.links[name].length_m == 0 or (shared and (first, second, name) in seen):
+            continue
+        seen.add((first, second, name))
+        line = _line(node_rect(chip, first), node_rect(chip, second))
+        shift = 0.0 if shared else aside_m if a == first else -aside_m
+        yield name, _shifted(line, shift)
+
+
+def _line(a: Rect, b: Rect) -> Line:
+    """Return a line between two rectangles: straight where they face each other, else up or down and then across.
+
+    A straight one that passes over others is bowed.
+    """
+    (ax, ay), (bx, by) = a.centre_m, b.centre_m
+    x, y = _common(a.x_m, a.width_m, b.x_m, b.width_m), _common(a.y_m, a.height_m, b.y_m, b.height_m)
+    if x is None and y is None:
+        return [(ax, ay + INSIDE * a.height_m * (1 if by > ay else -1)), (ax, by),
+                (bx - INSIDE * b.width_m * (1 if bx > ax else -1), by)]  # fmt: skip
+    if y is not None:
+        sign = 1 if bx > ax else -1
+        start, stop = (ax + sign * INSIDE * a.width_m, y), (bx - sign * INSIDE * b.width_m, y)
+        gap, size = abs(bx - ax) - (a.width_m + b.width_m) / 2, a.height_m
+    else:
+        sign = 1 if by > ay else -1
+        start, stop = (x or ax, ay + sign * INSIDE * a.height_m), (x or ax, by - sign * INSIDE * b.height_m)
+        gap, size = abs(by - ay) - (a.height_m + b.height_m) / 2, a.width_m
+    if gap < min(a.width_m, a.height_m):
+        return [start, stop]
+    bow_x, bow_y = (0.0, _BOW * size) if y is not None else (_BOW * size, 0.0)
+    steps = [i / 16 for i in range(17)]
+    return [
+        (
+            start[0] + (stop[0] - start[0]) * t + bow_x * 4 * t * (1 - t),
+            start[1] + (stop[1] - start[1]) * t + bow_y * 4 * t * (1 - t),
+        )
+        for t in steps
+    ]
+
+
+def _common(a: float, a_length: float, b: float, b_length: float) -> float | None:
+    """Return the middle of what two spans have in common; None if that is too little to run a line through."""
+    begin, end = max(a, b), min(a + a_length, b + b_length)
+    return (begin + end) / 2 if end - begin > 0.2 * max(min(a_length, b_length), 1e-12) else None
+
+
+def _shifted(line: Line, by: float) -> Line:
+    """Return a line moved aside, seen along it, from its first point to its last."""
+    (ax, ay), (bx, by_) = line[0], line[-1]
+    dx, dy = bx - ax, by_ - ay
+    length = (dx * dx + dy * dy) ** 0.5 or 1.0
+    return [(x - by * dy / length, y + by * dx / length) for x, y in line]
 
 
 def node_rect(chip: Chip, node: str) -> Rect:

@@ -11,10 +11,10 @@ from typing import Any
 
 import typer
 
-from archsim.cli import floorplans, runs, trainings, views  # noqa: F401  each adds its commands
+from archsim.base.errors import ArchsimError, StuckError
+from archsim.cli import floorplan_commands, run_commands, spec_commands, train_commands  # noqa: F401  each adds its commands
 from archsim.cli.apps import app
 from archsim.cli.options import complain
-from archsim.errors import ArchsimError, StuckError
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from archsim.errors import SpecError
-from archsim.registry import Registry
-from archsim.section import Section
+from archsim.base.errors import SpecError
+from archsim.base.registry import Registry
+from archsim.base.section import Section
 
 COMPONENTS: Registry[type[Component]] = Registry("component")
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.base.units import Area, Bits, Count, Energy, Lines, Power, Time, TimeOrZero
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Bits, Count, Energy, Lines, Power, Time, TimeOrZero
 
 
 class Converter(Component):

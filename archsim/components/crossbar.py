@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.base.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
 
 Signs: TypeAlias = Literal["two_passes", "paired_lines", "bipolar", "twos_complement"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any, ClassVar, Literal
 
+from archsim.base.units import Area, Count, Energy, Lines, Power, Time
 from archsim.components.base import Action, Component, component
 from archsim.components.interconnect import OffChip
-from archsim.units import Area, Count, Energy, Lines, Power, Time
 
 
 @component("neuron_unit", "neuron")

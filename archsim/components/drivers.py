@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
+from archsim.base.units import Area, Bits, Energy, Part, Power, Time
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Bits, Energy, Part, Power, Time
 
 
 class Driver(Component):

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
-from archsim.components.base import Action, Component, component
-from archsim.registry import Registry
-from archsim.section import Choice, Flag
-from archsim.units import (
+from archsim.base.registry import Registry
+from archsim.base.section import Choice, Flag
+from archsim.base.units import (
     Area,
     CapacitancePerLength,
     Count,
@@ -26,6 +25,7 @@ from archsim.units import (
     TimePerLength,
     Voltage,
 )
+from archsim.components.base import Action, Component, component
 
 
 class Link(Component):

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from archsim.base.units import Area, Count, Energy, Power, Time
 from archsim.components.base import Action, Component, component
-from archsim.units import Area, Count, Energy, Power, Time
 
 
 class Memory(Component):

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
 from archsim.functional.probe import Findings

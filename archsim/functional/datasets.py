@@ -21,10 +21,10 @@ from urllib.error import HTTPError
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.errors import Problem, SpecError, nearest
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.registry import Registry
+from archsim.base.words import agreeing, counted
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
-from archsim.registry import Registry
-from archsim.words import agreeing, counted
 from archsim.workload import Workload
 
 Bytes = NDArray[np.uint8]

@@ -19,10 +19,10 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from archsim.functional.activations import activate, derive
-from archsim.functional.draws import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
+from archsim.functional.floating_point import backward_rows, forward_rows
+from archsim.functional.functions import activate, derive
+from archsim.functional.hashes import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
 from archsim.functional.losses import output_delta
-from archsim.functional.network import backward_rows, forward_rows
 from archsim.functional.periphery import either_side, to_levels, to_span
 from archsim.functional.pulses import PULSED, Trains
 from archsim.mapping.schedule import Schedule

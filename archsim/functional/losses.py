@@ -12,8 +12,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import Problem, SpecError
-from archsim.functional.activations import LINEAR, SIGMOID, SOFTMAX
+from archsim.base.errors import Problem, SpecError
+from archsim.functional.functions import LINEAR, SIGMOID, SOFTMAX
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.network import Workload
 

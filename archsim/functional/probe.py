@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.functional.chip import copy_arrays
+from archsim.functional.chip_model import copy_arrays
 from archsim.mapping.schedule import Schedule
 
 Array: TypeAlias = npt.NDArray[Any]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
-from archsim.documents import read_text, read_yaml
-from archsim.errors import SpecError
-from archsim.loading import Loaded, find_file
+from archsim.base.documents import read_text, read_yaml
+from archsim.base.errors import SpecError
+from archsim.spec.loading import Loaded, find_file
 from archsim.workload.network import Rates, Workload
 
 BELOW = 0.01

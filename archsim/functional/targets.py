@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
+from archsim.base.words import counted
 from archsim.functional.losses import labels_allowed
-from archsim.words import counted
 from archsim.workload.network import Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]

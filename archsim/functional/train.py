@@ -9,22 +9,22 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import ArchsimError, Problem, SpecError, nearest
-from archsim.functional.activations import check_functions, functions_of
-from archsim.functional.chip import ChipModel, Statistics, copy_arrays
+from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
+from archsim.base.words import counted
+from archsim.functional.chip_model import ChipModel, Statistics, copy_arrays
 from archsim.functional.datasets import Data
 from archsim.functional.executor import MAINTENANCE
+from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, order_of, train_float
+from archsim.functional.functions import check_functions, functions_of
 from archsim.functional.losses import check_output, guessing, score
-from archsim.functional.network import evaluate, initial_weights, learning_rates, order_of, train_float
 from archsim.functional.periphery import Edges
 from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
+from archsim.functional.ranges import Shares, saturation_warnings
 from archsim.functional.remarks import baseline_warnings
-from archsim.functional.saturation import Shares, saturation_warnings
 from archsim.functional.targets import check_reach, targets_or_none
 from archsim.mapping.schedule import Schedule
-from archsim.spec import ArchSpec, TileSpec
-from archsim.words import counted
+from archsim.spec.arch import ArchSpec, TileSpec
 from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from archsim.components.draws import compiled
+from archsim.components.cells.numeric.draws import compiled
 from archsim.mapping.traffic import Distances, Integers, Traffic
 
 

@@ -19,7 +19,7 @@ from archsim.mapping.forward import Forward, moved, read_array, share
 from archsim.mapping.recipes import BACKWARD, FORWARD
 from archsim.mapping.schedule import Need, Stage
 from archsim.mapping.shards import Shard
-from archsim.mapping.transport import Signal
+from archsim.mapping.signal import Signal
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Protocol
 
+from archsim.base.errors import InfeasibleError, Problem, SpecError
+from archsim.base.words import counted
 from archsim.chip.graph import Chip
-from archsim.errors import InfeasibleError
-from archsim.mapping.packets import Buffers
+from archsim.mapping.buffers import Buffers
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
-from archsim.mapping.transport import Groups, Signal, Transport
-from archsim.spec import REDUCTIONS, TRANSPORTS
-from archsim.words import counted
+from archsim.mapping.signal import Groups, Signal
+from archsim.spec.arch import REDUCTIONS, TRANSPORTS
+
+
+class Transport(Protocol):
+    """What the schedule's builder asks of a transport."""
+
+    held: bool
+
+    def check(self, chip: Chip, steps: int) -> None:
+        """Raise SpecError if the chip's parts cannot do this with examples of so many steps."""
+
+    def after_read(self, kit: TileKit, side: Side, lines: int, *, signed: bool) -> tuple[Stage, ...]:
+        """Return the stages that follow a read of the array, within the same op."""
+
+    def read_out(self, builder: StepBuilder, signal: Signal, phase: str, layer: int) -> Signal:
+        """Return the signal in digital form in its own tile."""
+
+    def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
+        """Send pieces of `values` numbers to groups of tiles; return by tile the op after which it is there."""
+
+    def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
+        """Return a read of `shard` that the signal drives directly, or None if it must be stored first."""
+
+    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+        """Return what one vector costs beyond the read, over one link of that length, for the peak."""
+
+
+def refuse_link(chip: Chip, transport: str, link: str) -> None:
+    """Raise SpecError: a transport needs links of the kind `link`, and the chip has others."""
+    what = f"transport '{transport}' cannot use a '{chip.spec.routing.link.kind}'"
+    raise SpecError([Problem("routing.link.kind", what, f"give routing.link the kind '{link}'")])
+
 
 Target = tuple[int, int, tuple[int, ...]]
 

@@ -18,8 +18,8 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from archsim.errors import Problem, SpecError
-from archsim.mapping.packets import Buffers
+from archsim.base.errors import Problem, SpecError
+from archsim.mapping.buffers import Buffers
 
 Waits: TypeAlias = "nx.DiGraph[tuple[str, int]]"
 

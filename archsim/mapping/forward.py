@@ -15,7 +15,7 @@ from archsim.mapping.builder import StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
-from archsim.mapping.transport import Signal
+from archsim.mapping.signal import Signal
 
 
 @dataclass(frozen=True)

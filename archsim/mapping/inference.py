@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import ceil
 
+from archsim.base.errors import Problem, SpecError
 from archsim.chip.graph import Chip
-from archsim.errors import Problem, SpecError
-from archsim.mapping.builder import Held, StepBuilder, check_memory
+from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.mapping.schedule import Need, Schedule, Stage
 from archsim.mapping.shards import Mapping
-from archsim.mapping.transport import Signal, Transport
+from archsim.mapping.signal import Signal
 from archsim.workload.network import MODES, Words, Workload
 
 

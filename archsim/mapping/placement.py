@@ -16,13 +16,13 @@ from typing import Annotated
 
 import numpy as np
 
+from archsim.base.errors import InfeasibleError
+from archsim.base.units import Count, Dimension
 from archsim.chip.graph import Chip
-from archsim.errors import InfeasibleError
 from archsim.mapping.shards import Cut
 from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import Distances, Floats, Integers, Traffic, distances_of
-from archsim.spec import PLACEMENTS
-from archsim.units import Count, Dimension
+from archsim.spec.arch import PLACEMENTS
 
 Positive = Annotated[float, Dimension("", most=1e3)]
 Asked = Callable[[], Traffic]
@@ -110,10 +110,7 @@ def annealed(
     `moves` is how many exchanges and moves to free tiles are tried per shard; the others are how it cools
     (`annealing.Cooling`). All are assumptions.
     """
-    from archsim.mapping.annealing import (
-        Cooling,
-        anneal,
-    )  # it loads a compiler, which other placements need not wait for
+    from archsim.mapping.annealing import Cooling, anneal
 
     demand, distances, cooling = traffic(), distances_of(chip), Cooling(moves, hottest, coldest, temperatures)
     home = in_order(chip, cut)

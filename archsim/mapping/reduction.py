@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archsim.spec import REDUCTIONS
+from archsim.spec.arch import REDUCTIONS
 
 
 @REDUCTIONS.add("chain")

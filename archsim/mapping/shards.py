@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import TypeAlias
 
+from archsim.base.errors import InfeasibleError
+from archsim.base.words import counted
 from archsim.chip.graph import Chip
-from archsim.errors import InfeasibleError
-from archsim.spec import ArchSpec
-from archsim.words import counted
+from archsim.spec.arch import ArchSpec
 from archsim.workload.layers import Layer
 from archsim.workload.network import Workload
 

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, log2
 
+from archsim.base.errors import Problem, SpecError
+from archsim.base.words import counted
 from archsim.chip.graph import Chip
-from archsim.errors import Problem, SpecError
 from archsim.mapping.backward import Backward, backward_pass
-from archsim.mapping.builder import Held, StepBuilder, check_memory
+from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
-from archsim.mapping.transport import Transport
-from archsim.spec import REFRESH_POLICIES, TRANSFER_POLICIES
-from archsim.words import counted
+from archsim.spec.arch import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload
 
 

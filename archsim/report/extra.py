@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from archsim.report.tables import Table
+from archsim.report.table import Table
 
 
 @dataclass(frozen=True)

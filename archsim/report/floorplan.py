@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from archsim.base.units import engineering
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block, Rect
 from archsim.chip.graph import Chip
+from archsim.chip.places import INSIDE, Line, Wire, wires_of
 from archsim.chip.topologies.package import PORT
-from archsim.report.figures import draw, literal
-from archsim.report.layout import (
-    INSIDE,
-    Layout,
-    Limits,
-    Line,
-    Load,
-    Wire,
-    densities,
-    layout_of,
-    limits_from,
-    limits_of,
-    load_of,
-)
-from archsim.units import engineering
+from archsim.report.figure import draw, literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a run did to the chip: mean power in watts by tile and host, and the share of cycles each link was held."""
+
+    power_w: Mapping[str, float]
+    busy: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The ends of the colour scales, so that several drawings can share them: watts per square metre; busy share."""
+
+    density_w_per_m2: float
+    busy: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The die: its size in metres, rectangles that have an area, and a line in metres for each link with a length."""
+
+    width_m: float
+    height_m: float
+    blocks: tuple[Block, ...]
+    wires: tuple[Wire, ...]
+
+
+def layout_of(chip: Chip) -> Layout:
+    """Return the layout of a chip."""
+    return Layout(chip.plan.width_m, chip.plan.height_m, chip.plan.named(), tuple(wires_of(chip)))
+
+
+def limits_of(drawn: Iterable[tuple[Chip, Load]]) -> Limits:
+    """Return the least limits that hold everything of several chips with what a run did to them."""
+    return limits_from((layout_of(chip), load) for chip, load in drawn)
+
+
+def limits_from(drawn: Iterable[tuple[Layout, Load]]) -> Limits:
+    """Return the least limits that hold everything of several layouts with what a run did to them."""
+    pairs = list(drawn)
+    shown = [value for layout, load in pairs for value in densities(layout.blocks, load).values()]
+    busy = [load.busy.get(name, 0.0) for layout, load in pairs for name, _ in layout.wires]
+    return Limits(max(shown, default=0.0), max(busy, default=0.0))
+
+
+def densities(blocks: Sequence[Block], load: Load | None) -> dict[str, float]:
+    """Return watts per square metre by name, of what has a power of its own."""
+    if load is None:
+        return {}
+    return {b.name: load.power_w[b.name] / b.rect.area_m2 for b in blocks if b.name in load.power_w}
+
 
 Colour: TypeAlias = tuple[float, ...]
 MM = 1e3
@@ -45,9 +85,6 @@ _POWERS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "uW"), (1e-9, "nW"))
 _LEAST_TEXT, _LEAST_OF_TWO, _MOST_TEXT = 3.6, 6.0, 9.0  # points
 _MOST_SHAPES = 2000
 """More rectangles or links are drawn as pixels: the file grows with the drawing's size, not with the chip's."""
-
-
-__all__ = ["Limits", "Load", "draw_layout", "floorplan_drawing", "limits_of", "load_of"]
 
 
 def floorplan_drawing(chip: Chip, load: Load | None = None, limits: Limits | None = None) -> str:

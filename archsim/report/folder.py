@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 
 MARKERS = (
     "metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json",

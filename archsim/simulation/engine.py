@@ -22,12 +22,12 @@ from typing import Any, Protocol
 import numpy as np
 import simpy
 
+from archsim.base.errors import StuckError
+from archsim.base.words import counted
 from archsim.components.interconnect import ARBITRATIONS
-from archsim.errors import StuckError
 from archsim.mapping.schedule import STATES, Maintenance, Op, Schedule, Stage
 from archsim.simulation.dwell import DwellTimes, UpdateLog
 from archsim.simulation.timeline import Timeline
-from archsim.words import counted
 
 FOREVER = 1 << 62  # cycles: beyond the end of every run
 _BIT = {state: 1 << i for i, state in enumerate(STATES)}

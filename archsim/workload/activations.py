@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from archsim.registry import Registry
+from archsim.base.registry import Registry
 
 Derivative = Literal["one", "bit", "value"]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from archsim.registry import Registry
-from archsim.section import Choice, Flag, Section
-from archsim.units import Count, Operations, Ratio
+from archsim.base.registry import Registry
+from archsim.base.section import Choice, Flag, Section
+from archsim.base.units import Count, Operations, Ratio
 from archsim.workload.activations import ACTIVATIONS, Activation
 
 Neurons = Count

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from archsim.loading import Loaded, load_section
+from archsim.spec.loading import Loaded, load_section
 from archsim.workload.network import Workload
 
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.base.errors import Problem, SpecError
+from archsim.base.registry import Registry
+from archsim.base.section import Choice, Flag, Section
+from archsim.base.units import Bits, Count, CountOrZero, Ratio
+from archsim.base.words import counted
 from archsim.components.base import Role
-from archsim.errors import Problem, SpecError
-from archsim.registry import Registry
-from archsim.section import Choice, Flag, Section
-from archsim.units import Bits, Count, CountOrZero, Ratio
-from archsim.words import counted
 from archsim.workload.layers import LAYERS, Dense, Layer
 
 

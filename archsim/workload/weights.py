@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 
 
 def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, npt.NDArray[np.float32]]:

@@ -12,16 +12,16 @@ from typing import Annotated, Any, Self
 from pydantic import PrivateAttr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.base.documents import read_text
+from archsim.base.errors import SpecError
+from archsim.base.section import Section
+from archsim.base.units import Dimension, Length, Share
+from archsim.chip.floorplan.flp import read_flp
 from archsim.chip.floorplan.geometry import TOUCH_M
 from archsim.chip.floorplan.given_faults import TILE, Given, faults_of, names_that_do_not_fit, too_empty, too_large
-from archsim.chip.floorplan.hotspot import read_flp
 from archsim.chip.floorplan.plan import CHANNEL, DIGITAL, Block, Plan, Rect
 from archsim.chip.floorplan.ring import Name
-from archsim.documents import read_text
-from archsim.errors import SpecError
-from archsim.section import Section
-from archsim.spec import Floorplan, floorplan
-from archsim.units import Dimension, Length, Share
+from archsim.spec.arch import Floorplan, floorplan
 
 Coordinate = Annotated[float, Dimension("m", least=-1.0, above=False, most=1.0)]
 FILLER = re.compile(r"filler_\d+")

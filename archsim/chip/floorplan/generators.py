@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from archsim.base.units import Count, LengthOrZero, Share
 from archsim.chip.floorplan.plan import CHANNEL, Block, Plan, Rect
-from archsim.spec import Floorplan, floorplan
-from archsim.units import Count, LengthOrZero, Share
+from archsim.spec.arch import Floorplan, floorplan
 
 
 def site_side_m(tiles_m2: Sequence[float], white_space: float) -> float:

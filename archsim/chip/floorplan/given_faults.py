@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from archsim.base.errors import Problem
+from archsim.base.words import counted
 from archsim.chip.floorplan.geometry import TOUCH_M, holes, overlaps
 from archsim.chip.floorplan.plan import Block, Rect
-from archsim.errors import Problem
-from archsim.words import counted
 
 TILE = re.compile(r"tile(0|[1-9]\d*)")
 _SLACK = 1e-9  # of a tile's area: what a product of rounded sides may miss

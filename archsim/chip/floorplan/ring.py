@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+from archsim.base.section import Section
+from archsim.base.units import Area, Share
 from archsim.chip.floorplan.generators import filled, site_side_m
 from archsim.chip.floorplan.plan import Block, Plan, Rect
-from archsim.section import Section
-from archsim.spec import Floorplan, floorplan
-from archsim.units import Area, Share
+from archsim.spec.arch import Floorplan, floorplan
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.\-]*$")]
 """A block's name, one word."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from archsim.base.errors import Problem, SpecError
+from archsim.base.units import Count
+from archsim.base.words import counted
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires, mean_m
-from archsim.errors import Problem, SpecError
-from archsim.spec import TOPOLOGIES
-from archsim.units import Count
-from archsim.words import counted
+from archsim.spec.arch import TOPOLOGIES
 
 
 @TOPOLOGIES.add("bus")

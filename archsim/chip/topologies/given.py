@@ -12,13 +12,13 @@ import networkx as nx
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.section import Flag, Section
+from archsim.base.units import Length
+from archsim.base.words import counted
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Graph, Topology, Wires, mean_m
-from archsim.errors import Problem, SpecError, nearest
-from archsim.section import Flag, Section
-from archsim.spec import TOPOLOGIES
-from archsim.units import Length
-from archsim.words import counted
+from archsim.spec.arch import TOPOLOGIES
 
 _WHERE = "routing.options.links"
 

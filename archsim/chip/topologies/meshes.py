@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from archsim.base.units import Count
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires, block_of, mean_m
-from archsim.spec import TOPOLOGIES
-from archsim.units import Count
+from archsim.spec.arch import TOPOLOGIES
 
 
 @TOPOLOGIES.add("mesh")

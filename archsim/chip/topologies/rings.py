@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
+from archsim.base.section import Flag
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires
-from archsim.section import Flag
-from archsim.spec import TOPOLOGIES
+from archsim.spec.arch import TOPOLOGIES
 
 
 @TOPOLOGIES.add("ring")

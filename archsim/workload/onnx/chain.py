@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 from archsim.workload.layers import LAYERS
-from archsim.workload.onnx.digital import Work
-from archsim.workload.onnx.graph import Graph
 from archsim.workload.onnx.matrices import F32, Matrix
+from archsim.workload.onnx.nodes import Graph
 from archsim.workload.onnx.walk import Found, root, upstream
+from archsim.workload.onnx.work import Work
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 from archsim.workload.onnx.reading import SMALL, Proto
 
 Shape: TypeAlias = tuple[int, ...]

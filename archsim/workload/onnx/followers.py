@@ -7,10 +7,10 @@ from dataclasses import replace
 from math import inf, prod
 from typing import Any
 
-from archsim.errors import SpecError
+from archsim.base.errors import SpecError
 from archsim.workload.onnx.constants import Constant
-from archsim.workload.onnx.graph import Graph, Node
 from archsim.workload.onnx.matrices import Matrix
+from archsim.workload.onnx.nodes import Graph, Node
 
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 """Nodes that bring numbers into another form, as a chip's converters do."""
@@ -22,7 +22,7 @@ SAME_VECTORS = SAME_VALUES | {"Reshape", "Squeeze", "Unsqueeze", "Flatten"}
 """Nodes that hand vectors on as they are where the last dimension stays."""
 
 MOST_BOUND = 1e6
-"""The largest bound or slope of a workload's activation; see `archsim.units.Ratio`."""
+"""The largest bound or slope of a workload's activation; see `archsim.base.units.Ratio`."""
 
 
 def with_followers(matrix: Matrix, graph: Graph, taken: set[int]) -> Matrix:

@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 from archsim.workload.network import Workload
 from archsim.workload.onnx.chain import Chain, Group, chain_of, safe
-from archsim.workload.onnx.digital import Work
-from archsim.workload.onnx.graph import read_graph
+from archsim.workload.onnx.differences import notes_of
 from archsim.workload.onnx.matrices import F32
-from archsim.workload.onnx.notes import notes_of
+from archsim.workload.onnx.nodes import read_graph
 from archsim.workload.onnx.walk import walk
+from archsim.workload.onnx.work import Work
 
 EXAMPLES = 10_000
 """Examples of an imported workload, since a model does not say; an assumption."""

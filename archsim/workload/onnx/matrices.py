@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.workload.onnx.constants import Constant
-from archsim.workload.onnx.graph import Graph, Node
+from archsim.workload.onnx.nodes import Graph, Node
 
 F32: TypeAlias = npt.NDArray[np.float32]
 Numbers: TypeAlias = Callable[[], npt.NDArray[Any]]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 
 Proto: TypeAlias = Any
 """A message of ONNX's format; the package is optional, and so are its types."""

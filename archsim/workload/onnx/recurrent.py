@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archsim.errors import SpecError
+from archsim.base.errors import SpecError
 from archsim.workload.layers import LAYERS
 from archsim.workload.onnx.constants import Constant
-from archsim.workload.onnx.graph import Graph, Node
 from archsim.workload.onnx.matrices import F32, Matrix, RefusedError, vectors_of
+from archsim.workload.onnx.nodes import Graph, Node
 
 USUAL: Mapping[str, tuple[str, ...]] = {
     "LSTM": ("sigmoid", "tanh", "tanh"), "GRU": ("sigmoid", "tanh"), "RNN": ("tanh",),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from archsim.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 from archsim.workload.onnx.reading import Proto, inferred
 
 BATCH = re.compile(r"batch|^(n|b|bs|none)$", re.IGNORECASE)

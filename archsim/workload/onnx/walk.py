@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from archsim.errors import Problem, SpecError
-from archsim.workload.onnx.digital import DIGITAL, HOST, LOOK_UPS, MOVES, Work, work_of
+from archsim.base.errors import Problem, SpecError
 from archsim.workload.onnx.followers import QUANTISING, SAME_VALUES, SAME_VECTORS, with_followers
-from archsim.workload.onnx.graph import Graph, Node, UnknownShapeError
 from archsim.workload.onnx.matrices import READERS, Matrix, RefusedError
+from archsim.workload.onnx.nodes import Graph, Node, UnknownShapeError
 from archsim.workload.onnx.recurrent import recurrent
 from archsim.workload.onnx.sizes import BATCH_AXIS
+from archsim.workload.onnx.work import DIGITAL, HOST, LOOK_UPS, MOVES, Work, work_of
 
 MOST = 1_000_000_000
-"""The largest size of a layer; see `archsim.units.Count`."""
+"""The largest size of a layer; see `archsim.base.units.Count`."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""Named choices: a thing is added by registering it, and nothing else need be edited."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from archsim.base.errors import Problem, SpecError, nearest
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """A table from name to class or function, in order of registration.
+
+    `home` names the module whose import registers the entries, or the package whose modules do, each of them: it is
+    imported at the first look.
+
+    >>> colours: Registry[int] = Registry("colour")
+    >>> _ = colours.add("red")(1)
+    >>> colours["red"], list(colours)
+    (1, ['red'])
+    """
+
+    def __init__(self, noun: str, home: str = "") -> None:
+        self.noun = noun
+        self._home = home
+        self._found: dict[str, T] = {}
+
+    @property
+    def _entries(self) -> dict[str, T]:
+        if self._home:
+            home, self._home = self._home, ""
+            package = importlib.import_module(home)
+            for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
+                if not found.ispkg:
+                    importlib.import_module(f"{home}.{found.name}")
+        return self._found
+
+    def add(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers its argument under `name`; a name is given once."""
+
+        def register(entry: T) -> T:
+            if name in self._found:
+                raise ValueError(f"{self.noun} '{name}' is registered twice")
+            self._found[name] = entry
+            return entry
+
+        return register
+
+    def __getitem__(self, name: str) -> T:
+        return self.lookup(name)
+
+    def lookup(self, name: str, where: str = "") -> T:
+        """Return the entry of that name; raise SpecError with the nearest name if there is none."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            article = "an" if self.noun[0] in "aeiou" else "a"
+            what = f"'{name}' is not {article} {self.noun}"
+            raise SpecError([Problem(where, what, nearest(name, self._entries))]) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def items(self) -> list[tuple[str, T]]:
+        """Return (name, entry) pairs in order of registration."""
+        return list(self._entries.items())

@@ -1,0 +1,98 @@
+"""JSON Schema of spec files, for editors."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from archsim.base.documents import STATUSES
+from archsim.base.section import Section
+
+
+@functools.cache
+def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a kind of file, for editors.
+
+    A file that `extends` another, and a variant of a tile, need not be complete; every section, figure and choice of
+    words may carry source, status and note.
+    """
+    schema = cls.model_json_schema(by_alias=True)
+    for part in _objects(schema):
+        if part.get("additionalProperties") is False and not _is_figure(part):
+            own = {key: _noted(value) for key, value in part.get("properties", {}).items()}
+            part["properties"] = {**_NOTE_SCHEMAS, **own}
+    schema["properties"] = {
+        "kind": {"const": kind},
+        "extends": {"type": "string", "description": "a built-in name or a path"},
+        **schema["properties"],
+    }
+    complete = schema.pop("$defs", {})
+    partial = {
+        f"partial.{name}": _renamed(part, complete)
+        for name, part in json.loads(json.dumps(complete)).items()
+    }  # fmt: skip
+    for part in _objects(partial):
+        if not _is_figure(part):
+            part.pop("required", None)
+    needed = ["kind", *(key for key in schema.get("required", []) if key != "name")]
+    relaxed = _renamed(json.loads(json.dumps(schema["properties"])), complete)
+    if "variants" in schema["properties"]:
+        schema["properties"]["variants"] = relaxed["variants"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"archsim {kind}",
+        "description": schema.get("description", ""),
+        "type": "object",
+        "if": {"required": ["extends"]},
+        "then": {"properties": relaxed, "required": ["kind"], "additionalProperties": False},
+        "else": {"properties": schema["properties"], "required": needed, "additionalProperties": False},
+        "$defs": {**complete, **partial},
+    }
+
+
+_NOTE_SCHEMAS: dict[str, Any] = {
+    "source": {"type": "string"},
+    "status": {"enum": list(STATUSES)},
+    "note": {"type": "string"},
+}
+
+
+def _noted(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a choice of words, or of true and false, bare or with notes; others as they are."""
+    if "enum" not in choice and choice.get("type") != "boolean":
+        return choice
+    figure = {
+        "type": "object",
+        "properties": {"value": dict(choice), **_NOTE_SCHEMAS},
+        "required": ["value"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [choice, figure]}
+
+
+def _is_figure(part: Mapping[str, Any]) -> bool:
+    return set(part.get("properties", {})) == {"value", *_NOTE_SCHEMAS}
+
+
+def _renamed(part: Any, complete: Mapping[str, Any]) -> Any:
+    """Return a schema whose references name the partial definitions; a kind's alternatives may all match."""
+    if isinstance(part, dict):
+        out = {("anyOf" if key == "oneOf" else key): _renamed(value, complete) for key, value in part.items()}
+        ref = str(out.get("$ref", ""))
+        if ref.startswith("#/$defs/"):
+            out["$ref"] = f"#/$defs/partial.{ref.removeprefix('#/$defs/')}"
+        return out
+    return [_renamed(item, complete) for item in part] if isinstance(part, list) else part
+
+
+def _objects(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        for value in schema.values():
+            yield from _objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _objects(value)

@@ -1,0 +1,170 @@
+"""A section of a spec: frozen, strict, and named in YAML without the unit suffixes of the code."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    create_model,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from archsim.base.errors import SpecError
+from archsim.base.registry import Registry
+from archsim.base.units import SUFFIXES
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Marks a field that names an entry of a registry."""
+
+    registry: Registry[Any]
+
+    def read(self, value: Any) -> str:
+        """Return the name if it is registered."""
+        try:
+            self.registry.lookup(str(value))
+        except SpecError as error:
+            problem = error.problems[0]
+            raise PydanticCustomError(
+                "choice", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}
+            ) from None
+        return str(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": sorted(self.registry)}
+
+
+def _flag(value: object) -> object:
+    words = {"true": True, "false": False, "1": True, "0": False}
+    return words.get(str(value).lower(), value) if isinstance(value, str | int) else value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+"""True or false, as in a file, or 1 or 0."""
+
+_SUFFIXES = sorted((f"_{suffix}" for suffix in SUFFIXES.values()), key=len, reverse=True)
+
+
+@functools.cache
+def yaml_key(name: str) -> str:
+    """Return the key in YAML of a field in code; a name that Python keeps for itself ends in an underscore.
+
+    >>> yaml_key("settle_s"), yaml_key("energy_per_bit_j"), yaml_key("rows"), yaml_key("from_")
+    ('settle', 'energy_per_bit', 'rows', 'from')
+    """
+    if name.endswith("_"):
+        return name.removesuffix("_")
+    for suffix in _SUFFIXES:
+        if name.endswith(suffix):
+            return name.removesuffix(suffix)
+    return name
+
+
+class Section(BaseModel):
+    """Base of every part of a spec and of every component.
+
+    Fields named in `later`, of the class or of one that it derives from, came after specs had been hashed: the resolved
+    form leaves them out while they hold their defaults.
+
+    Keys in `retired` were fields once; a file that still gives one loads without it, and `check` says why.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    retired: ClassVar[Mapping[str, str]] = {}
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=yaml_key,
+        populate_by_name=True,
+        arbitrary_types_allowed=True,
+        validate_default=False,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, data: Any) -> Any:
+        if not cls.retired or not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if key not in cls.retired}
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the section as plain data: YAML keys, SI values as text, nested sections included."""
+        out: dict[str, Any] = {}
+        later = _later(type(self))
+        for name, value in self:
+            plain = _plain(value)
+            if name not in later or plain != _plain(type(self).model_fields[name].default):
+                out[yaml_key(name)] = plain
+        kind = getattr(type(self), "kind", None)
+        return {"kind": kind, **out} if isinstance(kind, str) else out
+
+
+@functools.cache
+def _later(cls: type[Section]) -> frozenset[str]:
+    """Return what any class of its line names as having come later."""
+    return frozenset().union(*(getattr(each, "later", ()) for each in cls.__mro__))
+
+
+class Options(Section):
+    """Base of the options of a choice; only what differs from the defaults is part of its resolved form."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the options that were set, as plain data."""
+        fields = type(self).model_fields
+        return {yaml_key(name): _plain(value) for name, value in self if value != fields[name].default}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the options as keyword arguments of the function that they belong to."""
+        return dict(self)
+
+
+@functools.cache
+def options_of(function: Callable[..., Any]) -> type[Options]:
+    """Return the section that holds a function's keyword-only parameters, with their types and defaults.
+
+    >>> def ring(plan: str, *, turns: int = 2) -> None: ...
+    >>> options_of(ring)(turns=3).arguments()
+    {'turns': 3}
+    """
+    types = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {
+        name: (types[name], ... if parameter.default is parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return create_model(f"OptionsOf{function.__name__.title()}", __base__=Options, **fields)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.resolved()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+def marks_of(field: FieldInfo) -> list[Any]:
+    """Return what a field's type is annotated with, whether or not it may be left out."""
+    inner = [mark for arg in typing.get_args(field.annotation) for mark in getattr(arg, "__metadata__", ())]
+    return [*field.metadata, *inner]

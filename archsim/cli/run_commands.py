@@ -1,0 +1,281 @@
+"""Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archsim.base.errors import Problem, SpecError
+from archsim.cli.apps import app
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, progress_bar
+
+
+@app.command()
+def run(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")],
+    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A workload by name or path.")] = None,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    examples: Examples = None,
+    full: Annotated[bool, typer.Option("--full", help="Go through every example event by event.")] = False,
+    seed: Seed = 0,
+    trace: Annotated[str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto or vcd.")] = None,
+    activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a training run: time, energy, area, and where they go."""
+    from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
+    from archsim.studies.run.study import execute
+
+    if workload is None:
+        given = sets or epochs or examples or full or seed or activity
+        if given:
+            raise SpecError([Problem("run", "options that change a run were given with a RUN.yaml",
+                                     "edit the file, or give ARCH and WORKLOAD")])  # fmt: skip
+        plan: RunPlan = plan_from_file(arch, trace)
+    else:
+        plan = plan_from_options(
+            arch, workload, sets=sets or (), epochs=epochs, examples=examples, full=full, seed=seed, activity=activity,
+            trace=trace,
+        )  # fmt: skip
+    for note in plan.notes:
+        typer.echo(f"archsim: {note}", err=True)
+    with progress_bar(plan.count, quiet or as_json) as progress:
+        result, folder = execute(plan, out=out, progress=progress)
+    from archsim.studies.run.summary import summary
+
+    answer(
+        folder / "metrics.json",
+        lambda: summary(result),
+        f"report  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=result.passed,
+    )
+
+
+@app.command()
+def compare(
+    arch: Arch,
+    workload: Work,
+    gpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A GPU; all if not given. Repeatable.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="1,16,...", help="Batch sizes of the GPUs.")] = None,
+    measured: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A measured file, beside those shipped. Repeatable.")
+    ] = None,
+    gpus: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
+    ] = None,
+    sets: Sets = None,
+    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Set a chip against GPUs, at the same operations: time, energy, efficiency and density per example."""
+    from archsim.studies.gpus.study import execute_gpus
+    from archsim.studies.gpus.tables import gpu_lines
+
+    with progress_bar(None, quiet or as_json) as progress:
+        data, folder = execute_gpus(
+            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), files=gpus or (), sets=sets or (),
+            epochs=epochs, examples=examples, seed=seed, out=out, progress=progress,
+        )  # fmt: skip
+    answer(
+        folder / "gpus.json",
+        lambda: gpu_lines(data),
+        f"report  {folder / 'gpus.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=data["passed"],
+    )
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR ...", help="Folders of reports of `run` or `crosscheck`.")
+    ],
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a report again from what its folder holds; or put several runs side by side. Nothing is simulated."""
+    if len(folders) == 1:
+        _render_again(folders[0], out, as_json, quiet)
+        return
+    from archsim.studies.runs.document import runs_lines
+    from archsim.studies.runs.study import execute_side_by_side
+
+    data, written = execute_side_by_side(folders, out)
+    answer(
+        written / "runs.json", lambda: runs_lines(data), f"page  {written / 'runs.html'}", as_json=as_json, quiet=quiet
+    )
+
+
+def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
+    from archsim.studies.run.study import render_again
+
+    if out is not None:
+        raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
+    _, written = render_again(folder)
+    page = f"report  {written / 'report.html'}"
+    answer(written / "metrics.json", lambda: [page], as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def sensitivity(
+    arch: Arch,
+    workload: Work,
+    sets: Sets = None,
+    examples: Examples = None,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Halve and double each assumption in turn, and draw the tornado."""
+    from archsim.report.folder import check_folder
+    from archsim.spec.loading import load_arch, split_overrides
+    from archsim.studies.sensitivity.document import top_lines, write_study
+    from archsim.studies.sensitivity.study import sensitivity as study_of
+    from archsim.studies.study import default_folder
+    from archsim.workload import load_workload
+
+    mine, theirs = split_overrides(sets or ())
+    chip, network = load_arch(arch, mine), load_workload(workload, theirs)
+    words = ["archsim", "sensitivity", arch, workload, *(word for given in sets or () for word in ("--set", given))]
+    command = shlex.join(words + (["--examples", str(examples)] if examples else []))
+    folder = out or default_folder(chip, network, "sensitivity")
+    check_folder(folder)
+    with progress_bar(None, quiet or as_json) as progress:
+
+        def tick(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total)
+
+        study = study_of(chip, network, examples=examples, command=command, progress=tick)
+    write_study(study, folder)
+    answer(
+        folder / "sensitivity.json",
+        lambda: top_lines(study),
+        f"report  {folder / 'sensitivity.md'}",
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def survey(
+    arch: Arch,
+    workloads: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORKLOAD ...]", help="Workloads; all built-in ones if none."),
+    ] = None,
+    mode: Annotated[str | None, typer.Option(metavar="NAME", help="Train all, or let all infer.")] = None,
+    hold: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Transfer after so long, not after the spec's examples.")
+    ] = None,
+    sets: Sets = None,
+    examples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of each, instead of two transfer intervals.")
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Networks side by side on one chip, made as large as each needs it: what each gets of the peak."""
+    from archsim.studies.survey.document import survey_lines
+    from archsim.studies.survey.study import execute_survey
+
+    with progress_bar(None, quiet or as_json, "surveying") as progress:
+        data, folder = execute_survey(
+            arch,
+            workloads or (),
+            mode=mode,
+            sets=sets or (),
+            examples=examples,
+            hold=hold,
+            out=out,
+            progress=progress,
+        )
+    answer(
+        folder / "survey.json",
+        lambda: survey_lines(data),
+        f"report  {folder / 'survey.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=data["passed"],
+    )
+
+
+@app.command()
+def network(
+    topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],
+    size: Annotated[str, typer.Option(metavar="ROWSxCOLUMNS", help="The grid of tiles.")] = "8x8",
+    traffic: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Who sends to whom; uniform if not given. Repeatable.")
+    ] = None,
+    load: Annotated[
+        list[float] | None,
+        typer.Option(metavar="L", help="Flits per tile and cycle; without it, up to saturation. Repeatable."),
+    ] = None,
+    packet_flits: Annotated[int, typer.Option(metavar="N", help="Flits of a packet.")] = 8,
+    vcs: Annotated[int, typer.Option(metavar="N", help="Virtual channels of an input port.")] = 4,
+    buffer_flits: Annotated[
+        int | None, typer.Option(metavar="N", help="Flits of a virtual channel's buffer; a packet's if not given.")
+    ] = None,
+    router_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a router's pipeline.")] = 3,
+    link_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles of a link between routers.")] = 1,
+    credit_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles until a credit can be used.")] = 2,
+    arbitration: Annotated[str, typer.Option(metavar="NAME", help="round_robin, fixed or age.")] = "round_robin",
+    wait_for_tail_credit: Annotated[
+        int,
+        typer.Option(
+            metavar="0|1",
+            help="As in BookSim. 0: a virtual channel takes the next packet as soon as the tail of the one before has "
+            "been sent to it, and holds several; 1: only when the credit of that tail is back.",
+        ),
+    ] = 0,
+    hold_switch_for_packet: Annotated[
+        int,
+        typer.Option(
+            metavar="0|1",
+            help="As in BookSim. 0: the switch is arbitrated flit by flit; 1: a packet keeps it while its flits follow "
+            "each other.",
+        ),
+    ] = 0,
+    hot_tile: Annotated[int, typer.Option(metavar="N", help="The hot spot of 'hotspot'.")] = 0,
+    hot_share: Annotated[float, typer.Option(metavar="S", help="Share of all packets that go there besides.")] = 0.1,
+    warmup_cycles: Annotated[int, typer.Option(metavar="N", help="Cycles before packets are measured.")] = 5_000,
+    cycles: Annotated[int, typer.Option(metavar="N", help="Cycles whose packets are measured.")] = 20_000,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
+    from archsim.studies.noc.document import network_lines
+    from archsim.studies.noc.study import Request, execute_network
+
+    request = Request(
+        topology, size, tuple(traffic or ("uniform",)), tuple(load or ()), packet_flits, vcs, buffer_flits,
+        router_cycles, link_cycles, credit_cycles, arbitration, wait_for_tail_credit, hold_switch_for_packet, hot_tile,
+        hot_share, warmup_cycles, cycles, seed,
+    )  # fmt: skip
+    with progress_bar(None, quiet or as_json) as progress:
+        result, folder = execute_network(request, out=out, progress=progress)
+    answer(
+        folder / "network.json",
+        lambda: network_lines(result),
+        f"report  {folder / 'network.md'}",
+        as_json=as_json,
+        quiet=quiet,
+    )

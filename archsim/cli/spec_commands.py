@@ -1,0 +1,166 @@
+"""Commands that show, check and bring in: `check`, `show`, `diff`, `list`, `schema`, `published`, `import`, `data`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archsim.base.errors import ArchsimError, Problem, SpecError
+from archsim.cli.apps import app, data_sets
+from archsim.cli.options import Json, Out, Quiet, Sets, answer, progress_bar
+
+
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
+) -> None:
+    """Validate specs and workloads: everything that is wrong, at once."""
+    from archsim.studies.views import check_file
+
+    problems: list[Problem] = []
+    for name in files:
+        try:
+            typer.echo(check_file(name))
+        except SpecError as error:
+            problems += error.problems
+        except ArchsimError as error:
+            problems.append(Problem(name, str(error)))
+    if problems:
+        raise SpecError(problems)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="ARCH|WORKLOAD", help="A spec or workload, by name or path.")],
+    sets: Sets = None,
+) -> None:
+    """Print a spec as resolved, each figure with its status and source."""
+    from archsim.studies.views import load_any, show_lines
+
+    for line in show_lines(load_any(name, sets or ())):
+        typer.echo(line)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A spec, workload or report folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
+) -> None:
+    """Print what differs between two specs or two runs."""
+    from archsim.studies.views import diff_lines
+
+    for line in diff_lines(a, b):
+        typer.echo(line)
+
+
+@app.command(name="list")
+def list_(
+    noun: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NOUN]",
+            help="arch, workload, component, layer, topology, placement, policy, gpu, ...; nothing for all.",
+        ),
+    ] = None,
+    gpus: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
+    ] = None,
+) -> None:
+    """List what there is: a table on a terminal, one name a line when piped."""
+    from archsim.studies.views import catalogue
+
+    entries = catalogue(noun, gpus or ())
+    if not sys.stdout.isatty():
+        for _, name, _ in entries:
+            typer.echo(name)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("kind", "name", "what it is"):
+        table.add_column(heading)
+    for entry in entries:
+        table.add_row(*entry)
+    Console().print(table)
+
+
+@app.command()
+def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Which kind of file.")]) -> None:
+    """Print the JSON Schema of a kind of file, for editors."""
+    import json
+
+    from archsim.studies.views import schema_of
+
+    typer.echo(json.dumps(schema_of(kind), indent=2))
+
+
+@app.command()
+def published(
+    archs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARCH ...]", help="Chips, by name or path; nothing for all built-in ones."),
+    ] = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Published figures against simulated ones; exit with 1 if a fitted one is not met."""
+    from archsim.studies.published import execute_published, failed, published_lines
+
+    with progress_bar(None, quiet or as_json) as progress:
+        rows, folder = execute_published(archs or (), out=out, progress=progress)
+    answer(
+        folder / "published.json",
+        lambda: published_lines(rows),
+        f"report  {folder / 'published.md'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=not failed(rows),
+    )
+
+
+@app.command(name="import")
+def import_(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model in ONNX's binary form.")],
+    digital: Annotated[
+        bool, typer.Option("--digital", help="Charge what has no fixed weights to the digital units.")
+    ] = False,
+    dim: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="The size of a symbolic dimension. Repeatable.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE.npz", help="Also write the weights, and let the workload name them.")
+    ] = None,
+) -> None:
+    """Print the workload of an ONNX model: archsim import MODEL.onnx > workload.yaml."""
+    from archsim.base.documents import dump_yaml
+    from archsim.workload.onnx import import_onnx, sizes_of
+    from archsim.workload.weights import write_weights
+
+    found = import_onnx(
+        model, digital=digital, dims=sizes_of(dim or ()), weights_file=str(weights) if weights else None
+    )
+    if weights is not None:
+        write_weights(weights, found.weights)
+    for note in found.notes:
+        typer.echo(f"archsim: {note}", err=True)
+    typer.echo(dump_yaml(found.workload), nl=False)
+
+
+@data_sets.command(name="fetch")
+def fetch_data(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which data set: mnist.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="Folder of the data sets; else ARCHSIM_DATA, else ./data."),
+    ] = None,
+) -> None:
+    """Download a data set, unless it is there, and check it."""
+    from archsim.functional.datasets import fetch
+
+    for path, fetched in fetch(name, folder):
+        typer.echo(f"{path}  {'fetched' if fetched else 'was there'}")

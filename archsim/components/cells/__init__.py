@@ -1,0 +1,1 @@
+"""Weight cells: what one synapse is made of, and what it takes to read, program and refresh it."""

@@ -1,0 +1,141 @@
+"""Weight cells: what one synapse is made of, and what it takes to read, program and refresh it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.errors import ArchsimError
+from archsim.base.section import Section
+from archsim.base.units import Area, Conductance, Dimension, Energy, Power, Time, Voltage
+from archsim.components.base import Action, Component
+
+if TYPE_CHECKING:
+    from archsim.components.cells.numeric.cells import Cells
+
+
+VoltageOrZero = Annotated[float, Dimension("V", above=False, most=100.0)]
+SomeConductance = Annotated[float, Dimension("S", most=1.0)]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What of a cell's imperfection is modelled; one is switched off at a time to see what it does."""
+
+    polarity_inversion: bool = True
+    leakage: bool = True
+    variability: bool = True
+    programming_error: bool = True
+
+
+class Device(Component):
+    """Base of the weight cells. Times are those of a row, since all its cells are handled at once.
+
+    `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
+    how often it is done; no step means that the cell needs none. Of these, `converted_steps` end in a conversion of
+    each column. `two_terminals` says that voltages of either sign can read it. A weight is written by
+    `programming_steps`, or, where `program` (a row's time) and `program_energy` (a cell's) are given, by one step of
+    these.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"program_s", "program_energy_j"})
+
+    area_m2: Area
+    read_energy_j: Energy
+    supply_v: Voltage
+    read_v: Voltage
+    leakage_w: Power = 0.0
+    program_s: Time | None = None
+    program_energy_j: Energy | None = None
+    transfer_steps: ClassVar[tuple[str, ...]] = ()
+    rewrite_steps: ClassVar[tuple[str, ...]] = ()
+    programming_steps: ClassVar[tuple[str, ...]] = ()
+    two_terminals: ClassVar[bool] = False
+    converted_steps: ClassVar[frozenset[str]] = frozenset({"transfer_read", "verify", "residual_read"})
+
+    @property
+    def pulse_j(self) -> float:
+        """Energy that one pulse of an update costs the cell, in joules."""
+        return 0.0
+
+    def conversions(self, steps: tuple[str, ...]) -> int:
+        """Return how often each column is converted in these maintenance steps of a row."""
+        return sum(self.repeats(step) for step in steps if step in self.converted_steps)
+
+    def repeats(self, step: str) -> int:
+        """Return how often a maintenance step is done per row."""
+        return 1
+
+    def row_time_s(self, steps: tuple[str, ...]) -> Fraction:
+        """Return the time of these maintenance steps for one group of rows, in seconds."""
+        actions = self.actions()
+        return sum((self.repeats(step) * actions[step].latency_s for step in steps), Fraction(0))
+
+    def peak_power_w(self, steps: tuple[str, ...]) -> float:
+        """Return the largest power of one cell during these steps, in watts."""
+        actions = self.actions()
+        return max(
+            (actions[step].energy_j / float(actions[step].latency_s) for step in steps if actions[step].latency_s),
+            default=0.0,
+        )
+
+    def read_energy_at_j(self, conductance_siemens: float, on_time_s: float) -> float:
+        """Return the energy of one read at a measured mean conductance and on-time, in joules.
+
+        Charge is drawn at the supply: E = V_supply V_read G t_on.
+        """
+        return self.supply_v * self.read_v * conductance_siemens * on_time_s
+
+    def cells(
+        self,
+        rows: int,
+        cols: int,
+        seed: int,
+        shard: int,
+        *,
+        polarity_inversion: bool = True,
+        leakage: bool = True,
+        variability: bool = True,
+        programming_error: bool = True,
+    ) -> Cells:
+        """Return rows x cols such cells in numbers, fresh from the fab; all draws are keyed by seed and shard."""
+        switches = Switches(polarity_inversion, leakage, variability, programming_error)
+        return self._cells(rows, cols, seed, shard, switches)
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
+
+    @property
+    def writes_per_transfer(self) -> float:
+        """Programming pulses (RESET) that a long-term device sees in one transfer, on average."""
+        return 0
+
+    def actions(self) -> dict[str, Action]:
+        """`read`: one cell's share of a vector-matrix product; its time is the array's. `program`: a row is written."""
+        actions = {"read": Action(self.read_energy_j)}
+        if self.program_s is not None:
+            actions["program"] = Action(self.program_energy_j or 0.0, self.program_s)
+        return actions
+
+    @property
+    def writing_steps(self) -> tuple[str, ...]:
+        """The actions that write a row of weights, in order; none if the cell does not say."""
+        return ("program",) if self.program_s is not None else self.programming_steps
+
+    @model_validator(mode="after")
+    def _is_written_for_something(self) -> Self:
+        if (self.program_s is None) != (self.program_energy_j is None):
+            message = "a row's time to be written and a cell's energy belong together; give program and program_energy"
+            raise PydanticCustomError("program", message)
+        return self
+
+
+class SingleRead(Section):
+    """How maintenance reads cells: a row at a time, gain switched, with an error of the weight as it is read."""
+
+    transfer_read_s: Time
+    transfer_noise_siemens: Conductance

@@ -1,0 +1,175 @@
+"""Parts of the reference's cell on their own: the PCM pair without a capacitor, and the 3T1C without a PCM pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.section import yaml_key
+from archsim.base.units import Count, Energy, Ratio, Share, Time, Voltage
+from archsim.components.base import Action, component
+from archsim.components.cells.base import Device, SingleRead, SomeConductance, Switches, VoltageOrZero
+from archsim.components.cells.numeric.kernels import Numbers, Spreads
+from archsim.components.cells.pcm import PcmPair
+from archsim.components.cells.pcm_3t1c import Pcm3T1C
+
+if TYPE_CHECKING:
+    from archsim.components.cells.numeric.cells import Cells
+
+
+class CapacitorPair(SingleRead):
+    """A read transistor on a capacitor, g = k max(V - V_T, 0), against a reference that several cells share.
+
+    A value is written by a burst of pulses, a read, a trim and another read (`residual`: in a transfer it is what the
+    long-term devices left over).
+
+    Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative to
+    their means, of the threshold in volts, and of the logarithm of the leak's time constant. No step is below the share
+    `step_least` of the mean.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"step_least"})
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cells_per_reference": ("area_m2",), "residual_pulses": (), "trim_pulses": (),
+    }  # fmt: skip
+
+    leak_time_constant_s: Time
+    leak_spread: Ratio
+    leak_target_v: Voltage
+    capacitor_start_v: Voltage
+    capacitor_least_v: Voltage
+    capacitor_most_v: Voltage
+    start_conductance_siemens: SomeConductance
+    transistor_spread: Ratio
+    threshold_v: Voltage
+    threshold_spread_v: VoltageOrZero
+    step_v: Voltage
+    step_spread: Ratio
+    step_least: Share = 0.05
+    step_bend: Ratio
+    cells_per_reference: Count
+    residual_pulses: Count
+    trim_pulses: Count
+    residual_pulse_s: Time
+    residual_read_s: Time
+    residual_pulse_energy_j: Energy
+
+    def residual_repeats(self) -> dict[str, int]:
+        """Return how often the steps that write a value are done per row, where it is not once."""
+        return {"residual_pulse": self.residual_pulses + self.trim_pulses, "residual_read": 2}
+
+    def residual_actions(self, read_energy_j: float) -> dict[str, Action]:
+        """Return the steps that read and write a value; an item is one cell, a time is one row's."""
+        return {
+            "transfer_read": Action(read_energy_j, self.transfer_read_s),
+            "residual_pulse": Action(self.residual_pulse_energy_j, self.residual_pulse_s),
+            "residual_read": Action(read_energy_j, self.residual_read_s),
+        }
+
+    @property
+    def pulse_j(self) -> float:
+        """A pulse of an update charges the capacitor as one of a transfer does."""
+        return self.residual_pulse_energy_j
+
+    @property
+    def held_siemens(self) -> float:
+        """The largest weight of either sign that a nominal cell holds, at the start and after the leak's end."""
+        lowest = max(self.threshold_v, self.capacitor_least_v)
+        room = [
+            min(self.capacitor_most_v - common, common - lowest)
+            for common in (self.capacitor_start_v, self.leak_target_v)
+        ]
+        return self.transistor_siemens_per_v * min(room)
+
+    @property
+    def transistor_siemens_per_v(self) -> float:
+        """The read transistor's k: its conductance at the start over the voltage above threshold."""
+        return self.start_conductance_siemens / (self.capacitor_start_v - self.threshold_v)
+
+    @property
+    def step_siemens(self) -> float:
+        """The nominal change of the weight by one pulse."""
+        return self.step_v * self.transistor_siemens_per_v
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        least, start, most = self.capacitor_least_v, self.capacitor_start_v, self.capacitor_most_v
+        if not (least <= start <= most and least <= self.leak_target_v <= most and self.threshold_v < start):
+            message = (
+                "a capacitor that starts at {start} V is out of order; allowed: capacitor_least <= capacitor_start and "
+                "leak_target <= capacitor_most, and threshold < capacitor_start"
+            )
+            raise PydanticCustomError("capacitor", message, {"start": start})
+        return self
+
+
+def capacitor_numbers(device: Capacitor3T1C) -> Numbers:
+    """Return what all cells of a device have in common, in V, uS and s; zero is what belongs to the absent PCM pair."""
+    nothing: dict[str, Any] = dict.fromkeys(Numbers._fields, np.float32(0))
+    return Numbers(**{**nothing, **capacitor_terms(device)})
+
+
+def capacitor_terms(device: CapacitorPair) -> dict[str, Any]:
+    """Return what all 3T1C of a device have in common, in V, uS and s."""
+    micro, real = 1e6, np.float32
+    return {
+        "span": device.cells_per_reference,
+        "start": real(device.capacitor_start_v),
+        "least": real(device.capacitor_least_v),
+        "most": real(device.capacitor_most_v),
+        "target": real(device.leak_target_v),
+        "tau": float(device.leak_time_constant_s),
+        "bend": real(device.step_bend / device.capacitor_start_v),
+        "step": real(device.step_siemens * micro),
+        "read_noise": real(device.transfer_noise_siemens * micro),
+        "residual_pulses": device.residual_pulses,
+        "trim_pulses": device.trim_pulses,
+    }
+
+
+def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:
+    """Return the means and the spreads with which cells are made, in V, uS and s; no spread without variability."""
+    vary = 1.0 if switches.variability else 0.0
+    return Spreads(
+        k=device.transistor_siemens_per_v * 1e6,
+        threshold=device.threshold_v,
+        step=device.step_v,
+        tau=float(device.leak_time_constant_s),
+        k_spread=device.transistor_spread * vary,
+        threshold_spread=device.threshold_spread_v * vary,
+        step_spread=device.step_spread * vary,
+        leak_spread=device.leak_spread * vary,
+        step_least=device.step_least,
+    )
+
+
+def _example(*sections: type[CapacitorPair | PcmPair | Device]) -> dict[str, Any]:
+    """Return what the example of the reference's cell gives for the fields of these sections."""
+    keys = {yaml_key(name) for section in sections for name in section.model_fields}
+    return {key: text for key, text in Pcm3T1C.example.items() if key in keys}
+
+
+@component("cap_3t1c", "device")
+class Capacitor3T1C(CapacitorPair, Device):
+    """Three transistors and a capacitor alone: W = g - g_shared. It leaks, and nothing but a rewrite restores it."""
+
+    rewrite_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "residual_pulse", "residual_read")
+    example: ClassVar[Mapping[str, Any]] = _example(CapacitorPair, Device)
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        from archsim.components.cells.numeric.capacitor import Capacitor3T1CCells
+
+        return Capacitor3T1CCells(self, rows, cols, seed, shard, switches)
+
+    def repeats(self, step: str) -> int:
+        """Pulses, a read, a trim, a read."""
+        return self.residual_repeats().get(step, 1)
+
+    def actions(self) -> dict[str, Action]:
+        """Reads and the steps of a rewrite; an item is one cell, a time is one row's."""
+        return {**super().actions(), **self.residual_actions(self.read_energy_j)}

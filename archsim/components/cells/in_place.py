@@ -1,0 +1,89 @@
+"""Cells that every pulse trains in place and that keep their weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from archsim.base.units import Energy, Ratio, Share
+from archsim.components.base import component
+from archsim.components.cells.base import Device, SomeConductance, Switches
+from archsim.components.cells.numeric.in_place import InPlaceNumbers
+
+if TYPE_CHECKING:
+    from archsim.components.cells.numeric.cells import Cells
+
+
+class InPlaceCell(Device):
+    """Base of the cells that every pulse trains in place and that keep their weight: no transfer, no refresh.
+
+    A weight lies within -bound and +bound; spreads are from cell to cell, relative and fixed when the chip is made.
+    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction. No step and no bound
+    is below the shares `step_least` and `bound_least` of its mean. `pulse_energy` is what one pulse of an update takes
+    in the cell.
+    """
+
+    later: ClassVar[frozenset[str]] = Device.later | {"step_least", "bound_least", "pulse_energy_j"}
+
+    step_siemens: SomeConductance = 0.05e-6
+    step_spread: Ratio = 0.0
+    step_least: Share = 0.05
+    asymmetry_spread: Ratio = 0.0
+    bound_siemens: SomeConductance = 60e-6
+    bound_spread: Ratio = 0.0
+    bound_least: Share = 0.05
+    pulse_energy_j: Energy = 0.0
+    softness: ClassVar[float] = 0.0
+
+    @property
+    def pulse_j(self) -> float:
+        """As given."""
+        return self.pulse_energy_j
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        from archsim.components.cells.numeric.in_place import InPlaceCells
+
+        return InPlaceCells(self, rows, cols, seed, shard, switches)
+
+
+@component("static_cell", "device")
+class StaticCell(InPlaceCell):
+    """An ideal cell that is trained in place: all steps are equal, up to a hard bound, and it keeps its weight."""
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V",
+    }  # fmt: skip
+
+
+@component("soft_bounds", "device")
+class SoftBounds(InPlaceCell):
+    """A resistive cell (ReRAM) whose steps shrink towards its bounds: up by (1 - W / bound), down by (1 + W / bound).
+
+    Soft bounds: Fusi and Abbott, Nature Neuroscience 10, 485 (2007), as in aihwkit's SoftBounds device. The example
+    has the step, a six-hundredth of the bound, and the spreads of Gokmen and Vlasov, Front. Neurosci. 10, 333 (2016).
+    """
+
+    step_spread: Ratio
+    asymmetry_spread: Ratio
+    bound_spread: Ratio
+    two_terminals: ClassVar[bool] = True
+    softness: ClassVar[float] = 1.0
+    example: ClassVar[Mapping[str, Any]] = {
+        "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V", "step": "0.1 uS",
+        "step_spread": "30 %", "asymmetry_spread": "1 %", "bound": "60 uS", "bound_spread": "30 %",
+    }  # fmt: skip
+
+
+def in_place_numbers(device: InPlaceCell, switches: Switches) -> InPlaceNumbers:
+    """Return what all cells of a device have in common, in uS; no spread without variability."""
+    vary = 1.0 if switches.variability else 0.0
+    return InPlaceNumbers(
+        step=device.step_siemens * 1e6,
+        bound=device.bound_siemens * 1e6,
+        step_spread=device.step_spread * vary,
+        asymmetry_spread=device.asymmetry_spread * vary,
+        bound_spread=device.bound_spread * vary,
+        softness=device.softness,
+        step_least=device.step_least,
+        bound_least=device.bound_least,
+    )

@@ -1,0 +1,1 @@
+"""Weight cells in numbers: loaded when cells are asked for, since compiled code takes a while to load."""

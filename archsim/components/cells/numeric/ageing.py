@@ -1,0 +1,85 @@
+"""What phase-change devices do by themselves: their conductance drifts with time, and some are stuck.
+
+Both are options: where a chip has neither, the arrays are empty and cost nothing. Conductances are in uS.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from archsim.components.cells.numeric.draws import compiled, normals, uniforms
+from archsim.components.cells.numeric.kernels import EXPONENTS, FRESH, STUCK, Doubles, Floats
+
+
+class Ageing(NamedTuple):
+    """The arrays that a state holds for it: those of both devices of a cell are [2, rows, cols], `age` [rows, cols]."""
+
+    exponents: Floats
+    age: Doubles
+    stuck: Floats
+
+    @classmethod
+    def none(cls) -> Ageing:
+        """Return the empty arrays of cells without phase-change devices, or of devices that stay as they are."""
+        return empty_ageing(0, 0, Habits(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+
+
+class Habits(NamedTuple):
+    """With what the arrays are drawn: mean and spread of the drift exponent; shares of stuck devices, and where."""
+
+    exponent: float
+    exponent_spread: float
+    stuck_reset: float
+    stuck_set: float
+    reset: float
+    set: float
+
+
+def empty_ageing(rows: int, cols: int, habits: Habits) -> Ageing:
+    """Return the arrays of cells of which none has aged yet; those that are not needed are empty."""
+    drifting = (rows, cols) if habits.exponent > 0 or habits.exponent_spread > 0 else (0, 0)
+    sticking = (rows, cols) if habits.stuck_reset > 0 or habits.stuck_set > 0 else (0, 0)
+    return Ageing(
+        np.zeros((2, *drifting), np.float32), np.zeros(drifting, np.float64), np.full((2, *sticking), -1, np.float32)
+    )
+
+
+@compiled
+def draw_ageing(state: Any, habits: Any, seed: Any, shard: Any) -> None:
+    """Draw which devices are stuck and how those drift that are not: it is fixed when the chip is made."""
+    for row in range(state.stuck.shape[1]):
+        for col in range(state.stuck.shape[2]):
+            draws = uniforms(seed, shard, STUCK, FRESH, row, col)
+            for side in range(2):
+                if draws[side] < habits.stuck_reset:
+                    state.stuck[side, row, col] = habits.reset
+                elif draws[side] > 1.0 - habits.stuck_set:
+                    state.stuck[side, row, col] = habits.set
+    for row in range(state.exponents.shape[1]):
+        for col in range(state.exponents.shape[2]):
+            draws = normals(seed, shard, EXPONENTS, FRESH, row, col)
+            for side in range(2):
+                if not (state.stuck.shape[1] and state.stuck[side, row, col] >= 0):
+                    exponent = habits.exponent + habits.exponent_spread * draws[side]
+                    state.exponents[side, row, col] = max(0.0, exponent)
+
+
+@compiled
+def drift(state: Any, start: Any, stop: Any, dt_s: Any, begin_s: Any) -> None:
+    """Let the devices of some rows drift: G falls by (max(t + dt, t_c) / max(t, t_c))^-nu, t since it was programmed.
+
+    Over several steps this is G (max(t, t_c) / t_c)^-nu. Updates in between do not set t back.
+    """
+    for row in range(start, stop):
+        for col in range(state.plus.shape[1]):
+            before = state.age[row, col]
+            after = before + dt_s[row - start]
+            state.age[row, col] = after
+            if after > begin_s:
+                span = math.log(after / max(before, begin_s))
+                plus, minus = state.exponents[0, row, col], state.exponents[1, row, col]
+                state.plus[row, col] = state.plus[row, col] * np.float32(math.exp(-np.float64(plus) * span))
+                state.minus[row, col] = state.minus[row, col] * np.float32(math.exp(-np.float64(minus) * span))

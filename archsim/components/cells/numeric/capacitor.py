@@ -1,0 +1,158 @@
+"""Cells with a 3T1C in numbers: updates land on its capacitor, which leaks."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from archsim.components.cells.capacitor import capacitor_numbers, spreads_of
+from archsim.components.cells.numeric.ageing import Ageing
+from archsim.components.cells.numeric.cells import _ONE, Cells, Occupancy, TransferCounts, checked_word
+from archsim.components.cells.numeric.exact_kernels import update_exactly
+from archsim.components.cells.numeric.kernels import (
+    REWRITE_READ,
+    Doubles,
+    Floats,
+    Numbers,
+    State,
+    conducting,
+    decay,
+    differences,
+    leak,
+    make,
+    noisy,
+    rewrite,
+    turn,
+    update,
+)
+
+if TYPE_CHECKING:
+    from archsim.components.cells.base import Switches
+    from archsim.components.cells.capacitor import Capacitor3T1C, CapacitorPair
+
+
+class DecayFactors:
+    """exp(-dt / tau) of each capacitor, [cols, rows]; the factors of an interval that comes again are kept."""
+
+    KEPT = 16  # they are computed again, to the same bits, when one of more intervals comes again
+
+    def __init__(self, *taus: Floats) -> None:
+        self._taus = taus
+        self._seen: dict[float, tuple[Floats, ...] | None] = {}
+
+    def rows(self, start: int, stop: int, dt_s: float | Doubles) -> tuple[Floats, ...]:
+        """Return the factors of these rows, one array for each array of time constants."""
+        if not isinstance(dt_s, float):
+            return tuple(decay(tau, start, dt_s) for tau in self._taus)
+        if dt_s not in self._seen:
+            self._seen[dt_s] = None
+            if len(self._seen) > self.KEPT:
+                del self._seen[next(iter(self._seen))]
+            return self.rows(start, stop, np.full(stop - start, dt_s))
+        kept = self._seen.pop(dt_s) or self.rows(0, self._taus[0].shape[1], np.full(self._taus[0].shape[1], dt_s))
+        self._seen[dt_s] = kept  # now the youngest
+        return tuple(np.ascontiguousarray(factors[:, start:stop]) for factors in kept)
+
+
+class CapacitorCells(Cells):
+    """Base of the cells with a 3T1C, p (g - g_shared): updates land on its capacitor, which leaks."""
+
+    def __init__(
+        self, device: CapacitorPair, state: State, numbers: Numbers, key: tuple[int, int], switches: Switches
+    ) -> None:
+        self._key, self._switches = key, switches
+        self.state, self.numbers = state, numbers
+        self._turned = turn(state)
+        self.weights = state.weights
+        self.kernel, self.exact_kernel = update, update_exactly
+        self.step = device.step_siemens * 1e6
+        make(self._turned, numbers, spreads_of(device, switches), *key)
+        self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
+
+    @property
+    def compiled_state(self) -> State:
+        """The state with its columns turned into rows."""
+        return self._turned
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+        """Let own and shared capacitors decay towards the leak's target."""
+        self._check_rows(row_start, row_stop)
+        if self._switches.leakage:
+            own, shared = self._decay.rows(row_start, row_stop, dt_s)
+            leak(self._turned, self.numbers, row_start, row_stop, own, shared)
+
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
+        """Read D = g - g_shared and pulse the own capacitor until it is D exp(dt / tau), with the nominal tau.
+
+        Nothing is reset: the common mode goes on leaking, and spreads of tau are not known to it.
+        """
+        self._check_rows(row_start, row_stop)
+        wanted = differences(self._turned, self.numbers, row_start, row_stop)
+        noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
+        if self._switches.leakage:
+            wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
+        return self._put(wanted, row_start)
+
+    def conductances(self) -> Floats:
+        """Return G+ + G- + g + the cell's part of g_shared."""
+        return cast("Floats", conducting(self._turned, self.numbers))
+
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W and g - g_shared."""
+        stop = len(self.weights) if row_stop is None else row_stop
+        return {
+            "W": self.weights[row_start:stop],
+            "g - g_shared": differences(self._turned, self.numbers, row_start, stop),
+        }
+
+    def occupancy(self) -> Occupancy:
+        """Return how many capacitors there are, how many are below threshold, and how many at an end of their range."""
+        state, numbers, bends = self.state, self.numbers, self.numbers.bend * (self.state.voltage - self.numbers.start)
+        dead = state.k * (state.voltage - state.threshold) <= 0
+        highest = state.voltage + state.up * (_ONE - bends) > numbers.most
+        lowest = state.voltage - state.down * (_ONE + bends) < numbers.least
+        return Occupancy(dead.size, int(dead.sum()), int((highest | lowest).sum()))
+
+    def _put(self, wanted: Floats, start: int) -> TransferCounts:
+        """Pulse the own capacitors of rows from `start` on until g - g_shared is as wanted."""
+        pulses, clipped, left, most, over = rewrite(self._turned, self.numbers, wanted, start)
+        return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most), 0, wanted.size, over)
+
+    def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
+        return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
+
+
+class Capacitor3T1CCells(CapacitorCells):
+    """Cells of a 3T1C alone: W = g - g_shared; nothing holds a weight but its capacitor."""
+
+    def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        key = checked_word("seed", seed), checked_word("shard", shard)
+        state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
+        super().__init__(device, state, capacitor_numbers(device), key, switches)
+        self.reach = device.held_siemens * 1e6
+
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
+        """Do nothing: there is no long-term device."""
+        return self._nothing(row_start, row_stop)
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Reset all capacitors and pulse the own ones until g - g_shared is as given, as far as the pulses reach."""
+        self._check_shape(weights)
+        state = self.state
+        state.voltage[:] = state.shared_voltage[:] = self.numbers.start
+        state.shared[:] = state.shared_k * np.maximum(state.shared_voltage - state.shared_threshold, np.float32(0))
+        return self._put(np.ascontiguousarray(weights, np.float32), 0)
+
+
+def empty_state(rows: int, cols: int, span: int, ageing: Ageing) -> State:
+    """Return the arrays of rows x cols cells, of which `span` in a row share a reference; all zero but polarity."""
+    own, shared = (rows, cols), (rows, -(-cols // span))
+    zeros = {
+        name: np.zeros(shared if name.startswith("shared") else own, np.float32, "C" if name == "weights" else "F")
+        for name in State._fields
+    }
+    return State(**{**zeros, "polarity": np.ones(rows, np.float32), **ageing._asdict()})

@@ -1,0 +1,190 @@
+"""Compiled kernels of PCM pairs that are trained in place: partial SET pulses, and occasional RESET.
+
+Float32 in a fixed order, as in `kernels`; conductances and weights are in uS.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from archsim.components.cells.numeric.draws import compiled, normals
+from archsim.components.cells.numeric.kernels import (
+    BOUNDS,
+    FIRST,
+    FRESH,
+    SET_PULSE,
+    STEPS,
+    Doubles,
+    Floats,
+    Integers,
+    coincide,
+    columns_pulsed,
+    programmed,
+    unless_stuck,
+)
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+class PairState(NamedTuple):
+    """The cells of a shard: arrays [rows, cols], or [2, rows, cols] where G+ and G- differ."""
+
+    weights: Floats
+    """W = F (G+ - G-), in uS: a function of the rest, always up to date."""
+    plus: Floats
+    """G+, in uS."""
+    minus: Floats
+    """G-, in uS."""
+    steps: Floats
+    """Mean change by the first SET pulse after a RESET, in uS."""
+    limits: Floats
+    """The conductance that SET pulses approach, in uS."""
+    fired: Integers
+    """SET pulses of both devices so far: the index of the next one's draw."""
+    key: Integers
+    """Seed and shard, of the draws of SET pulses."""
+    exponents: Floats
+    age: Doubles
+    stuck: Floats
+
+
+class PairNumbers(NamedTuple):
+    """What all cells of a device have in common: float32, in uS."""
+
+    gain: Any
+    step: Any
+    """Nominal change of the weight by the first pulse after a RESET."""
+    noise: Any
+    """Spread of a SET pulse's change, relative to its mean."""
+    refresh_above: Any
+    reachable: Any
+    scale: Any
+    error: Any
+    error_slope: Any
+    error_bend: Any
+    control: Any
+    control_loss: Any
+    reset: Any
+    reset_spread: Any
+    read_noise: Any
+
+
+class PairSpreads(NamedTuple):
+    """With what means and spreads devices are made: double precision, in uS; spreads are relative."""
+
+    step: float
+    step_spread: float
+    limit: float
+    limit_spread: float
+    step_least: float
+    limit_least: float
+
+
+@compiled
+def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) -> None:
+    """Draw what is fixed when the chip is made, and RESET all devices."""
+    for row in range(state.weights.shape[0]):
+        for col in range(state.weights.shape[1]):
+            steps = normals(seed, shard, STEPS, FRESH, row, col)
+            limits = normals(seed, shard, BOUNDS, FRESH, row, col)
+            for side in range(2):
+                state.steps[side, row, col] = spreads.step * max(
+                    spreads.step_least, 1.0 + spreads.step_spread * steps[side]
+                )
+                state.limits[side, row, col] = spreads.limit * max(
+                    spreads.limit_least, 1.0 + spreads.limit_spread * limits[side]
+                )
+            write_pair(state, numbers, row, col, _ZERO, _ZERO, normals(seed, shard, FIRST, FRESH, row, col))
+
+
+@compiled
+def write_pair(state: Any, numbers: Any, row: Any, col: Any, plus: Any, minus: Any, draws: Any) -> None:
+    """Program both devices of a cell to targets, zero standing for RESET."""
+    first, second = draws
+    state.plus[row, col] = unless_stuck(programmed(plus, np.float32(first), numbers), state.stuck, 0, row, col)
+    state.minus[row, col] = unless_stuck(programmed(minus, np.float32(second), numbers), state.stuck, 1, row, col)
+    state.weights[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
+
+
+@compiled
+def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+    """Fire the coincidences of row and column pulses: an increase SETs G+, a decrease G-; return pulses, clipped ones.
+
+    A pulse changes G by step (1 - G / limit) (1 + noise z), z standard normal; it is clipped if G reaches the limit or
+    zero, or is at the limit already.
+    """
+    columns, upward = columns_pulsed(nd, slots)
+    pulses = clipped = 0
+    if columns.shape[0] == 0:
+        return pulses, clipped
+    sizes = np.abs(nd[columns])
+    coincidences = np.zeros(sizes.max() + 1, np.int64)
+    for row in range(nx.shape[0]):
+        if nx[row] == 0:
+            continue
+        coincide(coincidences, nx[row], phi[row], slots)
+        for place in range(columns.shape[0]):
+            col, count = columns[place], coincidences[sizes[place]]
+            if count == 0:
+                continue
+            side, conductances = (0, state.plus) if place < upward else (1, state.minus)
+            for _ in range(count):
+                clipped += set_once(state, numbers, conductances, side, row, col)
+            state.weights[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
+            pulses += count
+    return pulses, clipped
+
+
+@compiled
+def set_once(state: Any, numbers: Any, conductances: Any, side: Any, row: Any, col: Any) -> Any:
+    """Give a device one SET pulse; return 1 if it was clipped, else 0."""
+    if state.stuck.shape[1] and state.stuck[side, row, col] >= _ZERO:
+        return 1
+    index = state.fired[row, col]
+    state.fired[row, col] = index + 1
+    draw = _ZERO
+    if numbers.noise > _ZERO:
+        draw = np.float32(normals(state.key[0], state.key[1], SET_PULSE, index, row, col)[0])
+    before, limit = conductances[row, col], state.limits[side, row, col]
+    room = _ONE - before / limit
+    if room <= _ZERO:
+        return 1
+    after = before + (state.steps[side, row, col] * room) * (_ONE + numbers.noise * draw)
+    conductances[row, col] = min(max(after, _ZERO), limit)
+    return 1 if after > limit or after < _ZERO else 0
+
+
+@compiled
+def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, above: Any) -> Any:
+    """Program rows from `start` on to the wanted weights: one device of each cell, the other is left RESET.
+
+    Cells of which neither device is `above` that conductance are left as they are. `key` is what the errors are keyed
+    by: (seed, shard, what, index). Returns the cells programmed, those left with both devices RESET, the devices
+    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse.
+    """
+    seed, shard, what, index = key
+    written = both = beyond = over = 0
+    left_sum, left_most = 0.0, _ZERO
+    for row in range(start, start + wanted.shape[0]):
+        for col in range(wanted.shape[1]):
+            if max(state.plus[row, col], state.minus[row, col]) <= above:
+                continue
+            weight = wanted[row - start, col]
+            plus = max(weight, _ZERO) / numbers.gain
+            minus = max(-weight, _ZERO) / numbers.gain
+            if plus > numbers.reachable or minus > numbers.reachable:
+                beyond += 1
+                plus, minus = min(plus, numbers.reachable), min(minus, numbers.reachable)
+            if plus == minus:
+                both += 1
+            write_pair(state, numbers, row, col, plus, minus, normals(seed, shard, what, index, row, col))
+            if state.age.shape[0]:
+                state.age[row, col] = 0.0
+            written += 1
+            left = abs(weight - state.weights[row, col])
+            left_sum += left
+            left_most = max(left_most, left)
+            over += left > numbers.step
+    return written, both, beyond, left_sum, left_most, over

@@ -1,0 +1,220 @@
+"""Cells of phase-change devices: the pair as a part of others, and alone, trained in place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.units import Conductance, Count, Energy, Ratio, Share, Time
+from archsim.components.base import Action, component
+from archsim.components.cells.base import Device, SingleRead, SomeConductance, Switches
+from archsim.components.cells.capacitor import _example
+from archsim.components.cells.numeric.ageing import Habits
+from archsim.components.cells.numeric.pcm_kernels import PairNumbers, PairSpreads
+
+if TYPE_CHECKING:
+    from archsim.components.cells.numeric.cells import Cells
+
+
+class PcmPair(SingleRead):
+    """Two phase-change devices that hold F (G+ - G-), each programmed by a RESET and a SET ramp.
+
+    A ramp of t programs G_T where t = ramp_least (ramp_most / ramp_least)^(G_T / set_scale): a slot's length limits
+    what is reached. The error that verified iterations leave is sigma = set_error + set_error_slope r
+    - set_error_bend r^2, r = G_T / set_scale (Nandakumar 2019, Joshi 2020; aihwkit's PCM model), and above
+    `set_control` larger by 1 + (G_T - set_control) / set_control_loss.
+
+    Options, off by default: conductance drifts as G (max(t, drift_start) / drift_start)^-nu with the time since a
+    device was programmed, nu from device to device with mean and spread, not below zero; a share of the devices is
+    stuck at RESET, another at `set_scale`.
+    """
+
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "gain": (), "iterations": ("set_error_siemens", "set_error_slope_siemens", "set_error_bend_siemens"),
+        "ramp_s": ("ramp_energy_j",),
+    }  # fmt: skip
+
+    gain: Count
+    iterations: Count
+    ramp_s: Time
+    ramp_least_s: Time
+    ramp_most_s: Time
+    set_scale_siemens: SomeConductance
+    set_error_siemens: Conductance
+    set_error_slope_siemens: Conductance
+    set_error_bend_siemens: Conductance
+    set_control_siemens: Conductance
+    set_control_loss_siemens: SomeConductance
+    reset_conductance_siemens: Conductance
+    reset_spread_siemens: Conductance
+    reset_s: Time
+    reset_energy_j: Energy
+    ramp_energy_j: Energy
+    verify_s: Time
+    drift_exponent: Ratio = 0.0
+    drift_exponent_spread: Ratio = 0.0
+    drift_start_s: Time = Fraction(20, 10**6)
+    stuck_reset: Share = 0.0
+    stuck_set: Share = 0.0
+
+    def programming_repeats(self) -> dict[str, int]:
+        """Return how often the steps of programming are done per row: each time RESET G+ and G-, a ramp, a verify."""
+        return {"reset": 2 * self.iterations, "ramp": self.iterations, "verify": self.iterations}
+
+    def programming_actions(self, read_energy_j: float, share: float = 1.0) -> dict[str, Action]:
+        """Return the steps that read pairs and program a share of them; an item is one cell, a time is one row's."""
+        return {
+            "transfer_read": Action(read_energy_j, self.transfer_read_s),
+            "reset": Action(self.reset_energy_j * share, self.reset_s),
+            "ramp": Action(self.ramp_energy_j * share, self.ramp_s),
+            "verify": Action(read_energy_j * share, self.verify_s),
+        }
+
+    @property
+    def reachable_siemens(self) -> float:
+        """The largest conductance that a SET ramp of the slot's length programs."""
+        span = math.log(self.ramp_most_s / self.ramp_least_s)
+        share = math.log(self.ramp_s / self.ramp_least_s) / span
+        return self.set_scale_siemens * min(max(share, 0.0), 1.0)
+
+    @property
+    def drifts(self) -> bool:
+        """Whether any device drifts."""
+        return self.drift_exponent > 0 or self.drift_exponent_spread > 0
+
+    @model_validator(mode="after")
+    def _has_ramps(self) -> Self:
+        if not self.ramp_least_s < self.ramp_most_s:
+            raise PydanticCustomError(
+                "ramps", "the slowest ramp is not slower than the fastest; give ramp_least < ramp_most"
+            )
+        if not self.stuck_reset + self.stuck_set < 1:
+            raise PydanticCustomError("stuck", "all devices are stuck; give stuck_reset + stuck_set < 100 %")
+        return self
+
+
+@component("pcm_pair", "device")
+class PcmPairCell(PcmPair, Device):
+    """Two PCM alone, trained in place: W = F (G+ - G-), an increase SETs G+ a little and a decrease G-.
+
+    A SET pulse adds step (1 - G / limit); step and limit differ from device to device, and `set_noise` is the spread
+    of one pulse's change relative to its mean; no step and no limit is below the shares `set_step_least` and
+    `set_limit_least` of its mean. Only a RESET lowers a conductance, and all of it: a transfer reads all
+    pairs, RESETs both devices where one is above `refresh_above`, and programs the difference again. Its time is that
+    of a row in which any pair needs it, its energy that of the share `refreshed` of the pairs. Occasional RESET: Burr
+    et al., IEEE Trans. Electron Devices 62, 3498 (2015).
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"set_step_least", "set_limit_least"})
+
+    set_step_siemens: SomeConductance
+    set_step_spread: Ratio
+    set_step_least: Share = 0.05
+    set_limit_siemens: SomeConductance
+    set_limit_spread: Ratio
+    set_limit_least: Share = 0.05
+    set_noise: Ratio
+    set_energy_j: Energy
+    refresh_above_siemens: Conductance
+    refreshed: Share
+    transfer_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "reset", "ramp", "verify")
+    example: ClassVar[Mapping[str, Any]] = {
+        **_example(PcmPair, Device), "set_step": "1 uS", "set_step_spread": "20 %", "set_limit": "25 uS",
+        "set_limit_spread": "10 %", "set_noise": "60 %", "set_energy": "4 pJ", "refresh_above": "15 uS",
+        "refreshed": "10 %",
+    }  # fmt: skip
+
+    @model_validator(mode="after")
+    def _is_kept_below_its_limit(self) -> Self:
+        if not self.refresh_above_siemens < self.set_limit_siemens:
+            raise PydanticCustomError(
+                "refresh", "no pair would ever be RESET: SET pulses end at set_limit; give refresh_above < set_limit"
+            )
+        return self
+
+    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+        from archsim.components.cells.numeric.pcm import PcmPairCells
+
+        return PcmPairCells(self, rows, cols, seed, shard, switches)
+
+    @property
+    def pulse_j(self) -> float:
+        """That of a SET pulse."""
+        return self.set_energy_j
+
+    def repeats(self, step: str) -> int:
+        """G+ and G- are read one after the other; then two RESETs, a ramp and a verify per iteration."""
+        return {"transfer_read": 2, **self.programming_repeats()}.get(step, 1)
+
+    @property
+    def writes_per_transfer(self) -> float:
+        """The devices of the pairs that are refreshed are RESET once per iteration."""
+        return self.iterations * self.refreshed
+
+    def actions(self) -> dict[str, Action]:
+        """Reads and the steps of a transfer; an item is one cell, a time is one row's."""
+        return {
+            **super().actions(),
+            **self.programming_actions(self.read_energy_j, share=self.refreshed),
+        }
+
+
+def pcm_terms(device: PcmPair, switches: Switches) -> dict[str, Any]:
+    """Return what all PCM pairs of a device have in common, in uS; without programming error none of its terms."""
+    micro, real = 1e6, np.float32
+    error = micro if switches.programming_error else 0.0
+    return {
+        "gain": real(device.gain),
+        "reachable": real(device.reachable_siemens * micro),
+        "scale": real(device.set_scale_siemens * micro),
+        "error": real(device.set_error_siemens * error),
+        "error_slope": real(device.set_error_slope_siemens * error),
+        "error_bend": real(device.set_error_bend_siemens * error),
+        "control": real(device.set_control_siemens * micro),
+        "control_loss": real(device.set_control_loss_siemens * micro),
+        "reset": real(device.reset_conductance_siemens * error),
+        "reset_spread": real(device.reset_spread_siemens * error),
+    }
+
+
+def pair_numbers(device: PcmPairCell, switches: Switches) -> PairNumbers:
+    """Return what all cells of a device have in common, in uS; without programming error all SET pulses are alike."""
+    return PairNumbers(
+        step=np.float32(device.gain * device.set_step_siemens * 1e6),
+        noise=np.float32(device.set_noise if switches.programming_error else 0.0),
+        refresh_above=np.float32(device.refresh_above_siemens * 1e6),
+        read_noise=np.float32(device.transfer_noise_siemens * 1e6),
+        **pcm_terms(device, switches),
+    )
+
+
+def pair_spreads(device: PcmPairCell, switches: Switches) -> PairSpreads:
+    """Return the means and the spreads with which devices are made, in uS; no spread without variability."""
+    vary = 1.0 if switches.variability else 0.0
+    return PairSpreads(
+        step=device.set_step_siemens * 1e6,
+        step_spread=device.set_step_spread * vary,
+        limit=device.set_limit_siemens * 1e6,
+        limit_spread=device.set_limit_spread * vary,
+        step_least=device.set_step_least,
+        limit_least=device.set_limit_least,
+    )
+
+
+def habits_of(device: PcmPair, switches: Switches) -> Habits:
+    """Return what a device's figures say, in uS; without variability all devices drift alike and none is stuck."""
+    vary = 1.0 if switches.variability else 0.0
+    return Habits(
+        exponent=device.drift_exponent,
+        exponent_spread=device.drift_exponent_spread * vary,
+        stuck_reset=device.stuck_reset * vary,
+        stuck_set=device.stuck_set * vary,
+        reset=device.reset_conductance_siemens * 1e6,
+        set=device.set_scale_siemens * 1e6,
+    )

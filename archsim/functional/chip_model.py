@@ -1,0 +1,415 @@
+"""The chip in numbers: the cells of all shards, trained by playing a timeline."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from archsim.components.cells.numeric.cells import Occupancy, TransferCounts
+from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
+from archsim.functional.executor import (
+    AFTER_UPDATE,
+    AT_MAINTENANCE,
+    COLUMNS_CLIPPED,
+    COLUMNS_FIRED,
+    FIRED,
+    KINDS,
+    LAYER,
+    LIMITED,
+    Buffers,
+    Measures,
+    make_play,
+    program_of,
+)
+from archsim.functional.functions import functions_of, spans_of
+from archsim.functional.periphery import Edges
+from archsim.functional.pulses import PULSED, Trains
+from archsim.functional.ranges import Saturation, Shares
+from archsim.functional.targets import check_signs, targets_or_none
+from archsim.mapping.schedule import Maintenance, Op, Schedule
+
+F32: TypeAlias = npt.NDArray[np.float32]
+I64: TypeAlias = npt.NDArray[np.int64]
+F64: TypeAlias = npt.NDArray[np.float64]
+
+
+class ShardCells(Protocol):
+    """What the chip asks of the cells of a shard."""
+
+    weights: F32
+    state: Any
+    compiled_state: Any
+    numbers: Any
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
+        """Let the capacitors of these rows leak."""
+
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
+        """Move the weights of these rows to the long-term devices."""
+
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
+        """Put back what these rows' capacitors lost."""
+
+    def conductances(self) -> F32:
+        """Return what a read of each cell draws current through, [rows, cols], in uS."""
+
+    def out_of_range(self, weights: F32) -> npt.NDArray[np.bool_]:
+        """Return which weights are at or beyond the largest that these cells hold."""
+
+    def occupancy(self) -> Occupancy:
+        """Return how many capacitors there are, and where they are."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a stretch of training did: totals over its examples, and by layer the shares that met an end of a range.
+
+    Pulses are whole numbers but in exact updates.
+    """
+
+    loss: float
+    right: int
+    pulses: float
+    columns_clipped: int
+    pulses_limited: int
+    columns_pulsed: int
+    saturation: Shares
+
+
+class Record:
+    """What the model knows of the capacitors' times, by shard and row: cycles, whole numbers only.
+
+    `leaked` is for how long rows have leaked since they were last read by a transfer or rewrite. Dwell times, from
+    the end of an update to that read, are added up over the cells: `dwell_cells` of them, `dwell_cycles` in all. If
+    `log` is a list, each such read is appended: (op, instance, cycles leaked by each of its rows, updates of the
+    shard so far).
+    """
+
+    def __init__(self, rows: Sequence[int]) -> None:
+        self.leaked = [np.zeros(count, dtype=np.int64) for count in rows]
+        self._read = [np.zeros(count, dtype=np.int64) for count in rows]  # updates up to the last read
+        self._ended = [np.zeros(count, dtype=np.int64) for count in rows]  # and the sum of the times of their ends
+        self.dwell_cells = 0
+        self.dwell_cycles = 0
+        self.log: list[tuple[int, int, I64, int]] | None = None
+
+    @property
+    def dwell_mean_cycles(self) -> float | None:
+        """Mean dwell time over updates of cells; None if nothing was ever read."""
+        return self.dwell_cycles / self.dwell_cells if self.dwell_cells else None
+
+    def read(self, op: int, n: int, shard: int, first: int, reads: I64, applied: int, ended: int, cols: int) -> None:
+        """Close the times of the rows from `first` on, read at `reads`, after so many updates with these ends."""
+        own = slice(first, first + len(reads))
+        updates = applied - self._read[shard][own]
+        self.dwell_cells += cols * int(updates.sum())
+        self.dwell_cycles += cols * int((updates * reads - (ended - self._ended[shard][own])).sum())
+        self._read[shard][own] = applied
+        self._ended[shard][own] = ended
+        if self.log is not None:
+            self.log.append((op, n, self.leaked[shard][own].copy(), applied))
+        self.leaked[shard][own] = 0
+
+    def arrays(self) -> dict[str, I64]:
+        """Return what is kept by row, by name, and not copied."""
+        kept = {"leaked": self.leaked, "read": self._read, "ended": self._ended}
+        return {f"{name}{shard}": own for name, shards in kept.items() for shard, own in enumerate(shards)}
+
+
+class ChipModel:
+    """The cells of all shards in numbers; `play` trains them in the order of a timeline.
+
+    `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
+    `rates` the learning rate by epoch; `order` the example of each step. `targets` [examples, outputs] are those of
+    examples with values, else None. `update` is what `trains` drive. Weights change in place. Raises SpecError where
+    `x` has negative numbers and the workload does not say that they are signed.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        cells: Sequence[ShardCells],
+        update: Callable[..., Any],
+        *,
+        alpha: F32,
+        edges: Edges | Sequence[Edges],
+        x: F32,
+        y: I64,
+        order: npt.NDArray[np.int32],
+        rates: F32,
+        per_epoch: int,
+        seed: int,
+        leakage: bool = True,
+        targets: F32 | None = None,
+        trains: Trains = PULSED,
+    ) -> None:
+        self.schedule, self.cells = schedule, list(cells)
+        self.program = program_of(schedule)
+        self.buffers = Buffers(self.program)
+        self.leakage, self.seed, self.trains = leakage, seed, trains
+        self.alpha = alpha
+        workload = schedule.mapping.workload
+        check_signs(workload, x)
+        self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
+        levels = np.array([e.levels for e in self.edges], dtype=np.int64)
+        ranges = np.array([e.ranges for e in self.edges], dtype=np.float32)
+        least = [min(e.read_levels for e, s in zip(self.edges, self.program.shards, strict=True) if s[LAYER] == layer)
+                 for layer in range(len(workload.layers))]  # fmt: skip
+        self.spans = spans = spans_of(workload, self.edges[0].activation_range, least)
+        numbers = list(dict.fromkeys(c.numbers for c in cells))
+        shares, swings, tops, drivers = on_tables(drivers_of(schedule))
+        self._play = make_play(update, len(self.cells), len(numbers), trains)
+        sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
+        self.measures = Measures(self.program)
+        p, b = self.program, self.buffers
+        self._fixed = (
+            p.kind, p.shard, p.shards, p.grid, p.widths, functions_of(workload), tuple(c.weights for c in cells),
+            tuple(c.compiled_state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates,
+            per_epoch, seed,
+            b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, swings, tops,
+            sort_of, targets_or_none(x, targets), spans,
+        )  # fmt: skip
+        self._meter = ReadMeter(schedule, cells, self.measures)
+        self.saturation = Saturation(schedule, cells)
+        self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
+        self._numerics = schedule.chip.spec.numerics
+        self._pause = math.gcd(self._numerics.leak_interval, self._numerics.activity_interval)
+        self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
+        self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
+        self._updated = np.zeros(len(self.cells), dtype=np.int64)
+        self.record = Record([shard.rows for shard in schedule.mapping.shards])
+        self._per_epoch = per_epoch
+        self.epoch = 0
+        self.maintained = 0
+        self.records = 0  # of the timeline, that were played
+
+    def play(
+        self, chunks: Iterable[tuple[I64, I64, I64]], epoch_ends: Callable[[int, Statistics], None] | None = None
+    ) -> None:
+        """Train in the order of (op, instance, start cycle) records; call back when all shards have ended an epoch."""
+        for op, n, start in chunks:
+            self.feed(op, n, start, epoch_ends)
+
+    def feed(self, op: I64, n: I64, start: I64, epoch_ends: Callable[[int, Statistics], None] | None = None) -> None:
+        """Train by the next records."""
+        position, before = 0, self.records
+        while position < len(op):
+            stop = (self.epoch + 1) * self._per_epoch
+            position, why = self._play(op, n, start, position, stop, self._pause, *self._fixed)
+            if why == AT_MAINTENANCE:
+                self._maintain(int(op[position]), int(n[position]), int(start[position]))
+                position += 1
+            elif why == AFTER_UPDATE:
+                which, example = int(op[position - 1]), int(n[position - 1])
+                shard = int(self.program.shard[which])
+                if (example + 1) % self._numerics.activity_interval == 0:  # as the pulses left them
+                    self.saturation.sample(shard)
+                if (example + 1) % self._numerics.leak_interval == 0:
+                    self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
+                if (example + 1) % self._numerics.activity_interval == 0:
+                    self._meter.sample(shard)
+                if example + 1 == stop:
+                    self._updated[shard] = stop
+                    if (self._updated == stop).all():
+                        self.epoch, self.records = self.epoch + 1, before + position
+                        if epoch_ends is not None:
+                            epoch_ends(self.epoch - 1, self.statistics())
+        self.records = before + len(op)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that training changes, by name, and not copied: `restore` them to go on from here to the bit.
+
+        The log of the record, if there is one, is left out.
+        """
+        cells = {
+            f"cells{i}.{name}": array
+            for i, cells in enumerate(self.cells)
+            for name, array in zip(cells.state._fields, cells.state, strict=True)
+        }
+        parts: dict[str, Mapping[str, npt.NDArray[Any]]] = {
+            "buffers": vars(self.buffers),
+            "measures": vars(self.measures),
+            "record": self.record.arrays(),
+            "meter": self._meter.arrays(),
+            "saturation": self.saturation.arrays(),
+        }
+        others = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        leaked = {f"last{i}": last for i, last in enumerate(self._last)}
+        dwell = self.record.dwell_cells, *divmod(self.record.dwell_cycles, 1 << 32)  # which may outgrow a word
+        counters = np.array([self.epoch, self.maintained, self.records, *dwell], dtype=np.int64)
+        return {**cells, **others, **leaked, "updated": self._updated, "counters": counters}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `arrays` of the same chip, schedule and data returned; ValueError if they are others'."""
+        copy_arrays(arrays, self.arrays())
+        self.epoch, self.maintained, self.records, cells, high, low = map(int, arrays["counters"])
+        self.record.dwell_cells, self.record.dwell_cycles = cells, (high << 32) + low
+
+    def statistics(self) -> Statistics:
+        """Return what was done since the last call."""
+        (loss, right, _), pulsed = self.buffers.stats, self.measures.pulsed
+        total = pulsed.sum(axis=1)
+        found = Statistics(
+            float(loss), int(right), float(total[FIRED]), int(total[COLUMNS_CLIPPED]), int(total[LIMITED]),
+            int(total[COLUMNS_FIRED]), self.saturation.tell(pulsed),
+        )  # fmt: skip
+        self.buffers.stats[:], pulsed[:] = 0, 0
+        return found
+
+    def accuracy(self, x: F32, y: I64) -> float:
+        """Return the fraction of examples that the chip as it is now classifies rightly, through all of its edges."""
+        return self.evaluate(x, y)[0] / len(x)
+
+    def evaluate(self, x: F32, y: I64, targets: F32 | None = None) -> tuple[int, float]:
+        """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
+
+        These are added up over outputs and examples. Vectors go through all of the chip's edges.
+        """
+        shards = self.schedule.mapping.shards
+        forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}
+        ops = np.array([forward[shard.index] for shard in shards], dtype=np.int64)  # shards are in order of layers
+        n = np.repeat(np.arange(len(x), dtype=np.int64), len(ops))
+        buffers = Buffers(self.program)
+        fixed = list(self._fixed)
+        fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
+        fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
+        fixed[24:32] = Measures(self.program).arrays
+        fixed[-2] = targets_or_none(x, targets)
+        self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, *fixed)
+        return int(buffers.stats[1]), float(buffers.stats[2])
+
+    def reads(self) -> list[Reads]:
+        """Return the activity of the arrays in training so far, by layer and direction."""
+        return self._meter.reads()
+
+    def updates(self) -> list[Updates]:
+        """Return the pulses of all updates in training so far, by layer."""
+        return self._meter.updates()
+
+    def leaked_until(self) -> list[I64]:
+        """Return by shard and row the cycle up to which it has leaked."""
+        return [last.copy() for last in self._last]
+
+    def matrices(self) -> list[F32]:
+        """Return the network's weights [rows, outputs] by layer, as the crossbars read them."""
+        found = []
+        for index, layer in enumerate(self.schedule.mapping.workload.layers):
+            matrix = np.empty((layer.rows, layer.outputs), dtype=np.float32)
+            for shard in self.schedule.mapping.shards:
+                if shard.layer == index:
+                    own = self.cells[shard.index].weights / self.alpha[index]
+                    matrix[shard.row_start : shard.row_stop, shard.col_start : shard.col_stop] = own
+            found.append(matrix)
+        return found
+
+    def _leak(self, shard: int, begin: int, end: int, until: int | I64) -> None:
+        """Let rows leak until a cycle, or each until its own; those that did already are left alone."""
+        last = self._last[shard][begin:end]
+        elapsed = until - last
+        for first, stop in runs(elapsed > 0):
+            own = elapsed[first:stop]
+            if own[0] > 0:
+                if self.leakage:
+                    times = np.multiply(own, self._cycle_s, dtype=np.float64)
+                    same = bool((own == own[0]).all())
+                    self.cells[shard].leak(begin + first, begin + stop, float(times[0]) if same else times)
+                    self.record.leaked[shard][begin + first : begin + stop] += own
+                last[first:stop] += own
+
+    def _maintain(self, op: int, n: int, start: int) -> None:
+        """Transfer or rewrite an instance's row groups, each read when its turn comes; waiting rows go on leaking."""
+        m = self.schedule.ops[op].maintenance
+        assert isinstance(m, Maintenance)
+        variant = n % len(m.groups)
+        groups = m.groups[variant]
+        shard, cells = m.shard, self.cells[m.shard]
+        first = sum(sum(others) for others in m.groups[:variant])
+        last = first + sum(groups)
+        many = last - first >= self._numerics.activity_share * len(self._last[shard])
+        if many:
+            self._meter.sample(shard)
+            self.saturation.sample(shard)
+        reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
+        self._leak(shard, first, last, reads)
+        held = self.record.leaked[shard][first:last]
+        for begin, stop in runs(held):
+            rows, held_s = (first + begin, first + stop), int(held[begin]) * self._cycle_s
+            if m.period_cycles:
+                found = cells.rewrite(*rows, held_s, self.seed, n)
+            else:
+                found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+            self.saturation.write(shard, found)
+        self._last[shard][first:last] = reads + m.group_cycles
+        if many:
+            self._meter.sample(shard)
+        applied = int(self.measures.applied[shard])
+        ended = int(self.measures.began[shard]) + applied * self._latency[self.schedule.updates[shard]]
+        self.record.read(op, n, shard, first, reads, applied, ended, self.schedule.mapping.shards[shard].cols)
+        self.maintained += 1
+
+
+def copy_arrays(given: Mapping[str, npt.NDArray[Any]], own: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Copy arrays into those of the same names; raise ValueError, before any is changed, where they do not fit."""
+    for name, array in own.items():
+        if name not in given or (given[name].shape, given[name].dtype) != (array.shape, array.dtype):
+            raise ValueError(f"the array '{name}' is missing, or of another shape or kind")
+    for name, array in own.items():
+        array[...] = given[name]
+
+
+def runs(values: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Return where stretches of equal neighbours begin and end.
+
+    >>> runs(np.array([3, 3, 1, 3]))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return list(itertools.pairwise(edges))
+
+
+class Carrier:
+    """Carries values through an event simulation: give it to `simulate` as its observer, then call `finish`.
+
+    Crossbars are read when an op starts and written when it ends, in the order of the events themselves. That order
+    is all that values depend on, so they are computed a batch of events at a time, `most` at once.
+    """
+
+    def __init__(self, model: ChipModel, most: int = 1 << 16) -> None:
+        self.model = model
+        self._most = most
+        self._starts: dict[tuple[int, int], int] = {}
+        self._events: list[tuple[int, int, int]] = []
+        self._reads = frozenset(op.index for op in model.schedule.ops if op.kind in ("forward", "backward"))
+        self._writes = frozenset(op.index for op in model.schedule.ops if op.kind in KINDS) - self._reads
+
+    def on_start(self, op: Op, n: int, cycle: int) -> None:
+        """Read."""
+        if op.index in self._reads:
+            self._events.append((op.index, n, cycle))
+        elif op.index in self._writes:
+            self._starts[op.index, n] = cycle
+
+    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
+        """Stages within an op carry nothing."""
+
+    def on_end(self, op: Op, n: int, cycle: int) -> None:
+        """Write."""
+        if op.index in self._writes:
+            self._events.append((op.index, n, self._starts.pop((op.index, n))))
+            if len(self._events) >= self._most:
+                self.finish()
+
+    def finish(self) -> None:
+        """Compute what is left of the events so far."""
+        if self._events:
+            op, n, start = np.array(self._events, dtype=np.int64).T
+            self._events = []
+            self.model.feed(op.copy(), n.copy(), start.copy())

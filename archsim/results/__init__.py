@@ -1,0 +1,1 @@
+"""What a run comes to: its bill, peak, metrics, audits and cross-checks."""

@@ -1,0 +1,218 @@
+"""The bill: what every action and every leaking part cost, itemised, from a trace's counters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from math import fsum
+from typing import TYPE_CHECKING, Any
+
+from archsim.base.documents import dump_yaml
+from archsim.base.section import Section
+from archsim.base.units import Conductance, Ratio, TimeOrZero
+from archsim.chip.graph import Chip, Unit
+from archsim.chip.topologies.package import PORT
+from archsim.mapping.schedule import Use
+from archsim.simulation.run import Trace
+from archsim.spec.arch import TileSpec
+
+if TYPE_CHECKING:
+    from archsim.functional.activity import Measured
+
+CHIP = "chip"  # the "layer" of what belongs to none
+
+
+class Activity(Section):
+    """Measured means of one layer and direction: conductance of a driven cell, and for how long it is driven.
+
+    `swings` is how often a line is charged for a read.
+    """
+
+    conductance_siemens: Conductance
+    on_time_s: TimeOrZero
+    swings: Ratio | None = None
+
+
+class Pulses(Section):
+    """Measured means of one layer's update: the pulses that a row fires, that a column fires, that a cell sees."""
+
+    row_pulses: Ratio
+    col_pulses: Ratio
+    cell_pulses: Ratio
+
+
+class LayerActivity(Section):
+    """Activity of one layer, forward, backward and in updates; what was not measured is billed as the spec says."""
+
+    forward: Activity | None = None
+    backward: Activity | None = None
+    update: Pulses | None = None
+
+
+class ActivityFile(Section):
+    """What `train` measured, by layer name: with it energies of the array and its lines are computed, not assumed."""
+
+    layers: dict[str, LayerActivity]
+
+
+def activity_of(layers: Sequence[str], measured: Iterable[Measured]) -> ActivityFile:
+    """Return the activity that a training measured, for layers of these names."""
+    from archsim.functional.activity import Reads
+
+    found: dict[str, dict[str, Any]] = {}
+    for part in measured:
+        own = found.setdefault(layers[part.layer], {})
+        if isinstance(part, Reads):
+            own[part.direction] = Activity(
+                conductance_siemens=part.conductance_siemens,
+                on_time_s=Fraction(repr(part.on_time_s)),
+                swings=part.swings_per_line,
+            )
+        else:
+            own["update"] = Pulses(
+                row_pulses=part.row_pulses / part.rows,
+                col_pulses=part.col_pulses / part.cols,
+                cell_pulses=part.cell_pulses / part.cells,
+            )
+    return ActivityFile(layers={name: LayerActivity(**own) for name, own in found.items()})
+
+
+def activity_yaml(activity: ActivityFile) -> str:
+    """Return activity.yaml: conductances in uS and times in ns, with all digits, so that they read as the same."""
+    layers: dict[str, dict[str, Any]] = {}
+    for name, layer in activity.layers.items():
+        for direction, own in (("forward", layer.forward), ("backward", layer.backward)):
+            if own is not None:
+                layers.setdefault(name, {})[direction] = {
+                    "conductance": f"{_digits(own.conductance_siemens, 6)} uS",
+                    "on_time": f"{_digits(own.on_time_s, 9)} ns",
+                    **({} if own.swings is None else {"swings": _digits(own.swings)}),
+                }
+        if layer.update is not None:
+            layers.setdefault(name, {})["update"] = {key: _digits(value) for key, value in layer.update}
+    return dump_yaml({"kind": "activity", "layers": layers})
+
+
+def _digits(value: float | Fraction, places: int = 0) -> str:
+    return f"{Decimal(repr(float(value))).scaleb(places):f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the bill: how many items of an action on a component, for which phase and layer."""
+
+    component: str
+    action: str
+    phase: str
+    layer: str
+    count: int
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class Bill:
+    """All items of a run's energy. Every grouping adds up to `total_j`, and so does `by_tile`.
+
+    `by_tile` tells joules by place: tile0, tile1, ..., host, and "chip" for wires and routers, which belong to none.
+    `measured` says that what training measured stands for what the spec assumes.
+    """
+
+    items: tuple[Item, ...]
+    by_tile: Mapping[str, float] = field(default_factory=dict)
+    measured: bool = False
+
+    @property
+    def total_j(self) -> float:
+        """Energy of the whole run, leakage included, in joules."""
+        return fsum(item.energy_j for item in self.items)
+
+    def by(self, key: Callable[[Item], str]) -> dict[str, float]:
+        """Return joules by a property of the items, the largest first."""
+        groups: dict[str, list[float]] = defaultdict(list)
+        for item in self.items:
+            groups[key(item)].append(item.energy_j)
+        sums = {name: fsum(values) for name, values in groups.items()}
+        return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
+    """Return the bill of a trace: each granted stage bills its uses; leakage is power times time."""
+    schedule = trace.schedule
+    chip = schedule.chip
+    names = [layer.name for layer in schedule.mapping.workload.layers]
+    counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
+    placed: dict[tuple[str, float], int] = defaultdict(int)
+    for entry in trace.stages:
+        if not entry.grants:
+            continue
+        op = schedule.ops[entry.op]
+        layer = names[op.layer] if op.layer >= 0 else CHIP
+        for use in entry.stage.uses:
+            unit = chip.units[use.unit]
+            energy_j = use_energy_j(chip, use, layer, op.phase, activity)
+            counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
+            placed[_place(chip, unit), energy_j] += use.count * entry.grants
+    items = [
+        Item(component, action, phase, layer, count, count * energy_j)
+        for (component, action, phase, layer, energy_j), count in sorted(counts.items())
+    ]
+    time_s = trace.cycles / float(chip.spec.technology.clock_hz)
+    items += [
+        Item(part.component, "leak", "leakage", CHIP, part.instances, part.leakage_w * time_s)
+        for part in chip.parts if part.leakage_w
+    ]  # fmt: skip
+    return Bill(tuple(items), _by_tile(chip, placed, time_s), activity is not None)
+
+
+def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:
+    """Return the joules of one item of a billed action, for a layer's name and a phase, by the activity measured."""
+    unit = chip.units[use.unit]
+    energy_j = unit.actions[use.action].energy_j
+    measured = MEASURED.get((unit.component, use.action))
+    if activity is None or measured is None or phase not in ("forward", "backward", "update"):
+        return energy_j
+    own = getattr(activity.layers.get(layer), phase, None)
+    found = None if own is None else measured(chip.tiles[unit.tile].spec, own)
+    return energy_j if found is None else found
+
+
+def _row_line(tile: TileSpec, times: float | None) -> float | None:
+    return None if times is None else times * tile.array.line_energy_j(tile.cols)
+
+
+def _col_line(tile: TileSpec, times: float | None) -> float | None:
+    return None if times is None else times * tile.array.line_energy_j(tile.rows)
+
+
+MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
+    ("device", "read"): lambda tile, own: tile.device.read_energy_at_j(own.conductance_siemens, float(own.on_time_s)),
+    ("crossbar", "read_rows"): lambda tile, own: _row_line(tile, own.swings),
+    ("crossbar", "ramp_rows"): lambda tile, own: _row_line(tile, own.swings),
+    ("crossbar", "read_cols"): lambda tile, own: _col_line(tile, own.swings),
+    ("crossbar", "ramp_cols"): lambda tile, own: _col_line(tile, own.swings),
+    ("crossbar", "update_rows"): lambda tile, own: _row_line(tile, own.row_pulses),
+    ("crossbar", "update_cols"): lambda tile, own: _col_line(tile, own.col_pulses),
+    ("device", "update"): lambda tile, own: own.cell_pulses * tile.device.pulse_j,
+}
+"""Actions whose energy follows from what training measured, and how, in joules; None where it was not measured."""
+
+
+def _place(chip: Chip, unit: Unit) -> str:
+    return f"tile{unit.tile}" if unit.tile >= 0 else "host" if unit.index == chip.host else CHIP
+
+
+def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float) -> dict[str, float]:
+    """Return joules by place, the largest first, from the counts of actions by place and energy, and leakage."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for (place, energy_j), count in placed.items():
+        spent[place].append(count * energy_j)
+    for tile in chip.tiles:
+        spent[f"tile{tile.index}"].append(chip.tile_share(tile)[1] * time_s)
+    spent["host"].append(chip.spec.host.total_leakage_w * time_s)
+    wires = ("link", "chip_link", PORT)
+    spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component in wires]
+    sums = {place: fsum(values) for place, values in spent.items()}
+    return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -1,0 +1,174 @@
+"""Breakdowns of a run as plain data: by layer, tile, link, dwell time, and by what array reads were billed."""
+
+from __future__ import annotations
+
+from math import fsum
+from typing import Any
+
+from archsim.chip.graph import Chip
+from archsim.mapping.inference import programming
+from archsim.mapping.partition import Mapping as ShardMapping
+from archsim.results.bill import ActivityFile, Bill, account
+from archsim.simulation.run import StageCount, Trace, simulate
+
+TOP = 50
+"""Long tables show this many rows."""
+
+
+def programming_data(chip: Chip, mapping: ShardMapping) -> dict[str, Any]:
+    """Return what it takes to write all weights once, before the run and apart from its totals: seconds and joules."""
+    trace = simulate(programming(chip, mapping))
+    bill = account(trace)
+    return {
+        "time_s": trace.cycles / float(chip.spec.technology.clock_hz),
+        "energy_j": bill.total_j,
+        "energy_j_by_layer": bill.by(lambda item: item.layer),
+        "cells": sum(shard.cells for shard in mapping.shards),
+    }
+
+
+def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, source: str) -> dict[str, Any]:
+    """Return by which activity array reads were billed, per layer and direction, and what it changes by component.
+
+    Energies of a read are means per cell. `effect_j` holds the components that cost something else than at the
+    spec's fixed energy of a read, and the total.
+    """
+    spec_bill = bill if activity is None else account(trace, None)
+    used, fixed = _reads(bill), _reads(spec_bill)
+    rows = []
+    for (layer, direction), (count, energy_j) in used.items():
+        found = None if activity is None else getattr(activity.layers.get(layer), direction, None)
+        rows.append(
+            {
+                "layer": layer,
+                "direction": direction,
+                "by": "spec" if found is None else "measured",
+                "conductance_siemens": None if found is None else found.conductance_siemens,
+                "on_time_s": None if found is None else float(found.on_time_s),
+                "read_energy_j": energy_j / count,
+                "read_energy_spec_j": fixed[layer, direction][1] / count,
+                "cell_reads": count,
+            }
+        )
+    ours, theirs = bill.by(lambda item: item.component), spec_bill.by(lambda item: item.component)
+    effect = {name: {"spec": theirs[name], "used": ours[name]} for name in ours if ours[name] != theirs[name]}
+    effect["total"] = {"spec": spec_bill.total_j, "used": bill.total_j}
+    return {"from": None if activity is None else source, "reads": rows, "effect_j": effect}
+
+
+def _reads(bill: Bill) -> dict[tuple[str, str], tuple[int, float]]:
+    """Return count and energy of the array reads of a bill, by layer and direction."""
+    found: dict[tuple[str, str], tuple[int, float]] = {}
+    for item in bill.items:
+        if (item.component, item.action) == ("device", "read"):
+            count, energy_j = found.get((item.layer, item.phase), (0, 0.0))
+            found[item.layer, item.phase] = (count + item.count, energy_j + item.energy_j)
+    return dict(sorted(found.items(), key=lambda pair: (pair[0][0], pair[0][1] != "forward")))
+
+
+def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
+    """Return the layers: shapes, shards, operations, energy in joules, and the states of their tiles in cycles."""
+    schedule = trace.schedule
+    place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
+    energy = bill.by(lambda item: item.layer)
+    rows = []
+    workload = schedule.mapping.workload
+    for index, layer in enumerate(workload.layers):
+        shards = [shard for shard in schedule.mapping.shards if shard.layer == index]
+        states = {
+            state: sum(trace.tile_states[place[shard.tile]][state] for shard in shards)
+            for state in trace.tile_states[0]
+        }  # fmt: skip
+        row_shards, col_shards = schedule.mapping.grid[index]
+        rows.append(
+            {
+                "name": layer.name,
+                "inputs": layer.inputs,
+                "outputs": layer.outputs,
+                "synapses": layer.synapses,
+                "row_shards": row_shards,
+                "col_shards": col_shards,
+                "tiles": [shard.tile for shard in shards[:TOP]],
+                "ops_per_example": workload.ops_per_synapse * layer.synapses * len(workload.steps_of(index)),
+                "energy_j": energy.get(layer.name, 0.0),
+                "stalls_cycles": states,
+            }
+        )
+    return rows
+
+
+def tile_rows(trace: Trace) -> list[dict[str, Any]]:
+    """Return the first used tiles: what they hold, and their states in cycles."""
+    names = [layer.name for layer in trace.schedule.mapping.workload.layers]
+    rows = [
+        {"tile": shard.tile, "layer": names[shard.layer], "shard": shard.name, "cells": shard.cells, "cycles": states}
+        for shard, states in zip(trace.schedule.mapping.shards, trace.tile_states, strict=True)
+    ]
+    return rows[:TOP]
+
+
+def link_rows(trace: Trace) -> list[dict[str, Any]]:
+    """Return the links that were used, the busiest first: grants, cycles held, cycles that requests waited.
+
+    Waiting counts for each link that a waiting stage needs; that for a place in the buffer at its far end, and behind
+    another packet there, apart.
+    """
+    chip = trace.schedule.chip
+    by_unit = {link.unit: link for link in chip.links.values()}
+    behind = {unit.index: chip.links[unit.buffer_of].unit for unit in chip.units if unit.buffer_of}
+    totals: dict[int, list[float]] = {}
+    places: dict[int, int] = {}
+    for entry in trace.stages:
+        for unit in entry.stage.acquire:
+            if unit in behind:
+                places[behind[unit]] = places.get(behind[unit], 0) + entry.wait_cycles
+        if not entry.grants:
+            continue
+        energies = _energies_j(chip, entry)
+        for at, unit in entry.stage.release:
+            if unit in by_unit:
+                line = totals.setdefault(unit, [0, 0, 0, 0.0])
+                line[0] += entry.grants
+                line[1] += at * entry.grants
+                line[2] += entry.wait_cycles
+                line[3] += fsum(energies.get(unit, ()))
+    ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
+    return [
+        {
+            "name": by_unit[unit].name,
+            "length_m": by_unit[unit].length_m,
+            "messages": grants,
+            "busy_cycles": busy,
+            "utilisation": busy / trace.cycles if trace.cycles else None,
+            "wait_cycles": waited,
+            "buffer_wait_cycles": places.get(unit, 0),
+            "energy_j": energy,
+        }
+        for unit, (grants, busy, waited, energy) in ranked
+    ]
+
+
+def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
+    """Return what a stage has cost, by unit, use by use."""
+    found: dict[int, list[float]] = {}
+    for use in entry.stage.uses:
+        spent_j = entry.grants * use.count * chip.units[use.unit].actions[use.action].energy_j
+        found.setdefault(use.unit, []).append(spent_j)
+    return found
+
+
+def dwell_data(trace: Trace) -> dict[str, Any]:
+    """Return how long updates stayed on their capacitors, in cycles: counts, median, 99th percentile, histogram."""
+    from archsim.simulation.dwell import EDGES
+
+    dwell = trace.dwell
+    last = len(EDGES) - 1
+    bins = [(int(EDGES[i]), int(EDGES[min(i + 1, last)]), int(n)) for i, n in enumerate(dwell.counts) if n]
+    return {
+        "cell_updates_read": dwell.cells,
+        "cell_updates_open": dwell.open,
+        "total_cycles": dwell.total_cycles,
+        "median_cycles": dwell.percentile_cycles(0.5),
+        "p99_cycles": dwell.percentile_cycles(0.99),
+        "histogram": [{"from_cycles": a, "to_cycles": b, "cell_updates": count} for a, b, count in bins],
+    }

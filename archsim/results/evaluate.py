@@ -1,0 +1,94 @@
+"""A run from specs to its result: what `archsim.evaluate` makes, and all that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archsim.chip.graph import Chip, build_chip
+from archsim.mapping.modes import build_schedule
+from archsim.mapping.notes import notes_of
+from archsim.mapping.partition import Mapping as ShardMapping
+from archsim.mapping.partition import map_workload
+from archsim.mapping.schedule import Schedule
+from archsim.results.bill import ActivityFile, Bill, account
+from archsim.results.breakdowns import activity_data, programming_data
+from archsim.results.metrics import Parts, measure
+from archsim.results.peak import Peak, peak
+from archsim.simulation.run import Trace, simulate
+from archsim.simulation.step import Step, trace_step
+from archsim.spec.arch import ArchSpec
+from archsim.workload.network import Workload
+
+if TYPE_CHECKING:
+    from archsim.spec.loading import Loaded
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run and everything it was made from; `data` is what metrics.json holds, `activity` what it was billed by."""
+
+    arch: Loaded[ArchSpec]
+    workload: Loaded[Workload]
+    chip: Chip
+    mapping: ShardMapping
+    schedule: Schedule
+    trace: Trace
+    bound: Trace
+    parts: Parts
+    bill: Bill
+    peak: Peak
+    step: Step
+    data: Mapping[str, Any]
+    activity: ActivityFile | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every audit passed, and every cross-check that was made."""
+        return all(check["passed"] for check in (*self.data["audits"], *self.data.get("crosscheck", ())))
+
+
+def evaluate(
+    arch: Loaded[ArchSpec],
+    workload: Loaded[Workload],
+    *,
+    examples: int | None = None,
+    full: bool = False,
+    seed: int = 0,
+    activity: ActivityFile | None = None,
+    activity_from: str = "",
+    command: str = "",
+    progress: Callable[[int], None] | None = None,
+) -> Result:
+    """Return the result of training `workload` on `arch` for `examples` (by default all epochs).
+
+    With `activity`, measured as `activity_from` says, it replaces the spec's energy of array reads.
+    Raises SpecError, InfeasibleError or StuckError where that cannot be.
+    """
+    count = workload.value.examples if examples is None else examples
+    chip = build_chip(arch.value)
+    mapping = map_workload(workload.value, chip)
+    schedule = build_schedule(chip, mapping, count)
+    trace = simulate(schedule, full=full, progress=progress)
+    bound = simulate(schedule, unlimited=True)
+    bill = account(trace, activity)
+    top = peak(chip, workload.value.mode, workload.value.steps)
+    parts = _parts(schedule, trace, bound, top)
+    data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
+    data["activity"] = activity_data(trace, bill, activity, activity_from)
+    if notes := [*notes_of(chip, workload.value), *arch.misfits()]:
+        data["notes"] = notes
+    if workload.value.program:
+        data["programming"] = programming_data(chip, mapping)
+    step = trace_step(schedule)
+    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
+
+
+def _parts(schedule: Schedule, trace: Trace, bound: Trace, top: Peak) -> Parts:
+    free, busy = bound.cycles, trace.cycles
+    if any(op.maintenance is not None and op.instances != 0 for op in schedule.ops):
+        calm = build_schedule(schedule.chip, schedule.mapping, schedule.examples, maintenance=False)
+        free, busy = simulate(calm, unlimited=True).cycles, simulate(calm).cycles
+    interval = round(top.time_per_example_s * float(schedule.chip.spec.technology.clock_hz) * trace.examples)
+    return Parts(interval, free - interval, busy - free, trace.cycles - busy)

@@ -1,0 +1,219 @@
+"""Metrics: one run's figures, audited, as plain data in SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import fsum
+from typing import TYPE_CHECKING, Any
+
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.units import parse_metric
+from archsim.results.audits import audit, audits_of, executed_ops, stalls
+from archsim.results.bill import Bill
+from archsim.results.breakdowns import TOP, dwell_data, layer_rows, link_rows, tile_rows
+from archsim.results.peak import Peak, chip_metrics, peak_metrics
+from archsim.simulation.run import Trace
+from archsim.spec.arch import ArchSpec, Published
+from archsim.workload.network import Workload
+
+if TYPE_CHECKING:
+    from archsim.spec.loading import Loaded
+
+SCHEMA = "archsim-metrics-1"
+
+
+def package_version() -> str:
+    """Return the installed version of archsim."""
+    try:
+        return version("archsim")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run's cycles are made of, by difference between four runs; they add up to `total`.
+
+    `interval`: the peak's initiation interval times the examples. `dependencies`: what ops wait for each
+    other with unlimited units and without maintenance. `contention`: what limited units add to that.
+    `maintenance`: what transfers and refresh add. A part is negative where shards are smaller than tiles
+    and so quicker than the peak's.
+    """
+
+    interval: int
+    dependencies: int
+    contention: int
+    maintenance: int
+
+    @property
+    def total(self) -> int:
+        """Cycles of the run."""
+        return self.interval + self.dependencies + self.contention + self.maintenance
+
+
+def measure(
+    arch: Loaded[ArchSpec],
+    workload: Loaded[Workload],
+    trace: Trace,
+    bound: Trace,
+    parts: Parts,
+    bill: Bill,
+    top: Peak,
+    *,
+    seed: int = 0,
+    command: str = "",
+) -> dict[str, Any]:
+    """Return the content of metrics.json. All figures are SI; what is undefined is None."""
+    chip = trace.schedule.chip
+    clock_hz = float(chip.spec.technology.clock_hz)
+    metrics = _metrics(trace, bound, bill, top, clock_hz)
+    mode, name = workload.value.mode, workload.value.name
+    own = chip_metrics(chip, mode) if chip.spec.published else {}
+    known = {"": {**metrics, **own}, name: {**own, **metrics}}  # of the chip alone, an example is one vector
+    published = [
+        {**beside(f"published[{i}]", figure, known[figure.workload]),
+         "source": arch.figures[f"published[{i}].value"].source}
+        for i, figure in enumerate(chip.spec.published) if figure.mode == mode and figure.workload in known
+    ]  # fmt: skip
+    audits = audits_of(trace, bound, bill)
+    placed_j = fsum(bill.by_tile.values())
+    audits.append(audit("energy by tile adds up to the bill's total, joules", bill.total_j, placed_j, 1e-9))
+    if not arch.overrides:
+        audits += [
+            audit(f"published {row['metric']} (fitted)", row["published"], row["simulated"], row["tolerance"])
+            for row in published if row["kind"] == "fit"
+        ]  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "arch": {"name": arch.value.name, "hash": arch.hash},
+        "workload": {"name": workload.value.name, "hash": workload.hash},
+        "version": package_version(),
+        "seed": seed,
+        "command": command,
+        "run": {
+            "examples": trace.examples,
+            "cycles": trace.cycles,
+            "examples_simulated": trace.examples_simulated,
+            "examples_fast_forwarded": trace.examples_fast_forwarded,
+        },
+        "metrics": metrics,
+        "time_per_example_parts_s": {
+            name: _ratio(getattr(parts, name) / clock_hz, trace.examples)
+            for name in ("interval", "dependencies", "contention", "maintenance")
+        },
+        "energy_j": {
+            "total": bill.total_j,
+            "by_component": bill.by(lambda item: item.component),
+            "by_phase": bill.by(lambda item: item.phase),
+            "by_layer": bill.by(lambda item: item.layer),
+            "by_tile": dict(bill.by_tile),
+        },
+        "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
+        "stalls_cycles": stalls(trace),
+        "layers": layer_rows(trace, bill),
+        "tiles": tile_rows(trace),
+        "links": link_rows(trace)[:TOP],
+        "dwell": dwell_data(trace),
+        "published": published,
+        "audits": audits,
+    }
+
+
+def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float) -> dict[str, float | int | None]:
+    schedule = trace.schedule
+    chip, workload = schedule.chip, schedule.mapping.workload
+    examples, cells = trace.examples, sum(shard.cells for shard in schedule.mapping.shards)
+    time_s = trace.cycles / clock_hz
+    energy_j = bill.total_j
+    ops = workload.ops_per_example
+    states = stalls(trace)
+    busy = states["forward"] + states["backward"] + states["update"]
+    throughput = _ratio(ops * examples, time_s)
+    area_m2 = chip.area_m2
+    dwell = trace.dwell
+    writes = _writes_per_cell(trace)
+    best = peak_metrics(top)
+    return {
+        "time_total_s": time_s,
+        "time_per_example_s": _ratio(time_s, examples),
+        "time_per_example_lower_bound_s": _ratio(bound.cycles / clock_hz, examples),
+        "time_per_example_peak_s": best["time_per_example_peak_s"],
+        "examples_per_s": _ratio(examples, time_s),
+        "ops_per_example": ops,
+        "ops_executed_per_example": _ratio(executed_ops(trace), examples),
+        "digital_ops_per_example": workload.digital_ops_per_example,
+        "throughput_op_per_s": throughput,
+        "throughput_executed_op_per_s": _ratio(executed_ops(trace), time_s),
+        "throughput_peak_op_per_s": best["throughput_peak_op_per_s"],
+        "power_w": _ratio(energy_j, time_s),
+        "power_peak_w": best["power_peak_w"],
+        "energy_total_j": energy_j,
+        "energy_per_example_j": _ratio(energy_j, examples),
+        "energy_per_op_j": _ratio(energy_j, ops * examples),
+        "efficiency_op_per_j": _ratio(ops * examples, energy_j),
+        "efficiency_peak_op_per_j": best["efficiency_peak_op_per_j"],
+        "area_m2": area_m2,
+        "area_peak_m2": best["area_peak_m2"],
+        "throughput_per_area_op_per_s_m2": _ratio(throughput, area_m2),
+        "throughput_per_area_peak_op_per_s_m2": best["throughput_per_area_peak_op_per_s_m2"],
+        "transfer_time_share": _ratio(trace.transfer_cycles, trace.cycles),
+        "refresh_time_share": _ratio(trace.refresh_cycles, trace.cycles),
+        "tile_utilisation": _ratio(busy, trace.cycles * len(trace.tile_states)),
+        "tiles_used": len(trace.tile_states),
+        "tiles": len(chip.tiles),
+        "chips": chip.spec.chips,
+        "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
+        "transfers": _transfers(trace),
+        "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
+        "pcm_writes_per_cell_max": max(writes, default=0.0),
+        "transfer_power_peak_w": transfer_power_w(trace),
+        "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
+        "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
+    }
+
+
+def _ratio(a: float | int | None, b: float | int) -> float | None:
+    return None if a is None or not b else a / b
+
+
+def _transfers(trace: Trace) -> float:
+    """Return how often all row groups of a shard were transferred, averaged over shards that transfer."""
+    done = [
+        trace.done[op.index] / len(op.maintenance.groups)
+        for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None
+    ]  # fmt: skip
+    return fsum(done) / len(done) if done else 0.0
+
+
+def _writes_per_cell(trace: Trace) -> list[float]:
+    """Return the RESETs that each long-term device has seen, by transfer op."""
+    schedule = trace.schedule
+    return [
+        trace.done[op.index] / len(op.maintenance.groups)
+        * schedule.chip.tiles[op.tile].spec.device.writes_per_transfer
+        for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None
+    ]  # fmt: skip
+
+
+def transfer_power_w(trace: Trace) -> float:
+    """Return the largest power drawn by cells being programmed at once, in watts."""
+    devices = [tile.spec.device for tile in trace.schedule.chip.tiles]
+    return trace.cells_programmed_at_once * max(device.peak_power_w(device.transfer_steps) for device in devices)
+
+
+def beside(place: str, figure: Published, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a published figure beside the simulated one; ratio = simulated / published."""
+    if figure.metric not in metrics:
+        what = f"'{figure.metric}' is not a metric"
+        raise SpecError([Problem(f"{place}.metric", what, nearest(figure.metric, metrics))])
+    simulated, value = metrics[figure.metric], parse_metric(figure.metric, figure.value)
+    return {
+        "metric": figure.metric,
+        "published": value,
+        "simulated": simulated,
+        "ratio": None if simulated is None else simulated / value,
+        "kind": figure.kind,
+        "tolerance": figure.tolerance,
+    }

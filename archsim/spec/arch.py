@@ -1,0 +1,415 @@
+"""The arch spec: what one analog-memory chip is, as frozen sections read from YAML."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, sqrt
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from archsim.base import units
+from archsim.base.errors import Problem, SpecError
+from archsim.base.registry import Registry
+from archsim.base.section import Choice, Options, Section, options_of
+from archsim.base.units import Conductance, Count, CountOrZero, Frequency, Length, Lines, Ratio, Time, Voltage, cycles
+from archsim.components.base import Component, Role
+from archsim.components.cells.base import Device
+from archsim.components.converters import Converter
+from archsim.components.crossbar import Array, Crossbar
+from archsim.components.digital import Accumulator, HostPort, LineCircuit, NeuronUnit
+from archsim.components.drivers import Driver
+from archsim.components.interconnect import ChipLink, Link, Router
+from archsim.components.memory import Memory
+from archsim.spec.scaling import Scaling
+
+# Choices that later stages provide; each registry loads its home when it is first asked.
+TOPOLOGIES: Registry[Callable[..., Any]] = Registry("topology", home="archsim.chip.topologies")
+FLOORPLANS: Registry[type[Floorplan]] = Registry("floorplan", home="archsim.chip.floorplan")
+PLACEMENTS: Registry[Callable[..., Any]] = Registry("placement", home="archsim.mapping.placement")
+TRANSPORTS: Registry[Any] = Registry("transport", home="archsim.mapping.transports")
+REDUCTIONS: Registry[Callable[..., Any]] = Registry("reduction", home="archsim.mapping.reduction")
+TRANSFER_POLICIES: Registry[Callable[..., Any]] = Registry("transfer policy", home="archsim.mapping.maintenance")
+REFRESH_POLICIES: Registry[Callable[..., Any]] = Registry("refresh policy", home="archsim.mapping.maintenance")
+
+
+@dataclass(frozen=True)
+class OptionsOf:
+    """Marks a field that holds the options of the entry of a registry which another field, before it, names."""
+
+    registry: Registry[Callable[..., Any]]
+    chosen_by: str
+
+    def section(self, chosen: object) -> type[Options]:
+        """Return the section of the options of the entry of that name; one without any if there is no such entry."""
+        return options_of(self.registry[chosen]) if isinstance(chosen, str) and chosen in self.registry else Options
+
+    def read(self, value: Any, info: ValidationInfo) -> Options:
+        """Return the options checked against the entry's signature; every fault keeps its place in the file."""
+        if self.chosen_by not in info.data:
+            return Options()  # the name itself is wrong, and reported
+        section = self.section(info.data[self.chosen_by])
+        return value if isinstance(value, section) else section.model_validate(value)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        sections = dict.fromkeys(self.section(name) for name in self.registry)
+        return {"anyOf": [handler.resolve_ref_schema(handler(each.__pydantic_core_schema__)) for each in sections]}
+
+
+class Technology(Section):
+    """Process node, supply and the chip clock; a cycle of that clock is the unit of simulated time."""
+
+    node_m: Length
+    clock_hz: Frequency
+    supply_v: Voltage
+
+
+class TileSpec(Section):
+    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many.
+
+    A tile that only infers needs no `col_driver` and no `row_converter`: these are `none`. The `accumulator` adds up
+    what is converted step by step.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"accumulator"})
+
+    count: Count
+    rows: Lines
+    cols: Lines
+    device: Annotated[Device, Role("device")]
+    array: Annotated[Array, Role("array")]
+    row_driver: Annotated[Driver, Role("driver")]
+    col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
+    col_converter: Annotated[Converter, Role("converter")]
+    row_converter: Annotated[Converter | Literal["shared", "none"], Role("converter", words=("shared", "none"))]
+    memory: Annotated[Memory, Role("memory")]
+    neuron: Annotated[NeuronUnit, Role("neuron")]
+    accumulator: Annotated[Accumulator, Role("accumulator")] | None = None
+    periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
+
+    @property
+    def updated_array(self) -> Crossbar:
+        """The array, as one that can be updated; raise SpecError if it cannot."""
+        if not isinstance(self.array, Crossbar):
+            raise SpecError(self.missing("tile"))
+        return self.array
+
+    @property
+    def backward_driver(self) -> Driver:
+        """The driver of the columns; raise SpecError if there is none."""
+        if isinstance(self.col_driver, str):
+            raise SpecError(self.missing("tile"))
+        return self.col_driver
+
+    @property
+    def backward_converter(self) -> Converter:
+        """The converter that reads rows: its own bank, or the one shared with the columns; SpecError if none."""
+        if self.row_converter == "none":
+            raise SpecError(self.missing("tile"))
+        return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
+
+    def missing(self, place: str) -> list[Problem]:
+        """Return what it lacks for training, as problems; `place` is where it stands in the file."""
+        found = []
+        if self.col_driver == "none":
+            found.append(_untrainable(f"{place}.col_driver", "a driver of the columns"))
+        if self.row_converter == "none":
+            found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
+        if not isinstance(self.array, Crossbar):
+            hint = "give a 'crossbar', or a workload with 'mode: inference'"
+            found.append(Problem(f"{place}.array", f"a '{self.array.kind}' cannot be updated in training", hint))
+        return found
+
+    @model_validator(mode="after")
+    def _is_read_as_it_is_driven(self) -> Self:
+        for edge, driver in (("row_driver", self.row_driver), ("col_driver", self.col_driver)):
+            converter = self.col_converter if edge == "row_driver" else self.row_converter
+            converter = self.col_converter if converter == "shared" else converter
+            if isinstance(driver, str) or isinstance(converter, str):
+                continue
+            way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
+            names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
+            if way == "twos_complement" and driver.samples == 1:
+                message = "'array.{key}: twos_complement' needs a '{edge}' that is sampled at each step, bit by bit"
+                raise PydanticCustomError("signs", message, names)
+            if way == "bipolar" and not self.device.two_terminals:
+                message = "'array.{key}: bipolar' needs cells of two terminals, and a '{device}' is none; give another"
+                raise PydanticCustomError("signs", message, {**names, "device": self.device.kind})
+            if driver.samples > 1 and self.accumulator is None:
+                message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"edge": edge})
+            if converter.slices > 1 and self.accumulator is None:
+                message = "weights lie in {slices} slices, and nothing adds them up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"slices": str(converter.slices)})
+            if driver.window_s < converter.least_window_s:
+                message = (
+                    "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "
+                    "a window of {least} ns or more, or fewer bits"
+                )
+                raise PydanticCustomError("window", message, {
+                    "edge": edge, "window": f"{float(driver.window_s * 10**9):g}", "kind": converter.kind,
+                    "least": f"{float(converter.least_window_s * 10**9):g}"})  # fmt: skip
+        return self
+
+
+def _untrainable(where: str, part: str) -> Problem:
+    hint = f"give {part}, or a workload with 'mode: inference'"
+    return Problem(where, "is 'none', and training sends errors back through it", hint)
+
+
+class Routing(Section):
+    """How vectors travel between tiles: the graph's topology, what its links carry, and how sums are reduced.
+
+    `options` are the keyword arguments of the topology's function.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"options"})
+
+    topology: Annotated[str, Choice(TOPOLOGIES)]
+    options: Annotated[Options, OptionsOf(TOPOLOGIES, "topology")] = Field(default={}, validate_default=True)
+    transport: Annotated[str, Choice(TRANSPORTS)]
+    link: Annotated[Link, Role("link")]
+    router: Annotated[Router, Role("router")]
+    reduction: Annotated[str, Choice(REDUCTIONS)]
+
+
+class Floorplan(Section, ABC):
+    """Where tiles, the host port and other blocks lie; a subclass is one kind, with its own keys.
+
+    `example` holds values of them with which it can be built, for the conformance tests.
+    """
+
+    kind: ClassVar[str]
+    role: ClassVar[str] = "floorplan"
+    example: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def plan(self, tiles_m2: Sequence[float], host_m2: float) -> Any:
+        """Return the `archsim.chip.floorplan.Plan` of tiles and a host port of these areas, in square metres.
+
+        Raises SpecError with everything that does not fit.
+        """
+
+
+F = TypeVar("F", bound=type[Floorplan])
+
+
+def floorplan(kind: str) -> Callable[[F], F]:
+    """Return a class decorator that registers a floorplan under `kind`."""
+
+    def register(cls: F) -> F:
+        cls.kind = kind
+        FLOORPLANS.add(kind)(cls)
+        return cls
+
+    return register
+
+
+class Package(Section):
+    """Several chips, all alike, joined by links between neighbours; `gap` is what lies between two dies.
+
+    Each chip has circuits for `links_per_chip` links on its edge, whichever are used, since all chips are made alike.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"links_per_chip"})
+
+    chips: Count
+    gap_m: Length
+    links_per_chip: Count = 4
+    link: Annotated[ChipLink, Role("chip_link")]
+
+    @model_validator(mode="after")
+    def _has_links_for_its_neighbours(self) -> Self:
+        columns = ceil(sqrt(self.chips))
+        rows = ceil(self.chips / columns)
+        most = min(columns - 1, 2) + min(rows - 1, 2)
+        if self.links_per_chip < most:
+            message = {"have": self.links_per_chip, "chips": self.chips, "most": most}
+            raise PydanticCustomError("package", "of {chips} chips some have {most} neighbours, and links_per_chip is "
+                                      "{have}; make it {most} or more", message)  # fmt: skip
+        return self
+
+
+class Transfer(Section):
+    """When capacitors are emptied into the long-term devices: every so many examples, by which policy."""
+
+    interval_examples: Count
+    policy: Annotated[str, Choice(TRANSFER_POLICIES)]
+    rows_in_parallel: Lines = 1
+    tiles_in_parallel: Count
+
+
+class Refresh(Section):
+    """Whether capacitors are read and written back between transfers, and how often."""
+
+    policy: Annotated[str, Choice(REFRESH_POLICIES)] = "none"
+    period_s: Time | None = None
+
+    @model_validator(mode="after")
+    def _has_period(self) -> Self:
+        if self.policy != "none" and self.period_s is None:
+            raise PydanticCustomError("refresh", "policy '{p}' needs a period; give 'period: 500 us', or policy 'none'",
+                                      {"p": self.policy})  # fmt: skip
+        return self
+
+
+class ScheduleSpec(Section):
+    """How examples follow each other, and the maintenance between them.
+
+    Cells that keep what they hold need no `transfer`. Without it weights are written a row at a time, one tile after
+    another. In inference a layer's memory has room for `vectors_held` vectors of an example: of two, one is read while
+    the next arrives.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"vectors_held"})
+
+    mode: Literal["sequential", "pipelined"]
+    in_flight: Count = 1
+    prefetch: CountOrZero = 1
+    vectors_held: Count = 2
+    transfer: Transfer | None = None
+    refresh: Refresh = Refresh()
+
+    @property
+    def examples_in_flight(self) -> int:
+        """One when sequential, else `in_flight`."""
+        return 1 if self.mode == "sequential" else self.in_flight
+
+    @property
+    def rows_written(self) -> int:
+        """Rows of a tile that are programmed at once."""
+        return 1 if self.transfer is None else self.transfer.rows_in_parallel
+
+    @property
+    def tiles_written(self) -> int:
+        """Tiles that are programmed at once."""
+        return 1 if self.transfer is None else self.transfer.tiles_in_parallel
+
+
+class AnyFigure:
+    """Marks a field whose text is a figure in the unit that its neighbours say."""
+
+
+class Numerics(Section):
+    """How numbers sit on the chip: weights as conductances, and the ranges that its converters are set to.
+
+    A weight of one is `weight_scale` uS, `output_weight_scale` in the last layer. Converters span plus and minus
+    `partial_range` where sums go on to be added (and for the errors of the backward pass, relative to the largest
+    gradient), plus and minus `output_range` at the output. Hidden units are converted up to the largest value of their
+    activation, those of an activation without one up to `activation_range`.
+    `read_noise` is the standard deviation of what a read adds to each line before it is converted, in the same units.
+
+    Leakage is applied every `leak_interval` examples and before a row is read by a transfer. What lines draw through
+    the cells is measured at their conductances every `activity_interval` updates, and around maintenance of at least
+    the `activity_share` of a tile's rows; in between, the mean of two readings counts.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"activation_range", "leak_interval", "activity_interval", "activity_share"}
+    )
+
+    weight_scale_siemens: Conductance = 100e-6
+    output_weight_scale_siemens: Conductance = 50e-6
+    partial_range: Ratio = 4.0
+    output_range: Ratio = 16.0
+    activation_range: Ratio = 2.0
+    read_noise: Ratio = 0.0
+    leak_interval: Count = 64
+    activity_interval: Count = 512
+    activity_share: units.Share = 0.25
+
+
+class Published(Section):
+    """A figure that the chip's authors published, to be compared with the simulated one.
+
+    `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it; `mode`, of what.
+    A sustained figure names the `workload` on which it holds; without one it is the chip's own.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload"})
+
+    metric: str
+    value: Annotated[str, AnyFigure()]
+    tolerance: units.Share
+    kind: Literal["fit", "input", "predicted"]
+    mode: Literal["training", "inference"] = "training"
+    workload: str = ""
+
+    @model_validator(mode="after")
+    def _has_unit(self) -> Self:
+        try:
+            units.parse_metric(self.metric, self.value)
+        except ValueError as error:
+            message = {"what": str(error), "metric": self.metric, "unit": units.si_of_metric(self.metric) or "none"}
+            raise PydanticCustomError("published", "{what}; '{metric}' has the unit {unit}", message) from None
+        return self
+
+
+class ArchSpec(Section):
+    """A chip, or a package of equal ones: technology, tiles, routing, host, floorplan, schedule, what was published.
+
+    As loaded, its digital parts are already as at the node that `scaling` declares. `placement_options` are the keyword
+    arguments of the placement's function.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options"})
+
+    name: str
+    description: str = ""
+    reference: str = ""
+    technology: Technology
+    tile: TileSpec
+    variants: dict[str, TileSpec] = {}
+    routing: Routing
+    host: Annotated[HostPort, Role("host")]
+    floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]
+    placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
+    placement_options: Annotated[Options, OptionsOf(PLACEMENTS, "placement")] = Field(default={}, validate_default=True)
+    schedule: ScheduleSpec
+    package: Package | None = None
+    numerics: Numerics = Numerics()
+    scaling: Scaling | None = None
+    published: tuple[Published, ...] = ()
+
+    def cycles(self, time_s: Fraction) -> int:
+        """Return a time in cycles of the chip clock, rounded up once."""
+        return cycles(time_s, self.technology.clock_hz)
+
+    def check_trainable(self) -> None:
+        """Raise SpecError with every part that training needs and the chip lacks."""
+        found = []
+        for name, tile in self.tile_kinds:
+            place = name if name == "tile" else f"variants.{name}"
+            found += tile.missing(place)
+            if self.schedule.transfer is None and tile.device.transfer_steps:
+                what = f"is missing, and the '{tile.device.kind}' of {place} must be transferred in training"
+                hint = "say when and how, or train on cells that keep their weights"
+                found.append(Problem("schedule.transfer", what, hint))
+        if found:
+            raise SpecError(found)
+
+    @property
+    def tile_kinds(self) -> list[tuple[str, TileSpec]]:
+        """The kinds of tile by name, the default one first."""
+        return [("tile", self.tile), *self.variants.items()]
+
+    @property
+    def chips(self) -> int:
+        """How many chips there are; `tile.count` is that of one."""
+        return 1 if self.package is None else self.package.chips
+
+    def components(self) -> list[Component]:
+        """Return each component once, in order of the spec."""
+        found: list[Component] = []
+        for _, tile in self.tile_kinds:
+            found += [value for _, value in tile if isinstance(value, Component)]
+            found += tile.periphery
+        joined = [] if self.package is None else [self.package.link]
+        return [*found, self.routing.link, self.routing.router, self.host, *joined]

@@ -1,0 +1,1 @@
+"""Studies: what the commands do, each a file or a folder."""

@@ -1,0 +1,79 @@
+"""Cross-checks as the command makes them: a run's report with the comparison, at the activity measured in it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from archsim.chip import build_chip
+from archsim.functional.datasets import Data, load_data
+from archsim.functional.train import check_cells, check_network
+from archsim.mapping import map_workload
+from archsim.mapping.modes import build_schedule
+from archsim.mapping.schedule import Schedule
+from archsim.report.folder import check_folder
+from archsim.results.bill import activity_yaml
+from archsim.results.crosscheck import TOLERANCE, crosscheck, default_examples
+from archsim.results.evaluate import Result, evaluate
+from archsim.studies.run.document import write_report
+from archsim.studies.run.plan import RunPlan, plan_from_options
+from archsim.studies.study import default_folder
+
+MEASURED = "measured in the cross-check"
+
+
+@dataclass(frozen=True)
+class CheckPlan:
+    """What is to be compared, resolved: the run, its schedule, the data, and by how much accuracy may fall short."""
+
+    run: RunPlan
+    schedule: Schedule
+    data: Data
+    tolerance: float
+    command: str
+
+
+def plan_of(
+    arch: str,
+    workload: str,
+    *,
+    sets: Sequence[str] = (),
+    examples: int | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+    data_folder: Path | None = None,
+) -> CheckPlan:
+    """Return the plan of a cross-check; `tolerance` is in percentage points. Raises SpecError with what is wrong."""
+    run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
+    check_cells(run.arch.value)
+    check_network(run.workload.value)
+    words = ["archsim", "crosscheck", *shlex.split(run.command)[2:]]
+    words += ["--tolerance", f"{tolerance:g}"] if tolerance is not None else []
+    chip = build_chip(run.arch.value)
+    mapping = map_workload(run.workload.value, chip)
+    count = examples if examples is not None else default_examples(chip, mapping)
+    run = plan_from_options(arch, workload, sets=sets, examples=count, seed=seed)
+    data = load_data(run.workload.value, data_folder, seed)
+    share = TOLERANCE if tolerance is None else tolerance / 100
+    return CheckPlan(run, build_schedule(chip, mapping, count), data, share, shlex.join(words))
+
+
+def execute_crosscheck(
+    plan: CheckPlan, out: Path | None = None, progress: Callable[[int], None] | None = None
+) -> tuple[Result, Path]:
+    """Return a run's result with the comparison in it, and the folder of its report."""
+    run = plan.run
+    folder = out if out is not None else default_folder(run.arch, run.workload, "crosscheck")
+    check_folder(folder)
+    found = crosscheck(plan.schedule, plan.data, seed=run.seed, tolerance=plan.tolerance, progress=progress)
+    run = replace(
+        run, activity=found.activity, activity_text=activity_yaml(found.activity), activity_from=MEASURED
+    )  # fmt: skip
+    result = evaluate(
+        run.arch, run.workload, examples=run.count, seed=run.seed, activity=run.activity,
+        activity_from=run.activity_from, command=plan.command,
+    )  # fmt: skip
+    result = replace(result, data={**result.data, "crosscheck": list(found.rows)})
+    return result, write_report(result, folder, files=run.files())

@@ -1,0 +1,1 @@
+"""Floorplans: drawn, compared, searched for."""

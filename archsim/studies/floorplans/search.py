@@ -1,0 +1,310 @@
+"""A search for a better floorplan and placement, with a budget of simulations; deterministic by its seed.
+
+First all points with quick placements are ranked by a guess that needs no simulation (the sum of traffic x route for
+time and energy, the area itself), and the most promising are simulated; then points that differ from the best in one
+choice; and where all of those are known, points drawn at random, since a guess can mislead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from archsim.base.errors import ArchsimError, Problem, SpecError
+from archsim.base.registry import Registry
+from archsim.base.section import Options
+from archsim.base.words import counted
+from archsim.chip.graph import Chip, build_chip
+from archsim.mapping.partition import map_workload
+from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded
+from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
+from archsim.studies.sensitivity.study import outcome
+from archsim.workload.network import Workload
+
+BUDGET = 40  # assumption: simulations of a search unless said otherwise
+EXAMPLES = 2000  # assumption: of a simulation at most, unless said otherwise
+COARSE_SHARE = 0.5  # assumption: of the budget, for the most promising by the guess
+SLOW_PLACEMENTS = frozenset({"annealed"})  # it takes seconds where others take milliseconds: never only for a guess
+DIGITS = 9
+"""To so many digits figures must be equal to count as equal: the rest may be rounding."""
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a simulation says, in SI units; or, before there is one, numbers that rank as those might."""
+
+    time_per_example_s: float
+    energy_per_example_j: float
+    area_m2: float
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is to be small: in words, its SI unit, and a function of the figures; of equal ones the next one decides."""
+
+    title: str
+    unit: str
+    of: Callable[[Figures], tuple[float, ...]]
+
+
+OBJECTIVES: Registry[Objective] = Registry("search objective")
+OBJECTIVES.add("time")(Objective("time per example", "s", lambda f: (f.time_per_example_s,)))
+OBJECTIVES.add("energy")(Objective("energy per example", "J", lambda f: (f.energy_per_example_j,)))
+OBJECTIVES.add("area")(Objective("area", "m2", lambda f: (f.area_m2, f.time_per_example_s)))
+OBJECTIVES.add("edp")(
+    Objective("energy x time per example", "J s", lambda f: (f.energy_per_example_j * f.time_per_example_s,))
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point that was tried: when (None if it could not even be built), why, and its figures or why it has none."""
+
+    number: int | None
+    phase: str
+    point: Point
+    settings: tuple[str, ...]
+    hash: str = ""
+    figures: Figures | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """A search: all candidates in the order in which they were tried, the spec as given first, and the best."""
+
+    arch: Loaded[ArchSpec]
+    workload: Loaded[Workload]
+    objective: str
+    budget: int
+    examples: int
+    seed: int
+    space: Space
+    candidates: tuple[Candidate, ...]
+    best: Candidate
+
+    @property
+    def start(self) -> Candidate:
+        """The spec as given."""
+        return self.candidates[0]
+
+    @property
+    def found(self) -> Loaded[ArchSpec]:
+        """The best spec."""
+        return self.arch.with_overrides(self.best.settings)
+
+    def value(self, candidate: Candidate) -> float | None:
+        """Return a candidate's objective, in SI units; None if it was refused."""
+        return None if candidate.figures is None else OBJECTIVES[self.objective].of(candidate.figures)[0]
+
+
+def examples_of(arch: ArchSpec, workload: Workload) -> int:
+    """Return how many examples each simulation has unless said otherwise: up to the first transfer, 2,000 at most."""
+    transfer = arch.schedule.transfer
+    return min(EXAMPLES if transfer is None else transfer.interval_examples, EXAMPLES, workload.examples)
+
+
+def optimise(
+    arch: Loaded[ArchSpec],
+    workload: Loaded[Workload],
+    objective: str,
+    *,
+    budget: int = BUDGET,
+    examples: int | None = None,
+    seed: int = 0,
+    topologies: bool = False,
+    progress: Progress | None = None,
+) -> Optimisation:
+    """Return the search for the chip's floorplan and placement with the least `objective`, never worse than given.
+
+    `progress` is called with the simulations done, the budget, and words. Raises SpecError for an objective or a budget
+    that cannot be, and whatever a run of the spec as given would raise; other points' errors are kept with them.
+    """
+    search = Search(arch, workload, check_objective(objective, budget), budget, examples, seed, topologies, progress)
+    candidates, best = search.run()
+    return Optimisation(
+        arch, workload, objective, budget, search.examples, seed, search.space, tuple(candidates), best
+    )  # fmt: skip
+
+
+def check_objective(name: str, budget: int) -> Objective:
+    """Return the objective of that name; raise SpecError with everything that is wrong with it and the budget."""
+    problems: list[Problem] = []
+    if name not in OBJECTIVES:
+        try:
+            OBJECTIVES.lookup(name, "--objective")
+        except SpecError as error:
+            problems += error.problems
+    if budget < 1:
+        problems.append(
+            Problem("--budget", counted(budget, "simulation"), "give 1 or more; the first is the spec as given")
+        )
+    if problems:
+        raise SpecError(problems)
+    return OBJECTIVES[name]
+
+
+class Search:
+    """The state of a search while it runs."""
+
+    def __init__(
+        self,
+        arch: Loaded[ArchSpec],
+        workload: Loaded[Workload],
+        objective: Objective,
+        budget: int,
+        examples: int | None,
+        seed: int,
+        topologies: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.arch, self.workload, self.objective, self.budget = arch, workload.value, objective, budget
+        self.examples = examples_of(arch.value, workload.value) if examples is None else examples
+        self.space = space_of(arch, topologies=topologies)
+        self._random = random.Random(seed)
+        self._progress = progress
+        self._tried: dict[Point, Candidate] = {}
+        self._refused: dict[Point, Candidate] = {}
+        self._chips: dict[tuple[Layout, str], Chip | str] = {}
+        self._guesses: dict[Point, Figures | None] = {}
+        self._traffic: Traffic | None = None
+
+    def run(self) -> tuple[list[Candidate], Candidate]:
+        """Return all candidates, those that could not be built last, and the best."""
+        self._simulate(self.space.start, "start")
+        coarse = max(1, int(self.budget * COARSE_SHARE))
+        for point in self._coarse():
+            if len(self._tried) >= coarse:
+                break
+            self._simulate(point, "coarse")
+        every = self.space.points()
+        while len(self._tried) < self.budget:
+            rest = [point for point in every if self._is_open(point)]
+            near = self._sorted([point for point in rest if point.apart(self._best().point) == 1])
+            if near:
+                self._simulate(near[0], "local")
+            elif rest:
+                self._simulate(self._random.choice(rest), "random")
+            else:
+                break
+        return [*self._tried.values(), *self._refused.values()], self._best()
+
+    def _is_open(self, point: Point) -> bool:
+        return point not in self._tried and point not in self._refused
+
+    def _best(self) -> Candidate:
+        return min((each for each in self._tried.values() if each.figures is not None), key=self._key)
+
+    def _key(self, candidate: Candidate) -> tuple[float, ...]:
+        assert candidate.figures is not None
+        return self._rounded(candidate.figures)
+
+    def _rounded(self, figures: Figures) -> tuple[float, ...]:
+        return tuple(float(f"{value:.{DIGITS - 1}e}") for value in self.objective.of(figures))
+
+    def _coarse(self) -> list[Point]:
+        """Return points to begin with, the most promising first, each topology in its turn.
+
+        They are ranked with quick placements; after the first of a layout follow the slow placements on it. A guess
+        knows lengths and no contention, so it does not compare topologies.
+        """
+        if self._progress is not None:
+            self._progress(len(self._tried), self.budget, "ranking floorplans")
+        slow = [name for name in self.space.placements if name in SLOW_PLACEMENTS]
+        quick = [name for name in self.space.placements if name not in SLOW_PLACEMENTS]
+        points = [point for point in self.space.points(quick) if self._is_open(point)]
+        by_topology: list[list[Point]] = []
+        for topology in self.space.topologies:
+            ranked: dict[Point, None] = {}
+            for point in self._sorted([point for point in points if point.topology == topology]):
+                ranked[point] = None
+                ranked |= dict.fromkeys(dataclasses.replace(point, placement=name) for name in slow)
+            by_topology.append([point for point in ranked if self._is_open(point)])
+        return [point for turn in itertools.zip_longest(*by_topology) for point in turn if point is not None]
+
+    def _sorted(self, points: Iterable[Point]) -> list[Point]:
+        """Return the points that can be built, by their guesses; last those that look like one before or one tried."""
+        guesses = [(self._rounded(guess), point) for point in points if (guess := self._guess(point)) is not None]
+        seen = {
+            (point.topology, self._rounded(guess))
+            for point in self._tried if (guess := self._guesses.get(point)) is not None
+        }  # fmt: skip
+        fresh: list[Point] = []
+        alike: list[Point] = []
+        for rank, point in sorted(guesses, key=lambda pair: pair[0]):
+            (alike if (point.topology, rank) in seen else fresh).append(point)
+            seen.add((point.topology, rank))
+        return [*fresh, *alike]
+
+    # ---- guesses
+
+    def _guess(self, point: Point) -> Figures | None:
+        """Return figures that rank as a simulation's might; None if the point cannot be built."""
+        if point not in self._guesses:
+            try:
+                self._guesses[point] = self._guessed(point)
+            except ArchsimError as error:
+                self._guesses[point] = None
+                if point not in self._tried:
+                    settings = settings_of(self.arch, self.space, point)
+                    self._refused[point] = Candidate(None, "built", point, settings, refused=_first_line(error))
+        return self._guesses[point]
+
+    def _guessed(self, point: Point) -> Figures:
+        chip = self._chip(point)
+        mapping = map_workload(self.workload, chip)
+        if self._traffic is None:  # what shards exchange is the same wherever they are
+            self._traffic = traffic_of(chip, mapping)
+        cost_m = route_cost_m(chip, self._traffic, [shard.tile for shard in mapping.shards])
+        return Figures(cost_m, cost_m, chip.area_m2)
+
+    def _chip(self, point: Point) -> Chip:
+        """Return a point's chip; one serves all placements, which only mapping looks at."""
+        key = point.layout, point.topology
+        if key not in self._chips:
+            try:
+                self._chips[key] = build_chip(self._loaded(point).value)
+            except ArchsimError as error:
+                self._chips[key] = _first_line(error)
+        chip = self._chips[key]
+        if isinstance(chip, str):
+            raise ArchsimError(chip)
+        own = self.arch.value
+        options = own.placement_options if point.placement == own.placement else Options()
+        spec = chip.spec.model_copy(update={"placement": point.placement, "placement_options": options})
+        return dataclasses.replace(chip, spec=spec)
+
+    def _loaded(self, point: Point) -> Loaded[ArchSpec]:
+        return self.arch.with_overrides(settings_of(self.arch, self.space, point))
+
+    # ---- simulations
+
+    def _simulate(self, point: Point, phase: str) -> None:
+        number, settings = len(self._tried) + 1, settings_of(self.arch, self.space, point)
+        if self._progress is not None:
+            self._progress(number - 1, self.budget, f"simulation {number} of at most {self.budget}")
+        told: dict[str, Any] = {}
+        try:
+            loaded = self._loaded(point)
+            told["hash"] = loaded.hash
+            metrics = outcome(loaded.value, self.workload, self.examples)
+            names = (field.name for field in dataclasses.fields(Figures))
+            told["figures"] = Figures(**{name: metrics[name] for name in names})
+        except ArchsimError as error:
+            if point == self.space.start:
+                raise
+            told["refused"] = _first_line(error)
+        self._tried[point] = Candidate(number, phase, point, settings, **told)
+        if phase == "start":
+            self._guess(point)
+
+
+def _first_line(error: ArchsimError) -> str:
+    return str(error).splitlines()[0]

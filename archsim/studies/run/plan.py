@@ -1,0 +1,196 @@
+"""Runs as files: what is to be simulated, and how it is repeated exactly."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from archsim.base.documents import dump_yaml, read_text, read_yaml
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.section import Flag, Section
+from archsim.base.units import Count, CountOrZero
+from archsim.export.formats import TRACES
+from archsim.results.bill import ActivityFile
+from archsim.results.metrics import package_version
+from archsim.spec.arch import ArchSpec
+from archsim.spec.faults import problems_of
+from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
+from archsim.studies.study import all_faults
+from archsim.workload import Workload, load_workload
+
+ARCH_FILE, WORKLOAD_FILE, ACTIVITY_FILE = "inputs/arch.yaml", "inputs/workload.yaml", "inputs/activity.yaml"
+
+
+class RunFile(Section):
+    """A run as a file. Specs and activity lie beside it, so that the folder alone repeats the run."""
+
+    version: str
+    command: str
+    arch: str
+    arch_hash: str
+    arch_overrides: tuple[str, ...] = ()
+    workload: str
+    workload_hash: str
+    workload_overrides: tuple[str, ...] = ()
+    activity: str | None = None
+    activity_from: str = ""
+    examples: Count
+    full: Flag
+    seed: CountOrZero
+    trace: str | None = None
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What is to be simulated, resolved. `command` repeats it; `notes` are for the user to read.
+
+    `activity_from` says in words, or by the name of a file, where the activity was measured.
+    """
+
+    arch: Loaded[ArchSpec]
+    workload: Loaded[Workload]
+    count: int
+    full: bool
+    seed: int
+    activity: ActivityFile | None
+    activity_text: str
+    trace: str | None
+    command: str
+    notes: tuple[str, ...] = ()
+    activity_from: str = ""
+
+    def files(self) -> dict[str, str]:
+        """Return what repeats the run, by file name: run.yaml and its inputs."""
+        run = {
+            "kind": "run",
+            "version": package_version(),
+            "command": self.command,
+            "arch": ARCH_FILE,
+            "arch_hash": self.arch.hash,
+            "arch_overrides": list(self.arch.overrides),
+            "workload": WORKLOAD_FILE,
+            "workload_hash": self.workload.hash,
+            "workload_overrides": list(self.workload.overrides),
+            **({"activity": ACTIVITY_FILE, "activity_from": self.activity_from} if self.activity is not None else {}),
+            "examples": self.count,
+            "full": self.full,
+            "seed": self.seed,
+            **({"trace": self.trace} if self.trace else {}),
+        }
+        files = {
+            "run.yaml": dump_yaml(run),
+            ARCH_FILE: self.arch.document(),
+            WORKLOAD_FILE: self.workload.document(),
+        }
+        return {**files, ACTIVITY_FILE: self.activity_text} if self.activity is not None else files
+
+
+def plan_from_options(
+    arch: str,
+    workload: str,
+    *,
+    sets: Sequence[str] = (),
+    epochs: int | None = None,
+    examples: int | None = None,
+    full: bool = False,
+    seed: int = 0,
+    activity: Path | None = None,
+    trace: str | None = None,
+) -> RunPlan:
+    """Return the plan of a run from what the command was given; raise SpecError with all that is wrong."""
+    if epochs is not None and examples is not None:
+        raise SpecError([Problem("run", "--epochs and --examples were both given", "give one")])
+    _check_trace(trace)
+    mine, theirs = split_overrides(sets)
+    loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)]
+    chip, network = all_faults(loads)
+    measured, text = _activity(activity, network.value) if activity is not None else (None, "")
+    count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
+    words = ["archsim", "run", arch, workload]
+    for setting in sets:
+        words += ["--set", setting]
+    options = (("--epochs", epochs), ("--examples", examples), ("--seed", seed or None), ("--activity", activity),
+               ("--trace", trace))  # fmt: skip
+    for option, value in options:
+        words += [option, str(value)] if value is not None else []
+    command = shlex.join([*words, "--full"] if full else words)
+    given = str(activity) if activity is not None else ""
+    return RunPlan(chip, network, count, full, seed, measured, text, trace, command, activity_from=given)
+
+
+def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
+    """Return the plan that a run.yaml holds; raise SpecError if its inputs are not those of the run."""
+    path = Path(name)
+    if path.is_dir() and (path / "run.yaml").is_file():
+        path = path / "run.yaml"
+    if not path.is_file() and name in builtin_names("arch_specs"):
+        hint = f"for example: archsim run {name} {builtin_names('workloads')[0]}"
+        raise SpecError([Problem("run", f"'{name}' is a chip, and no workload was given", hint)])
+    plain = read_yaml(read_text(path, name), name)
+    kind = plain.pop("kind", None)
+    if kind != "run":
+        hint = "give a RUN.yaml alone, or ARCH and WORKLOAD"
+        raise SpecError([Problem(f"{name}: kind", f"{_quoted(kind)} is not 'run'", hint)])
+    try:
+        run = RunFile.model_validate(plain)
+    except ValidationError as error:
+        raise SpecError(problems_of(error, RunFile, plain, name)) from None
+    here = path.parent
+    loads: list[Callable[[], Any]] = [
+        lambda: load_arch(here / run.arch, run.arch_overrides),
+        lambda: load_workload(here / run.workload, run.workload_overrides),
+    ]
+    chip, network = all_faults(loads)
+    changed = [
+        Problem(f"{name}: {key}", f"{given} was written, {file} gives {loaded.hash}", "run ARCH and WORKLOAD")
+        for key, given, file, loaded in (("arch_hash", run.arch_hash, run.arch, chip),
+                                         ("workload_hash", run.workload_hash, run.workload, network))
+        if given != loaded.hash
+    ]  # fmt: skip
+    if changed:
+        raise SpecError(changed)
+    measured, text = _activity(here / run.activity, network.value) if run.activity else (None, "")
+    _check_trace(trace or run.trace)
+    notes: tuple[str, ...] = ()
+    if run.version != package_version():
+        notes = (f"{name} was written by archsim {run.version}; this is {package_version()}, and figures may differ",)
+    return RunPlan(
+        chip, network, run.examples, run.full, run.seed, measured, text, trace or run.trace, run.command, notes,
+        run.activity_from or run.activity or "",
+    )  # fmt: skip
+
+
+def _quoted(kind: Any) -> str:
+    return f"'{kind}'" if kind else "nothing"
+
+
+def _check_trace(trace: str | None) -> None:
+    if trace is not None and trace not in TRACES:
+        raise SpecError([Problem("--trace", f"'{trace}' is not a kind of trace", nearest(trace, TRACES))])
+
+
+def _activity(path: Path, workload: Workload) -> tuple[ActivityFile, str]:
+    label = str(path)
+    text = read_text(path, label)
+    plain = read_yaml(text, label)
+    kind = plain.pop("kind", None)
+    if kind != "activity":
+        raise SpecError([Problem(f"{label}: kind", f"{_quoted(kind)} is not 'activity'",
+                                 "give the activity.yaml that `archsim train` wrote")])  # fmt: skip
+    try:
+        activity = ActivityFile.model_validate(plain)
+    except ValidationError as error:
+        raise SpecError(problems_of(error, ActivityFile, plain, label)) from None
+    names = [layer.name for layer in workload.layers]
+    strange = [name for name in activity.layers if name not in names]
+    if strange:
+        raise SpecError(
+            Problem(f"{label}: layers.{name}", f"the workload has no layer '{name}'", nearest(name, names))
+            for name in strange
+        )
+    return activity, text

@@ -1,0 +1,304 @@
+"""Tables of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archsim.base.units import engineering, si_of_metric
+from archsim.report.table import Column, Table, areal
+from archsim.studies.run.page import Page
+from archsim.studies.train.measures import measure
+
+
+def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:
+    """Return a table of parts, their shares and their total."""
+    total = sum(parts.values())
+    rows = [(key.replace("_", " "), value, value / total if total else None) for key, value in parts.items() if value]
+    columns = (Column(what), Column({"J": "energy", "m2": "area"}.get(unit, "cycles"), unit), Column("share", "%"))
+    return Table(name, title, columns, (*rows, ("total", total, 1.0 if total else None)), note)
+
+
+def headline(page: Page) -> Table:
+    """Peak, sustained and lower bound side by side, with what was published."""
+    metrics = page.data["metrics"]
+    published = {row["metric"]: row for row in page.data["published"]}
+    rows = []
+    for label, top, held, bound in (
+        ("time per example", "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s"),
+        ("throughput", "throughput_peak_op_per_s", "throughput_op_per_s", None),
+        ("energy efficiency", "efficiency_peak_op_per_j", "efficiency_op_per_j", None),
+        ("throughput per area", "throughput_per_area_peak_op_per_s_m2", "throughput_per_area_op_per_s_m2", None),
+        ("power", "power_peak_w", "power_w", None),
+        ("area", "area_peak_m2", "area_m2", None),
+    ):
+        given = published.get(top) or published.get(held)
+        note = f"{areal(given['published'], top)} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
+        cells = [areal(metrics[key], key) if key else "" for key in (top, held, bound)]
+        rows.append((label, *cells, note))
+    columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
+    return Table("headline", "Peak and sustained", columns, tuple(rows))
+
+
+def all_metrics(page: Page) -> Table:
+    """Every metric, in SI units."""
+    rows = [(name, value, si_of_metric(name)) for name, value in page.data["metrics"].items()]
+    return Table("metrics", "All metrics", (Column("metric"), Column("value"), Column("unit")), tuple(rows))
+
+
+def parts(page: Page) -> Table:
+    """From the peak's interval to the sustained time per example."""
+    given = page.data["time_per_example_parts_s"]
+    total = page.data["metrics"]["time_per_example_s"]
+    busiest = page.details["peak"]["busiest_unit"].replace("_", " ")
+    says = {
+        "interval": f"initiation interval of the peak: the {busiest} of a full tile",
+        "dependencies": "an example's ops wait for each other; unlimited units, no maintenance",
+        "contention": "waiting for tiles, converters, links and the host port",
+        "maintenance": "transfers and refresh",
+    }
+    rows = [(says[key], value, None if not total else value / total) for key, value in given.items()]
+    columns = (Column("part"), Column("time per example", "s"), Column("share", "%"))
+    return Table("parts", "From peak to sustained", columns, (*rows, ("sustained, total", total, 1.0)))
+
+
+def step(page: Page) -> Table:
+    """The critical path of one step, by what it is spent on."""
+    note = "Of the step shown in the figure; each cycle of it is counted once."
+    cycles = page.details["step"]["shares_cycles"]
+    return shares("step", "Where one step goes", "on the critical path", cycles, "", note)
+
+
+def stalls(page: Page) -> Table:
+    """Used tiles' cycles by state."""
+    counts = dict(sorted(page.data["stalls_cycles"].items(), key=lambda pair: (-pair[1], pair[0])))
+    return shares("stalls", "Where the tiles' cycles go", "state", counts, "")
+
+
+def energy(page: Page, by: str) -> Table:
+    """Energy of the run by component, phase or layer."""
+    return shares(f"energy_{by}", f"Energy by {by}", by, page.data["energy_j"][f"by_{by}"], "J")
+
+
+def bill(page: Page) -> Table:
+    """Every item of the bill: component, action, phase, layer, count, energy."""
+    names = ("component", "action", "phase", "layer")
+    items = sorted(page.details["bill"], key=lambda item: (-item["energy_j"], *(item[name] for name in names)))
+    rows = tuple((*(item[name] for name in names), item["count"], item["energy_j"]) for item in items)
+    return Table("bill", "The bill", (*map(Column, (*names, "count")), Column("energy", "J")), rows)
+
+
+def area(page: Page) -> Table:
+    """Area by component: instances, area of one and of all."""
+    total = page.data["area"]["total_m2"]
+    ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
+    rows = [
+        (part["component"].replace("_", " "), part["instances"], part["area_m2"], part["area_m2"] / total)
+        for part in ranked
+    ]
+    columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("share", "%"))
+    return Table("area", "Area by component", columns, (*rows, ("total", None, total, 1.0)))
+
+
+def peak_energy(page: Page) -> Table:
+    """The peak's energy per example and tile by component."""
+    tiles = page.metrics["tiles"]
+    per_tile = {name: value / tiles for name, value in page.details["peak"]["energy_j_by_component"].items()}
+    note = f"One example on one full tile of {tiles}; leakage over one interval included."
+    return shares("peak_energy", "What the peak's energy is made of", "component", per_tile, "J", note)
+
+
+def peak_time(page: Page) -> Table:
+    """Cycles per example that each unit of a full tile is held."""
+    rows = sorted(page.details["peak"]["busy_cycles"].items(), key=lambda pair: (-pair[1], pair[0]))
+    note = "The busiest unit sets the initiation interval; sample-and-hold counts per place."
+    columns = (Column("unit"), Column("cycles per example"))
+    return Table("peak_time", "What the peak's time is made of", columns, tuple(rows), note)
+
+
+def layers(page: Page) -> Table:
+    """Layers: shape, shards, energy and what their tiles do."""
+    rows = []
+    for layer in page.data["layers"]:
+        states = layer["stalls_cycles"]
+        total = sum(states.values())
+        busy = states["forward"] + states["backward"] + states["update"]
+        where = ", ".join(map(str, layer["tiles"][:8])) + (" ..." if len(layer["tiles"]) > 8 else "")
+        rows.append(
+            (
+                layer["name"],
+                f"{layer['inputs']:,} x {layer['outputs']:,}",
+                layer["synapses"],
+                f"{layer['row_shards']} x {layer['col_shards']}",
+                where,
+                layer["energy_j"],
+                busy / total if total else None,
+            )
+        )
+    columns = (Column("layer"), Column("shape"), Column("synapses"), Column("shards"), Column("on tiles"),
+               Column("energy", "J"), Column("crossbars busy", "%"))  # fmt: skip
+    return Table("layers", "Layers", columns, tuple(rows))
+
+
+def tiles(page: Page) -> Table:
+    """Used tiles: the share of cycles in each state."""
+    rows = []
+    names = list(page.data["stalls_cycles"])
+    for shard in page.details["tiles"]:
+        total = sum(shard["cycles"].values())
+        cells = [shard["cycles"][name] / total if total else None for name in names]
+        rows.append((shard["tile"], f"{shard['layer']}{shard['shard']}", *cells))
+    columns = (Column("tile"), Column("shard"), *(Column(name.replace("_", " "), "%") for name in names))
+    return Table("tiles", "Tiles", columns, tuple(rows))
+
+
+def links(page: Page) -> Table:
+    """The links that were used, the busiest first."""
+    keys = (
+        "name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "buffer_wait_cycles", "energy_j",
+    )  # fmt: skip
+    rows = tuple(tuple(link[key] for key in keys) for link in page.details["links"])
+    columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
+               Column("utilisation", "%"), Column("cycles waited for"), Column("cycles waited for its buffer"),
+               Column("energy", "J"))  # fmt: skip
+    return Table("links", "The busiest links", columns, rows)
+
+
+def dwell(page: Page) -> Table:
+    """How long updates stay on their capacitors."""
+    clock_hz = page.clock_hz
+    data, metrics = page.data["dwell"], page.data["metrics"]
+    rows = [
+        ("mean", metrics["dwell_time_mean_s"]),
+        ("median", _seconds(data["median_cycles"], clock_hz)),
+        ("99th percentile", _seconds(data["p99_cycles"], clock_hz)),
+        ("maximum", metrics["dwell_time_max_s"]),
+    ]
+    taus = {*page.details["leak_time_constants_s"]} - {0.0}
+    rows += [("leak time constant of the capacitor", tau) for tau in sorted(taus)]
+    note = (
+        f"Updates of cells that were read by a transfer or rewrite: {data['cell_updates_read']:,}; still open at the "
+        f"end, and counted apart: {data['cell_updates_open']:,}."
+    )
+    return Table(
+        "dwell", "Dwell time on the capacitor", (Column("dwell time"), Column("value", "s")), tuple(rows), note
+    )
+
+
+def _seconds(cycles: int | None, clock_hz: float) -> float | None:
+    return None if cycles is None else cycles / clock_hz
+
+
+def dwell_histogram(page: Page) -> Table:
+    """The histogram of dwell times."""
+    clock_hz = page.clock_hz
+    bins = page.data["dwell"]["histogram"]
+    rows = tuple((bin_["from_cycles"], bin_["from_cycles"] / clock_hz, bin_["cell_updates"]) for bin_ in bins)
+    columns = (Column("from cycles"), Column("from", "s"), Column("updates of cells"))
+    return Table("dwell_histogram", "Histogram of dwell times", columns, rows)
+
+
+def endurance(page: Page) -> Table:
+    """What transfers do to the long-term devices, and to the supply."""
+    metrics = page.data["metrics"]
+    rows = (
+        ("transfers of a whole shard, mean", f"{metrics['transfers']:,.5g}"),
+        ("cycles in which at least one crossbar transfers", f"{metrics['transfer_time_share']:.2%}"),
+        ("cycles in which at least one crossbar is refreshed", f"{metrics['refresh_time_share']:.2%}"),
+        ("RESETs per long-term device, mean", _text(metrics["pcm_writes_per_cell_mean"])),
+        ("RESETs per long-term device, maximum", _text(metrics["pcm_writes_per_cell_max"])),
+        ("peak power of cells being programmed", engineering(metrics["transfer_power_peak_w"], "W")),
+    )
+    return Table("transfers", "Transfers", (Column("figure"), Column("value")), rows)
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.5g}"
+
+
+def audits(page: Page) -> Table:
+    """The checks made inside the run."""
+    rows = tuple(
+        (a["name"], a["expected"], a["found"], "passed" if a["passed"] else "FAILED") for a in page.data["audits"]
+    )
+    columns = (Column("audit"), Column("expected"), Column("found"), Column("result"))
+    return Table("audits", "Audits", columns, rows)
+
+
+def activity(page: Page) -> Table:
+    """By which activity the reads of the arrays are billed."""
+    keys = ("layer", "direction", "by", "on_time_s", "conductance_siemens", "read_energy_j", "read_energy_spec_j")
+    rows = tuple(
+        (*(read[key] for key in keys), _ratio(read["read_energy_j"], read["read_energy_spec_j"]))
+        for read in page.data["activity"]["reads"]
+    )
+    columns = (Column("layer"), Column("direction"), Column("billed by"), Column("mean time on", "s"),
+               Column("mean conductance", "S"), Column("energy of a read", "J"), Column("the spec's", "J"),
+               Column("ratio"))  # fmt: skip
+    return Table("activity", "Activity of the arrays", columns, rows)
+
+
+def activity_effect(page: Page) -> Table:
+    """What the measured activity changes, by component."""
+    rows = tuple(
+        (name, own["spec"], own["used"], own["used"] - own["spec"], _ratio(own["used"], own["spec"]))
+        for name, own in page.data["activity"]["effect_j"].items()
+    )
+    columns = (Column("component"), Column("at the spec's read energy", "J"), Column("as billed", "J"),
+               Column("difference", "J"), Column("ratio"))  # fmt: skip
+    return Table("activity_effect", "What the measured activity changes", columns, rows)
+
+
+def _ratio(a: float, b: float) -> float | None:
+    return a / b if b else None
+
+
+def crosscheck(page: Page) -> Table:
+    """Events against numbers, point by point."""
+    rows = tuple(
+        (row["name"], row["expected"], row["found"], row["difference"], "passed" if row["passed"] else "FAILED")
+        for row in page.data["crosscheck"]
+    )
+    columns = tuple(map(Column, ("check", "expected", "found", "difference", "result")))
+    return Table("crosscheck", "Cross-check", columns, rows)
+
+
+def accuracy(page: Page) -> Table:
+    """Accuracy, or R2, on the test set and loss by seed and epoch, on the chip beside floating point, if any."""
+    history: Mapping[str, Any] = page.history or {}
+    what = measure(history)
+    names = (what.key_of("chip"), what.key_of("float"), "loss_chip", "loss_float")
+    rows = [
+        (str(seed), epoch, *values)
+        for place, seed in enumerate(history.get("seeds", ()))
+        for epoch, values in enumerate(zip(*(history[name][place] for name in names), strict=False), 1)
+    ]
+    judged = (Column(what.head(where), what.unit, 2) for where in ("on the chip", "floating point"))
+    columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"))
+    return Table("accuracy", f"{what.title} by epoch", columns, tuple(rows))
+
+
+def figures_of(page: Page) -> Table:
+    """Every figure of the arch spec: its text, status and source."""
+    rows = tuple(
+        (figure["path"], figure["text"], figure["status"], "; ".join(filter(None, (figure["source"], figure["note"]))))
+        for figure in page.details["figures"]
+    )
+    columns = tuple(map(Column, ("figure", "value", "status", "source and note")))
+    return Table("figures", "Every figure of the chip", columns, rows)
+
+
+ALL: tuple[Callable[[Page], Table], ...] = (
+    headline, parts, step, stalls, lambda page: energy(page, "component"), lambda page: energy(page, "phase"),
+    lambda page: energy(page, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell,
+    dwell_histogram, endurance, activity, activity_effect, audits, figures_of, all_metrics,
+)  # fmt: skip
+WHERE_RUN: Mapping[str, Callable[[Page], Table]] = {"crosscheck": crosscheck}
+"""Tables of what is not in every result, by the key of metrics.json that they show."""
+
+
+def tables(page: Page) -> dict[str, Table]:
+    """Return all tables of a run by name."""
+    more = [build for key, build in WHERE_RUN.items() if key in page.data]
+    more += [accuracy] if page.history is not None else []
+    return {table.name: table for table in (build(page) for build in (*ALL, *more))}

@@ -1,0 +1,1 @@
+"""All chips with all workloads."""

@@ -1,0 +1,238 @@
+"""Surveys as the command makes them: networks by name on one design of chip, written as one report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from math import ceil, isqrt
+from pathlib import Path
+from typing import Any
+
+from archsim.base.errors import ArchsimError, InfeasibleError, Problem, SpecError
+from archsim.base.units import parse_quantity
+from archsim.chip.graph import build_chip
+from archsim.mapping.modes import build_schedule, memory_words
+from archsim.mapping.partition import map_workload
+from archsim.mapping.shards import tiles_needed
+from archsim.report.folder import check_folder
+from archsim.results.evaluate import Result, evaluate
+from archsim.results.metrics import package_version
+from archsim.simulation.run import simulate
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
+from archsim.studies.study import all_faults, folder_of
+from archsim.studies.survey.document import SCHEMA, write_survey
+from archsim.workload import load_workload
+from archsim.workload.network import Workload
+
+
+def execute_survey(
+    arch: str,
+    workloads: Sequence[str],
+    *,
+    mode: str | None = None,
+    sets: Sequence[str] = (),
+    examples: int | None = None,
+    hold: str | None = None,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], Path]:
+    """Return a survey of workloads (all built-in ones if none is named), as its file holds it, and its folder.
+
+    With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms". Raises SpecError with all that is
+    wrong, InfeasibleError where none of the networks can be run.
+    """
+    mine, theirs = split_overrides(sets)
+    names = list(dict.fromkeys(workloads)) or builtin_names("workloads")
+    if theirs:
+        raise SpecError([Problem("--set", f"'{theirs[0]}' is of one workload", "set figures of the chip alone")])
+    hold_s = None if hold is None else _hold_s(hold)
+    given = [] if mode is None else [f"mode={mode}"]
+    loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine)]
+    loads += [lambda name=name: load_workload(name, given) for name in names]  # type: ignore[misc]
+    chip, *networks = all_faults(loads)
+    words = ["archsim", "survey", arch, *workloads, *(["--mode", mode] if mode else [])]
+    words += [word for setting in sets for word in ("--set", setting)]
+    words += ["--hold", hold] if hold else []
+    words += ["--examples", str(examples)] if examples else []
+    folder = out or folder_of([chip.value.name, "survey"], [*workloads, *given, *sets, *([hold] if hold else [])])
+    check_folder(folder)
+    rows = survey(chip, networks, examples=examples, hold_s=hold_s, progress=progress)
+    if all(row.reason for row in rows):
+        raise InfeasibleError("\n".join(dict.fromkeys(f"{row.name}: {row.reason}" for row in rows)))
+    data = {
+        "schema": SCHEMA,
+        "arch": {"name": chip.value.name, "hash": chip.hash},
+        "version": package_version(),
+        "command": shlex.join(words),
+        "passed": all(row.passed for row in rows),
+        "networks": plain(rows),
+    }
+    return data, write_survey(data, folder)
+
+
+def _hold_s(text: str) -> Fraction:
+    """Return a time in seconds; raise SpecError unless it is one, and above 0."""
+    hint = "give a time above 0, for example --hold '7.4 ms'"
+    try:
+        hold_s = parse_quantity(text, "s")
+    except ValueError as error:
+        raise SpecError([Problem("--hold", str(error), hint)]) from None
+    if hold_s <= 0:
+        raise SpecError([Problem("--hold", f"'{text}' is not above 0", hint)])
+    return hold_s
+
+
+Progress = Callable[[float, int, str], None]
+PROBED = 200
+"""Examples by which the time of one is found."""
+IDLE = "leakage"
+"""The phase of the bill that is spent whether or not anything is done."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one network comes to; SI units, and None where it could not be run, for the `reason`.
+
+    `settings` are what was changed of the chip. `fill` is the share of the cells of the used tiles that hold a synapse,
+    `busy` that of their cycles in which their crossbars compute, `idle` that of the energy that goes whatever is done.
+    `dwell_leaks` is the mean time of an update on its capacitor, in time constants of the leak.
+    """
+
+    name: str
+    hash: str
+    mode: str
+    settings: tuple[str, ...]
+    synapses: int
+    steps: int
+    reason: str = ""
+    tiles: int | None = None
+    tiles_used: int | None = None
+    time_per_example_s: float | None = None
+    energy_per_example_j: float | None = None
+    efficiency_op_per_j: float | None = None
+    efficiency_peak_op_per_j: float | None = None
+    share_of_peak: float | None = None
+    throughput_op_per_s: float | None = None
+    throughput_peak_op_per_s: float | None = None
+    fill: float | None = None
+    busy: float | None = None
+    idle: float | None = None
+    transfer_time_share: float | None = None
+    dwell_leaks: float | None = None
+    program_time_s: float | None = None
+    program_energy_j: float | None = None
+    passed: bool = True
+
+
+def survey(
+    arch: Loaded[ArchSpec],
+    workloads: Sequence[Loaded[Workload]],
+    *,
+    examples: int | None = None,
+    hold_s: Fraction | None = None,
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Return a row for each workload: `examples` of it, or two transfer intervals, on the chip made large enough.
+
+    With `hold_s` transfers come after as many examples as take so long, and not after as many as the spec says.
+    """
+    rows = []
+    for done, workload in enumerate(workloads):
+        if progress is not None:
+            progress(done, len(workloads), workload.value.name)
+        settings: tuple[str, ...] = ()
+        own = workload.value
+        about: dict[str, Any] = {"name": own.name, "hash": workload.hash, "mode": own.mode, "synapses": own.synapses,
+                 "steps": own.steps}  # fmt: skip
+        try:
+            settings = enlargement(arch, own)
+            if hold_s is not None:
+                settings += held_interval(arch.with_overrides(settings).value, own, hold_s)
+            chip = arch.with_overrides(settings)
+            result = evaluate(chip, workload, examples=examples or two_intervals(chip.value))
+            rows.append(Row(**about, settings=settings, **_figures(result)))
+        except ArchsimError as error:
+            rows.append(Row(**about, settings=settings, reason=str(error)))
+    return rows
+
+
+def two_intervals(arch: ArchSpec) -> int:
+    """Return two transfer intervals, so that transfers are in them; where there are none, 8,000, as the reference's."""
+    if arch.schedule.transfer is None:
+        return 8000
+    return 2 * arch.schedule.transfer.interval_examples
+
+
+def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple[str, ...]:
+    """Return the setting with which weights are transferred after about `hold_s`; none where nothing is transferred."""
+    chip = build_chip(arch)
+    schedule = build_schedule(chip, map_workload(workload, chip), PROBED, maintenance=False)
+    cells = [tile.device for _, tile in arch.tile_kinds]
+    if not schedule.updates or arch.schedule.transfer is None or not any(cell.transfer_steps for cell in cells):
+        return ()
+    step_s = Fraction(simulate(schedule).cycles, PROBED) / arch.technology.clock_hz
+    batch = workload.training.batch
+    return (f"schedule.transfer.interval_examples={max(1, int(hold_s / step_s) // batch) * batch}",)
+
+
+def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
+    """Return the settings with which a chip is large enough for a workload: tiles or chips, and words of memory.
+
+    The same share of its tiles is transferred at once. Memory that holds more words has more area and leakage, in
+    proportion (an assumption); its energy per word stays.
+    """
+    spec = arch.value
+    settings = []
+    needed = tiles_needed(workload, spec)
+    if needed > spec.tile.count * spec.chips and spec.package is not None:
+        settings.append(f"package.chips={ceil(needed / spec.tile.count)}")
+    elif needed > spec.tile.count:
+        settings.append(f"tile.count={needed}")
+        if hasattr(spec.floorplan, "columns"):
+            settings.append(f"floorplan.columns={isqrt(needed - 1) + 1}")
+        if spec.schedule.transfer is not None:
+            at_once = ceil(spec.schedule.transfer.tiles_in_parallel * needed / spec.tile.count)
+            settings.append(f"schedule.transfer.tiles_in_parallel={at_once}")
+    chip = build_chip(arch.with_overrides(settings).value)
+    words = memory_words(chip, map_workload(workload, chip))
+    memory = spec.tile.memory
+    if words > memory.words:
+        larger = 1 << (words - 1).bit_length()
+        growth = larger / memory.words
+        written_m2 = float(parse_quantity(arch.figures["tile.memory.area"].to_set, "m**2"))  # before it is scaled
+        area_mm2, leakage_mw = written_m2 * 1e6 * growth, memory.leakage_w * 1e3 * growth
+        settings += [f"tile.memory.words={larger}", f"tile.memory.area={area_mm2:.6g} mm2"]
+        settings += [f"tile.memory.leakage={leakage_mw:.6g} mW"] if memory.leakage_w else []
+    return tuple(settings)
+
+
+def _figures(result: Result) -> dict[str, Any]:
+    metrics, mapping = result.data["metrics"], result.mapping
+    held = {tile: result.chip.tiles[tile].spec for tile in (shard.tile for shard in mapping.shards)}
+    cells = sum(tile.rows * tile.cols for tile in held.values())
+    energy = result.data["energy_j"]
+    dwell_s = metrics["dwell_time_mean_s"]
+    tau_s = max(float(getattr(tile.device, "leak_time_constant_s", 0)) for tile in held.values())
+    written: Mapping[str, Any] = result.data.get("programming", {})
+    kept = ("tiles", "tiles_used", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
+            "efficiency_peak_op_per_j", "throughput_op_per_s", "throughput_peak_op_per_s",
+            "transfer_time_share")  # fmt: skip
+    return {
+        **{name: metrics[name] for name in kept},
+        "share_of_peak": metrics["efficiency_op_per_j"] / metrics["efficiency_peak_op_per_j"],
+        "fill": sum(shard.cells for shard in mapping.shards) / cells,
+        "busy": metrics["tile_utilisation"],
+        "idle": energy["by_phase"].get(IDLE, 0.0) / energy["total"],
+        "dwell_leaks": None if not tau_s or dwell_s is None else dwell_s / tau_s,
+        "program_time_s": written.get("time_s"),
+        "program_energy_j": written.get("energy_j"),
+        "passed": result.passed,
+    }
+
+
+def plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the rows as plain data."""
+    return [{**asdict(row), "settings": list(row.settings)} for row in rows]

@@ -1,0 +1,1 @@
+"""Training on a chip's cells, beside the floating-point baseline."""

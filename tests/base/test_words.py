@@ -1,0 +1,127 @@
+"""Words: a count goes with its noun. No message, report or terminal line says '1 transfers'."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import archsim
+from archsim.base.words import agreeing, counted
+from archsim.cli import main
+from archsim.results.evaluate import evaluate
+from archsim.spec.loading import load_arch
+from archsim.studies.run.details import page_of
+from archsim.studies.run.document import markdown
+from archsim.studies.run.extras import extras
+from archsim.studies.run.summary import summary
+from archsim.studies.run.tables import tables
+from archsim.workload import load_workload
+
+NOUNS = re.findall(r"\w+", """
+arrays assumptions audits batches bins bits blocks bytes cells channels checks chips columns comparisons crossbars
+cycles devices differences dimensions draws elements entries epochs errors examples features figures files flits
+floorplans heads hops images inputs labels layers levels lines links messages names neighbours networks neurons
+nodes operations others outputs packets pairs parameters parts placements places points powers problems pulses reads
+rectangles requests rewrites rows runs samples seeds segments shards simulations stages states steps synapses tiles
+times topologies transfers trials units updates values vectors weights words workers writes
+""")  # fmt: skip
+JOINING = "of to and in for or is are a the from at by on was with as than that"
+PLURAL = rf"(?:(?!(?:{JOINING.replace(' ', '|')})\b)[a-z]+ ){{0,2}}(?:{'|'.join(NOUNS)})\b"
+COUNT_BEFORE_NOUN = re.compile(rf"^ {PLURAL}")
+ONE_BEFORE_PLURAL = re.compile(rf"(?<![\d.,:/x>-])(?<! x )\b1 {PLURAL}")
+
+PACKAGE = Path(archsim.__file__).parent
+# Whose figure is a name, more than one by its nature, or written by an import that says so itself.
+KNOWN = {
+    ("baselines/measure.py", "BATCHES_HELD"), ("studies/gpus/tables.py", "data['arch']['name']"),
+    ("studies/gpus/document.py", "data['arch']['name']"), ("studies/run/cards.py", "mode['ops_per_synapse']"),
+    ("studies/run/plan_view.py", "RASTER"), ("studies/train/document.py", "100 * final['difference']"),
+    ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),
+    ("studies/train/measures.py", "100 * value"), ("functional/targets.py", "own.shape[1]"),
+    *((f"workload/onnx/{file}.py", figure) for file, figure in (
+        ("chain", "matrix.vectors"), ("chain", "steps"), ("importing", "first.ops"), ("matrices", "graph.batch"),
+        ("differences", "chain.rounded"), ("differences", "chain.steps"), ("differences", "first.first.inputs"),
+        ("differences", "graph.batch"), ("differences", "len(uses)"), ("differences", "more"),
+        ("differences", "total"), ("reading", "nodes"),
+    )),
+}  # fmt: skip
+
+
+def counts_before_plurals(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (file, expression) of each formatted value that stands before a plural."""
+    name = path.relative_to(PACKAGE).as_posix()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            for value, text in zip(node.values, node.values[1:], strict=False):
+                if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant):
+                    before = value.value
+                    is_counted = isinstance(before, ast.Call) and ast.unparse(before.func) == "counted"
+                    if not is_counted and COUNT_BEFORE_NOUN.match(text.value):
+                        yield name, ast.unparse(before)
+
+
+def test_every_count_is_written_with_its_noun_by_one_function() -> None:
+    found = {place for path in sorted(PACKAGE.rglob("*.py")) for place in counts_before_plurals(path)}
+    assert found - KNOWN == set()
+
+
+def test_templates_too() -> None:
+    written = re.compile(r"\}\} (" + PLURAL + ")")
+    for path in sorted((PACKAGE / "report" / "templates").glob("*.*")):
+        lines = path.read_text("utf-8").splitlines()
+        found = [line for line in lines for match in written.finditer(line)
+                 if not re.search(r"counted\([^}]*\}\} $|ops_per_synapse \}\} $|most_busy \}\} $|metrics.chips ~ $",
+                                  line[: match.start() + 3])]  # fmt: skip
+        assert found == [], path.name
+
+
+@given(st.integers(0, 10**7), st.sampled_from(NOUNS))
+def test_one_is_singular_and_all_else_plural(number: int, noun: str) -> None:
+    text = counted(number, noun.removesuffix("s"))
+    assert text == f"{number:,} {noun.removesuffix('s') if number == 1 else noun}"
+    assert ONE_BEFORE_PLURAL.search(f"there are {text}") is None
+    assert agreeing(number, "is", "are") == ("is" if text.startswith("1 ") else "are")
+
+
+SETS = ["tile.count=1", "floorplan.columns=1", "schedule.transfer.interval_examples=1"]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A network of one synapse, one example of which is trained."""
+    path = tmp_path / "one.yaml"
+    path.write_text(
+        "kind: workload\ndataset: {name: none, examples: 1, input_bits: 8}\n"
+        "layers: [{name: fc1, inputs: 1, outputs: 1, activation: softmax, bias: false}]\n"
+        "training: {epochs: 1, batch: 1, learning_rate: 0.01}\n",
+        "utf-8",
+    )
+    return path
+
+
+def test_a_run_of_one_example_on_one_tile_says_so(work: Path) -> None:
+    result = evaluate(load_arch("ambrogio_nature_2018", SETS), load_workload(str(work)))
+    page = page_of(result)
+    texts = ["\n".join(summary(result)), markdown(page, tables(page), extras(page))]
+    assert "1 of 1 tile, 1 synapse, 1 example, 1 transfer" in texts[0]
+    assert "1 training example of one (1 synapse) on 1 of 1 tile takes" in texts[1]
+    for text in texts:
+        assert ONE_BEFORE_PLURAL.findall(text) == []
+
+
+@pytest.mark.slow
+def test_its_whole_report_does(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [part for setting in SETS for part in ("--set", setting)]
+    with pytest.raises(SystemExit) as left:
+        main(["run", "ambrogio_nature_2018", str(work), *options, "--out", str(tmp_path / "out")])
+    assert not left.value.code
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    shown = re.sub(r"<script.*?</script>|<style.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+    for text in (capsys.readouterr().out, shown):
+        assert ONE_BEFORE_PLURAL.findall(text) == []

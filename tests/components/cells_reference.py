@@ -1,0 +1,357 @@
+"""The weight cells again in plain numpy: slow, obvious, and to the bit what the compiled `kernels` give.
+
+Nothing of the kernels is used but the containers. The same float32 operations are done in the same order, on whole
+arrays; exponentials, logarithms and sines are the C library's, in double precision, as in the kernels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.components.cells.capacitor import capacitor_numbers, spreads_of
+from archsim.components.cells.in_place import in_place_numbers
+from archsim.components.cells.numeric.ageing import Ageing
+from archsim.components.cells.numeric.capacitor import empty_state
+from archsim.components.cells.numeric.cells import Cells, PulseCounts, TransferCounts
+from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
+from archsim.components.cells.numeric.kernels import (
+    BOUNDS,
+    FIRST,
+    FRESH,
+    LEAK,
+    PROGRAM,
+    REWRITE_READ,
+    SHARED_LEAK,
+    SHARED_TRANSISTOR,
+    STEPS,
+    TRANSFER_READ,
+    TRANSISTOR,
+    Doubles,
+    Floats,
+    Integers,
+    Numbers,
+    State,
+)
+from archsim.components.cells.pcm import habits_of
+from archsim.components.cells.pcm_3t1c import numbers_of
+from tests.components.ageing_reference import age, drawn_ageing
+from tests.components.draws_reference import normals
+
+if TYPE_CHECKING:
+    from archsim.components.cells.base import Switches
+    from archsim.components.cells.capacitor import Capacitor3T1C, CapacitorPair
+    from archsim.components.cells.in_place import InPlaceCell
+    from archsim.components.cells.numeric.pcm_kernels import PairNumbers
+    from archsim.components.cells.pcm_3t1c import Pcm3T1C
+
+_exp = np.vectorize(math.exp, otypes=[np.float64])
+
+
+def coincidences(nx: Integers, nd: Integers, phi: Floats, slots: int) -> Integers:
+    """Return floor(nx |nd| / slots + phi) by cell, in whole numbers, and none where a line fires none."""
+    phase = np.floor(phi.astype(np.float64) * slots).astype(np.int64)
+    count = (nx[:, None] * np.abs(nd)[None, :] + phase[:, None]) // slots
+    count[nx == 0, :] = 0
+    count[:, nd == 0] = 0
+    return cast("Integers", count)
+
+
+class InPlaceReference(InPlaceCells):
+    """Cells that are trained in place in plain numpy; only what is compiled is written again."""
+
+    def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        self.numbers = numbers = in_place_numbers(device, switches)
+        self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
+        self.weights = state.weights
+        first, second = normals(seed, shard, STEPS, FRESH, range(rows), cols)
+        step = numbers.step * np.maximum(numbers.step_least, 1.0 + numbers.step_spread * first)
+        state.up[:] = step * np.maximum(0.0, 1.0 + numbers.asymmetry_spread * second)
+        state.down[:] = step * np.maximum(0.0, 1.0 - numbers.asymmetry_spread * second)
+        first, _ = normals(seed, shard, BOUNDS, FRESH, range(rows), cols)
+        bound = numbers.bound * np.maximum(numbers.bound_least, 1.0 + numbers.bound_spread * first)
+        state.bound[:], state.slope[:] = bound, numbers.softness / bound
+
+    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+        """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
+        state, one, clipped = self.state, np.float32(1), 0
+        count = coincidences(nx, nd, phi, slots)
+        for done in range(int(count.max(initial=0))):
+            higher = self.weights + state.up * (one - state.slope * self.weights)
+            lower = self.weights - state.down * (one + state.slope * self.weights)
+            moved = np.where(nd[None, :] > 0, higher, lower)
+            clipped += int(((np.abs(moved) > state.bound) & (count > done)).sum())
+            self.weights[:] = np.where(count > done, np.clip(moved, -state.bound, state.bound), self.weights)
+        return PulseCounts(int(count.sum()), clipped)
+
+
+class CapacitorReference(Cells):
+    """Base of the cells with a 3T1C in plain numpy."""
+
+    def __init__(
+        self, device: CapacitorPair, state: State, numbers: Numbers, key: tuple[int, int], switches: Switches
+    ) -> None:
+        self._tau_s, self._switches, self._shard = float(device.leak_time_constant_s), switches, key[1]
+        self.numbers, self.state = numbers, state
+        self.weights = state.weights
+        self.step = device.step_siemens * 1e6
+        rows, cols = self.weights.shape
+        seed = key[0]
+        spread = spreads_of(device, switches)
+        for k, threshold, tau, voltage, transistor, leak in (
+            (state.k, state.threshold, state.tau, state.voltage, TRANSISTOR, LEAK),
+            (state.shared_k, state.shared_threshold, state.shared_tau, state.shared_voltage, SHARED_TRANSISTOR,
+             SHARED_LEAK),
+        ):  # fmt: skip
+            first, second = self._normals(seed, transistor, FRESH, range(rows), k.shape[1])
+            k[:] = spread.k * np.maximum(0.0, 1.0 + spread.k_spread * first)
+            threshold[:] = spread.threshold + spread.threshold_spread * second
+            first, _ = self._normals(seed, leak, FRESH, range(rows), k.shape[1])
+            tau[:] = spread.tau * _exp(spread.leak_spread * first)
+            voltage[:] = self.numbers.start
+        first, second = self._normals(seed, STEPS, FRESH, range(rows), cols)
+        state.up[:] = spread.step * np.maximum(spread.step_least, 1.0 + spread.step_spread * first)
+        state.down[:] = spread.step * np.maximum(spread.step_least, 1.0 + spread.step_spread * second)
+        self._bring_up_to_date()
+
+    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+        """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
+        count = coincidences(nx, nd, phi, slots)
+        upwards = np.sign(nd)[None, :] * self.state.polarity[:, None] > 0
+        clipped = self._pulse(slice(0, len(nx)), count, upwards)
+        self._bring_up_to_date()
+        return PulseCounts(int(count.sum()), clipped)
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+        """V <- V_0 + (V - V_0) exp(-dt / tau), for own and shared capacitors."""
+        if not self._switches.leakage:
+            return
+        rows, target = slice(row_start, row_stop), self.numbers.target
+        for voltage, tau in (
+            (self.state.voltage, self.state.tau), (self.state.shared_voltage, self.state.shared_tau)
+        ):  # fmt: skip
+            factor = _exp(-np.reshape(dt_s, (-1, 1)) / tau[rows].astype(np.float64)).astype(np.float32)
+            voltage[rows] = target + (voltage[rows] - target) * factor
+        self._bring_up_to_date()
+
+    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
+        """Read D, pulse until it is D exp(dt / tau nominal)."""
+        rows = slice(row_start, row_stop)
+        first, _ = self._normals(seed, REWRITE_READ, index, range(row_start, row_stop), self.weights.shape[1])
+        wanted = self._differences()[rows] + self.numbers.read_noise * first.astype(np.float32)
+        if self._switches.leakage:
+            wanted = wanted * np.float32(math.exp(dt_s / self._tau_s))
+        pulses, clipped = self._put_back(rows, wanted)
+        self._bring_up_to_date()
+        left = np.abs(wanted - self._differences()[rows])
+        return TransferCounts(
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left)
+        )  # fmt: skip
+
+    def conductances(self) -> Floats:
+        """Return G+ + G- + g + g_shared / cells_per_reference."""
+        own = self._differences() + self._shared()
+        each = own + self._shared() / np.float32(self.numbers.span)
+        return cast("Floats", self.state.plus + self.state.minus + each)
+
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W and g - g_shared."""
+        own = slice(row_start, row_stop)
+        return {"W": self.weights[own], "g - g_shared": self._differences()[own]}
+
+    def _over(self, left: Floats) -> int:
+        """Return of how many cells more than a pulse is left."""
+        return int((left > self.numbers.step).sum())
+
+    def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int]:
+        """Pulse until g - g_shared is as given, in two bursts, each counted from one read."""
+        pulses = clipped = 0
+        for limit in (self.numbers.residual_pulses, self.numbers.trim_pulses):
+            gap = difference - self._differences()[rows]
+            count = np.minimum(np.floor(np.abs(gap) / self.numbers.step + np.float32(0.5)), limit).astype(np.int64)
+            clipped += self._pulse(rows, count, gap > 0)
+            pulses += int(count.sum())
+        return pulses, clipped
+
+    def _pulse(self, rows: slice, count: Integers, upwards: NDArray[np.bool_]) -> int:
+        """Fire these pulses at the own capacitors, and return how many were cut short by the range.
+
+        Where the range is not met, n pulses are done at once, by the binary digits of n.
+        """
+        numbers, one, clipped = self.numbers, np.float32(1), 0
+        voltage = self.state.voltage[rows]  # a view
+        step = np.where(upwards, self.state.up[rows], -self.state.down[rows])
+        lessened = step * np.where(upwards, numbers.bend, -numbers.bend)
+        keep, more = one - lessened, step + lessened * numbers.start
+        leapt, power, shift, left = voltage, keep, more, count
+        while left.any():
+            leapt = np.where(left % 2 == 1, leapt * power + shift, leapt)
+            shift, power, left = shift * power + shift, power * power, left // 2
+        stepped, meets = voltage, (leapt > numbers.most) | (leapt < numbers.least)
+        for done in range(int(count[meets].max(initial=0))):
+            moved = stepped * keep + more
+            beyond = np.where(upwards, moved > numbers.most, moved < numbers.least)
+            kept = np.where(beyond, np.where(upwards, numbers.most, numbers.least), moved)
+            clipped += int((beyond & meets & (count > done)).sum())
+            stepped = np.where(count > done, kept, stepped)
+        voltage[:] = np.where(meets, stepped, leapt)
+        return clipped
+
+    def _bring_up_to_date(self) -> None:
+        state = self.state
+        state.shared[:] = _conductance(state.shared_voltage, state.shared_k, state.shared_threshold)
+        state.weights[:] = state.pcm + state.polarity[:, None] * self._differences()
+
+    def _shared(self) -> Floats:
+        """Return each cell's g_shared."""
+        state = self.state
+        shared = _conductance(state.shared_voltage, state.shared_k, state.shared_threshold)
+        return np.repeat(shared, self.numbers.span, axis=1)[:, : self.weights.shape[1]]
+
+    def _differences(self) -> Floats:
+        """Return each cell's g - g_shared."""
+        return _conductance(self.state.voltage, self.state.k, self.state.threshold) - self._shared()
+
+    def _normals(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+        return normals(seed, self._shard, what, index, rows, cols)
+
+
+class Pcm3T1CReference(CapacitorReference):
+    """Cells of two PCM and a 3T1C in plain numpy."""
+
+    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
+        state = empty_state(rows, cols, device.cells_per_reference, ageing)
+        if device.row_polarity == "alternating" and switches.polarity_inversion:
+            state.polarity[:] = np.where(np.arange(rows) % 2 == 0, 1, -1)
+        super().__init__(device, state, numbers_of(device, switches), (seed, shard), switches)
+        self._iterations, self._drift_start_s = device.iterations, float(device.drift_start_s)
+        self._compensates = device.leak_compensation == "nominal" and switches.leakage
+        self.reach = device.gain * device.reachable_siemens * 1e6
+        nothing = np.zeros((rows, cols), np.float32)
+        self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
+        self._bring_up_to_date()
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+        """Leak, and let G+ and G- drift."""
+        super().leak(row_start, row_stop, dt_s)
+        if self.state.age.size:
+            age(self.state, slice(row_start, row_stop), dt_s, self._drift_start_s)
+            self.state.pcm[:] = self.numbers.gain * (self.state.plus - self.state.minus)
+            self._bring_up_to_date()
+
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
+        """Do steps (1) to (5) one after another."""
+        rows = range(row_start, row_stop)
+        first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
+        own, emphasis = slice(row_start, row_stop), None
+        wanted = self.weights[own] + self.numbers.read_noise * first.astype(np.float32)
+        if self._compensates and held_s:
+            kept = math.exp(-held_s / self.numbers.tau)
+            mean = -math.expm1(-held_s / self.numbers.tau) / (held_s / self.numbers.tau)
+            pcm, emphasis = self.state.pcm[own], np.float32(1 / mean)
+            restored = self.state.polarity[own, None] * np.float32(self.numbers.offset * (1 - mean))
+            wanted = pcm + (np.float32(mean / kept) * (wanted - pcm) + restored)
+        if invert and self._switches.polarity_inversion:
+            self.state.polarity[own] *= -1
+        return self._program(wanted, own, (seed, PROGRAM, index), emphasis)
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Do steps (2) to (5) with weights that are given."""
+        return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index))
+
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+        """Return W, g - g_shared, G+ and G-."""
+        own = slice(row_start, row_stop)
+        return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
+
+    def _program(
+        self, wanted: Floats, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None
+    ) -> TransferCounts:
+        state, numbers = self.state, self.numbers
+        state.voltage[rows] = numbers.start
+        state.shared_voltage[rows] = numbers.start
+        self._bring_up_to_date()
+        sign = state.polarity[rows, None]
+        settled = numbers.offset + self._differences()[rows]
+        target = wanted - sign * settled
+        both = (sign * target > 0) & (sign * target < numbers.offset)
+        plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.gain)
+        minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.gain)
+        beyond = int((plus > numbers.reachable).sum() + (minus > numbers.reachable).sum())
+        self._write_pcm(rows, np.minimum(plus, numbers.reachable), np.minimum(minus, numbers.reachable), draws)
+        difference = sign * (wanted - state.pcm[rows])
+        if emphasis is not None:
+            difference = settled + emphasis * (difference - settled)
+        pulses, clipped = self._put_back(rows, difference)
+        self._bring_up_to_date()
+        left = np.abs(difference - self._differences()[rows])
+        resets = 2 * self._iterations * wanted.size
+        return TransferCounts(
+            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max()), wanted.size,
+            wanted.size, self._over(left),
+        )  # fmt: skip
+
+    def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
+        """Program both devices, with the error that is left after verification."""
+        seed, what, index = draws
+        first, second = self._normals(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
+        state = self.state
+        for side, held, target, draw in ((0, state.plus, plus, first), (1, state.minus, minus, second)):
+            held[rows] = programmed(target, draw, self.numbers)
+            if state.stuck.size:
+                held[rows] = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], held[rows])
+        if state.age.size:
+            state.age[rows] = 0
+        state.pcm[rows] = self.numbers.gain * (state.plus[rows] - state.minus[rows])
+
+
+class Capacitor3T1CReference(CapacitorReference):
+    """Cells of a 3T1C alone in plain numpy."""
+
+    def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
+        super().__init__(device, state, capacitor_numbers(device), (seed, shard), switches)
+        self.reach = device.held_siemens * 1e6
+
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
+        """Do nothing."""
+        return self._nothing(row_start, row_stop)
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Start all capacitors anew, and pulse until g - g_shared is as given."""
+        self.state.voltage[:] = self.state.shared_voltage[:] = self.numbers.start
+        wanted = weights.astype(np.float32)
+        pulses, clipped = self._put_back(slice(0, len(wanted)), wanted)
+        self._bring_up_to_date()
+        left = np.abs(wanted - self._differences())
+        return TransferCounts(
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left)
+        )  # fmt: skip
+
+
+def programmed(target: Floats, draw: Doubles, n: Numbers | PairNumbers) -> Floats:
+    """Return what devices hold after verified programming; a target of zero leaves them RESET."""
+    r, one = target / n.scale, np.float32(1)
+    sigma = n.error + n.error_slope * r - n.error_bend * (r * r)
+    sigma = np.where(target > n.control, sigma * (one + (target - n.control) / n.control_loss), sigma)
+    z = draw.astype(np.float32)
+    conductance = np.where(target > 0, target + np.maximum(sigma, 0) * z, n.reset + n.reset_spread * z)
+    return cast("Floats", np.maximum(conductance, np.float32(0)))
+
+
+def _conductance(voltage: Floats, k: Floats, threshold: Floats) -> Floats:
+    """Return g = k max(V - V_T, 0)."""
+    return cast("Floats", k * np.maximum(voltage - threshold, np.float32(0)))
+
+
+def _sum(values: Floats) -> float:
+    """Return a sum in double precision, one value after another."""
+    return float(np.cumsum(values.ravel(), dtype=np.float64)[-1])

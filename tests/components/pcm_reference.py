@@ -1,0 +1,133 @@
+"""PCM pairs that are trained in place, again in plain numpy: to the bit what `pcm_kernels` gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.components.cells.numeric.cells import PulseCounts, TransferCounts
+from archsim.components.cells.numeric.kernels import (
+    BOUNDS,
+    FIRST,
+    FRESH,
+    PROGRAM,
+    SET_PULSE,
+    STEPS,
+    TRANSFER_READ,
+    Doubles,
+    Floats,
+    Integers,
+)
+from archsim.components.cells.numeric.pcm import PcmPairCells, empty_pairs
+from archsim.components.cells.pcm import habits_of, pair_numbers, pair_spreads
+from tests.components.ageing_reference import age, drawn_ageing
+from tests.components.cells_reference import coincidences, programmed
+from tests.components.draws_reference import normals
+
+Flags = NDArray[np.bool_]
+
+if TYPE_CHECKING:
+    from archsim.components.cells.base import Switches
+    from archsim.components.cells.pcm import PcmPairCell
+
+
+class PcmPairReference(PcmPairCells):
+    """PCM pairs in plain numpy; only what is compiled is written again."""
+
+    def __init__(self, device: PcmPairCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+        self._shard, self._iterations, self._begin_s = shard, device.iterations, float(device.drift_start_s)
+        ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
+        self.numbers = pair_numbers(device, switches)
+        self.state = state = empty_pairs(rows, cols, ageing, (seed, shard))
+        self.weights = state.weights
+        spreads = pair_spreads(device, switches)
+        draws = (normals(seed, shard, what, FRESH, range(rows), cols) for what in (STEPS, BOUNDS))
+        for array, mean, spread, least, pair in (
+            (state.steps, spreads.step, spreads.step_spread, spreads.step_least, next(draws)),
+            (state.limits, spreads.limit, spreads.limit_spread, spreads.limit_least, next(draws)),
+        ):
+            array[:] = mean * np.maximum(least, 1.0 + spread * np.stack(pair))
+        nothing, every = np.zeros((rows, cols), np.float32), np.ones((rows, cols), np.bool_)
+        self._write_both(slice(0, rows), nothing, nothing, every, (seed, FIRST, FRESH))
+
+    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+        """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
+        state, numbers, one, zero = self.state, self.numbers, np.float32(1), np.float32(0)
+        rows, cols = self.weights.shape
+        count, clipped = coincidences(nx, nd, phi, slots), 0
+        upwards = np.broadcast_to(nd[None, :] > 0, count.shape)
+        side = np.where(upwards, 0, 1)[None]
+        step, limit = (np.take_along_axis(array, side, 0)[0] for array in (state.steps, state.limits))
+        dead = np.zeros(count.shape, np.bool_)
+        if state.stuck.size:
+            dead = np.take_along_axis(state.stuck, side, 0)[0] >= 0
+        for done in range(int(count.max(initial=0))):
+            now = count > done
+            before = np.where(upwards, state.plus, state.minus)
+            draw = np.zeros(count.shape, np.float32)
+            if numbers.noise > 0:
+                seed, shard = (int(word) for word in state.key)
+                draw = normals(seed, shard, SET_PULSE, state.fired, range(rows), cols)[0].astype(np.float32)
+            state.fired[now & ~dead] += 1
+            room = one - before / limit
+            after = before + (step * room) * (one + numbers.noise * draw)
+            full = dead | (room <= 0)
+            clipped += int((now & (full | (after > limit) | (after < 0))).sum())
+            moved = np.where(now & ~full, np.minimum(np.maximum(after, zero), limit), before)
+            state.plus[:] = np.where(upwards, moved, state.plus)
+            state.minus[:] = np.where(upwards, state.minus, moved)
+        self._bring_up_to_date()
+        return PulseCounts(int(count.sum()), clipped)
+
+    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+        """Let G+ and G- drift."""
+        if self.state.age.size:
+            age(self.state, slice(row_start, row_stop), dt_s, self._begin_s)
+            self._bring_up_to_date()
+
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+    ) -> TransferCounts:
+        """Read, and program again where one of the devices is full."""
+        rows = slice(row_start, row_stop)
+        first, _ = normals(seed, self._shard, TRANSFER_READ, index, range(row_start, row_stop), self.weights.shape[1])
+        wanted = self.weights[rows] + self.numbers.read_noise * first.astype(np.float32)
+        full = np.maximum(self.state.plus[rows], self.state.minus[rows]) > self.numbers.refresh_above
+        return self._program(rows, wanted, full, (seed, PROGRAM, index))
+
+    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+        """Program all."""
+        every = np.ones(weights.shape, np.bool_)
+        return self._program(slice(0, len(weights)), weights.astype(np.float32), every, (seed, FIRST, index))
+
+    def _program(self, rows: slice, wanted: Floats, chosen: Flags, draws: tuple[int, int, int]) -> TransferCounts:
+        zero, numbers = np.float32(0), self.numbers
+        plus, minus = (np.maximum(part, zero) / numbers.gain for part in (wanted, -wanted))
+        beyond = int((chosen & ((plus > numbers.reachable) | (minus > numbers.reachable))).sum())
+        plus, minus = (np.minimum(part, numbers.reachable) for part in (plus, minus))
+        self._write_both(rows, plus, minus, chosen, draws)
+        left = np.where(chosen, np.abs(wanted - self.weights[rows]), zero)
+        total = float(np.cumsum(left.ravel(), dtype=np.float64)[-1])
+        resets = 2 * self._iterations * int(chosen.sum())
+        both, written = int((chosen & (wanted == 0)).sum()), int(chosen.sum())
+        over = int((left > numbers.step).sum())
+        return TransferCounts(
+            wanted.size, both, beyond, resets, 0, 0, total, float(left.max()), written, written, over
+        )  # fmt: skip
+
+    def _write_both(self, rows: slice, plus: Floats, minus: Floats, chosen: Flags, draws: tuple[int, int, int]) -> None:
+        state = self.state
+        pair = normals(draws[0], self._shard, *draws[1:], range(rows.start, rows.stop), plus.shape[1])
+        for side, (held, target) in enumerate(((state.plus, plus), (state.minus, minus))):
+            found = programmed(target, pair[side], self.numbers)
+            if state.stuck.size:
+                found = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], found)
+            held[rows] = np.where(chosen, found, held[rows])
+        if state.age.size:
+            state.age[rows][chosen] = 0
+        self._bring_up_to_date()
+
+    def _bring_up_to_date(self) -> None:
+        self.weights[:] = self.numbers.gain * (self.state.plus - self.state.minus)

@@ -1,0 +1,351 @@
+"""Chips side by side: each row is that chip's own run; contention is what goes with room for everyone; the report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archsim.report.floorplan import floorplan_drawing, limits_of
+from archsim.results.evaluate import evaluate
+from archsim.simulation.run import simulate
+from archsim.spec.loading import load_arch
+from archsim.studies.floorplans.compare import (
+    Comparison,
+    compare,
+    execute_comparison,
+    network_units,
+    uncontended_cycles,
+)
+from archsim.studies.floorplans.compare_document import page, pareto_figure
+from archsim.studies.floorplans.compare_tables import METRICS, best_of, cells_of, table_of, unit_of
+from archsim.studies.run.loads import load_of
+from archsim.studies.study import names_of, undominated
+from archsim.workload import load_workload
+from tests.cli.test_cli import Command, archsim
+from tests.helpers import BUS, PACKET, REFERENCE, Case, Watcher, cases, network, observed, schedule_of
+
+__all__ = ["archsim"]  # a fixture
+
+LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+WORK, EXAMPLES = "mlp_digits", 60
+SMALL = ("tile.rows=32", "tile.cols=32", "tile.count=9", "schedule.transfer.interval_examples=20")
+CHIPS = (REFERENCE, PACKET, BUS)
+SET = tuple(word for setting in SMALL for word in ("--set", setting))
+
+
+@pytest.fixture(scope="module")
+def compared() -> Comparison:
+    return compare({name: load_arch(name, SMALL) for name in CHIPS}, load_workload(WORK), examples=EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    folder = tmp_path_factory.mktemp("compare") / "out"
+    return execute_comparison(WORK, CHIPS, sets=SMALL, examples=EXAMPLES, out=folder)
+
+
+# ---- contention for links
+
+
+@given(cases())
+@LAW
+def test_time_without_contention_for_links_lies_between_the_bound_and_the_run(case: Case) -> None:
+    # Origin: the definitions alone. Units without limit cannot be waited for; a run in which nobody waited is the same.
+    schedule = case.schedule()
+    links = network_units(schedule)
+    trace = simulate(schedule)
+    free, bound = simulate(schedule, uncontended=links), simulate(schedule, unlimited=True)
+    assert bound.cycles <= uncontended_cycles(trace) <= trace.cycles
+    assert uncontended_cycles(trace) == min(trace.cycles, free.cycles)
+    assert not sum(entry.wait_cycles for entry in free.stages if set(entry.stage.acquire) <= links)
+    if not any(entry.wait_cycles for entry in trace.stages if links & set(entry.stage.acquire)):
+        assert observed(free) == observed(trace)
+
+
+@given(cases(intervals=(2, 4)))
+@LAW
+def test_units_without_contention_are_exact_and_the_old_meaning_is_kept(case: Case) -> None:
+    # Origin: the slower reference, every example event by event; and `unlimited`, which is all of the units.
+    schedule = case.schedule()
+    units = schedule.chip.units
+    links = network_units(schedule)
+    full = simulate(schedule, uncontended=links, full=True)
+    assert observed(simulate(schedule, uncontended=links)) == observed(full)
+    everything = simulate(schedule, uncontended=range(len(units)))
+    assert observed(everything) == observed(simulate(schedule, unlimited=True))
+
+
+def test_buffers_and_links_are_the_network_and_nothing_else() -> None:
+    schedule = schedule_of(network(8, 8), 5, ("routing.router.buffer_flits=20", "tile.count=4"), PACKET)
+    named = {schedule.chip.units[index].name for index in network_units(schedule)}
+    assert set(schedule.chip.links) < named
+    assert any(".buffer" in name for name in named)
+    assert not any(name.startswith("tile") and "." in name.split(">")[0] for name in named)
+
+
+@pytest.mark.parametrize("base", [REFERENCE, BUS])
+def test_one_message_at_a_time_loses_nothing(base: str) -> None:
+    # Origin: the definition; that messages come one at a time is seen in the records.
+    schedule = schedule_of(network(8, 8), 12, ("tile.count=1", "schedule.prefetch=0"), base)
+    watcher = Watcher()
+    trace = simulate(schedule, observer=watcher)
+    spans = sorted(
+        (watcher.starts[message.source_op, n], max(watcher.ends[op, n] for op in message.last_ops))
+        for message in schedule.messages for n in range(12)
+    )  # fmt: skip
+    assert len(spans) >= 12
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert uncontended_cycles(trace) == trace.cycles
+
+
+def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Comparison) -> None:
+    row, result = compared.rows[2], compared.results[2]
+    free = simulate(result.schedule, uncontended=network_units(result.schedule), full=True)
+    assert row.contention_share == pytest.approx(1 - free.cycles / result.trace.cycles, rel=1e-12)
+    assert 0.01 < row.contention_share < 1
+    seconds = free.cycles / float(result.chip.spec.technology.clock_hz) / EXAMPLES
+    assert row.time_per_example_uncontended_s == pytest.approx(seconds, rel=1e-12)
+
+
+# ---- rows
+
+
+@pytest.mark.parametrize("place", range(len(CHIPS)))
+def test_a_row_is_the_run_of_its_chip_alone(compared: Comparison, place: int) -> None:
+    # Origin: `evaluate` of the chip alone, and sums written out from the chip, the bill and the links.
+    row = compared.rows[place]
+    result = evaluate(load_arch(CHIPS[place], SMALL), load_workload(WORK), examples=EXAMPLES)
+    metrics, chip = result.data["metrics"], result.chip
+    for key in ("area_m2", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
+                "throughput_per_area_op_per_s_m2"):  # fmt: skip
+        assert getattr(row, key) == metrics[key]
+    assert row.white_space_share == pytest.approx(chip.plan.white_space_m2 / chip.area_m2, rel=1e-12)
+    assert row.wire_length_m == pytest.approx(sum(chip.topology.lengths_m.values()), rel=1e-12)
+    busiest = result.data["links"][0]
+    assert (row.busiest_link, row.busiest_link_share) == (busiest["name"], busiest["busy_cycles"] / result.trace.cycles)
+    power_w = {name: energy / metrics["time_total_s"] for name, energy in result.bill.by_tile.items()}
+    densities = {f"tile{i}": power_w[f"tile{i}"] / site.area_m2 for i, site in enumerate(chip.plan.sites)}
+    assert row.peak_power_density_w_per_m2 == pytest.approx(max(densities.values()), rel=1e-12)
+    assert densities[row.hottest_tile] == max(densities.values())
+    assert row.audits_failed == ()
+
+
+@pytest.mark.parametrize(("place", "carried"), [(0, "value"), (1, "flit"), (2, "value")])
+def test_wire_travelled_is_counted_grant_by_grant(compared: Comparison, place: int, carried: str) -> None:
+    # Origin: the slower reference, an observer of each stage of a run without jumps.
+    row, result = compared.rows[place], compared.results[place]
+    length_of = {link.unit: link.length_m for link in result.chip.links.values()}
+    watcher = Watcher()
+    simulate(result.schedule, observer=watcher)
+    travelled = 0.0
+    for seen in watcher.records:
+        op = result.schedule.ops[seen.op]
+        for use in op.variants[seen.n % len(op.variants)][seen.stage].uses:
+            travelled += use.count * length_of.get(use.unit, 0.0)
+    assert travelled > 0
+    assert row.wire_m_per_example == pytest.approx(travelled / EXAMPLES, rel=1e-9)
+    assert row.carried == carried
+
+
+GOALS = st.lists(st.none() | st.tuples(*[st.integers(0, 4)] * 3), max_size=9)
+
+
+@given(GOALS)
+def test_the_front_is_that_of_brute_force(goals: list[tuple[int, int, int] | None]) -> None:
+    def better(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+        return all(a[i] <= b[i] for i in range(3)) and any(a[i] < b[i] for i in range(3))
+
+    expected = [own is not None and not any(o is not None and better(o, own) for o in goals) for own in goals]
+    assert undominated(goals) == expected
+    if any(goal is not None for goal in goals):
+        assert any(expected)
+
+
+def test_the_front_of_chips_is_over_time_energy_and_area(compared: Comparison) -> None:
+    goals = [(row.time_per_example_s, row.energy_per_example_j, row.area_m2) for row in compared.rows]
+    assert compared.pareto == tuple(undominated(goals))
+    assert [row["pareto"] for row in compared.data()] == list(compared.pareto)
+
+
+@pytest.mark.parametrize(
+    ("given_", "names", "shown"),
+    [
+        (["a", "b"], ["a", "b"], ["a", "b"]),
+        (["x/c.yaml", "y/c.yaml", "d"], ["c", "c", "d"], ["x/c.yaml", "y/c.yaml", "d"]),
+        (["c", "c", "y/c.yaml"], ["c", "c", "c"], ["c (1)", "c (2)", "y/c.yaml"]),
+        (["c", "c", "z"], ["c", "c", "c (1)"], ["c (2)", "c (3)", "c (1)"]),
+    ],
+)
+def test_chips_of_one_name_are_told_apart(given_: list[str], names: list[str], shown: list[str]) -> None:
+    assert names_of(given_, names) == shown
+
+
+# ---- the report
+
+
+def test_the_best_of_each_column_is_marked(written: tuple[dict[str, Any], Path]) -> None:
+    data, _ = written
+    table = table_of(data)
+    for metric in METRICS:
+        values = [row[metric.key] for row in data["chips"]]
+        best = max(values) if metric.key in ("throughput_per_area_op_per_s_m2", "efficiency_op_per_j") else min(values)
+        expected = {i for i, value in enumerate(values) if value == best} if len(set(values)) > 1 else set()
+        if metric.key == "wire_m_per_example":  # flits and values do not compare
+            expected = set()
+        assert best_of(metric, data) == expected
+        (column,) = (i for i, c in enumerate(table.columns) if c.name.startswith(f"{metric.heading}, "))
+        assert {row for row, i in table.marked if i == column} == expected
+        scale, _unit = unit_of(metric, data)
+        for cell, value in zip(cells_of(metric, data), values, strict=True):
+            assert float(cell.replace(",", "")) * scale == pytest.approx(value, rel=1e-3)
+
+
+def test_the_folder_holds_all_of_it(written: tuple[dict[str, Any], Path]) -> None:
+    data, folder = written
+    drawings = {f"floorplan_{name}.svg" for name in CHIPS}
+    assert {path.name for path in folder.iterdir()} == {
+        "compare.json", "compare.md", "compare.html", "compare.csv", "pareto.svg", *drawings,
+    }  # fmt: skip
+    assert json.loads((folder / "compare.json").read_text("utf-8")) == data
+    rows = list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text("utf-8"))))
+    assert [row["name"] for row in rows] == list(CHIPS)
+    assert float(rows[1]["energy_per_example_j"]) == data["chips"][1]["energy_per_example_j"]
+    text = (folder / "compare.md").read_text("utf-8")
+    assert all(f"]({name})" in text for name in ("pareto.svg", "compare.csv", *drawings))
+    assert text.count("**") == 2 * sum(len(best_of(metric, data)) for metric in METRICS)
+    assert f"`{data['command']}`" in text
+
+
+class _Page(HTMLParser):
+    """What an HTML page refers to, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def _read(html: str) -> _Page:
+    found = _Page()
+    found.feed(html)
+    found.close()
+    return found
+
+
+def test_the_page_stands_alone_and_its_texts_are_escaped(written: tuple[dict[str, Any], Path]) -> None:
+    data, folder = written
+    text = (folder / "compare.html").read_text("utf-8")
+    whole = _read(text)
+    assert len(whole.addresses) == 1 + len(CHIPS)
+    assert all(address.startswith("data:image/svg+xml;base64,") for address in whole.addresses)
+    assert not {"script", "link", "iframe"} & set(whole.tags)
+    assert "url(" not in text
+    assert "@import" not in text
+    strange = "<script>alert('&')</script>"
+    chips = [{**data["chips"][0], "name": strange}, *data["chips"][1:]]
+    drawings = {row["name"]: "<svg/>" for row in chips}
+    odd = _read(page({**data, "chips": chips}, "<svg/>", drawings))
+    assert "script" not in odd.tags
+    assert "".join(odd.words).count(strange) >= 2
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.001, 1.0, 100.0])
+def test_every_chip_has_its_name_in_the_plot(written: tuple[dict[str, Any], Path], spread: float) -> None:
+    data, _ = written
+    row = data["chips"][0]
+    names = [f"a_chip_with_a_long_name_{i}" for i in range(5)]
+    chips = [
+        {**row, "name": name, "time_per_example_s": row["time_per_example_s"] * (1 + i * spread)}
+        for i, name in enumerate(names)
+    ]
+    svg = pareto_figure({**data, "chips": chips})
+    ids = {element.get("id", "") for element in ET.fromstring(svg).iter()}
+    assert {f"label-{name}" for name in names} <= ids
+    assert svg == pareto_figure({**data, "chips": chips})
+
+
+@pytest.mark.slow
+def test_drawings_share_their_scales(compared: Comparison) -> None:
+    drawn = [(result.chip, load_of(result)) for result in compared.results]
+    common, own = limits_of(drawn), [limits_of([each]) for each in drawn]
+    assert common.density_w_per_m2 == max(each.density_w_per_m2 for each in own)
+    assert common.busy == max(each.busy for each in own) == compared.rows[2].busiest_link_share
+    for (chip, load), limits in zip(drawn, own, strict=True):
+        assert floorplan_drawing(chip, load, limits) == floorplan_drawing(chip, load)
+        assert (floorplan_drawing(chip, load, common) == floorplan_drawing(chip, load)) == (limits == common)
+
+
+# ---- the command
+
+
+@pytest.mark.slow
+def test_the_command_compares_and_repeats_to_the_byte(archsim: Command, tmp_path: Path) -> None:
+    words = ("floorplan", "compare", WORK, REFERENCE, REFERENCE, BUS, *SET, "--examples", "30")
+    answer = archsim(*words)
+    assert (answer.status, answer.err) == (0, "")
+    assert f"1 P  {REFERENCE} (1)" in answer.out
+    assert re.search(r"time per example, us +[\d.,]+ \* +[\d.,]+ \* +[\d.,]+\n", answer.out)
+    (folder,) = (tmp_path / "reports").iterdir()
+    assert f"reports/{folder.name}/compare.html" in answer.out
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    (folder / "floorplan_of_another.svg").write_text("old", "utf-8")
+    (folder / "mine.txt").write_text("kept", "utf-8")
+    again = archsim(*words, "--json")
+    assert again.out == (folder / "compare.json").read_text("utf-8")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {**first, "mine.txt": b"kept"}
+    assert json.loads(again.out)["command"] == " ".join(["archsim", *words])
+    quiet = archsim(*words, "--quiet", "--out", "other")
+    assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+
+
+def test_settings_are_for_all_chips_and_the_workload(archsim: Command) -> None:
+    answer = archsim("floorplan", "compare", WORK, REFERENCE, BUS, *SET, "--set", "training.batch=2", "--examples",
+                     "20", "--json")  # fmt: skip
+    data = json.loads(answer.out)
+    assert data["workload"]["hash"] == load_workload(WORK, ["training.batch=2"]).hash
+    assert [row["hash"] for row in data["chips"]] == [load_arch(name, SMALL).hash for name in (REFERENCE, BUS)]
+
+
+def test_all_that_is_wrong_is_told_at_once(archsim: Command, tmp_path: Path) -> None:
+    for name, tile in (("one", "{count: 1, rows: 16}"), ("two", "{count: 2, rows: 16}")):
+        text = f"kind: arch\nextends: {REFERENCE}\nname: {name}\ntile: {tile}\n"
+        (tmp_path / f"{name}.yaml").write_text(text, "utf-8")
+    answer = archsim("floorplan", "compare", WORK, "one.yaml", REFERENCE, "two.yaml")
+    assert answer.status == 2
+    assert re.search(r"^archsim: one: .*tiles.*$", answer.err, re.MULTILINE)
+    assert re.search(r"^archsim: two: .*tiles.*$", answer.err, re.MULTILINE)
+    assert REFERENCE not in answer.err
+    unknown = archsim("floorplan", "compare", "mlp_digit", "nope", "neither")
+    assert unknown.status == 2
+    assert all(name in unknown.err for name in ("mlp_digit:", "nope:", "neither:"))
+    alone = archsim("floorplan", "compare", WORK, REFERENCE)
+    assert (alone.status, alone.out) == (2, "")
+    assert "give at least two" in alone.err
+    assert not (tmp_path / "reports").exists()
+
+
+def test_an_audit_that_fails_is_told_and_the_status_is_1(archsim: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = [{"name": "cells are kept", "expected": 1, "found": 2, "difference": 1, "passed": False}]
+    monkeypatch.setattr("archsim.results.metrics.audits_of", lambda *_: failed)
+    answer = archsim("floorplan", "compare", WORK, REFERENCE, BUS, *SET, "--examples", "20")
+    assert answer.status == 1
+    assert f"{BUS}: FAILED: cells are kept" in answer.out

@@ -1,0 +1,180 @@
+"""Published figures: every chip's own, by kind; and the command. Closed forms are written beside their tests."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archsim import evaluate, load_arch, load_workload
+from archsim.base.errors import SpecError
+from archsim.chip import build_chip
+from archsim.cli import main
+from archsim.results.peak import chip_metrics
+from archsim.spec.loading import builtin_names
+from archsim.studies.published import AIM, EXACT, compare, execute_published, failed, published_lines
+
+CHIPS = [name for name in builtin_names("arch_specs") if load_arch(name).value.published]
+FIGURES = [(name, i) for name in CHIPS for i in range(len(load_arch(name).value.published))]
+BROKEN = """
+kind: arch
+extends: ambrogio_nature_2018
+tile: {device: {kind: pcm_3t1c, area: 4 um2}}
+"""
+
+
+@functools.cache
+def rows(name: str) -> list[dict[str, Any]]:
+    return compare([load_arch(name)])
+
+
+def chip(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "chip.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(("name", "i"), FIGURES, ids=lambda part: str(part))
+def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property: Callable[[str, object], None]) -> None:
+    row = rows(name)[i]
+    sys.stdout.write("\n".join(published_lines([row])[:2]) + "\n")  # shown by `pytest -rP`
+    record_property("simulated / published", row["ratio"])
+    assert row["source"]
+    ratio = row["simulated"] / row["published"]
+    assert row["ratio"] == ratio
+    if row["kind"] == "fit":
+        assert abs(ratio - 1) <= row["tolerance"]
+    elif row["kind"] == "input":
+        assert abs(ratio - 1) <= EXACT
+    else:
+        assert math.isfinite(ratio)
+        assert ratio > 0
+        assert abs(ratio - 1) <= AIM or len(row["note"]) > 40, "off by more than is aimed at, and no word about it"
+
+
+def test_all_chips_of_the_literature_are_there() -> None:
+    years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "chang_ibmjrd_2019", "gokmen_frontiers_2016",
+             "khaddam_jssc_2022", "marinella_jetcas_2018", "shafiee_isca_2016"}  # fmt: skip
+    assert years == set(CHIPS)
+    kinds = {row["kind"] for name in CHIPS for row in rows(name)}
+    assert kinds == {"fit", "input", "predicted"}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "expected"),
+    [
+        # An array's operations over its step; the step over its parts, all from the papers.
+        ("khaddam_jssc_2022", "throughput_peak_op_per_s", 2 * 256**2 / 130e-9),
+        ("ambrogio_nature_2023", "throughput_peak_op_per_s", 34 * 2 * 512**2 / 300e-9),
+        ("gokmen_frontiers_2016", "throughput_peak_op_per_s", 64 * 6 * 4096**2 / 240e-9),
+        ("shafiee_isca_2016", "throughput_peak_op_per_s", 168 * 96 * 2 * 128 * 128 / 8 / 1.6e-6),
+        # 12 units of 24.08 mW; buffer, bus, a quarter of a router, sigmoid and pooling, output registers.
+        ("shafiee_isca_2016", "power_peak_w", 168 * (12 * 24.08e-3 + 20.7e-3 + 7e-3 + 10.5e-3 + 0.97e-3 + 1.68e-3)),
+        ("marinella_jetcas_2018", "read_latency_s", (2**7 + 2**8) * 1e-9),
+        ("shafiee_isca_2016", "read_latency_s", 17 * 100e-9),  # the last step's conversion follows it
+    ],
+)
+def test_peaks_are_what_the_papers_sizes_and_steps_give(name: str, metric: str, expected: float) -> None:
+    arch = load_arch(name).value
+    found = chip_metrics(build_chip(arch), arch.published[0].mode)
+    assert found[metric] == pytest.approx(expected, rel=2e-3)
+
+
+def test_a_peak_is_the_same_with_a_workload_and_without() -> None:
+    result = evaluate(load_arch("ambrogio_nature_2018"), load_workload("mlp_digits"), examples=3)
+    alone = chip_metrics(result.chip, "training")
+    shared = alone.keys() & result.data["metrics"].keys()
+    assert {"efficiency_peak_op_per_j", "power_peak_w", "area_m2"} <= shared
+    assert {key: alone[key] for key in shared} == {key: result.data["metrics"][key] for key in shared}
+
+
+def test_a_sustained_figure_is_compared_on_its_workload(tmp_path: Path) -> None:
+    text = """
+    published:
+      - {metric: time_per_example_s, value: 1 us, tolerance: 5 %, kind: predicted, workload: mlp_digits, source: a test}
+    """
+    text = "kind: arch\nextends: ambrogio_nature_2018\n" + text.replace("\n    ", "\n")
+    (row,) = compare([load_arch(chip(tmp_path, text))])
+    run = evaluate(load_arch("ambrogio_nature_2018"), load_workload("mlp_digits"))
+    assert row["simulated"] == run.data["metrics"]["time_per_example_s"]
+    assert (row["workload"], row["passed"]) == ("mlp_digits", None)
+    text = text.replace("workload: mlp_digits, ", "")
+    with pytest.raises(SpecError, match="not a metric of a chip without a workload"):
+        compare([load_arch(chip(tmp_path, text))])
+
+
+@pytest.mark.parametrize(
+    ("published", "said"),
+    [
+        ("[{metric: power_peak_w, value: 1 W, tolerance: 5 %, kind: fit}]", r"published\[0\]: has no source"),
+        ("[{metric: power_peek_w, value: 1 W, tolerance: 5 %, kind: fit, source: x}]", "did you mean 'power_peak_w'"),
+        ("[{metric: power_peak_w, value: 1 W, kind: fit, source: x}]", "tolerance: is missing"),
+        ("[]", "nothing is there to compare"),
+    ],
+)
+def test_a_figure_that_says_too_little_is_refused(tmp_path: Path, published: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        compare([load_arch(chip(tmp_path, f"kind: arch\nextends: ambrogio_nature_2018\npublished: {published}\n"))])
+
+
+def test_the_command_writes_a_report_and_fails_only_with_a_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["published", "khaddam_jssc_2022", "--out", "out"])
+    assert left.value.code == 0
+    assert "predicted" in capsys.readouterr().out
+    first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert set(first) == {"published.json", "published.md", "published.csv", "published.svg"}
+    assert json.loads(first["published.json"]) == rows("khaddam_jssc_2022")
+    with pytest.raises(SystemExit):
+        main(["published", "khaddam_jssc_2022", "--out", "out", "--json"])
+    assert capsys.readouterr().out.encode() == first["published.json"]
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == first
+    with pytest.raises(SystemExit) as left:  # a larger cell misses the area that the reference is fitted to
+        main(["published", chip(tmp_path, BROKEN), "--out", "broken"])
+    assert left.value.code == 1
+    assert "FAILED" in capsys.readouterr().out
+    assert "FAILED" in (tmp_path / "broken" / "published.md").read_text("utf-8")
+
+
+def test_what_is_off_is_said(tmp_path: Path) -> None:
+    found, folder = execute_published(["gokmen_frontiers_2016"], out=tmp_path / "out")
+    (off,) = [row for row in found if abs(row["ratio"] - 1) > AIM]
+    page = (folder / "published.md").read_text("utf-8")
+    assert off["note"] in page
+    assert f"**{off['ratio']:.3f}**" in page
+    assert any(line.endswith("predicted  off") for line in published_lines(found))
+    assert failed(found) == []
+
+
+def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> None:
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(
+        "kind: arch\nextends: ambrogio_nature_2018\nname: mine\npublished:\n"
+        "  - {metric: area_m2, value: 20 mm2, kind: predicted, tolerance: 5 %}\n"
+    )
+    with pytest.raises(SpecError, match=r"published\[0\]: has no source"):
+        load_arch(spec)
+    spec.write_text(spec.read_text().replace("tolerance: 5 %", "source: mine"))
+    with pytest.raises(SpecError, match="tolerance: is missing"):
+        load_arch(spec)
+
+
+def test_a_chip_that_is_named_twice_is_compared_once(tmp_path: Path) -> None:
+    found, _ = execute_published(["khaddam_jssc_2022"] * 2, out=tmp_path / "out")
+    assert [row["metric"] for row in found] == [row["metric"] for row in rows("khaddam_jssc_2022")]
+
+
+def test_figures_of_a_chip_are_those_of_one_vector_whatever_is_run() -> None:
+    run = evaluate(load_arch("gokmen_frontiers_2016"), load_workload("lstm_imdb", ["steps=3"]), examples=2)
+    assert run.data["metrics"]["time_per_example_peak_s"] == pytest.approx(3 * 240e-9)
+    shown = [(row["metric"], row["ratio"]) for row in run.data["published"]]
+    assert shown == [(row["metric"], row["ratio"]) for row in rows("gokmen_frontiers_2016")]

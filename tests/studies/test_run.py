@@ -1,0 +1,257 @@
+"""Reports: the same bytes for the same inputs, whole or not at all, and every figure where the reader looks."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import archsim.baselines
+from archsim.base.documents import read_yaml
+from archsim.base.errors import SpecError
+from archsim.report.folder import check_folder, write_folder
+from archsim.results.evaluate import Result, evaluate
+from archsim.spec.loading import builtin_names, load_arch
+from archsim.studies.run.document import OWNED, write_report
+from archsim.studies.sensitivity.document import top_lines, write_study
+from archsim.studies.sensitivity.study import sensitivity
+from archsim.workload import Dense, load_workload
+
+FAST = "schedule.transfer.interval_examples=20"
+
+
+def result_of(*sets: str, arch: str = "ambrogio_nature_2018", examples: int = 60) -> Result:
+    return evaluate(load_arch(arch, [FAST, *sets]), load_workload("mlp_digits"), examples=examples, command="archsim x")
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return result_of()
+
+
+@pytest.fixture(scope="module")
+def folder(result: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(result, tmp_path_factory.mktemp("reports") / "one", trace="perfetto")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_inputs_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    again = write_report(result_of(), tmp_path / "two", trace="perfetto")
+    assert contents(again) == contents(folder)
+
+
+def test_no_date_and_no_path_of_the_machine_is_in_a_report(folder: Path) -> None:
+    shipped = (Path(archsim.baselines.__file__).parent / "measured").glob("*.yaml")
+    measured = {read_yaml(path.read_text("utf-8"), path.name)["date"] for path in shipped}
+    for name, data in contents(folder).items():
+        text = data.decode("utf-8")
+        days = set(re.findall(r"20\d\d-\d\d-\d\d", text))
+        assert days <= measured, name  # of the GPUs that are shipped as measured, and of nothing else
+        assert str(Path.cwd()) not in text, name
+        assert str(folder.parent) not in text, name
+
+
+def test_every_figure_and_table_of_the_text_exists(folder: Path) -> None:
+    text = (folder / "report.md").read_text("utf-8")
+    links = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert len(links) == len(list((folder / "figures").iterdir()))
+    for link in [*links, *re.findall(r"`(tables/\w+\.csv)`", text)]:
+        assert (folder / link).is_file(), link
+    assert "{{" not in text
+    assert "None" not in text
+
+
+def test_figures_are_svg_with_something_drawn(folder: Path) -> None:
+    for path in sorted((folder / "figures").glob("*.svg")):
+        root = ET.fromstring(path.read_text("utf-8"))
+        assert root.tag.endswith("svg")
+        assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) > 10, path.name
+
+
+def test_tables_hold_the_figures_of_the_result(folder: Path, result: Result) -> None:
+    with (folder / "tables" / "metrics.csv").open(encoding="utf-8") as file:
+        rows = {row["metric"]: row["value"] for row in csv.DictReader(file)}
+    metrics = result.data["metrics"]
+    assert rows == {name: "" if value is None else str(value) for name, value in metrics.items()}
+    with (folder / "tables" / "bill.csv").open(encoding="utf-8") as file:
+        total = math.fsum(float(row["energy [J]"]) for row in csv.DictReader(file))
+    assert total == pytest.approx(metrics["energy_total_j"], rel=1e-12)
+
+
+def test_metrics_have_no_nan_and_their_parts_add_up(folder: Path) -> None:
+    text = (folder / "metrics.json").read_text("utf-8")
+    data = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} in metrics.json"))
+    energy, area, run = data["energy_j"], data["area"], data["run"]
+    for parts in ("by_component", "by_phase", "by_layer", "by_tile"):
+        assert math.fsum(energy[parts].values()) == pytest.approx(energy["total"], rel=1e-12)
+    assert math.fsum(area["by_component_m2"].values()) == pytest.approx(area["total_m2"], rel=1e-12)
+    assert sum(data["stalls_cycles"].values()) == data["metrics"]["tiles_used"] * run["cycles"]
+    assert run["examples_simulated"] + run["examples_fast_forwarded"] == run["examples"]
+    total = math.fsum(data["time_per_example_parts_s"].values())
+    assert total == pytest.approx(data["metrics"]["time_per_example_s"], rel=1e-12)
+
+
+def test_metrics_follow_their_definitions(result: Result) -> None:
+    # Origin: the definitions of the result file, from cycles, energy and the workload's counts.
+    data, m = result.data, result.data["metrics"]
+    time_s = data["run"]["cycles"] / 1e9
+    ops = 6 * result.workload.value.synapses
+    assert m["time_total_s"] == pytest.approx(time_s)
+    assert m["time_per_example_s"] == pytest.approx(time_s / 60)
+    assert m["ops_per_example"] == ops
+    assert m["throughput_op_per_s"] == pytest.approx(60 * ops / time_s)
+    assert m["efficiency_op_per_j"] == pytest.approx(60 * ops / data["energy_j"]["total"])
+    assert m["throughput_per_area_op_per_s_m2"] == pytest.approx(60 * ops / time_s / data["area"]["total_m2"])
+    assert m["power_w"] == pytest.approx(data["energy_j"]["total"] / time_s)
+    # Design, section 8, with 160 residual pulses: 2.48 us a row. Both tiles transfer together after each 20 examples:
+    # 65 and 33 rows, 3 times.
+    assert m["transfer_time_share"] * time_s == pytest.approx(3 * 65 * 2.48e-6)
+    assert m["pcm_writes_per_cell_max"] == 3 * 2  # two iterations each
+
+
+def test_a_report_is_replaced_as_a_whole_and_what_is_not_its_own_is_kept(result: Result, tmp_path: Path) -> None:
+    out = write_report(result, tmp_path / "out", trace="vcd")
+    (out / "notes.txt").write_text("mine", "utf-8")
+    (out / "history.json").write_text("[]", "utf-8")
+    write_report(result, out)
+    names = set(contents(out))
+    assert "trace.vcd" not in names
+    assert {"notes.txt", "history.json", "metrics.json"} <= names
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_a_failure_while_writing_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = write_folder(tmp_path / "out", {"metrics.json": "old"}, OWNED)
+    real = Path.write_text
+
+    def full_disk(self: Path, text: str, *arguments: Any, **options: Any) -> int:
+        if text == "second":
+            raise OSError(28, "No space left on device")
+        return real(self, text, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(SpecError, match="No space left on device"):
+        write_folder(out, {"metrics.json": "new", "report.md": "second"}, OWNED)
+    assert contents(out) == {"metrics.json": b"old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_a_failure_while_moving_puts_the_old_report_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = write_folder(tmp_path / "out", {"metrics.json": "old"}, OWNED)
+    real = Path.rename
+
+    def fails(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise OSError(5, "Input/output error")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails)
+    with pytest.raises(SpecError, match="Input/output error"):
+        write_folder(out, {"metrics.json": "new"}, OWNED)
+    assert contents(out) == {"metrics.json": b"old"}
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(SpecError, match="is not a folder"):
+        check_folder(tmp_path / "link")
+
+
+# ---- sensitivity
+
+
+@pytest.fixture(scope="module")
+def study() -> Any:
+    return sensitivity(load_arch("ambrogio_nature_2018"), load_workload("mlp_digits"), examples=20, command="archsim s")
+
+
+def test_each_assumption_is_halved_and_doubled(study: Any) -> None:
+    arch = load_arch("ambrogio_nature_2018")
+    given = {path for path, figure in arch.figures.items() if figure.status in ("assumption", "fitted")}
+    varied = {effect.path for effect in study.effects}
+    assert varied == {path for path in given if path not in arch.zeros() and not path.startswith("published")}
+    assert all(sum(effect.path == path for effect in study.effects) == 2 for path in varied)
+
+
+def test_effects_are_those_of_the_formulas(study: Any) -> None:
+    # Half of the cells' area: 2,097,152 cells x 1.17 um2, and the white space that belongs to them, 1 / (1 - 10 %).
+    ranked = {path: (low, high) for path, low, high in study.ranked("area_m2")}
+    saved = 2_097_152 * 1.17e-12 / 0.9
+    assert ranked["tile.device.area"][0] == pytest.approx(1 - saved / study.base["area_m2"], rel=1e-9)
+    # Twice the clock: all whole nanoseconds stay what they are.
+    times = {path: (low, high) for path, low, high in study.ranked("time_per_example_s")}
+    assert times["tile.device.area"] == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.02))
+    assert times["technology.node"] == (1.0, 1.0)
+
+
+def test_a_study_is_written_with_its_tornado(study: Any, tmp_path: Path) -> None:
+    out = write_study(study, tmp_path / "s")
+    again = write_study(study, tmp_path / "t")
+    assert contents(out) == contents(again)
+    data = json.loads((out / "sensitivity.json").read_text("utf-8"))
+    assert len(data["effects"]) == len(study.effects)
+    text = (out / "sensitivity.md").read_text("utf-8")
+    for link in re.findall(r"\]\(([^)]+\.svg)\)", text):
+        assert (out / link).is_file()
+    assert "time_per_example_s" in "\n".join(top_lines(study))
+
+
+# ---- everything that is shipped
+
+
+QUICK = {
+    ("ambrogio_nature_2018_packet", "mlp_digits"), ("ambrogio_nature_2018_pcm_pair", "mlp_digits"),
+}  # fmt: skip
+
+
+def pairs() -> list[Any]:
+    """Return each shipped chip with each shipped workload of dense layers that fits; all but a few are slow."""
+    found = []
+    for arch, workload in itertools.product(builtin_names("arch_specs"), builtin_names("workloads")):
+        network, tile = load_workload(workload).value, load_arch(arch).value.tile
+        if tile.missing("tile"):
+            continue  # it only infers
+        if not all(isinstance(layer, Dense) for layer in network.layers):
+            continue  # see test_workloads
+        shards = [math.ceil(layer.rows / tile.rows) * math.ceil(layer.outputs / tile.cols) for layer in network.layers]
+        if sum(shards) <= tile.count:
+            quick = (arch, workload) in QUICK
+            found.append(pytest.param(arch, workload, marks=[] if quick else [pytest.mark.slow]))
+    return found
+
+
+@pytest.mark.parametrize(("arch", "workload"), pairs())
+def test_every_shipped_chip_trains_every_shipped_workload(arch: str, workload: str, tmp_path: Path) -> None:
+    chip = load_arch(arch)
+    result = evaluate(chip, load_workload(workload), examples=20_000)
+    assert result.passed, [audit for audit in result.data["audits"] if not audit["passed"]]
+    transfer = chip.value.schedule.transfer if chip.value.tile.device.transfer_steps else None
+    due = 0 if transfer is None else 20_000 // transfer.interval_examples
+    assert result.data["metrics"]["transfers"] == due
+    assert 0 < result.trace.examples_simulated <= 200
+    out = write_report(result, tmp_path / "out")
+    assert yaml.safe_load((out / "metrics.json").read_text("utf-8"))["run"]["examples"] == 20_000
+
+
+@pytest.mark.parametrize("policy", ["stop_all", "staggered", "interleaved"])
+def test_the_reference_chip_reaches_its_published_peaks_under_every_policy(policy: str) -> None:
+    # Ambrogio 2018: 28,065 GOP/s/W and 3.6 TOP/s/mm2, fitted, within 1 %.
+    settings = [f"schedule.transfer.policy={policy}"]
+    metrics = evaluate(load_arch("ambrogio_nature_2018", settings), load_workload("mlp_mnist"), examples=9000).data[
+        "metrics"
+    ]
+    assert metrics["efficiency_peak_op_per_j"] == pytest.approx(28_065e9, rel=0.01)
+    assert metrics["throughput_per_area_peak_op_per_s_m2"] == pytest.approx(3.6e12 / 1e-6, rel=0.01)
+    assert metrics["time_per_example_peak_s"] == pytest.approx(240e-9)

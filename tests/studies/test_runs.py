@@ -1,0 +1,269 @@
+"""Runs side by side: the figures of their reports in one place, ratios to the first, and what differs in the specs."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from math import fsum
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archsim.base.errors import SpecError
+from archsim.cli import main
+from archsim.report.folder import write_folder
+from archsim.results.evaluate import evaluate
+from archsim.studies.run.details import page_of
+from archsim.studies.run.document import details_json, metrics_json
+from archsim.studies.run.plan import plan_from_options
+from archsim.studies.runs.document import HEADLINE, sections
+from archsim.studies.runs.study import execute_side_by_side
+from archsim.studies.views import diff_lines
+from tests.helpers import PACKET, REFERENCE
+
+WORK = "mlp_digits"
+RUNS = {
+    "first": (REFERENCE, ["schedule.transfer.interval_examples=20"]),
+    "packets": (PACKET, ["schedule.transfer.interval_examples=20"]),
+    "small": (REFERENCE, ["tile.rows=64", "tile.cols=64"]),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folders of three short runs, by name; they hold the data of the reports, and no drawings."""
+    root = tmp_path_factory.mktemp("runs")
+    found = {}
+    for name, (arch, sets) in RUNS.items():
+        plan = plan_from_options(arch, WORK, sets=sets, examples=60)
+        own = page_of(evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command))
+        texts = {"metrics.json": metrics_json(own.data), "details.json": details_json(own.details), **plan.files()}
+        found[name] = write_folder(root / name, texts, ())
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    return execute_side_by_side(list(folders.values()), tmp_path_factory.mktemp("side") / "out")
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text("utf-8"))
+    return found
+
+
+def test_every_figure_is_that_of_its_run(made: tuple[dict[str, Any], Path], folders: dict[str, Path]) -> None:
+    data, out = made
+    assert [run["name"] for run in data["runs"]] == list(folders)
+    heads, *rows = rows_of(out / "tables" / "metrics.csv")
+    assert heads == ["metric", "unit", *folders]
+    for place, folder in enumerate(folders.values()):
+        own = metrics_of(folder)["metrics"]
+        assert {row[0]: row[2 + place] for row in rows} == {k: "" if v is None else str(v) for k, v in own.items()}
+
+
+def test_parts_add_up_to_what_they_are_parts_of(made: tuple[dict[str, Any], Path]) -> None:
+    for run in made[0]["runs"]:
+        metrics = run["metrics"]
+        assert fsum(run["time_per_example_parts_s"].values()) == pytest.approx(metrics["time_per_example_s"])
+        for by in ("component", "phase"):
+            assert fsum(run["energy_per_example_j"][by].values()) == pytest.approx(metrics["energy_per_example_j"])
+        assert fsum(run["area_m2"].values()) == pytest.approx(metrics["area_m2"])
+        assert fsum(run["stalls_shares"].values()) == pytest.approx(1)
+
+
+def test_ratios_are_to_the_first_run(made: tuple[dict[str, Any], Path]) -> None:
+    data, _ = made
+    shown = sections(data)[0].shown
+    runs = data["runs"]
+    for name, row in zip(HEADLINE, shown.rows, strict=True):
+        base = runs[0]["metrics"][name]
+        assert "(x" not in row[1]
+        for run, text in zip(runs[1:], row[2:], strict=True):
+            found = re.search(r"\(x ([\d.e+-]+)\)", text)
+            value = run["metrics"][name]
+            assert (found is None) == (not base or value is None)
+            if found is not None:
+                assert float(found[1]) == pytest.approx(value / base, rel=1e-3)
+
+
+def test_what_differs_is_what_diff_says(made: tuple[dict[str, Any], Path], folders: dict[str, Path]) -> None:
+    a, b = (str(folders[name] / "inputs" / "arch.yaml") for name in ("first", "packets"))
+    pair, _ = execute_side_by_side([folders["first"], folders["packets"]], folders["first"].parent / "pair")
+    told = [line.split()[0] for line in diff_lines(a, b)]
+    assert [row["figure"] for row in pair["differences"]] == told
+    texts = {row["figure"]: row["texts"] for row in made[0]["differences"]}
+    assert texts["routing.transport"] == ["circuit", "packet", "circuit"]
+    assert texts["tile.rows"] == ["512", "512", "64"]
+    assert texts["schedule.transfer.interval_examples"][:2] == ["20", "20"]
+
+
+def test_links_have_the_loads_of_the_reports(made: tuple[dict[str, Any], Path], folders: dict[str, Path]) -> None:
+    heads, *rows = rows_of(made[1] / "tables" / "links.csv")
+    loads = {row[0]: row[1:] for row in rows}
+    for place, folder in enumerate(folders.values()):
+        for link in metrics_of(folder)["links"]:
+            if link["utilisation"]:
+                assert float(loads[link["name"]][place]) == link["utilisation"]
+    most = [max(float(value or 0) for value in row[1:]) for row in rows]
+    assert most == sorted(most, reverse=True)
+    assert heads[1:] == list(folders)
+    *waits, total = rows_of(made[1] / "tables" / "links_wait.csv")[1:]
+    for place, folder in enumerate(folders.values()):
+        found = sum(link["wait_cycles"] for link in metrics_of(folder)["links"])
+        assert 60 * float(total[1 + place]) == pytest.approx(found)
+        assert 60 * fsum(float(row[1 + place] or 0) for row in waits) == pytest.approx(found)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_runs_give_the_same_bytes(
+    made: tuple[dict[str, Any], Path], folders: dict[str, Path], tmp_path: Path
+) -> None:
+    _, again = execute_side_by_side(list(folders.values()), tmp_path / "again")
+    assert contents(again) == contents(made[1])
+    for name, data in contents(again).items():
+        assert not re.search(rb"20\d\d-\d\d-\d\d", data), name
+
+
+def test_the_page_needs_nothing_else_and_links_exist(made: tuple[dict[str, Any], Path]) -> None:
+    out = made[1]
+    page = (out / "runs.html").read_text("utf-8")
+    assert not re.search(r"\b(src|href)=['\"](?!#)", page)
+    assert "default-src 'none'; script-src ;" in html.unescape(page)
+    assert "<script" not in page
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    text = (out / "runs.md").read_text("utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(links) > 10
+    assert all((out / link).is_file() for link in links)
+
+
+def test_names_of_folders_are_text_and_told_apart(folders: dict[str, Path], tmp_path: Path) -> None:
+    places = [tmp_path / place / "<script>alert(1)<$\\frac$" for place in ("a", "b")]
+    for place in places:
+        shutil.copytree(folders["small"], place)
+    data, out = execute_side_by_side(places, tmp_path / "out")
+    assert [run["name"] for run in data["runs"]] == list(map(str, places))
+    assert data["differences"] == []
+    page = (out / "runs.html").read_text("utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;" in page
+    text = (out / "runs.md").read_text("utf-8")
+    assert "<script" not in re.sub(r"`[^`\n]*`", "", text)  # in code it is text
+
+
+# ---- what can be wrong
+
+
+def broken(tmp_path: Path, good: Path, how: str) -> Path:
+    """Return a copy of a run's folder with something wrong."""
+    folder = tmp_path / how.replace(" ", "_")
+    shutil.copytree(good, folder)
+    path = folder / "metrics.json"
+    match how:
+        case "no metrics":
+            path.unlink()
+        case "newer":
+            path.write_text(path.read_text("utf-8").replace("archsim-metrics-1", "archsim-metrics-9", 1), "utf-8")
+        case "truncated":
+            path.write_text(path.read_text("utf-8")[:-200], "utf-8")
+        case "training":
+            path.unlink()
+            (folder / "history.json").write_text("{}", "utf-8")
+        case "no run.yaml":
+            (folder / "run.yaml").unlink()
+        case "edited":
+            arch = folder / "inputs" / "arch.yaml"
+            arch.write_text(arch.read_text("utf-8").replace("placement: in_order", "placement: annealed"), "utf-8")
+    return folder
+
+
+FAULTS = {
+    "no metrics": ["metrics.json", "is not there"],
+    "newer": ["archsim-metrics-9", "newer than this archsim"],
+    "truncated": ["metrics.json", "is no JSON"],
+    "training": ["report of `archsim train`"],
+    "no run.yaml": ["run.yaml", "is not there"],
+    "edited": ["arch_hash"],
+}
+
+
+@pytest.mark.parametrize("how", FAULTS)
+def test_what_is_wrong_with_a_folder_is_said(how: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    bad = broken(tmp_path, folders["first"], how)
+    with pytest.raises(SpecError) as wrong:
+        execute_side_by_side([folders["first"], bad], tmp_path / "out")
+    assert all(text in str(wrong.value) for text in FAULTS[how])
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_faults_are_told_at_once(folders: dict[str, Path], tmp_path: Path) -> None:
+    bad = [broken(tmp_path, folders["first"], how) for how in ("newer", "truncated")]
+    with pytest.raises(SpecError) as wrong:
+        execute_side_by_side([*bad, tmp_path / "nowhere"], tmp_path / "out")
+    for text in ("archsim-metrics-9", "is no JSON", "nowhere", "is not a folder"):
+        assert text in str(wrong.value)
+
+
+def test_a_folder_given_twice_is_refused_by_any_name(folders: dict[str, Path], tmp_path: Path) -> None:
+    first = folders["first"]
+    with pytest.raises(SpecError, match="given twice"):
+        execute_side_by_side([first, first.parent / "small" / ".." / "first"], tmp_path / "out")
+
+
+def test_the_report_of_a_run_is_not_overwritten(folders: dict[str, Path]) -> None:
+    before = contents(folders["small"])
+    with pytest.raises(SpecError, match="holds the report of a run"):
+        execute_side_by_side([folders["first"], folders["packets"]], folders["small"])
+    assert contents(folders["small"]) == before
+
+
+# ---- the command
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    monkeypatch.chdir(tmp_path)
+
+    def run(words: Sequence[str]) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as leave:
+            main(["report", *words])
+        printed = capsys.readouterr()
+        return int(leave.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_the_command_writes_into_a_folder_named_after_the_runs(
+    command: Any, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    both = [str(folders["first"]), str(folders["packets"])]
+    status, printed, error = command(both)
+    assert (status, error) == (0, "")
+    assert (tmp_path / "reports" / "first--vs--packets" / "runs.html").is_file()
+    assert "reports/first--vs--packets/runs.html" in printed
+    assert "time per example" in printed
+    status, printed, _ = command([*both, "--json", "--out", "here"])
+    assert status == 0
+    assert json.loads(printed) == json.loads((tmp_path / "here" / "runs.json").read_text("utf-8"))
+
+
+def test_one_run_has_no_other_place(command: Any, folders: dict[str, Path]) -> None:
+    status, _, error = command([str(folders["first"]), "--out", "here"])
+    assert status == 2
+    assert "--out" in error

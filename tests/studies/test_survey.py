@@ -1,0 +1,137 @@
+"""Surveys: networks on one design of chip. Expected values come from single runs, and from counting tiles by hand."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from archsim.base.errors import InfeasibleError, SpecError
+from archsim.cli import main
+from archsim.results.evaluate import evaluate
+from archsim.spec.loading import load_arch
+from archsim.studies.survey.document import COLUMNS, table_of
+from archsim.studies.survey.study import enlargement, execute_survey, held_interval, survey
+from archsim.workload import load_workload
+
+CHIP = load_arch("ambrogio_nature_2018")
+
+
+def test_a_chip_is_enlarged_by_what_a_network_needs_and_no_more() -> None:
+    # 784-1000-500-250-30 and back, a bias row each: 2 x 2, 2 x 1, 1, 1, 1, 1, 1 x 1, 1 x 2 tiles of 512 x 512.
+    tiles = 4 + 2 + 1 + 1 + 1 + 1 + 1 + 2 * 2
+    settings = dict(setting.split("=") for setting in enlargement(CHIP, load_workload("autoencoder").value))
+    pieces = evaluate(CHIP.with_overrides([f"{k}={v}" for k, v in settings.items()]), load_workload("autoencoder"),
+                      examples=1).data["metrics"]["tiles_used"]  # fmt: skip
+    assert int(settings["tile.count"]) == pieces
+    assert abs(pieces - tiles) <= 1  # 501 rows and 1,001 rows: a bias row may need a tile of its own
+    assert int(settings["floorplan.columns"]) ** 2 >= pieces > (int(settings["floorplan.columns"]) - 1) ** 2
+    assert int(settings["schedule.transfer.tiles_in_parallel"]) == pieces  # all at once, as on the chip of 8
+    assert enlargement(CHIP, load_workload("mlp_mnist").value) == ()
+
+
+def test_memory_grows_to_hold_all_steps_of_an_example() -> None:
+    from archsim.chip import build_chip
+    from archsim.mapping import build_schedule, map_workload
+
+    work = load_workload("lstm_imdb", ["mode=training"]).value
+    settings = enlargement(CHIP, work)
+    words = next(int(s.split("=")[1]) for s in settings if s.startswith("tile.memory.words"))
+    area = next(s for s in settings if s.startswith("tile.memory.area"))
+    assert area == f"tile.memory.area={0.016 * words / 1024:.6g} mm2"
+
+    def fits(words: int) -> bool:
+        others = [s for s in settings if not s.startswith("tile.memory")]
+        chip = build_chip(CHIP.with_overrides([*others, f"tile.memory.words={words}"]).value)
+        try:
+            build_schedule(chip, map_workload(work, chip), 1)
+        except InfeasibleError:
+            return False
+        return True
+
+    assert fits(words)
+    assert not fits(words // 2)
+    assert not any(s.startswith("tile.memory.leakage") for s in settings)  # the reference chip's does not leak
+    leaky = enlargement(CHIP.with_overrides(["tile.memory.leakage=0.25 mW"]), work)
+    assert f"tile.memory.leakage={0.25 * words / 1024:.6g} mW" in leaky
+
+
+def test_memory_of_a_chip_at_another_node_grows_in_proportion() -> None:
+    chip = load_arch("chang_ibmjrd_2019")  # its memory is scaled from 45 to 90 nm
+    work = load_workload("lstm_imdb", ["steps=20"]).value
+    before, after = chip.value.tile.memory, chip.with_overrides(enlargement(chip, work)).value.tile.memory
+    assert after.words > before.words
+    assert after.area_m2 / before.area_m2 == pytest.approx(after.words / before.words, rel=1e-5)
+
+
+def test_a_row_is_what_a_run_gives() -> None:
+    (row,) = survey(CHIP, [load_workload("mlp_digits")], examples=400)
+    metrics = evaluate(CHIP, load_workload("mlp_digits"), examples=400).data["metrics"]
+    for key in ("time_per_example_s", "energy_per_example_j", "transfer_time_share", "efficiency_op_per_j"):
+        assert getattr(row, key) == metrics[key]
+    assert row.share_of_peak == metrics["efficiency_op_per_j"] / metrics["efficiency_peak_op_per_j"]
+    assert row.fill == pytest.approx((65 * 32 + 33 * 10) / (2 * 512 * 512))
+    assert row.busy == metrics["tile_utilisation"]
+
+
+def test_an_interval_is_held_for_as_long_as_was_asked() -> None:
+    work = load_workload("mlp_digits")
+    (setting,) = held_interval(CHIP.value, work.value, Fraction(1, 1000))
+    interval = int(setting.split("=")[1])
+    run = evaluate(CHIP.with_overrides([setting]), work, examples=4 * interval)
+    dwell_s = run.data["metrics"]["dwell_time_max_s"]
+    rows_s = float(max(shard.rows for shard in run.mapping.shards) * run.chip.tiles[0].spec.device.row_time_s(
+        run.chip.tiles[0].spec.device.transfer_steps))  # fmt: skip
+    assert 0.95e-3 < dwell_s < 1.05e-3 + 2 * rows_s
+    assert held_interval(CHIP.value, load_workload("mlp_digits", ["mode=inference"]).value, Fraction(1, 1000)) == ()
+
+
+def test_what_cannot_be_run_is_listed_with_the_reason_and_the_rest_is_run(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.yaml"
+    huge.write_text(
+        "kind: workload\nname: huge\nmode: inference\ndataset: {name: none, examples: 9}\nsteps: 3\n"
+        "layers:\n- {name: cell, kind: lstm, inputs: 4, outputs: 4}\n"
+    )
+    rows = survey(load_arch("ambrogio_nature_2018", ["tile.cols=2", "tile.rows=8"]), [load_workload(huge)], examples=3)
+    assert "4 columns of a unit must lie on one crossbar" in rows[0].reason
+    assert table_of({"networks": [{"reason": "no"}]}).rows == ()
+    assert len(table_of({"networks": []}).columns) == len(COLUMNS)
+
+
+def test_the_command_writes_json_table_and_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["survey", "ambrogio_nature_2018", "mlp_digits", "transfer_cifar10", "--mode", "inference"]
+    with pytest.raises(SystemExit) as leave:
+        main([*words, "--examples", "50", "--out", "here"])
+    assert not leave.value.code
+    assert "transfer_cifar10" in capsys.readouterr().out
+    data = json.loads((tmp_path / "here" / "survey.json").read_text())
+    assert [row["name"] for row in data["networks"]] == ["mlp_digits", "transfer_cifar10"]
+    assert all(row["transfer_time_share"] == 0 for row in data["networks"])
+    lines = (tmp_path / "here" / "survey.csv").read_text().splitlines()
+    assert len(lines) == 3
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {
+        "survey.json", "survey.md", "survey.csv", "survey.svg",
+    }  # fmt: skip
+
+
+def test_what_is_wrong_is_told_before_anything_is_simulated() -> None:
+    with pytest.raises(SpecError, match="did you mean 'mlp_mnist'"):
+        execute_survey("ambrogio_nature_2018", ["mlp_mnis"])
+    with pytest.raises(SpecError, match=r"--hold '7.4 ms'"):
+        execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold="long")
+    for none in ("0 s", "-7 ms"):
+        with pytest.raises(SpecError, match=rf"--hold: '{none}' is not above 0"):
+            execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold=none)
+    with pytest.raises(SpecError, match="is of one workload"):
+        execute_survey("ambrogio_nature_2018", ["mlp_mnist"], sets=["steps=3"])
+
+
+def test_a_survey_of_nothing_that_can_be_run_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InfeasibleError, match=r"mlp_digits: .*sends errors back"):
+        execute_survey("shafiee_isca_2016", ["mlp_digits"], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
