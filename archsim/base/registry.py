@@ -15,8 +15,8 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """A table from name to class or function, in order of registration.
 
-    `home` names the module whose import registers the entries, or the package whose modules do, each of them: it is
-    imported at the first look.
+    `home` names the module whose import registers the entries, or the package whose modules do, each of them; or
+    several of these. They are imported at the first look.
 
     >>> colours: Registry[int] = Registry("colour")
     >>> _ = colours.add("red")(1)
@@ -24,15 +24,15 @@ class Registry(Generic[T]):
     (1, ['red'])
     """
 
-    def __init__(self, noun: str, home: str = "") -> None:
+    def __init__(self, noun: str, home: str | tuple[str, ...] = ()) -> None:
         self.noun = noun
-        self._home = home
+        self._homes = (home,) if isinstance(home, str) else home
         self._found: dict[str, T] = {}
 
     @property
     def _entries(self) -> dict[str, T]:
-        if self._home:
-            home, self._home = self._home, ""
+        homes, self._homes = self._homes, ()
+        for home in homes:
             package = importlib.import_module(home)
             for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
                 if not found.ispkg:

@@ -15,7 +15,7 @@ from archsim.base.errors import SpecError
 from archsim.base.registry import Registry
 from archsim.base.section import Section
 
-COMPONENTS: Registry[type[Component]] = Registry("component")
+COMPONENTS: Registry[type[Component]] = Registry("component", home=("archsim.components", "archsim.components.cells"))
 
 C = TypeVar("C", bound="type[Component]")
 

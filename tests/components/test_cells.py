@@ -6,6 +6,7 @@ import itertools
 import math
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def device_of(**changes: object) -> Pcm3T1C:
 def cells_of(
     rows: int, cols: int, switches: Switches = IDEAL, seed: int = 1, shard: int = 0, **changes: object
 ) -> Pcm3T1CCells:
-    return Pcm3T1CCells(device_of(**changes), rows, cols, seed, shard, switches)
+    return device_of(**changes)._cells(rows, cols, seed, shard, switches)
 
 
 def pulse_all(cells: Cells, sign: int, times: int = 1) -> None:
@@ -199,7 +200,7 @@ def call(cells: Cells, name: str, *rest: Any) -> Any:
 def test_the_kernels_are_plain_numpy_to_the_bit(
     shape: tuple[int, int], switches: Switches, changes: dict[str, Any], seed: int, sequence: list[Any]
 ) -> None:
-    kernel = Pcm3T1CCells(device_of(**changes), *shape, seed, 3, switches)
+    kernel = device_of(**changes)._cells(*shape, seed, 3, switches)
     plain = Pcm3T1CReference(device_of(**changes), *shape, seed, 3, switches)
     for step in (("made",), *sequence):
         found, expected = (None, None) if step[0] == "made" else (call(kernel, *step), call(plain, *step))
@@ -558,7 +559,7 @@ def test_a_rewrite_restores_what_leaked() -> None:
 
 def in_place_of(rows: int, cols: int, kind: type[InPlaceCell] = SoftBounds, **changes: object) -> InPlaceCells:
     device = kind.model_validate({**kind.example, **changes})
-    return InPlaceCells(device, rows, cols, 1, 0, Switches(variability=False))
+    return device._cells(rows, cols, 1, 0, Switches(variability=False))
 
 
 @settings(max_examples=40)
@@ -576,7 +577,8 @@ def test_cells_in_place_are_plain_numpy_to_the_bit(
 ) -> None:
     device = cell[0].model_validate({**cell[0].example, **cell[1]})
     both = [
-        kind(device, *shape, seed, 3, Switches(variability=variability)) for kind in (InPlaceCells, InPlaceReference)
+        make(*shape, seed, 3, Switches(variability=variability))
+        for make in (device._cells, partial(InPlaceReference, device))
     ]
     for step in (("made",), *sequence):
         found, expected = (None if step[0] == "made" else call(cells, *step) for cells in both)
@@ -617,7 +619,7 @@ def test_up_and_down_steps_of_soft_bounds_mirror_each_other(weight: float) -> No
 
 def test_spreads_of_soft_bounds_are_those_of_the_device() -> None:
     device = SoftBounds.model_validate(SoftBounds.example)
-    state = InPlaceCells(device, 200, 200, 1, 0, Switches()).state
+    state = device._cells(200, 200, 1, 0, Switches()).state
     step = (state.up.astype(float) + state.down) / 2
     # max(.05, 1 + N(0, .3)) is cut at -3.2 sigma, which moves neither figure by a part in a thousand.
     for values, mean, sigma in (

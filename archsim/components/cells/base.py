@@ -134,6 +134,12 @@ class Device(Component):
         return self
 
 
+EXAMPLE = {"area": "2.34 um2", "read_energy": "49.5 fJ", "supply": "1.0 V", "read": "0.2 V"}
+"""What the examples of the reference's cell and of its parts have in common: the fields of any device, ..."""
+EXAMPLE_OF_READ = {"transfer_read": "80 ns", "transfer_noise": "0.2 uS"}
+"""... and those of `SingleRead`."""
+
+
 class SingleRead(Section):
     """How maintenance reads cells: a row at a time, gain switched, with an error of the weight as it is read."""
 

@@ -1,24 +1,29 @@
-"""Parts of the reference's cell on their own: the PCM pair without a capacitor, and the 3T1C without a PCM pair."""
+"""Cells with a 3T1C: the capacitor as a part of others, and alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.section import yaml_key
 from archsim.base.units import Count, Energy, Ratio, Share, Time, Voltage
 from archsim.components.base import Action, component
-from archsim.components.cells.base import Device, SingleRead, SomeConductance, Switches, VoltageOrZero
-from archsim.components.cells.numeric.kernels import Numbers, Spreads
-from archsim.components.cells.pcm import PcmPair
-from archsim.components.cells.pcm_3t1c import Pcm3T1C
+from archsim.components.cells.base import (
+    EXAMPLE,
+    EXAMPLE_OF_READ,
+    Device,
+    SingleRead,
+    SomeConductance,
+    Switches,
+    VoltageOrZero,
+)
 
 if TYPE_CHECKING:
+    from archsim.components.cells.numeric.capacitor import CapacitorParameters
     from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.kernels import Numbers, Spreads
 
 
 class CapacitorPair(SingleRead):
@@ -110,12 +115,18 @@ class CapacitorPair(SingleRead):
 
 def capacitor_numbers(device: Capacitor3T1C) -> Numbers:
     """Return what all cells of a device have in common, in V, uS and s; zero is what belongs to the absent PCM pair."""
+    import numpy as np
+
+    from archsim.components.cells.numeric.kernels import Numbers
+
     nothing: dict[str, Any] = dict.fromkeys(Numbers._fields, np.float32(0))
     return Numbers(**{**nothing, **capacitor_terms(device)})
 
 
 def capacitor_terms(device: CapacitorPair) -> dict[str, Any]:
     """Return what all 3T1C of a device have in common, in V, uS and s."""
+    import numpy as np
+
     micro, real = 1e6, np.float32
     return {
         "span": device.cells_per_reference,
@@ -134,6 +145,8 @@ def capacitor_terms(device: CapacitorPair) -> dict[str, Any]:
 
 def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:
     """Return the means and the spreads with which cells are made, in V, uS and s; no spread without variability."""
+    from archsim.components.cells.numeric.kernels import Spreads
+
     vary = 1.0 if switches.variability else 0.0
     return Spreads(
         k=device.transistor_siemens_per_v * 1e6,
@@ -148,10 +161,14 @@ def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:
     )
 
 
-def _example(*sections: type[CapacitorPair | PcmPair | Device]) -> dict[str, Any]:
-    """Return what the example of the reference's cell gives for the fields of these sections."""
-    keys = {yaml_key(name) for section in sections for name in section.model_fields}
-    return {key: text for key, text in Pcm3T1C.example.items() if key in keys}
+EXAMPLE_OF_CAPACITOR = {
+    "leak_time_constant": "5.16 ms", "leak_spread": "10 %", "leak_target": "0.8 V", "capacitor_start": "0.5 V",
+    "capacitor_least": "0.2 V", "capacitor_most": "1.0 V", "start_conductance": "6 uS", "transistor_spread": "3 %",
+    "threshold": "0.35 V", "threshold_spread": "20 mV", "step": "1.25 mV", "step_spread": "10 %", "step_bend": "0.1",
+    "cells_per_reference": 8, "residual_pulses": 64, "trim_pulses": 16, "residual_pulse": "5 ns",
+    "residual_read": "80 ns", "residual_pulse_energy": "20 fJ",
+}  # fmt: skip
+"""The capacitor of the reference's cell."""
 
 
 @component("cap_3t1c", "device")
@@ -159,12 +176,21 @@ class Capacitor3T1C(CapacitorPair, Device):
     """Three transistors and a capacitor alone: W = g - g_shared. It leaks, and nothing but a rewrite restores it."""
 
     rewrite_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "residual_pulse", "residual_read")
-    example: ClassVar[Mapping[str, Any]] = _example(CapacitorPair, Device)
+    example: ClassVar[Mapping[str, Any]] = {**EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_CAPACITOR}
 
     def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
         from archsim.components.cells.numeric.capacitor import Capacitor3T1CCells
 
-        return Capacitor3T1CCells(self, rows, cols, seed, shard, switches)
+        return Capacitor3T1CCells(self.parameters(switches), rows, cols, seed, shard)
+
+    def parameters(self, switches: Switches) -> CapacitorParameters:
+        """Return what its cells in numbers are made from."""
+        from archsim.components.cells.numeric.capacitor import CapacitorParameters
+
+        return CapacitorParameters(
+            capacitor_numbers(self), spreads_of(self, switches), switches.leakage, self.step_siemens * 1e6,
+            self.held_siemens * 1e6,
+        )  # fmt: skip
 
     def repeats(self, step: str) -> int:
         """Pulses, a read, a trim, a read."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from archsim.base.units import Energy, Ratio, Share
 from archsim.components.base import component
 from archsim.components.cells.base import Device, SomeConductance, Switches
-from archsim.components.cells.numeric.in_place import InPlaceNumbers
 
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.in_place import InPlaceNumbers
 
 
 class InPlaceCell(Device):
@@ -43,7 +43,11 @@ class InPlaceCell(Device):
     def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
         from archsim.components.cells.numeric.in_place import InPlaceCells
 
-        return InPlaceCells(self, rows, cols, seed, shard, switches)
+        return InPlaceCells(self.parameters(switches), rows, cols, seed, shard)
+
+    def parameters(self, switches: Switches) -> InPlaceNumbers:
+        """Return what its cells in numbers are made from."""
+        return in_place_numbers(self, switches)
 
 
 @component("static_cell", "device")
@@ -76,6 +80,8 @@ class SoftBounds(InPlaceCell):
 
 def in_place_numbers(device: InPlaceCell, switches: Switches) -> InPlaceNumbers:
     """Return what all cells of a device have in common, in uS; no spread without variability."""
+    from archsim.components.cells.numeric.in_place import InPlaceNumbers
+
     vary = 1.0 if switches.variability else 0.0
     return InPlaceNumbers(
         step=device.step_siemens * 1e6,

@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.units import Conductance, Count, Energy, Ratio, Share, Time
 from archsim.components.base import Action, component
-from archsim.components.cells.base import Device, SingleRead, SomeConductance, Switches
-from archsim.components.cells.capacitor import _example
-from archsim.components.cells.numeric.ageing import Habits
-from archsim.components.cells.numeric.pcm_kernels import PairNumbers, PairSpreads
+from archsim.components.cells.base import EXAMPLE, EXAMPLE_OF_READ, Device, SingleRead, SomeConductance, Switches
 
 if TYPE_CHECKING:
+    from archsim.components.cells.numeric.ageing import Habits
     from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.pcm import PairParameters
+    from archsim.components.cells.numeric.pcm_kernels import PairNumbers, PairSpreads
 
 
 class PcmPair(SingleRead):
@@ -99,6 +98,15 @@ class PcmPair(SingleRead):
         return self
 
 
+EXAMPLE_OF_PAIR = {
+    "gain": 3, "reset": "50 ns", "reset_energy": "15 pJ", "ramp": "500 ns", "ramp_energy": "40 pJ", "verify": "80 ns",
+    "iterations": 2, "ramp_least": "13.6 ns", "ramp_most": "4.4 us", "set_scale": "25 uS", "set_error": "0.2635 uS",
+    "set_error_slope": "1.965 uS", "set_error_bend": "1.1731 uS", "set_control": "20 uS", "set_control_loss": "10 uS",
+    "reset_conductance": "0.1 uS", "reset_spread": "0.05 uS",
+}  # fmt: skip
+"""The phase-change devices of the reference's cell."""
+
+
 @component("pcm_pair", "device")
 class PcmPairCell(PcmPair, Device):
     """Two PCM alone, trained in place: W = F (G+ - G-), an increase SETs G+ a little and a decrease G-.
@@ -125,9 +133,9 @@ class PcmPairCell(PcmPair, Device):
     refreshed: Share
     transfer_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "reset", "ramp", "verify")
     example: ClassVar[Mapping[str, Any]] = {
-        **_example(PcmPair, Device), "set_step": "1 uS", "set_step_spread": "20 %", "set_limit": "25 uS",
-        "set_limit_spread": "10 %", "set_noise": "60 %", "set_energy": "4 pJ", "refresh_above": "15 uS",
-        "refreshed": "10 %",
+        **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, "set_step": "1 uS", "set_step_spread": "20 %",
+        "set_limit": "25 uS", "set_limit_spread": "10 %", "set_noise": "60 %", "set_energy": "4 pJ",
+        "refresh_above": "15 uS", "refreshed": "10 %",
     }  # fmt: skip
 
     @model_validator(mode="after")
@@ -141,7 +149,17 @@ class PcmPairCell(PcmPair, Device):
     def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
         from archsim.components.cells.numeric.pcm import PcmPairCells
 
-        return PcmPairCells(self, rows, cols, seed, shard, switches)
+        return PcmPairCells(self.parameters(switches), rows, cols, seed, shard)
+
+    def parameters(self, switches: Switches) -> PairParameters:
+        """Return what its cells in numbers are made from."""
+        from archsim.components.cells.numeric.pcm import PairParameters
+
+        return PairParameters(
+            pair_numbers(self, switches), pair_spreads(self, switches), habits_of(self, switches),
+            self.gain * self.set_step_siemens * 1e6, self.gain * self.reachable_siemens * 1e6, 2 * self.iterations,
+            float(self.drift_start_s),
+        )  # fmt: skip
 
     @property
     def pulse_j(self) -> float:
@@ -167,6 +185,8 @@ class PcmPairCell(PcmPair, Device):
 
 def pcm_terms(device: PcmPair, switches: Switches) -> dict[str, Any]:
     """Return what all PCM pairs of a device have in common, in uS; without programming error none of its terms."""
+    import numpy as np
+
     micro, real = 1e6, np.float32
     error = micro if switches.programming_error else 0.0
     return {
@@ -185,6 +205,10 @@ def pcm_terms(device: PcmPair, switches: Switches) -> dict[str, Any]:
 
 def pair_numbers(device: PcmPairCell, switches: Switches) -> PairNumbers:
     """Return what all cells of a device have in common, in uS; without programming error all SET pulses are alike."""
+    import numpy as np
+
+    from archsim.components.cells.numeric.pcm_kernels import PairNumbers
+
     return PairNumbers(
         step=np.float32(device.gain * device.set_step_siemens * 1e6),
         noise=np.float32(device.set_noise if switches.programming_error else 0.0),
@@ -196,6 +220,8 @@ def pair_numbers(device: PcmPairCell, switches: Switches) -> PairNumbers:
 
 def pair_spreads(device: PcmPairCell, switches: Switches) -> PairSpreads:
     """Return the means and the spreads with which devices are made, in uS; no spread without variability."""
+    from archsim.components.cells.numeric.pcm_kernels import PairSpreads
+
     vary = 1.0 if switches.variability else 0.0
     return PairSpreads(
         step=device.set_step_siemens * 1e6,
@@ -209,6 +235,8 @@ def pair_spreads(device: PcmPairCell, switches: Switches) -> PairSpreads:
 
 def habits_of(device: PcmPair, switches: Switches) -> Habits:
     """Return what a device's figures say, in uS; without variability all devices drift alike and none is stuck."""
+    from archsim.components.cells.numeric.ageing import Habits
+
     vary = 1.0 if switches.variability else 0.0
     return Habits(
         exponent=device.drift_exponent,

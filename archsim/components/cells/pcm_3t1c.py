@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
-
 from archsim.base.units import Conductance, Energy
 from archsim.components.base import Action, component
-from archsim.components.cells.base import Device, Switches
-from archsim.components.cells.capacitor import CapacitorPair, capacitor_terms
-from archsim.components.cells.numeric.kernels import Floats, Numbers
-from archsim.components.cells.pcm import PcmPair, pcm_terms
+from archsim.components.cells.base import EXAMPLE, EXAMPLE_OF_READ, Device, Switches
+from archsim.components.cells.capacitor import EXAMPLE_OF_CAPACITOR, CapacitorPair, capacitor_terms, spreads_of
+from archsim.components.cells.pcm import EXAMPLE_OF_PAIR, PcmPair, habits_of, pcm_terms
 
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.kernels import Numbers
+    from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CParameters
 
 
 @component("pcm_3t1c", "device")
@@ -50,23 +49,30 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     rewrite_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "residual_pulse", "residual_read")
     programming_steps: ClassVar[tuple[str, ...]] = ("reset", "ramp", "verify")
     example: ClassVar[Mapping[str, Any]] = {
-        "area": "2.34 um2", "read_energy": "49.5 fJ", "supply": "1.0 V", "read": "0.2 V", "gain": 3,
-        "leak_time_constant": "5.16 ms", "transfer_read": "80 ns", "reset": "50 ns",
-        "reset_energy": "15 pJ", "ramp": "500 ns", "ramp_energy": "40 pJ", "verify": "80 ns", "iterations": 2,
-        "residual_pulses": 64, "trim_pulses": 16, "residual_pulse": "5 ns", "residual_read": "80 ns",
-        "residual_pulse_energy": "20 fJ", "invert_energy": "0 J", "leak_spread": "10 %", "leak_target": "0.8 V",
-        "capacitor_start": "0.5 V", "capacitor_least": "0.2 V", "capacitor_most": "1.0 V", "start_conductance": "6 uS",
-        "transistor_spread": "3 %", "threshold": "0.35 V", "threshold_spread": "20 mV", "step": "1.25 mV",
-        "step_spread": "10 %", "step_bend": "0.1", "cells_per_reference": 8, "offset": "2 uS",
-        "transfer_noise": "0.2 uS", "ramp_least": "13.6 ns", "ramp_most": "4.4 us", "set_scale": "25 uS",
-        "set_error": "0.2635 uS", "set_error_slope": "1.965 uS", "set_error_bend": "1.1731 uS", "set_control": "20 uS",
-        "set_control_loss": "10 uS", "reset_conductance": "0.1 uS", "reset_spread": "0.05 uS",
+        **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, **EXAMPLE_OF_CAPACITOR, "offset": "2 uS",
+        "invert_energy": "0 J",
     }  # fmt: skip
 
     def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
         from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CCells
 
-        return Pcm3T1CCells(self, rows, cols, seed, shard, switches)
+        return Pcm3T1CCells(self.parameters(switches), rows, cols, seed, shard)
+
+    def parameters(self, switches: Switches) -> Pcm3T1CParameters:
+        """Return what its cells in numbers are made from; without leakage there is nothing to compensate for."""
+        from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CParameters
+
+        return Pcm3T1CParameters(
+            numbers_of(self, switches), spreads_of(self, switches), habits_of(self, switches),
+            step=self.step_siemens * 1e6,
+            reach=self.gain * self.reachable_siemens * 1e6,
+            resets=2 * self.iterations,
+            drift_start_s=float(self.drift_start_s),
+            leaks=switches.leakage,
+            inverts=switches.polarity_inversion,
+            alternates=self.row_polarity == "alternating" and switches.polarity_inversion,
+            compensates=self.leak_compensation == "nominal" and switches.leakage,
+        )  # fmt: skip
 
     def repeats(self, step: str) -> int:
         """Two RESETs (G+, G-), a ramp and a verify per iteration; residual pulses, a read, a trim, a read."""
@@ -87,20 +93,11 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         }
 
 
-def first_polarity(device: Pcm3T1C, rows: int, switches: Switches) -> Floats:
-    """Return the polarity in which each row begins, +1 or -1."""
-    polarity = np.ones(rows, np.float32)
-    if device.row_polarity == "alternating" and switches.polarity_inversion:
-        polarity[1::2] = -1
-    return polarity
-
-
-def compensates(device: Pcm3T1C, switches: Switches) -> bool:
-    """Return whether transfers reckon with the leak; without leakage there is nothing to reckon with."""
-    return device.leak_compensation == "nominal" and switches.leakage
-
-
 def numbers_of(device: Pcm3T1C, switches: Switches) -> Numbers:
     """Return what all cells of a device have in common, in V, uS and s; without programming error none of its terms."""
+    import numpy as np
+
+    from archsim.components.cells.numeric.kernels import Numbers
+
     pcm = {"offset": np.float32(device.offset_siemens * 1e6), **pcm_terms(device, switches)}
     return Numbers(**capacitor_terms(device), **pcm)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from archsim.components.cells.capacitor import capacitor_numbers, spreads_of
 from archsim.components.cells.numeric.ageing import Ageing
-from archsim.components.cells.numeric.cells import _ONE, Cells, Occupancy, TransferCounts, checked_word
+from archsim.components.cells.numeric.cells import Cells, Occupancy, TransferCounts, checked_word
 from archsim.components.cells.numeric.exact_kernels import update_exactly
 from archsim.components.cells.numeric.kernels import (
     REWRITE_READ,
     Doubles,
     Floats,
     Numbers,
+    Spreads,
     State,
     conducting,
     decay,
@@ -28,9 +28,19 @@ from archsim.components.cells.numeric.kernels import (
     update,
 )
 
-if TYPE_CHECKING:
-    from archsim.components.cells.base import Switches
-    from archsim.components.cells.capacitor import Capacitor3T1C, CapacitorPair
+_ONE = np.float32(1)
+
+
+class CapacitorParameters(NamedTuple):
+    """With what cells of a 3T1C alone are made: see `Numbers` and `Spreads`; weights are in uS."""
+
+    numbers: Numbers
+    spreads: Spreads
+    leaks: bool
+    step: float
+    """Nominal change of a weight by one pulse."""
+    reach: float
+    """Largest weight, of either sign, that is held for long."""
 
 
 class DecayFactors:
@@ -60,15 +70,15 @@ class CapacitorCells(Cells):
     """Base of the cells with a 3T1C, p (g - g_shared): updates land on its capacitor, which leaks."""
 
     def __init__(
-        self, device: CapacitorPair, state: State, numbers: Numbers, key: tuple[int, int], switches: Switches
+        self, state: State, numbers: Numbers, spreads: Spreads, key: tuple[int, int], leaks: bool, step: float
     ) -> None:
-        self._key, self._switches = key, switches
+        self._key, self._leaks = key, leaks
         self.state, self.numbers = state, numbers
         self._turned = turn(state)
         self.weights = state.weights
         self.kernel, self.exact_kernel = update, update_exactly
-        self.step = device.step_siemens * 1e6
-        make(self._turned, numbers, spreads_of(device, switches), *key)
+        self.step = step
+        make(self._turned, numbers, spreads, *key)
         self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
 
     @property
@@ -79,7 +89,7 @@ class CapacitorCells(Cells):
     def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let own and shared capacitors decay towards the leak's target."""
         self._check_rows(row_start, row_stop)
-        if self._switches.leakage:
+        if self._leaks:
             own, shared = self._decay.rows(row_start, row_stop, dt_s)
             leak(self._turned, self.numbers, row_start, row_stop, own, shared)
 
@@ -91,7 +101,7 @@ class CapacitorCells(Cells):
         self._check_rows(row_start, row_stop)
         wanted = differences(self._turned, self.numbers, row_start, row_stop)
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
-        if self._switches.leakage:
+        if self._leaks:
             wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
         return self._put(wanted, row_start)
 
@@ -127,11 +137,11 @@ class CapacitorCells(Cells):
 class Capacitor3T1CCells(CapacitorCells):
     """Cells of a 3T1C alone: W = g - g_shared; nothing holds a weight but its capacitor."""
 
-    def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(self, parameters: CapacitorParameters, rows: int, cols: int, seed: int, shard: int) -> None:
         key = checked_word("seed", seed), checked_word("shard", shard)
-        state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
-        super().__init__(device, state, capacitor_numbers(device), key, switches)
-        self.reach = device.held_siemens * 1e6
+        state = empty_state(rows, cols, parameters.numbers.span, Ageing.none())
+        super().__init__(state, parameters.numbers, parameters.spreads, key, parameters.leaks, parameters.step)
+        self.reach = parameters.reach
 
     def transfer(
         self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from archsim.components.cells.numeric.kernels import FRESH, Doubles, Floats, Integers
 
-_ONE = np.float32(1)
-
 
 class PulseCounts(NamedTuple):
     """What an update fired: the pulses of all cells, and those that a capacitor's range cut short."""

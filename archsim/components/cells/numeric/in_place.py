@@ -5,21 +5,15 @@ Float32 in a fixed order, as in `kernels`; weights are in uS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.components.cells.in_place import in_place_numbers
 from archsim.components.cells.numeric.cells import Cells, TransferCounts, checked_word
 from archsim.components.cells.numeric.draws import compiled, normals
 from archsim.components.cells.numeric.exact_kernels import update_in_place_exactly
 from archsim.components.cells.numeric.kernels import BOUNDS, FRESH, STEPS, Doubles, Floats, coincide, columns_pulsed
-
-if TYPE_CHECKING:
-    from archsim.components.cells.base import Switches
-    from archsim.components.cells.in_place import InPlaceCell
-
 
 _ONE = np.float32(1)
 
@@ -97,9 +91,9 @@ def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots:
 class InPlaceCells(Cells):
     """Cells that keep their weights by themselves: they do not leak, and there is nothing to transfer or rewrite."""
 
-    def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(self, numbers: InPlaceNumbers, rows: int, cols: int, seed: int, shard: int) -> None:
         self.state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
-        self.numbers = in_place_numbers(device, switches)
+        self.numbers = numbers
         self.kernel, self.exact_kernel = update_in_place, update_in_place_exactly
         self.weights = self.state.weights
         self.step, self.reach = self.numbers.step, self.numbers.bound

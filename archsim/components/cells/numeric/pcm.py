@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from archsim.components.cells.numeric.ageing import Ageing, draw_ageing, drift, empty_ageing
+from archsim.components.cells.numeric.ageing import Ageing, Habits, draw_ageing, drift, empty_ageing
 from archsim.components.cells.numeric.cells import Cells, TransferCounts, checked_word
 from archsim.components.cells.numeric.exact_kernels import update_pairs_exactly
 from archsim.components.cells.numeric.kernels import FIRST, PROGRAM, TRANSFER_READ, Doubles, Floats, noisy
-from archsim.components.cells.numeric.pcm_kernels import PairState, make_pairs, update_pairs, write_pairs
-from archsim.components.cells.pcm import habits_of, pair_numbers, pair_spreads
+from archsim.components.cells.numeric.pcm_kernels import (
+    PairNumbers,
+    PairSpreads,
+    PairState,
+    make_pairs,
+    update_pairs,
+    write_pairs,
+)
 
-if TYPE_CHECKING:
-    from archsim.components.cells.base import Switches
-    from archsim.components.cells.pcm import PcmPairCell
+
+class PairParameters(NamedTuple):
+    """With what PCM pairs are made, in uS and s: what they have in common, their spreads, and how they age."""
+
+    numbers: PairNumbers
+    spreads: PairSpreads
+    habits: Habits
+    step: float
+    """Nominal change of a weight by one pulse."""
+    reach: float
+    """Largest weight, of either sign, that is held for long."""
+    resets: int
+    """RESETs of the two devices by one programming."""
+    drift_start_s: float
 
 
 class PcmPairCells(Cells):
     """Cells of two PCM: SET pulses raise G+ or G-, and a transfer RESETs and programs again those that are full."""
 
-    def __init__(self, device: PcmPairCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(self, parameters: PairParameters, rows: int, cols: int, seed: int, shard: int) -> None:
         self._key = (checked_word("seed", seed), checked_word("shard", shard))
-        self._resets = 2 * device.iterations
-        self._drift_start_s = float(device.drift_start_s)
-        habits = habits_of(device, switches)
-        self.numbers = pair_numbers(device, switches)
-        self.state = empty_pairs(rows, cols, empty_ageing(rows, cols, habits), self._key)
+        self._resets = parameters.resets
+        self._drift_start_s = parameters.drift_start_s
+        self.numbers = parameters.numbers
+        self.state = empty_pairs(rows, cols, empty_ageing(rows, cols, parameters.habits), self._key)
         self.weights = self.state.weights
         self.kernel, self.exact_kernel = update_pairs, update_pairs_exactly
-        self.step = device.gain * device.set_step_siemens * 1e6
-        self.reach = device.gain * device.reachable_siemens * 1e6
-        draw_ageing(self.state, habits, *self._key)
-        make_pairs(self.state, self.numbers, pair_spreads(device, switches), *self._key)
+        self.step, self.reach = parameters.step, parameters.reach
+        draw_ageing(self.state, parameters.habits, *self._key)
+        make_pairs(self.state, self.numbers, parameters.spreads, *self._key)
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let the conductances drift, if they do: there is nothing else that leaks."""

@@ -3,52 +3,71 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.components.cells.numeric.ageing import draw_ageing, drift, empty_ageing
+from archsim.components.cells.numeric.ageing import Habits, draw_ageing, drift, empty_ageing
 from archsim.components.cells.numeric.capacitor import CapacitorCells, empty_state
-from archsim.components.cells.numeric.cells import _ONE, TransferCounts, checked_word
+from archsim.components.cells.numeric.cells import TransferCounts, checked_word
 from archsim.components.cells.numeric.kernels import (
     FIRST,
     PROGRAM,
     TRANSFER_READ,
     Doubles,
     Floats,
+    Numbers,
+    Spreads,
     differences,
     noisy,
     program,
     turn,
 )
-from archsim.components.cells.pcm import habits_of
-from archsim.components.cells.pcm_3t1c import compensates, first_polarity, numbers_of
 
-if TYPE_CHECKING:
-    from archsim.components.cells.base import Switches
-    from archsim.components.cells.pcm_3t1c import Pcm3T1C
+_ONE = np.float32(1)
+
+
+class Pcm3T1CParameters(NamedTuple):
+    """With what the cells are made, in V, uS and s: what they have in common, their spreads, how they age."""
+
+    numbers: Numbers
+    spreads: Spreads
+    habits: Habits
+    step: float
+    """Nominal change of a weight by one pulse."""
+    reach: float
+    """Largest weight, of either sign, that is held for long."""
+    resets: int
+    """RESETs of the two devices by one programming."""
+    drift_start_s: float
+    leaks: bool
+    inverts: bool
+    """Whether transfers invert the polarity."""
+    alternates: bool
+    """Whether every other row begins inverted."""
+    compensates: bool
+    """Whether transfers reckon with the nominal leak."""
 
 
 class Pcm3T1CCells(CapacitorCells):
     """Cells of two PCM and a 3T1C: W = F (G+ - G-) + p (g - g_shared)."""
 
-    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(self, parameters: Pcm3T1CParameters, rows: int, cols: int, seed: int, shard: int) -> None:
         key = checked_word("seed", seed), checked_word("shard", shard)
-        habits = habits_of(device, switches)
-        state = empty_state(rows, cols, device.cells_per_reference, empty_ageing(rows, cols, habits))
-        state.polarity[:] = first_polarity(device, rows, switches)
+        numbers, habits = parameters.numbers, parameters.habits
+        state = empty_state(rows, cols, numbers.span, empty_ageing(rows, cols, habits))
+        if parameters.alternates:
+            state.polarity[1::2] = -1
         draw_ageing(turn(state), habits, *key)
-        super().__init__(device, state, numbers_of(device, switches), key, switches)
-        self._resets = 2 * device.iterations
-        self._compensates = compensates(device, switches)
-        self._drift_start_s = float(device.drift_start_s)
-        self.reach = device.gain * device.reachable_siemens * 1e6
+        super().__init__(state, numbers, parameters.spreads, key, parameters.leaks, parameters.step)
+        self._parameters = parameters
+        self.reach = parameters.reach
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
         """Let own and shared capacitors decay towards the leak's target, and the PCM pairs drift if they do."""
         super().leak(row_start, row_stop, dt_s)
         if self.state.age.size:
-            drift(self.state, row_start, row_stop, np.full(row_stop - row_start, dt_s), self._drift_start_s)
+            drift(self.state, row_start, row_stop, np.full(row_stop - row_start, dt_s), self._parameters.drift_start_s)
             own = slice(row_start, row_stop)
             state, held = self.state, differences(self._turned, self.numbers, row_start, row_stop)
             state.pcm[own] = self.numbers.gain * (state.plus[own] - state.minus[own])
@@ -66,8 +85,8 @@ class Pcm3T1CCells(CapacitorCells):
         rows, state = slice(row_start, row_stop), self.state
         wanted = self.weights[rows].copy()
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, TRANSFER_READ, index))
-        turn = invert and self._switches.polarity_inversion
-        kept, mean = kept_and_mean(held_s, self.numbers.tau) if self._compensates else (1.0, 1.0)
+        turn = invert and self._parameters.inverts
+        kept, mean = kept_and_mean(held_s, self.numbers.tau) if self._parameters.compensates else (1.0, 1.0)
         if kept < 1:
             restored = np.float32(self.numbers.offset * (1 - mean)) * state.polarity[rows, None]
             wanted = state.pcm[rows] + (np.float32(mean / kept) * (wanted - state.pcm[rows]) + restored)
@@ -90,8 +109,8 @@ class Pcm3T1CCells(CapacitorCells):
         found = program(self._turned, self.numbers, wanted, start, key, invert, emphasis)
         both, beyond, pulses, clipped, left, most, over = found
         return TransferCounts(
-            wanted.size, both, beyond, self._resets * wanted.size, pulses, clipped, left, float(most), wanted.size,
-            wanted.size, over,
+            wanted.size, both, beyond, self._parameters.resets * wanted.size, pulses, clipped, left, float(most),
+            wanted.size, wanted.size, over,
         )  # fmt: skip
 
 
