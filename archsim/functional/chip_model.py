@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.components.cells.numeric.cells import Occupancy, TransferCounts
+from archsim.components.cells.numeric.base import Occupancy, TransferCounts
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.executor import (
     AFTER_UPDATE,

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.components.cells.numeric.cells import Occupancy, TransferCounts
+from archsim.components.cells.numeric.base import Occupancy, TransferCounts
 from archsim.functional.executor import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.mapping.schedule import Schedule
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from archsim.components.cells.capacitor import capacitor_numbers, spreads_of
 from archsim.components.cells.in_place import in_place_numbers
 from archsim.components.cells.numeric.ageing import Ageing
+from archsim.components.cells.numeric.base import Cells, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
-from archsim.components.cells.numeric.cells import Cells, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
 from archsim.components.cells.numeric.kernels import (
     BOUNDS,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.components.cells.numeric.cells import PulseCounts, TransferCounts
+from archsim.components.cells.numeric.base import PulseCounts, TransferCounts
 from archsim.components.cells.numeric.kernels import (
     BOUNDS,
     FIRST,

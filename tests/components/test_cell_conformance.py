@@ -18,7 +18,7 @@ from archsim.components.cells.base import Device, Switches
 from archsim.components.cells.capacitor import Capacitor3T1C, CapacitorPair
 from archsim.components.cells.in_place import SoftBounds, StaticCell
 from archsim.components.cells.numeric.ageing import Ageing
-from archsim.components.cells.numeric.cells import Cells
+from archsim.components.cells.numeric.base import Cells
 from archsim.components.cells.numeric.kernels import SET_PULSE
 from archsim.components.cells.pcm import PcmPair, PcmPairCell, habits_of
 from archsim.components.cells.pcm_3t1c import Pcm3T1C

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from archsim.components.cells.numeric.cells import Occupancy, TransferCounts
+from archsim.components.cells.numeric.base import Occupancy, TransferCounts
 from archsim.components.cells.numeric.in_place import update_in_place
 from archsim.components.cells.numeric.kernels import update
 from archsim.functional.chip_model import Carrier, ChipModel, Statistics

@@ -15,7 +15,7 @@ from archsim.base.units import Area, Conductance, Dimension, Energy, Power, Time
 from archsim.components.base import Action, Component
 
 if TYPE_CHECKING:
-    from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.base import Cells
 
 
 VoltageOrZero = Annotated[float, Dimension("V", above=False, most=100.0)]

@@ -21,8 +21,8 @@ from archsim.components.cells.base import (
 )
 
 if TYPE_CHECKING:
+    from archsim.components.cells.numeric.base import Cells
     from archsim.components.cells.numeric.capacitor import CapacitorParameters
-    from archsim.components.cells.numeric.cells import Cells
     from archsim.components.cells.numeric.kernels import Numbers, Spreads
 
 

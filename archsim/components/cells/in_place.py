@@ -10,7 +10,7 @@ from archsim.components.base import component
 from archsim.components.cells.base import Device, SomeConductance, Switches
 
 if TYPE_CHECKING:
-    from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.base import Cells
     from archsim.components.cells.numeric.in_place import InPlaceNumbers
 
 

@@ -16,7 +16,7 @@ from archsim.components.cells.base import EXAMPLE, EXAMPLE_OF_READ, Device, Sing
 
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.ageing import Habits
-    from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.base import Cells
     from archsim.components.cells.numeric.pcm import PairParameters
     from archsim.components.cells.numeric.pcm_kernels import PairNumbers, PairSpreads
 

@@ -12,7 +12,7 @@ from archsim.components.cells.capacitor import EXAMPLE_OF_CAPACITOR, CapacitorPa
 from archsim.components.cells.pcm import EXAMPLE_OF_PAIR, PcmPair, habits_of, pcm_terms
 
 if TYPE_CHECKING:
-    from archsim.components.cells.numeric.cells import Cells
+    from archsim.components.cells.numeric.base import Cells
     from archsim.components.cells.numeric.kernels import Numbers
     from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CParameters
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from archsim.components.cells.numeric.ageing import Ageing
-from archsim.components.cells.numeric.cells import Cells, Occupancy, TransferCounts, checked_word
+from archsim.components.cells.numeric.base import Cells, Occupancy, TransferCounts, checked_word
 from archsim.components.cells.numeric.exact_kernels import update_exactly
 from archsim.components.cells.numeric.kernels import (
     REWRITE_READ,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.components.cells.numeric.cells import Cells, TransferCounts, checked_word
+from archsim.components.cells.numeric.base import Cells, TransferCounts, checked_word
 from archsim.components.cells.numeric.draws import compiled, normals
 from archsim.components.cells.numeric.exact_kernels import update_in_place_exactly
 from archsim.components.cells.numeric.kernels import BOUNDS, FRESH, STEPS, Doubles, Floats, coincide, columns_pulsed

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from archsim.components.cells.numeric.ageing import Ageing, Habits, draw_ageing, drift, empty_ageing
-from archsim.components.cells.numeric.cells import Cells, TransferCounts, checked_word
+from archsim.components.cells.numeric.base import Cells, TransferCounts, checked_word
 from archsim.components.cells.numeric.exact_kernels import update_pairs_exactly
 from archsim.components.cells.numeric.kernels import FIRST, PROGRAM, TRANSFER_READ, Doubles, Floats, noisy
 from archsim.components.cells.numeric.pcm_kernels import (

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from archsim.components.cells.numeric.ageing import Habits, draw_ageing, drift, empty_ageing
+from archsim.components.cells.numeric.base import TransferCounts, checked_word
 from archsim.components.cells.numeric.capacitor import CapacitorCells, empty_state
-from archsim.components.cells.numeric.cells import TransferCounts, checked_word
 from archsim.components.cells.numeric.kernels import (
     FIRST,
     PROGRAM,
