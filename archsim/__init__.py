@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archsim.results.peak import peak
     from archsim.simulation import simulate
     from archsim.spec.loading import load_arch
-    from archsim.studies.run.document import write_report
+    from archsim.studies.run.study import write_report
     from archsim.workload import load_workload
 
 _HOMES = {
@@ -31,7 +31,7 @@ _HOMES = {
     "account": "archsim.results.bill",
     "peak": "archsim.results.peak",
     "evaluate": "archsim.results.evaluate",
-    "write_report": "archsim.studies.run.document",
+    "write_report": "archsim.studies.run.study",
 }
 
 __all__ = [

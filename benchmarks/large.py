@@ -79,7 +79,7 @@ def one(case: Case) -> list[float]:
     from archsim.results.evaluate import evaluate
     from archsim.simulation import simulate
     from archsim.spec.loading import load_arch
-    from archsim.studies.run.document import write_report
+    from archsim.studies.run.study import write_report
     from archsim.studies.survey.study import enlargement
     from archsim.workload import load_workload
 

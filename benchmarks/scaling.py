@@ -35,7 +35,7 @@ def one(tiles: int) -> None:
     from archsim.results.evaluate import evaluate
     from archsim.simulation import simulate
     from archsim.spec.loading import load_arch
-    from archsim.studies.run.document import write_report
+    from archsim.studies.run.study import write_report
     from archsim.workload import load_workload
 
     few, many = SIZES[tiles]

@@ -80,18 +80,18 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Set a chip against GPUs, at the same operations: time, energy, efficiency and density per example."""
+    from archsim.report.terminal import lines
     from archsim.studies.gpus.study import execute_gpus
-    from archsim.studies.gpus.tables import gpu_lines
 
     with progress_bar(None, quiet or as_json) as progress:
-        data, folder = execute_gpus(
+        data, document, folder = execute_gpus(
             arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), files=gpus or (), sets=sets or (),
             epochs=epochs, examples=examples, seed=seed, out=out, progress=progress,
         )  # fmt: skip
     answer(
         folder / "gpus.json",
-        lambda: gpu_lines(data),
-        f"report  {folder / 'gpus.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'gpus.html'}",
         as_json=as_json,
         quiet=quiet,
         passed=data["passed"],

@@ -1,44 +1,287 @@
-"""Figures as SVG whose bytes depend on what they show alone."""
+"""Figures as data, one class for each kind: what they show, in the units of their axes; painters know nothing else."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from archsim.base.units import engineering
 
-
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "archsim", "svg.fonttype": "path", "font.family": ["DejaVu Sans"], "font.size": 9,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titlelocation": "left",
-    "axes.axisbelow": True, "grid.color": "#e4e4e4", "path.simplify": False, "legend.frameon": False,
-}  # fmt: skip
-_MOST_LETTERS = 34
+Legend: TypeAlias = tuple[tuple[str, str], ...]
+"""(text, colour) of each thing that a figure tells apart by colour."""
 
 
-def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.2) -> str:
-    """Return the SVG that `paint` draws on an empty figure of that size in inches."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
-        figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasSVG(figure)
-        paint(figure)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "archsim"})
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+# ---- axes
 
 
-def literal(text: str) -> str:
-    r"""Return text that a figure shows as it is: dollar signs are no mathematics; and cut where it is too long.
+@dataclass(frozen=True)
+class Axis:
+    """An axis from `low` to `high`, with (value, text) of its ticks."""
 
-    >>> print(literal("a$b"), literal("a" * 40))
-    a\$b aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...
+    label: str
+    low: float
+    high: float
+    ticks: tuple[tuple[float, str], ...]
+    log: bool = False
+
+    def place(self, value: float) -> float:
+        """Return where a value stands, in percent of the axis' length.
+
+        >>> Axis("", 1.0, 100.0, (), log=True).place(10.0)
+        50.0
+        """
+        if self.log:
+            return 100 * math.log(value / self.low) / math.log(self.high / self.low)
+        return 100 * (value - self.low) / (self.high - self.low)
+
+    def marks(self) -> list[tuple[float, str]]:
+        """Return (percent, text) of each tick."""
+        return [(self.place(value), text) for value, text in self.ticks]
+
+
+def round_step(span: float, count: int) -> float:
+    """Return the least 1, 2 or 5 times a power of ten of which `count` reach over a span.
+
+    >>> round_step(0.9, 4), round_step(3e-7, 3)
+    (0.5, 1e-07)
     """
-    return (text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 3] + "...").replace("$", r"\$")
+    power = 10.0 ** (math.floor(math.log10(span / count)) - 1)
+    return next(
+        float(f"{base * power * 10**i:.0e}")
+        for i in range(4) for base in (1, 2, 5)
+        if base * power * 10**i * count >= span * (1 - 1e-9)
+    )  # fmt: skip
+
+
+def linear(
+    label: str, values: Sequence[float], say: Callable[[float], str], *, low: float | None = None,
+    high: float | None = None, count: int = 5, room: float = 0.0,
+) -> Axis:  # fmt: skip
+    """Return an axis over all values, with round ticks; `low` and `high` are ends where there are given ones.
+
+    `room` is left on either side, as a share of what the values span.
+    """
+    least = min(values) if low is None else low
+    most = max(values) if high is None else high
+    if not least < most:
+        half = 0.5 * abs(most) or 0.5
+        least, most = (least - half if low is None else low), (most + half if high is None else high)
+        most = most if most > least else least + 1.0
+    span = most - least
+    least, most = (least - room * span if low is None else low), (most + room * span if high is None else high)
+    step = round_step(most - least, count)
+    first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
+    ticks = [i * step for i in range(first, last + 1)]
+    return Axis(label, least, most, tuple((float(f"{tick:.12g}"), say(float(f"{tick:.12g}"))) for tick in ticks))
+
+
+def logarithmic(label: str, values: Sequence[float], say: Callable[[float], str], *, room: float = 0.0) -> Axis:
+    """Return a logarithmic axis over positive values, with a tick at each 1, 2 and 5, or at each power of ten."""
+    least, most = min(values), max(values)
+    if least == most:
+        least, most = least / 2, most * 2
+    grow = (most / least) ** room
+    least, most = least / grow, most * grow
+    bases = (1, 2, 5) if most / least <= 500 else (1,)
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    jump = 1 + len(powers) // 9
+    ticks = [float(f"{base}e{power}") for power in powers[::jump] for base in bases]
+    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks if least <= tick <= most), log=True)
+
+
+def axis(label: str, values: Sequence[float], unit: str = "", *, room: float = 0.08, zero: bool = False) -> Axis:
+    """Return an axis that suits values of an SI unit (or "%", or none): logarithmic beyond a decade, unless from zero.
+
+    Texts of ticks are in engineering units.
+    """
+
+    def text(value: float) -> str:
+        if unit == "%":
+            return f"{100 * value:.6g} %"
+        return "0" if value == 0 else engineering(value, unit, 3) if unit else f"{value:,.6g}"
+
+    if not zero and min(values) > 0 and max(values) > 10 * min(values):
+        return logarithmic(label, values, text, room=room)
+    return linear(label, values, text, low=0.0 if zero else None, room=room)
+
+
+# ---- bars
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a bar: where it starts and how long it is, in the unit of the axis; its colour and tooltip."""
+
+    start: float
+    length: float
+    tone: str
+    tip: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: what it is, what is written beside it, and its pieces."""
+
+    label: str
+    text: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Horizontal bars over one axis; `says` explains them. A line stands at `zero`, if there is one."""
+
+    kind: ClassVar[str] = "bars"
+    name: str
+    title: str
+    says: str
+    bars: tuple[Bar, ...]
+    axis: Axis
+    legend: Legend = ()
+    zero: float | None = None
+
+
+# ---- curves and points
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A point with its tooltip; `text` is written beside it where there is room. `size` is its share of a large dot."""
+
+    x: float
+    y: float
+    tip: str
+    text: str = ""
+    size: float = 0.75
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one colour in their order, joined by a line unless told otherwise.
+
+    `spread` are half-widths of error bars, one for each point; with `dots` false the line alone is drawn.
+    """
+
+    label: str
+    tone: str
+    dots: tuple[Dot, ...]
+    line: bool = True
+    dashed: bool = False
+    shown: bool = True
+    spread: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle over the axes, with its tooltip: a bin of a histogram, or a range."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: str
+    tip: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Boxes, then lines and points, over two axes; `says` explains them."""
+
+    kind: ClassVar[str] = "plot"
+    name: str
+    title: str
+    says: str
+    x: Axis
+    y: Axis
+    series: tuple[Series, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    extra: Legend = ()
+
+    @property
+    def legend(self) -> Legend:
+        """What colours mean: a label stands once."""
+        named = dict.fromkeys((own.label, own.tone) for own in self.series if own.label)
+        return (*named, *self.extra)
+
+
+# ---- a timeline
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a lane, in cycles from the beginning, its colour and tooltip."""
+
+    lane: int
+    begin: int
+    length: int
+    tone: str
+    tip: str
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Stretches of cycles in named lanes; a cycle takes `cycle_ns` nanoseconds."""
+
+    kind: ClassVar[str] = "lanes"
+    name: str
+    title: str
+    says: str
+    lanes: tuple[str, ...]
+    stretches: tuple[Stretch, ...]
+    cycles: int
+    cycle_ns: float
+    axis: Axis
+    legend: Legend
+
+
+# ---- a floorplan
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Rectangles of one colour without tooltips, or the line of a link: a path in the drawing's units."""
+
+    d: str
+    tone: str
+    width: float = 0.0
+    tip: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text of the drawing: its middle; its size in the drawing's units; whether it runs upwards, or is on dark."""
+
+    x: float
+    y: float
+    size: float
+    text: str
+    upright: bool = False
+    dark: bool = False
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A colour scale from zero: its colours in order, and what stands at its end."""
+
+    tones: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A drawing to scale, 1,000 units wide: `crowd` is drawn first, then blocks, links and texts."""
+
+    kind: ClassVar[str] = "plan"
+    name: str
+    title: str
+    says: str
+    height: float
+    boxes: tuple[Box, ...]
+    crowd: tuple[Shape, ...] = ()
+    wires: tuple[Shape, ...] = ()
+    texts: tuple[Label, ...] = ()
+    legend: Legend = ()
+    ramps: tuple[Ramp, ...] = ()

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
-from archsim.report.table import areal, in_code, plain
+from archsim.report.table import in_code, metric_text, plain
 
 
 def source(name: str) -> str:
@@ -32,7 +32,7 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters["eng"] = engineering
     made.filters["counted"] = counted
-    made.filters["metric"] = areal
+    made.filters["metric"] = metric_text
     made.filters["plain"] = plain
     made.filters["code"] = in_code
     return made

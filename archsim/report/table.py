@@ -1,26 +1,26 @@
-"""A table of a report: rows of plain values, written as Markdown in engineering units and as CSV in SI units."""
+"""Tables as data: rows of plain values in SI units, which every medium shows in engineering units, CSV as they are."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 from archsim.base.units import engineering, si_of_metric
-from archsim.base.words import agreeing, counted
-from archsim.results.breakdowns import TOP
 
-Row = Sequence[Any]
+Row: TypeAlias = Sequence[Any]
+MOST_ROWS = 24
+"""So many rows are read; the CSV file has all of them."""
 
 
 @dataclass(frozen=True)
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
 
-    `decimals` are those of a share in Markdown.
+    `decimals` are those of a share.
     """
 
     name: str
@@ -30,48 +30,64 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a report; `name` is its file's, `note` what the reader should know.
+    """A table; `name` is its file's, `note` what the reader should know.
 
-    The cells at `marked`, (row, column) from 0, are bold in Markdown.
+    The cells at `marked`, (row, column) from 0, are bold. At most `most` rows are shown, or those in `shown`; the CSV
+    file has all. A `turned` table shows its
+    rows as columns, as suits few rows of many figures; a `brief` one stands on the terminal too.
     """
 
+    kind: ClassVar[str] = "table"
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     note: str = ""
     marked: Collection[tuple[int, int]] = ()
+    most: int = MOST_ROWS
+    turned: bool = False
+    brief: bool = False
+    shown: tuple[Row, ...] | None = None
 
-    def markdown(self) -> str:
-        """Return the table with engineering units; long tables show their first rows."""
-        lines = [
-            "| " + " | ".join(plain(column.name) for column in self.columns) + " |",
-            "|" + "|".join(" ---: " if right else " --- " for right in self.numeric) + "|",
-        ]
-        for place, texts in enumerate(self.cells()):
-            cells = [plain(cell).replace("|", "\\|") for cell in texts]
-            cells = [f"**{cell}**" if (place, i) in self.marked else cell for i, cell in enumerate(cells)]
-            lines.append("| " + " | ".join(cells) + " |")
-        if self.more:
-            are = agreeing(self.more, "is", "are")
-            lines.append(f"\n{counted(self.more, 'more row')} {are} in `tables/{self.name}.csv`.")
-        return "\n".join(lines)
+    @property
+    def read(self) -> tuple[Row, ...]:
+        """The rows that are shown: those that were chosen, or the first."""
+        return self.rows[: self.most] if self.shown is None else self.shown
 
     @property
     def numeric(self) -> list[bool]:
         """Tell of each column whether it holds no text, and so is set to the right."""
-        return [all(not isinstance(row[i], str) for row in self.rows[:TOP]) for i in range(len(self.columns))]
+        return [all(not isinstance(row[i], str) for row in self.read) for i in range(len(self.columns))]
 
     @property
     def more(self) -> int:
-        """How many rows are left to the CSV file alone."""
-        return max(0, len(self.rows) - TOP)
+        """How many rows are left to the CSV file alone, where they are the last."""
+        return 0 if self.shown is not None else max(0, len(self.rows) - self.most)
 
     def cells(self) -> list[list[str]]:
-        """Return the first rows as text in engineering units."""
-        return [
-            [_cell(value, column) for value, column in zip(row, self.columns, strict=True)] for row in self.rows[:TOP]
+        """Return the rows that are shown as text in engineering units."""
+        return [[cell(value, column) for value, column in zip(row, self.columns, strict=True)] for row in self.read]
+
+    def grid(self) -> tuple[list[str], list[list[tuple[str, bool]]], list[bool]]:
+        """Return what is shown: headings; rows of (text, whether it is marked); which columns are set to the right.
+
+        A turned table's headings are its first column.
+        """
+        heads = [column.name for column in self.columns]
+        rows = [
+            [(text, (place, i) in self.marked) for i, text in enumerate(texts)]
+            for place, texts in enumerate(self.cells())
         ]
+        if not self.turned:
+            return heads, rows, self.numeric
+        turned = [[(head, False), *(row[i] for row in rows)] for i, head in enumerate(heads)]
+        return [text for text, _ in turned[0]], turned[1:], [False, *(True for _ in rows)]
+
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        from archsim.report.markdown import table_lines
+
+        return "\n".join(table_lines(self))
 
     def csv(self) -> str:
         """Return the table as CSV: SI values, the unit in the heading."""
@@ -80,6 +96,58 @@ class Table:
         writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
         writer.writerows([["" if value is None else value for value in row] for row in self.rows])
         return out.getvalue()
+
+
+def cell(value: Any, column: Column) -> str:
+    """Return a value as text in the unit of its column."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if column.unit == "%":
+        return f"{value:.{column.decimals}%}".replace("%", " %")
+    if column.unit:
+        return engineering(value, column.unit)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
+
+
+def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:
+    """Return a table of parts, their shares and their total."""
+    total = sum(parts.values())
+    rows = [(words(key), value, value / total if total else None) for key, value in parts.items() if value]
+    columns = (Column(what), Column({"J": "energy", "m2": "area"}.get(unit, "cycles"), unit), Column("share", "%"))
+    return Table(name, title, columns, (*rows, ("total", total, 1.0 if total else None)), note)
+
+
+def words(name: str) -> str:
+    """Return a name of the data as words."""
+    return name.replace("_", " ")
+
+
+def percent(share: float) -> str:
+    """Return a share as text.
+
+    >>> percent(0.1234), percent(0.0001), percent(0.0)
+    ('12.3 %', '< 0.1 %', '0 %')
+    """
+    return "0 %" if not share else f"{100 * share:.1f} %" if abs(share) >= 0.0005 else "< 0.1 %"
+
+
+def display_unit(metric: str) -> str:
+    """Return the unit in which a metric is shown: operations are OP, as the field writes them."""
+    return si_of_metric(metric).replace("m**2", "m2").replace("op", "OP")
+
+
+def metric_text(value: float | None, metric: str, digits: int = 5) -> str:
+    """Return a metric's value as text in its display unit."""
+    unit = display_unit(metric)
+    if value is not None and unit in ("", "1/s"):
+        return f"{value:,}{unit[1:]}" if isinstance(value, int) else f"{value:,.{digits}g}{unit[1:]}"
+    if metric.endswith("_op_per_s_m2"):
+        return "-" if value is None else f"{engineering(value * 1e-6, 'OP/s', digits)}/mm2"
+    return engineering(value, unit, digits)
 
 
 def plain(text: str) -> str:
@@ -98,32 +166,3 @@ def in_code(text: str) -> str:
     "a'b"
     """
     return " ".join(text.replace("`", "'").split())
-
-
-def _cell(value: Any, column: Column) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if column.unit == "%":
-        return f"{value:.{column.decimals}%}".replace("%", " %")
-    if column.unit:
-        return engineering(value, column.unit)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
-
-
-def display_unit(metric: str) -> str:
-    """Return the unit in which a metric is shown: operations are OP, as the field writes them."""
-    return si_of_metric(metric).replace("m**2", "m2").replace("op", "OP")
-
-
-def areal(value: float | None, metric: str, digits: int = 5) -> str:
-    """Return a metric's value as text in its display unit."""
-    unit = display_unit(metric)
-    if value is not None and unit in ("", "1/s"):
-        return f"{value:,}{unit[1:]}" if isinstance(value, int) else f"{value:,.{digits}g}{unit[1:]}"
-    if metric.endswith("_op_per_s_m2"):
-        return "-" if value is None else f"{engineering(value * 1e-6, 'OP/s', digits)}/mm2"
-    return engineering(value, unit, digits)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.chip.graph import Chip, build_chip
-from archsim.report.figure import draw
+from archsim.report.drawing import draw
 from archsim.report.folder import check_folder, write_folder
-from archsim.report.table import Column, Table, areal
+from archsim.report.table import Column, Table, metric_text
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
@@ -169,7 +169,7 @@ def published_lines(rows: Sequence[Row]) -> list[str]:
     for i, row in enumerate(rows):
         if i == 0 or rows[i - 1]["arch"] != row["arch"]:
             lines += ["", row["arch"]] if lines else [row["arch"]]
-        told = [areal(row[key], row["metric"], 4) for key in ("published", "simulated")]
+        told = [metric_text(row[key], row["metric"], 4) for key in ("published", "simulated")]
         verdict = {True: "", False: "  FAILED", None: "  off" if off(row) else ""}[row["passed"]]
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
         lines.append(f"  {words(row):{wide}}  {told[0]:>16}  {told[1]:>16}  x {ratio:>6}  {row['kind']}{verdict}")
@@ -181,7 +181,7 @@ def published_lines(rows: Sequence[Row]) -> list[str]:
 def _page(rows: Sequence[Row]) -> str:
     columns = tuple(map(Column, ("chip", "figure", "published", "simulated", "ratio", "kind", "source")))
     cells = [
-        (row["arch"], words(row), areal(row["published"], row["metric"]), areal(row["simulated"], row["metric"]),
+        (row["arch"], words(row), metric_text(row["published"], row["metric"]), metric_text(row["simulated"], row["metric"]),
          _ratio(row), row["kind"] + ("" if row["passed"] in (True, None) else ", FAILED"), row["source"])
         for row in rows
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from archsim.baselines.gpus import PRECISIONS, Gpu, known_gpus
 from archsim.chip.graph import build_chip
 from archsim.components import COMPONENTS
 from archsim.noc.patterns import TRAFFIC
-from archsim.report.table import areal
+from archsim.report.table import metric_text
 from archsim.spec.arch import (
     FLOORPLANS,
     PLACEMENTS,
@@ -154,7 +154,7 @@ def _run_differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
         one, two = left["metrics"].get(name), right["metrics"].get(name)
         if one != two:
             ratio = f"x {two / one:.4g}" if one and two is not None else ""
-            rows.append((name, areal(one, name, 4), areal(two, name, 4), ratio))
+            rows.append((name, metric_text(one, name, 4), metric_text(two, name, 4), ratio))
     wide = max((len(name) for name, *_ in rows), default=0)
     lines += [f"{name:{wide}}  {one:>16}  {two:>16}  {ratio}".rstrip() for name, one, two, ratio in rows]
     return lines or ["no difference"]

@@ -13,7 +13,7 @@ from archsim.chip import Chip, build_chip, places
 from archsim.cli import main
 from archsim.export import floorplan_yaml, read_flp, read_ptrace
 from archsim.report import floorplan
-from archsim.report.floorplan import floorplan_drawing
+from archsim.report.old_floorplan import floorplan_drawing
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archsim.report.floorplan import floorplan_drawing, limits_of
+from archsim.report.old_floorplan import floorplan_drawing, limits_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.loading import load_arch

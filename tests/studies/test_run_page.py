@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsim.report.figure import draw
+from archsim.report.drawing import draw
 from archsim.report.inline import inline_svg
 from archsim.report.table import Column, Table
 from archsim.results.evaluate import Result, evaluate

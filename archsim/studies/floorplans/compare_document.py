@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
-from archsim.report.figure import draw
-from archsim.report.floorplan import Load, floorplan_drawing, limits_of
+from archsim.report.drawing import draw
 from archsim.report.folder import write_folder
 from archsim.report.html import environment
 from archsim.report.labels import scale_axis, write_beside
+from archsim.report.old_floorplan import Load, floorplan_drawing, limits_of
 from archsim.report.table import Column, Table
 from archsim.studies.floorplans.compare_tables import METRICS, Data, heading_of, number, table_of, unit_of
 from archsim.studies.study import undominated

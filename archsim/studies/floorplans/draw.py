@@ -11,8 +11,8 @@ from archsim.base.words import counted
 from archsim.chip import Chip, build_chip
 from archsim.chip.graph import tile_parts
 from archsim.export import chip_flp, chip_graphml, floorplan_yaml, mean_power, write_ptrace
-from archsim.report.floorplan import floorplan_drawing
 from archsim.report.folder import check_folder, write_folder
+from archsim.report.old_floorplan import floorplan_drawing
 from archsim.report.table import Column, Table
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import load_arch

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.report.colours import CYCLE
-from archsim.report.figure import draw
+from archsim.report.drawing import draw
 from archsim.report.folder import write_folder
 from archsim.report.table import Column, Table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,12 +11,18 @@ from typing import Any
 from archsim.baselines.comparison import BATCHES, SCHEMA, compare_gpus, parse_batches
 from archsim.baselines.gpus import Gpu, find_gpus, known_gpus
 from archsim.baselines.measured import measurements, read_measured
-from archsim.report.folder import check_folder
+from archsim.report.document import Document
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import package_version
-from archsim.studies.gpus.document import write_gpus
+from archsim.studies.gpus.document import document
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.study import all_faults, default_folder
+
+NAME = "gpus.json"
+OWNED = (NAME, "gpus.html", "gpus.md", "figures", "tables")
+"""What a comparison writes; anything else in its folder is kept."""
 
 
 def execute_gpus(
@@ -32,8 +39,8 @@ def execute_gpus(
     seed: int = 0,
     out: Path | None = None,
     progress: Callable[[int], None] | None = None,
-) -> tuple[dict[str, Any], Path]:
-    """Return a comparison with GPUs, as its file holds it, and the folder of its report.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return a comparison with GPUs, as its file holds it and as its report shows it, and the report's folder.
 
     `files` are of a user's own GPUs, to choose among beside archsim's. Raises SpecError with all that is wrong,
     before anything is simulated.
@@ -70,4 +77,6 @@ def execute_gpus(
         "passed": result.passed,
         **compare_gpus(result, gpus, sizes, measured, found),
     }
-    return data, write_gpus(data, folder)
+    shown = document(data)
+    written = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
+    return data, shown, write_folder(folder, written, OWNED)

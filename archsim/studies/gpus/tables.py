@@ -228,39 +228,3 @@ def catches_table(data: Data) -> Table:
     note = "Of the powers of 2 from 1 to 4,096, and of what was measured; against the chip's sustained figures."
     columns = (Column("GPU"), Column("precision"), Column("in time"), Column("in energy"))
     return Table("gpus_catch_up", "Batch size at which the GPU catches up", columns, tuple(rows), note)
-
-
-def tables(data: Data) -> dict[str, Table]:
-    """Return all tables by name."""
-    found = (ladder_table(data), catches_table(data), peaks_table(data), modelled_table(data), measured_table(data))
-    return {table.name: table for table in found if table.rows}
-
-
-def gpu_lines(data: Data) -> list[str]:
-    """Return what the terminal shows: the chip, ratios, and GPUs at the smallest and the largest batch."""
-    lines = [f"{data['arch']['name']} against GPUs, {data['workload']['name']} ({data['mode']}), "
-             f"{counted(data['examples'], 'example')}", ""]  # fmt: skip
-    for name in ("peak", "sustained"):
-        own = data["chip"][name]
-        lines.append(
-            f"  chip, {name:9}  {engineering(own['throughput_op_per_s'], 'OP/s'):>12}"
-            f"  {efficiency(own['efficiency_op_per_j']):>15}  {density(own['throughput_per_area_op_per_s_m2']):>17}"
-            f"  {engineering(own['time_per_example_s'], 's'):>9}  {engineering(own['energy_per_example_j'], 'J'):>9}"
-            "  per example"
-        )  # fmt: skip
-    steps = list(ladder(data))
-    wide = max(len(words) for words, *_ in steps)
-    lines += ["", f"  {'chip / GPU':{wide}}  {'efficiency':>10}  {'density':>9}"]
-    lines += [f"  {words:{wide}}  {times(a):>10}  {times(b):>9}  {remark}".rstrip() for words, a, b, remark in steps]
-    lines += ["", "  The GPU catches up with the sustained chip, in time and in energy per example, by batch size"]
-    fastest = {(f"{gpu['name']}, modelled", says(gpu["fastest"])) for gpu in data["gpus"]}
-    rows = [row for row in catches_table(data).rows if row[:2] in fastest or "measured, graph" in row[0]]
-    lines += [f"  {of:24} {precision:12} {a:18} {b}".rstrip() for of, precision, a, b in rows]
-    return [*lines, "", *(f"  {line}" for line in _wrapped(conventions(data)))]
-
-
-def _wrapped(texts: tuple[str, ...]) -> Iterator[str]:
-    import textwrap
-
-    for text in texts:
-        yield from textwrap.wrap(text, 110)

@@ -1,108 +1,293 @@
-"""The report of a run: everything is rendered first and then moved into place at once."""
+"""The report of a run as a document."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from archsim.export.formats import TRACES
-from archsim.report.extra import Extra
-from archsim.report.floorplan import draw_layout
-from archsim.report.folder import write_folder
-from archsim.report.html import environment
-from archsim.report.table import Table
-from archsim.results.evaluate import Result
-from archsim.studies.run.cards import groups, report_html
-from archsim.studies.run.details import page_of
-from archsim.studies.run.extras import extras
-from archsim.studies.run.figures import figures
-from archsim.studies.run.loads import layout_from, load_from
+from archsim.base.units import engineering
+from archsim.base.words import agreeing, counted
+from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Points, Section, Text, code, say
+from archsim.report.table import Column, Table, metric_text, percent, words
+from archsim.studies.gpus.section import gpu_section
+from archsim.studies.run import figures, tables
 from archsim.studies.run.page import Page
-from archsim.studies.run.saved import saved_history
-from archsim.studies.run.tables import tables
+from archsim.studies.train.figures import learning
+from archsim.studies.train.measures import measure
 
-RENDERED = ("report.html", "report.md", "figures", "tables")
-"""What is made from the data alone, and is made again without simulating."""
-OWNED = (
-    "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(name for name, _ in TRACES.values()),
-)  # fmt: skip
-"""What a run writes; anything else in its folder belongs to others and is kept."""
-
-
-def write_report(
-    result: Result, folder: Path, *, files: Mapping[str, str] | None = None, trace: str | None = None
-) -> Path:
-    """Write the report of a run into `folder`, as a whole or not at all, and return the folder.
-
-    `files` are further files, such as run.yaml, by relative path; `trace` names a kind of trace. Raises
-    SpecError if the folder cannot be written or holds something else.
-    """
-    page = page_of(result, saved_history(folder))
-    out = {
-        "metrics.json": metrics_json(page.data),
-        "details.json": details_json(page.details),
-        **render(page),
-        **(files or {}),
-    }
-    if trace is not None:
-        name, build = TRACES[trace]
-        out[name] = build(result)
-    return write_folder(folder, out, OWNED)
+STATUS_WORDS = {
+    "fitted": "Fitted to published figures",
+    "neglected": "Neglected, as an explicit zero",
+    "assumption": "Assumptions [A]",
+    "derived": "Derived from what is published",
+    "quoted": "Quoted from publications",
+}
+"""Groups of figures, those first on which a reader has to take a view."""
+MOST_LAYERS = 12
+"""So many layers are named above; the table has all."""
 
 
-def render(page: Page) -> dict[str, str]:
-    """Return all files that show a run to people, as text by relative path: they depend on the page alone."""
-    more = extras(page)
-    found = tables(page)
-    drawn = {**figures(page), "floorplan_load": draw_layout(layout_from(page), load_from(page))}
-    texts = {"report.html": report_html(page, found, more, environment()), "report.md": markdown(page, found, more)}
-    for extra in more:
-        found |= {table.name: table for table in extra.tables}
-        drawn |= extra.figures
-    return {
-        **texts,
-        **{f"tables/{name}.csv": table.csv() for name, table in found.items()},
-        **{f"figures/{name}.svg": svg for name, svg in drawn.items()},
-    }
-
-
-def metrics_json(data: Mapping[str, Any]) -> str:
-    """Return a result as JSON text; NaN and infinity are refused."""
-    return json.dumps(data, indent=1, allow_nan=False) + "\n"
-
-
-def details_json(data: Mapping[str, Any]) -> str:
-    """Return details as JSON text, a line for each key and for each item of the lists; NaN and infinity are refused."""
-
-    def text(value: Any) -> str:
-        return json.dumps(value, allow_nan=False)
-
-    def lines(value: Any) -> str:
-        if isinstance(value, list) and value:
-            return "[\n  " + ",\n  ".join(map(text, value)) + "\n ]"
-        if isinstance(value, dict) and value:
-            return "{\n  " + ",\n  ".join(f"{text(key)}: {text(own)}" for key, own in value.items()) + "\n }"
-        return text(value)
-
-    return "{\n " + ",\n ".join(f"{text(key)}: {lines(value)}" for key, value in data.items()) + "\n}\n"
-
-
-def markdown(page: Page, found: Mapping[str, Table], more: Sequence[Extra] = ()) -> str:
-    """Return the report as Markdown; `found` are the run's tables by name, `more` the sections that others add."""
-    statuses: dict[str, int] = {}
-    for figure in page.details["figures"]:
-        statuses[figure["status"]] = statuses.get(figure["status"], 0) + 1
-    return environment().get_template("report.md").render(
-        data=page.data,
-        details=page.details,
-        metrics=page.metrics,
-        tables=found,
-        history=page.history,
-        extras=more,
-        failed=[audit for audit in page.data["audits"] if not audit["passed"]],
-        missed=[check for check in page.data.get("crosscheck", ()) if not check["passed"]],
-        statuses=dict(sorted(statuses.items())),
-        groups={status: (heading, own) for status, heading, own in groups(page)},
+def document(page: Page) -> Document:
+    """Return the report of a run: it depends on the page alone."""
+    sections = (
+        _what(page), _peak(page), _step(page), _tiles(page), _energy(page), _area(page),
+        Section("links", "Links", (tables.links(page),)), _dwell(page), _accuracy(page),
+        gpu_section(page.details["gpus"]),
+        Section("made-of", "What the peak is made of", (tables.peak_time(page), tables.peak_energy(page))),
+        _rests(page), _audits(page), _repeat(page),
     )  # fmt: skip
+    title = f"{page.data['arch']['name']} x {page.data['workload']['name']}"
+    return Document(title, tuple(_head(page)), sections)
+
+
+def _head(page: Page) -> list[Block]:
+    data, metrics, details = page.data, page.metrics, page.details
+    run = data["run"]
+    found: list[Block] = []
+    for key, noun, more in (("audits", "audit", " Do not trust these figures before that is understood."),
+                            ("crosscheck", "cross-check", "")):  # fmt: skip
+        failed = [row["name"] for row in data.get(key, ()) if not row["passed"]]
+        if failed:
+            found.append(say(
+                "**{n} of {all} FAILED:** {names}." + more, kind="failed", n=len(failed),
+                all=counted(len(data[key]), noun), names="; ".join(failed),
+            ))  # fmt: skip
+    if details["description"]:
+        found.append(say("{text}", kind="lead", text=details["description"]))
+    found.append(say(
+        "{examples} of {name} ({synapses}) on {used} of {tiles} {take} **{time}** and **{energy}**, transfers "
+        "included. {simulated} of them simulated event by event, {jumped:,} fast-forwarded, which gives the same "
+        "cycles and counts exactly.",
+        examples=counted(run["examples"], details["mode"]["example"]), name=data["workload"]["name"],
+        synapses=counted(details["synapses"], "synapse"), used=metrics["tiles_used"],
+        tiles=counted(metrics["tiles"], "tile"), take=agreeing(run["examples"], "takes", "take"),
+        time=engineering(metrics["time_total_s"], "s"), energy=engineering(metrics["energy_total_j"], "J"),
+        simulated=f"{run['examples_simulated']:,}", jumped=run["examples_fast_forwarded"],
+    ))  # fmt: skip
+    return [*found, cards(page)]
+
+
+def cards(page: Page) -> Cards:
+    """Return the headline figures, sustained, each beside its peak."""
+    metrics, mode = page.metrics, page.details["mode"]
+    counts = f"{mode['ops_per_synapse']} operations per synapse, example" + (" and step" if mode["steps"] > 1 else "")
+    rows = (
+        ("time per example", "time_per_example_s", "time_per_example_peak_s", "transfers and the host port included"),
+        ("throughput", "throughput_op_per_s", "throughput_peak_op_per_s", counts),
+        ("energy efficiency", "efficiency_op_per_j", "efficiency_peak_op_per_j", "leakage and the host port included"),
+        ("throughput per area", "throughput_per_area_op_per_s_m2", "throughput_per_area_peak_op_per_s_m2",
+         "over the whole die"),
+        ("energy per example", "energy_per_example_j", "", "the whole chip, leakage included"),
+        ("power", "power_w", "power_peak_w", "mean of the run, the whole chip"),
+        ("area", "area_m2", "area_peak_m2", "the whole die; the peak's is without the host port"),
+    )  # fmt: skip
+    found = [
+        Card(label, metric_text(metrics[key], key, 4), f"peak {metric_text(metrics[top], top, 4)}" if top else "", says)
+        for label, key, top, says in rows
+    ]
+    share = metrics["tile_utilisation"]
+    used = f"{metrics['tiles_used']} of {counted(metrics['tiles'], 'tile')} used"
+    busy = Card(
+        "crossbars busy", "-" if share is None else percent(share), used, "share of the used tiles' cycles that compute"
+    )
+    return Cards((*found, busy))
+
+
+def _what(page: Page) -> Section:
+    data, metrics, details = page.data, page.metrics, page.details
+    layers = [f"{own['name']} {own['inputs']:,} x {own['outputs']:,}" for own in data["layers"][:MOST_LAYERS]]
+    more = len(data["layers"]) - MOST_LAYERS
+    shapes = ", ".join(layers) + (f" and {counted(more, 'more layer')}" if more > 0 else "")
+    chips = f" on {metrics['chips']} chips, joined by links" if metrics["chips"] > 1 else ""
+    rows = [
+        ("chip", say("{name}: {tiles}, {area}, clock {clock}; spec {hash}", name=data["arch"]["name"],
+                     tiles=counted(metrics["tiles"], "tile"), area=engineering(metrics["area_m2"], "m2"),
+                     clock=engineering(details["clock_hz"], "Hz"), hash=data["arch"]["hash"])),
+        ("workload", say("{name}: {shapes}; workload {hash}", name=data["workload"]["name"], shapes=shapes,
+                         hash=data["workload"]["hash"])),
+        ("placed", say("{used} of {tiles}{chips}; the network fills {share} of the chip's cells, the rest is idle but "
+                       "leaks", used=metrics["tiles_used"], tiles=counted(metrics["tiles"], "tile"), chips=chips,
+                       share=percent(metrics["cells_used_share"]))),
+        *((("changed", code(details["overrides"])),) if details["overrides"] else ()),
+        ("seed", say("{seed}", seed=data["seed"])),
+        ("made by", say("archsim {version}", version=data["version"])),
+    ]  # fmt: skip
+    return Section("what", "What was simulated", (Facts(tuple(rows)),))
+
+
+def _peak(page: Page) -> Section:
+    data, metrics, details = page.data, page.metrics, page.details
+    mode = details["mode"]
+    done = metrics["ops_executed_per_example"]
+    texts = [say(
+        "*Peak*: every cell of all tiles busy {phases}, {time} per example as set by the {unit}; leakage included; "
+        "without transfers and without the host port, in time, energy and area. *Sustained*: this run; whole chip, "
+        "host port and transfers included. Both count {ops} operations per synapse and example{steps}, bias rows "
+        "included; {done} of {all:,} are executed{left}.",
+        phases=mode["peak"], time=engineering(details["peak"]["time_per_example_s"], "s"),
+        unit=words(details["peak"]["busiest_unit"]), ops=mode["ops_per_synapse"],
+        steps=f" and each of its {mode['steps']} steps" if mode["steps"] > 1 else "",
+        done="-" if done is None else f"{done:,.10g}", all=metrics["ops_per_example"],
+        left=f" ({mode['left_out']})" if mode["left_out"] else "",
+    )]  # fmt: skip
+    if written := data.get("programming"):
+        texts.append(say(
+            "To write the weights first takes {time} and {energy} for {cells}; neither figure holds it.",
+            time=engineering(written["time_s"], "s"), energy=engineering(written["energy_j"], "J"),
+            cells=counted(written["cells"], "cell"),
+        ))  # fmt: skip
+    if data["published"]:
+        texts.append(say("Of the published figures, those marked *fit* were used to calibrate the spec and are no "
+                         "prediction."))  # fmt: skip
+    notes = tuple(say("{note}", note=note) for note in data.get("notes", ()))
+    return Section("peak", "Peak and sustained", (
+        tables.headline(page), *texts, *((Points(notes),) if notes else ()), figures.waterfall(page),
+        tables.parts(page),
+        say("These are differences between runs: with unlimited units and no maintenance, with the chip's units, and "
+            "with maintenance.", kind="note"),
+    ))  # fmt: skip
+
+
+def _step(page: Page) -> Section:
+    step = page.details["step"]
+    return Section("step", "One step", (
+        say("The step that ends example {n}: {cycles}. On the critical path each stretch begins where the one before "
+            "let it.", n=step["example"], cycles=counted(step["cycles"], "cycle")),
+        figures.timeline(page), figures.critical_path(page), _also(tables.step(page)),
+    ))  # fmt: skip
+
+
+def _also(*found: Table, title: str = "") -> Fold:
+    return Fold(title or ("The same as tables" if len(found) > 1 else "The same as a table"), found)
+
+
+def _tiles(page: Page) -> Section:
+    return Section("tiles", "Tiles", (
+        figures.stalls(page), _also(tables.stalls(page), title="All tiles together, as a table"), tables.layers(page),
+        _also(tables.tiles(page), title="Each tile, as a table"),
+    ))  # fmt: skip
+
+
+def _energy(page: Page) -> Section:
+    given = page.data["activity"]["from"]
+    if given is None:
+        activity: tuple[Block, ...] = (say(
+            "Reads of the arrays are billed at the spec's fixed energy of a read, whatever the values are. `archsim "
+            "train` measures the activity; `archsim run --activity FILE` bills by it."
+        ),)  # fmt: skip
+    else:
+        activity = (
+            say("Reads of the arrays are billed by the measured activity ({given}) where it has the layer and "
+                "direction, else at the spec's fixed energy of a read: supply x read voltage x conductance x time on. "
+                "Lines are billed as often as they were charged, updates by the pulses that were fired, where it has "
+                "them. The peak keeps the spec's.", given=given),
+            tables.activity(page), tables.activity_effect(page),
+        )  # fmt: skip
+    return Section("energy", "Energy", (
+        say("Mean power is {power}. What belongs to no layer (leakage, the host port) is listed as *chip*.",
+            power=engineering(page.metrics["power_w"], "W")),
+        figures.energy(page), figures.energy_phase(page), figures.energy_layer(page),
+        _also(*(tables.energy(page, by) for by in ("component", "phase", "layer"))),
+        _also(tables.bill(page), title="The bill, item by item"), *activity,
+    ))  # fmt: skip
+
+
+def _area(page: Page) -> Section:
+    return Section("area", "Area and floorplan", (figures.plan(page), figures.area(page), _also(tables.area(page))))
+
+
+def _dwell(page: Page) -> Section:
+    drawn, table = figures.dwell(page), tables.dwell(page)
+    times: tuple[Block, ...] = (say("There are no dwell times. {note}", note=table.note),)
+    if drawn is not None:
+        times = (drawn, table, _also(tables.dwell_histogram(page), title="The histogram as a table"))
+    return Section("dwell", "Transfers and dwell times", (tables.endurance(page), *times))
+
+
+def _accuracy(page: Page) -> Section:
+    found: list[Block] = []
+    if page.history is None:
+        found.append(say(
+            "No training was made with this report: it tells of time, energy and area, not of accuracy. "
+            "`archsim train` with the same chip and workload, and this folder as its `--out`, measures accuracy beside "
+            "floating point; `archsim report` then shows it here."
+        ))  # fmt: skip
+    else:
+        drawn = learning(page.history)
+        found += [_trained(page, page.history), *([drawn] if drawn is not None else []), tables.accuracy(page)]
+    if "crosscheck" in page.data:
+        rows = page.data["crosscheck"]
+        missed = sum(not row["passed"] for row in rows)
+        found += [
+            say("*Cross-check*: the same schedule, read as events and as numbers: in full and carrying values through "
+                "the events; fast-forwarded, its timeline played by the accuracy model alone; and in floating point on "
+                "the same examples in the same order. {n} of {all} {differ}.", n=missed or "None",
+                all=counted(len(rows), "comparison"), differ="differ" if missed > 1 else "differs"),
+            tables.crosscheck(page),
+        ]  # fmt: skip
+    else:
+        found.append(say(
+            "No cross-check was made. `archsim crosscheck` compares the events of this run with its numbers."
+        ))  # fmt: skip
+    return Section("accuracy", "Accuracy and cross-checks", tuple(found))
+
+
+def _trained(page: Page, history: Mapping[str, Any]) -> Text:
+    what, final, data = measure(history), history["final"], page.data
+    shown = [what.text(final[f"{what.key_of(side)}_mean"]).replace("%", " %") for side in ("chip", "float")]
+    name = "" if what.unit else f"{what.name} of "
+    other = [history[key]["hash"] != data[key]["hash"] for key in ("arch", "workload")]
+    spec = ", ".join(f"{history[key]['name']} {history[key]['hash']}" for key in ("arch", "workload"))
+    return say(
+        "{chip} trained on {workload}, beside the same network in floating point: {name}{own} on the chip and {float} "
+        "in floating point on the test set, mean of {seeds} after the last epoch{ablated}.{attention} Repeat: "
+        "`{command}`",
+        chip=data["arch"]["name"], workload=data["workload"]["name"], name=name, own=shown[0], float=shown[1],
+        seeds=counted(len(history["seeds"]), "seed"), command=history["command"],
+        ablated=f", without {', '.join(history['ablated'])}" if history["ablated"] else "",
+        attention=f" ATTENTION: it was another spec ({spec}) than this run's." if any(other) else "",
+    )  # fmt: skip
+
+
+def groups(page: Page) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
+    """Return the figures of the spec as (status, heading, figures); explicit zeros are a group of their own."""
+    zeros = set(page.details["zeros"])
+    found: dict[str, list[Mapping[str, Any]]] = {status: [] for status in STATUS_WORDS}
+    for figure in page.details["figures"]:
+        found.setdefault("neglected" if figure["path"] in zeros else figure["status"], []).append(figure)
+    return [(status, STATUS_WORDS.get(status, status), own) for status, own in found.items() if own]
+
+
+def _rests(page: Page) -> Section:
+    folds = []
+    for status, heading, own in groups(page):
+        rows = tuple(
+            (figure["path"], figure["text"], "; ".join(filter(None, (figure["source"], figure["note"]))))
+            for figure in own
+        )
+        why = "why" if status in ("assumption", "neglected") else "source"
+        table = Table(f"figures_{status}", heading, tuple(map(Column, ("place in the spec", "value", why))), rows,
+                      most=len(rows))  # fmt: skip
+        folds.append(Fold(f"{heading} ({len(own)})", (table,)))
+    text = say(
+        "The chip's spec has {figures}. Each is listed with its place in the spec; `inputs/arch.yaml` holds the spec "
+        "itself.", figures=counted(len(page.details["figures"]), "figure"),
+    )  # fmt: skip
+    return Section("rests", "What all this rests on", (text, Fold("Find", tuple(folds), found=True)))
+
+
+def _audits(page: Page) -> Section:
+    rows = page.data["audits"]
+    passed = sum(row["passed"] for row in rows)
+    text = say("{passed} of {all} made inside the run passed.", passed=passed, all=counted(len(rows), "check"))
+    return Section("audits", "Audits", (text, tables.audits(page), Fold("All metrics", (tables.all_metrics(page),))))
+
+
+def _repeat(page: Page) -> Section:
+    data = page.data
+    return Section("repeat", "How to repeat this", (
+        Command("archsim run run.yaml"), say("in the folder of this report, or:"),
+        Command(data["command"] or "archsim.evaluate(...)"),
+        say("Spec {arch}, workload {workload}, archsim {version}, seed {seed}. The same inputs give the same bytes.",
+            arch=data["arch"]["hash"], workload=data["workload"]["hash"], version=data["version"], seed=data["seed"]),
+    ))  # fmt: skip

@@ -1,289 +1,229 @@
-"""Figures of a run, as SVG whose bytes depend on the run alone."""
+"""The figures of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from archsim.base.units import engineering
+from archsim.base.words import counted
 from archsim.mapping.schedule import STATES
-from archsim.report.colours import COLOURS, CYCLE, colour, component_colour
-from archsim.report.figure import draw, literal
-from archsim.report.labels import scale_of as _scale
-from archsim.results.breakdowns import TOP
-from archsim.studies.run.details import NAMED_TILES
-from archsim.studies.run.loads import rect_from
+from archsim.report.bars import MOST_BARS, WHOLE, first, from_zero, shares, stacked
+from archsim.report.colours import COLOURS, colour, component_colour
+from archsim.report.figure import Axis, Bar, Bars, Box, Dot, Lanes, Piece, Plan, Plot, Series, Stretch
+from archsim.report.floorplan import floorplan
+from archsim.report.table import percent, words
+from archsim.studies.run.loads import layout_from, load_from
 from archsim.studies.run.page import Page
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+MOST_LANES, FINEST = 24, 1500
+"""A timeline has so many tiles; stretches of one state that are closer than this part of the step are joined."""
+MOST_BINS = 80
+"""So many bins of a histogram can be told apart."""
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _bars(axes: Axes, parts: Mapping[str, float], unit: str) -> None:
-    """Draw one horizontal bar per component, the largest on top, each with its share."""
-    names = [name for name, value in parts.items() if value]
-    values = [parts[name] for name in names]
-    total = sum(values)
-    scale, label = _scale(max(values, default=0.0), unit)
-    tones = [component_colour(name, i) for i, name in enumerate(names)]
-    axes.barh(range(len(names)), [v / scale for v in values], color=tones)
-    axes.set_yticks(range(len(names)), [_words(name) for name in names])
-    axes.invert_yaxis()
-    axes.set_xlabel(label)
-    axes.grid(axis="x")
-    axes.margins(x=0.14)
-    for i, value in enumerate(values):
-        share = f"{value / total:.1%}" if value / total >= 0.0005 else "< 0.1%"
-        axes.annotate(f" {share}", (value / scale, i), va="center", fontsize=8)
-
-
-def sustained(page: Page) -> str:
-    """From the peak's interval to the sustained time per example, as a waterfall."""
-    parts: Mapping[str, float] = page.data["time_per_example_parts_s"]
+def waterfall(page: Page) -> Bars:
+    """From the peak's interval to the sustained time per example; a part that saves time goes back."""
     labels = {
-        "interval": "peak: initiation\ninterval", "dependencies": "dependencies", "contention": "contention",
-        "maintenance": "transfers,\nrefresh",
+        "interval": ("peak", "forward"), "dependencies": ("dependencies", "convert"),
+        "contention": ("contention", "waiting_link"), "maintenance": ("transfers, refresh", "transfer"),
     }  # fmt: skip
-    total = sum(parts.values())
-    scale, unit = _scale(total, "s")
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        at = 0.0
-        tones = {
-            "interval": "forward",
-            "dependencies": "convert",
-            "contention": "waiting_link",
-            "maintenance": "transfer",
-        }
-        for i, (name, value) in enumerate(parts.items()):
-            axes.bar(i, value / scale, bottom=at / scale, color=COLOURS[tones[name]], width=0.6)
-            axes.annotate(
-                engineering(value, "s"), (i, (at + max(value, 0)) / scale), ha="center", va="bottom", fontsize=8
-            )
-            at += value
-            axes.plot([i - 0.3, i + 1.3], [at / scale] * 2, color="#888888", lw=0.7)
-        axes.bar(len(parts), at / scale, color="#34495e", width=0.6)
-        axes.annotate(engineering(at, "s"), (len(parts), at / scale), ha="center", va="bottom", fontsize=8)
-        axes.set_xticks(range(len(parts) + 1), [*(labels[name] for name in parts), "sustained"])
-        axes.set_ylabel(f"time per example, {unit}")
-        axes.grid(axis="y")
-        axes.margins(y=0.12)
-
-    return draw(paint)
+    parts = {name: value or 0.0 for name, value in page.data["time_per_example_parts_s"].items()}
+    end, most, bars = 0.0, 0.0, []
+    for name, value in parts.items():
+        label, tone = labels[name]
+        text = ("+" if value > 0 and name != "interval" else "") + engineering(value, "s")
+        piece = Piece(min(end, end + value), abs(value), COLOURS[tone], f"{label}: {text}")
+        bars.append(Bar(label, text, (piece,) if value else ()))
+        end += value
+        most = max(most, end)
+    total = engineering(end, "s")
+    bars.append(Bar("sustained", total, (Piece(0.0, end, WHOLE, f"sustained: {total}"),)))
+    says = "Time per example: each bar begins where the one above it ends."
+    return Bars("sustained", "From peak to sustained", says, tuple(bars), from_zero(most, "s"))
 
 
-def energy(page: Page) -> str:
-    """Energy of the run by component, stacked by phase."""
-    order = list(page.data["energy_j"]["by_component"])
+def energy(page: Page) -> Bars:
+    """Energy of the run by component, in pieces by phase."""
+    totals: Mapping[str, float] = page.data["energy_j"]["by_component"]
     phases = list(page.data["energy_j"]["by_phase"])
-    table = {(component, phase): 0.0 for component in order for phase in phases}
+    found = {(component, phase): 0.0 for component in totals for phase in phases}
     for item in page.details["bill"]:
-        table[item["component"], item["phase"]] += item["energy_j"]
-    total = page.data["energy_j"]["total"]
-    scale, unit = _scale(max(page.data["energy_j"]["by_component"].values(), default=0.0), "J")
-    shown = [name for name in order if page.data["energy_j"]["by_component"][name]]
+        key = (item["component"], item["phase"])
+        found[key] = found.get(key, 0.0) + item["energy_j"]
+    most, total = max(totals.values(), default=0.0), page.data["energy_j"]["total"] or 1.0
 
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        left = [0.0] * len(shown)
-        for i, phase in enumerate(phases):
-            widths = [table[name, phase] / scale for name in shown]
-            if any(widths):
-                axes.barh(range(len(shown)), widths, left=left, color=colour(phase, i), label=_words(phase))
-            left = [a + b for a, b in zip(left, widths, strict=True)]
-        for i, width in enumerate(left):
-            share = width * scale / total
-            axes.annotate(f" {share:.1%}" if share >= 0.0005 else " < 0.1%", (width, i), va="center", fontsize=8)
-        axes.set_yticks(range(len(shown)), [_words(name) for name in shown])
-        axes.invert_yaxis()
-        axes.set_xlabel(f"energy of the run, {unit}")
-        axes.grid(axis="x")
-        axes.margins(x=0.1)
-        axes.legend(title="phase", loc="lower right")
+    def text(value: float) -> str:
+        return f"{engineering(value, 'J')}, {percent(value / total)}"
 
-    return draw(paint, height=0.9 + 0.27 * max(len(shown), 6))
+    bars = [
+        stacked(words(name), text(own), [
+            (words(phase), found[name, phase], colour(phase, i), f"{text(found[name, phase])} of all")
+            for i, phase in enumerate(phases)
+        ])
+        for name, own in totals.items() if own
+    ]  # fmt: skip
+    shown = tuple((words(phase), colour(phase, i)) for i, phase in enumerate(phases)
+                  if page.data["energy_j"]["by_phase"][phase])  # fmt: skip
+    says = "Energy of the run by component; colours are phases."
+    return Bars("energy", "Energy by component and phase", says, tuple(bars), from_zero(most, "J"), shown)
 
 
-def area(page: Page) -> str:
+def energy_phase(page: Page) -> Bars:
+    """Energy of the run by phase."""
+    parts = page.data["energy_j"]["by_phase"]
+    return shares("energy_phase", "Energy by phase", "Energy of the run by phase.", parts, "J", colour)
+
+
+def energy_layer(page: Page) -> Bars:
+    """Energy of the run by layer."""
+    says = "Energy of the run by layer; what belongs to no layer (leakage, the host port) is the chip's."
+    parts = first(page.data["energy_j"]["by_layer"])
+    return shares("energy_layer", "Energy by layer", says, parts, "J", lambda *_: WHOLE)
+
+
+def area(page: Page) -> Bars:
     """Area of the chip by component."""
     ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
-    parts = {part["component"]: part["area_m2"] for part in ranked if part["area_m2"]}
-
-    def paint(figure: Figure) -> None:
-        _bars(figure.subplots(), parts, "m2")
-
-    return draw(paint, height=0.8 + 0.25 * len(parts))
+    parts = {part["component"]: part["area_m2"] for part in ranked}
+    return shares("area", "Area by component", "Area of the whole die by component.", parts, "m2", component_colour)
 
 
-def stalls(page: Page) -> str:
-    """States of the used tiles as shares of all cycles, a bar per tile."""
-    cycles = page.data["run"]["cycles"]
-    shards = page.details["tiles"][:TOP]
-    labels = [literal(f"{shard['layer']}{shard['shard']}, tile {shard['tile']}") for shard in shards]
-    used = [state for state in STATES if any(tile["cycles"][state] for tile in page.details["tiles"])]
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        left = [0.0] * len(shards)
-        for state in used:
-            widths = [shard["cycles"][state] / max(cycles, 1) for shard in shards]
-            axes.barh(
-                range(len(shards)), [100 * w for w in widths], left=left, color=colour(state), label=_words(state)
-            )
-            left = [a + 100 * b for a, b in zip(left, widths, strict=True)]
-        axes.set_yticks(range(len(shards)), labels, fontsize=9 if len(shards) <= 20 else 6)
-        axes.invert_yaxis()
-        axes.set_xlim(0, 100)
-        axes.set_xlabel("share of all cycles, %")
-        figure.legend(loc="outside right upper")
-
-    return draw(paint, height=max(2.6, 1.0 + (0.26 if len(shards) <= 20 else 0.14) * len(shards)))
+def critical_path(page: Page) -> Bars:
+    """What one step is spent on, along its critical path."""
+    cycles: Mapping[str, int] = page.details["step"]["shares_cycles"]
+    parts = {name: count / page.clock_hz for name, count in cycles.items()}
+    says = "One step along its critical path: each cycle is counted once."
+    return shares("path", "Where one step goes", says, parts, "s", colour)
 
 
-def step(page: Page) -> str:
-    """Timeline of one step: what each tile, and the links, do in its cycles; the critical path below."""
-    shown = page.details["step"]
-    clock_ns = 1e9 / page.clock_hz
-    bars: dict[str, dict[int, list[list[int]]]] = {}
-    for own in shown["spans"]:
-        bars.setdefault(own["state"], {})[own["lane"]] = own["cycles"]
-    lanes = len(shown["lanes"])
-
-    def scaled(spans: list[list[int]]) -> list[tuple[float, float]]:
-        return [(begin * clock_ns, (end - begin) * clock_ns) for begin, end in spans]
-
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        for state in STATES:
-            for number, (row, spans) in enumerate(bars.get(state, {}).items()):
-                axes.broken_barh(
-                    scaled(spans), (row - 0.4, 0.8), color=colour(state), lw=0,
-                    label=_words(state) if not number else None,
-                )  # fmt: skip
-        axes.broken_barh(scaled(shown["links_cycles"]), (lanes - 0.3, 0.6), color="#8e5ea2", alpha=0.5, lw=0)
-        on_path: dict[str, list[tuple[float, float]]] = {}
-        for part in shown["path"]:
-            on_path.setdefault(part["what"], []).extend(scaled([part["cycles"]]))
-        for i, (what, stretches) in enumerate(on_path.items()):
-            unseen = what not in bars
-            axes.broken_barh(
-                stretches, (lanes + 0.6, 0.8), color=colour(what, i), lw=0, label=_words(what) if unseen else None
-            )
-        labels = [literal(lane["name"]) for lane in shown["lanes"]]
-        axes.set_yticks([*range(lanes + 1), lanes + 1], [*labels, "links", "critical path"])
-        axes.invert_yaxis()
-        axes.set_xlim(0, shown["cycles"] * clock_ns)
-        axes.set_xlabel(f"time since the end of example {shown['example']}, ns" if shown["example"] else "time, ns")
-        axes.grid(axis="x")
-        figure.legend(loc="outside right upper")
-
-    return draw(paint, height=max(2.8, 1.1 + 0.28 * (lanes + 2)))
+def stalls(page: Page) -> Bars:
+    """States of the used tiles as shares of all cycles."""
+    total = max(page.data["run"]["cycles"], 1)
+    tiles: Sequence[Mapping[str, Any]] = page.details["tiles"]
+    bars = []
+    for tile in tiles[:MOST_BARS]:
+        pieces = [
+            (words(state), share, colour(state), f"{percent(share)} of all cycles")
+            for state, share in ((state, tile["cycles"][state] / total) for state in STATES)
+        ]
+        bars.append(stacked(f"{tile['layer']}{tile['shard']}, tile {tile['tile']}", "", pieces))
+    used = tuple((words(state), colour(state)) for state in STATES if page.data["stalls_cycles"][state])
+    says = "States of the used tiles, in percent of all cycles."
+    if len(tiles) > MOST_BARS:
+        says += f" These are the first {MOST_BARS} of {len(tiles):,}; tables/tiles.csv has all."
+    ends = Axis("", 0.0, 1.0, tuple((at / 100, f"{at} %") for at in (0, 25, 50, 75, 100)))
+    return Bars("stalls", "Where the tiles' cycles go", says, tuple(bars), ends, used)
 
 
-def dwell(page: Page) -> str:
-    """Histogram of dwell times, and what a capacitor still holds after them."""
-    clock_hz = page.clock_hz
-    bins = page.data["dwell"]["histogram"]
-    tau = next((tau for tau in page.details["leak_time_constants_s"] if tau), 0.0)
+def timeline(page: Page) -> Lanes:
+    """What the first tiles and the links do in one step, and its critical path on top."""
+    step = page.details["step"]
+    cycle_ns = 1e9 / page.clock_hz
+    lanes = [lane["name"] for lane in step["lanes"][:MOST_LANES]]
+    gap = max(1, step["cycles"] // FINEST) if step["cycles"] > FINEST else 0
 
-    def paint(figure: Figure) -> None:
-        import numpy as np
+    def when(begin: int, end: int) -> str:
+        return f"{begin * cycle_ns:,.4g} to {end * cycle_ns:,.4g} ns ({counted(end - begin, 'cycle')})"
 
-        axes = figure.subplots()
-        if not bins:
-            axes.annotate("no update was read again", (0.5, 0.5), xycoords="axes fraction", ha="center")
-            return
-        longest = max(page.data["metrics"]["dwell_time_max_s"], 1 / clock_hz)  # read as soon as it was made: one cycle
-        scale, unit = _scale(longest, "s")
-        edges = [b["from_cycles"] / clock_hz / scale for b in bins]
-        ends = [min(b["to_cycles"] / clock_hz, longest) / scale for b in bins]
-        total = sum(b["cell_updates"] for b in bins)
-        widths = [max(end - edge, 1 / clock_hz / scale) for edge, end in zip(edges, ends, strict=True)]
-        heights = [100 * b["cell_updates"] / total / width for b, width in zip(bins, widths, strict=True)]
-        axes.bar(edges, heights, widths, align="edge", color=COLOURS["update"])
-        axes.set_xlabel(f"dwell time on the capacitor, {unit}")
-        axes.set_ylabel(f"updates, % per {unit}")
-        axes.set_xlim(0, longest / scale)
-        if tau:
-            other = axes.twinx()
-            times = np.linspace(0, longest, 100)
-            other.plot(times / scale, 100 * np.exp(-times / tau), color=COLOURS["transfer"])
-            other.set_ylim(0, 105)
-            other.set_ylabel(f"left of an update, % (tau {engineering(tau, 's')})", color=COLOURS["transfer"])
+    def stretches(row: int, what: str, name: str, cycles: Sequence[Sequence[int]], tone: str) -> list[Stretch]:
+        return [
+            Stretch(row, begin, end - begin, tone, f"{name}: {what}, {when(begin, end)}")
+            for begin, end in _joined(cycles, gap)
+        ]
 
-    return draw(paint, height=2.8)
-
-
-def floorplan(page: Page) -> str:
-    """The die to scale: tiles by layer, white space, links, the host port and other blocks."""
-    plan = page.details["floorplan"]
-    sites = [rect_from(site) for site in plan["sites"]]
-    layers = [site["layer"] for site in plan["sites"]]
-
-    def paint(figure: Figure) -> None:
-        from matplotlib.collections import LineCollection, PatchCollection
-        from matplotlib.patches import Patch, Rectangle
-
-        axes = figure.subplots()
-        mm = 1e3
-        groups: dict[str, list[Any]] = {}
-        for site, own in zip(sites, plan["sites"], strict=True):
-            side = (own["used_m2"] / site.area_m2) ** 0.5
-            rect = Rectangle(
-                ((site.x_m + site.width_m * (1 - side) / 2) * mm, (site.y_m + site.height_m * (1 - side) / 2) * mm),
-                site.width_m * side * mm, site.height_m * side * mm,
-            )  # fmt: skip
-            groups.setdefault(literal(own["layer"] or "unused"), []).append(rect)
-        tones = {
-            "unused": "#e6eaea",
-            "host port": "#566573",
-            "routing channel": "#efece4",
-            "floorplan block": "#cfe3d4",
-        }
-        others = [(_words(block["kind"]), rect_from(block)) for block in plan["others"]]
-        for name, around in (("host port", rect_from(plan["host"])), *others):
-            corner = (around.x_m * mm, around.y_m * mm)
-            groups.setdefault(name, []).append(Rectangle(corner, around.width_m * mm, around.height_m * mm))
-        handles = []
-        for place, (name, rects) in enumerate(groups.items()):
-            tone = tones.get(name, CYCLE[place % len(CYCLE)])
-            axes.add_collection(PatchCollection(rects, facecolor=tone, edgecolor="#ffffff", linewidth=0.5))
-            handles.append(Patch(color=tone, label=f"{name} ({len(rects)})" if name != "host port" else name))
-        if len(sites) <= NAMED_TILES:
-            for i, (site, layer) in enumerate(zip(sites, layers, strict=True)):
-                x, y = site.centre_m
-                used, tone = ("", "#555555") if layer is None else (f"\n{literal(layer)}", "#ffffff")
-                axes.annotate(f"{i}{used}", (x * mm, y * mm), ha="center", va="center", color=tone, fontsize=8)
-            wires = [[(x * mm, y * mm) for x, y in line] for line in plan["routers_m"]]
-            axes.add_collection(LineCollection(wires, colors="#8e5ea2", linewidths=1.4, alpha=0.8))
-        axes.set_xlim(0, plan["width_m"] * mm)
-        axes.set_ylim(plan["height_m"] * mm, 0)
-        axes.set_aspect("equal")
-        axes.set_xlabel("mm")
-        axes.set_ylabel("mm")
-        figure.legend(handles=handles, loc="outside right upper")
-
-    ratio = plan["height_m"] / plan["width_m"]
-    return draw(paint, height=min(8.0, max(2.6, 0.9 + 6.0 * ratio)))
+    spans = []
+    for place, part in enumerate(step["path"]):
+        begin, end = part["cycles"]
+        tip = f"critical path: {words(part['what'])}, {when(begin, end)}, by {part['op']} number {part['instance']:,}"
+        spans.append(Stretch(0, begin, end - begin, colour(part["what"], place), tip))
+    for own in step["spans"]:
+        if own["lane"] < len(lanes):
+            name = lanes[own["lane"]]
+            spans += stretches(own["lane"] + 1, words(own["state"]), name, own["cycles"], colour(own["state"]))
+    spans += stretches(len(lanes) + 1, "sending", "links", step["links_cycles"], COLOURS["send"])
+    seen = dict.fromkeys([part["what"] for part in step["path"]] + [own["state"] for own in step["spans"]])
+    says = "Time from the end of the example before, in nanoseconds."
+    if len(step["lanes"]) > len(lanes):
+        says += f" The first {len(lanes)} of {counted(len(step['lanes']), 'tile')}."
+    cycles = max(step["cycles"], 1)
+    ends = from_zero(cycles * cycle_ns)
+    ticks = tuple((value, f"{value:,.4g} ns") for value, _ in ends.ticks)
+    return Lanes(
+        "step", "Timeline of one step", says, ("critical path", *lanes, "links"), tuple(spans), cycles, cycle_ns,
+        Axis("", 0.0, ends.high, ticks), tuple((words(what), colour(what)) for what in seen),
+    )  # fmt: skip
 
 
-ALL: dict[str, Callable[[Page], str]] = {
-    "sustained": sustained,
-    "step": step,
-    "stalls": stalls,
-    "energy": energy,
-    "area": area,
-    "floorplan": floorplan,
-    "dwell": dwell,
-}
+def _joined(spans: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
+    """Return spans in order, those that are at most `gap` apart as one.
+
+    >>> _joined([(0, 2), (3, 5), (9, 10)], 1)
+    [(0, 5), (9, 10)]
+    """
+    found: list[tuple[int, int]] = []
+    for begin, end in spans:
+        if found and begin - found[-1][1] <= gap:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((begin, end))
+    return found
 
 
-def figures(page: Page) -> dict[str, str]:
-    """Return all figures of a run, as SVG by name."""
-    return {name: build(page) for name, build in ALL.items()}
+def dwell(page: Page) -> Plot | None:
+    """Return the histogram of dwell times, and what a capacitor still holds after them; None if there were none."""
+    bins, longest_s = page.data["dwell"]["histogram"], page.metrics["dwell_time_max_s"]
+    if not bins or not longest_s:
+        return None
+    total = sum(own["cell_updates"] for own in bins)
+    found = _bins(bins, page.clock_hz, longest_s)
+    scale, unit = next((own for own in _TIMES if longest_s >= own[0]), _TIMES[-1])
+    heights = [100 * count / total * scale / (end - begin) for begin, end, count in found]
+    boxes = tuple(
+        Box(
+            begin, 0.0, end - begin, height, COLOURS["update"],
+            f"{engineering(begin, 's')} to {engineering(end, 's')}: "
+            f"{counted(count, 'update')}, {percent(count / total)}",
+        )
+        for (begin, end, count), height in zip(found, heights, strict=True)
+    )  # fmt: skip
+    most = max(heights)
+    tau_s = next((tau for tau in page.details["leak_time_constants_s"] if tau), 0.0)
+    series: tuple[Series, ...] = ()
+    if tau_s:
+        tip = f"left of an update, 0 at the bottom, 100 % at the top; tau {engineering(tau_s, 's')}"
+        dots = tuple(
+            Dot(longest_s * i / 100, most * math.exp(-longest_s * i / 100 / tau_s), "") for i in range(101)
+        )  # fmt: skip
+        series = (Series(tip, COLOURS["transfer"], dots, shown=False),)
+    return Plot(
+        "dwell", "Dwell times", "", from_zero(longest_s, "s", "dwell time on the capacitor"),
+        from_zero(most, "", f"updates, % per {unit}"), series, boxes,
+        (("updates by dwell time, as a density", COLOURS["update"]),),
+    )  # fmt: skip
+
+
+_TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
+
+
+def _bins(bins: Sequence[Mapping[str, int]], clock_hz: float, longest_s: float) -> list[tuple[float, float, int]]:
+    """Return (from, to, updates) in seconds; bins too narrow to be seen are taken together with those after them."""
+    least_s = longest_s / MOST_BINS
+    found: list[tuple[float, float, int]] = []
+    for own in bins:
+        begin, end = own["from_cycles"] / clock_hz, min(own["to_cycles"] / clock_hz, longest_s)
+        if found and (found[-1][1] - found[-1][0] < least_s or end - found[-1][0] <= least_s):
+            found[-1] = (found[-1][0], end, found[-1][2] + own["cell_updates"])
+        else:
+            found.append((begin, max(end, begin + 1 / clock_hz), own["cell_updates"]))
+    if len(found) > 1 and found[-1][1] - found[-1][0] < least_s:
+        (begin, _, before), (_, end, count) = found[-2:]
+        found[-2:] = [(begin, end, before + count)]
+    return found
+
+
+def plan(page: Page) -> Plan:
+    """The floorplan with power density and load of links."""
+    layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details["floorplan"]["sites"])}
+    return floorplan(layout_from(page), load_from(page), layers=layers)

@@ -38,4 +38,4 @@ def load_from(page: Page) -> Load:
 def _load(data: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> Load:
     time_s = data["metrics"]["time_total_s"]
     power = {name: energy / time_s for name, energy in data["energy_j"]["by_tile"].items()} if time_s else {}
-    return Load(power, {row["name"]: row["utilisation"] or 0.0 for row in links})
+    return Load(power, {row["name"]: row["utilisation"] or 0.0 for row in links}, {row["name"]: row for row in links})

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from archsim.base.errors import Problem, SpecError
+from archsim.export.formats import TRACES
+from archsim.report.files import files_of
 from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
-from archsim.studies.run.document import RENDERED, render, write_report
+from archsim.studies.run.details import page_of
+from archsim.studies.run.document import document
 from archsim.studies.run.page import Page
 from archsim.studies.run.plan import RunPlan
-from archsim.studies.run.saved import load_page
+from archsim.studies.run.saved import load_page, saved_history
 from archsim.studies.study import default_folder
+
+RENDERED = ("report.html", "report.md", "figures", "tables")
+"""What is made from the data alone, and is made again without simulating."""
+OWNED = (
+    "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(name for name, _ in TRACES.values()),
+)  # fmt: skip
+"""What a run writes; anything else in its folder belongs to others and is kept."""
 
 
 def execute(
@@ -35,13 +47,55 @@ def execute(
     return result, write_report(result, folder, files=plan.files(), trace=plan.trace)
 
 
+def write_report(
+    result: Result, folder: Path, *, files: Mapping[str, str] | None = None, trace: str | None = None
+) -> Path:
+    """Write the report of a run into `folder`, as a whole or not at all, and return the folder.
+
+    `files` are further files, such as run.yaml, by relative path; `trace` names a kind of trace. Raises
+    SpecError if the folder cannot be written or holds something else.
+    """
+    page = page_of(result, saved_history(folder))
+    out = {
+        "metrics.json": metrics_json(page.data),
+        "details.json": details_json(page.details),
+        **files_of(document(page)),
+        **(files or {}),
+    }
+    if trace is not None:
+        name, build = TRACES[trace]
+        out[name] = build(result)
+    return write_folder(folder, out, OWNED)
+
+
+def metrics_json(data: Mapping[str, Any]) -> str:
+    """Return a result as JSON text; NaN and infinity are refused."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def details_json(data: Mapping[str, Any]) -> str:
+    """Return details as JSON text, a line for each key and for each item of the lists; NaN and infinity are refused."""
+
+    def text(value: Any) -> str:
+        return json.dumps(value, allow_nan=False)
+
+    def lines(value: Any) -> str:
+        if isinstance(value, list) and value:
+            return "[\n  " + ",\n  ".join(map(text, value)) + "\n ]"
+        if isinstance(value, dict) and value:
+            return "{\n  " + ",\n  ".join(f"{text(key)}: {text(own)}" for key, own in value.items()) + "\n }"
+        return text(value)
+
+    return "{\n " + ",\n ".join(f"{text(key)}: {lines(value)}" for key, value in data.items()) + "\n}\n"
+
+
 def render_again(folder: Path) -> tuple[Page, Path]:
     """Return what a report shows, and its folder, whose rendered files were made anew; all others are kept.
 
     Raises SpecError where the folder holds no report that can be read, or cannot be written.
     """
     page = load_page(folder)
-    files = render(page)
+    files = files_of(document(page))
     return page, write_folder(folder, {**_others(folder, files), **files}, RENDERED)
 
 

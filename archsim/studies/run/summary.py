@@ -34,9 +34,9 @@ def summary(result: Result) -> list[str]:
     ]
     for label, top, sustained, bound, unit, _ in rows:
         lines.append(_row(label, metrics, top, sustained, bound, unit, published))
-    areal = "throughput_per_area_peak_op_per_s_m2"
-    figures = [metrics[areal], metrics["throughput_per_area_op_per_s_m2"], None]
-    cells = [_per_mm2(value) for value in (*figures, published.get(areal, {}).get("published"))]
+    metric_text = "throughput_per_area_peak_op_per_s_m2"
+    figures = [metrics[metric_text], metrics["throughput_per_area_op_per_s_m2"], None]
+    cells = [_per_mm2(value) for value in (*figures, published.get(metric_text, {}).get("published"))]
     lines.append(f"  {'throughput per area':24}" + "".join(f"{cell:>16}" for cell in cells) + "  TOP/s/mm2")
     lines.append("")
     step = result.step

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from archsim.base.units import engineering, si_of_metric
-from archsim.report.table import Column, Table, areal
+from archsim.report.table import Column, Table, metric_text, shares
 from archsim.studies.run.page import Page
 from archsim.studies.train.measures import measure
-
-
-def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:
-    """Return a table of parts, their shares and their total."""
-    total = sum(parts.values())
-    rows = [(key.replace("_", " "), value, value / total if total else None) for key, value in parts.items() if value]
-    columns = (Column(what), Column({"J": "energy", "m2": "area"}.get(unit, "cycles"), unit), Column("share", "%"))
-    return Table(name, title, columns, (*rows, ("total", total, 1.0 if total else None)), note)
 
 
 def headline(page: Page) -> Table:
@@ -33,8 +25,8 @@ def headline(page: Page) -> Table:
         ("area", "area_peak_m2", "area_m2", None),
     ):
         given = published.get(top) or published.get(held)
-        note = f"{areal(given['published'], top)} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
-        cells = [areal(metrics[key], key) if key else "" for key in (top, held, bound)]
+        note = f"{metric_text(given['published'], top)} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
+        cells = [metric_text(metrics[key], key) if key else "" for key in (top, held, bound)]
         rows.append((label, *cells, note))
     columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
     return Table("headline", "Peak and sustained", columns, tuple(rows))
@@ -276,29 +268,3 @@ def accuracy(page: Page) -> Table:
     judged = (Column(what.head(where), what.unit, 2) for where in ("on the chip", "floating point"))
     columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"))
     return Table("accuracy", f"{what.title} by epoch", columns, tuple(rows))
-
-
-def figures_of(page: Page) -> Table:
-    """Every figure of the arch spec: its text, status and source."""
-    rows = tuple(
-        (figure["path"], figure["text"], figure["status"], "; ".join(filter(None, (figure["source"], figure["note"]))))
-        for figure in page.details["figures"]
-    )
-    columns = tuple(map(Column, ("figure", "value", "status", "source and note")))
-    return Table("figures", "Every figure of the chip", columns, rows)
-
-
-ALL: tuple[Callable[[Page], Table], ...] = (
-    headline, parts, step, stalls, lambda page: energy(page, "component"), lambda page: energy(page, "phase"),
-    lambda page: energy(page, "layer"), bill, area, peak_energy, peak_time, layers, tiles, links, dwell,
-    dwell_histogram, endurance, activity, activity_effect, audits, figures_of, all_metrics,
-)  # fmt: skip
-WHERE_RUN: Mapping[str, Callable[[Page], Table]] = {"crosscheck": crosscheck}
-"""Tables of what is not in every result, by the key of metrics.json that they show."""
-
-
-def tables(page: Page) -> dict[str, Table]:
-    """Return all tables of a run by name."""
-    more = [build for key, build in WHERE_RUN.items() if key in page.data]
-    more += [accuracy] if page.history is not None else []
-    return {table.name: table for table in (build(page) for build in (*ALL, *more))}

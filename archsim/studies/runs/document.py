@@ -15,7 +15,7 @@ from archsim.base.words import counted
 from archsim.report.folder import write_folder
 from archsim.report.html import environment, policy, source
 from archsim.report.inline import inline_svg
-from archsim.report.table import Column, Table, areal
+from archsim.report.table import Column, Table, metric_text
 from archsim.studies.run.page import Page
 from archsim.studies.runs.figures import FIGURES, PARTS, figures
 from archsim.studies.train.measures import ACCURACY, R2
@@ -164,7 +164,7 @@ def _text_of(metric: str) -> Callable[[float | None], str]:
     """Return how values of a metric are written."""
     if metric.endswith(("_share", "_utilisation")):
         return _percent
-    return lambda value: areal(value, metric)
+    return lambda value: metric_text(value, metric)
 
 
 def _label(metric: str) -> str:

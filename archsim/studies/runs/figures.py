@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from archsim.base.units import engineering
 from archsim.mapping.schedule import STATES
 from archsim.report.colours import COLOURS, CYCLE, component_colour
-from archsim.report.figure import draw, literal
+from archsim.report.drawing import draw, literal
 from archsim.report.labels import scale_of
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from archsim.base.words import agreeing, counted
 from archsim.report.colours import COLOURS
-from archsim.report.figure import draw
+from archsim.report.drawing import draw
 from archsim.report.folder import write_folder
-from archsim.report.table import Column, Table, areal
+from archsim.report.table import Column, Table, metric_text
 from archsim.results.metrics import package_version
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def top_lines(study: StudyLike, count: int = 6) -> list[str]:
         f"{study.arch} x {study.workload}, {counted(study.examples, 'example')}; each assumption halved and doubled"
     ]
     for metric, base in study.base.items():
-        lines.append(f"\n  {metric} = {areal(base, metric)}")
+        lines.append(f"\n  {metric} = {metric_text(base, metric)}")
         for path, low, high in _moving(study, metric)[:count]:
             lines.append(f"    {path:40} {_ratio(low):>9} {_ratio(high):>9}")
     refused = [effect for effect in study.effects if effect.refused]
@@ -121,7 +121,7 @@ def _data(study: StudyLike) -> dict[str, Any]:
 def _table(study: StudyLike, metric: str, given: Mapping[str, EffectLike]) -> Table:
     rows = tuple((path, given[path].given, given[path].status, low, high) for path, low, high in study.ranked(metric))
     columns = tuple(map(Column, ("figure", "value", "status", "halved: x", "doubled: x")))
-    return Table(metric, f"{metric} = {areal(study.base[metric], metric)}", columns, rows)
+    return Table(metric, f"{metric} = {metric_text(study.base[metric], metric)}", columns, rows)
 
 
 def _markdown(study: StudyLike, tables: Sequence[Table]) -> str:

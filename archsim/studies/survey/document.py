@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsim.base.units import engineering
-from archsim.report.figure import draw, literal
+from archsim.report.drawing import draw, literal
 from archsim.report.folder import write_folder
 from archsim.report.table import Column, Table
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from archsim.base.units import unit_scale
 from archsim.base.words import counted
 from archsim.report.colours import CYCLE
-from archsim.report.figure import draw
+from archsim.report.drawing import draw
 from archsim.report.folder import replace_file, write_folder
 from archsim.report.labels import scale_axis, write_beside
 from archsim.report.table import Column, Table, display_unit

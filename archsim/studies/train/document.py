@@ -13,7 +13,7 @@ from archsim.functional.checkpoint import NAME, PART
 from archsim.functional.probe import Findings
 from archsim.functional.train import Progress, mean_of
 from archsim.report.colours import COLOURS, CYCLE
-from archsim.report.figure import draw
+from archsim.report.drawing import draw
 from archsim.report.folder import replace_file, write_folder
 from archsim.report.table import Column, Table
 from archsim.results.bill import ActivityFile, activity_yaml

@@ -140,7 +140,7 @@
   if (find) {
     find.addEventListener("input", function () {
       var word = find.value.trim().toLowerCase();
-      doc.querySelectorAll(".figures").forEach(function (group) {
+      doc.querySelectorAll("details.found, .find ~ details").forEach(function (group) {
         var count = 0;
         group.querySelectorAll("tbody tr").forEach(function (row) {
           row.hidden = word !== "" && row.textContent.toLowerCase().indexOf(word) < 0;
@@ -151,6 +151,30 @@
       });
     });
   }
+
+  // A click on a heading sorts the rows of its table by that column; units and signs are read as written.
+  var scale = {P: 1e15, T: 1e12, G: 1e9, M: 1e6, k: 1e3, m: 1e-3, u: 1e-6, n: 1e-9, p: 1e-12, f: 1e-15, a: 1e-18};
+  function value(cell) {
+    var text = cell.textContent.trim(), found = /^([<>~x+]?\s*[-+]?[\d,.]+(?:e[-+]?\d+)?)\s*([PTGMkmunpfa]?)([A-Za-z%].*)?$/.exec(text);
+    if (!found) { return text === "" || text === "-" ? null : text.toLowerCase(); }
+    return Number(found[1].replace(/[^\d.e+-]/g, "")) * (found[2] && found[3] ? scale[found[2]] : 1);
+  }
+  doc.querySelectorAll("table.sorts th").forEach(function (head) {
+    head.tabIndex = 0;
+    function sort() {
+      var table = head.closest("table"), body = table.tBodies[0], at = head.cellIndex;
+      var down = head.getAttribute("aria-sort") === "ascending";
+      table.querySelectorAll("th").forEach(function (other) { other.removeAttribute("aria-sort"); });
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      Array.prototype.slice.call(body.rows).map(function (row) { return [value(row.cells[at]), row]; }).sort(function (a, b) {
+        if (a[0] === null || b[0] === null) { return (a[0] === null) - (b[0] === null); }
+        var order = typeof a[0] === typeof b[0] ? (a[0] > b[0]) - (a[0] < b[0]) : typeof a[0] === "number" ? -1 : 1;
+        return down ? -order : order;
+      }).forEach(function (pair) { body.appendChild(pair[1]); });
+    }
+    head.addEventListener("click", sort);
+    head.addEventListener("keydown", function (event) { if (event.key === "Enter") { sort(); } });
+  });
 
   // On paper everything is open.
   var closed = [];

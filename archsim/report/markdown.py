@@ -1,0 +1,75 @@
+"""A document as Markdown; its figures are SVG files and its tables CSV files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from archsim.base.words import agreeing, counted
+from archsim.report.document import Block, Cards, Command, Document, Facts, Fold, Points, Text
+from archsim.report.table import Table, in_code, plain
+
+
+def markdown(document: Document) -> str:
+    """Return a document as Markdown."""
+    lines = [f"# {plain(document.title)}", "", *_blocks(document, document.head)]
+    for section in document.sections:
+        lines += [f"## {plain(section.title)}", "", *_blocks(document, section.blocks)]
+    return "\n".join([*lines, *_blocks(document, document.foot)]).rstrip() + "\n"
+
+
+def _blocks(document: Document, blocks: Iterable[Block]) -> Iterator[str]:
+    for block in blocks:
+        yield from _lines(document, block)
+        yield ""
+
+
+def _lines(document: Document, block: Block) -> Iterator[str]:
+    match block:
+        case Text():
+            yield f"**{_text(block)}**" if block.kind == "failed" else _text(block)
+        case Points():
+            yield from (f"- {_text(item)}" for item in block.items)
+        case Facts():
+            yield from (f"- *{plain(name)}*: {_text(text)}" for name, text in block.rows)
+        case Cards():
+            yield "| figure | value | beside | |\n| --- | ---: | ---: | --- |"
+            yield from (f"| {card.label} | {card.value} | {card.beside} | {card.includes} |" for card in block.cards)
+        case Table():
+            yield from table_lines(block, document.tables_in)
+        case Fold():
+            yield from (f"### {plain(block.title)}", "", *_blocks(document, block.blocks))
+        case Command():
+            yield f"    {block.line}"
+        case _:
+            yield f"![{plain(block.title)}]({document.figures_in}{block.name}.svg)"
+            if block.says:
+                yield from ("", plain(block.says))
+
+
+def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
+    """Yield the lines of a table, with what is to be known of it."""
+    if not table.rows:
+        yield "(none)"
+        return
+    heads, rows, right = table.grid()
+    yield "| " + " | ".join(map(_cell, heads)) + " |"
+    yield "|" + "|".join(" ---: " if own else " --- " for own in right) + "|"
+    for row in rows:
+        yield "| " + " | ".join(f"**{_cell(text)}**" if marked else _cell(text) for text, marked in row) + " |"
+    if table.more:
+        are = agreeing(table.more, "is", "are")
+        yield f"\n{counted(table.more, 'more row')} {are} in `{folder}{table.name}.csv`."
+    if table.note:
+        yield f"\n{plain(table.note)}"
+
+
+def _cell(text: str) -> str:
+    return plain(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _text(text: Text) -> str:
+    marks = {"": "", "em": "*", "strong": "**", "code": "`"}
+    return "".join(
+        f"{marks[span.style]}{in_code(span.text) if span.style == 'code' else plain(span.text)}{marks[span.style]}"
+        for span in text.spans
+    )

@@ -1,0 +1,50 @@
+"""A document on a terminal: its title, and the texts, cards and tables that are brief."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text as Words
+
+from archsim.report.document import Document, Text
+from archsim.report.table import Table
+
+NARROWEST = 80
+"""Without a terminal, and on narrower ones, lines are as long as this and more."""
+
+
+def lines(document: Document) -> list[str]:
+    """Return the lines that a terminal shows of a document."""
+    out = io.StringIO()
+    width = max(NARROWEST, shutil.get_terminal_size((140, 24)).columns)
+    console = Console(file=out, width=width, no_color=True, highlight=False, markup=False, legacy_windows=False)
+    console.print(Words(document.title))
+    for block in document.blocks():
+        if isinstance(block, Text) and block.brief:
+            console.print()
+            console.print(Words(str(block)))
+        elif isinstance(block, Table) and block.brief and block.rows:
+            console.print()
+            console.print(_grid(block))
+            if block.more:
+                console.print(f"and {block.more:,} more, in {document.tables_in}{block.name}.csv")
+    return [line.rstrip() for line in _indented(out.getvalue().splitlines())]
+
+
+def _indented(found: list[str]) -> Iterator[str]:
+    yield from found[:1]
+    yield from (f"  {line}" for line in found[1:])
+
+
+def _grid(table: Table) -> Grid:
+    heads, rows, right = table.grid()
+    made = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for head, own in zip(heads, right, strict=True):
+        made.add_column(Words(head), justify="right" if own else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Words(text) for text, _ in row))
+    return made

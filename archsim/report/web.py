@@ -1,0 +1,60 @@
+"""A document as one HTML page that needs no other file and no network: for a screen of any width, and for paper."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from archsim.base.words import counted
+from archsim.report.beside import beside
+from archsim.report.document import Document, Text
+
+TAGS = {"em": "em", "strong": "strong", "code": "code"}
+
+
+def page(document: Document) -> str:
+    """Return the page of a document.
+
+    All texts are escaped, and a policy in the page forbids whatever is not in it: scripts but its own, and any request.
+    """
+    script, style = _source("page.js"), _source("page.css")
+    return _environment().get_template("page.html").render(
+        document=document, script=Markup(script), style=Markup(style), policy=policy(script)
+    )  # fmt: skip
+
+
+def policy(*scripts: str) -> str:
+    """Return the page's content security policy: nothing from elsewhere, and no script but those given."""
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()}'" for own in scripts)
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def inline(text: Text) -> Markup:
+    """Return a text with its styles as HTML."""
+    parts = [
+        Markup(f"<{tag}>{escape(span.text)}</{tag}>") if (tag := TAGS.get(span.style)) else escape(span.text)
+        for span in text.spans
+    ]
+    return Markup().join(parts)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("archsim.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    made.filters["counted"] = counted
+    made.filters["inline"] = inline
+    made.filters["block"] = lambda block: type(block).__name__.lower()
+    made.globals["beside"] = beside
+    return made
+
+
+def _source(name: str) -> str:
+    return (files("archsim.report") / "templates" / name).read_text("utf-8")
