@@ -9,7 +9,7 @@ from archsim.base.units import engineering
 from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Points, Section, Text, code, say
 from archsim.report.table import Column, Table, metric_text, percent, words
-from archsim.studies.gpus.section import gpu_section
+from archsim.studies.gpus.of_run import gpu_section
 from archsim.studies.run import figures, tables
 from archsim.studies.run.page import Page
 from archsim.studies.train.figures import learning

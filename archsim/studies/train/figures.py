@@ -89,10 +89,10 @@ def weight_error(findings: Findings) -> Plot:
     series = []
     for place, each in enumerate(findings.losses):
         tone = CYCLE[place % len(CYCLE)]
-        for label, values, dashed in (("RMS", each.rms_us, False), ("mean", each.mean_us, True)):
+        for label, held, dashed in (("RMS", each.rms_us, False), ("mean", each.mean_us, True)):
             dots = tuple(
                 Dot(time, value, f"{each.layer}, {label}, {engineering(time, 's')}: {value:.3g} uS", size=0.5)
-                for time, value in zip(each.time_s, values, strict=True)
+                for time, value in zip(each.time_s, held, strict=True)
             )  # fmt: skip
             series.append(Series(f"{each.layer}, {label}", tone, dots, dashed=dashed))
     longest = max(each.time_s[-1] for each in findings.losses)
