@@ -149,7 +149,8 @@ class CapacitorReference(Cells):
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences()[rows])
         return TransferCounts(
-            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left, stopped)
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size,
+            self._over(left, stopped),
         )  # fmt: skip
 
     def conductances(self) -> Floats:
@@ -341,7 +342,8 @@ class Capacitor3T1CReference(CapacitorReference):
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences())
         return TransferCounts(
-            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left, stopped)
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size,
+            self._over(left, stopped),
         )  # fmt: skip
 
 

@@ -162,8 +162,8 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
 
     Cells of which neither device is `above` that conductance are left as they are. `key` is what the errors are keyed
     by: (seed, shard, what, index). Returns the cells programmed, those left with both devices RESET, the devices
-    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse because a device
-    was clipped.
+    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse
+    because a device was clipped.
     """
     seed, shard, what, index = key
     written = both = beyond = over = 0

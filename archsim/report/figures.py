@@ -40,10 +40,12 @@ def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasSVG(figure)
+        canvas = FigureCanvasSVG(figure)
         paint(figure)
         out = io.StringIO()
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "archsim"})
+        canvas.print_svg(
+            out, metadata={"Date": None, "Creator": "archsim"}
+        )  # savefig would lay it out and draw it twice
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
