@@ -45,8 +45,6 @@ def draw(paint: Callable[[Figure], None], width: float = 8.0, height: float = 3.
         out = io.StringIO()
         write: Any = canvas.print_svg  # has no types
         write(out, metadata={"Date": None, "Creator": "archsim"})  # savefig would lay it out and draw it twice
-            out, metadata={"Date": None, "Creator": "archsim"}
-        )  # savefig would lay it out and draw it twice
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
