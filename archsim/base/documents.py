@@ -54,6 +54,8 @@ def read_yaml(text: str, label: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         what = " ".join(str(getattr(error, "problem", None) or error).split())
+        if "nesting depth" in what:  # libyaml's own limit, which comes before the event that ours would see
+            raise SpecError([_too_deep(f"{label}{line}")]) from None
         raise SpecError(
             [Problem(f"{label}{line}", f"not YAML: {what}", "check the indentation and the quotes")]
         ) from None
@@ -104,9 +106,13 @@ def _check_events(text: str, label: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MOST_DEPTH:
-                raise SpecError([Problem(line, f"nested more than {MOST_DEPTH} deep", "no spec needs that")])
+                raise SpecError([_too_deep(line)])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _too_deep(where: str) -> Problem:
+    return Problem(where, f"nested more than {MOST_DEPTH} deep", "no spec needs that")
 
 
 def _plain(node: yaml.Node, label: str, problems: list[Problem]) -> Any:

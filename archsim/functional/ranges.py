@@ -33,7 +33,7 @@ REMEDIES: Mapping[str, tuple[str, str]] = {
         "give a smaller numerics.weight_scale (or numerics.output_weight_scale), or smaller weights to begin with",
     ),
     "residuals_left": (
-        "of the cells written are off by more than a pulse",
+        "of the cells written ran out of pulses or range and are off by more than a pulse",
         "give more tile.device.residual_pulses and trim_pulses, a longer ramp, or a smaller programming error",
     ),
     "capacitors_dead": (

@@ -121,7 +121,7 @@ class CapacitorReference(Cells):
         """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
         count = coincidences(nx, nd, phi, slots)
         upwards = np.sign(nd)[None, :] * self.state.polarity[:, None] > 0
-        clipped = self._pulse(slice(0, len(nx)), count, upwards)
+        clipped = int(self._pulse(slice(0, len(nx)), count, upwards).sum())
         self._bring_up_to_date()
         return PulseCounts(int(count.sum()), clipped)
 
@@ -144,11 +144,12 @@ class CapacitorReference(Cells):
         wanted = self._differences()[rows] + self.numbers.read_noise * first.astype(np.float32)
         if self._switches.leakage:
             wanted = wanted * np.float32(math.exp(dt_s / self._tau_s))
-        pulses, clipped = self._put_back(rows, wanted)
+        pulses, clipped, stopped = self._put_back(rows, wanted)
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences()[rows])
         return TransferCounts(
-            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left)
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size,
+            self._over(left, stopped),
         )  # fmt: skip
 
     def conductances(self) -> Floats:
@@ -162,26 +163,33 @@ class CapacitorReference(Cells):
         own = slice(row_start, row_stop)
         return {"W": self.weights[own], "g - g_shared": self._differences()[own]}
 
-    def _over(self, left: Floats) -> int:
-        """Return of how many cells more than a pulse is left."""
-        return int((left > self.numbers.step).sum())
+    def _over(self, left: Floats, stopped: NDArray[np.bool_]) -> int:
+        """Return of how many cells more than a pulse is left because slots or range ended."""
+        return int((stopped & (left > self.numbers.step)).sum())
 
-    def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int]:
-        """Pulse until g - g_shared is as given, in two bursts, each counted from one read."""
+    def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int, NDArray[np.bool_]]:
+        """Pulse until g - g_shared is as given, in two bursts, each counted from one read.
+
+        Returns pulses, clipped ones, and where the second burst was stopped short.
+        """
         pulses = clipped = 0
+        stopped = np.zeros(difference.shape, np.bool_)
         for limit in (self.numbers.residual_pulses, self.numbers.trim_pulses):
             gap = difference - self._differences()[rows]
-            count = np.minimum(np.floor(np.abs(gap) / self.numbers.step + np.float32(0.5)), limit).astype(np.int64)
-            clipped += self._pulse(rows, count, gap > 0)
+            wanted = np.floor(np.abs(gap) / self.numbers.step + np.float32(0.5))
+            count = np.minimum(wanted, limit).astype(np.int64)
+            cut = self._pulse(rows, count, gap > 0)
+            clipped += int(cut.sum())
             pulses += int(count.sum())
-        return pulses, clipped
+            stopped = (wanted > limit) | (cut > 0)
+        return pulses, clipped, stopped
 
-    def _pulse(self, rows: slice, count: Integers, upwards: NDArray[np.bool_]) -> int:
-        """Fire these pulses at the own capacitors, and return how many were cut short by the range.
+    def _pulse(self, rows: slice, count: Integers, upwards: NDArray[np.bool_]) -> Integers:
+        """Fire these pulses at the own capacitors, and return how many of each were cut short by the range.
 
         Where the range is not met, n pulses are done at once, by the binary digits of n.
         """
-        numbers, one, clipped = self.numbers, np.float32(1), 0
+        numbers, one, clipped = self.numbers, np.float32(1), np.zeros(count.shape, np.int64)
         voltage = self.state.voltage[rows]  # a view
         step = np.where(upwards, self.state.up[rows], -self.state.down[rows])
         lessened = step * np.where(upwards, numbers.bend, -numbers.bend)
@@ -195,7 +203,7 @@ class CapacitorReference(Cells):
             moved = stepped * keep + more
             beyond = np.where(upwards, moved > numbers.most, moved < numbers.least)
             kept = np.where(beyond, np.where(upwards, numbers.most, numbers.least), moved)
-            clipped += int((beyond & meets & (count > done)).sum())
+            clipped += beyond & meets & (count > done)
             stepped = np.where(count > done, kept, stepped)
         voltage[:] = np.where(meets, stepped, leapt)
         return clipped
@@ -288,13 +296,13 @@ class Pcm3T1CReference(CapacitorReference):
         difference = sign * (wanted - state.pcm[rows])
         if emphasis is not None:
             difference = settled + emphasis * (difference - settled)
-        pulses, clipped = self._put_back(rows, difference)
+        pulses, clipped, stopped = self._put_back(rows, difference)
         self._bring_up_to_date()
         left = np.abs(difference - self._differences()[rows])
         resets = 2 * self._iterations * wanted.size
         return TransferCounts(
             wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max()), wanted.size,
-            wanted.size, self._over(left),
+            wanted.size, self._over(left, stopped),
         )  # fmt: skip
 
     def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
@@ -329,11 +337,12 @@ class Capacitor3T1CReference(CapacitorReference):
         """Start all capacitors anew, and pulse until g - g_shared is as given."""
         self.state.voltage[:] = self.state.shared_voltage[:] = self.numbers.start
         wanted = weights.astype(np.float32)
-        pulses, clipped = self._put_back(slice(0, len(wanted)), wanted)
+        pulses, clipped, stopped = self._put_back(slice(0, len(wanted)), wanted)
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences())
         return TransferCounts(
-            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size, self._over(left)
+            wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size,
+            self._over(left, stopped),
         )  # fmt: skip
 
 

@@ -105,14 +105,14 @@ class PcmPairReference(PcmPairCells):
     def _program(self, rows: slice, wanted: Floats, chosen: Flags, draws: tuple[int, int, int]) -> TransferCounts:
         zero, numbers = np.float32(0), self.numbers
         plus, minus = (np.maximum(part, zero) / numbers.gain for part in (wanted, -wanted))
-        beyond = int((chosen & ((plus > numbers.reachable) | (minus > numbers.reachable))).sum())
+        cut = chosen & ((plus > numbers.reachable) | (minus > numbers.reachable))
         plus, minus = (np.minimum(part, numbers.reachable) for part in (plus, minus))
         self._write_both(rows, plus, minus, chosen, draws)
         left = np.where(chosen, np.abs(wanted - self.weights[rows]), zero)
         total = float(np.cumsum(left.ravel(), dtype=np.float64)[-1])
         resets = 2 * self._iterations * int(chosen.sum())
         both, written = int((chosen & (wanted == 0)).sum()), int(chosen.sum())
-        over = int((left > numbers.step).sum())
+        beyond, over = int(cut.sum()), int((cut & (left > numbers.step)).sum())
         return TransferCounts(
             wanted.size, both, beyond, resets, 0, 0, total, float(left.max()), written, written, over
         )  # fmt: skip

@@ -42,7 +42,7 @@ class TransferCounts(NamedTuple):
     written: int = 0
     """Cells that were given a weight: programmed, or by pulses on their capacitor."""
     left_over: int = 0
-    """Of those written, cells that are off by more than the nominal change by a pulse."""
+    """Of those written, cells off by more than a pulse's nominal change because slots or a range ended."""
 
 
 class Occupancy(NamedTuple):

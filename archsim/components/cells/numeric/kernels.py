@@ -174,11 +174,13 @@ def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any
 
 @compiled
 def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
-    """Pulse one cell until g - g_shared is `difference`, in a burst and a trim; return pulses and clipped ones.
+    """Pulse one cell until g - g_shared is `difference`, in a burst and a trim.
 
-    Each burst is counted from one read and the nominal step, as long as the slots allow.
+    Each burst is counted from one read and the nominal step, as long as the slots allow. Returns pulses, clipped ones,
+    and whether the trim was stopped short, by its slots or by the capacitor's range.
     """
     pulses = clipped = 0
+    stopped = False
     shared = state.shared[row, col // numbers.span]
     for limit in (numbers.residual_pulses, numbers.trim_pulses):
         now = read(state.voltage[row, col], state.k[row, col], state.threshold[row, col])
@@ -192,7 +194,8 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
         state.voltage[row, col] = voltage
         pulses += count
         clipped += cut
-    return pulses, clipped
+        stopped = wanted > limit or cut > 0
+    return pulses, clipped, stopped
 
 
 @compiled
@@ -474,7 +477,7 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
     the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET,
     the devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells
-    where that is more than a pulse.
+    where that is more than a pulse because slots or range ended.
     """
     state = turn(kept)
     seed, shard, what, index = key
@@ -514,7 +517,7 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
             if emphasis > _ONE:
                 settled = numbers.offset + mismatch
                 difference = settled + emphasis * (difference - settled)
-            fired, cut = put(state, numbers, row, col, difference)
+            fired, cut, stopped = put(state, numbers, row, col, difference)
             pulses += fired
             clipped += cut
             refresh_weight(state, row, col, col // numbers.span)
@@ -522,7 +525,7 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
             left = abs(difference - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
-            over += left > numbers.step
+            over += stopped and left > numbers.step
     return both, out_of_reach, pulses, clipped, left_sum, left_most, over
 
 
@@ -543,14 +546,15 @@ def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
 def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
     """Pulse rows from `start` on until g - g_shared is as wanted.
 
-    Returns pulses and clipped ones, the sum and the maximum of what is left over, and where it is more than a pulse.
+    Returns pulses and clipped ones, the sum and the maximum of what is left over, in uS, and the cells where it is more
+    than a pulse because slots or range ended.
     """
     state = turn(kept)
     pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
-            fired, cut = put(state, numbers, row, col, wanted[row - start, col])
+            fired, cut, stopped = put(state, numbers, row, col, wanted[row - start, col])
             pulses += fired
             clipped += cut
             refresh_weight(state, row, col, col // numbers.span)
@@ -558,7 +562,7 @@ def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
             left = abs(wanted[row - start, col] - (own - state.shared[row, col // numbers.span]))
             left_sum += left
             left_most = max(left_most, left)
-            over += left > numbers.step
+            over += stopped and left > numbers.step
     return pulses, clipped, left_sum, left_most, over
 
 

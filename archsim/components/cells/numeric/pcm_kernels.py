@@ -162,7 +162,8 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
 
     Cells of which neither device is `above` that conductance are left as they are. `key` is what the errors are keyed
     by: (seed, shard, what, index). Returns the cells programmed, those left with both devices RESET, the devices
-    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse.
+    clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse
+    because a device was clipped.
     """
     seed, shard, what, index = key
     written = both = beyond = over = 0
@@ -174,7 +175,8 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
             weight = wanted[row - start, col]
             plus = max(weight, _ZERO) / numbers.gain
             minus = max(-weight, _ZERO) / numbers.gain
-            if plus > numbers.reachable or minus > numbers.reachable:
+            cut = plus > numbers.reachable or minus > numbers.reachable
+            if cut:
                 beyond += 1
                 plus, minus = min(plus, numbers.reachable), min(minus, numbers.reachable)
             if plus == minus:
@@ -186,5 +188,5 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
             left = abs(weight - state.weights[row, col])
             left_sum += left
             left_most = max(left_most, left)
-            over += left > numbers.step
+            over += cut and left > numbers.step
     return written, both, beyond, left_sum, left_most, over
