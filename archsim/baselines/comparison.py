@@ -231,14 +231,22 @@ def _measured(
     name = each.file.gpu.baseline
     gpu = None if name is None else known[name]
     area_m2 = None if gpu is None else gpu.area_m2
+    asked: dict[tuple[str, str], list[int]] = {}
+    for row in network.rows:
+        asked.setdefault((PRECISION_OF[row.precision], row.how), []).append(row.batch)
+    modelled = {
+        (precision, how, batch): (float(time_s), float(energy_j))
+        for (precision, how), batches in asked.items() if gpu is not None and precision in gpu.peaks_op_per_s
+        for found in [modelled_steps(gpu, precision, workload, batches, how)]
+        for batch, time_s, energy_j in zip(batches, found.time_s, found.energy_j, strict=True)
+    }  # fmt: skip
     rows = []
     for row in network.rows:
         own = _of_step(workload, row.batch, row.time_per_step_s, row.energy_per_step_j, area_m2)
         precision = PRECISION_OF[row.precision]
         line = {"precision": precision, "batch": row.batch, "how": row.how, **own, "ratio": _ratios(chip, own)}
-        if gpu is not None and precision in gpu.peaks_op_per_s:
-            model = modelled_steps(gpu, precision, workload, [row.batch], row.how)
-            time_s, energy_j = float(model.time_s[0]), float(model.energy_j[0])
+        if (precision, row.how, row.batch) in modelled:
+            time_s, energy_j = modelled[precision, row.how, row.batch]
             line["modelled_over_measured_time"] = time_s / row.time_per_step_s
             line["modelled_over_measured_energy"] = _over(energy_j, row.energy_per_step_j)
         rows.append(line)
