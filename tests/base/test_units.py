@@ -14,7 +14,16 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base import units
 from archsim.base.section import yaml_key
-from archsim.base.units import Dimension, cycles, engineering, parse_number, parse_quantity, unit_scale
+from archsim.base.units import (
+    SUFFIXES,
+    Dimension,
+    _registry,
+    cycles,
+    engineering,
+    parse_number,
+    parse_quantity,
+    unit_scale,
+)
 
 # SI brochure, 9th edition, table 7.
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
@@ -291,3 +300,28 @@ def test_metrics_carry_the_unit_that_their_name_says(name: str, text: str, expec
 def test_a_metric_in_another_unit_is_refused() -> None:
     with pytest.raises(ValueError, match="'ns' is not a unit of efficiency"):
         units.parse_metric("efficiency_peak_op_per_j", "240 ns")
+
+
+def test_the_units_that_are_known_without_pints_whole_registry_are_what_it_says() -> None:
+    # Origin: pint's own definitions, with bits and operations as dimensions of their own.
+    prefixes = ("", "a", "f", "p", "n", "u", "m", "c", "k", "M", "G", "T", "P", "nano", "micro", "giga")
+    names = ("s", "m", "A", "Hz", "J", "W", "V", "S", "F", "bit", "B", "byte", "op", "OP", "second", "meter", "joule")
+    for si in SUFFIXES:
+        for unit in (prefix + name for prefix in prefixes for name in names):
+            own, whole = (
+                each.Quantity(Fraction(1), each.parse_units(unit)) for each in (_registry(False), _registry(True))
+            )
+            if own.dimensionality == _registry(False).Quantity(1, si).dimensionality:
+                assert own.to(si).magnitude == whole.to(si).magnitude, unit
+
+
+def test_bits_are_a_dimension_of_their_own() -> None:
+    assert unit_scale("GB/s", "bit/s") == 8 * 10**9
+    assert unit_scale("GB/s", "Hz") is None
+    assert unit_scale("GOP", "bit") is None
+
+
+def test_other_units_are_found_in_the_whole_registry() -> None:
+    assert unit_scale("eV", "J") == pytest.approx(Fraction("1.602176634e-19"))  # exact since 2019, SI brochure
+    assert unit_scale("min", "s") == 60
+    assert unit_scale("furlongs per fortnight", "m") is None
