@@ -1,1 +1,1 @@
-"""All chips with all workloads."""
+"""Networks by name on one design of chip."""
