@@ -30,16 +30,6 @@ class Answer:
 Command = Callable[..., Answer]
 
 
-@pytest.fixture(autouse=True)
-def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw one figure in each report: to draw them takes most of the time, and they are tested elsewhere."""
-    from archsim.studies.gpus import figures as gpu_figures
-    from archsim.studies.run import figures
-
-    for module, kept in ((figures, "sustained"), (gpu_figures, "gpus_time")):
-        monkeypatch.setattr(module, "ALL", {name: draw for name, draw in module.ALL.items() if name == kept})
-
-
 @pytest.fixture
 def archsim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run the command in an empty folder, in this process."""
