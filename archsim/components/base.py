@@ -126,8 +126,8 @@ class Role:
         return section
 
     def kinds(self) -> list[str]:
-        """Return the kinds that may stand here."""
-        return [kind for kind, cls in self.registry.items() if cls.role == self.name]
+        """Return the kinds that may stand here, by name."""
+        return sorted(kind for kind, cls in self.registry.items() if cls.role == self.name)
 
     def _refuse(self, what: str) -> PydanticCustomError:
         also = ", or the word " + " or ".join(f"'{word}'" for word in self.words) if self.words else ""
