@@ -165,7 +165,7 @@ def test_an_unknown_key_is_told_with_the_nearest(path: str, nearest: str) -> Non
         ("tile.row_driver", "pmw_driver", "'pmw_driver' is not a component", "did you mean 'pwm_driver'"),
         ("tile.periphery.2", "line_circiut", "'line_circiut' is not a component", "did you mean 'line_circuit'"),
         ("tile.device", "sram", "'sram' is a memory, not a device", "cap_3t1c, pcm_3t1c, pcm_pair, soft_bounds, static_cell"),
-        ("routing.link", ..., "'kind' is missing", "packet_link, duration_link"),
+        ("routing.link", ..., "'kind' is missing", "duration_link, packet_link"),
     ],
 )
 def test_an_unknown_kind_of_component_is_told_with_the_nearest(path: str, kind: Any, what: str, hint: str) -> None:
