@@ -29,6 +29,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go."""
+    from archsim.report.terminal import lines
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute
 
@@ -46,12 +47,10 @@ def run(
     for note in plan.notes:
         typer.echo(f"archsim: {note}", err=True)
     with progress_bar(plan.count, quiet or as_json) as progress:
-        result, folder = execute(plan, out=out, progress=progress)
-    from archsim.studies.run.summary import summary
-
+        result, document, folder = execute(plan, out=out, progress=progress)
     answer(
         folder / "metrics.json",
-        lambda: summary(result),
+        lambda: lines(document),
         f"report  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}",
         as_json=as_json,
         quiet=quiet,

@@ -152,16 +152,15 @@ def crosscheck(
     quiet: Quiet = False,
 ) -> None:
     """Simulate and train on one schedule, and compare: operations, weights, staleness, leakage, energy, accuracy."""
+    from archsim.report.terminal import lines
     from archsim.studies.crosscheck import execute_crosscheck, plan_of
 
     plan = plan_of(arch, workload, sets=sets or (), examples=examples, seed=seed, tolerance=tolerance, data_folder=data)
     with progress_bar(plan.run.count, quiet or as_json) as progress:
-        result, folder = execute_crosscheck(plan, out=out, progress=progress)
-    from archsim.studies.run.summary import summary
-
+        result, document, folder = execute_crosscheck(plan, out=out, progress=progress)
     answer(
         folder / "metrics.json",
-        lambda: summary(result),
+        lambda: lines(document),
         f"report  {folder / 'report.html'}",
         as_json=as_json,
         quiet=quiet,

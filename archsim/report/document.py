@@ -44,9 +44,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names, each with a text."""
+    """Names, each with a text. `brief` ones stand on the terminal too."""
 
     rows: tuple[tuple[str, Text], ...]
+    brief: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A document on a terminal: its title, and the texts, cards and tables that are brief."""
+"""A document on a terminal: its title, and the texts, facts and tables that are brief."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text as Words
 
-from archsim.report.document import Document, Text
+from archsim.report.document import Document, Facts, Text
 from archsim.report.table import Table
 
 NARROWEST = 80
@@ -23,12 +23,18 @@ def lines(document: Document) -> list[str]:
     width = max(NARROWEST, shutil.get_terminal_size((140, 24)).columns)
     console = Console(file=out, width=width, no_color=True, highlight=False, markup=False, legacy_windows=False)
     console.print(Words(document.title))
+    before: object = None
     for block in document.blocks():
-        if isinstance(block, Text) and block.brief:
+        if not isinstance(block, Text | Facts | Table) or not block.brief:
+            continue
+        if not isinstance(block, Text) or not isinstance(before, Text):
             console.print()
+        before = block
+        if isinstance(block, Text):
             console.print(Words(str(block)))
-        elif isinstance(block, Table) and block.brief and block.rows:
-            console.print()
+        elif isinstance(block, Facts):
+            console.print(_facts(block))
+        elif block.rows:
             console.print(_grid(block))
             if block.more:
                 console.print(f"and {block.more:,} more, in {document.tables_in}{block.name}.csv")
@@ -38,6 +44,13 @@ def lines(document: Document) -> list[str]:
 def _indented(found: list[str]) -> Iterator[str]:
     yield from found[:1]
     yield from (f"  {line}" for line in found[1:])
+
+
+def _facts(facts: Facts) -> Grid:
+    made = Grid.grid(padding=(0, 3, 0, 0))
+    for name, text in facts.rows:
+        made.add_row(Words(name, no_wrap=True), Words(str(text)))
+    return made
 
 
 def _grid(table: Table) -> Grid:

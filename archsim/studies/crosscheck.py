@@ -13,12 +13,13 @@ from archsim.functional.train import check_cells, check_network
 from archsim.mapping import map_workload
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
+from archsim.report.document import Document
 from archsim.report.folder import check_folder
 from archsim.results.bill import activity_yaml
 from archsim.results.crosscheck import TOLERANCE, crosscheck, default_examples
 from archsim.results.evaluate import Result, evaluate
 from archsim.studies.run.plan import RunPlan, plan_from_options
-from archsim.studies.run.study import write_report
+from archsim.studies.run.study import written
 from archsim.studies.study import default_folder
 
 MEASURED = "measured in the cross-check"
@@ -62,8 +63,8 @@ def plan_of(
 
 def execute_crosscheck(
     plan: CheckPlan, out: Path | None = None, progress: Callable[[int], None] | None = None
-) -> tuple[Result, Path]:
-    """Return a run's result with the comparison in it, and the folder of its report."""
+) -> tuple[Result, Document, Path]:
+    """Return a run's result with the comparison in it, its report, and the folder of that."""
     run = plan.run
     folder = out if out is not None else default_folder(run.arch, run.workload, "crosscheck")
     check_folder(folder)
@@ -76,4 +77,4 @@ def execute_crosscheck(
         activity_from=run.activity_from, command=plan.command,
     )  # fmt: skip
     result = replace(result, data={**result.data, "crosscheck": list(found.rows)})
-    return result, write_report(result, folder, files=run.files())
+    return result, *written(result, folder, files=run.files())

@@ -7,7 +7,7 @@ from typing import Any
 
 from archsim.base.units import engineering
 from archsim.base.words import agreeing, counted
-from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Points, Section, Text, code, say
+from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Section, Text, code, say
 from archsim.report.table import Column, Table, metric_text, percent, words
 from archsim.studies.gpus.of_run import gpu_section
 from archsim.studies.run import figures, tables
@@ -46,10 +46,11 @@ def _head(page: Page) -> list[Block]:
     found: list[Block] = []
     for key, noun, more in (("audits", "audit", " Do not trust these figures before that is understood."),
                             ("crosscheck", "cross-check", "")):  # fmt: skip
-        failed = [row["name"] for row in data.get(key, ()) if not row["passed"]]
+        failed = [f"{row['name']}: {row['found']} instead of {row['expected']}"
+                  for row in data.get(key, ()) if not row["passed"]]  # fmt: skip
         if failed:
             found.append(say(
-                "**{n} of {all} FAILED:** {names}." + more, kind="failed", n=len(failed),
+                "**{n} of {all} FAILED:** {names}." + more, kind="failed", brief=True, n=len(failed),
                 all=counted(len(data[key]), noun), names="; ".join(failed),
             ))  # fmt: skip
     if details["description"]:
@@ -57,7 +58,7 @@ def _head(page: Page) -> list[Block]:
     found.append(say(
         "{examples} of {name} ({synapses}) on {used} of {tiles} {take} **{time}** and **{energy}**, transfers "
         "included. {simulated} of them simulated event by event, {jumped:,} fast-forwarded, which gives the same "
-        "cycles and counts exactly.",
+        "cycles and counts exactly.", brief=True,
         examples=counted(run["examples"], details["mode"]["example"]), name=data["workload"]["name"],
         synapses=counted(details["synapses"], "synapse"), used=metrics["tiles_used"],
         tiles=counted(metrics["tiles"], "tile"), take=agreeing(run["examples"], "takes", "take"),
@@ -130,22 +131,44 @@ def _peak(page: Page) -> Section:
         done="-" if done is None else f"{done:,.10g}", all=metrics["ops_per_example"],
         left=f" ({mode['left_out']})" if mode["left_out"] else "",
     )]  # fmt: skip
-    if written := data.get("programming"):
-        texts.append(say(
-            "To write the weights first takes {time} and {energy} for {cells}; neither figure holds it.",
-            time=engineering(written["time_s"], "s"), energy=engineering(written["energy_j"], "J"),
-            cells=counted(written["cells"], "cell"),
-        ))  # fmt: skip
     if data["published"]:
         texts.append(say("Of the published figures, those marked *fit* were used to calibrate the spec and are no "
                          "prediction."))  # fmt: skip
-    notes = tuple(say("{note}", note=note) for note in data.get("notes", ()))
+    notes = [say("{note}", note=note, kind="note", brief=True) for note in data.get("notes", ())]
     return Section("peak", "Peak and sustained", (
-        tables.headline(page), *texts, *((Points(notes),) if notes else ()), figures.waterfall(page),
+        tables.headline(page), *texts, _where(page), *notes, figures.waterfall(page),
         tables.parts(page),
         say("These are differences between runs: with unlimited units and no maintenance, with the chip's units, and "
             "with maintenance.", kind="note"),
     ))  # fmt: skip
+
+
+def _where(page: Page) -> Facts:
+    """Return in words where time and energy go, as the figures below show it."""
+    data, metrics, step = page.data, page.metrics, page.details["step"]
+    moved = say("{n}, in {share} of all cycles", n=counted(metrics["transfers"], "transfer", form=",.4g"),
+                share=percent(metrics["transfer_time_share"]))  # fmt: skip
+    found = [
+        (f"where a step of {engineering(step['cycles'] / page.clock_hz, 's')} goes", _largest(step["shares_cycles"])),
+        ("where the tiles' cycles go", _largest(data["stalls_cycles"])),
+        ("where the energy goes", _largest(data["energy_j"]["by_component"])),
+        ("transfers", moved),
+    ]
+    if written := data.get("programming"):
+        found.append(("to write the weights first", say(
+            "{time} and {energy} for {cells}, which none of these figures holds",
+            time=engineering(written["time_s"], "s"), energy=engineering(written["energy_j"], "J"),
+            cells=counted(written["cells"], "cell"),
+        )))  # fmt: skip
+    return Facts(tuple(found), brief=True)
+
+
+def _largest(parts: Mapping[str, float]) -> Text:
+    """Return the parts of at least a hundredth, the largest first, as shares of all."""
+    total = sum(parts.values()) or 1.0
+    ranked = sorted(parts.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{words(name)} {percent(own / total)}" for name, own in ranked if own >= 0.01 * total]
+    return say("{shares}", shares=", ".join(shown) or "nowhere")
 
 
 def _step(page: Page) -> Section:
@@ -172,15 +195,17 @@ def _energy(page: Page) -> Section:
     given = page.data["activity"]["from"]
     if given is None:
         activity: tuple[Block, ...] = (say(
-            "Reads of the arrays are billed at the spec's fixed energy of a read, whatever the values are. `archsim "
-            "train` measures the activity; `archsim run --activity FILE` bills by it."
-        ),)  # fmt: skip
+            "Reads of the arrays are billed at the spec's fixed energy of a read, whatever the values are.", brief=True,
+        ), say("`archsim train` measures the activity; `archsim run --activity FILE` bills by it."))  # fmt: skip
     else:
+        reads = page.data["activity"]["reads"]
+        measured = [f"{read['layer']} {read['direction']}" for read in reads if read["by"] == "measured"]
         activity = (
-            say("Reads of the arrays are billed by the measured activity ({given}) where it has the layer and "
-                "direction, else at the spec's fixed energy of a read: supply x read voltage x conductance x time on. "
+            say("Reads of the arrays are billed by the activity ({given}) of {own}, else at the spec's fixed energy of "
+                "a read.", brief=True, given=given, own=", ".join(measured) or "no layer"),
+            say("By activity it is supply x read voltage x conductance x time on. "
                 "Lines are billed as often as they were charged, updates by the pulses that were fired, where it has "
-                "them. The peak keeps the spec's.", given=given),
+                "them. The peak keeps the spec's."),
             tables.activity(page), tables.activity_effect(page),
         )  # fmt: skip
     return Section("energy", "Energy", (
@@ -221,8 +246,9 @@ def _accuracy(page: Page) -> Section:
         found += [
             say("*Cross-check*: the same schedule, read as events and as numbers: in full and carrying values through "
                 "the events; fast-forwarded, its timeline played by the accuracy model alone; and in floating point on "
-                "the same examples in the same order. {n} of {all} {differ}.", n=missed or "None",
-                all=counted(len(rows), "comparison"), differ="differ" if missed > 1 else "differs"),
+                "the same examples in the same order."),
+            say("{n} of {all} {differ}.", brief=True, n=missed or "None", all=counted(len(rows), "comparison"),
+                differ="differ" if missed > 1 else "differs"),
             tables.crosscheck(page),
         ]  # fmt: skip
     else:
@@ -279,7 +305,8 @@ def _rests(page: Page) -> Section:
 def _audits(page: Page) -> Section:
     rows = page.data["audits"]
     passed = sum(row["passed"] for row in rows)
-    text = say("{passed} of {all} made inside the run passed.", passed=passed, all=counted(len(rows), "check"))
+    text = say("{passed} of {all} made inside the run passed.", brief=True, passed=passed,
+               all=counted(len(rows), "audit"))  # fmt: skip
     return Section("audits", "Audits", (text, tables.audits(page), Fold("All metrics", (tables.all_metrics(page),))))
 
 

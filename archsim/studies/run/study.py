@@ -9,6 +9,7 @@ from typing import Any
 
 from archsim.base.errors import Problem, SpecError
 from archsim.export.formats import TRACES
+from archsim.report.document import Document
 from archsim.report.files import files_of
 from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
@@ -29,8 +30,8 @@ OWNED = (
 
 def execute(
     plan: RunPlan, out: Path | None = None, progress: Callable[[int], None] | None = None
-) -> tuple[Result, Path]:
-    """Return the result of a run and the folder of its report, which is either written as a whole or not at all."""
+) -> tuple[Result, Document, Path]:
+    """Return the result of a run, its report, and the folder of that, written as a whole or not at all."""
     folder = out if out is not None else default_folder(plan.arch, plan.workload)
     check_folder(folder)
     result = evaluate(
@@ -44,7 +45,7 @@ def execute(
         command=plan.command,
         progress=progress,
     )
-    return result, write_report(result, folder, files=plan.files(), trace=plan.trace)
+    return result, *written(result, folder, files=plan.files(), trace=plan.trace)
 
 
 def write_report(
@@ -55,17 +56,25 @@ def write_report(
     `files` are further files, such as run.yaml, by relative path; `trace` names a kind of trace. Raises
     SpecError if the folder cannot be written or holds something else.
     """
+    return written(result, folder, files=files, trace=trace)[1]
+
+
+def written(
+    result: Result, folder: Path, *, files: Mapping[str, str] | None = None, trace: str | None = None
+) -> tuple[Document, Path]:
+    """Return the report of a run, which was written as `write_report` does, and its folder."""
     page = page_of(result, saved_history(folder))
+    shown = document(page)
     out = {
         "metrics.json": metrics_json(page.data),
         "details.json": details_json(page.details),
-        **files_of(document(page)),
+        **files_of(shown),
         **(files or {}),
     }
     if trace is not None:
         name, build = TRACES[trace]
         out[name] = build(result)
-    return write_folder(folder, out, OWNED)
+    return shown, write_folder(folder, out, OWNED)
 
 
 def metrics_json(data: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ def headline(page: Page) -> Table:
         cells = [metric_text(metrics[key], key) if key else "" for key in (top, held, bound)]
         rows.append((label, *cells, note))
     columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
-    return Table("headline", "Peak and sustained", columns, tuple(rows))
+    return Table("headline", "Peak and sustained", columns, tuple(rows), brief=True)
 
 
 def all_metrics(page: Page) -> Table:
@@ -238,7 +238,7 @@ def activity_effect(page: Page) -> Table:
     )
     columns = (Column("component"), Column("at the spec's read energy", "J"), Column("as billed", "J"),
                Column("difference", "J"), Column("ratio"))  # fmt: skip
-    return Table("activity_effect", "What the measured activity changes", columns, rows)
+    return Table("activity_effect", "What the measured activity changes", columns, rows, brief=True)
 
 
 def _ratio(a: float, b: float) -> float | None:
