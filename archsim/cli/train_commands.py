@@ -41,9 +41,9 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train the network on the chip's cells, on the simulated schedule, beside a floating-point twin."""
-    from archsim.studies.train.document import progress_words, training_lines
-    from archsim.studies.train.study import execute_training
+    """Train the network on the chip's cells, on the simulated schedule, beside a floating-point baseline."""
+    from archsim.report.terminal import lines
+    from archsim.studies.train.study import execute_training, progress_words
 
     kept = 0
     with progress_bar(None, quiet or as_json, "training") as progress, late_interrupts() as interrupted:
@@ -57,7 +57,7 @@ def train(
                 progress(done, total, progress_words(now, total // seeds, seeds))
 
         try:
-            history, folder = execute_training(
+            _, document, folder = execute_training(
                 arch, workload, sets=sets or (), epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
                 data_folder=data, out=out, resume=resume, progress=inside,
             )  # fmt: skip
@@ -67,8 +67,8 @@ def train(
             raise
     answer(
         folder / "history.json",
-        lambda: training_lines(history),
-        f"report  {folder / 'train.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'train.html'}",
         as_json=as_json,
         quiet=quiet,
     )

@@ -162,7 +162,8 @@ class Dot:
 class Series:
     """Points of one colour in their order, joined by a line unless told otherwise.
 
-    `spread` are half-widths of error bars, one for each point; with `dots` false the line alone is drawn.
+    `spread` are half-widths of error bars, one for each point; with `shown` false the line alone is drawn. A `thin`
+    line is one of several behind another, and has no place in the legend.
     """
 
     label: str
@@ -172,6 +173,7 @@ class Series:
     dashed: bool = False
     shown: bool = True
     spread: tuple[float, ...] = ()
+    thin: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,7 @@ class Plot:
     @property
     def legend(self) -> Legend:
         """What colours mean: a label stands once."""
-        named = dict.fromkeys((own.label, own.tone) for own in self.series if own.label)
+        named = dict.fromkeys((own.label, own.tone) for own in self.series if own.label and not own.thin)
         return (*named, *self.extra)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Cards, Command, Document, Facts, Fold, Points, Text
 from archsim.report.table import Table, in_code, plain
 
@@ -51,14 +50,15 @@ def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
     if not table.rows:
         yield "(none)"
         return
-    heads, rows, right = table.grid()
-    yield "| " + " | ".join(map(_cell, heads)) + " |"
-    yield "|" + "|".join(" ---: " if own else " --- " for own in right) + "|"
-    for row in rows:
-        yield "| " + " | ".join(f"**{_cell(text)}**" if marked else _cell(text) for text, marked in row) + " |"
+    if table.read:
+        heads, rows, right = table.grid()
+        yield "| " + " | ".join(map(_cell, heads)) + " |"
+        yield "|" + "|".join(" ---: " if own else " --- " for own in right) + "|"
+        for row in rows:
+            yield "| " + " | ".join(f"**{_cell(text)}**" if marked else _cell(text) for text, marked in row) + " |"
     if table.more:
-        are = agreeing(table.more, "is", "are")
-        yield f"\n{counted(table.more, 'more row')} {are} in `{folder}{table.name}.csv`."
+        what = "\n" if table.read else f"{plain(table.title)}: "
+        yield f"{what}{table.left} in `{folder}{table.name}.csv`."
     if table.note:
         yield f"\n{plain(table.note)}"
 

@@ -127,7 +127,8 @@ def _plot(own: Plot) -> str:
         if series.line and len(places) > 1:
             line = " ".join(f"{x:.2f},{y:.2f}" for x, y in places)
             dashes = ' stroke-dasharray="6 4"' if series.dashed else ""
-            parts.append(f'<polyline points="{line}" fill="none" stroke="{series.tone}" stroke-width="1.8"{dashes}>'
+            width = ' stroke-width="0.8" stroke-opacity="0.55"' if series.thin else ' stroke-width="1.8"'
+            parts.append(f'<polyline points="{line}" fill="none" stroke="{series.tone}"{width}{dashes}>'
                          f"<title>{escape(series.label)}</title></polyline>")  # fmt: skip
         for dot, half in zip(series.dots, series.spread, strict=False):
             low, up = max(dot.y - half, own.y.low), min(dot.y + half, own.y.high)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from archsim.base.units import engineering, si_of_metric
+from archsim.base.words import agreeing, counted
 
 Row: TypeAlias = Sequence[Any]
 MOST_ROWS = 24
@@ -32,9 +33,9 @@ class Column:
 class Table:
     """A table; `name` is its file's, `note` what the reader should know.
 
-    The cells at `marked`, (row, column) from 0, are bold. At most `most` rows are shown, or those in `shown`; the CSV
-    file has all. A `turned` table shows its
-    rows as columns, as suits few rows of many figures; a `brief` one stands on the terminal too.
+    The cells at `marked`, (row, column) from 0, are bold. At most `most` rows are shown (0 where they are for the file
+    alone), or those in `shown`; the CSV file has all. A `turned` table shows its rows as columns, as suits few rows of
+    many figures; a `brief` one stands on the terminal too.
     """
 
     kind: ClassVar[str] = "table"
@@ -63,6 +64,11 @@ class Table:
     def more(self) -> int:
         """How many rows are left to the CSV file alone, where they are the last."""
         return 0 if self.shown is not None else max(0, len(self.rows) - self.most)
+
+    @property
+    def left(self) -> str:
+        """The rows that are left to the CSV file, as the beginning of a sentence."""
+        return f"{counted(self.more, 'more row' if self.read else 'row')} {agreeing(self.more, 'is', 'are')}"
 
     def cells(self) -> list[list[str]]:
         """Return the rows that are shown as text in engineering units."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table as Grid
@@ -15,6 +16,8 @@ from archsim.report.table import Table
 
 NARROWEST = 80
 """Without a terminal, and on narrower ones, lines are as long as this and more."""
+MOST_LINES = 40
+"""So many rows of a table are shown."""
 
 
 def lines(document: Document) -> list[str]:
@@ -35,9 +38,10 @@ def lines(document: Document) -> list[str]:
         elif isinstance(block, Facts):
             console.print(_facts(block))
         elif block.rows:
-            console.print(_grid(block))
-            if block.more:
-                console.print(f"and {block.more:,} more, in {document.tables_in}{block.name}.csv")
+            short = replace(block, most=min(block.most, MOST_LINES))
+            console.print(_grid(short))
+            if short.more:
+                console.print(f"and {short.more:,} more, in {document.tables_in}{block.name}.csv")
     return [line.rstrip() for line in _indented(out.getvalue().splitlines())]
 
 

@@ -41,9 +41,9 @@ PACKAGE = Path(archsim.__file__).parent
 KNOWN = {
     ("baselines/measure.py", "BATCHES_HELD"), ("studies/gpus/tables.py", "data['arch']['name']"),
     ("studies/gpus/document.py", "data['arch']['name']"), ("studies/run/cards.py", "mode['ops_per_synapse']"),
-    ("studies/run/plan_view.py", "RASTER"), ("studies/train/document.py", "100 * final['difference']"),
+    ("studies/run/plan_view.py", "RASTER"),
     ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),
-    ("studies/train/measures.py", "100 * value"), ("functional/targets.py", "own.shape[1]"),
+    ("functional/targets.py", "own.shape[1]"),
     *((f"workload/onnx/{file}.py", figure) for file, figure in (
         ("chain", "matrix.vectors"), ("chain", "steps"), ("importing", "first.ops"), ("matrices", "graph.batch"),
         ("differences", "chain.rounded"), ("differences", "chain.steps"), ("differences", "first.first.inputs"),

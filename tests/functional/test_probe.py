@@ -14,10 +14,12 @@ from archsim.functional.datasets import load_data
 from archsim.functional.probe import BINS, TIMES, Findings, Probe
 from archsim.functional.train import Training, scales_of
 from archsim.simulation.run import simulate
-from archsim.studies.train.document import tables_of, write_training
+from archsim.studies.train.document import document
+from archsim.studies.train.study import write_training
 from archsim.workload import load_workload
 from tests.functional.test_chip_model import LeakyCells, model_of
 from tests.helpers import schedule_of
+from tests.studies.test_train_document import HISTORY
 
 SMALL = ("tile.rows=128", "tile.cols=128")
 DIGITS = load_workload("mlp_digits").value
@@ -169,19 +171,9 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     assert (histogram.edges_us[0], histogram.edges_us[-1]) == (cells.min(), cells.max())
     write_training(HISTORY, tmp_path / "out", found)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "history.json", "train.md", "accuracy.svg", "conductances.svg", "history.csv", "saturation.csv",
-        "conductances.csv",
+        "history.json", "train.html", "train.md", "accuracy.svg", "loss.svg", "conductances.svg", "final.csv",
+        "history.csv", "saturation.csv", "saturation_most.csv", "conductances.csv",
     }  # fmt: skip
-
-
-HISTORY: dict[str, Any] = {
-    "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"}, "version": "0", "command": "c",
-    "rates": {where: {"first": 0.01, "decay": 0.9, "floor": 0.1} for where in ("chip", "float")},
-    "data": {"name": "d", "source": "s", "train": 2, "test": 1}, "ablated": [], "complete": True, "diverged": None,
-    "seeds": [0], **{name: [[0.5]] for name in ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float",
-                                                "pulses_per_synapse", "clipped_share")},
-    "saturation": [[{}]], "warnings": [],
-}  # fmt: skip
 
 
 def test_the_tables_hold_all_cells_and_the_closed_form() -> None:
@@ -191,7 +183,7 @@ def test_the_tables_hold_all_cells_and_the_closed_form() -> None:
         assert len(each.edges_us) == BINS + 1
         assert [sum(counts) for counts in each.counts.values()] == [DIGITS.synapses] * 2
     assert Findings.of(json.loads(json.dumps(found.plain()))) == found
-    tables = tables_of(HISTORY, found)
+    tables = document(HISTORY, found).tables()
     assert len(tables["conductances"].rows) == 4 * 2 * BINS
     for _, time, _, rms, mean, nominal, *network in tables["weight_error"].rows:
         assert nominal == pytest.approx(OFFSET_US * 1e-6 * (1 - np.exp(-time / TAU_S)))

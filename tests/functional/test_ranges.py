@@ -19,7 +19,7 @@ from archsim.functional.periphery import to_levels
 from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares
 from archsim.functional.ranges import REMEDIES, Saturation, saturation_warnings
 from archsim.functional.remarks import baseline_warnings, rates_warnings
-from archsim.studies.train.saturated import saturation_section
+from archsim.studies.train.tables import most_saturated
 from archsim.workload import load_workload
 from tests.components.test_cell_conformance import KINDS, SWITCHES, cells_of, device_of
 from tests.helpers import network, schedule_of
@@ -127,9 +127,11 @@ def test_one_line_says_what_is_cut_most_and_what_to_change() -> None:
     assert line.startswith("a, epoch 2: 48.0% of the weights")
     assert "numerics.weight_scale" in line
     assert saturation_warnings([[{"a": few}]]) == []
-    section = "\n".join(saturation_section({"saturation": runs}))
-    assert "**48.00%**" in section
-    assert "0.50%" in section
+    table = most_saturated({"saturation": runs})
+    place = 1 + list(REMEDIES).index("weights_clipped")
+    assert [(row[0], row[place]) for row in table.rows] == [("a", 0.48), ("b", 0.2)]
+    assert set(table.marked) == {(0, place), (1, place)}
+    assert {row[i] for row in table.rows for i in range(1, len(row)) if i != place} == {few["targets_clipped"]}
 
 
 # ---- pulse trains

@@ -18,7 +18,7 @@ from archsim.functional.functions import functions_of
 from archsim.functional.losses import score
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import check_network
-from archsim.studies.train.document import training_lines
+from archsim.report.terminal import lines
 from archsim.studies.train.study import execute_training
 from archsim.workload import load_workload
 
@@ -131,7 +131,7 @@ def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any]
     path = written(tmp_path, estimator, "values", arrays_of(x, t))
     sets = ["tile.rows=128", "tile.cols=128", f"tile.device={STATIC}", "numerics.output_range=2"]
     sets.append("training.learning_rate=0.05")
-    history, folder = execute_training(
+    history, document, folder = execute_training(
         "ambrogio_nature_2018", str(path), sets=sets, epochs=4, seeds=2, out=tmp_path / "out"
     )
     assert history["accuracy_chip"] == history["accuracy_float"] == [[None] * 4] * 2
@@ -142,13 +142,16 @@ def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any]
         assert history["final"][f"r2_{where}_mean"] == pytest.approx(np.mean([r[-1] for r in history[f"r2_{where}"]]))
     assert json.loads((folder / "history.json").read_text("utf-8")) == history
     assert history["final"]["difference"] == pytest.approx(0, abs=0.1)  # an ideal cell, and 15 pulses
-    lines = "\n".join(training_lines(history))
-    assert f"R2 on the chip              {history['final']['r2_chip_mean']:8.4f}" in lines
-    assert "half the squared error, summed over outputs" in lines
-    assert "accuracy" not in lines
-    report = (folder / "train.md").read_text("utf-8")
-    assert "| seed | epoch | R2 on the chip | R2 floating point | loss, chip |" in report
-    assert "accuracy on" not in report
+    final = document.tables()["final"]
+    assert [column.name for column in final.columns[1:]] == ["R2 on the test set", "mean loss in training"]
+    for row, where in zip(final.rows, ("chip", "float"), strict=False):
+        assert row[1] == history["final"][f"r2_{where}_mean"]
+        assert row[2] == pytest.approx(np.mean([run[-1] for run in history[f"loss_{where}"]]))
+    texts = ["\n".join(lines(document)), (folder / "train.md").read_text("utf-8")]
+    assert "half the squared error, summed over outputs" in texts[1]
+    for text in texts:
+        assert f"{final.rows[0][1]:.5g}" in text
+        assert "accuracy" not in text.replace("accuracy.svg", "")
     head = (folder / "history.csv").read_text("utf-8").splitlines()[0]
     assert head.startswith("seed,epoch,R2 on the chip,R2 floating point,")
 

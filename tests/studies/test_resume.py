@@ -40,7 +40,7 @@ SCHEDULES = {
 
 
 def training(folder: Path, *sets: str, **options: Any) -> Path:
-    return execute_training(REFERENCE, "mlp_digits", sets=(*SMALL, *sets), out=folder, **options)[1]
+    return execute_training(REFERENCE, "mlp_digits", sets=(*SMALL, *sets), out=folder, **options)[2]
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -76,7 +76,7 @@ def test_interrupted_after_every_epoch_it_goes_on_to_the_same_bytes(tmp_path: Pa
         with pytest.raises(KeyboardInterrupt):
             training(tmp_path / "stopped", **options, epoch_ends=interrupt, resume=again)
         kept = content(tmp_path / "stopped")
-        assert {"history.json", "train.md", NAME} <= kept.keys()
+        assert {"history.json", "train.html", "train.md", NAME} <= kept.keys()
         assert ("activity.yaml" in kept) == (done > 2)  # then a seed is finished
         again = True
     assert content(training(tmp_path / "stopped", **options, resume=True)) == whole

@@ -17,8 +17,8 @@ from archsim.functional.floating_point import order_of
 from archsim.functional.pulses import EXACT
 from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin, chip_model
 from archsim.simulation.run import simulate
-from archsim.studies.train.document import progress_words
-from archsim.studies.train.study import execute_training
+from archsim.studies.train.document import document
+from archsim.studies.train.study import OWNED, execute_training, progress_words
 from tests.helpers import STATIC, network, schedule_of
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
@@ -26,7 +26,7 @@ SMALL = ("tile.rows=128", "tile.cols=128")
 
 
 def training(tmp_path: Path, *sets: str, **options: Any) -> dict[str, Any]:
-    history, folder = execute_training(CHIP, WORK, sets=(*SMALL, *sets), out=tmp_path / "out", **options)
+    history, _, folder = execute_training(CHIP, WORK, sets=(*SMALL, *sets), out=tmp_path / "out", **options)
     assert json.loads((folder / "history.json").read_text("utf-8")) == history
     return history
 
@@ -41,9 +41,14 @@ def test_a_history_has_a_list_per_seed_and_a_fraction_per_epoch(tmp_path: Path) 
         last = [run[-1] for run in history[name]]
         assert history["final"][f"{name}_mean"] == pytest.approx(np.mean(last))
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    figures = {"accuracy.svg", "conductances.svg", "weight_error.svg"}
-    tables = {"history.csv", "saturation.csv", "conductances.csv", "weight_error.csv"}
-    assert names == {"history.json", "train.md", "activity.yaml"} | figures | tables
+    cells = {"conductances", "conductances_2", "conductances_3", "conductances_4"}
+    figures = {"accuracy", "loss", *cells, "weight_error", "weight_error_network"}
+    tables = {"final", "history", "saturation", "saturation_most", "conductances", "weight_error"}
+    assert names == {
+        "history.json", "train.html", "train.md", "activity.yaml", *(f"{name}.svg" for name in figures),
+        *(f"{name}.csv" for name in tables),
+    }  # fmt: skip
+    assert names < set(OWNED)
     assert history["complete"]
     with (tmp_path / "out" / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -166,8 +171,13 @@ def test_without_a_terminal_nothing_is_said_but_the_summary(tmp_path: Path, caps
     assert told["--quiet"][0] == ""
     assert told["--json"][0] == (tmp_path / "out" / "history.json").read_text("utf-8")
     lines = told[""][0].splitlines()
-    assert lines[0] == f"{CHIP} x {WORK}    1 epoch, 1 seed"
-    assert lines[-1] == f"report  {tmp_path / 'out' / 'train.md'}"
+    assert lines[0] == f"Training {WORK} on {CHIP}"
+    assert lines[2].strip() == "1 epoch, 1 seed."
+    assert lines[-1] == f"report  {tmp_path / 'out' / 'train.html'}"
+    history = json.loads(told["--json"][0])
+    on_chip = next(line for line in lines if line.strip().startswith("on the chip"))
+    assert f"{100 * history['final']['accuracy_chip_mean']:.2f} %" in on_chip
+    assert document(history).tables()["final"].rows[0][1] == history["final"]["accuracy_chip_mean"]
 
 
 def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:

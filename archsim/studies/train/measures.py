@@ -41,12 +41,6 @@ class Measure:
         """Return a value as it is shown."""
         return "-" if value is None else f"{value:.2%}" if self.unit else f"{value:.4f}"
 
-    def difference(self, value: float | None) -> str:
-        """Return a difference of two values as it is shown."""
-        if value is None:
-            return f"{'-':>8}"
-        return f"{100 * value:+8.2f} percentage points" if self.unit else f"{value:+8.4f}"
-
 
 ACCURACY = Measure("accuracy", "accuracy", "%")
 R2 = Measure("r2", "R2", "")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
-from archsim.functional.checkpoint import NAME, Checkpoint, damaged, digest_of
+from archsim.functional.checkpoint import NAME, PART, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
 from archsim.functional.losses import loss_name
 from archsim.functional.probe import Findings, Probe
@@ -31,14 +32,26 @@ from archsim.functional.train import (
     seeds_from,
 )
 from archsim.mapping import build_schedule, map_workload
-from archsim.report.folder import check_folder, write_folder
-from archsim.results.bill import activity_of
+from archsim.report.document import Document
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, replace_file, write_folder
+from archsim.results.bill import ActivityFile, activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch, split_overrides
 from archsim.studies.study import all_faults, default_folder
-from archsim.studies.train.document import OWNED, history_json, write_history, write_training
+from archsim.studies.train.document import document
+from archsim.studies.train.measures import ACCURACY, R2
 from archsim.workload import load_workload
+
+TABLES = ("final", "history", "saturation", "saturation_most", "conductances", "weight_error")
+FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for place in range(2, 10)), "weight_error",
+           "weight_error_network")  # fmt: skip
+OWNED = (
+    "history.json", "train.html", "train.md", "activity.yaml", NAME, PART,
+    *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES),
+)  # fmt: skip
+"""What a training writes; anything else in its folder belongs to others and is kept."""
 
 
 def execute_training(
@@ -55,8 +68,8 @@ def execute_training(
     resume: bool = False,
     epoch_ends: Callable[[Epoch, int, int], None] | None = None,
     progress: Callable[[Progress, float, int], None] | None = None,
-) -> tuple[dict[str, Any], Path]:
-    """Return the history of a training and the folder that holds it.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return the history of a training, its report, and the folder that holds them.
 
     Seeds are `seed`, `seed` + 1, ... An interruption leaves the history so far and a checkpoint of the last epoch
     that ended, from which `resume` goes on. `epoch_ends` is called with what an epoch reached, how many epochs are
@@ -128,7 +141,7 @@ def execute_training(
             if anew:
                 write_folder(folder, {"history.json": history_json(so_far())}, OWNED)  # of this training from now on
             Checkpoint(identity, found, findings, reads, training.arrays()).write(folder)
-            write_history(so_far(), folder)
+            replace_file(folder, "history.json", history_json(so_far()))  # alone: the report is written at the end
             if epoch_ends is not None:
                 epoch_ends(entry, sum(map(len, found.values())), seeds * count)
 
@@ -155,8 +168,56 @@ def execute_training(
             layers = [layer.name for layer in network.value.layers]
             whole = together(part for own in reads.values() for part in own)
             activity = activity_of(layers, whole) if whole else None
-            write_training(result, folder, findings, activity, goes_on=len(reads) < seeds and diverged is None)
-    return result, folder
+            shown = write_training(result, folder, findings, activity, goes_on=len(reads) < seeds and diverged is None)
+    return result, shown, folder
+
+
+def history_json(data: Mapping[str, Any]) -> str:
+    """Return a history as JSON text; NaN and infinity are refused."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def write_training(
+    data: Mapping[str, Any],
+    folder: Path,
+    findings: Findings | None = None,
+    activity: ActivityFile | None = None,
+    *,
+    goes_on: bool = False,
+) -> Document:
+    """Write a history as history.json, the report's files and activity.yaml; return the report.
+
+    None of it is in a folder of its own, so that a training and a run can share theirs.
+
+    `findings` are what a probe saw of the cells, and `activity` what finished seeds measured, if there are any. A
+    training that `goes_on` keeps its checkpoint.
+    """
+    shown = document(data, findings, activity is not None)
+    files = {"history.json": history_json(data), **files_of(shown)}
+    if activity is not None:
+        files["activity.yaml"] = activity_yaml(activity)
+    write_folder(folder, files, [name for name in OWNED if not (goes_on and name == NAME)])
+    return shown
+
+
+def progress_words(now: Progress, epochs: int, seeds: int) -> str:
+    """Return what a terminal shows of a training under way, in two lines: where it is, and the last epoch that ended.
+
+    >>> print(progress_words(Progress(1, 2, 500, 1438, 0.25, Epoch(1, 1, 0.9, 0.95, 0.3, 0.2, 0.0, 0.0)), 20, 5))
+    seed 1, epoch 3 of 20: 500 of 1,438, loss 0.250
+    chip 90.00%, loss 0.300; float 95.00%, loss 0.200
+    """
+    place = f"seed {now.seed}, " if seeds > 1 else ""
+    loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"
+    first = f"{place}epoch {now.epoch + 1} of {epochs}: {now.examples:,} of {now.per_epoch:,}{loss}"
+    last = now.last
+    if last is None:
+        return f"{first}\nno epoch has ended"
+    what, chip, floating = ACCURACY, last.accuracy_chip, last.accuracy_float
+    if chip is None:
+        what, chip, floating = R2, last.r2_chip, last.r2_float
+    second = f"chip {what.head('')}{what.text(chip)}, loss {last.loss_chip:.3f}; "
+    return f"{first}\n{second}float {what.head('')}{what.text(floating)}, loss {last.loss_float:.3f}"
 
 
 def _command(

@@ -1,0 +1,125 @@
+"""The tables of a training: what it reached, epoch by epoch, saturation, and what the cells hold and lose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
+from archsim.report.table import Column, Table, words
+from archsim.studies.train.measures import measure
+
+if TYPE_CHECKING:
+    from archsim.functional.probe import Findings
+
+MOST_EPOCHS = 200
+"""So many rows of epochs are in a page; the CSV file has all of them."""
+MOST_LAYERS_ACROSS = 4
+"""So many layers stand side by side; of more, each is a row."""
+
+
+def final_table(data: Mapping[str, Any]) -> Table | None:
+    """Return what was reached after the last epoch; None if no epoch was finished, or the training diverged."""
+    what, final = measure(data), data["final"]
+    chip, floating = (final[f"{what.key_of(side)}_mean"] for side in ("chip", "float"))
+    if data["diverged"] is not None or not any(data["loss_chip"]):
+        return None
+    seeds = len(data["seeds"])
+    columns = (
+        Column("after the last epoch" + (f", mean of {seeds} seeds" if seeds > 1 else "")),
+        Column(f"{what.name} on the test set", what.unit, 2),
+        Column("mean loss in training"),
+    )
+    rows = (
+        ("on the chip", chip, fmean(run[-1] for run in data["loss_chip"] if run)),
+        ("in floating point", floating, fmean(run[-1] for run in data["loss_float"] if run)),
+        (f"difference{', in percentage points' if what.unit else ''}", final["difference"], None),
+    )
+    return Table("final", "What was reached", columns, rows, brief=True)
+
+
+def history_table(data: Mapping[str, Any]) -> Table:
+    """Return what each epoch of each seed reached."""
+    what = measure(data)
+    names = (what.key_of("chip"), what.key_of("float"), "loss_chip", "loss_float", "pulses_per_synapse",
+             "clipped_share")  # fmt: skip
+    rows = [
+        (seed, epoch, *values)
+        for place, seed in enumerate(data["seeds"])
+        for epoch, values in enumerate(zip(*(data[name][place] for name in names), strict=True), 1)
+    ]
+    columns = (
+        Column("seed"), Column("epoch"), Column(what.head("on the chip"), what.unit, 2),
+        Column(what.head("floating point"), what.unit, 2), Column("loss, chip"), Column("loss, float"),
+        Column("pulses per synapse"), Column("clipped", "%", 2),
+    )  # fmt: skip
+    return Table("history", "Epochs", columns, tuple(rows), most=MOST_EPOCHS)
+
+
+# ---- saturation
+
+
+def saturation_table(data: Mapping[str, Any]) -> Table:
+    """Return the shares of what met an end of a range by seed, epoch and layer, for its file."""
+    rows = [
+        (seed, epoch, layer, *(own.get(kind) for kind in REMEDIES))
+        for seed, run in zip(data["seeds"], data["saturation"], strict=True)
+        for epoch, layers in enumerate(run, 1)
+        for layer, own in layers.items()
+    ]
+    columns = (Column("seed"), Column("epoch"), Column("layer"), *(Column(words(kind), "%", 2) for kind in REMEDIES))
+    return Table("saturation", "By seed, epoch and layer", columns, tuple(rows), most=0)
+
+
+def most_saturated(data: Mapping[str, Any]) -> Table:
+    """Return by layer the largest share that any seed and epoch had; those worth a warning are marked."""
+    found: dict[str, dict[str, float]] = {}
+    for layer, own in ((layer, own) for run in data["saturation"] for layers in run for layer, own in layers.items()):
+        most = found.setdefault(layer, {})
+        for kind in REMEDIES:
+            if own.get(kind) is not None:
+                most[kind] = max(own[kind], most.get(kind, 0.0))
+    rows = tuple((layer, *(most.get(kind) for kind in REMEDIES)) for layer, most in found.items())
+    marked = {
+        (place, i) for place, row in enumerate(rows) for i, value in enumerate(row)
+        if not isinstance(value, str) and value is not None and value > WORTH_A_WARNING
+    }  # fmt: skip
+    columns = (Column("layer"), *(Column(words(kind), "%", 2) for kind in REMEDIES))
+    return Table("saturation_most", "Largest shares", columns, rows, f"Above {WORTH_A_WARNING:.0%} in bold.",
+                 marked=frozenset(marked), turned=len(rows) <= MOST_LAYERS_ACROSS)  # fmt: skip
+
+
+# ---- cells
+
+
+def conductances_table(findings: Findings) -> Table:
+    """Return the histograms of all quantities of the cells, for their file."""
+    rows = [
+        (each.name, moment, 1e-6 * low, 1e-6 * high, count)
+        for each in findings.histograms
+        for moment, counts in each.counts.items()
+        for low, high, count in zip(each.edges_us, each.edges_us[1:], counts, strict=False)
+    ]
+    columns = (Column("quantity"), Column("moment"), Column("from", "S"), Column("to", "S"), Column("cells"))
+    return Table("conductances", "Bins of the histograms", columns, tuple(rows), most=0)
+
+
+def weight_error_table(findings: Findings) -> Table:
+    """Return what leakage took from the weights by layer and time; of each layer, the longest time is shown."""
+    rows, longest = [], []
+    for each in findings.losses:
+        for time, n, mean, rms in zip(each.time_s, each.samples, each.mean_us, each.rms_us, strict=True):
+            nominal = 1e-6 * findings.nominal_us(time) if findings.tau_s else None
+            rows.append(
+                (each.layer, time, n, 1e-6 * rms, 1e-6 * mean, nominal, rms / each.alpha_us, mean / each.alpha_us)
+            )
+        longest.append(rows[-1])
+    columns = (
+        Column("layer"), Column("time since the transfer", "s"), Column("samples"), Column("RMS", "S"),
+        Column("mean", "S"), Column("offset of the nominal cell", "S"), Column("RMS, network units"),
+        Column("mean, network units"),
+    )  # fmt: skip
+    note = "Of each layer the longest time; weight_error.csv has all."
+    return Table("weight_error", "What leakage took at the longest", columns, tuple(rows), note, shown=tuple(longest),
+                 turned=len(longest) <= MOST_LAYERS_ACROSS)  # fmt: skip
