@@ -98,7 +98,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Run, and if wanted train, at each point of a grid: accuracy against time and energy."""
-    from archsim.studies.sweep.document import sweep_lines
+    from archsim.report.terminal import lines
     from archsim.studies.sweep.study import execute_sweep
 
     kept = 0
@@ -113,7 +113,7 @@ def sweep(
                 progress(done, total, words)
 
         try:
-            result, folder = execute_sweep(
+            result, document, folder = execute_sweep(
                 arch, workload, vary=vary, train=train_, epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
                 sets=sets or (), data_folder=data, out=out, resume=resume, progress=inside,
             )  # fmt: skip
@@ -123,8 +123,8 @@ def sweep(
             raise
     answer(
         folder / "sweep.json",
-        lambda: sweep_lines(result),
-        f"report  {folder / 'sweep.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'sweep.html'}",
         as_json=as_json,
         quiet=quiet,
         passed=not any(point["audits_failed"] for point in result["points"]),

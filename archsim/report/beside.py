@@ -75,6 +75,9 @@ def _tracks(plot: Plot, width: float, height: float) -> list[tuple[float, float]
             (width * plot.x.place(dot.x) / 100, height * (1 - plot.y.place(dot.y) / 100)) for dot in series.dots
         ]
         pairs = list(itertools.pairwise(ends)) if series.line else []
+        for dot, half, (x, _) in zip(series.dots, series.spread, ends, strict=False):
+            low, high = max(dot.y - half, plot.y.low), min(dot.y + half, plot.y.high)
+            pairs.append(((x, height * (1 - plot.y.place(low) / 100)), (x, height * (1 - plot.y.place(high) / 100))))
         for (ax, ay), (bx, by) in pairs:
             steps = int(max(abs(bx - ax), abs(by - ay)) / 3) + 1
             crossed += [(ax + (bx - ax) * i / steps, ay + (by - ay) * i / steps) for i in range(steps + 1)]

@@ -21,12 +21,13 @@ MOST_ROWS = 24
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
 
-    `decimals` are those of a share.
+    `decimals` are those of a share. A terminal leaves out a column that is not `brief`.
     """
 
     name: str
     unit: str = ""
     decimals: int = 1
+    brief: bool = True
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ NARROWEST = 80
 """Without a terminal, and on narrower ones, lines are as long as this and more."""
 MOST_LINES = 40
 """So many rows of a table are shown."""
+WHOLE = 16
+"""Where a table is too wide, headings and long texts are folded, and values of up to so many letters stay whole."""
 
 
 def lines(document: Document) -> list[str]:
@@ -39,7 +41,7 @@ def lines(document: Document) -> list[str]:
             console.print(_facts(block))
         elif block.rows:
             short = replace(block, most=min(block.most, MOST_LINES))
-            console.print(_grid(short))
+            console.print(_grid(_narrow(short)))
             if short.more:
                 console.print(f"and {short.more:,} more, in {document.tables_in}{block.name}.csv")
     return [line.rstrip() for line in _indented(out.getvalue().splitlines())]
@@ -57,11 +59,19 @@ def _facts(facts: Facts) -> Grid:
     return made
 
 
+def _narrow(table: Table) -> Table:
+    """Return what is shown of a table without the columns that a terminal leaves out."""
+    kept = [i for i, column in enumerate(table.columns) if column.brief]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.read)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows, shown=rows, marked=())
+
+
 def _grid(table: Table) -> Grid:
     heads, rows, right = table.grid()
     made = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for head, own in zip(heads, right, strict=True):
-        made.add_column(Words(head), justify="right" if own else "left", overflow="fold")
+    for i, (head, own) in enumerate(zip(heads, right, strict=True)):
+        least = min(WHOLE, max(len(row[i][0]) for row in rows))
+        made.add_column(Words(head), justify="right" if own else "left", overflow="fold", min_width=least)
     for row in rows:
         made.add_row(*(Words(text) for text, _ in row))
     return made

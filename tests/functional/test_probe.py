@@ -172,7 +172,7 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     write_training(HISTORY, tmp_path / "out", found)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "history.json", "train.html", "train.md", "accuracy.svg", "loss.svg", "conductances.svg", "final.csv",
-        "history.csv", "saturation.csv", "saturation_most.csv", "conductances.csv",
+        "history.csv", "conductances.csv",
     }  # fmt: skip
 
 

@@ -21,9 +21,11 @@ from archsim.results.bill import activity_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
-from archsim.studies.sweep.document import figures_of, numbers_of, with_pareto
+from archsim.studies.sweep.document import document
+from archsim.studies.sweep.figures import figures, numbers_of
 from archsim.studies.sweep.grid import METRICS, TRAINED, Axis, axes_of
-from archsim.studies.sweep.study import execute_sweep
+from archsim.studies.sweep.points import with_pareto
+from archsim.studies.sweep.study import OWNED, execute_sweep
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import REFERENCE
@@ -39,7 +41,8 @@ Answer = tuple[dict[str, Any], Path]
 
 def swept(folder: Path, **options: Any) -> Answer:
     given = {"vary": VARY, "sets": SMALL, "epochs": 1, "train": True, "seeds": 2, "seed": 1, **options}
-    return execute_sweep(REFERENCE, WORK, out=folder, **given)
+    data, _, written = execute_sweep(REFERENCE, WORK, out=folder, **given)
+    return data, written
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -190,8 +193,8 @@ def test_points_that_are_refused_or_diverge_are_kept_with_the_reason(
     fine, refused = data["points"]
     assert (fine["refused"], fine["pareto"], refused["metrics"], refused["pareto"]) == (None, True, None, False)
     assert "needs 2 tiles of 128 x 128, the chip" in refused["refused"]
-    report = (folder / "sweep.md").read_text("utf-8")
-    assert "needs 2 tiles" in report.split("## Refused")[1]
+    for name in ("sweep.md", "sweep.html"):
+        assert "needs 2 tiles" in (folder / name).read_text("utf-8").split("Refused")[-1]
     assert data["complete"]
     rows = list(csv.DictReader(io.StringIO((folder / "tables" / "sweep.csv").read_text("utf-8"))))
     assert [float(rows[0][name]) for name in METRICS if rows[0][name]] == [
@@ -268,10 +271,13 @@ def test_the_command_writes_a_folder_of_its_own_and_prints_its_file(archsim: Com
     words = ("sweep", REFERENCE, WORK, "--epochs", "1", "--vary", "tile.count=1,8", "--set", "tile.rows=128")
     answer = archsim(*words)
     assert (answer.status, answer.err) == (0, "")
-    assert "2 points, 1 of them refused; sweep.md says why" in answer.out
+    assert "2 points, 1 of them refused; sweep.html says why" in answer.out
+    (report,) = (line for line in answer.out.splitlines() if line.startswith("report  "))
+    assert report.endswith("sweep.html")
     (folder,) = (tmp_path / "reports").iterdir()
     assert folder.name.startswith(f"{REFERENCE}--{WORK}--sweep--")
     first = content(folder)
+    assert {name.split("/")[0] for name in first} == set(OWNED)
     again = archsim(*words, "--json", "--quiet")
     assert again.out == (folder / "sweep.json").read_text("utf-8")
     assert content(folder) == first
@@ -307,13 +313,14 @@ def test_pareto_is_what_no_other_point_beats() -> None:
 
 def test_figures_follow_what_was_varied(whole: Answer) -> None:
     data = whole[0]
-    assert list(figures_of(data)) == ["accuracy_time", "accuracy_energy", "first_key"]
+    planes = ["accuracy_time", "accuracy_energy"]
+    assert list(document(data).figures()) == [*planes, "first_key_accuracy", "first_key_time"]
     turned = {
         **data,
         "vary": dict(reversed(data["vary"].items())),
         "points": [{**point, "settings": dict(reversed(point["settings"].items()))} for point in data["points"]],
     }
-    assert list(figures_of(turned)) == ["accuracy_time", "accuracy_energy"]
-    assert figures_of({**data, "points": [{"metrics": None, "settings": {}}]}) == {}
+    assert [own.name for own in figures(turned)] == planes
+    assert figures({**data, "points": [{"metrics": None, "settings": {}}]}) == ()
     assert numbers_of(["1 ms", "0.5 s", "10 us"]) == ([1.0, 500.0, 0.01], "ms")
     assert numbers_of(["1 ms", "1 nJ"]) is None

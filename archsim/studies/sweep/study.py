@@ -14,23 +14,20 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
 from archsim.functional.checkpoint import check_identity
 from archsim.functional.train import Progress, check_ablations, seeds_from
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.document import Document
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, replace_file, write_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import Loaded, load_arch, split_overrides
 from archsim.studies.study import all_faults, default_folder
-from archsim.studies.sweep.document import (
-    NAME,
-    OWNED,
-    SCHEMA,
-    point_words,
-    sweep_json,
-    with_pareto,
-    write_points,
-    write_sweep,
-)
+from archsim.studies.sweep.document import document
 from archsim.studies.sweep.grid import Sweep, Trainings, axes_of
+from archsim.studies.sweep.points import point_words, with_pareto
 from archsim.workload import load_workload
 
+SCHEMA, NAME = "archsim-sweep-1", "sweep.json"
+OWNED = (NAME, "sweep.html", "sweep.md", "tables", "figures")
+"""What a sweep writes; anything else in its folder belongs to others and is kept."""
 KEPT = ("settings", "metrics", "training", "data", "audits_failed", "refused")
 
 
@@ -49,8 +46,8 @@ def execute_sweep(
     out: Path | None = None,
     resume: bool = False,
     progress: Callable[[float, int, str], None] | None = None,
-) -> tuple[dict[str, Any], Path]:
-    """Return a sweep, as its file holds it, and the folder of its report.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return a sweep, as its file holds it and as its report shows it, and the report's folder.
 
     Each point is kept when it is done, so that `resume` goes on with the others. `progress` is called with the points
     done, with their part, how many there are, and words. Raises SpecError for what is wrong for all points.
@@ -106,12 +103,18 @@ def execute_sweep(
             if done == 0:
                 write_folder(folder, {NAME: sweep_json(so_far())}, OWNED)  # it is of this sweep from now on
             else:
-                write_points(so_far(), folder)
+                replace_file(folder, NAME, sweep_json(so_far()))  # alone: the report is written at the end
     finally:
         result = so_far()
+        shown = document(result)
         if ready:
-            write_sweep(result, folder)
-    return result, folder
+            write_folder(folder, {NAME: sweep_json(result), **files_of(shown)}, OWNED)
+    return result, shown, folder
+
+
+def sweep_json(data: Mapping[str, Any]) -> str:
+    """Return a sweep as JSON text; NaN and infinity are refused."""
+    return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
 
 def _words(words: tuple[str, str], now: Progress | None, seeds: int) -> str:
