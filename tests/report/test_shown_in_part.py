@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archsim.report.beside import DOT, LETTER, LINE, beside
-from archsim.report.document import Document, Section
+from archsim.report.document import Document, Section, say
 from archsim.report.figure import Axis, Dot, Plot, Series
 from archsim.report.files import files_of
 from archsim.report.svg import svg
@@ -48,6 +48,11 @@ def test_a_narrow_terminal_folds_headings_and_not_values(monkeypatch: pytest.Mon
     text = lines(shown(table))
     assert text[-1].split() == ["interleaved"] * 5
     assert max(map(len, text)) <= 82  # two for the indent
+
+
+def test_warnings_stand_in_lines_one_after_another() -> None:
+    head = tuple(say(text, kind=kind, brief=True) for text, kind in (("a", "lead"), ("b", "warning"), ("c", "warning")))
+    assert lines(Document("title", head, ())) == ["title", "", "  a", "", "  b", "  c"]
 
 
 PERCENT = Axis("", 0.0, 100.0, ((0.0, "0"), (100.0, "100")))

@@ -157,7 +157,7 @@ class Sweep:
         self._files: tuple[Loaded[Any], Loaded[Any]] = arch, workload
         self._sets = split_overrides(sets)
         self._data: tuple[Workload, Data] | None = None
-        self._twins: dict[tuple[str, str, int], list[Reached]] = {}
+        self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
         if epochs is not None:
             _check_epochs([*(axis.key for axis in axes), *(setting.partition("=")[0].strip() for setting in sets)])
         problems = [problem for side in (0, 1) for problem in self._faults(side)]
@@ -299,7 +299,7 @@ class Sweep:
         runs: list[list[Epoch]] = []
         reads: list[Measured] = []
         for seed in trainings.seeds:
-            known = self._twins.setdefault((workload.hash, self.data[workload.hash], seed), [])
+            known = self._baselines.setdefault((workload.hash, self.data[workload.hash], seed), [])
             training = Training(schedule, data, seed=seed, ablate=trainings.ablate, known=known)
 
             def told(now: Progress, training: Training = training) -> None:
@@ -325,9 +325,9 @@ def reached(runs: Sequence[Sequence[Epoch]]) -> dict[str, float | None]:
         mean = fsum(values) / len(values) if len(values) == len(last) else None
         return mean, stdev(values) if mean is not None and len(values) > 1 else None
 
-    chip, twin = both(f"{what}_chip"), both(f"{what}_float")
-    difference = None if chip[0] is None or twin[0] is None else chip[0] - twin[0]
-    values = (*chip, *twin, difference, both("pulses_per_synapse")[0])
+    chip, floating = both(f"{what}_chip"), both(f"{what}_float")
+    difference = None if chip[0] is None or floating[0] is None else chip[0] - floating[0]
+    values = (*chip, *floating, difference, both("pulses_per_synapse")[0])
     return dict(zip(TRAINED if what == "accuracy" else TRAINED_TO_VALUES, values, strict=True))
 
 
