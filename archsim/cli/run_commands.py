@@ -110,13 +110,12 @@ def report(
     if len(folders) == 1:
         _render_again(folders[0], out, as_json, quiet)
         return
-    from archsim.studies.runs.document import runs_lines
-    from archsim.studies.runs.study import execute_side_by_side
+    from archsim.report.terminal import lines
+    from archsim.studies.runs.study import NAME, execute_side_by_side
 
-    data, written = execute_side_by_side(folders, out)
-    answer(
-        written / "runs.json", lambda: runs_lines(data), f"page  {written / 'runs.html'}", as_json=as_json, quiet=quiet
-    )
+    document, written = execute_side_by_side(folders, out)
+    page = f"report  {written / 'runs.html'}"
+    answer(written / NAME, lambda: lines(document), page, as_json=as_json, quiet=quiet)
 
 
 def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) -> None:

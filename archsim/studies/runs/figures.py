@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from archsim.base.units import engineering
 from archsim.mapping.schedule import STATES
 from archsim.report.colours import COLOURS, CYCLE, component_colour
-from archsim.report.drawing import draw, literal
-from archsim.report.labels import scale_of
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from archsim.report.figure import Axis, Bar, Bars, Dot, Piece, Plot, Series, axis, linear, logarithmic
+from archsim.report.table import percent, words
 
 Data: TypeAlias = Mapping[str, Any]
-Bars: TypeAlias = list[tuple[str, Mapping[str, float]]]
-"""By run: its name, and its parts."""
 
-FIGURES = ("time", "energy", "area", "stalls", "links")
 LEAST = 0.01
 """Parts below this share of the longest bar, in all runs, are drawn as one."""
-REST = "all below 1 %"
+REST, REST_TONE = "all below 1 %", "#c8cdd0"
+MOST_RANKS, MOST_DOTS = 200, 60
+"""So many links are drawn of each run; beyond so many the axis is logarithmic."""
 PARTS = {
     "interval": ("peak: initiation interval", "forward"), "dependencies": ("dependencies", "convert"),
     "contention": ("contention", "waiting_link"), "maintenance": ("transfers, refresh", "transfer"),
@@ -30,95 +25,82 @@ PARTS = {
 """By part of the time per example: what it is called, and whose colour it has."""
 
 
-def figures(data: Data) -> dict[str, str]:
-    """Return all figures of runs side by side, as SVG by name."""
-    runs = data["runs"]
-    names = [run["name"] for run in runs]
-
-    def bars(pick: Callable[[Data], Mapping[str, float | None]]) -> Bars:
-        return [
-            (name, {key: value or 0.0 for key, value in pick(run).items()})
-            for name, run in zip(names, runs, strict=True)
-        ]
-
-    return {
-        "time": _stacked(
-            bars(lambda run: run["time_per_example_parts_s"]), "time per example", "s",
-            lambda part, _: COLOURS[PARTS[part][1]], lambda part: PARTS[part][0], least=0.0,
-        ),
-        "energy": _stacked(bars(lambda run: run["energy_per_example_j"]["component"]), "energy per example", "J"),
-        "area": _stacked(bars(lambda run: run["area_m2"]), "area", "m2"),
-        "stalls": _stacked(
-            bars(lambda run: run["stalls_shares"]), "share of the cycles of used tiles", "%",
-            lambda state, _: COLOURS[state], least=0.0, order=STATES,
-        ),
-        "links": _links([(run["name"], [link["utilisation"] or 0.0 for link in run["links"]]) for run in runs]),
-    }  # fmt: skip
+def time(data: Data) -> Bars:
+    """From the peak's interval to the sustained time per example, by run."""
+    return _stacked(
+        "time", "Time per example", "From the peak's initiation interval to the sustained time; a part that saves time "
+        "lies left of zero.", data, lambda run: run["time_per_example_parts_s"], "s",
+        lambda part, _: COLOURS[PARTS[part][1]], lambda part: PARTS[part][0], least=0.0,
+    )  # fmt: skip
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def energy(data: Data) -> Bars:
+    """Energy per example by component, by run."""
+    return _stacked("energy", "Energy per example", "By component.", data,
+                    lambda run: run["energy_per_example_j"]["component"], "J")  # fmt: skip
 
 
-def _short(name: str) -> str:
-    """Return a run's name in lines that fit beside an axis."""
-    return "\n".join(map(literal, textwrap.wrap(name, 26, max_lines=3, placeholder=" ...")))
+def area(data: Data) -> Bars:
+    """Area of the die by component, by run."""
+    return _stacked("area", "Area", "The whole die by component.", data, lambda run: run["area_m2"], "m2")
+
+
+def stalls(data: Data) -> Bars:
+    """States of the used tiles as shares of their cycles, by run."""
+    return _stacked(
+        "stalls", "What used tiles do", "States of the used tiles, in percent of their cycles.", data,
+        lambda run: run["stalls_shares"], "%", lambda state, _: COLOURS[state], least=0.0, order=STATES,
+    )  # fmt: skip
 
 
 def _stacked(
-    bars: Bars,
-    what: str,
+    name: str,
+    title: str,
+    says: str,
+    data: Data,
+    pick: Callable[[Data], Mapping[str, float | None]],
     unit: str,
-    colours: Callable[[str, int], str] = component_colour,
-    words: Callable[[str], str] = _words,
+    tone: Callable[[str, int], str] = component_colour,
+    said: Callable[[str], str] = words,
     least: float = LEAST,
     order: Sequence[str] = (),
-) -> str:
-    """Return a figure with a bar per run, stacked of parts in one order and with one colour each; below 0 to the left.
+) -> Bars:
+    """Return a bar for each run, of parts in one order and with one colour each; those below 0 go to the left.
 
-    Without an `order` the parts that are largest in any run come first.
+    Without an `order`, and where small parts are drawn as one, the parts that are largest in any run come first.
     """
-    longest = max((sum(parts.values()) for _, parts in bars), default=0.0)
-    most = {part: max(parts.get(part, 0.0) for _, parts in bars) for _, parts in bars for part in parts}
-    least_of = {part: min(parts.get(part, 0.0) for _, parts in bars) for part in most}
-    kept = [part for part in most if most[part] > least * longest or least_of[part] < -least * longest]
-    kept = [part for part in order if part in kept] if order else kept
+    runs = [(run["name"], {key: value or 0.0 for key, value in pick(run).items()}) for run in data["runs"]]
+    longest = max((sum(parts.values()) for _, parts in runs), default=0.0)
+    every = dict.fromkeys(part for _, parts in runs for part in parts)
+    most = {part: max(abs(parts.get(part, 0.0)) for _, parts in runs) for part in every}
+    kept = [part for part in order or most if most.get(part, 0.0) > least * longest]
     if least:
         kept.sort(key=lambda part: (-most[part], part))
-    scale, label = (0.01, "%") if unit == "%" else scale_of(longest, unit)
-    rest = [sum(value for part, value in parts.items() if part not in kept) for _, parts in bars]
+    tones = {part: tone(part, place) for place, part in enumerate(kept)}
 
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
-        above, below = [0.0] * len(bars), [0.0] * len(bars)
-        drawn = [(words(part), colours(part, i), [parts.get(part, 0.0) for _, parts in bars])
-                 for i, part in enumerate(kept)]  # fmt: skip
-        drawn += [(REST, "#c8cdd0", rest)] if any(rest) else []
-        for text, tone, values in drawn:
-            lefts = [a if value >= 0 else b for a, b, value in zip(above, below, values, strict=True)]
-            axes.barh(range(len(bars)), [value / scale for value in values], left=[left / scale for left in lefts],
-                      color=tone, label=text, height=0.62, edgecolor="white", linewidth=0.4)  # fmt: skip
-            above = [a + max(value, 0.0) for a, value in zip(above, values, strict=True)]
-            below = [b + min(value, 0.0) for b, value in zip(below, values, strict=True)]
-        if unit != "%":
-            for i, (_, parts) in enumerate(bars):
-                total = sum(parts.values())
-                axes.annotate(f" {engineering(total, unit)}", (above[i] / scale, i), va="center", fontsize=8)
-            axes.margins(x=0.14)
-        else:
-            axes.set_xlim(0, 100)
-        if any(below):
-            axes.axvline(0, color="#444444", lw=0.8)
-        axes.set_yticks(range(len(bars)), [_short(name) for name, _ in bars])
-        axes.invert_yaxis()
-        axes.set_xlabel(f"{what}, {label}")
-        axes.grid(axis="x")
-        figure.legend(loc="outside right upper", fontsize=8)
+    def text(value: float) -> str:
+        return percent(value) if unit == "%" else engineering(value, unit)
 
-    return draw(paint, height=max(0.9 + 0.55 * len(bars), 0.6 + 0.19 * len(kept) + 0.2))
+    bars, low, high = [], 0.0, 0.0
+    for run, parts in runs:
+        rest = sum(value for part, value in parts.items() if part not in tones)
+        shown = [(said(part), tones[part], parts.get(part, 0.0)) for part in kept] + [(REST, REST_TONE, rest)]
+        above = below = 0.0
+        pieces = []
+        for what, colour, value in shown:
+            start = above if value > 0 else below + value
+            above, below = above + max(value, 0.0), below + min(value, 0.0)
+            if value:
+                pieces.append(Piece(start, abs(value), colour, f"{run}, {what}: {text(value)}"))
+        low, high = min(low, below), max(high, above)
+        bars.append(Bar(run, "" if unit == "%" else text(sum(parts.values())), tuple(pieces)))
+    small = any(piece.tone == REST_TONE for bar in bars for piece in bar.pieces)
+    legend = (*((said(part), tones[part]) for part in kept), *(((REST, REST_TONE),) if small else ()))
+    ends = linear("", [low, high], lambda value: text(value) if value else "0", low=low, high=high or 1.0, count=4)
+    return Bars(name, title, says, tuple(bars), ends, legend, zero=0.0 if low else None)
 
 
-def _ranks(count: int, most: int = 200) -> list[int]:
+def _ranks(count: int, most: int = MOST_RANKS) -> list[int]:
     """Return the places of links that are drawn: all of a few, of many some at even distances on a logarithmic axis.
 
     >>> _ranks(3), _ranks(1000, 4)
@@ -129,27 +111,26 @@ def _ranks(count: int, most: int = 200) -> list[int]:
     return sorted({round(count ** (i / (most - 1))) for i in range(most)})
 
 
-def _links(runs: Sequence[tuple[str, Sequence[float]]]) -> str:
-    """Return a figure of how busy links are, the busiest first: a curve for each run."""
-
-    def paint(figure: Figure) -> None:
-        from matplotlib.ticker import MaxNLocator
-
-        axes = figure.subplots()
-        for i, (name, loads) in enumerate(runs):
-            ranked = sorted(loads, reverse=True)
-            style = ("-", "--", "-.", ":")[i // len(CYCLE) % 4]
-            ranks = _ranks(len(ranked))
-            axes.plot(ranks, [100 * ranked[rank - 1] for rank in ranks], color=CYCLE[i % len(CYCLE)],
-                      marker="osD^v<>PX"[i % 9], ms=3.5, lw=1.2, ls=style, label=_short(name))  # fmt: skip
-        if max((len(loads) for _, loads in runs), default=0) > 60:
-            axes.set_xscale("log")
-        else:
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("link, the busiest first")
-        axes.set_ylabel("share of all cycles held, %")
-        axes.grid()
-        figure.legend(loc="outside right upper", fontsize=8)
-
-    return draw(paint, height=3.0)
+def links(data: Data) -> Plot | None:
+    """How busy links are, the busiest first: a curve for each run; None where no run used a link."""
+    series = []
+    for place, run in enumerate(data["runs"]):
+        loads = [(link["utilisation"] or 0.0, link["name"]) for link in run["links"]]
+        ranked = sorted(loads, key=lambda pair: (-pair[0], pair[1]))
+        dots = tuple(
+            Dot(rank, load, f"{run['name']}, number {rank:,}: link {name}, held {percent(load)}", size=0.6)
+            for rank, (load, name) in ((rank, ranked[rank - 1]) for rank in _ranks(len(ranked)))
+        )  # fmt: skip
+        series.append(Series(run["name"], CYCLE[place % len(CYCLE)], dots, dashed=place // len(CYCLE) % 2 == 1))
+    places = [dot.x for own in series for dot in own.dots]
+    if not places:
+        return None
+    most, label = max(2.0, *places), "link, the busiest first"
+    if most > MOST_DOTS:
+        across = logarithmic(label, [1.0, most], "{:,.6g}".format)
+    else:
+        own = linear(label, [1.0, most], "{:,.6g}".format, low=1.0, high=most)
+        across = Axis(label, own.low, own.high, tuple((at, text) for at, text in own.ticks if at == int(at)))
+    shares = [dot.y for each in series for dot in each.dots]
+    return Plot("links", "Load of links", "Share of all cycles for which each link is held.", across,
+                axis("share of all cycles", shares, "%", zero=True), tuple(series))  # fmt: skip

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from archsim.base.errors import Problem, SpecError
-from archsim.report.folder import check_folder
+from archsim.report.document import Document
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, write_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import differences
 from archsim.studies.run.page import Page
 from archsim.studies.run.plan import RunPlan, plan_from_file
 from archsim.studies.run.saved import load_page
-from archsim.studies.runs.document import side_by_side, write_runs
+from archsim.studies.runs.document import document
 from archsim.studies.study import all_faults, folder_of, names_of
 
+SCHEMA, NAME = "archsim-runs-1", "runs.json"
+OWNED = (NAME, "runs.html", "runs.md", "figures", "tables")
+"""What runs side by side write; anything else in their folder is kept."""
 MOST_NAMED = 4
 """So many runs are named in the default folder's name; of more, the first and a hash of all."""
 
 
-def execute_side_by_side(folders: Sequence[Path], out: Path | None = None) -> tuple[dict[str, Any], Path]:
-    """Return several runs side by side, as runs.json holds them, and the folder of their report.
+def execute_side_by_side(folders: Sequence[Path], out: Path | None = None) -> tuple[Document, Path]:
+    """Return the report of several runs side by side, and its folder.
 
     Raises SpecError with all that is wrong: a folder without a run's report or with one that cannot be read, given
     twice, or an `out` that is itself a run's.
@@ -43,7 +49,9 @@ def execute_side_by_side(folders: Sequence[Path], out: Path | None = None) -> tu
     data = side_by_side(names, [page for page, _ in loaded], rows)
     data["version"] = package_version()
     data["command"] = shlex.join(["archsim", "report", *texts])
-    return data, write_runs(data, target)
+    shown = document(data)
+    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
+    return shown, write_folder(target, files, OWNED)
 
 
 def _check_distinct(folders: Sequence[Path]) -> None:
@@ -71,3 +79,57 @@ def _default_folder(names: Sequence[str]) -> Path:
     if len(names) <= MOST_NAMED and sum(map(len, names)) < 160:
         return folder_of([part for name in names for part in ("vs", name)][1:], [])
     return folder_of([names[0][:80], "vs", f"{len(names) - 1}_others"], names)
+
+
+def side_by_side(names: Sequence[str], pages: Sequence[Page], different: Sequence[tuple[str, ...]]) -> dict[str, Any]:
+    """Return what runs.json holds of runs, apart from the command: plain data in SI units.
+
+    `different` are the figures in which their specs differ: the path, and the text in each run. Energies are per
+    example and stalls are shares of the cycles of used tiles, so that runs of different lengths compare.
+    """
+    return {
+        "schema": SCHEMA,
+        "differences": [{"figure": path, "texts": list(texts)} for path, *texts in different],
+        "runs": [_run(name, page) for name, page in zip(names, pages, strict=True)],
+    }
+
+
+def _run(name: str, page: Page) -> dict[str, Any]:
+    data = page.data
+    examples, energy = data["run"]["examples"], data["energy_j"]
+    cycles = sum(data["stalls_cycles"].values())
+    final = page.history["final"] if page.history is not None else {}
+    return {
+        "name": name,
+        "arch": data["arch"],
+        "workload": data["workload"],
+        "examples": examples,
+        "seed": data["seed"],
+        "version": data["version"],
+        "activity": data["activity"]["from"],
+        "command": data["command"],
+        "audits_failed": [
+            check["name"] for check in (*data["audits"], *data.get("crosscheck", ())) if not check["passed"]
+        ],
+        "metrics": data["metrics"],
+        "accuracy_chip": final.get("accuracy_chip_mean"),
+        "accuracy_float": final.get("accuracy_float_mean"),
+        "r2_chip": final.get("r2_chip_mean"),
+        "r2_float": final.get("r2_float_mean"),
+        "time_per_example_parts_s": data["time_per_example_parts_s"],
+        "energy_per_example_j": {
+            by: {key: value / examples for key, value in energy[f"by_{by}"].items()} if examples else {}
+            for by in ("component", "phase")
+        },
+        "area_m2": data["area"]["by_component_m2"],
+        "stalls_shares": {
+            state: count / cycles if cycles else 0.0 for state, count in data["stalls_cycles"].items() if count
+        },
+        "links": [
+            {
+                "name": link["name"], "utilisation": link["utilisation"],
+                "wait_cycles_per_example": link["wait_cycles"] / examples if examples else None,
+            }
+            for link in page.details["links"]
+        ],
+    }  # fmt: skip
