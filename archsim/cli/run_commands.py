@@ -260,8 +260,8 @@ def network(
     quiet: Quiet = False,
 ) -> None:
     """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
-    from archsim.studies.noc.document import network_lines
-    from archsim.studies.noc.study import Request, execute_network
+    from archsim.report.terminal import lines
+    from archsim.studies.noc import Request, execute_network
 
     request = Request(
         topology, size, tuple(traffic or ("uniform",)), tuple(load or ()), packet_flits, vcs, buffer_flits,
@@ -269,11 +269,11 @@ def network(
         hot_share, warmup_cycles, cycles, seed,
     )  # fmt: skip
     with progress_bar(None, quiet or as_json) as progress:
-        result, folder = execute_network(request, out=out, progress=progress)
+        _, document, folder = execute_network(request, out=out, progress=progress)
     answer(
         folder / "network.json",
-        lambda: network_lines(result),
-        f"report  {folder / 'network.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'network.html'}",
         as_json=as_json,
         quiet=quiet,
     )

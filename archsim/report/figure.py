@@ -112,26 +112,31 @@ def axis(label: str, values: Sequence[float], unit: str = "", *, room: float = 0
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of a bar: where it starts and how long it is, in the unit of the axis; its colour and tooltip."""
+    """A piece of a bar: where it starts and how long it is, in the unit of the axis; its colour and tooltip.
+
+    `strip` is (i, n): it takes the i-th, from 0, of n equal strips of the bar's height; by default all of it.
+    """
 
     start: float
     length: float
     tone: str
     tip: str
+    strip: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar: what it is, what is written beside it, and its pieces."""
+    """A bar: what it is, what is written beside it, and its pieces. A `head` has none: it names the bars below it."""
 
     label: str
     text: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Piece, ...] = ()
+    head: bool = False
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Horizontal bars over one axis; `says` explains them. A line stands at `zero`, if there is one."""
+    """Horizontal bars over one axis; `says` explains them. A line stands at `zero`, a tint over `band`, if given."""
 
     kind: ClassVar[str] = "bars"
     name: str
@@ -141,6 +146,15 @@ class Bars:
     axis: Axis
     legend: Legend = ()
     zero: float | None = None
+    band: tuple[float, float] | None = None
+
+    @property
+    def tinted(self) -> tuple[float, float] | None:
+        """The part of the band that is on the axis, as (place, width) in percent of its length."""
+        if self.band is None:
+            return None
+        low, high = (self.axis.place(min(max(end, self.axis.low), self.axis.high)) for end in self.band)
+        return low, high - low
 
 
 # ---- curves and points
@@ -162,8 +176,8 @@ class Dot:
 class Series:
     """Points of one colour in their order, joined by a line unless told otherwise.
 
-    `spread` are half-widths of error bars, one for each point; with `shown` false the line alone is drawn. A `thin`
-    line is one of several behind another, and has no place in the legend.
+    `spread` are half-widths of error bars, one for each point; without `shown` the line alone is drawn. The line's
+    tooltip is `tip`, or the label; without a label, or `thin` as one of several behind another, it is not in the legend.
     """
 
     label: str
@@ -174,6 +188,7 @@ class Series:
     shown: bool = True
     spread: tuple[float, ...] = ()
     thin: bool = False
+    tip: str = ""
 
 
 @dataclass(frozen=True)

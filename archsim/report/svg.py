@@ -10,7 +10,9 @@ from archsim.report.figure import Axis, Bars, Label, Lanes, Legend, Plan, Plot
 
 WIDTH = 760
 NAMES, VALUES = 190, 150
-"""What names and values take of the width of bars."""
+"""What names, at least, and values take of the width of bars."""
+LONGEST = 52
+"""So many letters of a bar's name are written; its tooltips have all."""
 LETTER = 6.4
 """How wide a letter is taken to be, in pixels, at the size of most texts."""
 STYLE = (
@@ -69,19 +71,25 @@ def _legend(legend: Legend, left: float, top: float) -> tuple[list[str], float]:
 
 def _bars(own: Bars) -> str:
     values = VALUES if any(bar.text for bar in own.bars) else 20
-    left, wide = NAMES, WIDTH - NAMES - values
+    left = max(NAMES, 12 + LETTER * max((min(len(bar.label), LONGEST) for bar in own.bars), default=0))
+    wide = WIDTH - left - values
     parts, y = _legend(own.legend, left, 8)
     top = y
     for bar in own.bars:
-        name = bar.label if len(bar.label) <= 28 else f"{bar.label[:26]}..."
-        parts.append(_text(left - 8, y + 15, name, "e"))
+        name = bar.label if len(bar.label) <= LONGEST else f"{bar.label[: LONGEST - 3]}..."
+        parts.append(_text(left - 8, y + 15, name, "e b" if bar.head else "e"))
         for piece in bar.pieces:
             begin, end = (own.axis.place(at) for at in (piece.start, piece.start + piece.length))
-            parts.append(_rect(left + wide * begin / 100, y + 3, max(wide * (end - begin) / 100, 0.5), 16, piece.tone,
-                               piece.tip))  # fmt: skip
+            place, count = piece.strip
+            parts.append(_rect(left + wide * begin / 100, y + 3 + 16 * place / count,
+                               max(wide * (end - begin) / 100, 0.5), 16 / count, piece.tone, piece.tip))  # fmt: skip
         parts.append(_text(left + wide + 8, y + 15, bar.text))
         y += 22
     ticks = []
+    if own.tinted is not None:
+        begin, share = own.tinted
+        ticks.append(f'<rect x="{left + wide * begin / 100:.6g}" y="{top}" width="{wide * share / 100:.6g}" '
+                     f'height="{y - top:g}" fill="#e8eff4"/>')  # fmt: skip
     for at, text in own.axis.marks():
         ticks += [_line(left + wide * at / 100, top, left + wide * at / 100, y, "g"),
                   _text(left + wide * at / 100, y + 16, text, "s m")]  # fmt: skip
@@ -129,7 +137,7 @@ def _plot(own: Plot) -> str:
             dashes = ' stroke-dasharray="6 4"' if series.dashed else ""
             width = ' stroke-width="0.8" stroke-opacity="0.55"' if series.thin else ' stroke-width="1.8"'
             parts.append(f'<polyline points="{line}" fill="none" stroke="{series.tone}"{width}{dashes}>'
-                         f"<title>{escape(series.label)}</title></polyline>")  # fmt: skip
+                         f"<title>{escape(series.tip or series.label)}</title></polyline>")  # fmt: skip
         for dot, half in zip(series.dots, series.spread, strict=False):
             low, up = max(dot.y - half, own.y.low), min(dot.y + half, own.y.high)
             (x, y), (_, y2) = at(dot.x, up), at(dot.x, low)

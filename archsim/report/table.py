@@ -21,13 +21,23 @@ MOST_ROWS = 24
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
 
-    `decimals` are those of a share. A terminal leaves out a column that is not `brief`.
+    `decimals` are those of a share. A column that is not `shown` stands in the CSV file alone; a terminal leaves out one
+    that is not `brief`, too.
     """
 
     name: str
     unit: str = ""
     decimals: int = 1
     brief: bool = True
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Said:
+    """A value with the text by which people read it, where its column has no unit for all; CSV holds the value."""
+
+    value: Any
+    text: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,10 @@ class Table:
     @property
     def numeric(self) -> list[bool]:
         """Tell of each column whether it holds no text, and so is set to the right."""
-        return [all(not isinstance(row[i], str) for row in self.read) for i in range(len(self.columns))]
+        return [
+            all(not isinstance(value_of(row[i]), str) for row in self.read)
+            for i, column in enumerate(self.columns) if column.shown
+        ]  # fmt: skip
 
     @property
     def more(self) -> int:
@@ -80,9 +93,9 @@ class Table:
 
         A turned table's headings are its first column.
         """
-        heads = [column.name for column in self.columns]
+        heads = [column.name for column in self.columns if column.shown]
         rows = [
-            [(text, (place, i) in self.marked) for i, text in enumerate(texts)]
+            [(text, (place, i) in self.marked) for i, text in enumerate(texts) if self.columns[i].shown]
             for place, texts in enumerate(self.cells())
         ]
         if not self.turned:
@@ -101,14 +114,22 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
-        writer.writerows([["" if value is None else value for value in row] for row in self.rows])
+        for row in self.rows:
+            writer.writerow(["" if value is None else value for value in map(value_of, row)])
         return out.getvalue()
+
+
+def value_of(cell: Any) -> Any:
+    """Return the value of a cell, as CSV holds it."""
+    return cell.value if isinstance(cell, Said) else cell
 
 
 def cell(value: Any, column: Column) -> str:
     """Return a value as text in the unit of its column."""
     if value is None:
         return ""
+    if isinstance(value, Said):
+        return value.text
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

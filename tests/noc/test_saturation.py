@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import json
 import random
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import networkx as nx
@@ -17,16 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archsim.base.errors import SpecError, StuckError
+from archsim.base.errors import StuckError
 from archsim.chip.floorplan import Plan, grid
 from archsim.chip.topologies import Graph, Topology
-from archsim.cli import main
 from archsim.noc import compiled, kernel
 from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
 from archsim.spec.arch import TOPOLOGIES
-from archsim.studies.noc.study import Request, execute_network, settings_of
+from archsim.studies.noc import Request, settings_of
 from tests.noc.flit_reference import PORTS, TILE, simulate
 
 
@@ -410,86 +407,7 @@ def test_the_seed_alone_decides() -> None:
     assert one.latency_mean != other.latency_mean
 
 
-# ---- the command
-
-
-def small(**more: Any) -> Request:
-    return Request("mesh", "4x4", cycles=1_000, warmup_cycles=500, **more)
-
-
-def test_a_sweep_ends_in_saturation_and_repeats_byte_for_byte(tmp_path: Path) -> None:
-    files = []
-    for name in ("a", "b"):
-        data, folder = execute_network(small(traffic=("uniform", "transpose")), out=tmp_path / name)
-        files.append({p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
-    assert files[0] == files[1]
-    assert set(files[0]) == {"network.json", "network.md", "tables/summary.csv", "tables/latency.csv",
-                             "tables/links.csv", "figures/latency.svg"}  # fmt: skip
-    assert json.loads(files[0]["network.json"]) == data
-    for curve in data["traffic"]:
-        loads = [point["load"] for point in curve["points"]]
-        assert loads == sorted(loads)
-        assert curve["saturation_throughput"] <= curve["load_bound"] * 1.05  # 1,000 cycles: what was drawn varies
-        assert curve["latency_zero_load"] < curve["latency_mean_at_half"] < 2 * curve["latency_zero_load"]
-
-
-def test_the_command_prints_a_summary_or_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["network", "mesh", "--size", "3x4", "--load", "0.2", "--cycles", "500", "--out", str(tmp_path / "out")]
-    with pytest.raises(SystemExit) as leave:
-        main(words)
-    assert leave.value.code == 0
-    out = capsys.readouterr().out
-    assert "mesh 3x4, 12 tiles" in out
-    assert "network.md" in out
-    with pytest.raises(SystemExit):
-        main([*words, "--json"])
-    data = json.loads(capsys.readouterr().out)
-    assert data["traffic"][0]["points"][0]["load"] == 0.2
-    assert data["traffic"][0]["saturation_load"] is None
-    assert data["command"] == "archsim network mesh --size 3x4 --traffic uniform --load 0.2 --cycles 500"
-
-
-@pytest.mark.parametrize(("request_", "where", "what"), [
-    (Request("mesch"), "TOPOLOGY", "did you mean 'mesh'?"),
-    (Request("mesh", traffic=("uniforn",)), "--traffic", "did you mean 'uniform'?"),
-    (Request("mesh", "8x"), "--size", "'8x' is not the size of a grid"),
-    (Request("mesh", "1x1"), "--size", "1 x 1 is 1 tile"),
-    (Request("mesh", loads=(0.0,)), "--load", "give more than 0 and at most 1"),
-    (Request("mesh", loads=(1.5,)), "--load", "1.5 flits per tile and cycle"),
-    (Request("mesh", vcs=0), "--vcs", "0 is too small"),
-    (Request("mesh", buffer_flits=0), "--buffer-flits", "0 is too small"),
-    (Request("mesh", wait_for_tail_credit=2), "--wait-for-tail-credit", "2 is neither 0 nor 1; give 0 or 1"),
-    (Request("mesh", hold_switch_for_packet=-1), "--hold-switch-for-packet", "-1 is neither 0 nor 1"),
-    (Request("torus", vcs=1), "--vcs", "1 virtual channel cannot be divided among the 2 classes"),
-    (Request("mesh", "4x8", traffic=("transpose",)), "--traffic", "as many rows as columns, not 4 x 8"),
-    (Request("mesh", "3x3", traffic=("bit_complement",)), "--traffic", "needs a power of two of tiles, not 9"),
-    (Request("mesh", arbitration="round"), "--arbitration", "did you mean 'round_robin'?"),
-    (Request("mesh", hot_tile=64), "--hot-tile", "give 0 to 63"),
-    (Request("mesh", hot_share=1.5), "--hot-share", "give 0 to 1"),
-    (Request("mesh", cycles=0), "--cycles", "0 is too few"),
-])  # fmt: skip
-def test_what_is_wrong_is_told(request_: Request, where: str, what: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        settings_of(request_)
-    (problem,) = caught.value.problems
-    assert problem.where == where
-    assert what in str(problem)
-
-
-def test_all_faults_are_told_at_once_and_classes_need_channels(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SpecError) as caught:
-        settings_of(Request("mash", "8x", traffic=("no",), vcs=0, loads=(2.0,)))
-    assert [problem.where for problem in caught.value.problems] == [
-        "--size",
-        "TOPOLOGY",
-        "--traffic",
-        "--vcs",
-        "--load",
-    ]
-    monkeypatch.setitem(TOPOLOGIES._found, "ring_of_the_test", lambda plan: ring(len(plan.sites), with_dateline=True))
-    assert settings_of(Request("ring_of_the_test", "1x6"))["uniform"].wires.topology.class_count == 2
-    with pytest.raises(SpecError, match="3 virtual channels cannot be divided among the 2 classes"):
-        settings_of(Request("ring_of_the_test", "1x6", vcs=3))
+# ---- every topology
 
 
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))

@@ -1,1 +1,0 @@
-"""The network of a chip alone, by load."""
