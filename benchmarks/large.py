@@ -80,7 +80,7 @@ def one(case: Case) -> list[float]:
     from archsim.simulation import simulate
     from archsim.spec.loading import load_arch
     from archsim.studies.run.study import write_report
-    from archsim.studies.survey.study import enlargement
+    from archsim.studies.survey import enlargement
     from archsim.workload import load_workload
 
     with tempfile.TemporaryDirectory() as folder:

@@ -122,7 +122,7 @@ def test_the_table_against_gpus_holds_what_the_comparison_gives() -> None:
 def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
     from fractions import Fraction
 
-    from archsim.studies.survey.study import survey
+    from archsim.studies.survey import survey
 
     lines = TEXT.split("<!-- table: networks -->")[1].strip().splitlines()[2:13]
     table = {

@@ -190,11 +190,11 @@ def survey(
     quiet: Quiet = False,
 ) -> None:
     """Networks side by side on one chip, made as large as each needs it: what each gets of the peak."""
-    from archsim.studies.survey.document import survey_lines
-    from archsim.studies.survey.study import execute_survey
+    from archsim.report.terminal import lines
+    from archsim.studies.survey import execute_survey
 
     with progress_bar(None, quiet or as_json, "surveying") as progress:
-        data, folder = execute_survey(
+        data, document, folder = execute_survey(
             arch,
             workloads or (),
             mode=mode,
@@ -206,8 +206,8 @@ def survey(
         )
     answer(
         folder / "survey.json",
-        lambda: survey_lines(data),
-        f"report  {folder / 'survey.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'survey.html'}",
         as_json=as_json,
         quiet=quiet,
         passed=data["passed"],

@@ -18,7 +18,7 @@ NARROWEST = 80
 """Without a terminal, and on narrower ones, lines are as long as this and more."""
 MOST_LINES = 40
 """So many rows of a table are shown."""
-WHOLE = 16
+WHOLE = 20
 """Where a table is too wide, headings and long texts are folded, and values of up to so many letters stay whole."""
 
 
@@ -68,7 +68,7 @@ def _narrow(table: Table) -> Table:
 
 def _grid(table: Table) -> Grid:
     heads, rows, right = table.grid()
-    made = Grid(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    made = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, (head, own) in enumerate(zip(heads, right, strict=True)):
         least = min(WHOLE, max(len(row[i][0]) for row in rows))
         made.add_column(Words(head), justify="right" if own else "left", overflow="fold", min_width=least)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archsim.base.errors import InfeasibleError, SpecError
 from archsim.cli import main
+from archsim.report.figure import Bars
+from archsim.report.files import files_of
+from archsim.report.markdown import markdown
+from archsim.report.terminal import lines
+from archsim.report.web import page
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
-from archsim.studies.survey.document import COLUMNS, table_of
-from archsim.studies.survey.study import enlargement, execute_survey, held_interval, survey
+from archsim.studies.survey import COLUMNS, SHARES, document, enlargement, execute_survey, held_interval, ranked, survey
 from archsim.workload import load_workload
 
 CHIP = load_arch("ambrogio_nature_2018")
+EVIL = "<b>*a*</b> `c` {x} | d"
 
 
 def test_a_chip_is_enlarged_by_what_a_network_needs_and_no_more() -> None:
@@ -96,27 +103,85 @@ def test_what_cannot_be_run_is_listed_with_the_reason_and_the_rest_is_run(tmp_pa
     )
     rows = survey(load_arch("ambrogio_nature_2018", ["tile.cols=2", "tile.rows=8"]), [load_workload(huge)], examples=3)
     assert "4 columns of a unit must lie on one crossbar" in rows[0].reason
-    assert table_of({"networks": [{"reason": "no"}]}).rows == ()
-    assert len(table_of({"networks": []}).columns) == len(COLUMNS)
 
 
-def test_the_command_writes_json_table_and_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = ["survey", "ambrogio_nature_2018", "mlp_digits", "transfer_cifar10", "--mode", "inference"]
+# ---- the report
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """Two networks that infer, and one that this chip cannot train."""
+    folder = tmp_path_factory.mktemp("surveys") / "one"
     with pytest.raises(SystemExit) as leave:
-        main([*words, "--examples", "50", "--out", "here"])
+        main(["survey", "ambrogio_nature_2018", "mlp_digits", "transfer_cifar10", "--mode", "inference", "--examples",
+              "50", "--quiet", "--out", str(folder)])  # fmt: skip
     assert not leave.value.code
-    assert "transfer_cifar10" in capsys.readouterr().out
-    data = json.loads((tmp_path / "here" / "survey.json").read_text())
-    assert [row["name"] for row in data["networks"]] == ["mlp_digits", "transfer_cifar10"]
-    assert all(row["transfer_time_share"] == 0 for row in data["networks"])
-    lines = (tmp_path / "here" / "survey.csv").read_text().splitlines()
-    assert len(lines) == 3
-    assert {path.name for path in (tmp_path / "here").iterdir()} == {
-        "survey.json", "survey.md", "survey.csv", "survey.svg",
+    data = json.loads((folder / "survey.json").read_text("utf-8"))
+    none = dict.fromkeys(data["networks"][0])
+    given = {"name": "huge", "mode": "training", "synapses": 9, "steps": 1, "settings": [], "passed": True}
+    data["networks"].append({**none, **given, "reason": "it is too large"})
+    return data, folder
+
+
+def test_the_command_writes_data_page_tables_and_figures(found: tuple[dict[str, Any], Path]) -> None:
+    data, folder = found
+    assert [row["name"] for row in data["networks"][:2]] == ["mlp_digits", "transfer_cifar10"]
+    assert all(row["transfer_time_share"] == 0 for row in data["networks"][:2])
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        "survey.json", "survey.html", "survey.md", "tables/survey.csv", "figures/efficiency.svg", "figures/shares.svg",
     }  # fmt: skip
+    assert len((folder / "tables" / "survey.csv").read_text().splitlines()) == 3
+    for path in (folder / "figures").iterdir():
+        ET.parse(path)
+
+
+def test_the_table_holds_the_networks_that_could_be_run_the_best_first(found: tuple[dict[str, Any], Path]) -> None:
+    data, _ = found
+    table = document(data).tables()["survey"]
+    assert [column.name for column in table.columns] == list(COLUMNS)
+    shares = [row[list(COLUMNS).index("of the peak")] for row in table.rows]
+    assert shares == sorted(shares, reverse=True) == [row["share_of_peak"] for row in ranked(data)]
+    assert {row[0] for row in table.rows} == {"mlp_digits", "transfer_cifar10"}
+    said = "\n".join(lines(document(data)))
+    assert "huge could not be run: it is too large" in said
+    assert "transfer_cifar10" in said
+    nothing = document({**data, "networks": data["networks"][2:]})
+    assert nothing.tables()["survey"].rows == ()
+    assert "too large" in page(nothing)
+
+
+def test_bars_are_the_rows(found: tuple[dict[str, Any], Path]) -> None:
+    data, _ = found
+    figures, rows = document(data).figures(), ranked(data)
+    efficiency, shares = figures["efficiency"], figures["shares"]
+    assert isinstance(efficiency, Bars)
+    assert isinstance(shares, Bars)
+    for row, bar, own in zip(rows, efficiency.bars, shares.bars, strict=True):
+        held, lost = bar.pieces
+        assert bar.label == own.label == row["name"]
+        assert held.length == row["efficiency_op_per_j"]
+        assert lost.start + lost.length == pytest.approx(row["efficiency_peak_op_per_j"], rel=1e-12)
+        assert [piece.length for piece in own.pieces] == [row[key] for key, *_ in SHARES]
+        assert [piece.strip for piece in own.pieces] == [(0, 3), (1, 3), (2, 3)]
+    assert efficiency.axis.high == max(row["efficiency_peak_op_per_j"] for row in rows)
+
+
+def test_what_was_changed_is_said_a_failed_audit_is_and_hostile_names_are_text(
+    found: tuple[dict[str, Any], Path],
+) -> None:
+    data, _ = found
+    first = {**data["networks"][0], "name": EVIL, "settings": ["tile.count=9", EVIL], "passed": False}
+    shown = document({**data, "networks": [first, *data["networks"][1:]]})
+    text = markdown(shown)
+    assert "; of the chip `tile.count=9`" in text
+    assert "FAILED: an audit of <b>*a*</b> `c` {x} | d." in "\n".join(lines(shown)).replace("\n  ", " ")
+    assert "<b>" not in text.replace("`<b>*a*</b> 'c' {x} | d`", "")  # as code it is text
+    assert "<b>*" not in page(shown)
+    ET.fromstring(files_of(shown)["figures/shares.svg"])
+    assert "FAILED" not in markdown(document(data))
+
+
+# ---- faults
 
 
 def test_what_is_wrong_is_told_before_anything_is_simulated() -> None:

@@ -1,31 +1,47 @@
-"""Surveys as the command makes them: networks by name on one design of chip, written as one report."""
+"""Networks on one design of chip, made as large as each needs it: what each gets of the peak."""
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from math import ceil, isqrt
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from archsim.base.errors import ArchsimError, InfeasibleError, Problem, SpecError
-from archsim.base.units import parse_quantity
+from archsim.base.units import engineering, parse_quantity
+from archsim.base.words import counted
 from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule, memory_words
 from archsim.mapping.partition import map_workload
 from archsim.mapping.shards import tiles_needed
-from archsim.report.folder import check_folder
+from archsim.report.bars import from_zero
+from archsim.report.document import Block, Command, Document, Facts, Points, Section, Text, code, say
+from archsim.report.figure import Axis, Bar, Bars, Piece
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, write_folder
+from archsim.report.table import Column, Table, percent
 from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
 from archsim.studies.study import all_faults, folder_of
-from archsim.studies.survey.document import SCHEMA, write_survey
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
+
+SCHEMA, NAME = "archsim-survey-1", "survey.json"
+OWNED = (NAME, "survey.html", "survey.md", "tables", "figures", "survey.csv", "survey.svg")
+"""What the study writes, the last two before it had a page; anything else in its folder is kept."""
+Progress = Callable[[float, int, str], None]
+Data: TypeAlias = Mapping[str, Any]
+PROBED = 200
+"""Examples by which the time of one is found."""
+IDLE = "leakage"
+"""The phase of the bill that is spent whether or not anything is done."""
 
 
 def execute_survey(
@@ -38,8 +54,8 @@ def execute_survey(
     hold: str | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[dict[str, Any], Path]:
-    """Return a survey of workloads (all built-in ones if none is named), as its file holds it, and its folder.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return a survey of workloads (all built-in ones if none is named): its data, its report, and its folder.
 
     With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms". Raises SpecError with all that is
     wrong, InfeasibleError where none of the networks can be run.
@@ -68,9 +84,11 @@ def execute_survey(
         "version": package_version(),
         "command": shlex.join(words),
         "passed": all(row.passed for row in rows),
-        "networks": plain(rows),
+        "networks": [{**asdict(row), "settings": list(row.settings)} for row in rows],
     }
-    return data, write_survey(data, folder)
+    shown = document(data)
+    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
+    return data, shown, write_folder(folder, files, OWNED)
 
 
 def _hold_s(text: str) -> Fraction:
@@ -83,13 +101,6 @@ def _hold_s(text: str) -> Fraction:
     if hold_s <= 0:
         raise SpecError([Problem("--hold", f"'{text}' is not above 0", hint)])
     return hold_s
-
-
-Progress = Callable[[float, int, str], None]
-PROBED = 200
-"""Examples by which the time of one is found."""
-IDLE = "leakage"
-"""The phase of the bill that is spent whether or not anything is done."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +244,121 @@ def _figures(result: Result) -> dict[str, Any]:
     }
 
 
-def plain(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the rows as plain data."""
-    return [{**asdict(row), "settings": list(row.settings)} for row in rows]
+# ---- the report
+
+
+COLUMNS = {
+    "network": ("name", ""),
+    "mode": ("mode", ""),
+    "synapses": ("synapses", ""),
+    "steps": ("steps", ""),
+    "tiles": ("tiles_used", ""),
+    "time per example": ("time_per_example_s", "s"),
+    "energy per example": ("energy_per_example_j", "J"),
+    "peak efficiency": ("efficiency_peak_op_per_j", "OP/s/W"),
+    "sustained": ("efficiency_op_per_j", "OP/s/W"),
+    "of the peak": ("share_of_peak", "%"),
+    "cells filled": ("fill", "%"),
+    "crossbars busy": ("busy", "%"),
+    "idle energy": ("idle", "%"),
+    "in transfers": ("transfer_time_share", "%"),
+    "held, leaks": ("dwell_leaks", ""),
+}
+"""By heading: the key in survey.json, and the unit."""
+OF_THE_NETWORK = ("mode", "synapses", "steps")
+"""What does not depend on the chip; on the page it stands beside what was changed of the chip."""
+MEANT = (
+    "*Tiles*: those that hold a part of the network; the chip is made as large as it must be.",
+    "*Of the peak*: sustained over peak efficiency.",
+    "*Cells filled*: of the tiles that are used.",
+    "*Crossbars busy*: share of these tiles' cycles in which they are read or updated.",
+    "*Idle energy*: leakage, clock and control, which go whatever is done.",
+    "*In transfers*: share of the time in which at least one crossbar moves its capacitors' weights to the long-term "
+    "cells.",
+    "*Held, leaks*: mean time of an update on its capacitor, in time constants of the leak; where it is much above "
+    "one, little is left of it.",
+)
+SHARES = (("fill", "cells filled", "#12837a"), ("busy", "crossbars busy", "#8e5ea2"),
+          ("idle", "idle energy", "#b03a2e"))  # fmt: skip
+SUSTAINED, LOST = "#1b6ca8", "#c9ced1"
+
+
+def document(data: Data) -> Document:
+    """Return the report of a survey: it depends on what survey.json holds alone."""
+    reasons = tuple(say("{name} could not be run: {reason}", brief=True, name=row["name"], reason=row["reason"])
+                    for row in data["networks"] if row["reason"])  # fmt: skip
+    failed = [row["name"] for row in data["networks"] if not row["reason"] and not row["passed"]]
+    alarm: list[Block] = []
+    if failed:
+        alarm.append(say("**FAILED:** an audit of {names}. Do not trust these figures before that is understood.",
+                         kind="failed", brief=True, names=", ".join(failed)))  # fmt: skip
+    rows = ranked(data)
+    return Document(
+        f"Networks on {data['arch']['name']}",
+        (*alarm, say("Each network runs on a chip of this design that is as large as the network needs it.",
+                     kind="lead")),
+        (
+            Section("networks", "What each network gets of the peak",
+                    (table(rows), Points(tuple(map(say, MEANT))), *reasons)),
+            Section("figures", "Efficiency, and what it is lost to", (efficiency(rows), shares(rows))),
+            Section("chips", "The networks and their chips", (_changed(data),)),
+        ),
+        (
+            Command(data["command"]),
+            say("Spec {hash}; archsim {version}.", kind="note", hash=data["arch"]["hash"], version=data["version"]),
+        ),
+        stem="survey",
+    )  # fmt: skip
+
+
+def ranked(data: Data) -> list[Data]:
+    """Return the networks that could be run, those that get most of the peak first."""
+    run = [row for row in data["networks"] if not row["reason"]]
+    return sorted(run, key=lambda row: (-(row["share_of_peak"] or 0), row["name"]))
+
+
+def table(rows: Sequence[Data]) -> Table:
+    """What each network comes to; the file also holds what does not depend on the chip."""
+    hidden = (*OF_THE_NETWORK, "peak efficiency")
+    columns = tuple(Column(head, unit, shown=head not in hidden) for head, (_, unit) in COLUMNS.items())
+    return Table("survey", "Networks", columns, tuple(tuple(row[key] for key, _ in COLUMNS.values()) for row in rows),
+                 most=100, brief=True)  # fmt: skip
+
+
+def efficiency(rows: Sequence[Data]) -> Bars:
+    """Sustained efficiency of each network, and what is left to the peak."""
+    unit = "OP/s/W"
+    bars = []
+    for row in rows:
+        own, top = row["efficiency_op_per_j"], row["efficiency_peak_op_per_j"]
+        tip = f"{row['name']}: sustained {engineering(own, unit)}, peak {engineering(top, unit)}"
+        pieces = (Piece(0.0, own, SUSTAINED, tip), Piece(own, max(0.0, top - own), LOST, tip))
+        bars.append(Bar(row["name"], f"{percent(row['share_of_peak'])} of the peak", pieces))
+    most = max((max(row["efficiency_op_per_j"], row["efficiency_peak_op_per_j"]) for row in rows), default=0.0)
+    legend = (("sustained", SUSTAINED), ("peak", LOST))
+    return Bars("efficiency", "Sustained efficiency and the peak", "", tuple(bars), from_zero(most, unit), legend)
+
+
+def shares(rows: Sequence[Data]) -> Bars:
+    """What efficiency is lost to: cells that hold nothing, crossbars that wait, and energy that goes in any case."""
+    bars = []
+    for row in rows:
+        pieces = tuple(
+            Piece(0.0, row[key], tone, f"{row['name']}, {label}: {percent(row[key])}", (place, len(SHARES)))
+            for place, (key, label, tone) in enumerate(SHARES)
+        )  # fmt: skip
+        bars.append(Bar(row["name"], "", pieces))
+    axis = Axis("", 0.0, 1.0, tuple((i / 4, f"{25 * i} %") for i in range(5)))
+    legend = tuple((label, tone) for _, label, tone in SHARES)
+    return Bars("shares", "Cells filled, crossbars busy, idle energy", "", tuple(bars), axis, legend)
+
+
+def _changed(data: Data) -> Facts:
+    """Return what each network is, and what was changed of the chip so that it fits."""
+    found = []
+    for row in data["networks"]:
+        what = say("{mode}, {synapses}, {steps} an example", mode=row["mode"],
+                   synapses=counted(row["synapses"], "synapse"), steps=counted(row["steps"], "vector"))  # fmt: skip
+        more = (*say("; of the chip ").spans, *code(row["settings"]).spans) if row["settings"] else ()
+        found.append((row["name"], Text((*what.spans, *more))))
+    return Facts(tuple(found))
