@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -140,31 +139,17 @@ def sensitivity(
     quiet: Quiet = False,
 ) -> None:
     """Halve and double each assumption in turn, and draw the tornado."""
-    from archsim.report.folder import check_folder
-    from archsim.spec.loading import load_arch, split_overrides
-    from archsim.studies.sensitivity.document import top_lines, write_study
-    from archsim.studies.sensitivity.study import sensitivity as study_of
-    from archsim.studies.study import default_folder
-    from archsim.workload import load_workload
+    from archsim.report.terminal import lines
+    from archsim.studies.sensitivity import execute_sensitivity
 
-    mine, theirs = split_overrides(sets or ())
-    chip, network = load_arch(arch, mine), load_workload(workload, theirs)
-    words = ["archsim", "sensitivity", arch, workload, *(word for given in sets or () for word in ("--set", given))]
-    command = shlex.join(words + (["--examples", str(examples)] if examples else []))
-    folder = out or default_folder(chip, network, "sensitivity")
-    check_folder(folder)
     with progress_bar(None, quiet or as_json) as progress:
-
-        def tick(done: int, total: int) -> None:
-            if progress is not None:
-                progress(done, total)
-
-        study = study_of(chip, network, examples=examples, command=command, progress=tick)
-    write_study(study, folder)
+        _, document, folder = execute_sensitivity(
+            arch, workload, sets=sets or (), examples=examples, out=out, progress=progress
+        )
     answer(
         folder / "sensitivity.json",
-        lambda: top_lines(study),
-        f"report  {folder / 'sensitivity.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'sensitivity.html'}",
         as_json=as_json,
         quiet=quiet,
     )

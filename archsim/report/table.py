@@ -163,6 +163,16 @@ def percent(share: float) -> str:
     return "0 %" if not share else f"{100 * share:.1f} %" if abs(share) >= 0.0005 else "< 0.1 %"
 
 
+def metric_name(metric: str) -> str:
+    """Return a metric's name as words, without its unit, a peak as such first.
+
+    >>> metric_name("throughput_per_area_peak_op_per_s_m2"), metric_name("area_m2")
+    ('peak throughput per area', 'area')
+    """
+    name = re.sub(r"(_op_per)?_(s_m2|s|j|w|m2)$", "", metric)
+    return words(f"peak_{name.replace('_peak', '')}" if "_peak" in name else name)
+
+
 def display_unit(metric: str) -> str:
     """Return the unit in which a metric is shown: operations are OP, as the field writes them."""
     return si_of_metric(metric).replace("m**2", "m2").replace("op", "OP")

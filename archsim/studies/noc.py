@@ -280,8 +280,8 @@ def latency_figure(data: Data) -> Plot:
             (f"{name}: {low:,.2f} cycles at zero load", ((0.0, low), (most, low))),
             (f"{name}: the busiest link bounds the load to {bound:.4g}", ((bound, 0.0), (bound, top))),
         ):
-            ends = (Dot(*line[0], tip), Dot(*line[1], tip))
-            series.append(Series("", tone, ends, dashed=True, shown=False, tip=tip))
+            level = tuple(Dot(x, y, tip) for x, y in line)
+            series.append(Series("", tone, level, dashed=True, shown=False, tip=tip))
     return Plot(
         "latency", "Latency against offered load",
         f"With 95 % intervals; hollow: saturated. Dashed: the latency at zero load and the bound of the load. What is "
@@ -322,7 +322,8 @@ def loads_table(data: Data) -> Table:
 
 def links_table(data: Data) -> Table:
     """The links, the busiest of each traffic first; a few of each are shown."""
-    rows, shown = [], []
+    rows: list[tuple[Any, ...]] = []
+    shown: list[tuple[Any, ...]] = []
     for curve in data["traffic"]:
         own = [(curve["name"], *(link[key] for key in ("name", "utilisation", "wait_mean_cycles")))
                for link in curve["links"]]  # fmt: skip

@@ -177,7 +177,7 @@ def test_factors_of_ones_own_need_no_table() -> None:
 
 
 def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = import_module("archsim.studies.sensitivity.study")
+    study = import_module("archsim.studies.sensitivity")
     spec = at(45, 14)
     assert spec.figures["tile.neuron.area"].status == "assumption"
     area_m2 = spec.value.tile.neuron.area_m2
@@ -185,5 +185,8 @@ def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypa
         study, "outcome", lambda arch, *_: dict.fromkeys(study.METRICS, arch.tile.neuron.area_m2 / area_m2)
     )
     found = study.sensitivity(spec, load_workload("mlp_digits"), examples=1)
-    ratios = {effect.factor: effect.metrics["area_m2"] for effect in found.effects if effect.path == "tile.neuron.area"}
+    ratios = {
+        effect["factor"]: effect["metrics"]["area_m2"]
+        for effect in found["effects"] if effect["figure"] == "tile.neuron.area"
+    }  # fmt: skip
     assert ratios == pytest.approx({"x 1/2": 0.5, "x 2": 2.0})

@@ -21,8 +21,6 @@ from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import builtin_names, load_arch
 from archsim.studies.run.document import OWNED, write_report
-from archsim.studies.sensitivity.document import top_lines, write_study
-from archsim.studies.sensitivity.study import sensitivity
 from archsim.workload import Dense, load_workload
 
 FAST = "schedule.transfer.interval_examples=20"
@@ -167,45 +165,6 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(SpecError, match="is not a folder"):
         check_folder(tmp_path / "link")
-
-
-# ---- sensitivity
-
-
-@pytest.fixture(scope="module")
-def study() -> Any:
-    return sensitivity(load_arch("ambrogio_nature_2018"), load_workload("mlp_digits"), examples=20, command="archsim s")
-
-
-def test_each_assumption_is_halved_and_doubled(study: Any) -> None:
-    arch = load_arch("ambrogio_nature_2018")
-    given = {path for path, figure in arch.figures.items() if figure.status in ("assumption", "fitted")}
-    varied = {effect.path for effect in study.effects}
-    assert varied == {path for path in given if path not in arch.zeros() and not path.startswith("published")}
-    assert all(sum(effect.path == path for effect in study.effects) == 2 for path in varied)
-
-
-def test_effects_are_those_of_the_formulas(study: Any) -> None:
-    # Half of the cells' area: 2,097,152 cells x 1.17 um2, and the white space that belongs to them, 1 / (1 - 10 %).
-    ranked = {path: (low, high) for path, low, high in study.ranked("area_m2")}
-    saved = 2_097_152 * 1.17e-12 / 0.9
-    assert ranked["tile.device.area"][0] == pytest.approx(1 - saved / study.base["area_m2"], rel=1e-9)
-    # Twice the clock: all whole nanoseconds stay what they are.
-    times = {path: (low, high) for path, low, high in study.ranked("time_per_example_s")}
-    assert times["tile.device.area"] == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.02))
-    assert times["technology.node"] == (1.0, 1.0)
-
-
-def test_a_study_is_written_with_its_tornado(study: Any, tmp_path: Path) -> None:
-    out = write_study(study, tmp_path / "s")
-    again = write_study(study, tmp_path / "t")
-    assert contents(out) == contents(again)
-    data = json.loads((out / "sensitivity.json").read_text("utf-8"))
-    assert len(data["effects"]) == len(study.effects)
-    text = (out / "sensitivity.md").read_text("utf-8")
-    for link in re.findall(r"\]\(([^)]+\.svg)\)", text):
-        assert (out / link).is_file()
-    assert "time_per_example_s" in "\n".join(top_lines(study))
 
 
 # ---- everything that is shipped

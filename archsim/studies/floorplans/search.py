@@ -24,7 +24,7 @@ from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
-from archsim.studies.sensitivity.study import outcome
+from archsim.studies.sensitivity import outcome
 from archsim.workload.network import Workload
 
 BUDGET = 40  # assumption: simulations of a search unless said otherwise

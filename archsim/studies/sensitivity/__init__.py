@@ -1,1 +1,0 @@
-"""What the figures of a run depend on."""
