@@ -109,14 +109,15 @@ def published(
     quiet: Quiet = False,
 ) -> None:
     """Published figures against simulated ones; exit with 1 if a fitted one is not met."""
-    from archsim.studies.published import execute_published, failed, published_lines
+    from archsim.report.terminal import lines
+    from archsim.studies.published import execute_published, failed
 
     with progress_bar(None, quiet or as_json) as progress:
-        rows, folder = execute_published(archs or (), out=out, progress=progress)
+        rows, document, folder = execute_published(archs or (), out=out, progress=progress)
     answer(
         folder / "published.json",
-        lambda: published_lines(rows),
-        f"report  {folder / 'published.md'}",
+        lambda: lines(document),
+        f"report  {folder / 'published.html'}",
         as_json=as_json,
         quiet=quiet,
         passed=not failed(rows),

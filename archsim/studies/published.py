@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
-from archsim.report.drawing import draw
+from archsim.report.document import Block, Document, Facts, Points, Section, say
+from archsim.report.figure import Axis, Bar, Bars, Piece
+from archsim.report.files import files_of
 from archsim.report.folder import check_folder, write_folder
-from archsim.report.table import Column, Table, metric_text
+from archsim.report.table import Column, Said, Table, metric_name, metric_text
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
@@ -20,18 +24,18 @@ from archsim.spec.loading import Loaded, builtin_names, load_arch
 from archsim.studies.study import folder_of
 from archsim.workload import load_workload
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
+Row: TypeAlias = Mapping[str, Any]
+NAME = "published.json"
+OWNED = (NAME, "published.html", "published.md", "tables", "figures", "published.csv", "published.svg")
+"""What the study writes, the last two before it had a page; anything else in its folder is kept."""
 EXACT = 0.01
 """How far an `input` figure, a line of the spec converted, may be from what is simulated: rounding to cycles."""
 
 
 def execute_published(
     names: Sequence[str] = (), *, out: Path | None = None, progress: Callable[[int], None] | None = None
-) -> tuple[list[dict[str, Any]], Path]:
-    """Return the comparison of these chips, or of all built-in ones with published figures, and its report's folder.
+) -> tuple[list[dict[str, Any]], Document, Path]:
+    """Return the comparison of these chips, or of all built-in ones with published figures: data, report and folder.
 
     Raises SpecError with all that is wrong.
     """
@@ -40,7 +44,9 @@ def execute_published(
     check_folder(folder)
     chips = [load_arch(name) for name in names or builtin_names("arch_specs")]
     rows = compare([chip for chip in chips if chip.value.published or names], progress)
-    return rows, write_published(rows, folder)
+    shown = document(rows)
+    files = {NAME: json.dumps(rows, indent=1, allow_nan=False) + "\n", **files_of(shown)}
+    return rows, shown, write_folder(folder, files, OWNED)
 
 
 def compare(chips: Sequence[Loaded[ArchSpec]], progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
@@ -111,49 +117,57 @@ def _passed(row: dict[str, Any]) -> bool | None:
     return row["ratio"] is not None and abs(row["ratio"] - 1) <= allowed
 
 
-Row: TypeAlias = Mapping[str, Any]
+# ---- the report
 
-NAME = "published.json"
-OWNED = (NAME, "published.md", "published.csv", "published.svg")
+
 AIM = 0.2
 """How far off a prediction may be without a word; the band of the figure."""
 WORDS = {
     "efficiency_op_per_j": "sustained efficiency",
-    "efficiency_peak_op_per_j": "peak efficiency",
-    "throughput_peak_op_per_s": "peak throughput",
-    "throughput_per_area_peak_op_per_s_m2": "peak throughput per area",
-    "time_per_example_peak_s": "peak time per example",
-    "power_peak_w": "peak power",
     "area_peak_m2": "area without the host port",
-    "area_m2": "area",
     "tile_area_m2": "area of a tile",
     "read_latency_s": "time of a read",
     "read_energy_j": "energy of a read",
     "read_back_latency_s": "time of a transposed read",
     "update_latency_s": "time of an update",
 }
-KINDS = {  # what it means, marker, colour: told apart by both
-    "fit": ("fitted to it", "s", "#8e5ea2"),
-    "input": ("a line of the spec, converted", "D", "#7f8c8d"),
-    "predicted": ("from its parts", "o", "#1b6ca8"),
+"""Names of metrics that do not follow from their keys."""
+KINDS = {
+    "fit": ("fitted to it", "#8e5ea2"),
+    "input": ("a line of the spec, converted", "#7f8c8d"),
+    "predicted": ("from its parts", "#1b6ca8"),
 }
+"""By kind: what it means, and its colour."""
+LEAST_AXIS = 3.0
+"""The axis of ratios reaches at least from 1 / 3 to 3."""
+TICKS = (0.1, 0.2, 0.5, 0.8, 1, 1.2, 2, 5, 10)
 
 
-def write_published(rows: Sequence[Row], folder: Path) -> Path:
-    """Write the comparison as `folder`, and return it; SpecError if it cannot be written."""
-    table = _si_table(rows)
-    files = {
-        NAME: json.dumps(list(rows), indent=1, allow_nan=False) + "\n",
-        "published.md": _page(rows),
-        "published.csv": table.csv(),
-        "published.svg": ratios_figure(rows),
-    }
-    return write_folder(folder, files, OWNED)
+def document(rows: Sequence[Row]) -> Document:
+    """Return the report of a comparison: it depends on what published.json holds alone."""
+    missed = failed(rows)
+    kinds = ", ".join(f"*{kind}*: {meaning}" for kind, (meaning, _) in KINDS.items())
+    head: list[Block] = [
+        say(f"Ratio is simulated over published. {kinds}. Bold: a prediction that is off by more than {AIM:.0%}, or a "
+            "fit or an input that is not met.", brief=True)
+    ]  # fmt: skip
+    if missed:
+        head.insert(0, say("**{n} FAILED:** {names}.", kind="failed", brief=True, n=counted(len(missed), "figure"),
+                           names="; ".join(f"{row['arch']}, {named(row)}" for row in missed)))  # fmt: skip
+    told = tuple(
+        say("{arch}, {name} (x {ratio}): {why}", arch=row["arch"], name=named(row), ratio=_ratio(row),
+            why=row["note"] or "no reason is given")
+        for row in rows if off(row)
+    )  # fmt: skip
+    sections = [Section("ratios", "Figure by figure", (ratios_figure(rows), table(rows)))]
+    sections += [Section("off", "Where predictions are off, and why", (Points(told),))] if told else []
+    return Document("Published figures against simulated ones", tuple(head),
+                    (*sections, Section("sources", "Sources", (_sources(rows),))), stem="published")  # fmt: skip
 
 
-def words(row: Row) -> str:
+def named(row: Row) -> str:
     """Return a figure's name in words, and what it is of where that is not the chip."""
-    name = WORDS.get(row["metric"], row["metric"].replace("_", " "))
+    name = WORDS.get(row["metric"]) or metric_name(row["metric"])
     return f"{name} on {row['workload']}" if row["workload"] else name
 
 
@@ -162,81 +176,51 @@ def off(row: Row) -> bool:
     return row["kind"] == "predicted" and (row["ratio"] is None or abs(row["ratio"] - 1) > AIM)
 
 
-def published_lines(rows: Sequence[Row]) -> list[str]:
-    """Return what the command prints: a line per figure, and under it why a prediction is off."""
-    wide = max((len(words(row)) for row in rows), default=0)
-    lines: list[str] = []
-    for i, row in enumerate(rows):
-        if i == 0 or rows[i - 1]["arch"] != row["arch"]:
-            lines += ["", row["arch"]] if lines else [row["arch"]]
-        told = [metric_text(row[key], row["metric"], 4) for key in ("published", "simulated")]
-        verdict = {True: "", False: "  FAILED", None: "  off" if off(row) else ""}[row["passed"]]
-        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
-        lines.append(f"  {words(row):{wide}}  {told[0]:>16}  {told[1]:>16}  x {ratio:>6}  {row['kind']}{verdict}")
-    lines += ["", "published, simulated, and simulated / published; of a prediction that is off by more than "
-                  f"{AIM:.0%}, published.md says why"]  # fmt: skip
-    return lines
-
-
-def _page(rows: Sequence[Row]) -> str:
-    columns = tuple(map(Column, ("chip", "figure", "published", "simulated", "ratio", "kind", "source")))
-    cells = [
-        (row["arch"], words(row), metric_text(row["published"], row["metric"]), metric_text(row["simulated"], row["metric"]),
-         _ratio(row), row["kind"] + ("" if row["passed"] in (True, None) else ", FAILED"), row["source"])
-        for row in rows
-    ]  # fmt: skip
-    marked = {(i, 4) for i, row in enumerate(rows) if off(row) or row["passed"] is False}
-    told = [
-        f"- {row['arch']}, {words(row)} (x {_ratio(row)}): {row['note'] or 'no reason is given'}"
-        for row in rows if off(row)
-    ]  # fmt: skip
-    kinds = ", ".join(f"*{kind}*: {meaning}" for kind, (meaning, _, _) in KINDS.items())
-    text = [
-        "# Published figures against simulated ones", f"Ratio is simulated / published. {kinds}. Bold: a prediction "
-        f"more than {AIM:.0%} off, or a fit or an input that is not met.", "![ratios](published.svg)",
-        Table("published", "", columns, tuple(cells), marked=marked).markdown(),
-    ]  # fmt: skip
-    text += ["## Where predictions are off, and why", "\n".join(told)] if told else []
-    return "\n\n".join(text) + "\n"
-
-
 def _ratio(row: Row) -> str:
     return "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
 
 
-def _si_table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row]) -> Table:
+    """Every figure; its file holds SI values, and the source of each."""
     keys = ("arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "tolerance", "source")
-    return Table("published", "", tuple(map(Column, keys)), tuple(tuple(row[key] for key in keys) for row in rows))
+    cells = []
+    for row in rows:
+        verdict = ", FAILED" if row["passed"] is False else ", off" if off(row) else ""
+        said = {"metric": named(row), "ratio": _ratio(row), "kind": row["kind"] + verdict}
+        said |= {key: metric_text(row[key], row["metric"]) for key in ("published", "simulated")}
+        cells.append(tuple(Said(row[key], said[key]) if key in said else row[key] for key in keys))
+    hidden = ("mode", "workload", "tolerance", "source")
+    marked = {(i, keys.index("ratio")) for i, row in enumerate(rows) if off(row) or row["passed"] is False}
+    columns = tuple(Column(key, shown=key not in hidden) for key in keys)
+    return Table("published", "Published and simulated", columns, tuple(cells), marked=marked, most=200, brief=True)
 
 
-def ratios_figure(rows: Sequence[Row]) -> str:
-    """Return the SVG of the ratios, a line per figure, on a logarithmic axis with the band that is aimed at."""
+def _sources(rows: Sequence[Row]) -> Facts:
+    """Return where each figure was published, chip by chip."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["arch"], row["source"]), []).append(named(row))
+    return Facts(tuple(
+        (arch, say("{names}: {source}", names=", ".join(names), source=source))
+        for (arch, source), names in found.items()
+    ))  # fmt: skip
+
+
+def ratios_figure(rows: Sequence[Row]) -> Bars:
+    """Return the ratios as bars from 1, chip by chip, on a logarithmic axis with the band that is aimed at."""
     shown = [row for row in rows if row["ratio"]]
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        axes.set_xscale("log")
-        axes.axvspan(1 - AIM, 1 + AIM, color="#eef3f7", zorder=0)
-        axes.axvline(1, color="#566573", linewidth=0.8)
-        for kind, (meaning, marker, colour) in KINDS.items():
-            own = [(row["ratio"], i) for i, row in enumerate(shown) if row["kind"] == kind]
-            if own:
-                ratios, places = zip(*own, strict=True)
-                axes.scatter(ratios, places, marker=marker, s=34, color=colour, label=f"{kind}: {meaning}", zorder=3)
-        for i, row in enumerate(shown):
-            axes.annotate(f"{row['ratio']:.2f}", (row["ratio"], i), xytext=(7, 0), textcoords="offset points",
-                          va="center", fontsize=7.5)  # fmt: skip
-            if i and shown[i - 1]["arch"] != row["arch"]:
-                axes.axhline(i - 0.5, color="#d5dbdd", linewidth=0.6)
-        axes.set_yticks(range(len(shown)), [f"{row['arch']}: {words(row)}" for row in shown], fontsize=8)
-        axes.set_ylim(len(shown) - 0.4, -0.6)
-        most = max([3.0, *(max(row["ratio"], 1 / row["ratio"]) * 1.3 for row in shown)])
-        axes.set_xlim(1 / most, most)
-        ticks = [tick for tick in (0.1, 0.2, 0.5, 0.8, 1, 1.2, 2, 5, 10) if 1 / most <= tick <= most]
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
-        axes.set_xlabel(f"simulated / published (band: within {AIM:.0%})")
-        axes.grid(axis="x")
-        figure.legend(loc="outside upper left", ncols=len(KINDS), fontsize=8)
-
-    return draw(paint, 9.0, 1.3 + 0.24 * max(len(shown), 1))
+    bars = []
+    for arch, own in itertools.groupby(shown, key=lambda row: row["arch"]):
+        bars.append(Bar(arch, "", head=True))
+        for row in own:
+            meaning, tone = KINDS[row["kind"]]
+            told = [metric_text(row[key], row["metric"], 4) for key in ("published", "simulated")]
+            tip = f"{arch}, {named(row)}: published {told[0]}, simulated {told[1]}, x {_ratio(row)}; {meaning}"
+            piece = Piece(min(1.0, row["ratio"]), abs(row["ratio"] - 1), tone, tip)
+            bars.append(Bar(named(row), f"x {_ratio(row)} {row['kind']}{', off' if off(row) else ''}", (piece,)))
+    most = max([LEAST_AXIS, *(max(row["ratio"], 1 / row["ratio"]) * 1.1 for row in shown)])
+    ticks = tuple((float(tick), f"{tick:g}") for tick in TICKS if 1 / most <= tick <= most)
+    axis = Axis("simulated / published, logarithmic", 1 / most, most, ticks, log=True)
+    legend = tuple((f"{kind}: {meaning}", tone) for kind, (meaning, tone) in KINDS.items())
+    return Bars("published", "Simulated over published", f"The band is within {AIM:.0%}.", tuple(bars), axis, legend,
+                zero=1.0, band=(1 - AIM, 1 + AIM))  # fmt: skip

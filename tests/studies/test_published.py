@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import json
 import math
 import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,14 @@ from archsim import evaluate, load_arch, load_workload
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.cli import main
+from archsim.report.figure import Bars
+from archsim.report.files import files_of
+from archsim.report.markdown import markdown
+from archsim.report.terminal import lines
+from archsim.report.web import page
 from archsim.results.peak import chip_metrics
 from archsim.spec.loading import builtin_names
-from archsim.studies.published import AIM, EXACT, compare, execute_published, failed, published_lines
+from archsim.studies.published import AIM, EXACT, compare, document, execute_published, failed, named
 
 CHIPS = [name for name in builtin_names("arch_specs") if load_arch(name).value.published]
 FIGURES = [(name, i) for name in CHIPS for i in range(len(load_arch(name).value.published))]
@@ -34,6 +41,10 @@ def rows(name: str) -> list[dict[str, Any]]:
     return compare([load_arch(name)])
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+
+
 def chip(tmp_path: Path, text: str) -> str:
     path = tmp_path / "chip.yaml"
     path.write_text(text, encoding="utf-8")
@@ -43,7 +54,7 @@ def chip(tmp_path: Path, text: str) -> str:
 @pytest.mark.parametrize(("name", "i"), FIGURES, ids=lambda part: str(part))
 def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property: Callable[[str, object], None]) -> None:
     row = rows(name)[i]
-    sys.stdout.write("\n".join(published_lines([row])[:2]) + "\n")  # shown by `pytest -rP`
+    sys.stdout.write("\n".join(lines(document([row]))) + "\n")  # shown by `pytest -rP`
     record_property("simulated / published", row["ratio"])
     assert row["source"]
     ratio = row["simulated"] / row["published"]
@@ -131,28 +142,81 @@ def test_the_command_writes_a_report_and_fails_only_with_a_fit(
         main(["published", "khaddam_jssc_2022", "--out", "out"])
     assert left.value.code == 0
     assert "predicted" in capsys.readouterr().out
-    first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
-    assert set(first) == {"published.json", "published.md", "published.csv", "published.svg"}
+    first = contents(Path("out"))
+    assert set(first) == {"published.json", "published.html", "published.md", "tables/published.csv",
+                          "figures/published.svg"}  # fmt: skip
     assert json.loads(first["published.json"]) == rows("khaddam_jssc_2022")
     with pytest.raises(SystemExit):
         main(["published", "khaddam_jssc_2022", "--out", "out", "--json"])
     assert capsys.readouterr().out.encode() == first["published.json"]
-    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == first
+    assert contents(Path("out")) == first
     with pytest.raises(SystemExit) as left:  # a larger cell misses the area that the reference is fitted to
         main(["published", chip(tmp_path, BROKEN), "--out", "broken"])
     assert left.value.code == 1
     assert "FAILED" in capsys.readouterr().out
     assert "FAILED" in (tmp_path / "broken" / "published.md").read_text("utf-8")
+    assert "FAILED" in (tmp_path / "broken" / "published.html").read_text("utf-8")
 
 
-def test_what_is_off_is_said(tmp_path: Path) -> None:
-    found, folder = execute_published(["gokmen_frontiers_2016"], out=tmp_path / "out")
+def test_what_is_off_is_said() -> None:
+    found = rows("gokmen_frontiers_2016")
     (off,) = [row for row in found if abs(row["ratio"] - 1) > AIM]
-    page = (folder / "published.md").read_text("utf-8")
-    assert off["note"] in page
-    assert f"**{off['ratio']:.3f}**" in page
-    assert any(line.endswith("predicted  off") for line in published_lines(found))
+    shown = document(found)
+    assert off["note"] in markdown(shown)
+    assert f"**{off['ratio']:.3f}**" in markdown(shown)
+    assert any(line.endswith("predicted, off") for line in lines(shown))
     assert failed(found) == []
+    quiet = document(rows("ambrogio_nature_2018"))  # it is fitted to both of its figures
+    assert [section.name for section in quiet.sections] == ["ratios", "sources"]
+    assert "off" not in {cell.text for row in quiet.tables()["published"].rows for cell in row if hasattr(cell, "text")}
+
+
+def test_bars_go_from_one_to_the_ratio_under_the_name_of_their_chip() -> None:
+    found = [row for name in CHIPS for row in rows(name)]
+    figure = document(found).figures()["published"]
+    assert isinstance(figure, Bars)
+    assert (figure.zero, figure.band) == (1.0, (1 - AIM, 1 + AIM))
+    assert [bar.label for bar in figure.bars if bar.head] == CHIPS
+    bars = [bar for bar in figure.bars if not bar.head]
+    for row, bar in zip(found, bars, strict=True):
+        (piece,) = bar.pieces
+        assert bar.label == named(row)
+        assert (piece.start, piece.start + piece.length) == pytest.approx(sorted((1.0, row["ratio"])), rel=1e-12)
+        assert row["arch"] in piece.tip
+        assert figure.axis.low < piece.start <= piece.start + piece.length < figure.axis.high
+        assert row["kind"] in bar.text
+    place, width = figure.tinted or (0.0, 0.0)
+    assert place == pytest.approx(figure.axis.place(1 - AIM))
+    assert place + width == pytest.approx(figure.axis.place(1 + AIM))
+
+
+def test_the_table_reads_in_units_and_its_file_in_si() -> None:
+    found = rows("marinella_jetcas_2018")
+    shown = document(found)
+    table = shown.tables()["published"]
+    keys = ["arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "tolerance", "source"]
+    file = list(csv.reader(table.csv().splitlines()))
+    assert file == [keys, *([str(row[key]) for key in keys] for row in found)]
+    heads, cells, right = table.grid()
+    assert heads == ["arch", "metric", "published", "simulated", "ratio", "kind"]
+    assert right == [False, False, True, True, True, False]
+    assert [text for text, _ in cells[0]][:3] == ["marinella_jetcas_2018", "time of a read", "384 ns"]
+    text = markdown(shown)
+    assert all(row["source"] in text for row in found)  # named once for all figures of one source
+    assert text.count(found[0]["source"]) == 1
+
+
+def test_hostile_names_are_text() -> None:
+    evil = "<b>*a*</b> `c` {x} | d"
+    found = [{**row, "arch": evil, "note": evil, "source": evil, "workload": evil} for row in rows(CHIPS[0])]
+    found = [{**row, "kind": "predicted", "ratio": 2.0, "passed": None} for row in found] + [
+        {**found[0], "passed": False, "ratio": None}
+    ]
+    shown = document(found)
+    assert "<b>" not in markdown(shown)
+    assert "<b>*" not in page(shown)
+    assert "1 figure FAILED" in "\n".join(lines(shown))
+    ET.fromstring(files_of(shown)["figures/published.svg"])
 
 
 def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> None:
@@ -169,7 +233,7 @@ def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> No
 
 
 def test_a_chip_that_is_named_twice_is_compared_once(tmp_path: Path) -> None:
-    found, _ = execute_published(["khaddam_jssc_2022"] * 2, out=tmp_path / "out")
+    found, *_ = execute_published(["khaddam_jssc_2022"] * 2, out=tmp_path / "out")
     assert [row["metric"] for row in found] == [row["metric"] for row in rows("khaddam_jssc_2022")]
 
 
