@@ -38,7 +38,7 @@ APART = {
     "floorplan": {"chip/floorplan", "report/floorplan.py"},
     "gpus": {"baselines/gpus.py", "studies/gpus"},
     "loading": {"spec/loading.py", "workload/loading.py"},
-    "noc": {"noc", "studies/noc"},
+    "noc": {"noc", "studies/noc.py"},
     "plan": {"chip/floorplan/plan.py", "studies/run/plan.py"},
     "run": {"simulation/run.py", "studies/run"},
     "train": {"functional/train.py", "studies/train"},

@@ -65,8 +65,9 @@ _FIELD = (
 def _registry(whole: bool) -> pint.UnitRegistry[Any]:
     import pint
 
+    empty: dict[str, Any] = {} if whole else {"filename": None}
     registry: pint.UnitRegistry[Any] = pint.UnitRegistry(
-        *(() if whole else (None,)), non_int_type=Fraction, cache_folder=None, on_redefinition="ignore"
+        **empty, non_int_type=Fraction, cache_folder=None, on_redefinition="ignore"
     )
     for line in _OWN if whole else _FIELD:
         registry.define(line)

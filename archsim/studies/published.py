@@ -73,7 +73,7 @@ def compare(chips: Sequence[Loaded[ArchSpec]], progress: Callable[[int], None] |
     return rows
 
 
-def failed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def failed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the rows of figures that are fitted, or a line of the spec, and not met."""
     return [row for row in rows if row["passed"] is False]
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from archsim.studies.run.extras import extras
+from archsim.studies.run.summary import summary
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,8 +20,6 @@ from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import markdown
-from archsim.studies.run.extras import extras
-from archsim.studies.run.summary import summary
 from archsim.studies.run.tables import tables
 from archsim.workload import load_workload
 

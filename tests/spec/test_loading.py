@@ -164,7 +164,12 @@ def test_an_unknown_key_is_told_with_the_nearest(path: str, nearest: str) -> Non
         ("tile.device", "pcm_3t1d", "'pcm_3t1d' is not a component", "did you mean 'pcm_3t1c'"),
         ("tile.row_driver", "pmw_driver", "'pmw_driver' is not a component", "did you mean 'pwm_driver'"),
         ("tile.periphery.2", "line_circiut", "'line_circiut' is not a component", "did you mean 'line_circuit'"),
-        ("tile.device", "sram", "'sram' is a memory, not a device", "cap_3t1c, pcm_3t1c, pcm_pair, soft_bounds, static_cell"),
+        (
+            "tile.device",
+            "sram",
+            "'sram' is a memory, not a device",
+            "cap_3t1c, pcm_3t1c, pcm_pair, soft_bounds, static_cell",
+        ),
         ("routing.link", ..., "'kind' is missing", "duration_link, packet_link"),
     ],
 )

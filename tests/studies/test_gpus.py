@@ -12,11 +12,13 @@ from archsim.base.errors import SpecError
 from archsim.baselines.comparison import BATCHES, FIGURES, catch_text, compare_gpus, parse_batches
 from archsim.baselines.gpus import FOLDER, known_gpus
 from archsim.cli import main
+from archsim.report.figure import Bars, Plot
 from archsim.report.folder import check_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import builtin_folder, load_arch
+from archsim.studies.gpus.document import document
 from archsim.studies.gpus.study import execute_gpus
-from archsim.studies.gpus.tables import conventions, ladder, model_check, tables
+from archsim.studies.gpus.tables import conventions, ladder, model_check
 from archsim.studies.views import catalogue
 from archsim.workload import load_workload
 
@@ -189,6 +191,7 @@ def test_the_command_writes_the_same_report_twice(tmp_path: Path, capsys: pytest
     text = (tmp_path / "a" / "gpus.md").read_text()
     assert "6 per synapse and example" in text
     assert "280x and 98x" in text
+    assert "280x and 98x" in (tmp_path / "a" / "gpus.html").read_text()
     check_folder(tmp_path / "a")  # it may be replaced
 
 
@@ -199,18 +202,62 @@ def test_a_file_of_a_gpu_that_is_no_baseline_and_has_an_odd_name(tmp_path: Path)
         "kind: measured\ngpu: {name: '<script>| a $x_{1 GPU', baseline: null}\ndate: '2026-11-26'\nmethod: m\n"
         f"workloads: [{{name: mine, layers: [[64, 32], [32, 10]], bias: true, rows: [{row}]}}]\n"
     )
-    found, folder = execute_gpus(CHIP, "mlp_digits", examples=20, gpus=["V100"], measured=[path], out=tmp_path / "out")
+    found, _, folder = execute_gpus(
+        CHIP, "mlp_digits", examples=20, gpus=["V100"], measured=[path], out=tmp_path / "out"
+    )
     [each] = found["measured"]
     assert each["rows"][0]["energy_per_example_j"] is None
     assert each["rows"][0][DENSITY] is None
     assert catch_text(each["catches_up"][0], "energy_per_example_j") == "not measured"
     assert "<script>" not in (folder / "gpus.md").read_text()
+    assert "<script>| a" not in (folder / "gpus.html").read_text()
+
+
+REPORTED = {"command": "archsim compare a b", "version": "1", "arch": {"name": "a", "hash": "h"},
+            "workload": {"name": "b", "hash": "i"}}  # fmt: skip
+
+
+def test_figures_by_batch_are_the_modelled_and_the_best_measured_rows(data: dict[str, Any]) -> None:
+    found = document({**data, **REPORTED}).figures()
+    for name, key in (("gpus_time", "time_per_example_s"), ("gpus_energy", "energy_per_example_j")):
+        plot = found[name]
+        assert isinstance(plot, Plot)
+        lines = {series.label: series for series in plot.series}
+        for gpu in data["gpus"]:
+            rows = [row for row in gpu["modelled"] if row["precision"] == gpu["fastest"]]
+            own = next(series for label, series in lines.items() if label.startswith(f"{gpu['name']}, ")
+                       and label.endswith("modelled"))  # fmt: skip
+            assert [(dot.x, dot.y) for dot in own.dots] == [(row["batch"], row[key]) for row in rows]
+        for each in data["measured"]:
+            best: dict[int, float] = {}
+            for row in each["rows"]:
+                if row[key] is not None:
+                    best[row["batch"]] = min(row[key], best.get(row["batch"], row[key]))
+            own = lines[f"{each['baseline']}, measured, best precision"]
+            assert {dot.x: dot.y for dot in own.dots} == best
+        for which in ("sustained", "peak"):
+            assert {dot.y for dot in lines[f"chip, {which}"].dots} == {data["chip"][which][key]}
+        assert all(0 <= plot.x.place(dot.x) <= 100 and 0 <= plot.y.place(dot.y) <= 100
+                   for series in plot.series for dot in series.dots)  # fmt: skip
+
+
+def test_bars_are_peaks_and_what_is_sustained(data: dict[str, Any]) -> None:
+    found = document({**data, **REPORTED}).figures()
+    for name, key in (("gpus_efficiency", EFFICIENCY), ("gpus_density", DENSITY)):
+        bars = found[name]
+        assert isinstance(bars, Bars)
+        ends = {bar.label: bar.pieces[0].start + bar.pieces[0].length for bar in bars.bars}
+        assert ends["chip, peak"] == pytest.approx(data["chip"]["peak"][key])
+        assert ends["chip, sustained"] == pytest.approx(data["chip"]["sustained"][key])
+        peak = next(row for row in data["gpus"][3]["peaks"] if row["precision"] == "bf16")
+        assert ends["H100 BF16 tensor, data sheet"] == pytest.approx(peak[key])
 
 
 def test_tables_hold_every_row(data: dict[str, Any]) -> None:
-    found = tables(data)
+    found = document({**data, **REPORTED}).tables()
     assert len(found["gpus_modelled"].rows) == sum(len(gpu["modelled"]) for gpu in data["gpus"])
     assert len(found["gpus_measured"].rows) == 156
+    assert len(found["gpus_modelled"].read) < len(found["gpus_modelled"].rows)  # the page shows a short one
     for table in found.values():
         assert all(len(row) == len(table.columns) for row in table.rows)
 
@@ -229,7 +276,7 @@ def test_gpus_are_listed() -> None:
 def test_inference_is_compared_by_its_own_operations(tmp_path: Path) -> None:
     path = tmp_path / "infer.yaml"
     path.write_text((builtin_folder("workloads") / "mlp_digits.yaml").read_text() + "\nmode: inference\n")
-    found, folder = execute_gpus(CHIP, str(path), examples=20, gpus=["A100"], batch="1", out=tmp_path / "out")
+    found, _, folder = execute_gpus(CHIP, str(path), examples=20, gpus=["A100"], batch="1", out=tmp_path / "out")
     assert (found["mode"], found["ops_per_example"]) == ("inference", 2 * (65 * 32 + 33 * 10))
     said = " ".join(conventions(found))
     assert "updates" not in said  # nothing is updated
@@ -265,7 +312,7 @@ def test_own_gpus_stand_beside_those_of_archsim(tmp_path: Path) -> None:
         "kind: measured\ngpu: {name: my card, baseline: Mine}\ndate: '2026-11-26'\nmethod: m\n"
         f"workloads: [{{name: mine, layers: [[64, 32], [32, 10]], bias: true, rows: [{row}]}}]\n"
     )
-    found, folder = execute_gpus(CHIP, "mlp_digits", examples=20, gpus=["mine", "H100"], files=[path],
+    found, _, folder = execute_gpus(CHIP, "mlp_digits", examples=20, gpus=["mine", "H100"], files=[path],
                                  measured=[measured], out=tmp_path / "out")  # fmt: skip
     assert [gpu["name"] for gpu in found["gpus"]] == ["Mine", "H100"]
     assert found["gpus"][0]["fastest"] == "bf16"

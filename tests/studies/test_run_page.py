@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from archsim.report.inline import inline_svg
+from archsim.studies.run.cards import groups
+from archsim.studies.run.charts import Chart, energy, shares, stalls, ticks_to, waterfall
+from archsim.studies.run.curves import accuracy, dwell, timeline
+from archsim.studies.run.extras import Extra
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.report.drawing import draw
-from archsim.report.inline import inline_svg
 from archsim.report.table import Column, Table
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.run import document as run
 from archsim.studies.run import extras, plan_view
-from archsim.studies.run.cards import groups
-from archsim.studies.run.charts import Chart, energy, shares, stalls, ticks_to, waterfall
-from archsim.studies.run.curves import accuracy, dwell, timeline
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import render
-from archsim.studies.run.extras import Extra
 from archsim.studies.run.page import Page
 from archsim.workload import load_workload
 

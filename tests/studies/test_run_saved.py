@@ -16,10 +16,9 @@ from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.run import document as run
 from archsim.studies.run.details import page_of
-from archsim.studies.run.study import write_report
 from archsim.studies.run.page import Page
 from archsim.studies.run.saved import load_page
-from archsim.studies.run.study import render_again
+from archsim.studies.run.study import render_again, write_report
 from archsim.workload import load_workload
 
 

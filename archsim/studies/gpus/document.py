@@ -24,8 +24,8 @@ Data: TypeAlias = Mapping[str, Any]
 def document(data: Data) -> Document:
     """Return the report of a comparison: it depends on what gpus.json holds alone."""
     names = f"{data['arch']['name']} against GPUs: {data['workload']['name']}, {data['mode']}"
-    tables = tuple(table for table in (replace(ladder_table(data), brief=True), replace(catches_table(data), brief=True),
-                                       peaks_table(data)) if table.rows)  # fmt: skip
+    found = (replace(ladder_table(data), brief=True), replace(catches_table(data), brief=True), peaks_table(data))
+    tables = tuple(table for table in found if table.rows)
     rows: list[Block] = []
     rows += _long(modelled_table, data, "Each GPU in its fastest precision.")
     rows += _long(measured_table, data, "The precision and way that are the quickest at the largest batch.")
