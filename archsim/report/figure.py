@@ -177,7 +177,7 @@ class Series:
     """Points of one colour in their order, joined by a line unless told otherwise.
 
     `spread` are half-widths of error bars, one for each point; without `shown` the line alone is drawn. The line's
-    tooltip is `tip`, or the label; without a label, or `thin` as one of several behind another, it is not in the legend.
+    tooltip is `tip`, or the label. The legend leaves out what has no label or is `thin`, one of several behind another.
     """
 
     label: str

@@ -21,8 +21,8 @@ MOST_ROWS = 24
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
 
-    `decimals` are those of a share. A column that is not `shown` stands in the CSV file alone; a terminal leaves out one
-    that is not `brief`, too.
+    `decimals` are those of a share. A column that is not `shown` stands in the CSV file alone; a terminal also leaves
+    out one that is not `brief`.
     """
 
     name: str
