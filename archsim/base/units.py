@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -313,6 +314,21 @@ def engineering(value: float | None, unit: str, digits: int = 4) -> str:
         if abs(value) >= scale * (1 - 1e-12):
             return f"{_significant(value / scale, digits)} {prefix}{unit}"
     return f"{value:g} {unit}"
+
+
+def common_unit(values: Sequence[float], unit: str) -> tuple[float, str]:
+    """Return the unit that suits the middle one of SI values, in SI and as text; densities are by mm2.
+
+    >>> common_unit([2e-6, 3e-6, 5e-3], "s"), common_unit([3e8], "OP/s/m2")
+    ((1e-06, 'us'), (1000000.0, 'OP/s/mm2'))
+    """
+    middle = abs(sorted(values, key=abs)[len(values) // 2])
+    if unit == "m2":
+        return (1e-6, "mm2") if middle >= 1e-9 or not middle else (1e-12, "um2")
+    over, own = (1e6, f"{unit[:-2]}mm2") if unit.endswith("/m2") else (1.0, unit)
+    near = (pair for pair in _PREFIXES if middle / over >= pair[0] * (1 - 1e-12))
+    scale, prefix = next(near, _PREFIXES[-1] if middle else (1.0, ""))
+    return scale * over, f"{prefix}{own}"
 
 
 def _significant(value: float, digits: int) -> str:

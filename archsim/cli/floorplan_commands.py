@@ -19,17 +19,25 @@ def draw_floorplan(
     examples: Examples = None,
     sets: Sets = None,
     out: Out = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Draw a chip's floorplan; write it for HotSpot, and the chip as GraphML."""
-    from archsim.studies.floorplans.draw import execute_drawing, floorplan_lines
+    from archsim.report.terminal import lines
+    from archsim.studies.floorplans.draw import execute_drawing
 
-    with progress_bar(None, quiet) as progress:
-        chip, folder = execute_drawing(arch, workload, sets=sets or (), examples=examples, out=out, progress=progress)
-    if not quiet:
-        for line in floorplan_lines(chip):
-            typer.echo(line)
-        typer.echo(f"\ndrawing  {folder / 'floorplan.svg'}")
+    with progress_bar(None, quiet or as_json) as progress:
+        data, document, folder = execute_drawing(
+            arch, workload, sets=sets or (), examples=examples, out=out, progress=progress
+        )
+    answer(
+        folder / "floorplan.json",
+        lambda: lines(document),
+        f"report  {folder / 'floorplan.html'}\ndrawing {folder / 'floorplan.svg'}",
+        as_json=as_json,
+        quiet=quiet,
+        passed=not data["audits_failed"],
+    )
 
 
 @floorplans.command(name="optimise")
@@ -50,15 +58,21 @@ def optimise_floorplan(
     quiet: Quiet = False,
 ) -> None:
     """Search for a better floorplan and placement, and write the spec that was found."""
+    from archsim.report.terminal import lines
     from archsim.studies.floorplans.optimise import execute_optimisation
-    from archsim.studies.floorplans.optimise_document import optimisation_lines
 
     with progress_bar(budget, quiet or as_json, "optimising") as progress:
-        result, folder = execute_optimisation(
+        _, document, folder = execute_optimisation(
             arch, workload, objective, budget=budget, examples=examples, sets=sets or (), seed=seed,
             topologies=topologies, out=out, progress=progress,
         )  # fmt: skip
-    answer(folder / "optimise.json", lambda: optimisation_lines(result, folder), as_json=as_json, quiet=quiet)
+    answer(
+        folder / "optimise.json",
+        lambda: lines(document),
+        f"report  {folder / 'optimise.html'}",
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @floorplans.command(name="compare")
@@ -72,17 +86,17 @@ def compare_floorplans(
     quiet: Quiet = False,
 ) -> None:
     """Chips side by side on one workload: area, wires, contention, time, energy and power density."""
+    from archsim.report.terminal import lines
     from archsim.studies.floorplans.compare import execute_comparison
-    from archsim.studies.floorplans.compare_tables import compare_lines
 
     with progress_bar(None, quiet or as_json) as progress:
-        data, folder = execute_comparison(
+        data, document, folder = execute_comparison(
             workload, archs, sets=sets or (), examples=examples, out=out, progress=progress
         )
     answer(
         folder / "compare.json",
-        lambda: compare_lines(data),
-        f"page  {folder / 'compare.html'}",
+        lambda: lines(document),
+        f"report  {folder / 'compare.html'}",
         as_json=as_json,
         quiet=quiet,
         passed=data["passed"],

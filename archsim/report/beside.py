@@ -10,7 +10,7 @@ from typing import TypeAlias
 from archsim.report.figure import Plot
 
 Place: TypeAlias = tuple[float, float, float, float]
-LETTER, LINE = 6.2, 13.0
+LETTER, LINE = 7.2, 13.0
 """How wide a letter and how high a line of these texts is, in pixels."""
 DOT = 11.0
 """The diameter of a large dot, in pixels."""

@@ -77,6 +77,13 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class Panels:
+    """Figures of one kind, side by side where there is room."""
+
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
 class Command:
     """A command line, as it is typed."""
 
@@ -84,7 +91,7 @@ class Command:
 
 
 Figure: TypeAlias = Bars | Plot | Lanes | Plan
-Block: TypeAlias = Text | Points | Facts | Cards | Table | Bars | Plot | Lanes | Plan | Fold | Command
+Block: TypeAlias = Text | Points | Facts | Cards | Table | Bars | Plot | Lanes | Plan | Fold | Panels | Command
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ class Document:
     tables_in: str = "tables/"
 
     def blocks(self) -> Iterator[Block]:
-        """Yield all blocks in their order, those under folds after the fold."""
+        """Yield all blocks in their order, those that a block holds after it."""
         yield from _unfolded(self.head)
         for section in self.sections:
             yield from _unfolded(section.blocks)
@@ -132,6 +139,8 @@ def _unfolded(blocks: tuple[Block, ...]) -> Iterator[Block]:
         yield block
         if isinstance(block, Fold):
             yield from _unfolded(block.blocks)
+        elif isinstance(block, Panels):
+            yield from block.figures
 
 
 def say(

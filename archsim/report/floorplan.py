@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
 from archsim.chip.graph import Chip
-from archsim.chip.places import Wire, wires_of
+from archsim.chip.places import Line, Wire, wires_of
 from archsim.chip.topologies.package import PORT
 from archsim.report.colours import BUSY, HEAT, shade
 from archsim.report.figure import Box, Label, Plan, Ramp, Shape
@@ -21,8 +22,9 @@ WIDTH = 1000.0
 MOST_BLOCKS, MOST_WIRES, RASTER = 600, 500, 16
 """Beyond so many, blocks share paths and tooltips (a raster of so many squares a side), and only the busiest links
 have tooltips: a chip of 4,096 tiles still makes a page that can be sent."""
-LEAST_TEXT = 15.0
-"""The least size of a name in the drawing's units: 11 pixels in a drawing that is 46 rem wide."""
+LEAST_TEXT, MOST_TEXT, QUARTER = 15.0, 28.0, 0.42
+"""The least size of a text in the drawing's units, 11 pixels in a drawing that is 46 rem wide; the largest; and the
+share of a block's sides that links through its middle leave on either side. A page hides what it shows too small."""
 TONES = {"tile": "#d6e6f2", "host_port": "#aab4bd", PORT: "#c9c0d6", DIGITAL: "#cfe3d4", CHANNEL: "#efece4"}
 WORDS = {
     "tile": "tile", "host_port": "host port", PORT: "port of a chip", DIGITAL: "digital block",
@@ -88,7 +90,8 @@ def floorplan(
     """Return the drawing of a die; `layers` names what lies on each tile.
 
     With a load, rectangles have the colour of their power density and links that of their load; the scales end at the
-    drawing's own largest values, or at `limits`. Names stand where they fit between the links; tooltips have all.
+    drawing's own largest values, or at `limits` (then one text for all drawings says what they mean). Names, or numbers
+    of tiles, stand where they fit between the links; tooltips have all.
     """
     ends = limits or (Limits(0.0, 0.0) if load is None else limits_of([(layout, load)]))
     scale = WIDTH / layout.width_m
@@ -96,7 +99,7 @@ def floorplan(
     crowded = len(layout.blocks) > MOST_BLOCKS
     tones = {block.name: _tone(block, dense, ends) for block in layout.blocks}
     says = [f"{layout.width_m * 1e3:.4g} x {layout.height_m * 1e3:.4g} mm."]
-    if load is not None:
+    if load is not None and limits is None:
         says.append("Colours of blocks are power density, mean over the run; colour and width of a link are the share "
                     "of all cycles for which it was held.")  # fmt: skip
     if crowded:
@@ -209,35 +212,63 @@ def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tup
 def _texts(
     layout: Layout, scale: float, layers: Mapping[str, str | None], dense: Mapping[str, float], ends: Limits
 ) -> tuple[Label, ...]:
-    """Return the names of blocks that have room for them above the links through their middles, all of a kind alike.
+    """Return what is written on blocks, all of a kind alike: name and layer, or the name, or a tile's number alone.
 
-    Where a kind's names do not fit, none of them stands: a few among many would look like a choice.
+    It stands in the quarter of its block which the fewest links cross. Where a kind's texts do not fit, none of them
+    stands: a few among many would look like a choice.
     """
     texts = []
+    tracks = [[(x * scale, y * scale) for x, y in line] for _, line in layout.wires]
     for kind in WORDS:
         own = [block for block in layout.blocks if block.kind == kind]
-        size = min([24.0, *(_text_size(block, scale) for block in own)])
-        if size < LEAST_TEXT:
-            continue
-        for block in own:
-            rect, upright = block.rect, block.rect.height_m > 1.5 * block.rect.width_m
-            dark = dense.get(block.name, 0.0) > 0.55 * ends.density_w_per_m2 > 0
-            x, y = (at * scale for at in rect.centre_m)
-            layer = layers.get(block.name)
-            lines = [block.name, *([layer[:14]] if layer and rect.height_m * scale > 5 * size else [])]
-            if upright:
-                x, lines = x - rect.width_m * scale * 0.25, lines[:1]
-            else:
-                y = rect.y_m * scale + 0.9 * size
-            texts += [
-                Label(round(x, 1), round(y + 1.15 * i * size, 1), round(size, 1), line, upright, dark)
-                for i, line in enumerate(lines)
-            ]
+        names = [[block.name] for block in own]
+        both = [[block.name, layer] if (layer := layers.get(block.name)) else [block.name] for block in own]
+        numbers = [[block.name.removeprefix("tile")] for block in own]
+        for lines in (both, names, numbers):
+            size = min((_text_size(block, said, scale) for block, said in zip(own, lines, strict=True)), default=0.0)
+            if size >= LEAST_TEXT:
+                for block, said in zip(own, lines, strict=True):
+                    dark = dense.get(block.name, 0.0) > 0.55 * ends.density_w_per_m2 > 0
+                    texts += _written(block, said, size, scale, dark, tracks)
+                break
     return tuple(texts)
 
 
-def _text_size(block: Block, scale: float) -> float:
-    """Return the size at which a name fits in the third of a block that links leave free."""
+def _text_size(block: Block, lines: Sequence[str], scale: float) -> float:
+    """Return the size at which lines fit in a quarter of a block."""
     width, height = block.rect.width_m * scale, block.rect.height_m * scale
-    along, across = (height, width) if height > 1.5 * width else (width, height)
-    return min(0.3 * across, 0.9 * along / (0.6 * len(block.name)))
+    along, across = (height, width) if _upright(block) else (width, height)
+    return min(MOST_TEXT, QUARTER * across / (1.15 * len(lines)), QUARTER * along / (0.6 * max(map(len, lines))))
+
+
+def _upright(block: Block) -> bool:
+    return block.rect.height_m > 1.5 * block.rect.width_m
+
+
+def _written(
+    block: Block, lines: Sequence[str], size: float, scale: float, dark: bool, tracks: Sequence[Line]
+) -> list[Label]:
+    rect, upright = block.rect, _upright(block)
+    width, height = rect.width_m * scale, rect.height_m * scale
+    long, high = 0.6 * size * max(map(len, lines)), 1.15 * size * len(lines)
+    half = (high / 2, long / 2) if upright else (long / 2, high / 2)
+    places = [((rect.x_m * scale) + a * width, (rect.y_m * scale) + b * height) for b in _SIDES for a in _SIDES]
+    x, y = min(places, key=lambda at: sum(_crosses(track, at, half) for track in tracks))
+    shifts = [1.15 * size * (i - (len(lines) - 1) / 2) for i in range(len(lines))]
+    return [
+        Label(round(x + (shift if upright else 0), 1), round(y + (0 if upright else shift), 1), round(size, 1), line,
+              upright, dark)
+        for shift, line in zip(shifts, lines, strict=True)
+    ]  # fmt: skip
+
+
+_SIDES = (0.25, 0.75)
+
+
+def _crosses(track: Line, at: tuple[float, float], half: tuple[float, float]) -> bool:
+    """Tell whether a line runs through the rectangle around a place; a slanted part counts as what it spans."""
+    return any(
+        min(ax, bx) < at[0] + half[0] and max(ax, bx) > at[0] - half[0]
+        and min(ay, by) < at[1] + half[1] and max(ay, by) > at[1] - half[1]
+        for (ax, ay), (bx, by) in pairwise(track)
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from archsim.report.document import Block, Cards, Command, Document, Facts, Fold, Points, Text
+from archsim.report.document import Block, Cards, Command, Document, Facts, Fold, Panels, Points, Text
 from archsim.report.table import Table, in_code, plain
 
 
@@ -37,6 +37,8 @@ def _lines(document: Document, block: Block) -> Iterator[str]:
             yield from table_lines(block, document.tables_in)
         case Fold():
             yield from (f"### {plain(block.title)}", "", *_blocks(document, block.blocks))
+        case Panels():
+            yield from _blocks(document, block.figures)
         case Command():
             yield f"    {block.line}"
         case _:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from archsim.base.units import engineering, si_of_metric
+from archsim.base.units import common_unit, engineering, si_of_metric
 from archsim.base.words import agreeing, counted
 
 Row: TypeAlias = Sequence[Any]
@@ -21,8 +22,8 @@ MOST_ROWS = 24
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
 
-    `decimals` are those of a share. A column that is not `shown` stands in the CSV file alone; a terminal also leaves
-    out one that is not `brief`.
+    `decimals` are those of a share. With `alike`, all values are shown in one unit, which stands in the heading. A column
+    that is not `shown` stands in the CSV file alone; a terminal also leaves out one that is not `brief`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Column:
     decimals: int = 1
     brief: bool = True
     shown: bool = True
+    alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,28 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """Return the rows that are shown as text in engineering units."""
-        return [[cell(value, column) for value, column in zip(row, self.columns, strict=True)] for row in self.read]
+        scales = [self._common(place)[0] for place in range(len(self.columns))]
+        return [
+            [number(value / scale) if column.alike and value is not None else cell(value, column)
+             for value, column, scale in zip(row, self.columns, scales, strict=True)]
+            for row in self.read
+        ]  # fmt: skip
+
+    def _common(self, place: int) -> tuple[float, str]:
+        """Return the one unit of a column in SI, and what the heading says of it."""
+        column = self.columns[place]
+        values = [row[place] for row in self.read if row[place] is not None]
+        if not (column.alike and values):
+            return 1.0, ""
+        scale, unit = common_unit(values, column.unit)
+        return scale, f", {unit}"
 
     def grid(self) -> tuple[list[str], list[list[tuple[str, bool]]], list[bool]]:
         """Return what is shown: headings; rows of (text, whether it is marked); which columns are set to the right.
 
         A turned table's headings are its first column.
         """
-        heads = [column.name for column in self.columns if column.shown]
+        heads = [f"{column.name}{self._common(place)[1]}" for place, column in enumerate(self.columns) if column.shown]
         rows = [
             [(text, (place, i) in self.marked) for i, text in enumerate(texts) if self.columns[i].shown]
             for place, texts in enumerate(self.cells())
@@ -136,9 +152,21 @@ def cell(value: Any, column: Column) -> str:
         return "yes" if value else "no"
     if column.unit == "%":
         return f"{value:.{column.decimals}%}".replace("%", " %")
+    if column.unit.endswith("/m2"):
+        return engineering(value * 1e-6, f"{column.unit[:-2]}mm2")
     if column.unit:
         return engineering(value, column.unit)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
+
+
+def number(value: float) -> str:
+    """Return four digits without an exponent.
+
+    >>> number(0.054321), number(12345.6), number(0.0)
+    ('0.05432', '12,346', '0')
+    """
+    decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(decimals, 8)}f}"
 
 
 def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:

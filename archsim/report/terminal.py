@@ -1,4 +1,4 @@
-"""A document on a terminal: its title, and the texts, facts and tables that are brief."""
+"""A document on a terminal: its title, and the texts, facts and tables that are brief; marked cells have a star."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def _narrow(table: Table) -> Table:
     """Return what is shown of a table without the columns that a terminal leaves out."""
     kept = [i for i, column in enumerate(table.columns) if column.brief]
     rows = tuple(tuple(row[i] for i in kept) for row in table.read)
-    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows, shown=rows, marked=())
+    marked = {(place, kept.index(i)) for place, i in table.marked if i in kept}
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows, shown=rows, marked=marked)
 
 
 def _grid(table: Table) -> Grid:
@@ -73,5 +74,5 @@ def _grid(table: Table) -> Grid:
         least = min(WHOLE, max(len(row[i][0]) for row in rows))
         made.add_column(Words(head), justify="right" if own else "left", overflow="fold", min_width=least)
     for row in rows:
-        made.add_row(*(Words(text) for text, _ in row))
+        made.add_row(*(Words(f"* {text}" if marked else text) for text, marked in row))
     return made

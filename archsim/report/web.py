@@ -43,6 +43,11 @@ def inline(text: Text) -> Markup:
     return Markup().join(parts)
 
 
+def breaks(text: str) -> Markup:
+    """Return a name that may go on in the next line after each underscore."""
+    return Markup("_<wbr>").join(map(escape, text.split("_")))
+
+
 @cache
 def _environment() -> Environment:
     made = Environment(
@@ -51,6 +56,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     made.filters["counted"] = counted
     made.filters["inline"] = inline
+    made.filters["breaks"] = breaks
     made.filters["block"] = lambda block: type(block).__name__.lower()
     made.globals["beside"] = beside
     return made

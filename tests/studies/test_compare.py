@@ -16,7 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archsim.report.old_floorplan import floorplan_drawing, limits_of
+from archsim.base.units import common_unit
+from archsim.report.beside import beside
+from archsim.report.document import Panels
+from archsim.report.figure import Plan, Plot
+from archsim.report.files import files_of
+from archsim.report.floorplan import Limits, floorplan, limits_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.loading import load_arch
@@ -27,9 +32,8 @@ from archsim.studies.floorplans.compare import (
     network_units,
     uncontended_cycles,
 )
-from archsim.studies.floorplans.compare_document import page, pareto_figure
-from archsim.studies.floorplans.compare_tables import METRICS, best_of, cells_of, table_of, unit_of
-from archsim.studies.run.loads import load_of
+from archsim.studies.floorplans.compare_document import METRICS, best_of, document, pareto, tables
+from archsim.studies.run.loads import drawing_data, drawn
 from archsim.studies.study import names_of, undominated
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
@@ -50,9 +54,12 @@ def compared() -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+def written(compared: Comparison, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("compare") / "out"
-    return execute_comparison(WORK, CHIPS, sets=SMALL, examples=EXAMPLES, out=folder)
+    with pytest.MonkeyPatch.context() as patch:  # the same chips, not simulated again
+        patch.setattr("archsim.studies.floorplans.compare.compare", lambda *_, **__: compared)
+        data, _, folder = execute_comparison(WORK, CHIPS, sets=SMALL, examples=EXAMPLES, out=folder)
+    return data, folder
 
 
 # ---- contention for links
@@ -194,9 +201,10 @@ def test_chips_of_one_name_are_told_apart(given_: list[str], names: list[str], s
 # ---- the report
 
 
-def test_the_best_of_each_column_is_marked(written: tuple[dict[str, Any], Path]) -> None:
+def test_the_best_of_each_column_is_marked_and_its_cells_have_one_unit(
+    written: tuple[dict[str, Any], Path],
+) -> None:
     data, _ = written
-    table = table_of(data)
     for metric in METRICS:
         values = [row[metric.key] for row in data["chips"]]
         best = max(values) if metric.key in ("throughput_per_area_op_per_s_m2", "efficiency_op_per_j") else min(values)
@@ -204,27 +212,45 @@ def test_the_best_of_each_column_is_marked(written: tuple[dict[str, Any], Path])
         if metric.key == "wire_m_per_example":  # flits and values do not compare
             expected = set()
         assert best_of(metric, data) == expected
-        (column,) = (i for i, c in enumerate(table.columns) if c.name.startswith(f"{metric.heading}, "))
-        assert {row for row, i in table.marked if i == column} == expected
-        scale, _unit = unit_of(metric, data)
-        for cell, value in zip(cells_of(metric, data), values, strict=True):
-            assert float(cell.replace(",", "")) * scale == pytest.approx(value, rel=1e-3)
+        (table,) = (own for own in tables(data) if metric.heading in [column.name for column in own.columns])
+        place = [column.name for column in table.columns].index(metric.heading)
+        assert {row for row, i in table.marked if i == place} == expected
+        assert [row[place] for row in table.rows] == values
+        scale, unit = (0.01, "%") if metric.unit == "%" else common_unit(values, metric.unit)
+        heads, rows, _ = table.grid()
+        assert heads[place] == metric.heading + ("" if unit == "%" else f", {unit}")
+        for row, value in zip(rows, values, strict=True):
+            shown = float(row[place][0].replace(",", "").removesuffix(" %"))
+            assert shown * scale == pytest.approx(value, rel=1e-3, abs=1e-4 * (unit == "%"))
 
 
 def test_the_folder_holds_all_of_it(written: tuple[dict[str, Any], Path]) -> None:
     data, folder = written
-    drawings = {f"floorplan_{name}.svg" for name in CHIPS}
-    assert {path.name for path in folder.iterdir()} == {
-        "compare.json", "compare.md", "compare.html", "compare.csv", "pareto.svg", *drawings,
+    drawings = {f"figures/floorplan_{name}.svg" for name in CHIPS}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        "compare.json", "floorplans.json", "compare.md", "compare.html", "compare.csv", "figures/pareto.svg",
+        "tables/costs.csv", "tables/wires.csv", "tables/rates.csv", *drawings,
     }  # fmt: skip
-    assert json.loads((folder / "compare.json").read_text("utf-8")) == data
     rows = list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text("utf-8"))))
     assert [row["name"] for row in rows] == list(CHIPS)
     assert float(rows[1]["energy_per_example_j"]) == data["chips"][1]["energy_per_example_j"]
+    costs = list(csv.DictReader(io.StringIO((folder / "tables/costs.csv").read_text("utf-8"))))
+    assert float(costs[1]["energy per example [J]"]) == data["chips"][1]["energy_per_example_j"]
     text = (folder / "compare.md").read_text("utf-8")
-    assert all(f"]({name})" in text for name in ("pareto.svg", "compare.csv", *drawings))
+    assert all(f"]({name})" in text for name in ("figures/pareto.svg", *drawings))
     assert text.count("**") == 2 * sum(len(best_of(metric, data)) for metric in METRICS)
-    assert f"`{data['command']}`" in text
+    assert data["command"] in text
+    for name in ("figures/pareto.svg", *drawings):
+        ET.fromstring((folder / name).read_text("utf-8"))
+
+
+def test_the_report_is_made_again_from_its_files(written: tuple[dict[str, Any], Path]) -> None:
+    data, folder = written
+    saved, plans = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("compare", "floorplans"))
+    assert saved["floorplans"] == "floorplans.json"
+    assert {**saved, "floorplans": plans} == json.loads(json.dumps(data))
+    for name, text in files_of(document({**saved, "floorplans": plans})).items():
+        assert (folder / name).read_text("utf-8") == text
 
 
 class _Page(HTMLParser):
@@ -255,17 +281,21 @@ def test_the_page_stands_alone_and_its_texts_are_escaped(written: tuple[dict[str
     data, folder = written
     text = (folder / "compare.html").read_text("utf-8")
     whole = _read(text)
-    assert len(whole.addresses) == 1 + len(CHIPS)
-    assert all(address.startswith("data:image/svg+xml;base64,") for address in whole.addresses)
-    assert not {"script", "link", "iframe"} & set(whole.tags)
+    assert all(address.startswith("#") for address in whole.addresses)
+    assert whole.tags.count("script") == 1
     assert "url(" not in text
     assert "@import" not in text
-    strange = "<script>alert('&')</script>"
-    chips = [{**data["chips"][0], "name": strange}, *data["chips"][1:]]
-    drawings = {row["name"]: "<svg/>" for row in chips}
-    odd = _read(page({**data, "chips": chips}, "<svg/>", drawings))
-    assert "script" not in odd.tags
+    strange = "<script>alert('&')</script><b>`*{x}*`|"
+    first, *others = data["chips"]
+    plans = {strange if name == first["name"] else name: own for name, own in data["floorplans"].items()}
+    shown = document({**data, "chips": [{**first, "name": strange, "pareto": True}, *others], "floorplans": plans})
+    files = files_of(shown)
+    odd = _read(files["compare.html"])
+    assert odd.tags.count("script") == 1
     assert "".join(odd.words).count(strange) >= 2
+    assert shown.figures()["floorplan_script_alert_script_b_x"].title == strange
+    assert f"| {strange.replace('<', '&lt;').replace('|', chr(92) + '|')} |" in files["compare.md"]
+    assert strange in "".join(ET.fromstring(files["figures/pareto.svg"]).itertext())
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.001, 1.0, 100.0])
@@ -277,21 +307,50 @@ def test_every_chip_has_its_name_in_the_plot(written: tuple[dict[str, Any], Path
         {**row, "name": name, "time_per_example_s": row["time_per_example_s"] * (1 + i * spread)}
         for i, name in enumerate(names)
     ]
-    svg = pareto_figure({**data, "chips": chips})
-    ids = {element.get("id", "") for element in ET.fromstring(svg).iter()}
-    assert {f"label-{name}" for name in names} <= ids
-    assert svg == pareto_figure({**data, "chips": chips})
+    plot = pareto({**data, "chips": chips})
+    assert {text.text for text in beside(plot, 620, 210)} == set(names)
+    assert {dot.tip.split(":")[0] for own in plot.series if own.shown for dot in own.dots} == set(names)
 
 
-@pytest.mark.slow
-def test_drawings_share_their_scales(compared: Comparison) -> None:
-    drawn = [(result.chip, load_of(result)) for result in compared.results]
-    common, own = limits_of(drawn), [limits_of([each]) for each in drawn]
+def test_dots_stand_for_chips_and_the_line_is_the_front(written: tuple[dict[str, Any], Path]) -> None:
+    data, _ = written
+    times, energies, areas = (3.0, 2.0, 1.0, 3.0), (1.0, 2.0, 4.0, 5.0), (1e-6, 4e-6, 2e-6, 1e-6)
+    best = undominated(list(zip(times, energies, areas, strict=True)))
+    chips = [
+        {**data["chips"][0], "name": f"c{i}", "time_per_example_s": times[i], "energy_per_example_j": energies[i],
+         "area_m2": areas[i], "pareto": best[i]}
+        for i in range(4)
+    ]  # fmt: skip
+    plot = pareto({**data, "chips": chips})
+    assert isinstance(plot, Plot)
+    line, dominated, optimal = plot.series
+    # A staircase: up to the next quicker chip's time nothing takes less energy than the one before.
+    assert [(dot.x, dot.y) for dot in line.dots] == [(1, 4), (2, 4), (2, 2), (3, 2), (3, 1)]
+    assert ([dot.text for dot in dominated.dots], [dot.text for dot in optimal.dots]) == (["c3"], ["c0", "c1", "c2"])
+    sizes = {dot.text: dot.size**2 for own in (dominated, optimal) for dot in own.dots}
+    assert {name: size / sizes["c1"] for name, size in sizes.items()} == pytest.approx(
+        {f"c{i}": area / max(areas) for i, area in enumerate(areas)}
+    )
+
+
+def test_drawings_share_their_scales(compared: Comparison, written: tuple[dict[str, Any], Path]) -> None:
+    pairs = [drawn(drawing_data(result.chip, result)) for result in compared.results]
+    loaded = [(layout, load) for layout, load in pairs if load is not None]
+    assert len(loaded) == len(CHIPS)
+    common, own = limits_of(loaded), [limits_of([each]) for each in loaded]
     assert common.density_w_per_m2 == max(each.density_w_per_m2 for each in own)
     assert common.busy == max(each.busy for each in own) == compared.rows[2].busiest_link_share
-    for (chip, load), limits in zip(drawn, own, strict=True):
-        assert floorplan_drawing(chip, load, limits) == floorplan_drawing(chip, load)
-        assert (floorplan_drawing(chip, load, common) == floorplan_drawing(chip, load)) == (limits == common)
+    (panels,) = (block for block in document(written[0]).blocks() if isinstance(block, Panels))
+    twice = Limits(2 * common.density_w_per_m2, 2 * common.busy)
+    for (layout, load), limits, shown in zip(loaded, own, panels.figures, strict=True):
+        assert isinstance(shown, Plan)
+        ours, alone, pale = (floorplan(layout, load, ends) for ends in (common, limits, twice))
+        assert [box.tone for box in shown.boxes] == [box.tone for box in ours.boxes] != [box.tone for box in pale.boxes]
+        first = panels.figures[0]
+        assert isinstance(first, Plan)
+        assert shown.ramps == first.ramps == ours.ramps != pale.ramps
+        given_none = floorplan(layout, load)
+        assert (alone.boxes, alone.ramps) == (given_none.boxes, given_none.ramps)
 
 
 # ---- the command
@@ -302,19 +361,24 @@ def test_the_command_compares_and_repeats_to_the_byte(archsim: Command, tmp_path
     words = ("floorplan", "compare", WORK, REFERENCE, REFERENCE, BUS, *SET, "--examples", "30")
     answer = archsim(*words)
     assert (answer.status, answer.err) == (0, "")
-    assert f"1 P  {REFERENCE} (1)" in answer.out
-    assert re.search(r"time per example, us +[\d.,]+ \* +[\d.,]+ \* +[\d.,]+\n", answer.out)
+    assert re.search(rf"^ +{re.escape(REFERENCE)} \(1\) +\* [\d.]+ .* yes$", answer.out, re.MULTILINE)
+    assert re.search(rf"^ +{re.escape(BUS)} +[\d.]+ ", answer.out, re.MULTILINE)
+    assert "time per example, us" in answer.out
     (folder,) = (tmp_path / "reports").iterdir()
     assert f"reports/{folder.name}/compare.html" in answer.out
-    first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    (folder / "floorplan_of_another.svg").write_text("old", "utf-8")
+    first = _bytes(folder)
+    (folder / "figures" / "floorplan_of_another.svg").write_text("old", "utf-8")
     (folder / "mine.txt").write_text("kept", "utf-8")
     again = archsim(*words, "--json")
     assert again.out == (folder / "compare.json").read_text("utf-8")
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {**first, "mine.txt": b"kept"}
+    assert _bytes(folder) == {**first, "mine.txt": b"kept"}
     assert json.loads(again.out)["command"] == " ".join(["archsim", *words])
     quiet = archsim(*words, "--quiet", "--out", "other")
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_settings_are_for_all_chips_and_the_workload(archsim: Command) -> None:

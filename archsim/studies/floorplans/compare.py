@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,18 +15,25 @@ from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
-from archsim.report.folder import check_folder
+from archsim.report.document import Document
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, write_folder
 from archsim.results.breakdowns import link_rows
 from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch, split_overrides
-from archsim.studies.floorplans.compare_document import SCHEMA, write_compare
-from archsim.studies.run.loads import load_of
+from archsim.studies.floorplans.compare_document import compare_csv, document
+from archsim.studies.run.loads import drawing_data
+from archsim.studies.run.study import details_json
 from archsim.studies.study import all_faults, folder_of, names_of, undominated
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
+
+SCHEMA, NAME, DRAWINGS = "archsim-floorplan-compare-1", "compare.json", "floorplans.json"
+OWNED = (NAME, DRAWINGS, "compare.csv", "compare.html", "compare.md", "figures", "tables", "pareto.svg")
+"""What a comparison writes, or wrote in an earlier version; anything else in its folder is kept."""
 
 
 def execute_comparison(
@@ -36,8 +44,8 @@ def execute_comparison(
     examples: int | None = None,
     out: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[dict[str, Any], Path]:
-    """Return a comparison, as its file holds it, and the folder of its report.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return a comparison, as its files hold it and as its report shows it, and the report's folder.
 
     `progress` is called with the chips done, with their part, how many there are, and words. Raises SpecError with all
     that is wrong.
@@ -58,7 +66,7 @@ def execute_comparison(
     folder = out or folder_of([network.value.name, "floorplans"], [*archs, *sets])
     check_folder(folder)
     found = compare(chips, network, examples=examples, progress=progress)
-    data = {
+    data: dict[str, Any] = {
         "schema": SCHEMA,
         "workload": {"name": network.value.name, "hash": network.hash},
         "version": package_version(),
@@ -67,9 +75,16 @@ def execute_comparison(
         "examples": found.examples,
         "passed": found.passed,
         "chips": found.data(),
+        "floorplans": found.floorplans(),
     }
-    drawn = {row.name: (result.chip, load_of(result)) for row, result in zip(found.rows, found.results, strict=True)}
-    return data, write_compare(data, drawn, folder)
+    shown = document(data)
+    files = {
+        NAME: json.dumps({**data, "floorplans": DRAWINGS}, indent=1, allow_nan=False) + "\n",
+        DRAWINGS: details_json(data["floorplans"]),
+        "compare.csv": compare_csv(data),
+        **files_of(shown),
+    }
+    return data, shown, write_folder(folder, files, OWNED)
 
 
 Progress = Callable[[float, int, str], None]
@@ -134,6 +149,12 @@ class Comparison:
             {**asdict(row), "audits_failed": list(row.audits_failed), "pareto": best}
             for row, best in zip(self.rows, self.pareto, strict=True)
         ]
+
+    def floorplans(self) -> dict[str, dict[str, Any]]:
+        """Return what is drawn of each chip by name, as plain data."""
+        return {
+            row.name: drawing_data(result.chip, result) for row, result in zip(self.rows, self.results, strict=True)
+        }
 
 
 def compare(

@@ -1,81 +1,151 @@
-"""The report of chips side by side: a table, a Pareto plot and floorplans with common colours, as files and a page."""
+"""The report of chips side by side as a document: tables, a Pareto plot, and floorplans with common colours."""
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from archsim.base.words import counted
-from archsim.chip.graph import Chip
-from archsim.report.drawing import draw
-from archsim.report.folder import write_folder
-from archsim.report.html import environment
-from archsim.report.labels import scale_axis, write_beside
-from archsim.report.old_floorplan import Load, floorplan_drawing, limits_of
-from archsim.report.table import Column, Table
-from archsim.studies.floorplans.compare_tables import METRICS, Data, heading_of, number, table_of, unit_of
+from archsim.report.document import Block, Command, Document, Facts, Panels, Section, Text, say
+from archsim.report.figure import Dot, Plot, Series, axis
+from archsim.report.floorplan import floorplan, limits_of
+from archsim.report.table import Column, Table, metric_text, percent
+from archsim.studies.run.loads import drawn
 from archsim.studies.study import undominated
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Drawn: TypeAlias = Mapping[str, tuple[Chip, Load]]
-
-SCHEMA, NAME = "archsim-floorplan-compare-1", "compare.json"
-OWNED = (NAME, "compare.md", "compare.html", "compare.csv", "pareto.svg")
-"""What a comparison writes besides a drawing for each chip; anything else in its folder is kept."""
-DRAWINGS = "floorplan_*.svg"
+Data: TypeAlias = Mapping[str, Any]
 FRONT, BEATEN = "#1b6ca8", "#7f8c8d"
 
 
-def compare_json(data: Data) -> str:
-    """Return a comparison as JSON text; NaN and infinity are refused."""
-    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+@dataclass(frozen=True)
+class Metric:
+    """A column: its key and heading, the SI unit of its values, what is the better of two, and what it says."""
+
+    key: str
+    heading: str
+    unit: str
+    says: str
+    better: Callable[[Iterable[float]], float] = min
 
 
-def write_compare(data: Data, drawn: Drawn, folder: Path) -> Path:
-    """Write a comparison, with a drawing of each chip, by name, as its run loaded it; return the folder."""
-    limits = limits_of(drawn.values())
-    files = dict(zip(drawn, drawing_names(list(drawn)), strict=True))
-    drawings = {files[name]: floorplan_drawing(chip, load, limits) for name, (chip, load) in drawn.items()}
-    pareto = pareto_figure(data)
-    out = {
-        NAME: compare_json(data),
-        "compare.md": markdown(data, files),
-        "compare.html": page(data, pareto, {name: drawings[file] for name, file in files.items()}),
-        "compare.csv": compare_csv(data),
-        "pareto.svg": pareto,
-        **drawings,
-    }
-    before = sorted(path.name for path in folder.glob(DRAWINGS)) if folder.is_dir() else []
-    return write_folder(folder, out, (*OWNED, *before))
+COSTS = (
+    Metric("time_per_example_s", "time per example", "s", "Sustained, transfers and refresh included."),
+    Metric("contention_share", "lost to contention", "%", "Share of the time that goes when no message waits for a "
+           "link or for room in a router: 1 - time without such waiting / time, from a second simulation."),
+    Metric("energy_per_example_j", "energy per example", "J", "Leakage included."),
+    Metric("area_m2", "area", "m2", "The whole die, white space and host port included."),
+)  # fmt: skip
+WIRES = (
+    Metric("white_space_share", "white space", "%", "Share of the area that holds nothing."),
+    Metric("wire_length_m", "wires", "m", "Lengths of all links, each way counted."),
+    Metric("wire_m_per_example", "carried x length, per example", "m", "What each link carries for an example (flits "
+           "on packet links, values on duration links) times its length. It compares chips whose links carry the "
+           "same."),
+    Metric("busiest_link_share", "busiest link held", "%", "Share of all cycles for which the most loaded link is "
+           "held."),
+)  # fmt: skip
+RATES = (
+    Metric("throughput_per_area_op_per_s_m2", "throughput per area", "OP/s/m2", "Sustained, over the whole die.", max),
+    Metric("efficiency_op_per_j", "efficiency", "OP/s/W", "Sustained.", max),
+    Metric("peak_power_density_w_per_m2", "peak power density", "W/m2", "The largest mean power of a tile over the "
+           "area of its site; wires and routers belong to no tile."),
+)  # fmt: skip
+METRICS = (*COSTS, *WIRES, *RATES)
 
 
-def drawing_names(names: Sequence[str]) -> list[str]:
-    """Return a file name for each chip's drawing, safe and distinct on any file system.
+def document(data: Data) -> Document:
+    """Return the report of a comparison, from what compare.json holds, and floorplans.json as `floorplans`."""
+    specs = ", ".join(f"{row['name']} {row['hash']}" for row in data["chips"])
+    return Document(
+        f"{counted(len(data['chips']), 'chip')} side by side on {data['workload']['name']}",
+        tuple(_head(data)),
+        (
+            Section("chips", "The chips", (*tables(data), pareto(data))),
+            Section("floorplans", "Floorplans", tuple(_floorplans(data))),
+            Section("columns", "What the columns say",
+                    (Facts(tuple((metric.heading, say("{says}", says=metric.says)) for metric in METRICS)),)),
+        ),
+        (
+            Command(data["command"]),
+            say("Specs {specs}; workload {workload}; archsim {version}. All figures of all chips, in SI units, are in "
+                "`compare.csv` and `compare.json`.", kind="note", specs=specs, workload=data["workload"]["hash"],
+                version=data["version"]),
+        ),
+        stem="compare",
+    )  # fmt: skip
 
-    >>> drawing_names(["a b", "a/b", "c"])
-    ['floorplan_a_b.svg', 'floorplan_a_b_2.svg', 'floorplan_c.svg']
-    """
-    found: list[str] = []
-    for name in names:
-        stem = re.sub(r"[^A-Za-z0-9.+-]+", "_", name).strip("._") or "chip"
-        tried, number = stem, 1
-        while f"floorplan_{tried}.svg".lower() in map(str.lower, found):
-            number += 1
-            tried = f"{stem}_{number}"
-        found.append(f"floorplan_{tried}.svg")
-    return found
+
+def _head(data: Data) -> Iterator[Text]:
+    for row in data["chips"]:
+        if row["audits_failed"]:
+            failed = "; ".join(row["audits_failed"])
+            yield say("{name}: FAILED: {failed}", kind="failed", brief=True, name=row["name"], failed=failed)
+    every = f" All of them have {', '.join(data['set'])}." if data["set"] else ""
+    yield say("Each chip trains {count}.{every} The best of each column is marked. Pareto: no other chip is as good in "
+              "time per example, energy per example and area, and better in one of them.", brief=True,
+              count=counted(data["examples"], "example"), every=every)  # fmt: skip
+    if _unlike(data):
+        carried = sorted({row["carried"] for row in data["chips"] if row["carried"]})
+        yield say("Links carry {what} on others.", what=" on some chips and ".join(f"{what}s" for what in carried))
+
+
+# ---- tables
+
+
+def tables(data: Data) -> tuple[Table, ...]:
+    """Return the chips' figures, the best of each column marked, as tables that fit a page."""
+    chips = data["chips"]
+    return (
+        _table(data, "costs", "Time, energy and area", COSTS, after=(
+            ("Pareto", ["yes" if row["pareto"] else "no" for row in chips]),
+        )),
+        _table(data, "wires", "Floorplan and links", WIRES, before=(
+            ("floorplan", [row["floorplan"] for row in chips]), ("topology", [row["topology"] for row in chips]),
+        ), after=(("busiest link", [row["busiest_link"] for row in chips]),)),
+        _table(data, "rates", "Throughput, efficiency and power density", RATES, after=(
+            ("hottest tile", [row["hottest_tile"] for row in chips]),
+        )),
+    )  # fmt: skip
+
+
+_Texts: TypeAlias = Sequence[tuple[str, Sequence[str | None]]]
+
+
+def _table(
+    data: Data, name: str, title: str, metrics: Sequence[Metric], before: _Texts = (), after: _Texts = ()
+) -> Table:
+    chips = data["chips"]
+    first = 1 + len(before)
+    columns = (
+        Column("chip"), *(Column(text) for text, _ in before),
+        *(Column(own.heading, own.unit, 2, alike=own.unit != "%") for own in metrics),
+        *(Column(text) for text, _ in after),
+    )  # fmt: skip
+    cells = [[row["name"] for row in chips], *(texts for _, texts in before),
+             *([row[own.key] for row in chips] for own in metrics), *(texts for _, texts in after)]  # fmt: skip
+    marked = {(place, first + i) for i, own in enumerate(metrics) for place in best_of(own, data)}
+    return Table(name, title, columns, tuple(zip(*cells, strict=True)), marked=marked, most=len(chips), brief=True)
+
+
+def best_of(metric: Metric, data: Data) -> set[int]:
+    """Return the rows that are the best of a column; none where all are equal, or where they do not compare."""
+    values = [row[metric.key] for row in data["chips"]]
+    if len(set(values)) == 1 or (metric.key == "wire_m_per_example" and _unlike(data)):
+        return set()
+    return {place for place, value in enumerate(values) if value == metric.better(values)}
+
+
+def _unlike(data: Data) -> bool:
+    """Tell whether links carry values on one chip and flits on another, whose counts do not compare."""
+    return len({row["carried"] for row in data["chips"] if row["carried"]}) > 1
 
 
 def compare_csv(data: Data) -> str:
-    """Return all rows as CSV, in SI units, under their names in compare.json."""
+    """Return all figures of all chips as CSV, in SI units, under their names in compare.json."""
     keys = list(data["chips"][0])
     rows = tuple(
         tuple("; ".join(row[key]) if isinstance(row[key], list) else row[key] for key in keys) for row in data["chips"]
@@ -83,127 +153,68 @@ def compare_csv(data: Data) -> str:
     return Table("compare", "", tuple(map(Column, keys)), rows).csv()
 
 
-def markdown(data: Data, files: Mapping[str, str]) -> str:
-    """Return the comparison as Markdown; `files` are the drawings by chip."""
-    lines = [f"# {_title(data)}", "", *(f"{text}\n" for text in intro(data)), table_of(data).markdown(), ""]
-    lines += [f"- *{metric.heading}*: {metric.says}" for metric in METRICS]
-    lines += ["", "![Energy against time per example](pareto.svg)", "", "## Floorplans", "", COMMON]
-    for name, file in files.items():
-        lines += ["", f"### {name}", "", f"![Floorplan of {name}]({file})"]
-    lines += ["", "Table: [all of it, in SI units](compare.csv).", ""]
-    lines += [f"Repeat: `{data['command']}`. {_versions(data)}", ""]
-    return "\n".join(lines)
+# ---- figures
 
 
-COMMON = (
-    "The colours of power density, and of the load of links, mean the same in all drawings; the sizes on paper do not: "
-    "see the axes."
-)
+def pareto(data: Data) -> Plot:
+    """Return energy against time per example: areas as sizes of the dots, the front in these two as a line."""
+    chips = data["chips"]
+    largest = max(row["area_m2"] for row in chips)
+    places = [(row["time_per_example_s"], row["energy_per_example_j"]) for row in chips]
+    front = sorted({place for place, best in zip(places, undominated(places), strict=True) if best})
+    corners = [front[0], *(corner for a, b in itertools.pairwise(front) for corner in ((b[0], a[1]), b))]
 
+    def dots(best: bool) -> tuple[Dot, ...]:
+        return tuple(
+            Dot(x, y, _tip(row), row["name"], 1.6 * math.sqrt(row["area_m2"] / largest), not best)
+            for row, (x, y) in zip(chips, places, strict=True) if row["pareto"] is best
+        )  # fmt: skip
 
-def _title(data: Data) -> str:
-    return f"{counted(len(data['chips']), 'chip')} side by side on {data['workload']['name']}"
-
-
-def intro(data: Data) -> list[str]:
-    """Return the sentences above the table."""
-    lines = [f"Each chip trains {counted(data['examples'], 'example')}."]
-    if data["set"]:
-        lines[0] += f" All of them have {', '.join(data['set'])}."
-    lines.append(
-        "The best of each column is bold. Pareto: no other chip is as good in time per example, energy per example and "
-        "area, and better in one of them."
-    )
-    carried = {row["carried"] for row in data["chips"] if row["carried"]}
-    if len(carried) > 1:
-        lines.append(f"Links carry {' on some chips and '.join(f'{what}s' for what in sorted(carried))} on others.")
-    return lines
-
-
-def _versions(data: Data) -> str:
-    specs = ", ".join(f"{row['name']} {row['hash']}" for row in data["chips"])
-    return f"Specs {specs}; workload {data['workload']['hash']}; archsim {data['version']}."
-
-
-def page(data: Data, pareto: str, drawings: Mapping[str, str]) -> str:
-    """Return the comparison as one HTML page that needs no other file; all texts are escaped."""
-    names = [row["name"] for row in data["chips"]]
-    table = table_of(data)
-    made = environment().overlay(autoescape=True)
-    return made.get_template("compare.html").render(
-        title=_title(data),
-        intro=intro(data),
-        headings=[column.name for column in table.columns],
-        rows=[
-            [(column.name, cell, (place, i) in table.marked)
-             for i, (column, cell) in enumerate(zip(table.columns, row, strict=True))]
-            for place, row in enumerate(table.rows)
-        ],
-        notes=[(metric.heading, metric.says) for metric in METRICS],
-        pareto=_image(pareto),
-        common=COMMON,
-        drawings=[(name, _image(drawings[name])) for name in names],
-        command=data["command"],
-        versions=_versions(data),
+    series = (
+        Series("front in time and energy", FRONT, tuple(Dot(x, y, "", size=0.1) for x, y in corners), dashed=True,
+               shown=False),
+        *(Series(text, tone, own, line=False)
+          for text, tone, own in (("dominated", BEATEN, dots(False)),
+                                  ("Pareto-optimal in time, energy and area", FRONT, dots(True))) if own),
+    )  # fmt: skip
+    return Plot(
+        "pareto", "Time, energy and area", "The area of a dot is in proportion to the chip's.",
+        axis("time per example", [x for x, _ in places], "s", room=0.15),
+        axis("energy per example", [y for _, y in places], "J", room=0.15),
+        series if len(front) > 1 else series[1:],
     )  # fmt: skip
 
 
-def _image(svg: str) -> str:
-    """Return a drawing as the address of an image that holds it: ids of several cannot be mixed up."""
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+def _tip(row: Data) -> str:
+    said = ", ".join(metric_text(row[key], key, 4) for key in ("time_per_example_s", "energy_per_example_j", "area_m2"))
+    return f"{row['name']}: {said}; {percent(row['contention_share'])} of the time lost to contention"
 
 
-# ---- the Pareto plot
+def _floorplans(data: Data) -> Iterator[Block]:
+    plans = {name: drawn(own) for name, own in data["floorplans"].items()}
+    limits = limits_of((layout, load) for layout, load in plans.values() if load is not None)
+    yield say("Colours of blocks are power density, mean over the run; colour and width of a link are the share of all "
+              "cycles for which it was held. Colours mean the same in all drawings; each has a scale of length of its "
+              "own.")  # fmt: skip
+    names = drawing_names(list(plans))
+    yield Panels(tuple(
+        floorplan(layout, load, limits, name=name, title=chip, layers=data["floorplans"][chip]["layers"])
+        for name, (chip, (layout, load)) in zip(names, plans.items(), strict=True)
+    ))  # fmt: skip
 
 
-def pareto_figure(data: Data) -> str:
-    """Return the figure of energy against time per example, areas as sizes, the front in these two as a line."""
-    chips = data["chips"]
-    by_key = {metric.key: metric for metric in METRICS}
-    time, energy, area = (by_key[key] for key in ("time_per_example_s", "energy_per_example_j", "area_m2"))
-    xs, ys, areas = ([row[m.key] / unit_of(m, data)[0] for row in chips] for m in (time, energy, area))
-    best_ones = [row["pareto"] for row in chips]
-    sizes = [_points(own / max(areas)) for own in areas]
-    front = sorted({(x, y) for x, y, best in zip(xs, ys, undominated(list(zip(xs, ys, strict=True))), strict=True)
-                    if best})  # fmt: skip
-    steps = [front[0], *(point for a, b in itertools.pairwise(front) for point in ((b[0], a[1]), b))]
+def drawing_names(names: Sequence[str]) -> list[str]:
+    """Return a name for each chip's drawing, safe and distinct as a file's on any system.
 
-    def paint(figure: Figure) -> None:
-        from matplotlib.lines import Line2D
-
-        axes = figure.subplots()
-        axes.plot(*zip(*steps, strict=True), color=FRONT, lw=1.2, ls="--")
-        for size, x, y, best in sorted(zip(sizes, xs, ys, best_ones, strict=True), reverse=True):  # small ones on top
-            edge, face = ("white", FRONT) if best else (BEATEN, "white")
-            axes.plot([x], [y], "o", ms=size, mec=edge, mew=1.4, mfc=face, alpha=0.85, zorder=3)
-        axes.margins(x=0.22, y=0.2)
-        scale_axis(axes, "x", xs)
-        scale_axis(axes, "y", ys)
-        axes.set_xlabel(heading_of(time, data))
-        axes.set_ylabel(heading_of(energy, data))
-        axes.grid()
-
-        def dot(label: str, edge: str, face: str, size: float = 7.0) -> Line2D:
-            return Line2D([], [], ls="", marker="o", ms=size, mew=1.4, mec=edge, mfc=face, label=label)
-
-        line = Line2D([], [], color=FRONT, lw=1.2, ls="--", label="front in time and energy")
-        handles = [
-            dot("Pareto-optimal in time,\nenergy and area", FRONT, FRONT),
-            dot("dominated", BEATEN, "white"),
-            *([line] if len(front) > 1 else []),
-            *(dot(f"area {number(own)} mm2", "#444444", "white", _points(own / max(areas)))
-              for own in sorted({min(areas), max(areas)})),
-        ]  # fmt: skip
-        figure.legend(handles=handles, loc="outside right upper", fontsize=8, labelspacing=0.9)
-        labels = [
-            (x, y, row["name"], FRONT if row["pareto"] else BEATEN) for x, y, row in zip(xs, ys, chips, strict=True)
-        ]
-        gaps = [max(sizes) / 2 + away for away in (2, 8, 16, 26, 38)]
-        write_beside(figure, axes, labels, [steps], gaps, max(sizes), identify=True)
-
-    return draw(paint, height=4.0)
-
-
-def _points(share: float) -> float:
-    """Return the diameter of a dot whose area is that share of the largest one's, in points."""
-    return max(3.0, 13.0 * math.sqrt(share))
+    >>> drawing_names(["a b", "a/b", "c"])
+    ['floorplan_a_b', 'floorplan_a_b_2', 'floorplan_c']
+    """
+    found: list[str] = []
+    for name in names:
+        stem = re.sub(r"[^A-Za-z0-9.+-]+", "_", name).strip("._") or "chip"
+        tried, number = stem, 1
+        while f"floorplan_{tried}".lower() in map(str.lower, found):
+            number += 1
+            tried = f"{stem}_{number}"
+        found.append(f"floorplan_{tried}")
+    return found

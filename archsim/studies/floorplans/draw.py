@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.units import engineering
@@ -11,19 +13,31 @@ from archsim.base.words import counted
 from archsim.chip import Chip, build_chip
 from archsim.chip.graph import tile_parts
 from archsim.export import chip_flp, chip_graphml, floorplan_yaml, mean_power, write_ptrace
+from archsim.report.document import Block, Command, Document, Facts, Section, say
+from archsim.report.files import files_of
+from archsim.report.floorplan import floorplan
 from archsim.report.folder import check_folder, write_folder
-from archsim.report.old_floorplan import floorplan_drawing
-from archsim.report.table import Column, Table
+from archsim.report.table import Column, Table, words
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.loading import load_arch
-from archsim.studies.run.details import page_of
-from archsim.studies.run.loads import load_of
+from archsim.results.metrics import package_version
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded, load_arch
+from archsim.studies.run.loads import drawing_data, drawn
 from archsim.studies.run.plan import plan_from_options
+from archsim.studies.run.study import details_json
 from archsim.studies.run.tables import links
 from archsim.studies.study import default_folder, folder_of
 
+Data: TypeAlias = Mapping[str, Any]
+SCHEMA, NAME = "archsim-floorplan-1", "floorplan.json"
+FILES = {
+    "floorplan.flp": "floorplan for HotSpot, the thermal simulator; `floorplan.flp` of a spec reads it too",
+    "floorplan.ptrace": "mean power of each block, for HotSpot",
+    "floorplan.yaml": "floorplan rectangle by rectangle, to be edited and pasted into a spec",
+    "chip.graphml": "tiles, routers and links as a graph, for networkx, yEd and Gephi",
+}
 OWNED = (
-    "floorplan.svg", "floorplan.flp", "floorplan.yaml", "floorplan.ptrace", "chip.graphml", "parts.csv", "links.csv",
+    NAME, "floorplan.html", "floorplan.md", "floorplan.svg", *FILES, "area.csv", "parts.csv", "links.csv",
 )  # fmt: skip
 """What the command writes; anything else in its folder is kept."""
 
@@ -36,12 +50,16 @@ def execute_drawing(
     examples: int | None = None,
     out: Path | None = None,
     progress: Callable[[int], None] | None = None,
-) -> tuple[Chip, Path]:
-    """Return the chip whose floorplan was drawn, and the folder with the drawing, `.flp` and GraphML.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return a floorplan, as its file holds it and as its report shows it, and the report's folder.
 
     With a workload the run is simulated: the drawing shows power density and load, and the power trace and the links'
     table are written too. Raises SpecError with all that is wrong.
     """
+    line = ["archsim", "floorplan", "draw", arch, *(["--workload", workload] if workload is not None else [])]
+    line += ["--examples", str(examples)] if examples is not None else []
+    line += [word for setting in sets for word in ("--set", setting)]
+    result: Result | None = None
     if workload is None:
         if examples is not None:
             raise SpecError([Problem("--examples", "there is no workload to run", "give --workload too")])
@@ -49,51 +67,105 @@ def execute_drawing(
         folder = out or folder_of([loaded.value.name, "floorplan"], loaded.overrides)
         check_folder(folder)
         chip = build_chip(loaded.value)
-        return chip, write_folder(folder, _files(chip, None), OWNED)
-    plan = plan_from_options(arch, workload, sets=sets, examples=examples)
-    folder = out or default_folder(plan.arch, plan.workload, "floorplan")
-    check_folder(folder)
-    result = evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command, progress=progress)
-    return result.chip, write_folder(folder, _files(result.chip, result), OWNED)
+    else:
+        plan = plan_from_options(arch, workload, sets=sets, examples=examples)
+        folder = out or default_folder(plan.arch, plan.workload, "floorplan")
+        check_folder(folder)
+        result = evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command, progress=progress)
+        loaded, chip = plan.arch, result.chip
+    data = data_of(loaded, chip, result, shlex.join(line))
+    shown = document(data)
+    files = {NAME: details_json(data), **files_of(shown), **_exports(chip, result)}
+    return data, shown, write_folder(folder, files, OWNED)
 
 
-def _files(chip: Chip, result: Result | None) -> dict[str, str]:
+def _exports(chip: Chip, result: Result | None) -> dict[str, str]:
     plan = chip.plan
     files = {
-        "floorplan.svg": floorplan_drawing(chip, load_of(result) if result is not None else None),
         "floorplan.flp": chip_flp(plan, f"{chip.spec.name}, by archsim"),
         "floorplan.yaml": floorplan_yaml(plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}"),
         "chip.graphml": chip_graphml(chip),
-        "parts.csv": parts_table(chip).csv(),
     }
     if result is not None:
         power = mean_power(plan, result.bill.by_tile, result.data["metrics"]["time_total_s"])
-        files |= {"floorplan.ptrace": write_ptrace(power), "links.csv": links(page_of(result)).csv()}
+        files["floorplan.ptrace"] = write_ptrace(power)
     return files
 
 
-def parts_table(chip: Chip) -> Table:
+def data_of(arch: Loaded[ArchSpec], chip: Chip, result: Result | None, command: str) -> dict[str, Any]:
+    """Return a floorplan as floorplan.json holds it; all figures are SI."""
+    inside = {name for _, tile in chip.spec.tile_kinds for name, _, _ in tile_parts(tile)} | {"router"}
+    ranked = sorted(chip.parts, key=lambda part: (-part.area_m2, part.component))
+    return {
+        "schema": SCHEMA,
+        "version": package_version(),
+        "command": command,
+        "arch": {"name": arch.value.name, "hash": arch.hash},
+        "workload": None if result is None else result.data["workload"],
+        "examples": None if result is None else result.data["run"]["examples"],
+        "audits_failed": [] if result is None else [row["name"] for row in result.data["audits"] if not row["passed"]],
+        "kind": chip.spec.floorplan.kind,
+        "tiles": len(chip.tiles),
+        "area_m2": chip.area_m2,
+        "parts": [
+            {"component": part.component, "instances": part.instances, "area_m2": part.area_m2,
+             "leakage_w": part.leakage_w, "in_tiles": part.component in inside}
+            for part in ranked
+        ],
+        "floorplan": drawing_data(chip, result),
+    }  # fmt: skip
+
+
+def document(data: Data) -> Document:
+    """Return the report of a floorplan: it depends on what floorplan.json holds alone."""
+    own = data["floorplan"]
+    name = data["arch"]["name"]
+    layout, load = drawn(own)
+    used: list[Block] = [links(own["links"])] if own["links"] else []
+    written = [file for file in FILES if load is not None or not file.endswith(".ptrace")]
+    return Document(
+        f"Floorplan of {name}",
+        tuple(_head(data)),
+        (
+            Section("die", "The die", (area_table(data), floorplan(layout, load, title=name, layers=own["layers"]))),
+            Section("parts", "Parts and links", (parts_table(data), *used)),
+            Section("files", "Files for other tools",
+                    (Facts(tuple((file, say(f"The {FILES[file]}.")) for file in written)),)),
+        ),
+        (
+            Command(data["command"]),
+            say("Spec {hash}; archsim {version}.", kind="note", hash=data["arch"]["hash"], version=data["version"]),
+        ),
+        stem="floorplan", figures_in="", tables_in="",
+    )  # fmt: skip
+
+
+def _head(data: Data) -> Iterator[Block]:
+    own = data["floorplan"]
+    if data["audits_failed"]:
+        yield say("Audits FAILED: {names}", kind="failed", brief=True, names="; ".join(data["audits_failed"]))
+    run = ""
+    if data["workload"] is not None:
+        run = f" Power and load are means over {counted(data['examples'], 'example')} of {data['workload']['name']}."
+    size = f"{own['width_m'] * 1e3:.4g} x {own['height_m'] * 1e3:.4g} mm"
+    yield say("{what} of {size}: {area} in all.{run}", brief=True, what=data["kind"], size=size, run=run,
+              area=engineering(data["area_m2"], "m2"))  # fmt: skip
+
+
+def area_table(data: Data) -> Table:
+    """Return what takes the area: tiles with all that is in them, and what stands around them."""
+    around = [part for part in data["parts"] if part["area_m2"] and not part["in_tiles"]]
+    total = data["area_m2"]
+    tiles = (counted(data["tiles"], "tile"), total - sum(part["area_m2"] for part in around))
+    rows = tuple(
+        (what, area, area / total)
+        for what, area in (tiles, *((words(part["component"]), part["area_m2"]) for part in around))
+    )
+    return Table("area", "Area", (Column("what"), Column("area", "m2"), Column("share", "%")), rows, brief=True)
+
+
+def parts_table(data: Data) -> Table:
     """Return the parts of a chip: instances, area and leakage of all of them, the largest first."""
-    ranked = sorted(chip.parts, key=lambda part: (-part.area_m2, part.component))
     columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("leakage", "W"))
-    rows = tuple((part.component, part.instances, part.area_m2, part.leakage_w) for part in ranked)
-    return Table("parts", "Parts", columns, rows)
-
-
-def floorplan_lines(chip: Chip) -> list[str]:
-    """Return what the command prints: size, areas by kind and white space."""
-    plan = chip.plan
-    size = f"{plan.width_m * 1e3:.4g} x {plan.height_m * 1e3:.4g} mm"
-    ranked = sorted(chip.parts, key=lambda part: (-part.area_m2, part.component))
-    around = [part for part in ranked if part.area_m2 and part.component not in _in_tiles(chip)]
-    tiles_m2 = chip.area_m2 - sum(part.area_m2 for part in around)
-    rows = [(counted(len(chip.tiles), "tile"), tiles_m2), *((part.component, part.area_m2) for part in around)]
-    lines = [f"{chip.spec.name}: {chip.spec.floorplan.kind} of {size}, {engineering(chip.area_m2, 'm2')} in use"]
-    lines += [
-        f"  {name.replace('_', ' '):18} {engineering(area, 'm2'):>12} {area / chip.area_m2:8.1%}" for name, area in rows
-    ]
-    return lines
-
-
-def _in_tiles(chip: Chip) -> set[str]:
-    return {name for _, tile in chip.spec.tile_kinds for name, _, _ in tile_parts(tile)} | {"router"}
+    keys = ("component", "instances", "area_m2", "leakage_w")
+    return Table("parts", "Parts", columns, tuple(tuple(part[key] for key in keys) for part in data["parts"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,15 +10,20 @@ from typing import Any
 
 from archsim.base.documents import Leaf, Tree, dump_yaml, written
 from archsim.base.words import counted
-from archsim.report.folder import check_folder
+from archsim.report.document import Document
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, write_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import differences, load_arch, split_overrides
 from archsim.studies.floorplans.layouts import Point
-from archsim.studies.floorplans.optimise_document import SCHEMA, write_optimisation
+from archsim.studies.floorplans.optimise_document import document
 from archsim.studies.floorplans.search import BUDGET, OBJECTIVES, Candidate, Optimisation, check_objective, optimise
 from archsim.studies.study import all_faults, default_folder
 from archsim.workload import load_workload
 
+SCHEMA, NAME = "archsim-optimise-1", "optimise.json"
+OWNED = (NAME, "optimise.html", "optimise.md", "figures", "tables", "optimise.svg")
+"""What a search writes, or wrote in an earlier version; anything else in its folder is kept."""
 SUFFIX = "_optimised"
 
 
@@ -33,8 +39,8 @@ def execute_optimisation(
     topologies: bool = False,
     out: Path | None = None,
     progress: Callable[[int, int, str], None] | None = None,
-) -> tuple[dict[str, Any], Path]:
-    """Return a search for a better floorplan, as its file holds it, and the folder of its report.
+) -> tuple[dict[str, Any], Document, Path]:
+    """Return a search for a better floorplan, as its file holds it and as its report shows it, and the report's folder.
 
     `progress` is called with the simulations done, the budget, and words. Raises SpecError with all that is wrong.
     """
@@ -58,7 +64,9 @@ def execute_optimisation(
     again = ["archsim", "run", file, workload, *(word for setting in theirs for word in ("--set", setting))]
     run = shlex.join([*again, "--examples", str(found.examples)])
     data = {**data_of(found), "command": shlex.join(words), "file": file, "run": run}
-    return data, write_optimisation(data, spec_of(found), folder)
+    shown = document(data)
+    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", data["file"]: spec_of(found), **files_of(shown)}
+    return data, shown, write_folder(folder, files, OWNED)
 
 
 def name_of(found: Optimisation) -> str:

@@ -12,6 +12,7 @@ from archsim.chip.graph import Chip
 from archsim.report.floorplan import layout_of
 from archsim.results.breakdowns import TOP, link_rows
 from archsim.results.evaluate import Result
+from archsim.studies.run.loads import layout_data
 from archsim.studies.run.page import DETAILS_SCHEMA, Page
 from archsim.workload.network import MODES
 
@@ -127,19 +128,19 @@ def _union(spans: list[tuple[int, int]]) -> list[list[int]]:
 
 def _floorplan(chip: Chip, layer_of: Mapping[int, str]) -> dict[str, Any]:
     """Return the die in metres: sites with the area in use and the layer, host, other blocks, wires and routers."""
-    plan, layout = chip.plan, layout_of(chip)
+    plan, layout = chip.plan, layout_data(layout_of(chip))
     sites = [
         {**_rect(site), "used_m2": chip.tile_share(tile)[0], "layer": layer_of.get(i)}
         for i, (site, tile) in enumerate(zip(plan.sites, chip.tiles, strict=True))
     ]
     return {
-        "width_m": layout.width_m,
-        "height_m": layout.height_m,
+        "width_m": layout["width_m"],
+        "height_m": layout["height_m"],
         "sites": sites,
         "host": _rect(plan.host),
         "others": [{"kind": block.kind, **_rect(block.rect)} for block in plan.blocks],
-        "blocks": [{"name": block.name, "kind": block.kind, **_rect(block.rect)} for block in layout.blocks],
-        "wires": [{"link": name, "line_m": [[x, y] for x, y in line]} for name, line in layout.wires],
+        "blocks": layout["blocks"],
+        "wires": layout["wires"],
         "routers_m": _between_routers(chip) if len(plan.sites) <= NAMED_TILES else [],
     }
 

@@ -31,7 +31,7 @@ def document(page: Page) -> Document:
     """Return the report of a run: it depends on the page alone."""
     sections = (
         _what(page), _peak(page), _step(page), _tiles(page), _energy(page), _area(page),
-        Section("links", "Links", (tables.links(page),)), _dwell(page), _accuracy(page),
+        Section("links", "Links", (tables.links(page.details["links"]),)), _dwell(page), _accuracy(page),
         gpu_section(page.details["gpus"]),
         Section("made-of", "What the peak is made of", (tables.peak_time(page), tables.peak_energy(page))),
         _rests(page), _audits(page), _repeat(page),

@@ -14,7 +14,7 @@ from archsim.report.colours import COLOURS, colour, component_colour
 from archsim.report.figure import Axis, Bar, Bars, Box, Dot, Lanes, Piece, Plan, Plot, Series, Stretch
 from archsim.report.floorplan import floorplan
 from archsim.report.table import percent, words
-from archsim.studies.run.loads import layout_from, load_from
+from archsim.studies.run.loads import layout_from, load_from, power_of
 from archsim.studies.run.page import Page
 
 MOST_LANES, FINEST = 24, 1500
@@ -226,4 +226,6 @@ def _bins(bins: Sequence[Mapping[str, int]], clock_hz: float, longest_s: float) 
 def plan(page: Page) -> Plan:
     """The floorplan with power density and load of links."""
     layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details["floorplan"]["sites"])}
-    return floorplan(layout_from(page), load_from(page), layers=layers)
+    return floorplan(
+        layout_from(page.details["floorplan"]), load_from(power_of(page.data), page.details["links"]), layers=layers
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archsim.base.units import engineering, si_of_metric
@@ -144,12 +144,12 @@ def tiles(page: Page) -> Table:
     return Table("tiles", "Tiles", columns, tuple(rows))
 
 
-def links(page: Page) -> Table:
+def links(links: Sequence[Mapping[str, Any]]) -> Table:
     """The links that were used, the busiest first."""
     keys = (
         "name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "buffer_wait_cycles", "energy_j",
     )  # fmt: skip
-    rows = tuple(tuple(link[key] for key in keys) for link in page.details["links"])
+    rows = tuple(tuple(link[key] for key in keys) for link in links)
     columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
                Column("utilisation", "%"), Column("cycles waited for"), Column("cycles waited for its buffer"),
                Column("energy", "J"))  # fmt: skip
