@@ -1,21 +1,31 @@
-"""What pages in HTML share: their templates, styles and scripts, and the policy that forbids all others."""
+"""A document as one HTML page that needs no other file and no network: for a screen of any width, and for paper."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from archsim.base.units import engineering
 from archsim.base.words import counted
-from archsim.report.table import in_code, metric_text, plain
+from archsim.report.beside import beside
+from archsim.report.document import Document, Text
+
+TAGS = {"em": "em", "strong": "strong", "code": "code"}
 
 
-def source(name: str) -> str:
-    """Return a file of the page, its script or its style sheet."""
-    return (files("archsim.report") / "templates" / name).read_text("utf-8")
+def page(document: Document) -> str:
+    """Return the page of a document.
+
+    All texts are escaped, and a policy in the page forbids whatever is not in it: scripts but its own, and any request.
+    """
+    script, style = _source("page.js"), _source("page.css")
+    return _environment().get_template("page.html").render(
+        document=document, script=Markup(script), style=Markup(style), policy=policy(script)
+    )  # fmt: skip
 
 
 def policy(*scripts: str) -> str:
@@ -24,15 +34,33 @@ def policy(*scripts: str) -> str:
     return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def environment() -> Environment:
-    """Return the environment of the report's templates."""
+def inline(text: Text) -> Markup:
+    """Return a text with its styles as HTML."""
+    parts = [
+        Markup(f"<{tag}>{escape(span.text)}</{tag}>") if (tag := TAGS.get(span.style)) else escape(span.text)
+        for span in text.spans
+    ]
+    return Markup().join(parts)
+
+
+def breaks(text: str) -> Markup:
+    """Return a name that may go on in the next line after each underscore."""
+    return Markup("_<wbr>").join(map(escape, text.split("_")))
+
+
+@cache
+def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("archsim.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        autoescape=False, keep_trailing_newline=True,
+        autoescape=True, keep_trailing_newline=True,
     )  # fmt: skip
-    made.filters["eng"] = engineering
     made.filters["counted"] = counted
-    made.filters["metric"] = metric_text
-    made.filters["plain"] = plain
-    made.filters["code"] = in_code
+    made.filters["inline"] = inline
+    made.filters["breaks"] = breaks
+    made.filters["block"] = lambda block: type(block).__name__.lower()
+    made.globals["beside"] = beside
     return made
+
+
+def _source(name: str) -> str:
+    return (files("archsim.report") / "templates" / name).read_text("utf-8")

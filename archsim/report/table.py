@@ -22,8 +22,8 @@ MOST_ROWS = 24
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
 
-    `decimals` are those of a share. With `alike`, all values are shown in one unit, which stands in the heading. A column
-    that is not `shown` stands in the CSV file alone; a terminal also leaves out one that is not `brief`.
+    `decimals` are those of a share. With `alike`, all values are shown in one unit, which stands in the heading. A
+    column that is not `shown` stands in the CSV file alone; a terminal also leaves out one that is not `brief`.
     """
 
     name: str
@@ -118,12 +118,6 @@ class Table:
             return heads, rows, self.numeric
         turned = [[(head, False), *(row[i] for row in rows)] for i, head in enumerate(heads)]
         return [text for text, _ in turned[0]], turned[1:], [False, *(True for _ in rows)]
-
-    def markdown(self) -> str:
-        """Return the table as Markdown."""
-        from archsim.report.markdown import table_lines
-
-        return "\n".join(table_lines(self))
 
     def csv(self) -> str:
         """Return the table as CSV: SI values, the unit in the heading."""

@@ -22,7 +22,7 @@ from archsim.report.figure import Bars
 from archsim.report.files import files_of
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
-from archsim.report.web import page
+from archsim.report.html import page
 from archsim.results.peak import chip_metrics
 from archsim.spec.loading import builtin_names
 from archsim.studies.published import AIM, EXACT, compare, document, execute_published, failed, named

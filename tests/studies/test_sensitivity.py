@@ -18,7 +18,7 @@ from archsim.report.figure import Bars
 from archsim.report.files import files_of
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
-from archsim.report.web import page
+from archsim.report.html import page
 from archsim.spec.loading import load_arch
 from archsim.studies.sensitivity import (
     METRICS,

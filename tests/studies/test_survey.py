@@ -16,7 +16,7 @@ from archsim.report.figure import Bars
 from archsim.report.files import files_of
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
-from archsim.report.web import page
+from archsim.report.html import page
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.survey import COLUMNS, SHARES, document, enlargement, execute_survey, held_interval, ranked, survey
