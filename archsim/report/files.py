@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from archsim.report.document import Document
+from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.svg import svg
-from archsim.report.html import page
 
 
 def files_of(document: Document) -> dict[str, str]:
