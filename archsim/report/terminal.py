@@ -32,7 +32,7 @@ def lines(document: Document) -> list[str]:
     for block in document.blocks():
         if not isinstance(block, Text | Facts | Table) or not block.brief:
             continue
-        if not isinstance(block, Text) or not isinstance(before, Text):
+        if not isinstance(block, Text) or not isinstance(before, Text) or _set_apart(block) != _set_apart(before):
             console.print()
         before = block
         if isinstance(block, Text):
@@ -45,6 +45,10 @@ def lines(document: Document) -> list[str]:
             if short.more:
                 console.print(f"and {short.more:,} more, in {document.tables_in}{block.name}.csv")
     return [line.rstrip() for line in _indented(out.getvalue().splitlines())]
+
+
+def _set_apart(text: Text) -> bool:
+    return text.kind in ("warning", "failed")
 
 
 def _indented(found: list[str]) -> Iterator[str]:

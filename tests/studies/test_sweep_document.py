@@ -140,9 +140,9 @@ def test_a_terminal_shows_the_first_points_and_the_page_all() -> None:
     assert text[-1].strip() == "and 60 more, in tables/points.csv"
     assert len(text) < MOST_LINES + 10
     trained = lines(document(swept(TRAINED)))
-    assert trained[4].strip() == "At all points alike: floating point 95.00 %."
-    assert "on the chip" in trained[6]
-    assert "std" not in trained[6]  # they are in the page
+    assert trained[3].strip() == "At all points alike: floating point 95.00 %."
+    assert "on the chip" in trained[5]
+    assert "std" not in trained[5]  # they are in the page
     assert all(len(line) <= 140 for line in trained)
     assert files_of(document(data))["sweep.html"].count("<tr>") > 200  # points, and more of each
 
