@@ -21,7 +21,7 @@ def from_zero(most: float, unit: str = "", label: str = "") -> Axis:
     def text(value: float) -> str:
         return "0" if not value else engineering(value, unit, 3) if unit else f"{value:,.6g}"
 
-    return linear(label, [0.0, most or 1.0], text, low=0.0, high=most or 1.0, count=4)
+    return linear(label, [0.0, most or 1.0], text, low=0.0, high=most or 1.0)
 
 
 def shares(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from archsim.report.document import Block, Cards, Command, Document, Facts, Fold, Panels, Points, Text
-from archsim.report.table import Table, in_code, plain
+from archsim.report.table import Table, plain
 
 
 def markdown(document: Document) -> str:
@@ -25,14 +26,15 @@ def _blocks(document: Document, blocks: Iterable[Block]) -> Iterator[str]:
 def _lines(document: Document, block: Block) -> Iterator[str]:
     match block:
         case Text():
-            yield f"**{_text(block)}**" if block.kind == "failed" else _text(block)
+            yield _text(block)
         case Points():
             yield from (f"- {_text(item)}" for item in block.items)
         case Facts():
             yield from (f"- *{plain(name)}*: {_text(text)}" for name, text in block.rows)
         case Cards():
             yield "| figure | value | beside | |\n| --- | ---: | ---: | --- |"
-            yield from (f"| {card.label} | {card.value} | {card.beside} | {card.includes} |" for card in block.cards)
+            rows = ((card.label, card.value, card.beside, card.includes) for card in block.cards)
+            yield from ("| " + " | ".join(map(_cell, row)) + " |" for row in rows)
         case Table():
             yield from table_lines(block, document.tables_in)
         case Fold():
@@ -40,11 +42,12 @@ def _lines(document: Document, block: Block) -> Iterator[str]:
         case Panels():
             yield from _blocks(document, block.figures)
         case Command():
-            yield f"    {block.line}"
+            yield "    " + block.line.replace("\n", "\n    ")
         case _:
-            yield f"![{plain(block.title)}]({document.figures_in}{block.name}.svg)"
+            title = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", plain(block.title))
+            yield f"![{title}]({document.figures_in}{block.name}.svg)"
             if block.says:
-                yield from ("", plain(block.says))
+                yield from ("", _begun(plain(block.says)))
 
 
 def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
@@ -62,16 +65,35 @@ def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
         what = "\n" if table.read else f"{plain(table.title)}: "
         yield f"{what}{table.left} in `{folder}{table.name}.csv`."
     if table.note:
-        yield f"\n{plain(table.note)}"
+        yield f"\n{_begun(plain(table.note))}"
 
 
 def _cell(text: str) -> str:
-    return plain(text).replace("|", "\\|").replace("\n", " ")
+    return plain(text).replace("|", "\\|")
 
 
 def _text(text: Text) -> str:
-    marks = {"": "", "em": "*", "strong": "**", "code": "`"}
-    return "".join(
-        f"{marks[span.style]}{in_code(span.text) if span.style == 'code' else plain(span.text)}{marks[span.style]}"
+    marks = {"": "", "em": "*", "strong": "**"}
+    parts = (
+        _code(span.text) if span.style == "code" else f"{marks[span.style]}{plain(span.text)}{marks[span.style]}"
         for span in text.spans
     )
+    return _begun("".join(parts))
+
+
+def _begun(text: str) -> str:
+    """Return a paragraph whose first characters are no list, quotation or rule."""
+    return re.sub(r"^(\d{0,9})(?=[-+>.)=])", r"\1\\", text.strip())
+
+
+def _code(text: str) -> str:
+    """Return text as code, between more backticks than it holds in a row.
+
+    >>> print(_code("a"), _code("a`b"))
+    `a` `` a`b ``
+    """
+    text = re.sub(r"\s+", " ", text)
+    most = max(map(len, re.findall("`+", text)), default=0)
+    around = "`" * (most + 1)
+    room = " " if most or (text.strip() and text.startswith(" ") and text.endswith(" ")) else ""
+    return f"{around}{room}{text}{room}{around}"

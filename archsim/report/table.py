@@ -211,12 +211,13 @@ def metric_text(value: float | None, metric: str, digits: int = 5) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text so that Markdown shows it and takes none of it for HTML.
+    r"""Return text so that Markdown shows it as it is: no HTML, no emphasis, no link and no code; white space is one.
 
-    >>> plain("<b>5 < 6")
-    '&lt;b>5 < 6'
+    >>> print(plain("<b>5 < 6, 2*3*4 of tile_rows, _a_"))
+    &lt;b>5 < 6, 2\*3\*4 of tile_rows, \_a\_
     """
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    text = re.sub(r"[\\`*#~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])", r"\\\g<0>", re.sub(r"\s+", " ", text))
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
 
 
 def in_code(text: str) -> str:
