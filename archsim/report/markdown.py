@@ -69,7 +69,7 @@ def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return plain(text).replace("|", "\\|")
+    return plain(text).strip().replace("|", "\\|")
 
 
 def _text(text: Text) -> str:

@@ -26,7 +26,7 @@ def test_only_what_is_brief_is_shown() -> None:
     facts = Facts((("where", say("here")),), brief=True), Facts((("hidden", say("hidden")),))
     blocks = (say("one", brief=True), say("hidden"), say("two", brief=True), table, hidden, *facts)
     assert lines(Document("title", (), (Section("s", "hidden", blocks),))) == [
-        "title", "", "  one", "  two", "", "  name   time", "  a      2 ns", "  b       1 s", "", "  where   here",
+        "title", "", "  one", "  two", "", "  name  time", "  a     2 ns", "  b      1 s", "", "  where   here",
     ]  # fmt: skip
 
 
