@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError, nearest
 from archsim.cli.apps import app
 from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, progress_bar
 
@@ -101,14 +101,19 @@ def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR ...", help="Folders of reports of `run` or `crosscheck`.")
     ],
+    figures: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Also write the figures of one as pdf or png, for papers.")
+    ] = None,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a report again from what its folder holds; or put several runs side by side. Nothing is simulated."""
     if len(folders) == 1:
-        _render_again(folders[0], out, as_json, quiet)
+        _render_again(folders[0], figures, out, as_json, quiet)
         return
+    if figures is not None:
+        raise SpecError([Problem("--figures", "is for one folder", "leave it out")])
     from archsim.report.terminal import lines
     from archsim.studies.runs.study import NAME, execute_side_by_side
 
@@ -117,12 +122,17 @@ def report(
     answer(written / NAME, lambda: lines(document), page, as_json=as_json, quiet=quiet)
 
 
-def _render_again(folder: Path, out: Path | None, as_json: bool, quiet: bool) -> None:
-    from archsim.studies.run.study import render_again
+def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+    from archsim.report.paint import FORMATS
+    from archsim.studies.run.study import paint_again, render_again
 
     if out is not None:
         raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
-    _, written = render_again(folder)
+    if figures is not None and figures not in FORMATS:
+        raise SpecError([Problem("--figures", f"'{figures}' is not a format", nearest(figures, FORMATS))])
+    shown, written = render_again(folder)
+    if figures is not None:
+        paint_again(shown, written, figures)
     page = f"report  {written / 'report.html'}"
     answer(written / "metrics.json", lambda: [page], as_json=as_json, quiet=quiet)
 

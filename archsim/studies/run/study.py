@@ -108,6 +108,21 @@ def render_again(folder: Path) -> tuple[Page, Path]:
     return page, write_folder(folder, {**_others(folder, files), **files}, RENDERED)
 
 
+def paint_again(page: Page, folder: Path, suffix: str) -> None:
+    """Write the figures of a report once more into its folder `paper`, as "pdf" or "png"; raise SpecError if not."""
+    from archsim.report.paint import save
+
+    try:
+        (folder / "paper").mkdir(exist_ok=True)
+        for name, figure in document(page).figures().items():
+            part = folder / "paper" / f".{name}.{suffix}"
+            save(figure, part)
+            part.replace(folder / "paper" / f"{name}.{suffix}")
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise SpecError([Problem(f"{folder}/paper", what, "look at its permissions")]) from None
+
+
 def _others(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     """Return what others, such as a training, have put beside the files of a report, in the same folders."""
     found = [path for name in RENDERED if (folder / name).is_dir() for path in sorted((folder / name).iterdir())]

@@ -1,0 +1,174 @@
+"""Figures by matplotlib, for papers and notebooks: the same data as the page shows, as PDF, PNG or an own Figure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archsim.report.figure import Axis, Bars, Lanes, Legend, Plan, Plot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("pdf", "png")
+WIDTH = 6.8
+"""Inches: two columns of most journals."""
+STYLE: dict[Any, Any] = {
+    "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "grid.color": "#e4e4e4", "legend.frameon": False, "pdf.fonttype": 42,
+}  # fmt: skip
+
+
+def save(figure: Bars | Plot | Lanes | Plan, path: Path) -> None:
+    """Write a figure in the format of the path's suffix; its bytes depend on the figure and matplotlib's version."""
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
+    painted(figure).savefig(path, dpi=200, metadata=metadata)
+
+
+def painted(figure: Bars | Plot | Lanes | Plan) -> Figure:
+    """Return a figure as matplotlib's, to be changed or saved as one likes."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        made = Figure(figsize=(WIDTH, _height(figure)), layout="constrained")
+        axes = made.subplots()
+        if isinstance(figure, Bars):
+            _bars(axes, figure)
+        elif isinstance(figure, Plot):
+            _plot(axes, figure)
+        elif isinstance(figure, Lanes):
+            _lanes(axes, figure)
+        else:
+            _plan(axes, figure)
+        _legend(made, figure.legend)
+    return made
+
+
+def _height(figure: Bars | Plot | Lanes | Plan) -> float:
+    if isinstance(figure, Bars):
+        return 0.9 + 0.2 * len(figure.bars)
+    if isinstance(figure, Plan):
+        return min(9.0, 0.5 + WIDTH * figure.height / 1000)
+    return 3.2 if isinstance(figure, Plot) else 0.9 + 0.2 * len(figure.lanes)
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")
+
+
+def _legend(figure: Figure, legend: Legend) -> None:
+    from matplotlib.patches import Patch
+
+    if legend:
+        handles = [Patch(color=tone, label=_plain(text)) for text, tone in legend]
+        figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=7, handlelength=1.0)
+
+
+def _ticks(axes: Axes, which: str, own: Axis) -> None:
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    if own.log:
+        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+        axis.minorticks_off()
+    (axes.set_xlim if which == "x" else axes.set_ylim)(own.low, own.high)
+    axis.set_ticks([value for value, _ in own.ticks], [_plain(text) for _, text in own.ticks])
+    axis.set_label_text(_plain(own.label))
+
+
+def _bars(axes: Axes, own: Bars) -> None:
+    for place, bar in enumerate(own.bars):
+        for piece in bar.pieces:
+            strip, of = piece.strip
+            axes.barh(place - 0.36 + 0.72 * (strip + 0.5) / of, piece.length, 0.72 / of, left=piece.start,
+                      color=piece.tone)  # fmt: skip
+        if bar.text:
+            axes.annotate(
+                f"  {_plain(bar.text)}", (1.0, place), xycoords=("axes fraction", "data"), va="center", fontsize=7
+            )
+    axes.set_yticks(range(len(own.bars)), [_plain(bar.label) for bar in own.bars])
+    axes.set_ylim(len(own.bars) - 0.5, -0.5)
+    _ticks(axes, "x", own.axis)
+    axes.grid(axis="x")
+    if own.band is not None:
+        axes.axvspan(*own.band, color="#dfe9e2", zorder=0)
+    if own.zero is not None:
+        axes.axvline(own.zero, color="#6b6b6b", lw=0.8)
+
+
+def _plot(axes: Axes, own: Plot) -> None:
+    from matplotlib.patches import Rectangle
+
+    for box in own.boxes:
+        axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, color=box.tone, alpha=0.5, lw=0))
+    for series in own.series:
+        xs, ys = [dot.x for dot in series.dots], [dot.y for dot in series.dots]
+        if series.line:
+            axes.plot(xs, ys, color=series.tone, lw=0.6 if series.thin else 1.3, ls="--" if series.dashed else "-")
+        if series.spread:
+            axes.errorbar(xs, ys, series.spread, fmt="none", ecolor=series.tone, elinewidth=0.8, capsize=2)
+        for dot in series.dots if series.shown else ():
+            face = "white" if dot.hollow else series.tone
+            axes.plot([dot.x], [dot.y], "o", ms=8 * dot.size, mfc=face, mec=series.tone)
+            if dot.text:
+                axes.annotate(
+                    _plain(dot.text), (dot.x, dot.y), (0, 5), textcoords="offset points", ha="center", fontsize=6.5
+                )
+    _ticks(axes, "x", own.x)
+    _ticks(axes, "y", own.y)
+    axes.grid()
+
+
+def _lanes(axes: Axes, own: Lanes) -> None:
+    for part in own.stretches:
+        axes.barh(part.lane, part.length * own.cycle_ns, 0.8, left=part.begin * own.cycle_ns, color=part.tone)
+    axes.set_yticks(range(len(own.lanes)), [_plain(name) for name in own.lanes])
+    axes.set_ylim(len(own.lanes) - 0.5, -0.5)
+    _ticks(axes, "x", own.axis)
+
+
+def _plan(axes: Axes, own: Plan) -> None:
+    from matplotlib.patches import PathPatch, Rectangle
+
+    axes.add_patch(Rectangle((0, 0), 1000, own.height, fc="white", ec="#6b6b6b", lw=0.6))
+    for shape in own.crowd:
+        axes.add_patch(PathPatch(_path(shape.d), fc=shape.tone, lw=0))
+    for box in own.boxes:
+        if box.tone != "transparent":
+            axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, ec="#6b6b6b", lw=0.4))
+    for wire in own.wires:
+        axes.add_patch(PathPatch(_path(wire.d), fc="none", ec=wire.tone, lw=0.5 * wire.width))
+    points = 72 * WIDTH / 1000
+    for text in own.texts:
+        axes.annotate(_plain(text.text), (text.x, text.y), ha="center", va="center", fontsize=text.size * points,
+                      rotation=90 if text.upright else 0, color="white" if text.dark else "#22262a")  # fmt: skip
+    axes.set_xlim(-2, 1002)
+    axes.set_ylim(own.height + 2, -2)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def _path(d: str) -> Any:
+    """Return the path of SVG's M, h, v, z and the points that follow an M, which are all that a drawing has."""
+    from matplotlib.path import Path as Line
+
+    points: list[tuple[float, float]] = []
+    codes: list[int] = []
+    x = y = 0.0
+    for command, numbers in re.findall(r"([MmHhVvZz])([^MmHhVvZz]*)", d):
+        values = [float(each) for each in re.findall(r"-?[\d.]+(?:e-?\d+)?", numbers)]
+        if command == "M":
+            for i, (x, y) in enumerate(zip(values[::2], values[1::2], strict=True)):
+                points.append((x, y))
+                codes.append(int(Line.LINETO if i else Line.MOVETO))
+        elif command in "hv":
+            x, y = (x + values[0], y) if command == "h" else (x, y + values[0])
+            points.append((x, y))
+            codes.append(int(Line.LINETO))
+        else:
+            points.append(points[-1])
+            codes.append(int(Line.CLOSEPOLY))
+    return Line(points, codes)

@@ -1,0 +1,61 @@
+"""Figures by matplotlib show the data that the figure holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from archsim.report.figure import Bars, Dot, Lanes, Plan, Plot, Series, axis
+from archsim.report.paint import FORMATS, painted, save
+from tests.report.samples import figures
+
+KINDS = {type(figure).__name__.lower(): figure for figure in figures("abc")}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_painted_and_saved(kind: str, tmp_path: Path) -> None:
+    for suffix in FORMATS:
+        for name in ("a", "b"):
+            save(KINDS[kind], tmp_path / f"{name}.{suffix}")
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bars_and_lanes_have_the_lengths_of_their_pieces() -> None:
+    bars, lanes = KINDS["bars"], KINDS["lanes"]
+    assert isinstance(bars, Bars)
+    assert isinstance(lanes, Lanes)
+    pieces = [(piece.start, piece.length) for bar in bars.bars for piece in bar.pieces]
+    found = [(patch.get_x(), patch.get_width()) for patch in painted(bars).axes[0].patches]
+    assert found == pieces
+    parts = [(part.begin * lanes.cycle_ns, part.length * lanes.cycle_ns) for part in lanes.stretches]
+    assert [(patch.get_x(), patch.get_width()) for patch in painted(lanes).axes[0].patches] == parts
+
+
+def test_a_plot_has_its_points_lines_and_ends() -> None:
+    dots = (Dot(1.0, 2.0, ""), Dot(10.0, 300.0, "", "here", hollow=True))
+    plot = Plot("p", "", "", axis("x", [1.0, 10.0]), axis("y", [2.0, 300.0]), (Series("a", "#1b6ca8", dots),))
+    axes = painted(plot).axes[0]
+    line, *points = axes.lines
+    assert line.get_xydata().tolist() == [[1.0, 2.0], [10.0, 300.0]]
+    assert [point.get_xydata().tolist() for point in points] == [[[1.0, 2.0]], [[10.0, 300.0]]]
+    assert (axes.get_xlim(), axes.get_ylim()) == ((plot.x.low, plot.x.high), (plot.y.low, plot.y.high))
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+
+
+def test_a_plan_has_its_blocks_and_links() -> None:
+    plan = KINDS["plan"]
+    assert isinstance(plan, Plan)
+    patches = painted(plan).axes[0].patches
+    assert len(patches) == 1 + len(plan.boxes) + len(plan.crowd) + len(plan.wires)
+    assert patches[-1].get_path().vertices.tolist() == [[0.0, 0.0], [9.0, 9.0]]
+
+
+def test_texts_are_no_mathematics_and_settings_stay_as_they_were(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    for figure in figures("$x_{1 ^\\frac"):
+        save(figure, tmp_path / "x.png")
+    assert dict(mpl.rcParams) == before
