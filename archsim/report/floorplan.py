@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
 from archsim.chip.graph import Chip
-from archsim.chip.places import Line, Wire, wires_of
+from archsim.chip.places import Wire, wires_of
 from archsim.chip.topologies.package import PORT
 from archsim.report.colours import BUSY, HEAT, shade
 from archsim.report.figure import Box, Label, Plan, Ramp, Shape
@@ -218,7 +218,10 @@ def _texts(
     stands: a few among many would look like a choice.
     """
     texts = []
-    tracks = [[(x * scale, y * scale) for x, y in line] for _, line in layout.wires]
+    parts = [
+        ((ax * scale, ay * scale), (bx * scale, by * scale))
+        for _, line in layout.wires for (ax, ay), (bx, by) in pairwise(line)
+    ]  # fmt: skip
     for kind in WORDS:
         own = [block for block in layout.blocks if block.kind == kind]
         names = [[block.name] for block in own]
@@ -229,7 +232,7 @@ def _texts(
             if size >= LEAST_TEXT:
                 for block, said in zip(own, lines, strict=True):
                     dark = dense.get(block.name, 0.0) > 0.55 * ends.density_w_per_m2 > 0
-                    texts += _written(block, said, size, scale, dark, tracks)
+                    texts += _written(block, said, size, scale, dark, parts)
                 break
     return tuple(texts)
 
@@ -241,19 +244,25 @@ def _text_size(block: Block, lines: Sequence[str], scale: float) -> float:
     return min(MOST_TEXT, QUARTER * across / (1.15 * len(lines)), QUARTER * along / (0.6 * max(map(len, lines))))
 
 
+_Part: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
+_SIDES = (0.25, 0.75)
+
+
 def _upright(block: Block) -> bool:
     return block.rect.height_m > 1.5 * block.rect.width_m
 
 
 def _written(
-    block: Block, lines: Sequence[str], size: float, scale: float, dark: bool, tracks: Sequence[Line]
+    block: Block, lines: Sequence[str], size: float, scale: float, dark: bool, parts: Sequence[_Part]
 ) -> list[Label]:
     rect, upright = block.rect, _upright(block)
     width, height = rect.width_m * scale, rect.height_m * scale
     long, high = 0.6 * size * max(map(len, lines)), 1.15 * size * len(lines)
     half = (high / 2, long / 2) if upright else (long / 2, high / 2)
+    middle = (rect.centre_m[0] * scale, rect.centre_m[1] * scale)
+    near = [part for part in parts if _crosses(part, middle, (width / 2, height / 2))]
     places = [((rect.x_m * scale) + a * width, (rect.y_m * scale) + b * height) for b in _SIDES for a in _SIDES]
-    x, y = min(places, key=lambda at: sum(_crosses(track, at, half) for track in tracks))
+    x, y = min(places, key=lambda at: sum(_crosses(part, at, half) for part in near))
     shifts = [1.15 * size * (i - (len(lines) - 1) / 2) for i in range(len(lines))]
     return [
         Label(round(x + (shift if upright else 0), 1), round(y + (0 if upright else shift), 1), round(size, 1), line,
@@ -262,13 +271,10 @@ def _written(
     ]  # fmt: skip
 
 
-_SIDES = (0.25, 0.75)
-
-
-def _crosses(track: Line, at: tuple[float, float], half: tuple[float, float]) -> bool:
-    """Tell whether a line runs through the rectangle around a place; a slanted part counts as what it spans."""
-    return any(
+def _crosses(part: _Part, at: tuple[float, float], half: tuple[float, float]) -> bool:
+    """Tell whether a piece of a line runs through the rectangle around a place; a slanted one counts as its span."""
+    (ax, ay), (bx, by) = part
+    return (
         min(ax, bx) < at[0] + half[0] and max(ax, bx) > at[0] - half[0]
         and min(ay, by) < at[1] + half[1] and max(ay, by) > at[1] - half[1]
-        for (ax, ay), (bx, by) in pairwise(track)
     )  # fmt: skip

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
+from archsim.base.units import engineering
 from archsim.chip import Chip, build_chip, places
+from archsim.chip.floorplan import Block, Rect
 from archsim.cli import main
 from archsim.export import floorplan_yaml, read_flp, read_ptrace
-from archsim.report import floorplan
-from archsim.report.old_floorplan import floorplan_drawing
+from archsim.report import floorplan as floorplan_module
+from archsim.report.document import Document, Section
+from archsim.report.files import files_of
+from archsim.report.floorplan import Layout, Load, floorplan, layout_of, limits_of
+from archsim.report.svg import svg
+from archsim.report.table import percent
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
-from archsim.studies.run.loads import load_of
+from archsim.studies.floorplans.draw import document
+from archsim.studies.run.loads import drawing_data, drawn
 from archsim.workload import load_workload
 
 NAME = "ambrogio_nature_2018"
@@ -30,63 +38,122 @@ def chip(*sets: str) -> Chip:
     return build_chip(load_arch(NAME, sets).value)
 
 
-def words(svg: str) -> str:
-    """The text of a drawing, its labels apart: matplotlib leaves each as a comment beside its outlines."""
-    return "\n".join(re.findall(r"<!-- (.*?) -->", svg, re.DOTALL))
-
-
 @pytest.fixture(scope="module")
 def result() -> Result:
     return evaluate(load_arch(NAME, SHORT), load_workload("mlp_digits"), examples=60)
 
 
+@pytest.fixture(scope="module")
+def loaded(result: Result) -> tuple[Layout, Load]:
+    layout, load = drawn(json.loads(json.dumps(drawing_data(result.chip, result))))
+    assert load is not None
+    return layout, load
+
+
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))
 @pytest.mark.parametrize("kind", [RING, TREE, pytest.param("floorplan.kind=snake", marks=pytest.mark.slow)])
-def test_everything_on_the_die_is_named_in_the_drawing(kind: str, topology: str) -> None:
-    drawn = chip(kind, f"routing.topology={topology}")
-    svg = floorplan_drawing(drawn)
-    assert svg == floorplan_drawing(drawn)
-    ids = {element.get("id", "") for element in ET.fromstring(svg).iter()}
-    assert {f"label-{block.name}" for block in drawn.plan.named()} <= ids
-    assert {"x, mm", "y, mm", "link"} <= set(words(svg).splitlines())
+def test_everything_on_the_die_is_named_to_scale_in_the_drawing(kind: str, topology: str) -> None:
+    built = chip(kind, f"routing.topology={topology}")
+    layout = layout_of(built)
+    assert drawn(json.loads(json.dumps(drawing_data(built)))) == (layout, None)
+    shown = floorplan(layout)
+    assert [box.tip.split(" (")[0].split(";")[0] for box in shown.boxes] == [block.name for block in layout.blocks]
+    scale = 1000 / built.plan.width_m
+    for box, block in zip(shown.boxes, layout.blocks, strict=True):
+        rect = block.rect
+        sides = (rect.x_m, rect.y_m, rect.width_m, rect.height_m)
+        assert (box.x, box.y, box.width, box.height) == pytest.approx([side * scale for side in sides], abs=0.051)
+    assert {wire.tip for wire in shown.wires} == {f"link {name}" for name, _ in layout.wires}
+    assert ("link", floorplan_module.LINK) in shown.legend
+    text = svg(shown)
+    assert svg(shown) == text
+    titles = {element.text for element in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}title")}
+    assert {box.tip for box in shown.boxes} | {wire.tip for wire in shown.wires} <= titles
 
 
-def test_a_run_adds_power_and_load_with_their_units(result: Result) -> None:
-    svg = floorplan_drawing(result.chip, load_of(result))
-    text = words(svg)
-    assert "power density, mW/mm2" in text
-    assert "load of links, % of cycles held" in text
+def test_a_run_adds_power_and_load_with_their_units(result: Result, loaded: tuple[Layout, Load]) -> None:
+    # Origin: energy by tile over time and area, and busy cycles over all cycles, as the result file has them.
+    shown = floorplan(*loaded, layers={"tile0": "fc1"})
     power_w = result.bill.by_tile["tile0"] / result.data["metrics"]["time_total_s"]
-    (label,) = floorplan._labels(result.chip.plan.named()[:1], load_of(result), 1e5)
-    assert label.text == f"tile0\n{power_w * 1e3:.3g} mW"
+    dense_w_per_mm2 = power_w / result.chip.plan.sites[0].area_m2 * 1e-6
+    (tip,) = (box.tip for box in shown.boxes if box.tip.startswith("tile0, "))
+    assert tip.startswith(f"tile0, layer fc1; {engineering(power_w, 'W')}, {engineering(dense_w_per_mm2, 'W', 3)}/mm2;")
+    drawn_links = dict(loaded[0].wires)
+    used = [row for row in result.data["links"] if row["name"] in drawn_links]
+    assert used
+    tips = {wire.tip.split(":")[0]: wire.tip for wire in shown.wires}
+    for row in used:
+        share = percent(row["busy_cycles"] / result.trace.cycles)
+        assert tips[f"link {row['name']}"].startswith(f"link {row['name']}: held for {share} of all cycles; ")
+    ends = limits_of([loaded])
+    assert [ramp.text for ramp in shown.ramps] == [
+        f"{engineering(ends.density_w_per_m2 * 1e-6, 'W', 3)}/mm2", f"{percent(ends.busy)} of cycles, links",
+    ]  # fmt: skip
 
 
-def test_a_drawing_of_many_shapes_is_one_of_pixels_with_its_text_as_text(
-    result: Result, monkeypatch: pytest.MonkeyPatch
+def mesh(side: int, *, height: float = 1.0) -> Layout:
+    """A square of tiles on a die of 1 m whose neighbours are joined from middle to middle."""
+    step = 1.0 / side
+    tiles = [
+        Block(f"tile{side * row + column}", Rect(column * step, row * step * height, step, step * height), "tile")
+        for row in range(side) for column in range(side)
+    ]  # fmt: skip
+    middles = [block.rect.centre_m for block in tiles]
+    pairs = [(i, j) for i in range(side**2) for j in (i + 1, i + side) if j < side**2 and (j != i + 1 or j % side)]
+    return Layout(1.0, height, tuple(tiles), tuple((f"{i}>{j}", [middles[i], middles[j]]) for i, j in pairs))
+
+
+@pytest.mark.parametrize(("side", "height", "written"), [
+    (2, 1.0, "tile0"), (4, 1.0, "tile0"), (8, 1.0, "0"), (8, 2.0, "tile0"), (12, 1.0, "0"), (24, 1.0, None),
+])  # fmt: skip
+def test_texts_are_alike_lie_on_their_blocks_and_cross_no_link(side: int, height: float, written: str | None) -> None:
+    layout = mesh(side, height=height)
+    shown = floorplan(layout)
+    assert [text.text for text in shown.texts][:1] == ([] if written is None else [written])
+    assert len({text.size for text in shown.texts}) <= 1
+    if written is not None:
+        assert len(shown.texts) == side**2  # all or none
+        assert 15.0 <= shown.texts[0].size <= 28.0
+    lines = [[(x * 1000, y * 1000) for x, y in line] for _, line in layout.wires]
+    for text, block in zip(shown.texts, layout.blocks, strict=False):
+        across, along = text.size / 2, 0.6 * text.size * len(text.text) / 2
+        half_x, half_y = (across, along) if text.upright else (along, across)
+        rect = block.rect
+        assert rect.x_m * 1000 <= text.x - half_x < text.x + half_x <= (rect.x_m + rect.width_m) * 1000
+        assert rect.y_m * 1000 <= text.y - half_y < text.y + half_y <= (rect.y_m + rect.height_m) * 1000
+        for (ax, ay), (bx, by) in lines:
+            assert max(ax, bx) <= text.x - half_x or min(ax, bx) >= text.x + half_x or (
+                max(ay, by) <= text.y - half_y or min(ay, by) >= text.y + half_y
+            )  # fmt: skip
+
+
+def test_layers_are_written_where_there_is_room() -> None:
+    roomy, tight = (
+        floorplan(mesh(side), layers={"tile0": "fc1", "tile1": "a_long_name_of_a_layer"}) for side in (2, 8)
+    )
+    assert [text.text for text in roomy.texts] == ["tile0", "fc1", "tile1", "a_long_name_of_a_layer", "tile2", "tile3"]
+    assert [text.text for text in tight.texts] == [str(i) for i in range(64)]
+    assert "tile1, layer a_long_name_of_a_layer; " in tight.boxes[1].tip
+
+
+def test_a_drawing_of_many_shapes_has_few_tooltips_and_all_shapes(
+    loaded: tuple[Layout, Load], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = floorplan_drawing(result.chip, load_of(result))
-    monkeypatch.setattr(floorplan, "_MOST_SHAPES", 3)
-    pixels = floorplan_drawing(result.chip, load_of(result))
-    assert pixels == floorplan_drawing(result.chip, load_of(result))
-    assert words(pixels) == words(lines)
-    assert pixels.count("<image") > lines.count("<image")
-    assert pixels.count("<path") < lines.count("<path") - len(result.chip.tiles)
+    few = floorplan(*loaded)
+    monkeypatch.setattr(floorplan_module, "MOST_BLOCKS", 4)
+    monkeypatch.setattr(floorplan_module, "MOST_WIRES", 3)
+    many = floorplan(*loaded)
+    assert sum(path.d.count("M") for path in many.crowd) == len(few.boxes)
+    assert {path.tone for path in many.crowd} == {box.tone for box in few.boxes}
+    assert sum(int(re.findall(r"(\d+) blocks?", box.tip)[0]) for box in many.boxes) == len(few.boxes)
+    busiest = sorted(loaded[1].busy.get(name, 0.0) for name, _ in loaded[0].wires)[-3:]
+    held = [re.findall(r"held for (.*?) of all", wire.tip)[0] for wire in many.wires]
+    assert held == [percent(share) for share in busiest]
 
 
-def test_labels_shrink_together_and_go_where_they_cannot_be_read(result: Result) -> None:
-    tiles, load = result.chip.plan.named()[:8], load_of(result)
-    seen = []
-    for points_per_m in (1e5, 3e4, 1.5e4, 5e3):
-        labels = floorplan._labels(tiles, load, points_per_m)
-        assert len({label.points for label in labels}) <= 1
-        seen.append((len(labels), labels[0].text.count("\n") if labels else 0))
-    assert seen == [(8, 1), (8, 1), (8, 0), (0, 0)]
-
-
-def test_the_load_of_a_link_is_the_share_of_cycles_it_was_held(result: Result) -> None:
+def test_the_load_of_a_link_is_the_share_of_cycles_it_was_held(result: Result, loaded: tuple[Layout, Load]) -> None:
     # Origin: busy cycles of the result file over all cycles.
-    busy = load_of(result).busy
-    assert busy == {row["name"]: row["busy_cycles"] / result.trace.cycles for row in result.data["links"]}
+    assert loaded[1].busy == {row["name"]: row["busy_cycles"] / result.trace.cycles for row in result.data["links"]}
 
 
 @pytest.mark.parametrize("sets", [(), (TREE,)])
@@ -129,6 +196,20 @@ def command(*arguments: str) -> int:
     return int(leave.value.code or 0)
 
 
+def main_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> object:
+    assert command(*arguments, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_hostile_names_are_text(loaded: tuple[Layout, Load]) -> None:
+    bad = "<b>*`{x}|"
+    blocks = tuple(Block(f"{bad}{i}", block.rect, block.kind) for i, block in enumerate(loaded[0].blocks))
+    shown = floorplan(Layout(loaded[0].width_m, loaded[0].height_m, blocks, loaded[0].wires), title=bad)
+    page = files_of(Document(bad, (), (Section("a", bad, (shown,)),)))
+    assert "<b>*" not in page["report.html"]
+    assert any(bad in (element.text or "") for element in ET.fromstring(page["figures/floorplan.svg"]).iter())
+
+
 def test_the_command_draws_and_exports(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,18 +217,26 @@ def test_the_command_draws_and_exports(
     assert command("floorplan", "draw", NAME, "--set", RING) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert re.search(r"floorplan block +6 mm2", printed.out)
+    assert re.search(r"floorplan block +6 mm2 +[\d.]+ %", printed.out)
     (folder,) = (tmp_path / "reports").iterdir()
     assert folder.name.startswith(f"{NAME}--floorplan--")
     assert {path.name for path in folder.iterdir()} == {
-        "floorplan.svg", "floorplan.flp", "floorplan.yaml", "chip.graphml", "parts.csv",
+        "floorplan.json", "floorplan.html", "floorplan.md", "floorplan.svg", "floorplan.flp", "floorplan.yaml",
+        "chip.graphml", "area.csv", "parts.csv",
     }  # fmt: skip
     built = chip(RING)
     with (folder / "parts.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert sum(float(row["area [m2]"]) for row in rows) == pytest.approx(built.area_m2)
     assert sum(float(row["leakage [W]"]) for row in rows) == pytest.approx(built.leakage_w)
-    assert f"reports/{folder.name}/floorplan.svg" in printed.out
+    with (folder / "area.csv").open(encoding="utf-8") as file:
+        assert sum(float(row["area [m2]"]) for row in csv.DictReader(file)) == pytest.approx(built.area_m2)
+    assert f"reports/{folder.name}/floorplan.html" in printed.out
+    assert "](floorplan.svg)" in (folder / "floorplan.md").read_text("utf-8")
+    saved = json.loads((folder / "floorplan.json").read_text("utf-8"))
+    for name, text in files_of(document(saved)).items():  # the report is made again from its file
+        assert (folder / name).read_text("utf-8") == text
+    assert main_json(capsys, "floorplan", "draw", NAME, "--set", RING) == saved
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert command("floorplan", "draw", NAME, "--set", RING, "--quiet") == 0  # a drawing may be replaced
     assert capsys.readouterr().out == ""

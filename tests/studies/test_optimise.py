@@ -20,11 +20,15 @@ from archsim.base.errors import ArchsimError, SpecError
 from archsim.chip.floorplan import DIGITAL
 from archsim.chip.graph import Chip, build_chip
 from archsim.cli import main
+from archsim.report.document import Points
+from archsim.report.figure import Plot
+from archsim.report.files import files_of
 from archsim.results.evaluate import evaluate
 from archsim.spec.arch import FLOORPLANS, PLACEMENTS, TOPOLOGIES, ArchSpec
 from archsim.spec.loading import Figure, Loaded, hash_of, load_arch
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
-from archsim.studies.floorplans.optimise import execute_optimisation, spec_of
+from archsim.studies.floorplans.optimise import data_of, execute_optimisation, spec_of
+from archsim.studies.floorplans.optimise_document import document
 from archsim.studies.floorplans.search import OBJECTIVES, Candidate, Figures, Optimisation, optimise
 from archsim.workload import Workload, load_workload
 from tests.helpers import PACKET, REFERENCE, network
@@ -120,7 +124,7 @@ def test_seeds_decide_what_is_drawn_and_nothing_else() -> None:
 def test_the_files_are_the_same_bytes_and_the_spec_runs_to_the_best_value(tmp_path: Path) -> None:
     sets = [*SMALL, "dataset.input_bits=6"]
     folders = [
-        execute_optimisation(PACKET, "mlp_digits", "edp", budget=8, examples=30, sets=sets, out=tmp_path / name)[1]
+        execute_optimisation(PACKET, "mlp_digits", "edp", budget=8, examples=30, sets=sets, out=tmp_path / name)[-1]
         for name in "ab"
     ]  # fmt: skip
     texts = [
@@ -138,13 +142,17 @@ def test_the_files_are_the_same_bytes_and_the_spec_runs_to_the_best_value(tmp_pa
     for key in ("time_per_example_s", "energy_per_example_j", "area_m2"):
         assert said[key] == best[key]
     assert best["value"] == said["time_per_example_s"] * said["energy_per_example_j"] < data["candidates"][0]["value"]
+    for name, text in files_of(document(data)).items():  # the report is made again from its file
+        assert texts[0][name] == text
     text = texts[0]["optimise.md"]
     assert data["run"] in text
     assert all(row["after"] in text for row in data["changes"])
     rows = {name: list(csv.DictReader(texts[0][f"tables/{name}.csv"].splitlines())) for name in ("gain", "changes")}
     assert [list(row.values()) for row in rows["changes"]] == [list(row.values())[:3] for row in data["changes"]]
-    after = {row["figure"]: float(row["after"]) for row in rows["gain"]}
-    assert after["time per example"] == best["time_per_example_s"]
+    before, after = rows["gain"]
+    assert (before[""], after[""]) == ("before", "after")
+    assert float(after["time per example [s]"]) == best["time_per_example_s"]
+    assert float(before["time per example [s]"]) == data["candidates"][0]["time_per_example_s"]
 
 
 def main_status(arguments: list[str]) -> int:
@@ -279,6 +287,56 @@ def test_points_are_neighbours_if_one_choice_differs() -> None:
         assert own.apart(other) == other.apart(own) == distance
 
 
+# ---- the report
+
+
+def reported(result: Optimisation) -> dict[str, Any]:
+    return {**data_of(result), "command": "archsim floorplan optimise", "file": "a.yaml", "run": "archsim run a.yaml"}
+
+
+def test_the_figure_and_tables_show_each_simulation_once_and_the_best_so_far() -> None:
+    data = reported(found("time"))
+    shown = document(data)
+    plot = shown.figures()["trajectory"]
+    assert isinstance(plot, Plot)
+    line, *phases = plot.series
+    rows = [row for row in data["candidates"] if row["value"] is not None]
+    base = rows[0]["value"]
+    dots = sorted((dot.x, dot.y, dot.tip) for own in phases for dot in own.dots)
+    assert [dot[:2] for dot in dots] == [(row["number"], row["value"] / base) for row in rows]
+    assert all(
+        tip.startswith(f"simulation {x}: {row['floorplan']}") for (x, _, tip), row in zip(dots, rows, strict=True)
+    )
+    least = [min(row["value"] for row in rows[: i + 1]) / base for i in range(len(rows))]
+    ends = {dot.x: dot.y for dot in line.dots}  # of two at one simulation, the later
+    assert [ends[row["number"]] for row in rows] == least
+    best = shown.tables()["best"]
+    assert best.rows[0][0] == data["best"]
+    assert [row[5] for row in best.rows] == sorted(row[5] for row in best.rows)
+    assert [row[-1] for row in best.rows] == pytest.approx([row[5] / base - 1 for row in best.rows], abs=5.1e-5)
+    assert len(shown.tables()["candidates"].rows) == len(data["candidates"])
+
+
+def test_refusals_are_told_by_reason_and_hostile_texts_are_text() -> None:
+    data = reported(found("time"))
+    bad = "<b>no *place* for `{x}`|"
+    refused = {**data["candidates"][-1], "number": None, "value": None, "refused": bad, "best_so_far": None}
+    odd = {
+        **data, "arch": {**data["arch"], "name": bad}, "file": bad, "left_out": [{"kind": bad, "why": "it is"}],
+        "candidates": [*data["candidates"], refused, refused],
+    }  # fmt: skip
+    shown = document(odd)
+    listed = [str(item) for block in shown.blocks() if isinstance(block, Points) for item in block.items]
+    assert [text for text in listed if text.endswith(f", and 1 more: {bad}")]
+    assert f"{bad}: it is" in listed
+    assert "<b>no" not in files_of(shown)["optimise.html"]
+
+
+def test_nothing_better_is_said() -> None:
+    data = reported(optimise(chip(), work(), "time", budget=1, examples=5))
+    assert any(str(block) == "Nothing better than the spec as given was found." for block in document(data).blocks())
+
+
 # ---- the command
 
 
@@ -295,7 +353,11 @@ def test_the_command_prints_what_it_found(tmp_path: Path, capsys: pytest.Capture
     assert main_status([*words, "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"optimise.json", "optimise.md", "optimise.svg", "tables", f"{REFERENCE}_optimised.yaml"}
+    assert names == {
+        "optimise.json", "optimise.html", "optimise.md", "figures", "tables", f"{REFERENCE}_optimised.yaml",
+    }  # fmt: skip
+    figures = [path.name for path in (tmp_path / "out" / "figures").iterdir()]
+    assert figures == ["trajectory.svg"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.report.colours import CYCLE
-from archsim.report.document import Block, Command, Document, Facts, Fold, Points, Section, Text, say
+from archsim.report.document import Block, Command, Document, Fold, Points, Section, Text, say
 from archsim.report.figure import Dot, Plot, Series, axis, linear
 from archsim.report.table import Column, Table
 
@@ -72,7 +72,7 @@ def _found(data: Data) -> Iterator[Block]:
     else:
         changes = (f"{title} {_change(before, after)}" for title, before, after, _ in _compared(data))
         yield say("Change: {changes}.", brief=True, changes=", ".join(changes))
-        yield Facts((("before", say("{where}", where=_where(start))), ("after", say("{where}", where=_where(best)))))
+        yield say("Before: {before}. After: {after}.", brief=True, before=_where(start), after=_where(best))
         yield changes_table(data)
     yield say("The spec is `{file}`; in this folder the following command gives these figures.", brief=True,
               file=data["file"])  # fmt: skip
