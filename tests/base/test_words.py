@@ -8,19 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archsim.studies.run.extras import extras
-from archsim.studies.run.summary import summary
 from hypothesis import given
 from hypothesis import strategies as st
 
 import archsim
 from archsim.base.words import agreeing, counted
 from archsim.cli import main
+from archsim.report.markdown import markdown
+from archsim.report.terminal import lines
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.run.details import page_of
-from archsim.studies.run.document import markdown
-from archsim.studies.run.tables import tables
+from archsim.studies.run.document import document
 from archsim.workload import load_workload
 
 NOUNS = re.findall(r"\w+", """
@@ -34,14 +33,17 @@ times topologies transfers trials units updates values vectors weights words wor
 JOINING = "of to and in for or is are a the from at by on was with as than that"
 PLURAL = rf"(?:(?!(?:{JOINING.replace(' ', '|')})\b)[a-z]+ ){{0,2}}(?:{'|'.join(NOUNS)})\b"
 COUNT_BEFORE_NOUN = re.compile(rf"^ {PLURAL}")
+COUNT_IN_TEMPLATE = re.compile(rf"(\{{\w+\}}) {PLURAL}")
 ONE_BEFORE_PLURAL = re.compile(rf"(?<![\d.,:/x>-])(?<! x )\b1 {PLURAL}")
 
 PACKAGE = Path(archsim.__file__).parent
 # Whose figure is a name, more than one by its nature, or written by an import that says so itself.
 KNOWN = {
     ("baselines/measure.py", "BATCHES_HELD"), ("studies/gpus/tables.py", "data['arch']['name']"),
-    ("studies/gpus/document.py", "data['arch']['name']"), ("studies/run/cards.py", "mode['ops_per_synapse']"),
-    ("studies/run/plan_view.py", "RASTER"),
+    ("studies/gpus/document.py", "data['arch']['name']"), ("studies/run/document.py", "mode['ops_per_synapse']"),
+    ("studies/run/document.py", "mode['steps']"), ("studies/run/document.py", "metrics['chips']"),
+    ("studies/run/document.py", "{ops}"), ("report/floorplan.py", "RASTER"),
+    ("studies/train/document.py", "100 * final['difference']"),
     ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),
     ("functional/targets.py", "own.shape[1]"),
     *((f"workload/onnx/{file}.py", figure) for file, figure in (
@@ -54,7 +56,7 @@ KNOWN = {
 
 
 def counts_before_plurals(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (file, expression) of each formatted value that stands before a plural."""
+    """Yield (file, expression) of each formatted value that stands before a plural, in templates of texts too."""
     name = path.relative_to(PACKAGE).as_posix()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.JoinedStr):
@@ -64,6 +66,10 @@ def counts_before_plurals(path: Path) -> Iterator[tuple[str, str]]:
                     is_counted = isinstance(before, ast.Call) and ast.unparse(before.func) == "counted"
                     if not is_counted and COUNT_BEFORE_NOUN.match(text.value):
                         yield name, ast.unparse(before)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "say" and node.args:
+            told = node.args[0]
+            for match in COUNT_IN_TEMPLATE.finditer(told.value if isinstance(told, ast.Constant) else ""):
+                yield name, match[1]
 
 
 def test_every_count_is_written_with_its_noun_by_one_function() -> None:
@@ -107,11 +113,11 @@ def work(tmp_path: Path) -> Path:
 
 def test_a_run_of_one_example_on_one_tile_says_so(work: Path) -> None:
     result = evaluate(load_arch("ambrogio_nature_2018", SETS), load_workload(str(work)))
-    page = page_of(result)
-    texts = ["\n".join(summary(result)), markdown(page, tables(page), extras(page))]
-    assert "1 of 1 tile, 1 synapse, 1 example, 1 transfer" in texts[0]
-    assert "1 training example of one (1 synapse) on 1 of 1 tile takes" in texts[1]
+    shown = document(page_of(result))
+    texts = ["\n".join(lines(shown)), markdown(shown)]
+    assert "1 transfer," in texts[0]
     for text in texts:
+        assert "1 training example of one (1 synapse) on 1 of 1 tile takes" in text
         assert ONE_BEFORE_PLURAL.findall(text) == []
 
 

@@ -15,8 +15,8 @@ from archsim.cli import main
 from archsim.noc.saturation import LATENCY_LIMIT
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
-from archsim.report.markdown import markdown
 from archsim.report.html import page
+from archsim.report.markdown import markdown
 from archsim.spec.arch import TOPOLOGIES
 from archsim.studies.noc import LINKS, TIMES_ZERO_LOAD, Request, document, execute_network, settings_of
 from tests.noc.test_saturation import ring

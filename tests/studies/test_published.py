@@ -20,9 +20,9 @@ from archsim.chip import build_chip
 from archsim.cli import main
 from archsim.report.figure import Bars
 from archsim.report.files import files_of
+from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
-from archsim.report.html import page
 from archsim.results.peak import chip_metrics
 from archsim.spec.loading import builtin_names
 from archsim.studies.published import AIM, EXACT, compare, document, execute_published, failed, named

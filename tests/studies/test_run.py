@@ -20,7 +20,9 @@ from archsim.base.errors import SpecError
 from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import builtin_names, load_arch
-from archsim.studies.run.document import OWNED, write_report
+from archsim.studies.run.details import page_of
+from archsim.studies.run.document import document
+from archsim.studies.run.study import OWNED, write_report
 from archsim.workload import Dense, load_workload
 
 FAST = "schedule.transfer.interval_examples=20"
@@ -70,11 +72,14 @@ def test_every_figure_and_table_of_the_text_exists(folder: Path) -> None:
     assert "None" not in text
 
 
-def test_figures_are_svg_with_something_drawn(folder: Path) -> None:
-    for path in sorted((folder / "figures").glob("*.svg")):
-        root = ET.fromstring(path.read_text("utf-8"))
-        assert root.tag.endswith("svg")
-        assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) > 10, path.name
+def test_each_figure_is_an_svg_file_with_its_tooltips(folder: Path, result: Result) -> None:
+    figures = document(page_of(result)).figures()
+    assert {path.stem for path in (folder / "figures").iterdir()} == set(figures)
+    for name, figure in figures.items():
+        root = ET.fromstring((folder / "figures" / f"{name}.svg").read_text("utf-8"))
+        tips = [own.text or "" for own in root.iter("{http://www.w3.org/2000/svg}title")]
+        assert tips, name
+        assert root.get("aria-label") == figure.title
 
 
 def test_tables_hold_the_figures_of_the_result(folder: Path, result: Result) -> None:

@@ -1,35 +1,36 @@
-"""The page of a run: it needs nothing but itself, takes no text for HTML, and works in a browser, from disk."""
+"""The report of a run: its document says what the data say, its page needs nothing but itself and works from disk."""
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from archsim.report.inline import inline_svg
-from archsim.studies.run.cards import groups
-from archsim.studies.run.charts import Chart, energy, shares, stalls, ticks_to, waterfall
-from archsim.studies.run.curves import accuracy, dwell, timeline
-from archsim.studies.run.extras import Extra
-from hypothesis import given
-from hypothesis import strategies as st
 
-from archsim.report.drawing import draw
-from archsim.report.table import Column, Table
+from archsim.report import floorplan
+from archsim.report.document import Block, Document, Fold
+from archsim.report.figure import Bars, Lanes, Plan, Plot
+from archsim.report.files import files_of
+from archsim.report.html import page
+from archsim.report.table import Table
+from archsim.report.terminal import lines
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import load_arch
-from archsim.studies.run import document as run
-from archsim.studies.run import extras, plan_view
 from archsim.studies.run.details import page_of
-from archsim.studies.run.document import render
+from archsim.studies.run.document import cards, document, groups
+from archsim.studies.run.figures import plan
 from archsim.studies.run.page import Page
+from archsim.studies.train.figures import learning
 from archsim.workload import load_workload
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -55,21 +56,25 @@ def made(result: Result) -> Page:
 
 
 @pytest.fixture(scope="module")
-def files(made: Page) -> dict[str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "figures", lambda page: {})  # the page has its own, and these take long
-        return render(made)
+def shown(made: Page) -> Document:
+    return document(made)
 
 
 @pytest.fixture(scope="module")
-def html(files: Mapping[str, str]) -> str:
-    return files["report.html"]
+def html(shown: Document) -> str:
+    return page(shown)
 
 
 @pytest.fixture(scope="module")
 def evil(made: Page) -> dict[str, str]:
     """The report of a run all whose names and notes are hostile."""
-    return render(Page(hostile(made.data), hostile(made.details), hostile(HISTORY)))
+    return files_of(document(Page(hostile(made.data), hostile(made.details), hostile(HISTORY))))
+
+
+def bars_of(shown: Document, name: str) -> Bars:
+    found = shown.figures()[name]
+    assert isinstance(found, Bars)
+    return found
 
 
 def hostile(value: Any, key: str = "") -> Any:
@@ -99,6 +104,10 @@ class Elements(HTMLParser):
     def tags(self) -> list[str]:
         return [tag for tag, _ in self.found]
 
+    def shape(self) -> list[str]:
+        """The elements, texts in figures apart, for which there is room or not."""
+        return [tag for tag, own in self.found if tag != "text" and own.get("class") != "beside"]
+
 
 # ---- what is in it
 
@@ -120,167 +129,232 @@ def test_every_section_that_is_linked_is_there(html: str) -> None:
     assert {(own["href"] or "")[1:] for tag, own in found if tag == "a"} <= set(ids)
 
 
-def test_every_figure_of_the_spec_is_listed_once_with_its_place(made: Page, html: str) -> None:
+def test_every_figure_of_the_spec_is_listed_once_with_its_place(made: Page, shown: Document) -> None:
     listed = [figure["path"] for _, _, own in groups(made) for figure in own]
     assert sorted(listed) == sorted(figure["path"] for figure in made.details["figures"])
-    for path in listed:
-        assert html.count(f"<code>{path}</code></td>") == 1, path
     by = {status: {figure["path"] for figure in own} for status, _, own in groups(made)}
+    tables = shown.tables()
+    for status, paths in by.items():
+        table = tables[f"figures_{status}"]
+        assert {row[0] for row in table.read} == paths  # none is left to the file alone
     assert by["neglected"] == set(made.details["zeros"])
     assert all(figure["path"] in by["fitted"] for figure in made.details["figures"] if figure["status"] == "fitted")
 
 
-def test_markdown_tells_of_accuracy_and_assumptions_too(made: Page, files: Mapping[str, str]) -> None:
-    text = files["report.md"]
+def text_of(blocks: tuple[Block, ...]) -> str:
+    return "\n".join(str(block) for block in blocks)
+
+
+def test_a_training_is_told_of_and_that_it_was_another_spec(shown: Document) -> None:
+    (section,) = [own for own in shown.sections if own.name == "accuracy"]
+    text = text_of(section.blocks)
     assert "72.50 % on the chip and 90.50 % in floating point" in text
     assert "ATTENTION: it was another spec" in text  # the history's hashes are not this run's
-    for figure in made.details["figures"]:
-        if figure["status"] in ("assumption", "fitted"):
-            assert f"- `{figure['path']}` = " in text
+    assert shown.tables()["accuracy"].rows[1] == ("0", 2, 0.75, 0.9, 0.5, 0.4)
 
 
 def test_what_is_hostile_in_names_is_text(html: str, evil: Mapping[str, str]) -> None:
-    # Origin: the same elements as in the page without them (labels of blocks apart, for which there is no room, and the
-    # shapes of letters), and no attribute that runs anything.
+    # Origin: the same elements as in the page without them (labels of blocks and points apart, for which there is no
+    # room), and no attribute that runs anything.
     plain, found = Elements(html), Elements(evil["report.html"])
-    letters = ("text", "path", "use", "g", "defs")
-    assert [tag for tag in found.tags() if tag not in letters] == [tag for tag in plain.tags() if tag not in letters]
+    assert plain.shape() == found.shape()
     for tag, own in found.found:
         assert not [name for name in own if name.startswith("on") or name == "src"], tag
     assert found.tags().count("script") == 1
     assert EVIL in "".join(own.get("title") or "" for _, own in found.found)
-    assert not re.search(r"<(script|img)", re.sub(r"`[^`\n]*`", "", evil["report.md"]))  # but in code, which is text
+    text = re.sub(r"^    .*$|(`+)(?!`).*?(?<!`)\1(?!`)", "", evil["report.md"], flags=re.MULTILINE)
+    assert not re.search(r"<(script|img)", text)  # but in code, which is text
     for name, text in evil.items():
         assert ".." not in Path(name).parts
         if name.endswith(".svg"):
             assert not ET.fromstring(text).findall(".//{*}script"), name
 
 
-def test_sections_of_others_are_in_both_reports(made: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = draw(lambda figure: figure.subplots().plot([1, 2]))
-    table = Table("others", "Other chips", (Column("name"), Column("time", "s")), (("a < b", 2e-9),), "A note.")
-    added = Extra("gpus", "Beside GPUs", ("So it is.",), (table,), {"gpus": drawn}, {"gpus": "Time & energy"})
-    monkeypatch.setattr(extras, "EXTRAS", (lambda page: added, lambda page: None))
-    monkeypatch.setattr(run, "figures", lambda page: {})
-    files = render(made)
-    for part in ('<section id="gpus" class="extra">', "<h2>Beside GPUs</h2>", "a &lt; b", "2 ns", "Time &amp; energy"):
-        assert part in files["report.html"], part
-    for part in ("## Beside GPUs", "So it is.", "| a < b | 2 ns |", "(figures/gpus.svg)", "A note."):
-        assert part in files["report.md"], part
-    assert files["tables/others.csv"] == "name,time [s]\na < b,2e-09\n"
-    assert files["figures/gpus.svg"] == drawn
+# ---- what stands above and on the terminal
 
 
-def test_drawings_of_one_page_share_no_ids_and_no_styles() -> None:
-    svg = draw(lambda figure: figure.subplots().plot([1, 2]))
-    first, second = (inline_svg(svg, prefix, "a <b>") for prefix in ("one", "two"))
-    ids = [{element.get("id") for element in ET.fromstring(text).iter()} - {None} for text in (first, second)]
-    assert ids[0]
-    assert not ids[0] & ids[1]
-    for text, own in ((first, ids[0]), (second, ids[1])):
-        assert set(re.findall(r'(?:url\(|href=")#([^")]+)', text)) <= own
-        assert not re.search(r"<(\w+:)?(style|metadata|script)|<!--", text)
+def test_cards_are_the_metrics_of_the_run(made: Page) -> None:
+    found = {card.label: (card.value, card.beside) for card in cards(made).cards}
+    # The reference chip's peak: 240 ns an example, 28.065 TOP/s/W (Ambrogio 2018, fitted).
+    assert found["time per example"][1] == "peak 240 ns"
+    assert found["energy efficiency"][1].startswith("peak 28.0")
+    assert found["crossbars busy"][1] == "2 of 8 tiles used"
+    assert len(found) == 8
 
 
-# ---- charts: what bars say is what the data say
+def test_the_terminal_has_peak_beside_sustained_and_where_both_go(made: Page, shown: Document) -> None:
+    told = "\n".join(lines(shown))
+    for text in (
+        "time per example",
+        "240 ns",
+        "(fit, x ",
+        "where the energy goes",
+        "where the tiles' cycles go",
+        "3 transfers, in 93.7 % of all cycles",
+        "the spec's fixed energy of a read",
+        "2,410 synapses",
+    ):
+        assert text in told, text
+    step_s = made.details["step"]["cycles"] / 1e9
+    assert f"where a step of {step_s * 1e9:.0f} ns goes" in told
+    for shares in (made.details["step"]["shares_cycles"], made.data["energy_j"]["by_component"]):
+        name, most = max(shares.items(), key=lambda pair: pair[1])
+        assert f"{name.replace('_', ' ')} {100 * most / sum(shares.values()):.1f} %" in told
+    audits = len(made.data["audits"])
+    assert f"{audits} of {audits} audits made inside the run passed." in told
 
 
-def test_the_waterfall_ends_where_the_run_does(made: Page) -> None:
-    *steps, total = waterfall(made).bars
+def test_what_failed_comes_first(made: Page) -> None:
+    wrong = {"name": "books", "expected": 1.0, "found": 2.5, "passed": False}
+    check = {"name": "weights", "expected": 0, "found": 3, "difference": 3, "passed": False}
+    audits = [wrong, *made.data["audits"]]
+    shown = document(replace(made, data={**made.data, "audits": audits, "crosscheck": [check]}))
+    first, second, *_ = lines(shown)[2:]
+    assert first.strip().startswith(f"1 of {len(audits)} audits FAILED: books: 2.5 instead of 1. Do not trust")
+    assert second.strip() == "1 of 1 cross-check FAILED: weights: 3 instead of 0."
+    assert f"{len(audits) - 1} of {len(audits)} audits" in "\n".join(lines(shown))
+
+
+def test_measured_activity_and_programmed_weights_are_told(made: Page) -> None:
+    reads = [{"layer": "fc1", "direction": "forward", "by": "measured", "on_time_s": 1e-9, "conductance_siemens": 1e-6,
+              "read_energy_j": 2.0, "read_energy_spec_j": 1.0}]  # fmt: skip
+    activity = {"from": "a.json", "reads": reads, "effect_j": {"device": {"spec": 1.0, "used": 2.0}}}
+    written = {"time_s": 2e-3, "energy_j": 3e-6, "cells": 1}
+    shown = document(replace(made, data={**made.data, "activity": activity, "programming": written, "notes": ["So."]}))
+    told = "\n".join(lines(shown))
+    assert "by the activity (a.json) of fc1 forward, else" in told
+    assert "2 ms and 3 uJ for 1 cell, which none of these figures holds" in told
+    assert "So." in told
+    assert shown.tables()["activity_effect"].rows == (("device", 1.0, 2.0, 1.0, 2.0),)
+
+
+# ---- figures: what they show is what the data say
+
+
+def test_each_name_of_a_table_or_figure_is_one_of_a_kind(shown: Document) -> None:
+    for kind in (Table, (Bars, Plot, Lanes, Plan)):
+        names = [block.name for block in shown.blocks() if isinstance(block, kind)]  # type: ignore[attr-defined]
+        assert len(names) == len(set(names)) > 10
+    assert {fold.title for fold in shown.blocks() if isinstance(fold, Fold)} >= {"All metrics", "Find"}
+
+
+def test_the_waterfall_ends_where_the_run_does(made: Page, shown: Document) -> None:
+    *steps, total = bars_of(shown, "sustained").bars
     at = 0.0
     for bar, value in zip(steps, made.data["time_per_example_parts_s"].values(), strict=True):
-        for part in bar.parts:
-            begin, end = (part.start, part.start + part.width) if value >= 0 else (part.start + part.width, part.start)
+        for piece in bar.pieces:
+            ends = piece.start, piece.start + piece.length
+            begin, end = ends if value >= 0 else ends[::-1]
             assert begin == pytest.approx(at)
             at = end
-    (whole,) = total.parts
-    assert (whole.start, whole.width) == (0, pytest.approx(at))
+    (whole,) = total.pieces
+    assert (whole.start, whole.length) == (0, pytest.approx(made.metrics["time_per_example_s"]))
+    assert at == pytest.approx(whole.length)
 
 
-@pytest.mark.parametrize("build", [energy, stalls])
-def test_stacked_bars_are_as_long_as_their_values(build: Callable[[Page], Chart], made: Page) -> None:
-    cycles = made.data["run"]["cycles"]
+@pytest.mark.parametrize("name", ["energy", "stalls"])
+def test_stacked_bars_are_as_long_as_their_values(name: str, made: Page, shown: Document) -> None:
     totals = {
-        energy: [value for value in made.data["energy_j"]["by_component"].values() if value],
-        stalls: [sum(tile["cycles"].values()) for tile in made.details["tiles"]],
-    }[build]
-    most = max(totals) if build is energy else cycles
-    lengths = [sum(part.width for part in bar.parts) for bar in build(made).bars]
-    assert lengths == pytest.approx([100 * value / most for value in totals])
-    for bar in build(made).bars:
-        ends = [part.start + part.width for part in bar.parts]
-        assert [part.start for part in bar.parts[1:]] == pytest.approx(ends[:-1])
+        "energy": [value for value in made.data["energy_j"]["by_component"].values() if value],
+        "stalls": [sum(tile["cycles"].values()) / made.data["run"]["cycles"] for tile in made.details["tiles"]],
+    }[name]
+    drawn = bars_of(shown, name)
+    lengths = [math.fsum(piece.length for piece in bar.pieces) for bar in drawn.bars]
+    assert lengths == pytest.approx(totals)
+    assert max(lengths) <= drawn.axis.high * (1 + 1e-9)
+    for bar in drawn.bars:
+        ends = [piece.start + piece.length for piece in bar.pieces]
+        assert [piece.start for piece in bar.pieces] == pytest.approx([0, *ends[:-1]])
+    assert {piece.tone for bar in drawn.bars for piece in bar.pieces} <= {tone for _, tone in drawn.legend}
 
 
-@given(st.dictionaries(st.text(max_size=4), st.floats(0, 1e6), max_size=6))
-def test_bars_of_shares_are_in_proportion(parts: dict[str, float]) -> None:
-    bars = shares("x", "X", "", parts, "J", lambda *_: "#000000").bars
-    shown = [value for value in parts.values() if value]
-    assert [bar.parts[0].width for bar in bars] == pytest.approx([100 * value / max(shown) for value in shown])
+def test_bars_of_a_whole_hold_all_of_it(made: Page, shown: Document) -> None:
+    wholes = {
+        "energy_phase": made.metrics["energy_total_j"], "energy_layer": made.metrics["energy_total_j"],
+        "area": made.metrics["area_m2"], "path": made.details["step"]["cycles"] / made.clock_hz,
+    }  # fmt: skip
+    for name, whole in wholes.items():
+        lengths = [piece.length for bar in bars_of(shown, name).bars for piece in bar.pieces]
+        assert math.fsum(lengths) == pytest.approx(whole), name
 
 
-@given(st.floats(1e-12, 1e12), st.integers(3, 6))
-def test_ticks_are_round_and_within_the_axis(end: float, count: int) -> None:
-    ticks = ticks_to(end, repr, count)
-    assert ticks[0][0] == 0
-    assert 2 <= len(ticks) <= count + 1
-    assert all(at <= 100 * (1 + 1e-9) for at, _ in ticks)
-    first = float(ticks[1][1])
-    assert f"{first:e}"[0] in "125"
+def test_the_timeline_shows_the_critical_path_without_gaps(made: Page, shown: Document) -> None:
+    drawn = shown.figures()["step"]
+    assert isinstance(drawn, Lanes)
+    assert (drawn.cycles, drawn.cycle_ns) == (made.details["step"]["cycles"], pytest.approx(1e9 / made.clock_hz))
+    path = [part for part in drawn.stretches if part.lane == 0]
+    assert sum(part.length for part in path) == drawn.cycles
+    assert [part.begin for part in path[1:]] == [part.begin + part.length for part in path[:-1]]
+    assert all(0 <= part.begin < part.begin + part.length <= drawn.cycles for part in drawn.stretches)
+    assert all(0 <= part.lane < len(drawn.lanes) for part in drawn.stretches)
+    assert {part.tone for part in drawn.stretches} <= {tone for _, tone in drawn.legend}
 
 
-def test_the_timeline_shows_the_critical_path_without_gaps(made: Page) -> None:
-    shown = timeline(made)
-    path = [span for span in shown.spans if span.lane == 0]
-    assert sum(span.length for span in path) == shown.cycles
-    assert [span.begin for span in path[1:]] == [span.begin + span.length for span in path[:-1]]
-    assert all(0 <= span.begin < span.begin + span.length <= shown.cycles for span in shown.spans)
-
-
-def test_the_histogram_of_dwell_times_holds_all_updates(made: Page) -> None:
-    shown = dwell(made)
-    assert shown is not None
-    counts = [int(re.findall(r": ([\d,]+) updates", box.tip)[0].replace(",", "")) for box in shown.boxes]
+def test_the_histogram_of_dwell_times_holds_all_updates(made: Page, shown: Document) -> None:
+    drawn = shown.figures()["dwell"]
+    assert isinstance(drawn, Plot)
+    counts = [int(re.findall(r": ([\d,]+) updates?", box.tip)[0].replace(",", "")) for box in drawn.boxes]
     assert sum(counts) == made.data["dwell"]["cell_updates_read"]
-    areas = [box.width * box.height for box in shown.boxes]
-    assert areas == pytest.approx([count * sum(areas) / sum(counts) for count in counts], rel=0.05, abs=1)
+    areas = [box.width * box.height for box in drawn.boxes]  # a density: areas are as counts
+    assert areas == pytest.approx([count * math.fsum(areas) / sum(counts) for count in counts], rel=1e-9)
+    assert drawn.x.high == pytest.approx(made.metrics["dwell_time_max_s"])
+    (left,) = drawn.series  # exp(-t / tau)
+    tau_s = next(tau for tau in made.details["leak_time_constants_s"] if tau)
+    for dot in left.dots:
+        assert dot.y == pytest.approx(left.dots[0].y * math.exp(-dot.x / tau_s))
 
 
-def test_accuracy_is_drawn_where_it_is(made: Page) -> None:
-    shown = accuracy(HISTORY)
-    assert shown is not None
-    labels = {text: at for at, text in shown.y_ticks}
-    top, bottom = (float(text.removesuffix(" %")) for text in (shown.y_ticks[0][1], shown.y_ticks[-1][1]))
-    assert labels[f"{top:g} %"] == 0
-    for box in shown.dots:
-        value = float(re.findall(r"([\d.]+) %", box.tip)[0])
-        assert top - box.y / 100 * (top - bottom) == pytest.approx(value, abs=0.02)
-    assert accuracy({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]}) is None
+def test_accuracy_is_drawn_where_it_is() -> None:
+    drawn = learning(HISTORY)
+    assert drawn is not None
+    for side in ("float", "chip"):
+        own = [series for series in drawn.series if series.dashed == (side == "float")]
+        assert [[dot.y for dot in series.dots] for series in own] == HISTORY[f"accuracy_{side}"]
+        assert [[dot.x for dot in series.dots] for series in own] == [[1, 2], [1, 2]]
+    for series in drawn.series:
+        for dot in series.dots:
+            assert float(re.findall(r"([\d.]+) ?%", dot.tip)[0]) == pytest.approx(100 * dot.y, abs=0.01)
+    assert learning({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]}) is None
 
 
-def test_r2_is_drawn_where_examples_have_values(made: Page) -> None:
-    shown = accuracy({**HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]})
-    assert shown is not None
-    top, bottom = (float(text) for text in (shown.y_ticks[0][1], shown.y_ticks[-1][1]))
-    assert shown.title == "R2 on the test set"
-    assert (bottom <= -2.5, top >= 0.91, len(shown.dots)) == (True, True, 7)
-    for box in shown.dots:
-        value = float(re.findall(r": (-?[\d.]+)$", box.tip)[0])
-        assert top - box.y / 100 * (top - bottom) == pytest.approx(value, abs=1e-3)
+def test_r2_is_drawn_where_examples_have_values() -> None:
+    drawn = learning({**HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]})
+    assert drawn is not None
+    dots = [dot for series in drawn.series for dot in series.dots]
+    assert (drawn.title, len(dots)) == ("R2 on the test set", 7)
+    assert drawn.y.low <= -2.5
+    assert drawn.y.high >= 0.91
+    for dot in dots:
+        assert float(re.findall(r": (-?[\d.]+)$", dot.tip)[0]) == pytest.approx(dot.y, abs=1e-3)
 
 
 def test_a_large_floorplan_is_drawn_with_fewer_tooltips(made: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = plan_view.plan_view(made)
+    few = plan(made)
     assert len(few.boxes) == len(made.details["floorplan"]["blocks"])
     assert len(few.wires) == len(made.details["floorplan"]["wires"])
-    monkeypatch.setattr(plan_view, "MOST_BLOCKS", 4)
-    monkeypatch.setattr(plan_view, "MOST_WIRES", 3)
-    many = plan_view.plan_view(made)
+    monkeypatch.setattr(floorplan, "MOST_BLOCKS", 4)
+    monkeypatch.setattr(floorplan, "MOST_WIRES", 3)
+    many = plan(made)
     assert len(many.wires) == 3
     blocks = [int(re.findall(r"(\d+) blocks?", box.tip)[0]) for box in many.boxes]
     assert sum(blocks) == len(few.boxes)
     assert sum(path.d.count("M") for path in many.crowd) == len(few.boxes)
     assert {path.tone for path in many.crowd} == {box.tone for box in few.boxes}
+
+
+def test_tables_hold_what_they_are_named_after(made: Page, shown: Document) -> None:
+    tables = shown.tables()
+    for name, whole in (("energy_component", "energy_total_j"), ("energy_phase", "energy_total_j"),
+                        ("energy_layer", "energy_total_j")):  # fmt: skip
+        *parts, (_, total, share) = tables[name].rows
+        assert (math.fsum(row[1] for row in parts), total) == (pytest.approx(made.metrics[whole]),) * 2
+        assert math.fsum(row[2] for row in parts) == pytest.approx(share) == 1
+    assert math.fsum(row[-1] for row in tables["bill"].rows) == pytest.approx(made.metrics["energy_total_j"])
+    *parts, (_, total, _) = tables["parts"].rows
+    assert math.fsum(row[1] for row in parts) == pytest.approx(total) == made.metrics["time_per_example_s"]
+    for row in tables["tiles"].rows:
+        assert math.fsum(row[2:]) == pytest.approx(1)
+    assert {row[0]: row[1] for row in tables["metrics"].rows} == made.metrics
 
 
 # ---- in a browser
@@ -344,7 +418,7 @@ def test_tooltips_show_on_hover_tap_and_focus(found: Mapping[str, Any], made: Pa
     assert found["hover"]["text"].startswith("tile0, layer fc1; ")
     assert found["tap"]["text"].startswith("link ")
     assert found["left"]["text"] is found["escape"]["text"] is None
-    first, second = (bar.parts[0].tip for bar in waterfall(made).bars[:2])
+    first, second = (bar.pieces[0].tip for bar in bars_of(document(made), "sustained").bars[:2])
     assert (found["focus"]["text"], found["next"]["text"]) == (first, second)
     assert found["stretch"]["text"].startswith("critical path: ")
     assert all(found[name]["inside"] for name in ("hover", "tap", "focus", "next", "stretch"))
@@ -363,6 +437,27 @@ def test_the_timeline_zooms_and_pans(found: Mapping[str, Any], made: Page) -> No
     assert found["drag"][0] > end
     assert found["kept"][0] < end
     assert found["kept"][0] + found["kept"][2] > begin
+
+
+def test_a_click_on_a_heading_sorts_the_table_by_it(found: Mapping[str, Any], made: Page) -> None:
+    # The bill by energy: from the least to the most, then back; and by a name, in the order of letters.
+    lengths = [row[-1] for row in document(made).tables()["bill"].read]
+    rising, falling, names = found["rising"], found["falling"], found["names"]
+    for order in (rising["order"], falling["order"][::-1]):
+        ranked = [lengths[i] for i in order]
+        assert all(a <= b * 1.001 for a, b in itertools.pairwise(ranked))  # as they are shown, with four digits
+        assert ranked[0] < ranked[-1]
+    assert sorted(rising["order"]) == list(range(len(lengths)))
+    assert (rising["sort"], falling["sort"], names["sort"]) == ("ascending", "descending", "ascending")
+    assert names["before"] is None
+    assert names["cells"] == sorted(names["cells"], key=str.lower)
+    assert len(set(names["cells"])) > 3
+
+
+def test_the_page_is_dark_where_the_reader_wants_it(found: Mapping[str, Any]) -> None:
+    light, dark = found["light"], found["dark"]
+    assert sum(light["paper"]) > 600 > 300 > sum(light["ink"])
+    assert sum(dark["paper"]) < 200 < 500 < sum(dark["ink"])
 
 
 def test_figures_of_the_spec_are_found_by_a_word(found: Mapping[str, Any]) -> None:

@@ -16,9 +16,9 @@ import pytest
 from archsim.cli import main
 from archsim.report.figure import Bars
 from archsim.report.files import files_of
+from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
-from archsim.report.html import page
 from archsim.spec.loading import load_arch
 from archsim.studies.sensitivity import (
     METRICS,

@@ -14,9 +14,9 @@ from archsim.base.errors import InfeasibleError, SpecError
 from archsim.cli import main
 from archsim.report.figure import Bars
 from archsim.report.files import files_of
+from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
-from archsim.report.html import page
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.survey import COLUMNS, SHARES, document, enlargement, execute_survey, held_interval, ranked, survey

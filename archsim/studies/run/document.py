@@ -46,7 +46,7 @@ def _head(page: Page) -> list[Block]:
     found: list[Block] = []
     for key, noun, more in (("audits", "audit", " Do not trust these figures before that is understood."),
                             ("crosscheck", "cross-check", "")):  # fmt: skip
-        failed = [f"{row['name']}: {row['found']} instead of {row['expected']}"
+        failed = [f"{row['name']}: {_figure(row['found'])} instead of {_figure(row['expected'])}"
                   for row in data.get(key, ()) if not row["passed"]]  # fmt: skip
         if failed:
             found.append(say(
@@ -66,6 +66,10 @@ def _head(page: Page) -> list[Block]:
         simulated=f"{run['examples_simulated']:,}", jumped=run["examples_fast_forwarded"],
     ))  # fmt: skip
     return [*found, cards(page)]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.6g}"
 
 
 def cards(page: Page) -> Cards:

@@ -35,7 +35,8 @@ def headline(page: Page) -> Table:
 def all_metrics(page: Page) -> Table:
     """Every metric, in SI units."""
     rows = [(name, value, si_of_metric(name)) for name, value in page.data["metrics"].items()]
-    return Table("metrics", "All metrics", (Column("metric"), Column("value"), Column("unit")), tuple(rows))
+    columns = (Column("metric"), Column("value"), Column("unit"))
+    return Table("metrics", "All metrics", columns, tuple(rows), most=len(rows))
 
 
 def parts(page: Page) -> Table:
