@@ -277,7 +277,7 @@ def latency_figure(data: Data) -> Plot:
             series.append(Series(name, tone, ends, shown=False, tip=_tip(name, above[0])))
         low, bound = curve["latency_zero_load"], curve["load_bound"]
         for tip, line in (
-            (f"{name}: {low:,.2f} cycles at zero load", ((0.0, low), (most, low))),
+            (f"{name}: {counted(low, 'cycle', form=',.2f')} at zero load", ((0.0, low), (most, low))),
             (f"{name}: the busiest link bounds the load to {bound:.4g}", ((bound, 0.0), (bound, top))),
         ):
             level = tuple(Dot(x, y, tip) for x, y in line)

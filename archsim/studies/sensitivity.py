@@ -242,7 +242,7 @@ def _of(data: Data, metric: str) -> Section:
                   shown=tuple(rows[path] for path, *_ in shown))  # fmt: skip
     if not shown:
         return Section(metric, title, (say("No assumption moves it by more than 0.05 %."), every))
-    more = f"All {len(rows)} figures are in tables/{metric}.csv."
+    more = f"All {counted(len(rows), 'figure')} are in tables/{metric}.csv."
     return Section(metric, title, (
         tornado(data, metric), Fold("As a table", (every, say("{more}", kind="note", more=more)))
     ))  # fmt: skip

@@ -308,10 +308,10 @@ def test_accuracy_is_drawn_where_it_is() -> None:
     drawn = learning(HISTORY)
     assert drawn is not None
     for side in ("float", "chip"):
-        own = [series for series in drawn.series if series.dashed == (side == "float")]
+        own = [series for series in drawn.series if series.dashed == (side == "float") and series.thin]
         assert [[dot.y for dot in series.dots] for series in own] == HISTORY[f"accuracy_{side}"]
         assert [[dot.x for dot in series.dots] for series in own] == [[1, 2], [1, 2]]
-    for series in drawn.series:
+    for series in drawn.series:  # those of seeds and their means
         for dot in series.dots:
             assert float(re.findall(r"([\d.]+) ?%", dot.tip)[0]) == pytest.approx(100 * dot.y, abs=0.01)
     assert learning({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]}) is None
@@ -320,7 +320,7 @@ def test_accuracy_is_drawn_where_it_is() -> None:
 def test_r2_is_drawn_where_examples_have_values() -> None:
     drawn = learning({**HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]})
     assert drawn is not None
-    dots = [dot for series in drawn.series for dot in series.dots]
+    dots = [dot for series in drawn.series if series.thin for dot in series.dots]
     assert (drawn.title, len(dots)) == ("R2 on the test set", 7)
     assert drawn.y.low <= -2.5
     assert drawn.y.high >= 0.91

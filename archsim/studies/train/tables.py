@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from archsim.base.words import counted
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
 from archsim.report.table import Column, Table, words
 from archsim.studies.train.measures import measure
@@ -27,7 +28,7 @@ def final_table(data: Mapping[str, Any]) -> Table | None:
         return None
     seeds = len(data["seeds"])
     columns = (
-        Column("after the last epoch" + (f", mean of {seeds} seeds" if seeds > 1 else "")),
+        Column("after the last epoch" + (f", mean of {counted(seeds, 'seed')}" if seeds > 1 else "")),
         Column(f"{what.name} on the test set", what.unit, 2),
         Column("mean loss in training"),
     )
