@@ -48,7 +48,7 @@ def archsim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_a_run_writes_its_report_into_the_default_folder(archsim: Command, tmp_path: Path) -> None:
     answer = archsim("run", *SHORT)
     assert (answer.status, answer.err) == (0, "")
-    assert "30 examples" in answer.out
+    assert "30 training examples" in answer.out
     folder = tmp_path / "reports" / f"{CHIP}--{WORK}"
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"metrics.json", "details.json", "report.html", "report.md"} <= names
