@@ -96,7 +96,11 @@ def _stacked(
         bars.append(Bar(run, "" if unit == "%" else text(sum(parts.values())), tuple(pieces)))
     small = any(piece.tone == REST_TONE for bar in bars for piece in bar.pieces)
     legend = (*((said(part), tones[part]) for part in kept), *(((REST, REST_TONE),) if small else ()))
-    ends = linear("", [low, high], lambda value: text(value) if value else "0", low=low, high=high or 1.0)
+
+    def mark(value: float) -> str:
+        return f"{100 * value:.6g} %" if unit == "%" else text(value) if value else "0"
+
+    ends = linear("", [low, high], mark, low=low, high=high or 1.0)
     return Bars(name, title, says, tuple(bars), ends, legend, zero=0.0 if low else None)
 
 
