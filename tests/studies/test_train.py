@@ -259,7 +259,8 @@ def test_ablations_of_quantisation_are_of_converters_of_pulses_or_of_both(name: 
 @pytest.mark.parametrize("ablate", [("quantisation",), ("converters", "pulses")])
 def test_ideal_cells_without_quantisation_learn_as_floating_point_does(ablate: tuple[str, ...]) -> None:
     # Origin: the twin. Cells are linear and far from their bounds, so that only the order of sums is another.
-    schedule = schedule_of(network(6, 5, 3), 300, ["tile.rows=16", "tile.cols=16", STATIC])
+    wide = STATIC.replace("static_cell,", "static_cell, bound: 1 mS,")
+    schedule = schedule_of(network(6, 5, 3), 300, ["tile.rows=16", "tile.cols=16", wide])
     draws = np.random.default_rng(2)
     x, y = draws.random((1000, 6)).astype(np.float32), draws.integers(0, 3, 1000)
     data, order = Data(x, y, x, y, 3, "drawn", "drawn"), order_of(1000, 1, 0)
