@@ -9,6 +9,8 @@ import os
 
 from hypothesis import settings
 
+os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told 80
+
 settings.register_profile("quick", deadline=None, max_examples=15)  # first calls compile, or load the table of units
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=60)
 settings.load_profile("thorough" if os.environ.get("ARCHSIM_THOROUGH") else "quick")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
@@ -113,7 +113,9 @@ def test_the_baseline_is_the_reference(
     workload = network(*sizes, batch=batch, bias=bias, signed=signed, hidden=hidden, output=pair[0], target=pair[1])
     x, y, t, targets = examples(draws, workload, 12)
     order, weights = order_of(12, 2, seed), initial_weights(workload, seed)
-    expected = trained(weights, workload.dense_layers(), x, targets, order, 0.05, batch)
+    with np.errstate(all="ignore"):
+        expected = trained(weights, workload.dense_layers(), x, targets, order, 0.05, batch)
+    assume(all(np.abs(own).max() < 100 for own in expected))  # linear layers may diverge, and single precision first
     trained_float(workload, weights, x, y, t, order, 0.05)
     for found, wanted in zip(weights, expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=5e-4, atol=5e-5)

@@ -10,7 +10,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from archsim.studies.noc.study import Request, settings_of
+from archsim.studies.noc import Request, settings_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
