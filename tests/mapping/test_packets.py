@@ -10,7 +10,6 @@ from math import ceil
 
 import numpy as np
 import pytest
-from archsim.studies.noc import Request, settings_of
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from archsim.noc.saturation import carry, saturation
 from archsim.results.breakdowns import link_rows
 from archsim.simulation.run import simulate
 from archsim.spec.arch import TOPOLOGIES
+from archsim.studies.noc import Request, settings_of
 from tests.helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 
 LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
