@@ -99,7 +99,7 @@ def compare(
 @app.command()
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR ...", help="Folders of reports of `run` or `crosscheck`.")
+        list[Path], typer.Argument(metavar="DIR ...", help="A report's folder; or several of `run` or `crosscheck`.")
     ],
     figures: Annotated[
         str | None, typer.Option(metavar="FORMAT", help="Also write the figures of one as pdf or png, for papers.")
@@ -124,17 +124,24 @@ def report(
 
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
     from archsim.report.paint import FORMATS
-    from archsim.studies.run.study import paint_again, render_again
+    from archsim.studies.run.study import render_again
+    from archsim.studies.study import paint_again, show_again, study_in
 
     if out is not None:
         raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
     if figures is not None and figures not in FORMATS:
         raise SpecError([Problem("--figures", f"'{figures}' is not a format", nearest(figures, FORMATS))])
-    shown, written = render_again(folder)
+    study = None if (folder / "metrics.json").exists() or not folder.is_dir() else study_in(folder)
+    if study is None:
+        shown, written = render_again(folder)
+        data = written / "metrics.json"
+    else:
+        shown, written = show_again(study, folder)
+        data = written / study.name
     if figures is not None:
         paint_again(shown, written, figures)
-    page = f"report  {written / 'report.html'}"
-    answer(written / "metrics.json", lambda: [page], as_json=as_json, quiet=quiet)
+    told = f"report  {written / f'{shown.stem}.html'}"
+    answer(data, lambda: [told], as_json=as_json, quiet=quiet)
 
 
 @app.command()

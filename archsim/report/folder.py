@@ -10,11 +10,22 @@ from pathlib import Path
 
 from archsim.base.errors import Problem, SpecError
 
-MARKERS = (
-    "metrics.json", "sensitivity.json", "history.json", "crosscheck.json", "compare.json", "sweep.json",
-    "floorplan.svg", "network.json", "optimise.json", "runs.json", "gpus.json", "survey.json", "published.json",
-)  # fmt: skip
-"""A folder that holds one of these is a report and may be replaced."""
+SIGN, HEAD = b'"schema": "archsim-', 200
+"""What stands in the first bytes of a file of data that archsim wrote."""
+UNSIGNED = ("published.json", "floorplan.svg")
+"""Files that mark a report and have no such sign: a list, and what older versions wrote."""
+
+
+def is_report(folder: Path) -> bool:
+    """Return whether a folder holds a report, which may be replaced: it has a file that archsim signed."""
+    if any((folder / name).is_file() for name in UNSIGNED):
+        return True
+    for path in sorted(folder.glob("*.json")):
+        if path.is_file():
+            with path.open("rb") as file:
+                if SIGN in file.read(HEAD):
+                    return True
+    return False
 
 
 def check_folder(folder: Path) -> None:
@@ -29,7 +40,7 @@ def check_folder(folder: Path) -> None:
             entries = {entry.name for entry in folder.iterdir()}
         except OSError as error:
             raise SpecError([Problem(where, f"cannot be read: {error.strerror}", hint)]) from None
-        if entries and not entries & set(MARKERS):
+        if entries and not is_report(folder):
             raise SpecError([Problem(where, f"holds other things ({', '.join(sorted(entries)[:3])})", hint)])
     above = folder.parent
     while not above.exists():

@@ -44,8 +44,7 @@ def _lines(document: Document, block: Block) -> Iterator[str]:
         case Command():
             yield "    " + block.line.replace("\n", "\n    ")
         case _:
-            title = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", plain(block.title))
-            yield f"![{title}]({document.figures_in}{block.name}.svg)"
+            yield f"![{plain(block.title, brackets=True)}]({document.figures_in}{block.name}.svg)"
             if block.says:
                 yield from ("", _begun(plain(block.says)))
 

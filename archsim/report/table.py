@@ -210,13 +210,16 @@ def metric_text(value: float | None, metric: str, digits: int = 5) -> str:
     return engineering(value, unit, digits)
 
 
-def plain(text: str) -> str:
+def plain(text: str, brackets: bool = False) -> str:
     r"""Return text so that Markdown shows it as it is: no HTML, no emphasis, no link and no code; white space is one.
+
+    With `brackets` those are escaped, too, as the name of an image needs it.
 
     >>> print(plain("<b>5 < 6, 2*3*4 of tile_rows, _a_"))
     &lt;b>5 < 6, 2\*3\*4 of tile_rows, \_a\_
     """
-    text = re.sub(r"[\\`*#~]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])", r"\\\g<0>", re.sub(r"\s+", " ", text))
+    marks = r"[\\`*#~\[\]]" if brackets else r"[\\`*#~]|\](?=[(\[:])"
+    text = re.sub(rf"{marks}|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", re.sub(r"\s+", " ", text))
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -21,12 +20,11 @@ from archsim.noc.saturation import Load, Setting, latency_at, saturation
 from archsim.report.colours import CYCLE
 from archsim.report.document import Command, Document, Points, Section, Text, say
 from archsim.report.figure import Dot, Plot, Series, linear
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, words
 from archsim.results.metrics import package_version
 from archsim.spec.arch import TOPOLOGIES
-from archsim.studies.study import all_faults
+from archsim.studies.study import Study, all_faults, registered
 
 SCHEMA, NAME = "archsim-network-1", "network.json"
 OWNED = (NAME, "network.html", "network.md", "tables", "figures")
@@ -177,9 +175,7 @@ def execute_network(
         "hot": {"tile": request.hot_tile, "share": request.hot_share} if "hotspot" in request.traffic else None,
         "traffic": curves,
     }
-    shown = document(data)
-    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
-    return data, shown, write_folder(folder, files, OWNED)
+    return data, *STUDY.write(data, folder)
 
 
 def _curve(name: str, setting: Setting, loads: tuple[float, ...]) -> dict[str, Any]:
@@ -373,3 +369,6 @@ SWITCH = (
     "`hold_switch_for_packet = 1`).",
 )
 """By the router's hold_switch_for_packet."""
+
+
+STUDY = registered(Study(NAME, SCHEMA, "network", document, OWNED))

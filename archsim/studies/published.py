@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,15 +12,14 @@ from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.report.table import Column, Said, Table, metric_name, metric_text
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec, Published
 from archsim.spec.loading import Loaded, builtin_names, load_arch
-from archsim.studies.study import folder_of
+from archsim.studies.study import Study, folder_of, registered
 from archsim.workload import load_workload
 
 Row: TypeAlias = Mapping[str, Any]
@@ -44,9 +42,7 @@ def execute_published(
     check_folder(folder)
     chips = [load_arch(name) for name in names or builtin_names("arch_specs")]
     rows = compare([chip for chip in chips if chip.value.published or names], progress)
-    shown = document(rows)
-    files = {NAME: json.dumps(rows, indent=1, allow_nan=False) + "\n", **files_of(shown)}
-    return rows, shown, write_folder(folder, files, OWNED)
+    return rows, *STUDY.write(rows, folder)
 
 
 def compare(chips: Sequence[Loaded[ArchSpec]], progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
@@ -224,3 +220,6 @@ def ratios_figure(rows: Sequence[Row]) -> Bars:
     legend = tuple((f"{kind}: {meaning}", tone) for kind, (meaning, tone) in KINDS.items())
     return Bars("published", "Simulated over published", f"The band is within {AIM:.0%}.", tuple(bars), axis, legend,
                 zero=1.0, band=(1 - AIM, 1 + AIM))  # fmt: skip
+
+
+STUDY = registered(Study(NAME, "", "published", document, OWNED))

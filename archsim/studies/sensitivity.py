@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +17,7 @@ from archsim.mapping.partition import map_workload
 from archsim.report.colours import COLOURS
 from archsim.report.document import Block, Command, Document, Fold, Points, Section, say
 from archsim.report.figure import Bar, Bars, Piece, logarithmic
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, metric_name, metric_text
 from archsim.results.bill import account
 from archsim.results.metrics import package_version
@@ -27,7 +25,7 @@ from archsim.results.peak import peak
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch, split_overrides
-from archsim.studies.study import default_folder
+from archsim.studies.study import Study, default_folder, registered
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
@@ -74,9 +72,7 @@ def execute_sensitivity(
     folder = out or default_folder(chip, network, "sensitivity")
     check_folder(folder)
     data = sensitivity(chip, network, examples=examples, command=shlex.join(line), progress=progress)
-    shown = document(data)
-    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
-    return data, shown, write_folder(folder, files, OWNED)
+    return data, *STUDY.write(data, folder)
 
 
 def outcome(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:
@@ -266,3 +262,6 @@ def tornado(data: Data, metric: str) -> Bars:
     axis = logarithmic("", [*known, 0.95, 1.05], lambda value: f"x {value:g}", room=0.03)
     title = f"{metric_name(metric).capitalize()} over its value as given"
     return Bars(metric, title, "The axis is logarithmic.", tuple(bars), axis, TONES, zero=1.0)
+
+
+STUDY = registered(Study(NAME, SCHEMA, "sensitivity", document, OWNED))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,15 +20,14 @@ from archsim.mapping.shards import tiles_needed
 from archsim.report.bars import from_zero
 from archsim.report.document import Block, Command, Document, Facts, Points, Section, Text, code, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, percent
 from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
-from archsim.studies.study import all_faults, folder_of
+from archsim.studies.study import Study, all_faults, folder_of, registered
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
@@ -86,9 +84,7 @@ def execute_survey(
         "passed": all(row.passed for row in rows),
         "networks": [{**asdict(row), "settings": list(row.settings)} for row in rows],
     }
-    shown = document(data)
-    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
-    return data, shown, write_folder(folder, files, OWNED)
+    return data, *STUDY.write(data, folder)
 
 
 def _hold_s(text: str) -> Fraction:
@@ -362,3 +358,6 @@ def _changed(data: Data) -> Facts:
         more = (*say("; of the chip ").spans, *code(row["settings"]).spans) if row["settings"] else ()
         found.append((row["name"], Text((*what.spans, *more))))
     return Facts(tuple(found))
+
+
+STUDY = registered(Study(NAME, SCHEMA, "survey", document, OWNED))

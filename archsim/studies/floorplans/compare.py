@@ -16,8 +16,7 @@ from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.report.document import Document
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.results.breakdowns import link_rows
 from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
@@ -27,7 +26,7 @@ from archsim.spec.loading import Loaded, load_arch, split_overrides
 from archsim.studies.floorplans.compare_document import compare_csv, document
 from archsim.studies.run.loads import drawing_data
 from archsim.studies.run.study import details_json
-from archsim.studies.study import all_faults, folder_of, names_of, undominated
+from archsim.studies.study import Study, all_faults, folder_of, json_text, names_of, registered, undominated
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
@@ -77,14 +76,19 @@ def execute_comparison(
         "chips": found.data(),
         "floorplans": found.floorplans(),
     }
-    shown = document(data)
-    files = {
-        NAME: json.dumps({**data, "floorplans": DRAWINGS}, indent=1, allow_nan=False) + "\n",
+    more = {
+        NAME: json_text({**data, "floorplans": DRAWINGS}),
         DRAWINGS: details_json(data["floorplans"]),
         "compare.csv": compare_csv(data),
-        **files_of(shown),
     }
-    return data, shown, write_folder(folder, files, OWNED)
+    return data, *STUDY.write(data, folder, more)
+
+
+def _whole(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "floorplans": json.loads((folder / DRAWINGS).read_text("utf-8"))}
+
+
+STUDY = registered(Study(NAME, SCHEMA, "floorplan compare", document, OWNED, _whole))
 
 
 Progress = Callable[[float, int, str], None]

@@ -14,9 +14,8 @@ from archsim.chip import Chip, build_chip
 from archsim.chip.graph import tile_parts
 from archsim.export import chip_flp, chip_graphml, floorplan_yaml, mean_power, write_ptrace
 from archsim.report.document import Block, Command, Document, Facts, Section, say
-from archsim.report.files import files_of
 from archsim.report.floorplan import floorplan
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, words
 from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
@@ -26,7 +25,7 @@ from archsim.studies.run.loads import drawing_data, drawn
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.run.study import details_json
 from archsim.studies.run.tables import links
-from archsim.studies.study import default_folder, folder_of
+from archsim.studies.study import Study, default_folder, folder_of, registered
 
 Data: TypeAlias = Mapping[str, Any]
 SCHEMA, NAME = "archsim-floorplan-1", "floorplan.json"
@@ -74,9 +73,7 @@ def execute_drawing(
         result = evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command, progress=progress)
         loaded, chip = plan.arch, result.chip
     data = data_of(loaded, chip, result, shlex.join(line))
-    shown = document(data)
-    files = {NAME: details_json(data), **files_of(shown), **_exports(chip, result)}
-    return data, shown, write_folder(folder, files, OWNED)
+    return data, *STUDY.write(data, folder, {NAME: details_json(data), **_exports(chip, result)})
 
 
 def _exports(chip: Chip, result: Result | None) -> dict[str, str]:
@@ -169,3 +166,6 @@ def parts_table(data: Data) -> Table:
     columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("leakage", "W"))
     keys = ("component", "instances", "area_m2", "leakage_w")
     return Table("parts", "Parts", columns, tuple(tuple(part[key] for key in keys) for part in data["parts"]))
+
+
+STUDY = registered(Study(NAME, SCHEMA, "floorplan draw", document, OWNED))

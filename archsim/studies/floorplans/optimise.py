@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 from archsim.base.documents import Leaf, Tree, dump_yaml, written
 from archsim.base.words import counted
 from archsim.report.document import Document
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import differences, load_arch, split_overrides
 from archsim.studies.floorplans.layouts import Point
 from archsim.studies.floorplans.optimise_document import document
 from archsim.studies.floorplans.search import BUDGET, OBJECTIVES, Candidate, Optimisation, check_objective, optimise
-from archsim.studies.study import all_faults, default_folder
+from archsim.studies.study import Study, all_faults, default_folder, registered
 from archsim.workload import load_workload
 
 SCHEMA, NAME = "archsim-optimise-1", "optimise.json"
@@ -64,9 +62,10 @@ def execute_optimisation(
     again = ["archsim", "run", file, workload, *(word for setting in theirs for word in ("--set", setting))]
     run = shlex.join([*again, "--examples", str(found.examples)])
     data = {**data_of(found), "command": shlex.join(words), "file": file, "run": run}
-    shown = document(data)
-    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", data["file"]: spec_of(found), **files_of(shown)}
-    return data, shown, write_folder(folder, files, OWNED)
+    return data, *STUDY.write(data, folder, {file: spec_of(found)})
+
+
+STUDY = registered(Study(NAME, SCHEMA, "floorplan optimise", document, OWNED))
 
 
 def name_of(found: Optimisation) -> str:

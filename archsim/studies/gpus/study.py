@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +11,12 @@ from archsim.baselines.comparison import BATCHES, SCHEMA, compare_gpus, parse_ba
 from archsim.baselines.gpus import Gpu, find_gpus, known_gpus
 from archsim.baselines.measured import measurements, read_measured
 from archsim.report.document import Document
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import package_version
 from archsim.studies.gpus.document import document
 from archsim.studies.run.plan import plan_from_options
-from archsim.studies.study import all_faults, default_folder
+from archsim.studies.study import Study, all_faults, default_folder, registered
 
 NAME = "gpus.json"
 OWNED = (NAME, "gpus.html", "gpus.md", "figures", "tables")
@@ -77,6 +75,7 @@ def execute_gpus(
         "passed": result.passed,
         **compare_gpus(result, gpus, sizes, measured, found),
     }
-    shown = document(data)
-    written = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
-    return data, shown, write_folder(folder, written, OWNED)
+    return data, *STUDY.write(data, folder)
+
+
+STUDY = registered(Study(NAME, SCHEMA, "compare", document, OWNED))

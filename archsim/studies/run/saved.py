@@ -13,6 +13,7 @@ from archsim.mapping.schedule import STATES
 from archsim.results.metrics import SCHEMA
 from archsim.studies.gpus.shape import GPUS, OrNull
 from archsim.studies.run.page import DETAILS_SCHEMA, Page
+from archsim.studies.study import study_in
 
 Shape: TypeAlias = Any
 """What JSON must look like: a type, types that are allowed, [shape] of each item, {key: shape} of a mapping, or OrNull.
@@ -133,12 +134,6 @@ VALUED: Shape = {
     "final": dict.fromkeys((*HISTORY["final"], "r2_chip_mean", "r2_float_mean"), FIGURE),
 }  # fmt: skip
 """The history of a training towards values."""
-OTHERS = {
-    "history.json": "train", "sensitivity.json": "sensitivity", "compare.json": "floorplan compare",
-    "sweep.json": "sweep", "network.json": "network", "optimise.json": "floorplan optimise", "runs.json": "report",
-    "gpus.json": "compare", "survey.json": "survey", "published.json": "published", "floorplan.svg": "floorplan draw",
-}  # fmt: skip
-"""By the file that marks it: the command of which a folder without a run's report holds one."""
 
 
 def load_page(folder: Path) -> Page:
@@ -150,11 +145,8 @@ def load_page(folder: Path) -> Page:
         raise SpecError([Problem(str(folder), "is not a folder", "give the folder of a report of `archsim run`")])
     if not (folder / "metrics.json").exists():
         what, hint = "is not there, so the folder holds no report of a run", "give one that `archsim run` wrote"
-        for name, command in OTHERS.items():
-            if (folder / name).is_file():
-                what = f"is not there: the folder holds a report of `archsim {command}`"
-                hint = f"that command draws it, and again when repeated; {hint}"
-                break
+        if (study := study_in(folder)) is not None:
+            what = f"is not there: the folder holds a report of `archsim {study.command}`"
         raise SpecError([Problem(f"{folder}/metrics.json", what, hint)])
     data, details = _read(folder, "metrics.json", SCHEMA), _read(folder, "details.json", DETAILS_SCHEMA)
     found = [*_faults(data, DATA, ""), *_faults(data.get("crosscheck", []), CROSSCHECK, "crosscheck")]

@@ -15,7 +15,6 @@ from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document
-from archsim.studies.run.page import Page
 from archsim.studies.run.plan import RunPlan
 from archsim.studies.run.saved import load_page, saved_history
 from archsim.studies.study import default_folder
@@ -98,29 +97,14 @@ def details_json(data: Mapping[str, Any]) -> str:
     return "{\n " + ",\n ".join(f"{text(key)}: {lines(value)}" for key, value in data.items()) + "\n}\n"
 
 
-def render_again(folder: Path) -> tuple[Page, Path]:
-    """Return what a report shows, and its folder, whose rendered files were made anew; all others are kept.
+def render_again(folder: Path) -> tuple[Document, Path]:
+    """Return a run's report, and its folder, whose rendered files were made anew; all others are kept.
 
     Raises SpecError where the folder holds no report that can be read, or cannot be written.
     """
-    page = load_page(folder)
-    files = files_of(document(page))
-    return page, write_folder(folder, {**_others(folder, files), **files}, RENDERED)
-
-
-def paint_again(page: Page, folder: Path, suffix: str) -> None:
-    """Write the figures of a report once more into its folder `paper`, as "pdf" or "png"; raise SpecError if not."""
-    from archsim.report.paint import save
-
-    try:
-        (folder / "paper").mkdir(exist_ok=True)
-        for name, figure in document(page).figures().items():
-            part = folder / "paper" / f".{name}.{suffix}"
-            save(figure, part)
-            part.replace(folder / "paper" / f"{name}.{suffix}")
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise SpecError([Problem(f"{folder}/paper", what, "look at its permissions")]) from None
+    shown = document(load_page(folder))
+    files = files_of(shown)
+    return shown, write_folder(folder, {**_others(folder, files), **files}, RENDERED)
 
 
 def _others(folder: Path, files: Mapping[str, str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import Any
 
 from archsim.base.errors import Problem, SpecError
 from archsim.report.document import Document
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import check_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import differences
 from archsim.studies.run.page import Page
 from archsim.studies.run.plan import RunPlan, plan_from_file
 from archsim.studies.run.saved import load_page
 from archsim.studies.runs.document import document
-from archsim.studies.study import all_faults, folder_of, names_of
+from archsim.studies.study import Study, all_faults, folder_of, names_of, registered
 
 SCHEMA, NAME = "archsim-runs-1", "runs.json"
 OWNED = (NAME, "runs.html", "runs.md", "figures", "tables")
@@ -49,9 +47,10 @@ def execute_side_by_side(folders: Sequence[Path], out: Path | None = None) -> tu
     data = side_by_side(names, [page for page, _ in loaded], rows)
     data["version"] = package_version()
     data["command"] = shlex.join(["archsim", "report", *texts])
-    shown = document(data)
-    files = {NAME: json.dumps(data, indent=1, allow_nan=False) + "\n", **files_of(shown)}
-    return shown, write_folder(target, files, OWNED)
+    return STUDY.write(data, target)
+
+
+STUDY = registered(Study(NAME, SCHEMA, "report", document, OWNED))
 
 
 def _check_distinct(folders: Sequence[Path]) -> None:

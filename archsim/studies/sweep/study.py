@@ -15,11 +15,10 @@ from archsim.base.words import counted
 from archsim.functional.checkpoint import check_identity
 from archsim.functional.train import Progress, check_ablations, seeds_from
 from archsim.report.document import Document
-from archsim.report.files import files_of
 from archsim.report.folder import check_folder, replace_file, write_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import Loaded, load_arch, split_overrides
-from archsim.studies.study import all_faults, default_folder
+from archsim.studies.study import Study, all_faults, default_folder, json_text, registered
 from archsim.studies.sweep.document import document
 from archsim.studies.sweep.grid import Sweep, Trainings, axes_of
 from archsim.studies.sweep.points import point_words, with_pareto
@@ -101,20 +100,18 @@ def execute_sweep(
             inside(0.0, None)
             ready[_key(settings)] = sweep.run(settings, inside)
             if done == 0:
-                write_folder(folder, {NAME: sweep_json(so_far())}, OWNED)  # it is of this sweep from now on
+                write_folder(folder, {NAME: json_text(so_far())}, OWNED)  # it is of this sweep from now on
             else:
-                replace_file(folder, NAME, sweep_json(so_far()))  # alone: the report is written at the end
+                replace_file(folder, NAME, json_text(so_far()))  # alone: the report is written at the end
     finally:
         result = so_far()
         shown = document(result)
         if ready:
-            write_folder(folder, {NAME: sweep_json(result), **files_of(shown)}, OWNED)
+            STUDY.write(result, folder)
     return result, shown, folder
 
 
-def sweep_json(data: Mapping[str, Any]) -> str:
-    """Return a sweep as JSON text; NaN and infinity are refused."""
-    return json.dumps(data, indent=1, allow_nan=False) + "\n"
+STUDY = registered(Study(NAME, SCHEMA, "sweep", document, OWNED))
 
 
 def _words(words: tuple[str, str], now: Progress | None, seeds: int) -> str:

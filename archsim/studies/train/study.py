@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -39,7 +38,7 @@ from archsim.results.bill import ActivityFile, activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch, split_overrides
-from archsim.studies.study import all_faults, default_folder
+from archsim.studies.study import Study, all_faults, default_folder, json_text, registered
 from archsim.studies.train.document import document
 from archsim.studies.train.measures import ACCURACY, R2
 from archsim.workload import load_workload
@@ -52,6 +51,9 @@ OWNED = (
     *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES),
 )  # fmt: skip
 """What a training writes; anything else in its folder belongs to others and is kept."""
+STUDY = registered(
+    Study("history.json", "archsim-history-1", "train", None, OWNED)
+)  # what a probe saw of the cells is not in its file
 
 
 def execute_training(
@@ -139,9 +141,9 @@ def execute_training(
             anew = not found
             found.setdefault(each, []).append(entry)
             if anew:
-                write_folder(folder, {"history.json": history_json(so_far())}, OWNED)  # of this training from now on
+                write_folder(folder, {"history.json": json_text(so_far())}, OWNED)  # of this training from now on
             Checkpoint(identity, found, findings, reads, training.arrays()).write(folder)
-            replace_file(folder, "history.json", history_json(so_far()))  # alone: the report is written at the end
+            replace_file(folder, "history.json", json_text(so_far()))  # alone: the report is written at the end
             if epoch_ends is not None:
                 epoch_ends(entry, sum(map(len, found.values())), seeds * count)
 
@@ -172,11 +174,6 @@ def execute_training(
     return result, shown, folder
 
 
-def history_json(data: Mapping[str, Any]) -> str:
-    """Return a history as JSON text; NaN and infinity are refused."""
-    return json.dumps(data, indent=1, allow_nan=False) + "\n"
-
-
 def write_training(
     data: Mapping[str, Any],
     folder: Path,
@@ -193,7 +190,7 @@ def write_training(
     training that `goes_on` keeps its checkpoint.
     """
     shown = document(data, findings, activity is not None)
-    files = {"history.json": history_json(data), **files_of(shown)}
+    files = {"history.json": json_text(data), **files_of(shown)}
     if activity is not None:
         files["activity.yaml"] = activity_yaml(activity)
     write_folder(folder, files, [name for name in OWNED if not (goes_on and name == NAME)])

@@ -1,0 +1,89 @@
+"""Every study is registered once, by the file that marks its folder, and shown again from what that holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archsim.base.errors import SpecError
+from archsim.cli import main
+from archsim.report.folder import check_folder, is_report
+from archsim.studies.study import all_studies, show_again, study_in
+
+CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
+SMALL = ["--set", "tile.rows=128", "--set", "tile.cols=128"]
+COMMANDS = {
+    "network.json": ["network", "mesh", "--size", "2x2", "--load", "0.1", "--cycles", "500"],
+    "survey.json": ["survey", CHIP, WORK, "--examples", "20"],
+    "sensitivity.json": ["sensitivity", CHIP, WORK, *SMALL, "--examples", "5"],
+    "published.json": ["published", "chang_ibmjrd_2019"],
+    "gpus.json": ["compare", CHIP, WORK, "--examples", "20", "--gpu", "H100", "--batch", "1,64"],
+    "sweep.json": ["sweep", CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
+    "compare.json": ["floorplan", "compare", WORK, CHIP, f"{CHIP}_packet", "--examples", "20"],
+    "optimise.json": ["floorplan", "optimise", CHIP, WORK, "--objective", "time", "--budget", "2", "--examples", "10"],
+    "floorplan.json": ["floorplan", "draw", CHIP, "--workload", WORK, "--examples", "10"],
+}
+"""A small run of each study whose report is made of its data alone."""
+
+
+def call(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as leave:
+        main(words)
+    return int(leave.value.code or 0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_study_is_tried_here() -> None:
+    alone = {name for name, study in all_studies().items() if study.document is not None}
+    assert alone == {*COMMANDS, "runs.json"}  # that one is of the folders of others: see test_runs
+    assert all(name in study.owned for name, study in all_studies().items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_report_is_made_again_byte_for_byte(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert call([*COMMANDS[name], "--out", str(out)]) == 0
+    told, before = capsys.readouterr().out, files(out)
+    study = all_studies()[name]
+    assert study_in(out) == study
+    assert is_report(out)
+    check_folder(out)
+    (out / "of others.txt").write_text("kept")
+    page = next(own for own in before if own.endswith(".html"))
+    assert f"report  {out / page}" in told
+    (out / page).write_text("gone")
+    assert call(["report", str(out)]) == 0
+    assert f"report  {out / page}" in capsys.readouterr().out
+    assert files(out) == {**before, "of others.txt": b"kept"}
+    assert {own.split("/")[0] for own in before} <= {*study.owned, *(own for own in before if own.endswith(".yaml"))}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"schema": "archsim-survey-1"}', "[" * 100_000])
+def test_what_is_not_what_archsim_writes_is_told(text: str, tmp_path: Path) -> None:
+    for name, study in all_studies().items():
+        if study.document is not None and not (name == "published.json" and text == "[]"):
+            (tmp_path / name).write_text(text)
+            with pytest.raises(SpecError, match=r"is not what this archsim writes|cannot be read"):
+                show_again(study, tmp_path)
+            assert files(tmp_path) == {name: text.encode()}
+            (tmp_path / name).unlink()
+
+
+def test_a_training_alone_is_made_by_its_command(tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text(json.dumps({"schema": "archsim-history-1"}))
+    with pytest.raises(SpecError, match="archsim train"):
+        show_again(all_studies()["history.json"], tmp_path)
+    assert is_report(tmp_path)
+
+
+def test_a_folder_of_others_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text('{"schema": "mine"}')
+    (tmp_path / "large.json").write_bytes(b" " * 10_000 + b'"schema": "archsim-')
+    assert not is_report(tmp_path)
+    with pytest.raises(SpecError, match="holds other things"):
+        check_folder(tmp_path)
