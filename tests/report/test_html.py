@@ -21,10 +21,14 @@ class Read(HTMLParser):
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
         self._in = ""
+        self._goes_on = False
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "wbr":  # where a name may go on in the next line
+            self._goes_on = True
+            return
         self.found.append((tag, dict(attrs)))
         self._in = tag
 
@@ -32,13 +36,16 @@ class Read(HTMLParser):
         self._in = ""
 
     def handle_data(self, data: str) -> None:
-        if self._in not in ("style", "script"):
+        if self._goes_on and self.texts:
+            self.texts[-1] += data
+        elif self._in not in ("style", "script"):
             self.texts.append(data)
+        self._goes_on = False
 
     @property
     def tags(self) -> list[str]:
-        """The names of elements, without texts beside points, which may have no room, and places to break a line at."""
-        return [tag for tag, own in self.found if own.get("class") != "beside" and tag != "wbr"]
+        """The names of elements, texts beside points apart, for which there may be no room."""
+        return [tag for tag, own in self.found if own.get("class") != "beside"]
 
 
 PLAIN = Read(page(everything("abc")))
