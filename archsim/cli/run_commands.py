@@ -21,7 +21,9 @@ def run(
     examples: Examples = None,
     full: Annotated[bool, typer.Option("--full", help="Go through every example event by event.")] = False,
     seed: Seed = 0,
-    trace: Annotated[str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto or vcd.")] = None,
+    trace: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto, vcd, ...; see archsim list trace.")
+    ] = None,
     activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
     out: Out = None,
     as_json: Json = False,

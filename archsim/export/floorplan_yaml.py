@@ -7,6 +7,14 @@ from typing import Any
 
 from archsim.base.documents import dump_yaml
 from archsim.chip.floorplan import CHANNEL, Plan, Rect
+from archsim.chip.graph import Chip
+from archsim.export.formats import chip_file
+from archsim.results.evaluate import Result
+
+
+@chip_file("floorplan.yaml", "floorplan rectangle by rectangle, to be edited and pasted into a spec")
+def _of_chip(chip: Chip, result: Result | None) -> str:
+    return floorplan_yaml(chip.plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}")
 
 
 def floorplan_yaml(plan: Plan, source: str) -> str:

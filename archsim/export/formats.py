@@ -1,17 +1,62 @@
-"""Traces of a run's beginning, for viewers: Perfetto (Chrome trace events) and GTKWave (value change dump)."""
+"""What is exported, by registry: traces of a run's beginning for viewers, and files of a chip for other tools.
+
+A module beside this one registers its own: all are imported when an export is first looked up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from archsim.export.perfetto import perfetto
-from archsim.export.vcd import vcd
+from archsim.base.registry import Registry
+from archsim.chip.graph import Chip
 from archsim.results.evaluate import Result
 
-TRACES: dict[str, tuple[str, Callable[[Result], str]]] = {
-    "perfetto": ("trace.perfetto.json", perfetto),
-    "vcd": ("trace.vcd", vcd),
-}
-"""By kind of trace: the name of its file, and the function that makes it."""
+Builds: TypeAlias = Callable[[Chip, Result | None], str]
 
-__all__ = ["TRACES"]
+
+@dataclass(frozen=True)
+class Trace:
+    """A kind of trace: the name of its file, and the function that makes its text of a result."""
+
+    file: str
+    build: Callable[[Result], str]
+
+
+@dataclass(frozen=True)
+class ChipFile:
+    """A file that `archsim floorplan draw` writes: what it is, and the function that makes its text.
+
+    The function is given the chip, and the result of a run where there was one: always if the file `needs_run`.
+    """
+
+    says: str
+    build: Builds
+    needs_run: bool = False
+
+
+TRACES: Registry[Trace] = Registry("kind of trace", home="archsim.export")
+"""By the name that `--trace` takes."""
+CHIP_FILES: Registry[ChipFile] = Registry("file of a chip", home="archsim.export")
+"""By the file's name."""
+
+
+def trace(name: str, file: str) -> Callable[[Callable[[Result], str]], Callable[[Result], str]]:
+    """Return a decorator that registers a function as a kind of trace."""
+
+    def register(build: Callable[[Result], str]) -> Callable[[Result], str]:
+        TRACES.add(name)(Trace(file, build))
+        return build
+
+    return register
+
+
+def chip_file(name: str, says: str, needs_run: bool = False) -> Callable[[Builds], Builds]:
+    """Return a decorator that registers a function as a file of a chip; `says` follows "The ..."."""
+
+    def register(build: Builds) -> Builds:
+        CHIP_FILES.add(name)(ChipFile(says, build, needs_run))
+        return build
+
+    return register

@@ -6,6 +6,13 @@ import networkx as nx
 
 from archsim.chip.graph import Chip
 from archsim.chip.places import node_rect
+from archsim.export.formats import chip_file
+from archsim.results.evaluate import Result
+
+
+@chip_file("chip.graphml", "tiles, routers and links as a graph, for networkx, yEd and Gephi")
+def _of_chip(chip: Chip, result: Result | None) -> str:
+    return chip_graphml(chip)
 
 
 def chip_graphml(chip: Chip) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archsim.chip.graph import Unit
+from archsim.export.formats import trace
 from archsim.export.messages import Delivery, deliveries
 from archsim.export.records import STEPS, Recorded, Span, collect
 from archsim.mapping.buffers import node_of
@@ -40,6 +41,7 @@ PROCESSES = tuple(dict.fromkeys(("chip", TILES, *GROUPS.values(), "other units")
 """In the order in which they are shown; process n + 1 is the n-th."""
 
 
+@trace("perfetto", "trace.perfetto.json")
 def perfetto(result: Result, steps: int = STEPS) -> str:
     """Return the trace as JSON: tracks per tile, bank, link and buffer, arrows for messages, power and examples.
 

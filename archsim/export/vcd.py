@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from archsim.chip.graph import Chip, Unit
+from archsim.export.formats import trace
 from archsim.export.records import STEPS, Span, collect
 from archsim.mapping.schedule import STATES
 from archsim.results.evaluate import Result
@@ -20,6 +21,7 @@ Values = list[tuple[int, Any]]
 _RANK = {state: i for i, state in enumerate((*STATES, IDLE))}
 
 
+@trace("vcd", "trace.vcd")
 def vcd(result: Result, steps: int = STEPS) -> str:
     """Return the trace as a value change dump, in scopes.
 

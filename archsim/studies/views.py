@@ -18,6 +18,7 @@ from archsim.base.words import counted
 from archsim.baselines.gpus import PRECISIONS, Gpu, known_gpus
 from archsim.chip.graph import build_chip
 from archsim.components import COMPONENTS
+from archsim.export.formats import TRACES
 from archsim.noc.patterns import TRAFFIC
 from archsim.report.table import metric_text
 from archsim.spec.arch import (
@@ -179,7 +180,7 @@ _CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
 
 def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[str, str, str]]:
     """Return (kind, name, what it is) of all there is to choose, or of one noun; with the GPUs of a user's files."""
-    nouns = ["arch", "workload", "component", *_CHOICES, "gpu"]
+    nouns = ["arch", "workload", "component", *_CHOICES, "trace", "gpu"]
     if noun is not None and noun not in nouns:
         raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
     if gpu_files and noun not in (None, "gpu"):
@@ -193,6 +194,8 @@ def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[st
             found += [(each, name, _first_sentence(load_any(name).value.description)) for name in names]
         elif each == "gpu":
             found += [(each, name, _about(gpu)) for name, gpu in known_gpus(gpu_files).items()]
+        elif each == "trace":
+            found += [(each, name, _first_sentence(kind.build.__doc__)) for name, kind in TRACES.items()]
         elif each == "component":
             found += [(cls.role, kind, _first_sentence(cls.__doc__)) for kind, cls in COMPONENTS.items()]
         else:

@@ -12,7 +12,7 @@ from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.chip import Chip, build_chip
 from archsim.chip.graph import tile_parts
-from archsim.export import chip_flp, chip_graphml, floorplan_yaml, mean_power, write_ptrace
+from archsim.export.formats import CHIP_FILES
 from archsim.report.document import Block, Command, Document, Facts, Section, say
 from archsim.report.floorplan import floorplan
 from archsim.report.folder import check_folder
@@ -29,14 +29,8 @@ from archsim.studies.study import Study, default_folder, folder_of, registered
 
 Data: TypeAlias = Mapping[str, Any]
 SCHEMA, NAME = "archsim-floorplan-1", "floorplan.json"
-FILES = {
-    "floorplan.flp": "floorplan for HotSpot, the thermal simulator; `floorplan.flp` of a spec reads it too",
-    "floorplan.ptrace": "mean power of each block, for HotSpot",
-    "floorplan.yaml": "floorplan rectangle by rectangle, to be edited and pasted into a spec",
-    "chip.graphml": "tiles, routers and links as a graph, for networkx, yEd and Gephi",
-}
 OWNED = (
-    NAME, "floorplan.html", "floorplan.md", "floorplan.svg", *FILES, "area.csv", "parts.csv", "links.csv",
+    NAME, "floorplan.html", "floorplan.md", "floorplan.svg", *CHIP_FILES, "area.csv", "parts.csv", "links.csv",
 )  # fmt: skip
 """What the command writes; anything else in its folder is kept."""
 
@@ -72,21 +66,9 @@ def execute_drawing(
         check_folder(folder)
         result = evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command, progress=progress)
         loaded, chip = plan.arch, result.chip
+    exports = {name: CHIP_FILES[name].build(chip, result) for name in _exports(result is not None)}
     data = data_of(loaded, chip, result, shlex.join(line))
-    return data, *STUDY.write(data, folder, {NAME: details_json(data), **_exports(chip, result)})
-
-
-def _exports(chip: Chip, result: Result | None) -> dict[str, str]:
-    plan = chip.plan
-    files = {
-        "floorplan.flp": chip_flp(plan, f"{chip.spec.name}, by archsim"),
-        "floorplan.yaml": floorplan_yaml(plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}"),
-        "chip.graphml": chip_graphml(chip),
-    }
-    if result is not None:
-        power = mean_power(plan, result.bill.by_tile, result.data["metrics"]["time_total_s"])
-        files["floorplan.ptrace"] = write_ptrace(power)
-    return files
+    return data, *STUDY.write(data, folder, {NAME: details_json(data), **exports})
 
 
 def data_of(arch: Loaded[ArchSpec], chip: Chip, result: Result | None, command: str) -> dict[str, Any]:
@@ -113,13 +95,18 @@ def data_of(arch: Loaded[ArchSpec], chip: Chip, result: Result | None, command: 
     }  # fmt: skip
 
 
+def _exports(run: bool) -> list[str]:
+    """Return the names of the files for other tools, some of which need a run."""
+    return [name for name, each in CHIP_FILES.items() if run or not each.needs_run]
+
+
 def document(data: Data) -> Document:
     """Return the report of a floorplan: it depends on what floorplan.json holds alone."""
     own = data["floorplan"]
     name = data["arch"]["name"]
     layout, load = drawn(own)
+    exports = _exports(load is not None)
     used: list[Block] = [links(own["links"])] if own["links"] else []
-    written = [file for file in FILES if load is not None or not file.endswith(".ptrace")]
     return Document(
         f"Floorplan of {name}",
         tuple(_head(data)),
@@ -127,7 +114,7 @@ def document(data: Data) -> Document:
             Section("die", "The die", (area_table(data), floorplan(layout, load, title=name, layers=own["layers"]))),
             Section("parts", "Parts and links", (parts_table(data), *used)),
             Section("files", "Files for other tools",
-                    (Facts(tuple((file, say(f"The {FILES[file]}.")) for file in written)),)),
+                    (Facts(tuple((name, say(f"The {CHIP_FILES[name].says}.")) for name in exports)),)),
         ),
         (
             Command(data["command"]),

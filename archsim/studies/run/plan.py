@@ -170,8 +170,8 @@ def _quoted(kind: Any) -> str:
 
 
 def _check_trace(trace: str | None) -> None:
-    if trace is not None and trace not in TRACES:
-        raise SpecError([Problem("--trace", f"'{trace}' is not a kind of trace", nearest(trace, TRACES))])
+    if trace is not None:
+        TRACES.lookup(trace, "--trace")
 
 
 def _activity(path: Path, workload: Workload) -> tuple[ActivityFile, str]:

@@ -22,7 +22,7 @@ from archsim.studies.study import default_folder
 RENDERED = ("report.html", "report.md", "figures", "tables")
 """What is made from the data alone, and is made again without simulating."""
 OWNED = (
-    "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(name for name, _ in TRACES.values()),
+    "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(each.file for _, each in TRACES.items()),
 )  # fmt: skip
 """What a run writes; anything else in its folder belongs to others and is kept."""
 
@@ -71,8 +71,7 @@ def written(
         **(files or {}),
     }
     if trace is not None:
-        name, build = TRACES[trace]
-        out[name] = build(result)
+        out[TRACES[trace].file] = TRACES[trace].build(result)
     return shown, write_folder(folder, out, OWNED)
 
 
