@@ -8,9 +8,10 @@ from typing import Any
 from archsim.base.units import engineering
 from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Section, Text, code, say
-from archsim.report.table import Column, Table, metric_text, percent, words
+from archsim.report.table import Column, Table, percent, words
 from archsim.studies.gpus.of_run import gpu_section
 from archsim.studies.run import figures, tables
+from archsim.studies.run.headline import HEADLINE, Headline, headline_text
 from archsim.studies.run.page import Page
 from archsim.studies.train.figures import learning
 from archsim.studies.train.measures import measure
@@ -76,26 +77,18 @@ def cards(page: Page) -> Cards:
     """Return the headline figures, sustained, each beside its peak."""
     metrics, mode = page.metrics, page.details["mode"]
     counts = f"{mode['ops_per_synapse']} operations per synapse, example" + (" and step" if mode["steps"] > 1 else "")
-    rows = (
-        ("time per example", "time_per_example_s", "time_per_example_peak_s", "transfers and the host port included"),
-        ("throughput", "throughput_op_per_s", "throughput_peak_op_per_s", counts),
-        ("energy efficiency", "efficiency_op_per_j", "efficiency_peak_op_per_j", "leakage and the host port included"),
-        ("throughput per area", "throughput_per_area_op_per_s_m2", "throughput_per_area_peak_op_per_s_m2",
-         "over the whole die"),
-        ("energy per example", "energy_per_example_j", "", "the whole chip, leakage included"),
-        ("power", "power_w", "power_peak_w", "mean of the run, the whole chip"),
-        ("area", "area_m2", "area_peak_m2", "the whole die; the peak's is without the host port"),
-    )  # fmt: skip
-    found = [
-        Card(label, metric_text(metrics[key], key, 4), f"peak {metric_text(metrics[top], top, 4)}" if top else "", says)
-        for label, key, top, says in rows
-    ]
-    share = metrics["tile_utilisation"]
     used = f"{metrics['tiles_used']} of {counted(metrics['tiles'], 'tile')} used"
-    busy = Card(
-        "crossbars busy", "-" if share is None else percent(share), used, "share of the used tiles' cycles that compute"
-    )
-    return Cards((*found, busy))
+
+    def beside(own: Headline) -> str:
+        if own.metric == "tile_utilisation":
+            return used
+        return f"peak {headline_text(metrics.get(own.peak), own.peak, 4)}" if own.peak else ""
+
+    return Cards(tuple(
+        Card(own.label, headline_text(metrics.get(own.metric), own.metric, 4), beside(own),
+             own.says.format(counted=counts))
+        for own in HEADLINE
+    ))  # fmt: skip
 
 
 def _what(page: Page) -> Section:
@@ -140,7 +133,7 @@ def _peak(page: Page) -> Section:
                          "prediction."))  # fmt: skip
     notes = [say("{note}", note=note, kind="note", brief=True) for note in data.get("notes", ())]
     return Section("peak", "Peak and sustained", (
-        tables.headline(page), *texts, _where(page), *notes, figures.waterfall(page),
+        tables.headline(page), *texts, _where(page), *notes, *figures.of("peak", page),
         tables.parts(page),
         say("These are differences between runs: with unlimited units and no maintenance, with the chip's units, and "
             "with maintenance.", kind="note"),
@@ -180,7 +173,7 @@ def _step(page: Page) -> Section:
     return Section("step", "One step", (
         say("The step that ends example {n}: {cycles}. On the critical path each stretch begins where the one before "
             "let it.", n=step["example"], cycles=counted(step["cycles"], "cycle")),
-        figures.timeline(page), figures.critical_path(page), _also(tables.step(page)),
+        *figures.of("step", page), _also(tables.step(page)),
     ))  # fmt: skip
 
 
@@ -190,8 +183,8 @@ def _also(*found: Table, title: str = "") -> Fold:
 
 def _tiles(page: Page) -> Section:
     return Section("tiles", "Tiles", (
-        figures.stalls(page), _also(tables.stalls(page), title="All tiles together, as a table"), tables.layers(page),
-        _also(tables.tiles(page), title="Each tile, as a table"),
+        *figures.of("tiles", page), _also(tables.stalls(page), title="All tiles together, as a table"),
+        tables.layers(page), _also(tables.tiles(page), title="Each tile, as a table"),
     ))  # fmt: skip
 
 
@@ -215,21 +208,21 @@ def _energy(page: Page) -> Section:
     return Section("energy", "Energy", (
         say("Mean power is {power}. What belongs to no layer (leakage, the host port) is listed as *chip*.",
             power=engineering(page.metrics["power_w"], "W")),
-        figures.energy(page), figures.energy_phase(page), figures.energy_layer(page),
+        *figures.of("energy", page),
         _also(*(tables.energy(page, by) for by in ("component", "phase", "layer"))),
         _also(tables.bill(page), title="The bill, item by item"), *activity,
     ))  # fmt: skip
 
 
 def _area(page: Page) -> Section:
-    return Section("area", "Area and floorplan", (figures.plan(page), figures.area(page), _also(tables.area(page))))
+    return Section("area", "Area and floorplan", (*figures.of("area", page), _also(tables.area(page))))
 
 
 def _dwell(page: Page) -> Section:
-    drawn, table = figures.dwell(page), tables.dwell(page)
+    drawn, table = figures.of("dwell", page), tables.dwell(page)
     times: tuple[Block, ...] = (say("There are no dwell times. {note}", note=table.note),)
-    if drawn is not None:
-        times = (drawn, table, _also(tables.dwell_histogram(page), title="The histogram as a table"))
+    if drawn:
+        times = (*drawn, table, _also(tables.dwell_histogram(page), title="The histogram as a table"))
     return Section("dwell", "Transfers and dwell times", (tables.endurance(page), *times))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
@@ -17,12 +17,33 @@ from archsim.report.table import percent, words
 from archsim.studies.run.loads import layout_from, load_from, power_of
 from archsim.studies.run.page import Page
 
+Drawn: TypeAlias = Bars | Lanes | Plan | Plot
+_BY_SECTION: dict[str, list[Callable[[Page], Drawn | None]]] = {}
+D = TypeVar("D", bound=Drawn | None)
+
+
+def shown_in(section: str) -> Callable[[Callable[[Page], D]], Callable[[Page], D]]:
+    """Return a decorator: a figure of the run stands in the section of that name, after those defined above it."""
+
+    def register(draw: Callable[[Page], D]) -> Callable[[Page], D]:
+        _BY_SECTION.setdefault(section, []).append(draw)
+        return draw
+
+    return register
+
+
+def of(section: str, page: Page) -> list[Drawn]:
+    """Return the figures of a section; what a run has no data for is left out."""
+    return [drawn for draw in _BY_SECTION[section] if (drawn := draw(page)) is not None]
+
+
 MOST_LANES, FINEST = 24, 1500
 """A timeline has so many tiles; stretches of one state that are closer than this part of the step are joined."""
 MOST_BINS = 80
 """So many bins of a histogram can be told apart."""
 
 
+@shown_in("peak")
 def waterfall(page: Page) -> Bars:
     """From the peak's interval to the sustained time per example; a part that saves time goes back."""
     labels = {
@@ -44,6 +65,7 @@ def waterfall(page: Page) -> Bars:
     return Bars("sustained", "From peak to sustained", says, tuple(bars), from_zero(most, "s"))
 
 
+@shown_in("energy")
 def energy(page: Page) -> Bars:
     """Energy of the run by component, in pieces by phase."""
     totals: Mapping[str, float] = page.data["energy_j"]["by_component"]
@@ -70,12 +92,14 @@ def energy(page: Page) -> Bars:
     return Bars("energy", "Energy by component and phase", says, tuple(bars), from_zero(most, "J"), shown)
 
 
+@shown_in("energy")
 def energy_phase(page: Page) -> Bars:
     """Energy of the run by phase."""
     parts = page.data["energy_j"]["by_phase"]
     return shares("energy_phase", "Energy by phase", "Energy of the run by phase.", parts, "J", colour)
 
 
+@shown_in("energy")
 def energy_layer(page: Page) -> Bars:
     """Energy of the run by layer."""
     says = "Energy of the run by layer; what belongs to no layer (leakage, the host port) is the chip's."
@@ -83,6 +107,16 @@ def energy_layer(page: Page) -> Bars:
     return shares("energy_layer", "Energy by layer", says, parts, "J", lambda *_: WHOLE)
 
 
+@shown_in("area")
+def plan(page: Page) -> Plan:
+    """The floorplan with power density and load of links."""
+    layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details["floorplan"]["sites"])}
+    return floorplan(
+        layout_from(page.details["floorplan"]), load_from(power_of(page.data), page.details["links"]), layers=layers
+    )
+
+
+@shown_in("area")
 def area(page: Page) -> Bars:
     """Area of the chip by component."""
     ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
@@ -90,14 +124,7 @@ def area(page: Page) -> Bars:
     return shares("area", "Area by component", "Area of the whole die by component.", parts, "m2", component_colour)
 
 
-def critical_path(page: Page) -> Bars:
-    """What one step is spent on, along its critical path."""
-    cycles: Mapping[str, int] = page.details["step"]["shares_cycles"]
-    parts = {name: count / page.clock_hz for name, count in cycles.items()}
-    says = "One step along its critical path: each cycle is counted once."
-    return shares("path", "Where one step goes", says, parts, "s", colour)
-
-
+@shown_in("tiles")
 def stalls(page: Page) -> Bars:
     """States of the used tiles as shares of all cycles."""
     total = max(page.data["run"]["cycles"], 1)
@@ -117,6 +144,7 @@ def stalls(page: Page) -> Bars:
     return Bars("stalls", "Where the tiles' cycles go", says, tuple(bars), ends, used)
 
 
+@shown_in("step")
 def timeline(page: Page) -> Lanes:
     """What the first tiles and the links do in one step, and its critical path on top."""
     step = page.details["step"]
@@ -156,6 +184,15 @@ def timeline(page: Page) -> Lanes:
     )  # fmt: skip
 
 
+@shown_in("step")
+def critical_path(page: Page) -> Bars:
+    """What one step is spent on, along its critical path."""
+    cycles: Mapping[str, int] = page.details["step"]["shares_cycles"]
+    parts = {name: count / page.clock_hz for name, count in cycles.items()}
+    says = "One step along its critical path: each cycle is counted once."
+    return shares("path", "Where one step goes", says, parts, "s", colour)
+
+
 def _joined(spans: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
     """Return spans in order, those that are at most `gap` apart as one.
 
@@ -171,6 +208,7 @@ def _joined(spans: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
     return found
 
 
+@shown_in("dwell")
 def dwell(page: Page) -> Plot | None:
     """Return the histogram of dwell times, and what a capacitor still holds after them; None if there were none."""
     bins, longest_s = page.data["dwell"]["histogram"], page.metrics["dwell_time_max_s"]
@@ -221,11 +259,3 @@ def _bins(bins: Sequence[Mapping[str, int]], clock_hz: float, longest_s: float) 
         (begin, _, before), (_, end, count) = found[-2:]
         found[-2:] = [(begin, end, before + count)]
     return found
-
-
-def plan(page: Page) -> Plan:
-    """The floorplan with power density and load of links."""
-    layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details["floorplan"]["sites"])}
-    return floorplan(
-        layout_from(page.details["floorplan"]), load_from(power_of(page.data), page.details["links"]), layers=layers
-    )

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archsim.base.units import engineering, si_of_metric
-from archsim.report.table import Column, Table, metric_text, shares
+from archsim.report.table import Column, Table, shares
+from archsim.studies.run.headline import HEADLINE, headline_text
 from archsim.studies.run.page import Page
 from archsim.studies.train.measures import measure
 
@@ -16,18 +17,12 @@ def headline(page: Page) -> Table:
     metrics = page.data["metrics"]
     published = {row["metric"]: row for row in page.data["published"]}
     rows = []
-    for label, top, held, bound in (
-        ("time per example", "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s"),
-        ("throughput", "throughput_peak_op_per_s", "throughput_op_per_s", None),
-        ("energy efficiency", "efficiency_peak_op_per_j", "efficiency_op_per_j", None),
-        ("throughput per area", "throughput_per_area_peak_op_per_s_m2", "throughput_per_area_op_per_s_m2", None),
-        ("power", "power_peak_w", "power_w", None),
-        ("area", "area_peak_m2", "area_m2", None),
-    ):
-        given = published.get(top) or published.get(held)
-        note = f"{metric_text(given['published'], top)} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
-        cells = [metric_text(metrics[key], key) if key else "" for key in (top, held, bound)]
-        rows.append((label, *cells, note))
+    for own in HEADLINE:
+        given = published.get(own.peak) or published.get(own.metric)
+        value = headline_text(given["published"], own.metric) if given else ""
+        note = f"{value} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
+        cells = [headline_text(metrics.get(key), key) if key else "" for key in (own.peak, own.metric, own.bound)]
+        rows.append((own.label, *cells, note))
     columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
     return Table("headline", "Peak and sustained", columns, tuple(rows), brief=True)
 

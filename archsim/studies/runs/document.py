@@ -10,6 +10,7 @@ from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Command, Document, Fold, Section, say
 from archsim.report.figure import Bars, Plot
 from archsim.report.table import MOST_ROWS, Column, Table, metric_text, words
+from archsim.studies.run import headline
 from archsim.studies.runs import figures
 from archsim.studies.runs.figures import PARTS
 from archsim.studies.train.measures import ACCURACY, R2
@@ -17,10 +18,9 @@ from archsim.studies.train.measures import ACCURACY, R2
 Data: TypeAlias = Mapping[str, Any]
 
 HEADLINE = (
-    "time_per_example_s", "time_per_example_lower_bound_s", "time_per_example_peak_s", "throughput_op_per_s",
-    "throughput_peak_op_per_s", "energy_per_example_j", "power_w", "efficiency_op_per_j", "efficiency_peak_op_per_j",
-    "area_m2", "throughput_per_area_op_per_s_m2", "tiles_used", "tile_utilisation", "transfer_time_share",
-    "refresh_time_share", "dwell_time_mean_s", "dwell_time_max_s", "pcm_writes_per_cell_max",
+    *(name for own in headline.HEADLINE for name in (own.metric, own.bound, own.peak) if name),
+    "tiles_used", "transfer_time_share", "refresh_time_share", "dwell_time_mean_s", "dwell_time_max_s",
+    "pcm_writes_per_cell_max",
 )  # fmt: skip
 """The metrics that are shown first; all of them stand below."""
 MOST_COLUMNS = 4
