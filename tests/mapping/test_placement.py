@@ -28,7 +28,10 @@ from archsim.workload import load_workload
 from tests.helpers import PACKET, REFERENCE, network
 
 BASES = {base: load_arch(base) for base in (REFERENCE, PACKET)}
-AWARE = [name for name in PLACEMENTS if name not in ("in_order", "snake")]
+# Those that cannot do without the traffic: it has no default.
+AWARE = [
+    name for name, place in PLACEMENTS.items() if signature(place).parameters["traffic"].default is Parameter.empty
+]
 
 
 @dataclass(frozen=True)
