@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -30,8 +31,9 @@ from tests.helpers import PACKET, REFERENCE, network
 BASES = {base: load_arch(base) for base in (REFERENCE, PACKET)}
 # Those that cannot do without the traffic: it has no default.
 AWARE = [
-    name for name, place in PLACEMENTS.items() if signature(place).parameters["traffic"].default is Parameter.empty
-]
+    name for name, place in PLACEMENTS.items()
+    if inspect.signature(place).parameters["traffic"].default is inspect.Parameter.empty
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
