@@ -63,6 +63,8 @@ def coincidences(nx: Integers, nd: Integers, phi: Floats, slots: int) -> Integer
 class InPlaceReference(InPlaceCells):
     """Cells that are trained in place in plain numpy; only what is compiled is written again."""
 
+    kinds = ("static_cell", "soft_bounds")
+
     def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         self.numbers = numbers = in_place_numbers(device, switches)
         self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
@@ -230,6 +232,8 @@ class CapacitorReference(Cells):
 class Pcm3T1CReference(CapacitorReference):
     """Cells of two PCM and a 3T1C in plain numpy."""
 
+    kinds = ("pcm_3t1c",)
+
     def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
         state = empty_state(rows, cols, device.cells_per_reference, ageing)
@@ -322,6 +326,8 @@ class Pcm3T1CReference(CapacitorReference):
 class Capacitor3T1CReference(CapacitorReference):
     """Cells of a 3T1C alone in plain numpy."""
 
+    kinds = ("cap_3t1c",)
+
     def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
         super().__init__(device, state, capacitor_numbers(device), (seed, shard), switches)
@@ -363,4 +369,5 @@ def _conductance(voltage: Floats, k: Floats, threshold: Floats) -> Floats:
 
 def _sum(values: Floats) -> float:
     """Return a sum in double precision, one value after another."""
+
     return float(np.cumsum(values.ravel(), dtype=np.float64)[-1])

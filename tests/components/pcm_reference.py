@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 class PcmPairReference(PcmPairCells):
     """PCM pairs in plain numpy; only what is compiled is written again."""
 
+    kinds = ("pcm_pair",)
+
     def __init__(self, device: PcmPairCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         self._shard, self._iterations, self._begin_s = shard, device.iterations, float(device.drift_start_s)
         ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)

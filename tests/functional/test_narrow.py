@@ -71,7 +71,7 @@ def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
     model = chip_model(schedule, data, seed, order_of(1000, 1, seed))
     for index, shard in enumerate(schedule.mapping.shards):
         device: Any = schedule.chip.tiles[shard.tile].spec.device
-        own = REFERENCES[type(device)](device, shard.rows, shard.cols, seed, index, SWITCHES[0])
+        own = REFERENCES[device.kind](device, shard.rows, shard.cols, seed, index, SWITCHES[0])
         for array, start in zip(own.state, model.cells[index].state, strict=True):
             array[...] = start
         model.cells[index] = own

@@ -48,7 +48,7 @@ def cells_of(kind: str, seed: int, plain: bool, switches: Switches = NOMINAL) ->
         own = device._cells(s.rows, s.cols, seed, s.index, switches)
         top = 0.2 * min(own.reach, 80 * own.step)
         if plain:
-            own = REFERENCES[type(device)](device, s.rows, s.cols, seed, s.index, switches)
+            own = REFERENCES[device.kind](device, s.rows, s.cols, seed, s.index, switches)
         own.program(draws.uniform(-top, top, own.weights.shape).astype(np.float32), seed)
         found.append(own)
     return found
