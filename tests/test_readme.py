@@ -167,3 +167,12 @@ def test_the_table_of_larger_networks_holds_what_was_measured() -> None:
             assert own_us == pytest.approx(time_us, rel=0.006)
             assert own_uj == pytest.approx(energy_uj, rel=0.006)
         assert float(ratio) == pytest.approx(own_uj / float(chip.split(", ")[1].removesuffix(" uJ")), rel=0.02)
+
+
+def test_the_guide_names_what_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    for path in re.findall(r"`((?:archsim|tests)/[\w/.]+)`", text) + re.findall(r"\]\(([^)]+)\)", text):
+        assert (ROOT / path).exists(), path
+    code = "\n".join(path.read_text("utf-8") for path in (ROOT / "archsim").rglob("*.py"))
+    for name in re.findall(r"^\+@?(?:\w+ = )?(\w+)[.(]", text, flags=re.MULTILINE):
+        assert re.search(rf"\b{name}\b", code), name  # what a newcomer calls to register
