@@ -26,9 +26,11 @@ from archsim.report.table import Table
 from archsim.report.terminal import lines
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import load_arch
+from archsim.studies.run import figures
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import cards, document, groups
 from archsim.studies.run.figures import plan
+from archsim.studies.run.headline import HEADLINE
 from archsim.studies.run.page import Page
 from archsim.studies.train.figures import learning
 from archsim.workload import load_workload
@@ -179,7 +181,16 @@ def test_cards_are_the_metrics_of_the_run(made: Page) -> None:
     assert found["time per example"][1] == "peak 240 ns"
     assert found["energy efficiency"][1].startswith("peak 28.0")
     assert found["crossbars busy"][1] == "2 of 8 tiles used"
-    assert len(found) == 8
+    assert list(found) == [own.label for own in HEADLINE]
+
+
+def test_every_figure_of_a_run_stands_in_its_section(made: Page, shown: Document) -> None:
+    sections = {section.name: section for section in shown.sections}
+    for name, drawings in figures.BY_SECTION.items():
+        blocks = sections[name].blocks
+        assert [block for block in blocks if isinstance(block, Bars | Lanes | Plan | Plot)] == [
+            drawn for draw in drawings if (drawn := draw(made)) is not None
+        ]
 
 
 def test_the_terminal_has_peak_beside_sustained_and_where_both_go(made: Page, shown: Document) -> None:

@@ -18,7 +18,8 @@ from archsim.studies.run.loads import layout_from, load_from, power_of
 from archsim.studies.run.page import Page
 
 Drawn: TypeAlias = Bars | Lanes | Plan | Plot
-_BY_SECTION: dict[str, list[Callable[[Page], Drawn | None]]] = {}
+BY_SECTION: dict[str, list[Callable[[Page], Drawn | None]]] = {}
+"""The figures of each section of the report, in their order."""
 D = TypeVar("D", bound=Drawn | None)
 
 
@@ -26,7 +27,7 @@ def shown_in(section: str) -> Callable[[Callable[[Page], D]], Callable[[Page], D
     """Return a decorator: a figure of the run stands in the section of that name, after those defined above it."""
 
     def register(draw: Callable[[Page], D]) -> Callable[[Page], D]:
-        _BY_SECTION.setdefault(section, []).append(draw)
+        BY_SECTION.setdefault(section, []).append(draw)
         return draw
 
     return register
@@ -34,7 +35,7 @@ def shown_in(section: str) -> Callable[[Callable[[Page], D]], Callable[[Page], D
 
 def of(section: str, page: Page) -> list[Drawn]:
     """Return the figures of a section; what a run has no data for is left out."""
-    return [drawn for draw in _BY_SECTION[section] if (drawn := draw(page)) is not None]
+    return [drawn for draw in BY_SECTION[section] if (drawn := draw(page)) is not None]
 
 
 MOST_LANES, FINEST = 24, 1500
