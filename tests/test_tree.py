@@ -34,6 +34,7 @@ APART = {
     "floorplan": {"chip/floorplan", "report/floorplan.py"},
     "gpus": {"baselines/gpus.py", "studies/gpus"},
     "loading": {"spec/loading.py", "workload/loading.py"},
+    "maintenance": {"mapping/maintenance.py", "simulation/maintenance.py"},
     "noc": {"noc", "studies/noc.py"},
     "plan": {"chip/floorplan/plan.py", "studies/run/plan.py"},
     "run": {"simulation/run.py", "studies/run"},

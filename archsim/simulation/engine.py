@@ -15,23 +15,18 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Collection
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import simpy
 
 from archsim.base.errors import StuckError
 from archsim.base.words import counted
 from archsim.components.interconnect import ARBITRATIONS
-from archsim.mapping.schedule import STATES, Maintenance, Op, Schedule, Stage
-from archsim.simulation.dwell import DwellTimes, UpdateLog
+from archsim.mapping.schedule import Op, Schedule
+from archsim.simulation.engine_state import OpInstance, first_state
+from archsim.simulation.program import FOREVER, CompiledStage, compile_schedule
 from archsim.simulation.timeline import Timeline
-
-FOREVER = 1 << 62  # cycles: beyond the end of every run
-_BIT = {state: 1 << i for i, state in enumerate(STATES)}
-_WAITING_TRANSFER = _BIT["waiting_transfer"]
 
 
 class Observer(Protocol):
@@ -47,54 +42,7 @@ class Observer(Protocol):
         """An instance of an op is done."""
 
 
-class Compiled:
-    """A stage with everything resolved to integers and tuples for the engine's inner loop."""
-
-    __slots__ = ("acquire", "at_end", "in_order", "index", "later", "latency", "port", "shows", "waits")
-
-    def __init__(self, index: int, stage: Stage, contended: list[int], tile_place: dict[int, int]) -> None:
-        self.index = index
-        self.latency = stage.latency_cycles
-        self.acquire = tuple(unit for unit in stage.acquire if contended[unit])
-        released: dict[int, list[int]] = {}
-        for at, unit in stage.release:
-            if contended[unit]:
-                released.setdefault(at, []).append(unit)
-        self.at_end = tuple(released.pop(stage.latency_cycles, ()))
-        self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
-        self.shows = tuple((tile_place[tile], _BIT[state]) for tile, state in stage.shows if tile in tile_place)
-        self.port = stage.port if self.acquire else None
-        self.in_order = stage.in_order
-        waits = stage.waits
-        self.waits = (tile_place[waits[0]], _BIT[waits[1]]) if waits and waits[0] in tile_place else None
-
-
-class Run:
-    """One instance of an op in flight."""
-
-    __slots__ = ("age", "lacks", "n", "op", "requested", "stage", "stages")
-
-    def __init__(self, op: int, n: int, stages: tuple[Compiled, ...], requested: int, maintenance: bool) -> None:
-        self.op = op
-        self.n = n
-        self.age = (-1 if maintenance else n, op)
-        self.stage = 0
-        self.stages = stages
-        self.requested = requested
-        self.lacks = -1
-
-
 _age = attrgetter("age")
-
-
-@dataclass
-class Counters:
-    """All that accumulates: integers only. `stages` counts grants, `waits` cycles between request and grant."""
-
-    stages: list[int]
-    waits: list[int]
-    tiles: list[dict[int, int]]
-    maintenance_cycles: list[int]
 
 
 class Engine:
@@ -110,85 +58,24 @@ class Engine:
         timeline: Timeline | None = None,
     ) -> None:
         self.schedule = schedule
-        self.examples = schedule.examples
         self.observer = observer
-        self.timeline = timeline
-        ops = schedule.ops
         units = schedule.chip.units
-        place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
         capacity = [0 if unlimited or unit.index in uncontended else unit.capacity for unit in units]
-        self.free = list(capacity)
-        self.queues: dict[int, list[Run]] = {}
+        self.program = program = compile_schedule(schedule, capacity)
+        self.state = state = first_state(schedule, program, capacity, timeline)
+        # The state's own lists, which are never replaced: the inner loops have them at hand.
+        self.free, self.queues, self.agenda = state.free, state.queues, state.agenda
+        self.started, self.done = state.started, state.done
+        self.tiles, self.upkeep, self.log_of_update = state.tiles, state.upkeep, state.upkeep.log_of_update
+        self.rules, self.maintenance = program.rules, program.maintenance
         self.rank = ARBITRATIONS[schedule.chip.spec.routing.router.arbitration]
-        self.served: dict[int, int] = {}  # by unit that is arbitrated by input: which was served last
-        self.stage_specs: list[Stage] = []
-        self.stage_ops: list[int] = []
-        self.stages: list[tuple[tuple[Compiled, ...], ...]] = []
-        cache: dict[tuple[int, int], Compiled] = {}
-        for op in ops:
-            variants = []
-            for variant in op.variants:
-                compiled = []
-                for stage in variant:
-                    key = (op.index, id(stage))
-                    if key not in cache:
-                        cache[key] = Compiled(len(self.stage_specs), stage, capacity, place)
-                        self.stage_specs.append(stage)
-                        self.stage_ops.append(op.index)
-                    compiled.append(cache[key])
-                variants.append(tuple(compiled))
-            self.stages.append(tuple(variants))
-        self.plain = [tuple((need.op, need.add) for need in op.needs if need.plain) for op in ops]
-        self.general = [tuple(need for need in op.needs if not need.plain) for op in ops]
-        self.maintenance: list[Maintenance | None] = [op.maintenance for op in ops]
-        self.maintained = [op.index for op in ops if op.maintenance is not None]
-        self.totals = [
-            self.examples if op.maintenance is None else FOREVER if op.instances is None else op.instances for op in ops
-        ]
-        self.rules = [
-            (total, plain, stages, not general and m is None)
-            for total, plain, general, stages, m in zip(
-                self.totals, self.plain, self.general, self.stages, self.maintenance, strict=True
-            )
-        ]
-        self.started = [0] * len(ops)
-        self.done = [0] * len(ops)
-        self.watchers: list[list[int]] = [[] for _ in ops]
-        self.blocked: set[int] = set()
+        self.watchers: list[list[int]] = [[] for _ in schedule.ops]
         self.met: dict[int, tuple[int, int]] = {}  # by op that waits: which instance, and how many of its needs are met
-        self.counters = Counters([0] * len(self.stage_specs), [0] * len(self.stage_specs), [{} for _ in place], [0, 0])
-        self.tile_masks = [0] * len(place)
-        self.tile_counts: list[dict[int, int]] = [{} for _ in place]
-        self.tile_since = [0] * len(place)
-        self.active = [0, 0]  # shards in transfer, in refresh
-        self.active_since = [0, 0]
-        self.cells_active = 0
-        self.cells_peak = 0
-        shards = schedule.mapping.shards
-        cared = {op.maintenance.shard for op in ops if op.maintenance is not None and op.instances != 0}
-        self.logs = {shard.index: UpdateLog() for shard in shards if shard.index in cared}
-        self.read_until: dict[int, list[int]] = {}
-        self.due: dict[int, int] = {}
-        self.periods: dict[int, int] = {}
-        for m in self.maintenance:
-            if m is not None:
-                self.read_until[m.shard] = [0] * max(
-                    sum(len(groups) for groups in m.groups), len(self.read_until.get(m.shard, ()))
-                )
-                if m.period_cycles:
-                    self.due[m.shard] = self.periods[m.shard] = m.period_cycles
-        self.log_of_update = {schedule.updates[shard]: log for shard, log in self.logs.items()}
-        self.dwell = DwellTimes()
-        self.journal: list[tuple[bool, int, int]] | None = None  # (is a maintenance start, op or shard, cycle)
-        self.offset = 0
-        self.dirty = False
         self.boundary = False
         self.env = simpy.Environment()
-        self.clock = 0  # SimPy's, as an integer
-        self.agenda: dict[int, list[Any]] = {}
-        self.pending: list[Run] = []
+        self.pending: list[OpInstance] = []
         self.released: list[int] = []
-        for index in range(len(ops)):
+        for index in range(len(schedule.ops)):
             self._try_start(index)
         self._settle(0)
         self._book(0)
@@ -198,7 +85,7 @@ class Engine:
     @property
     def now(self) -> int:
         """The cycle of the run, stretches that were jumped included."""
-        return self.clock + self.offset
+        return self.state.now
 
     @property
     def finished(self) -> bool:
@@ -211,7 +98,7 @@ class Engine:
         self.env.step()
 
     def _tick(self, event: simpy.Event) -> None:
-        self.clock = now = int(self.env.now)
+        self.state.clock = now = int(self.env.now)
         self._book(now)
 
     def _book(self, now: int) -> None:
@@ -221,7 +108,7 @@ class Engine:
             ended = []
             free, released, queues = self.free, self.released, self.queues
             for entry in agenda.pop(now):
-                if entry.__class__ is Run:
+                if entry.__class__ is OpInstance:
                     ended.append(entry)
                     units = entry.stages[entry.stage].at_end
                 else:
@@ -250,37 +137,37 @@ class Engine:
                     self.watchers[dep].append(op)
                     return
             if not is_simple:
-                if self.general[op] and not self._general_met(op, n):
+                if self.program.general[op] and not self._general_met(op, n):
                     return
                 if self.maintenance[op] is not None and not self._old_enough(op):
                     return
             started[op] = n + 1
             stages = variants[n % len(variants)]
             if stages:
-                self.pending.append(Run(op, n, stages, self.clock, self.maintenance[op] is not None))
+                self.pending.append(OpInstance(op, n, stages, self.state.clock, self.maintenance[op] is not None))
             else:
                 self._complete(op, n)
 
     def _general_met(self, op: int, n: int) -> bool:
-        needs = self.general[op]
+        needs, totals, blocked = self.program.general[op], self.program.totals, self.state.blocked
         instance, met = self.met.get(op, (n, 0))
         for position in range(met if instance == n else 0, len(needs)):  # what is met stays so
             need = needs[position]
             dep = need.op
-            if self.done[dep] < min(need.count(n), self.totals[dep]):
+            if self.done[dep] < min(need.count(n), totals[dep]):
                 self.met[op] = n, position
                 self.watchers[dep].append(op)
-                if self.maintenance[dep] is not None and op not in self.blocked:
-                    self.dirty = True
-                    if not self.blocked:
-                        self._show_waiting(True)
-                    self.blocked.add(op)
+                if self.maintenance[dep] is not None and op not in blocked:
+                    self.upkeep.dirty = True
+                    if not blocked:
+                        self.tiles.show_waiting(True, self.state.clock)
+                    blocked.add(op)
                 return False
-        if op in self.blocked:
-            self.dirty = True
-            self.blocked.discard(op)
-            if not self.blocked:
-                self._show_waiting(False)
+        if op in blocked:
+            self.upkeep.dirty = True
+            blocked.discard(op)
+            if not blocked:
+                self.tiles.show_waiting(False, self.state.clock)
         return True
 
     def _old_enough(self, op: int) -> bool:
@@ -289,7 +176,11 @@ class Engine:
         if m is None or not m.period_cycles:
             return True
         update = self.schedule.updates[m.shard]
-        if self.started[op] > self.done[op] or self.now < self.due[m.shard] or self.done[update] >= self.examples:
+        if (
+            self.started[op] > self.done[op]
+            or self.now < self.upkeep.due[m.shard]
+            or self.done[update] >= self.schedule.examples
+        ):
             self.watchers[update].append(op)
             return False
         return True
@@ -304,30 +195,29 @@ class Engine:
             for watcher in watching:
                 self._try_start(watcher)
 
-    def _end(self, run: Run, now: int) -> None:
+    def _end(self, run: OpInstance, now: int) -> None:
         """A stage has ended: request the next one, or complete the op."""
         op, stages = run.op, run.stages
-        since, masks, all_counts = self.tile_since, self.tile_masks, self.tile_counts
-        for tile, bit in stages[run.stage].shows:  # as _leave does, in the inner loop
+        tiles = self.tiles
+        since, masks, all_counts = tiles.since, tiles.masks, tiles.counts
+        for tile, bit in stages[run.stage].shows:  # as `leave` does, in the inner loop
             counts = all_counts[tile]
             counts[bit] -= 1
             if not counts[bit]:
                 if now > since[tile]:
-                    self._account(tile, now)
+                    tiles.account(tile, now)
                 masks[tile] &= ~bit
         if op in self.log_of_update:  # each of its stages is an update
-            self.log_of_update[op].add(now + self.offset)
-            if self.journal is not None:
-                self.journal.append((False, op, now + self.offset))
+            self.upkeep.update_ends(op, now + self.state.offset)
         if run.stage + 1 < len(stages):
             run.stage += 1
             run.requested = now
             self.pending.append(run)
             return
         if self.maintenance[op] is not None:
-            self._maintenance_ends(op, run.n)
+            self.upkeep.end(op, self.state.clock, self.state.now)
         if self.observer is not None:
-            self.observer.on_end(self.schedule.ops[op], run.n, now + self.offset)
+            self.observer.on_end(self.schedule.ops[op], run.n, now + self.state.offset)
         self._complete(op, run.n)
 
     # Units.
@@ -353,7 +243,7 @@ class Engine:
                 for run in requests:
                     self._request(run, now)
 
-    def _request(self, run: Run, now: int) -> None:
+    def _request(self, run: OpInstance, now: int) -> None:
         stage = run.stages[run.stage]
         if stage.port is not None:
             self._request_by_port(run, stage, now)
@@ -374,33 +264,33 @@ class Engine:
             else:
                 insort(queue, run, key=_age)
         if self.maintenance[run.op] is not None:
-            self.dirty = True
+            self.upkeep.dirty = True
         if stage.waits is not None:
-            self._enter(stage.waits[0], stage.waits[1], now)
+            self.tiles.enter(stage.waits[0], stage.waits[1], now)
         run.lacks = stage.acquire[0]
         if self._grantable(run):
             self._grant_waiting(run, now)
 
-    def _request_by_port(self, run: Run, stage: Compiled, now: int) -> None:
+    def _request_by_port(self, run: OpInstance, stage: CompiledStage, now: int) -> None:
         """Queue a request for a unit that is arbitrated by input, to be granted when all new requests are there."""
         (unit,) = stage.acquire
         run.lacks = unit
         self.queues.setdefault(unit, []).append(run)
         self._sort_by_port(unit)
         if stage.waits is not None:
-            self._enter(stage.waits[0], stage.waits[1], now)
+            self.tiles.enter(stage.waits[0], stage.waits[1], now)
         self.released.append(unit)
 
     def _sort_by_port(self, unit: int) -> None:
-        last, rank = self.served.get(unit, -1), self.rank
+        last, rank = self.state.served.get(unit, -1), self.rank
 
-        def place(run: Run) -> tuple[int, tuple[int, int]]:
+        def place(run: OpInstance) -> tuple[int, tuple[int, int]]:
             port, ports = run.stages[run.stage].port or (0, 1)
             return rank(port, last, ports), run.age
 
         self.queues[unit].sort(key=place)
 
-    def _grantable(self, run: Run) -> bool:
+    def _grantable(self, run: OpInstance) -> bool:
         free, queues = self.free, self.queues
         for unit in run.stages[run.stage].acquire:
             if free[unit] <= 0 or queues[unit][0] is not run:
@@ -408,7 +298,7 @@ class Engine:
                 return False
         return True
 
-    def _grant_waiting(self, run: Run, now: int) -> None:
+    def _grant_waiting(self, run: OpInstance, now: int) -> None:
         stage = run.stages[run.stage]
         free, queues = self.free, self.queues
         for unit in stage.acquire:
@@ -417,28 +307,29 @@ class Engine:
             if queue and free[unit] > 1:
                 self.released.append(unit)
             if stage.port is not None:
-                self.served[unit] = stage.port[0]
+                self.state.served[unit] = stage.port[0]
                 self._sort_by_port(unit)
         if stage.waits is not None:
-            self._leave(stage.waits[0], stage.waits[1], now)
-        self.counters.waits[stage.index] += now - run.requested
+            self.tiles.leave(stage.waits[0], stage.waits[1], now)
+        self.state.waits[stage.index] += now - run.requested
         self._grant(run, stage, now)
 
-    def _grant(self, run: Run, stage: Compiled, now: int) -> None:
+    def _grant(self, run: OpInstance, stage: CompiledStage, now: int) -> None:
         """Occupy the units, count, and put the end of the stage and its early releases on the agenda."""
         free = self.free
         for unit in stage.acquire:
             free[unit] -= 1
-        self.counters.stages[stage.index] += 1
-        since, masks, all_counts = self.tile_since, self.tile_masks, self.tile_counts
-        for tile, bit in stage.shows:  # as _enter does, in the inner loop
+        self.state.grants[stage.index] += 1
+        tiles = self.tiles
+        since, masks, all_counts = tiles.since, tiles.masks, tiles.counts
+        for tile, bit in stage.shows:  # as `enter` does, in the inner loop
             counts = all_counts[tile]
             if counts.get(bit):
                 counts[bit] += 1
             else:
                 counts[bit] = 1
                 if now > since[tile]:
-                    self._account(tile, now)
+                    tiles.account(tile, now)
                 masks[tile] |= bit
         agenda = self.agenda
         for at, entry in (stage.latency, run), *stage.later:
@@ -450,120 +341,28 @@ class Engine:
             else:
                 entries.append(entry)
         if self.maintenance[run.op] is not None:
-            self._maintenance_starts(run.op, run.n)
-        if self.timeline is not None and not run.stage and run.op in self.timeline.tracked:
-            self.timeline.add(run.op, run.n, now + self.offset)
+            self.upkeep.begin(run.op, run.n, self.state.clock, self.state.now)
+        timeline = self.state.timeline
+        if timeline is not None and not run.stage and run.op in timeline.tracked:
+            timeline.add(run.op, run.n, now + self.state.offset)
         if self.observer is not None:
             op = self.schedule.ops[run.op]
-            at_cycle = now + self.offset
+            offset = self.state.offset
+            at_cycle = now + offset
             if run.stage == 0:
                 self.observer.on_start(op, run.n, at_cycle)
-            self.observer.on_stage(
-                op, run.n, run.stage, run.requested + self.offset, at_cycle, at_cycle + stage.latency
-            )
-
-    # What tiles are doing.
-
-    def _enter(self, tile: int, bit: int, now: int) -> None:
-        counts = self.tile_counts[tile]
-        count = counts.get(bit, 0)
-        counts[bit] = count + 1
-        if not count:
-            if now > self.tile_since[tile]:
-                self._account(tile, now)
-            self.tile_masks[tile] |= bit
-
-    def _leave(self, tile: int, bit: int, now: int) -> None:
-        counts = self.tile_counts[tile]
-        counts[bit] -= 1
-        if not counts[bit]:
-            if now > self.tile_since[tile]:
-                self._account(tile, now)
-            self.tile_masks[tile] &= ~bit
-
-    def _account(self, tile: int, now: int) -> None:
-        elapsed = now - self.tile_since[tile]
-        if elapsed:
-            mask = self.tile_masks[tile]
-            lowest = mask & -mask
-            total = self.counters.tiles[tile]
-            total[lowest] = total.get(lowest, 0) + elapsed
-            self.tile_since[tile] = now
-
-    def _show_waiting(self, begins: bool) -> None:
-        now = self.clock
-        for tile in range(len(self.tile_masks)):
-            (self._enter if begins else self._leave)(tile, _WAITING_TRANSFER, now)
-
-    # Maintenance.
-
-    def _maintenance_starts(self, op: int, n: int) -> None:
-        m = self.maintenance[op]
-        assert m is not None
-        self.dirty = True
-        which = 1 if m.period_cycles else 0
-        if not self.active[which]:
-            self.active_since[which] = self.clock
-        self.active[which] += 1
-        self.cells_active += m.cells_at_once
-        if not m.period_cycles:
-            self.cells_peak = max(self.cells_peak, self.cells_active)
-        if self.journal is not None:
-            self.journal.append((True, op, self.now))
-        self.read_capacitors(op, n, self.now)
-
-    def read_capacitors(self, op: int, n: int, cycle: int) -> None:
-        """Close the dwell times of the updates that instance `n` of a maintenance op, begun at `cycle`, reads."""
-        m = self.maintenance[op]
-        assert m is not None
-        log = self.logs[m.shard]
-        until = self.read_until[m.shard]
-        variant = n % len(m.groups)
-        groups, first = m.groups[variant], m.first[variant]
-        cols = self.schedule.mapping.shards[m.shard].cols
-        position = 0
-        while position < len(groups):  # neighbours that were last read at the same update go together
-            stop = position
-            while stop < len(groups) and until[first + stop] == until[first + position]:
-                stop += 1
-            reads = cycle + m.group_cycles * np.arange(position, stop, dtype=np.int64)
-            weights = np.array(groups[position:stop], dtype=np.int64) * cols
-            self.dwell.read(log, until[first + position], reads, weights)
-            position = stop
-        until[first : first + len(groups)] = [log.count] * len(groups)
-        log.drop(min(until))
-
-    def _maintenance_ends(self, op: int, n: int) -> None:
-        m = self.maintenance[op]
-        assert m is not None
-        self.dirty = True
-        which = 1 if m.period_cycles else 0
-        self.active[which] -= 1
-        if not self.active[which]:
-            self.counters.maintenance_cycles[which] += self.clock - self.active_since[which]
-        self.cells_active -= m.cells_at_once
-        if m.shard in self.due:
-            self.due[m.shard] = self.now + self.periods[m.shard]
+            self.observer.on_stage(op, run.n, run.stage, run.requested + offset, at_cycle, at_cycle + stage.latency)
 
     # The end.
 
     def close(self) -> None:
         """Account the last stretch of every tile; raise StuckError if ops are left that can never start."""
-        waiting = [
-            op.index for op in self.schedule.ops
-            if self.done[op.index] < self.totals[op.index] and self.totals[op.index] < FOREVER
-        ]  # fmt: skip
+        totals = self.program.totals
+        waiting = [op for op, total in enumerate(totals) if self.done[op] < total < FOREVER]
         if waiting:
             raise StuckError(self._explain(waiting))
-        for tile in range(len(self.tile_masks)):
-            self._account(tile, self.clock)
-        groups = {m.shard: m.groups for m in reversed(self.maintenance) if m is not None}
-        for index, until in self.read_until.items():
-            update = self.schedule.updates[index]
-            updates = self.done[update] * len(self.schedule.ops[update].stages)
-            cols = self.schedule.mapping.shards[index].cols
-            rows = [row for group in groups[index] for row in group]
-            self.dwell.open += sum((updates - u) * row * cols for u, row in zip(until, rows, strict=True))
+        self.tiles.account_all(self.state.clock)
+        self.upkeep.close(self.done)
 
     def _explain(self, waiting: list[int]) -> str:
         ops = self.schedule.ops
@@ -579,7 +378,7 @@ class Engine:
             n = self.done[index]
             reasons = []
             for need in ops[index].needs:
-                wanted = min(need.count(n), self.totals[need.op])
+                wanted = min(need.count(n), self.program.totals[need.op])
                 if self.done[need.op] < wanted:
                     reasons.append(f"{name(need.op)} done {counted(wanted, 'time')} (now {self.done[need.op]:,})")
             lines.append(f"{name(index)} of example {n:,} waits for {' and '.join(reasons) or 'its units'}")

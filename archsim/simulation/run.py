@@ -65,7 +65,7 @@ def simulate(
     """
     line = Timeline(schedule) if timeline else None
     engine = Engine(schedule, unlimited=unlimited, uncontended=uncontended, observer=observer, timeline=line)
-    forward = None if full or observer is not None else FastForward(engine)
+    forward = None if full or observer is not None else FastForward(engine.state)
     reported = 0
     if forward is not None and engine.boundary:
         forward.at_boundary()
@@ -76,7 +76,7 @@ def simulate(
                 forward.at_boundary()
             if progress is not None:
                 ended = engine.done[schedule.end]
-                if ended - reported >= 256 or ended == engine.examples:
+                if ended - reported >= 256 or ended == schedule.examples:
                     reported = ended
                     progress(ended)
     engine.close()
@@ -84,31 +84,30 @@ def simulate(
 
 
 def _trace(engine: Engine, jumped: int) -> Trace:
-    schedule = engine.schedule
+    state, schedule = engine.state, engine.schedule
     states = []
-    for total in engine.counters.tiles:
+    for total in state.tiles.totals:
         named = {state: total.get(1 << i, 0) for i, state in enumerate(STATES)}
         named["waiting_data"] += total.get(0, 0)
         states.append(named)
-    counters = engine.counters
     stages = tuple(
         StageCount(*entry)
-        for entry in zip(engine.stage_ops, engine.stage_specs, counters.stages, counters.waits, strict=True)
+        for entry in zip(state.program.stage_ops, state.program.stage_specs, state.grants, state.waits, strict=True)
     )
     return Trace(
         schedule=schedule,
-        cycles=engine.now,
-        examples=engine.done[schedule.end],
-        examples_simulated=engine.done[schedule.end] - jumped,
+        cycles=state.now,
+        examples=state.ended,
+        examples_simulated=state.ended - jumped,
         examples_fast_forwarded=jumped,
-        started=tuple(engine.started),
-        done=tuple(engine.done),
+        started=tuple(state.started),
+        done=tuple(state.done),
         stages=stages,
         tile_states=tuple(states),
-        transfer_cycles=engine.counters.maintenance_cycles[0],
-        refresh_cycles=engine.counters.maintenance_cycles[1],
-        cells_programmed_at_once=engine.cells_peak,
-        dwell=engine.dwell,
-        events=sum(engine.counters.stages),
-        timeline=engine.timeline,
+        transfer_cycles=state.upkeep.cycles[0],
+        refresh_cycles=state.upkeep.cycles[1],
+        cells_programmed_at_once=state.upkeep.cells_peak,
+        dwell=state.upkeep.dwell,
+        events=sum(state.grants),
+        timeline=state.timeline,
     )

@@ -1,0 +1,82 @@
+"""The state of a simulation: all that decides what happens next, and all that accumulates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from archsim.mapping.schedule import Schedule
+from archsim.simulation.maintenance import Upkeep
+from archsim.simulation.program import CompiledStage, Program
+from archsim.simulation.tile_states import TileStates
+from archsim.simulation.timeline import Timeline
+
+
+class OpInstance:
+    """One instance of an op in flight: which stage it is in or waits for, since when, and a unit that it lacks."""
+
+    __slots__ = ("age", "lacks", "n", "op", "requested", "stage", "stages")
+
+    def __init__(self, op: int, n: int, stages: tuple[CompiledStage, ...], requested: int, maintenance: bool) -> None:
+        self.op = op
+        self.n = n
+        self.age = (-1 if maintenance else n, op)
+        self.stage = 0
+        self.stages = stages
+        self.requested = requested
+        self.lacks = -1
+
+
+@dataclass(slots=True)
+class EngineState:
+    """Plain data, so that a state can be compared with an earlier one, and moved on by whole periods.
+
+    `started` and `done` are by op; `free` by unit; `queues` have those that wait for a unit, and `served` says which
+    input of it was served last; `blocked` are the ops that wait for maintenance. The `agenda` has, by cycle of the
+    clock, the instances whose stage ends and the units that are released. `grants` and `waits` count, by compiled
+    stage, how often it was granted and the cycles from its requests on. Cycles of the clock are those that were gone
+    through; `offset` is how many were jumped.
+    """
+
+    schedule: Schedule
+    program: Program
+    timeline: Timeline | None
+    free: list[int]
+    queues: dict[int, list[OpInstance]]
+    served: dict[int, int]
+    started: list[int]
+    done: list[int]
+    blocked: set[int]
+    agenda: dict[int, list[Any]]
+    grants: list[int]
+    waits: list[int]
+    tiles: TileStates
+    upkeep: Upkeep
+    clock: int = 0
+    offset: int = 0
+
+    @property
+    def now(self) -> int:
+        """The cycle of the run, stretches that were jumped included."""
+        return self.clock + self.offset
+
+    @property
+    def ended(self) -> int:
+        """How many examples are done."""
+        return self.done[self.schedule.end]
+
+    def instances(self) -> list[OpInstance]:
+        """Return what is in flight or waits."""
+        found = {id(each): each for entries in self.agenda.values() for each in entries if isinstance(each, OpInstance)}
+        found.update((id(each), each) for queue in self.queues.values() for each in queue)
+        return list(found.values())
+
+
+def first_state(schedule: Schedule, program: Program, capacity: list[int], timeline: Timeline | None) -> EngineState:
+    """Return the state in which nothing has begun."""
+    ops, stages = len(schedule.ops), len(program.stage_specs)
+    return EngineState(
+        schedule, program, timeline, free=list(capacity), queues={}, served={}, started=[0] * ops, done=[0] * ops,
+        blocked=set(), agenda={}, grants=[0] * stages, waits=[0] * stages,
+        tiles=TileStates(len(schedule.used_tiles)), upkeep=Upkeep(schedule, program),
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+"""Maintenance under way: transfers and rewrites, when they are due, and the dwell times that their reads close."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from archsim.mapping.schedule import Maintenance, Schedule
+from archsim.simulation.dwell import DwellTimes, UpdateLog
+from archsim.simulation.program import Program
+
+
+class Upkeep:
+    """The state of a chip's maintenance. Cycles are those of the run, but for what `clock` says.
+
+    `cycles` [2] counts those in which shards were in transfer, in rewrite; `due` says by shard when it is to be
+    rewritten next; `read_until` by shard and row group up to which update a read has closed the dwell times. `dirty` is
+    set whenever maintenance begins, ends, or is waited for. `journal`, if there is one, takes what happens: (whether it
+    is a start of maintenance, its op, the cycle), else the end of an update.
+    """
+
+    def __init__(self, schedule: Schedule, program: Program) -> None:
+        self._schedule, self._maintenance = schedule, program.maintenance
+        self.active = [0, 0]  # shards in transfer, in rewrite
+        self.active_since = [0, 0]
+        self.cycles = [0, 0]
+        self.cells_active = 0
+        self.cells_peak = 0
+        cared = {op.maintenance.shard for op in schedule.ops if op.maintenance is not None and op.instances != 0}
+        self.logs = {shard.index: UpdateLog() for shard in schedule.mapping.shards if shard.index in cared}
+        self.read_until: dict[int, list[int]] = {}
+        self.due: dict[int, int] = {}
+        self.periods: dict[int, int] = {}
+        for m in self._maintenance:
+            if m is not None:
+                self.read_until[m.shard] = [0] * max(
+                    sum(len(groups) for groups in m.groups), len(self.read_until.get(m.shard, ()))
+                )
+                if m.period_cycles:
+                    self.due[m.shard] = self.periods[m.shard] = m.period_cycles
+        self.log_of_update = {schedule.updates[shard]: log for shard, log in self.logs.items()}
+        self.dwell = DwellTimes()
+        self.journal: list[tuple[bool, int, int]] | None = None
+        self.dirty = False
+
+    def begin(self, op: int, n: int, clock: int, now: int) -> None:
+        """Instance `n` of a maintenance op begins."""
+        m = self._of(op)
+        self.dirty = True
+        which = 1 if m.period_cycles else 0
+        if not self.active[which]:
+            self.active_since[which] = clock
+        self.active[which] += 1
+        self.cells_active += m.cells_at_once
+        if not m.period_cycles:
+            self.cells_peak = max(self.cells_peak, self.cells_active)
+        if self.journal is not None:
+            self.journal.append((True, op, now))
+        self.read_capacitors(op, n, now)
+
+    def end(self, op: int, clock: int, now: int) -> None:
+        """An instance of a maintenance op is done."""
+        m = self._of(op)
+        self.dirty = True
+        which = 1 if m.period_cycles else 0
+        self.active[which] -= 1
+        if not self.active[which]:
+            self.cycles[which] += clock - self.active_since[which]
+        self.cells_active -= m.cells_at_once
+        if m.shard in self.due:
+            self.due[m.shard] = now + self.periods[m.shard]
+
+    def update_ends(self, op: int, now: int) -> None:
+        """An update of a shard that is maintained is done."""
+        self.log_of_update[op].add(now)
+        if self.journal is not None:
+            self.journal.append((False, op, now))
+
+    def cycles_until(self, clock: int) -> list[int]:
+        """Return `cycles` with what is still under way."""
+        return [
+            cycles + (clock - since if active else 0)
+            for cycles, since, active in zip(self.cycles, self.active_since, self.active, strict=True)
+        ]
+
+    def read_capacitors(self, op: int, n: int, cycle: int) -> None:
+        """Close the dwell times of the updates that instance `n` of a maintenance op, begun at `cycle`, reads."""
+        m = self._of(op)
+        log = self.logs[m.shard]
+        until = self.read_until[m.shard]
+        variant = n % len(m.groups)
+        groups, first = m.groups[variant], m.first[variant]
+        cols = self._schedule.mapping.shards[m.shard].cols
+        position = 0
+        while position < len(groups):  # neighbours that were last read at the same update go together
+            stop = position
+            while stop < len(groups) and until[first + stop] == until[first + position]:
+                stop += 1
+            reads = cycle + m.group_cycles * np.arange(position, stop, dtype=np.int64)
+            weights = np.array(groups[position:stop], dtype=np.int64) * cols
+            self.dwell.read(log, until[first + position], reads, weights)
+            position = stop
+        until[first : first + len(groups)] = [log.count] * len(groups)
+        log.drop(min(until))
+
+    def close(self, done: list[int]) -> None:
+        """Count the updates that no read has closed; `done` are the instances of each op."""
+        groups = {m.shard: m.groups for m in reversed(self._maintenance) if m is not None}
+        for index, until in self.read_until.items():
+            update = self._schedule.updates[index]
+            updates = done[update] * len(self._schedule.ops[update].stages)
+            cols = self._schedule.mapping.shards[index].cols
+            rows = [row for group in groups[index] for row in group]
+            self.dwell.open += sum((updates - u) * row * cols for u, row in zip(until, rows, strict=True))
+
+    def _of(self, op: int) -> Maintenance:
+        m = self._maintenance[op]
+        assert m is not None
+        return m

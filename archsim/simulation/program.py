@@ -1,0 +1,96 @@
+"""The compiled program: a schedule's ops, all resolved to integers and tuples for the engine's inner loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from archsim.mapping.schedule import Maintenance, Need, Schedule, Stage
+from archsim.simulation.tile_states import BIT
+
+FOREVER = 1 << 62  # cycles: beyond the end of every run
+
+
+class CompiledStage:
+    """A stage as the engine takes it; units whose use is never contended are left out."""
+
+    __slots__ = ("acquire", "at_end", "in_order", "index", "later", "latency", "port", "shows", "waits")
+
+    def __init__(self, index: int, stage: Stage, contended: Sequence[int], tile_place: dict[int, int]) -> None:
+        self.index = index
+        self.latency = stage.latency_cycles
+        self.acquire = tuple(unit for unit in stage.acquire if contended[unit])
+        released: dict[int, list[int]] = {}
+        for at, unit in stage.release:
+            if contended[unit]:
+                released.setdefault(at, []).append(unit)
+        self.at_end = tuple(released.pop(stage.latency_cycles, ()))
+        self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
+        self.shows = tuple((tile_place[tile], BIT[state]) for tile, state in stage.shows if tile in tile_place)
+        self.port = stage.port if self.acquire else None
+        self.in_order = stage.in_order
+        waits = stage.waits
+        self.waits = (tile_place[waits[0]], BIT[waits[1]]) if waits and waits[0] in tile_place else None
+
+
+Variants: TypeAlias = tuple[tuple[CompiledStage, ...], ...]
+Rule: TypeAlias = tuple[int, tuple[tuple[int, int], ...], Variants, bool]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the engine knows of a schedule; all lists are by op but the first two, which are by compiled stage."""
+
+    stage_specs: list[Stage]
+    stage_ops: list[int]
+    stages: list[Variants]
+    """Of each variant of an op's instances."""
+    general: list[tuple[Need, ...]]
+    """Needs that are not of one instance for one."""
+    maintenance: list[Maintenance | None]
+    maintained: list[int]
+    """The ops that maintain, and below all others: these have one instance an example."""
+    example_ops: list[int]
+    totals: list[int]
+    """How many instances there are."""
+    rules: list[Rule]
+    """(instances, plain needs as (op, how many more), variants, whether that is all there is to its start)."""
+
+
+def compile_schedule(schedule: Schedule, capacity: Sequence[int]) -> Program:
+    """Return the program of a schedule on units of these capacities; 0 stands for units that are never contended."""
+    place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
+    specs: list[Stage] = []
+    stage_ops: list[int] = []
+    stages: list[Variants] = []
+    cache: dict[tuple[int, int], CompiledStage] = {}
+    for op in schedule.ops:
+        variants = []
+        for variant in op.variants:
+            compiled = []
+            for stage in variant:
+                key = (op.index, id(stage))
+                if key not in cache:
+                    cache[key] = CompiledStage(len(specs), stage, capacity, place)
+                    specs.append(stage)
+                    stage_ops.append(op.index)
+                compiled.append(cache[key])
+            variants.append(tuple(compiled))
+        stages.append(tuple(variants))
+    ops = schedule.ops
+    general = [tuple(need for need in op.needs if not need.plain) for op in ops]
+    totals = [
+        schedule.examples if op.maintenance is None else FOREVER if op.instances is None else op.instances
+        for op in ops
+    ]  # fmt: skip
+    rules = [
+        (total, tuple((need.op, need.add) for need in op.needs if need.plain), own,
+         not others and op.maintenance is None)
+        for op, total, others, own in zip(ops, totals, general, stages, strict=True)
+    ]  # fmt: skip
+    return Program(
+        specs, stage_ops, stages, general, [op.maintenance for op in ops],
+        [op.index for op in ops if op.maintenance is not None], [op.index for op in ops if op.maintenance is None],
+        totals, rules,
+    )  # fmt: skip

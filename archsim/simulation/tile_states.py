@@ -1,0 +1,61 @@
+"""What tiles are doing: states that come and go, of which each cycle of a tile is charged to the first."""
+
+from __future__ import annotations
+
+from archsim.mapping.schedule import STATES
+
+BIT = {state: 1 << i for i, state in enumerate(STATES)}
+WAITING_TRANSFER = BIT["waiting_transfer"]
+
+
+class TileStates:
+    """By tile the states that it is in, as a mask of bits, and the cycles spent in each so far.
+
+    A state may be entered several times: `counts` says how often. `totals` has cycles by the lowest bit of the mask
+    that there was, 0 of none.
+    """
+
+    def __init__(self, tiles: int) -> None:
+        self.masks = [0] * tiles
+        self.counts: list[dict[int, int]] = [{} for _ in range(tiles)]
+        self.since = [0] * tiles
+        self.totals: list[dict[int, int]] = [{} for _ in range(tiles)]
+
+    def enter(self, tile: int, bit: int, now: int) -> None:
+        """A tile is in a state once more."""
+        counts = self.counts[tile]
+        count = counts.get(bit, 0)
+        counts[bit] = count + 1
+        if not count:
+            if now > self.since[tile]:
+                self.account(tile, now)
+            self.masks[tile] |= bit
+
+    def leave(self, tile: int, bit: int, now: int) -> None:
+        """A tile is in a state once less."""
+        counts = self.counts[tile]
+        counts[bit] -= 1
+        if not counts[bit]:
+            if now > self.since[tile]:
+                self.account(tile, now)
+            self.masks[tile] &= ~bit
+
+    def account(self, tile: int, now: int) -> None:
+        """Charge the cycles of a tile up to now."""
+        elapsed = now - self.since[tile]
+        if elapsed:
+            mask = self.masks[tile]
+            lowest = mask & -mask
+            total = self.totals[tile]
+            total[lowest] = total.get(lowest, 0) + elapsed
+            self.since[tile] = now
+
+    def account_all(self, now: int) -> None:
+        """Charge the cycles of all tiles up to now."""
+        for tile in range(len(self.masks)):
+            self.account(tile, now)
+
+    def show_waiting(self, begins: bool, now: int) -> None:
+        """All tiles begin or end to wait for maintenance."""
+        for tile in range(len(self.masks)):
+            (self.enter if begins else self.leave)(tile, WAITING_TRANSFER, now)
