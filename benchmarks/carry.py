@@ -11,7 +11,8 @@ import numpy as np
 
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.functional.chip_model import Carrier, ChipModel
+from archsim.functional.carrier import Carrier
+from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.floating_point import order_of
 from archsim.functional.train import chip_model

@@ -161,7 +161,7 @@ def fetch_data(
     ] = None,
 ) -> None:
     """Download a data set, unless it is there, and check it."""
-    from archsim.functional.datasets import fetch
+    from archsim.functional.downloads import fetch
 
     for path, fetched in fetch(name, folder):
         typer.echo(f"{path}  {'fetched' if fetched else 'was there'}")

@@ -1,6 +1,6 @@
 """The activity of the arrays: how lines drive and pulse them, and through what conductance, as training measures it.
 
-The drive of each line is added up while it is played (see `executor.Measures`); the conductances behind it are read
+The drive of each line is added up while it is played (see `setup.Measures`); the conductances behind it are read
 from time to time. In between they are taken as the mean of the two readings.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.components.drivers import Driver, PwmDriver
-from archsim.functional.executor import Measures
+from archsim.functional.setup import Measures
 from archsim.mapping.schedule import Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]

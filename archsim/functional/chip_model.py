@@ -13,26 +13,30 @@ import numpy.typing as npt
 
 from archsim.components.cells.numeric.base import Occupancy, TransferCounts
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
-from archsim.functional.executor import (
-    AFTER_UPDATE,
-    AT_MAINTENANCE,
-    COLUMNS_CLIPPED,
-    COLUMNS_FIRED,
-    FIRED,
-    KINDS,
-    LAYER,
-    LIMITED,
-    Buffers,
-    Measures,
-    make_play,
-    program_of,
-)
+from archsim.functional.capacitor_times import CapacitorTimes
+from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
 from archsim.functional.periphery import Edges
 from archsim.functional.pulses import PULSED, Trains
 from archsim.functional.ranges import Saturation, Shares
-from archsim.functional.targets import check_signs, targets_or_none
-from archsim.mapping.schedule import Maintenance, Op, Schedule
+from archsim.functional.setup import (
+    COLUMNS_CLIPPED,
+    COLUMNS_FIRED,
+    FIRED,
+    LAYER,
+    LIMITED,
+    Crossbars,
+    Examples,
+    Rules,
+    Setup,
+    Tables,
+    buffers_of,
+    examples_of,
+    measures_of,
+    program_of,
+)
+from archsim.functional.targets import check_signs
+from archsim.mapping.schedule import Maintenance, Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]
 I64: TypeAlias = npt.NDArray[np.int64]
@@ -84,53 +88,12 @@ class Statistics:
     saturation: Shares
 
 
-class Record:
-    """What the model knows of the capacitors' times, by shard and row: cycles, whole numbers only.
-
-    `leaked` is for how long rows have leaked since they were last read by a transfer or rewrite. Dwell times, from
-    the end of an update to that read, are added up over the cells: `dwell_cells` of them, `dwell_cycles` in all. If
-    `log` is a list, each such read is appended: (op, instance, cycles leaked by each of its rows, updates of the
-    shard so far).
-    """
-
-    def __init__(self, rows: Sequence[int]) -> None:
-        self.leaked = [np.zeros(count, dtype=np.int64) for count in rows]
-        self._read = [np.zeros(count, dtype=np.int64) for count in rows]  # updates up to the last read
-        self._ended = [np.zeros(count, dtype=np.int64) for count in rows]  # and the sum of the times of their ends
-        self.dwell_cells = 0
-        self.dwell_cycles = 0
-        self.log: list[tuple[int, int, I64, int]] | None = None
-
-    @property
-    def dwell_mean_cycles(self) -> float | None:
-        """Mean dwell time over updates of cells; None if nothing was ever read."""
-        return self.dwell_cycles / self.dwell_cells if self.dwell_cells else None
-
-    def read(self, op: int, n: int, shard: int, first: int, reads: I64, applied: int, ended: int, cols: int) -> None:
-        """Close the times of the rows from `first` on, read at `reads`, after so many updates with these ends."""
-        own = slice(first, first + len(reads))
-        updates = applied - self._read[shard][own]
-        self.dwell_cells += cols * int(updates.sum())
-        self.dwell_cycles += cols * int((updates * reads - (ended - self._ended[shard][own])).sum())
-        self._read[shard][own] = applied
-        self._ended[shard][own] = ended
-        if self.log is not None:
-            self.log.append((op, n, self.leaked[shard][own].copy(), applied))
-        self.leaked[shard][own] = 0
-
-    def arrays(self) -> dict[str, I64]:
-        """Return what is kept by row, by name, and not copied."""
-        kept = {"leaked": self.leaked, "read": self._read, "ended": self._ended}
-        return {f"{name}{shard}": own for name, shards in kept.items() for shard, own in enumerate(shards)}
-
-
 class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
     `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
-    `rates` the learning rate by epoch; `order` the example of each step. `targets` [examples, outputs] are those of
-    examples with values, else None. `update` is what `trains` drive. Weights change in place. Raises SpecError where
-    `x` has negative numbers and the workload does not say that they are signed.
+    `rates` the learning rate by epoch. `update` is what `trains` drive. Weights change in place. Raises SpecError where
+    examples have negative numbers and the workload does not say that they are signed.
     """
 
     def __init__(
@@ -141,42 +104,30 @@ class ChipModel:
         *,
         alpha: F32,
         edges: Edges | Sequence[Edges],
-        x: F32,
-        y: I64,
-        order: npt.NDArray[np.int32],
+        examples: Examples,
         rates: F32,
         per_epoch: int,
         seed: int,
         leakage: bool = True,
-        targets: F32 | None = None,
         trains: Trains = PULSED,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
-        self.program = program_of(schedule)
-        self.buffers = Buffers(self.program)
+        self.program = program = program_of(schedule)
+        self.buffers, self.measures = buffers_of(program), measures_of(program)
         self.leakage, self.seed, self.trains = leakage, seed, trains
         self.alpha = alpha
         workload = schedule.mapping.workload
-        check_signs(workload, x)
+        check_signs(workload, examples.x)
         self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
-        levels = np.array([e.levels for e in self.edges], dtype=np.int64)
-        ranges = np.array([e.ranges for e in self.edges], dtype=np.float32)
-        least = [min(e.read_levels for e, s in zip(self.edges, self.program.shards, strict=True) if s[LAYER] == layer)
+        least = [min(e.read_levels for e, s in zip(self.edges, program.shards, strict=True) if s[LAYER] == layer)
                  for layer in range(len(workload.layers))]  # fmt: skip
-        self.spans = spans = spans_of(workload, self.edges[0].activation_range, least)
-        numbers = list(dict.fromkeys(c.numbers for c in cells))
-        shares, swings, tops, drivers = on_tables(drivers_of(schedule))
+        self.spans = spans_of(workload, self.edges[0].activation_range, least)
+        numbers = tuple(dict.fromkeys(c.numbers for c in cells))
+        self.crossbars = Crossbars(tuple(c.weights for c in cells), tuple(c.compiled_state for c in cells), numbers)
+        rules = Rules(alpha, functions_of(workload), self.spans, rates, per_epoch, seed)
+        tables = self._tables([numbers.index(c.numbers) for c in cells])
+        self.setup = Setup(program, tables, rules, examples, self.buffers, self.measures)
         self._play = make_play(update, len(self.cells), len(numbers), trains)
-        sort_of = np.array([*drivers, [numbers.index(c.numbers) for c in cells]], dtype=np.int64)
-        self.measures = Measures(self.program)
-        p, b = self.program, self.buffers
-        self._fixed = (
-            p.kind, p.shard, p.shards, p.grid, p.widths, functions_of(workload), tuple(c.weights for c in cells),
-            tuple(c.compiled_state for c in cells), tuple(numbers), alpha, levels, ranges, x, y, order, rates,
-            per_epoch, seed,
-            b.acts, b.deltas, b.sums, b.errors, b.counts, b.stats, *self.measures.arrays, shares, swings, tops,
-            sort_of, targets_or_none(x, targets), spans,
-        )  # fmt: skip
         self._meter = ReadMeter(schedule, cells, self.measures)
         self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
@@ -185,11 +136,23 @@ class ChipModel:
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
         self._updated = np.zeros(len(self.cells), dtype=np.int64)
-        self.record = Record([shard.rows for shard in schedule.mapping.shards])
+        self.record = CapacitorTimes([shard.rows for shard in schedule.mapping.shards])
         self._per_epoch = per_epoch
         self.epoch = 0
         self.maintained = 0
         self.records = 0  # of the timeline, that were played
+
+    def _tables(self, sorts: Sequence[int]) -> Tables:
+        """Return the periphery of the shards, whose cells are of these sorts."""
+        shares, swings, tops, drivers = on_tables(drivers_of(self.schedule))
+        return Tables(
+            levels=np.array([e.levels for e in self.edges], dtype=np.int64),
+            ranges=np.array([e.ranges for e in self.edges], dtype=np.float32),
+            on_shares=shares,
+            on_swings=swings,
+            on_tops=tops,
+            sort_of=np.array([*drivers, sorts], dtype=np.int64),
+        )
 
     def play(
         self, chunks: Iterable[tuple[I64, I64, I64]], epoch_ends: Callable[[int, Statistics], None] | None = None
@@ -203,7 +166,7 @@ class ChipModel:
         position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
-            position, why = self._play(op, n, start, position, stop, self._pause, *self._fixed)
+            position, why = self._play(op, n, start, position, stop, self._pause, self.crossbars, self.setup)
             if why == AT_MAINTENANCE:
                 self._maintain(int(op[position]), int(n[position]), int(start[position]))
                 position += 1
@@ -235,8 +198,8 @@ class ChipModel:
             for name, array in zip(cells.state._fields, cells.state, strict=True)
         }
         parts: dict[str, Mapping[str, npt.NDArray[Any]]] = {
-            "buffers": vars(self.buffers),
-            "measures": vars(self.measures),
+            "buffers": self.buffers._asdict(),
+            "measures": self.measures._asdict(),
             "record": self.record.arrays(),
             "meter": self._meter.arrays(),
             "saturation": self.saturation.arrays(),
@@ -277,14 +240,12 @@ class ChipModel:
         forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}
         ops = np.array([forward[shard.index] for shard in shards], dtype=np.int64)  # shards are in order of layers
         n = np.repeat(np.arange(len(x), dtype=np.int64), len(ops))
-        buffers = Buffers(self.program)
-        fixed = list(self._fixed)
-        fixed[12:15] = [x, y, np.arange(len(x), dtype=np.int32)]
-        fixed[18:24] = [buffers.acts, buffers.deltas, buffers.sums, buffers.errors, buffers.counts, buffers.stats]
-        fixed[24:32] = Measures(self.program).arrays
-        fixed[-2] = targets_or_none(x, targets)
-        self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, *fixed)
-        return int(buffers.stats[1]), float(buffers.stats[2])
+        setup = self.setup._replace(
+            examples=examples_of(x, y, targets), buffers=buffers_of(self.program), measures=measures_of(self.program)
+        )
+        self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, self.crossbars, setup)
+        stats = setup.buffers.stats
+        return int(stats[1]), float(stats[2])
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""
@@ -373,43 +334,3 @@ def runs(values: npt.NDArray[Any]) -> list[tuple[int, int]]:
     """
     edges = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
     return list(itertools.pairwise(edges))
-
-
-class Carrier:
-    """Carries values through an event simulation: give it to `simulate` as its observer, then call `finish`.
-
-    Crossbars are read when an op starts and written when it ends, in the order of the events themselves. That order
-    is all that values depend on, so they are computed a batch of events at a time, `most` at once.
-    """
-
-    def __init__(self, model: ChipModel, most: int = 1 << 16) -> None:
-        self.model = model
-        self._most = most
-        self._starts: dict[tuple[int, int], int] = {}
-        self._events: list[tuple[int, int, int]] = []
-        self._reads = frozenset(op.index for op in model.schedule.ops if op.kind in ("forward", "backward"))
-        self._writes = frozenset(op.index for op in model.schedule.ops if op.kind in KINDS) - self._reads
-
-    def on_start(self, op: Op, n: int, cycle: int) -> None:
-        """Read."""
-        if op.index in self._reads:
-            self._events.append((op.index, n, cycle))
-        elif op.index in self._writes:
-            self._starts[op.index, n] = cycle
-
-    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        """Stages within an op carry nothing."""
-
-    def on_end(self, op: Op, n: int, cycle: int) -> None:
-        """Write."""
-        if op.index in self._writes:
-            self._events.append((op.index, n, self._starts.pop((op.index, n))))
-            if len(self._events) >= self._most:
-                self.finish()
-
-    def finish(self) -> None:
-        """Compute what is left of the events so far."""
-        if self._events:
-            op, n, start = np.array(self._events, dtype=np.int64).T
-            self._events = []
-            self.model.feed(op.copy(), n.copy(), start.copy())

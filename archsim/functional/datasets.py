@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
 import os
 import shlex
-import urllib.request
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.error import HTTPError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
-from archsim.base.words import agreeing, counted
+from archsim.base.words import counted
+from archsim.functional.idx import Bytes, read_idx, times
+from archsim.functional.npz import feature_problems, label_problems, read_npz
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
 from archsim.workload import Workload
-
-Bytes = NDArray[np.uint8]
 
 FOLDER_VARIABLE, DEFAULT_FOLDER = "ARCHSIM_DATA", Path("data")
 
@@ -40,17 +32,6 @@ MNIST_FILES = {
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 MNIST_SIDE = 28  # pixels, as the files have them
-
-# What reading a damaged .npz file can raise, from unknown compression to a header that claims all memory and more.
-_NOT_NPZ = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
-
-# What the four arrays of an .npz file may be called, whatever the case.
-ARRAY_NAMES = (
-    ("x_train", "y_train", "x_test", "y_test"),
-    ("train_x", "train_y", "test_x", "test_y"),
-    ("train_images", "train_labels", "test_images", "test_labels"),
-    ("train_data", "train_labels", "test_data", "test_labels"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,13 +138,13 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     """
     path = _npz_path(workload.dataset.name, folder)
     target, signed = workload.dataset.target, workload.dataset.signed
-    arrays = _npz_arrays(path, features_alone=target == "inputs")
-    check = {"class": _array_problems, "values": value_problems}.get(target)
+    arrays = read_npz(path, features_alone=target == "inputs")
+    check = {"class": label_problems, "values": value_problems}.get(target)
     problems = [
         problem
         for part in ("train", "test")
         for problem in (
-            *_feature_problems(str(path), part, arrays[f"{part}_x"]),
+            *feature_problems(str(path), part, arrays[f"{part}_x"]),
             *(check(str(path), part, arrays[f"{part}_x"], arrays[f"{part}_y"]) if check else ()),
         )
     ]
@@ -196,45 +177,6 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     return Data(x[0], y[0], x[1], y[1], 0, workload.dataset.name, source, t[0], t[1])
 
 
-def read_idx(path: Path, dimensions: int) -> Bytes:
-    """Return the bytes of an IDX file, plain or compressed by gzip, as an array of so many dimensions.
-
-    The format (the MNIST database's page): two zero bytes, 8 for unsigned bytes, the number of dimensions, each
-    dimension as a big-endian 32-bit integer, then the bytes. Raises SpecError if the file is anything else.
-    """
-
-    def wrong(what: str, hint: str = "get it again") -> SpecError:
-        return SpecError([Problem(str(path), what, hint)])
-
-    try:
-        with path.open("rb") as plain:
-            compressed = plain.read(2) == b"\x1f\x8b"
-            plain.seek(0)
-            if not compressed:
-                head, body, size = _idx_parts(plain, dimensions)
-            else:
-                with gzip.open(plain) as unpacked:
-                    head, body, size = _idx_parts(unpacked, dimensions)  # type: ignore[arg-type]
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise wrong(f"is not a whole gzip file ({str(error).rstrip('.')})") from None
-    except OSError as error:
-        raise wrong(f"cannot be read ({error.strerror or error})", "check the file's permissions") from None
-    magic = bytes([0, 0, 8, dimensions])
-    if head[:4] != magic:
-        what = f"begins with 0x{head[:4].hex()}" if head else "is empty"
-        raise wrong(f"{what}; an IDX file of {dimensions}-dimensional bytes begins with 0x{magic.hex()}")
-    if len(head) < 4 + 4 * dimensions:
-        raise wrong(f"is truncated: {counted(len(head), 'byte')}, of {4 + 4 * dimensions} of the header alone")
-    shape = tuple(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
-    if len(body) < size:
-        raise wrong(
-            f"is truncated: {counted(len(body), 'byte')} follow the header, which says {_times(shape)} = {size:,}"
-        )
-    if len(body) > size:
-        raise wrong(f"is too long: more bytes follow the header than the {_times(shape)} = {size:,} that it says")
-    return np.frombuffer(body, dtype=np.uint8).reshape(shape)
-
-
 def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:
     """Return images [n, rows, columns] with each pixel of value 0 replaced by a uniform integer in 0..255.
 
@@ -243,99 +185,6 @@ def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:
     generator = np.random.default_rng([seed, int.from_bytes(b"backrand", "big"), part])
     noise = generator.integers(0, 256, size=images.shape, dtype=np.uint8)
     return np.where(images == 0, noise, images)
-
-
-@dataclass(frozen=True)
-class Download:
-    """Files that can be fetched: a base URL and, by name, the SHA-256 of each as it must be."""
-
-    url: str
-    sha256: Mapping[str, str]
-
-
-# The original files' sums, computed from copies whose MD5 sums are those that torchvision publishes for the originals;
-# the address is the mirror that torchvision names, since yann.lecun.com no longer serves them.
-DOWNLOADS = {
-    "mnist": Download(
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        {
-            "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        },
-    ),
-}
-
-
-def fetch(
-    name: str, folder: Path | None = None, base_url: str | None = None, timeout_s: float = 60.0
-) -> list[tuple[Path, bool]]:
-    """Return the files of a data set, each with whether it was fetched now, after fetching those not there already.
-
-    They go to `NAME` in `data_folder(folder)`, or to that folder itself if it is called so. A file appears only when
-    whole and of the right SHA-256; one that is there and right is left alone. Raises SpecError if a file cannot be
-    had, and then leaves nothing of it, nor of a folder that was made for it.
-    """
-    if name not in DOWNLOADS:
-        what = f"'{name}' is not a data set that can be fetched"
-        raise SpecError([Problem("data fetch", what, nearest(name, DOWNLOADS))])
-    base = data_folder(folder)
-    target = base if base.name == name else base / name
-    address = (base_url or DOWNLOADS[name].url).rstrip("/")
-    made = [each for each in (target, *target.parents) if not each.exists()]
-    found: list[tuple[Path, bool]] = []
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for file, expected in DOWNLOADS[name].sha256.items():
-            # Where the loaders look first, so that a broken file there is replaced and hides nothing.
-            path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
-            valid = path.is_file() and _sha256(path) == expected
-            if not valid:
-                _download(f"{address}/{file}", path, expected, timeout_s)
-            found.append((path, not valid))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise SpecError([Problem(str(error.filename or target), what, "choose a folder with --data DIR")]) from None
-    finally:
-        for each in made:
-            with suppress(OSError):  # what holds a file stays
-                each.rmdir()
-    return found
-
-
-def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
-    """Write what a URL gives to a path, if its SHA-256 is the expected one; raise SpecError else."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    by_hand = f"copy the file to {path} from elsewhere"
-    try:
-        with part.open("wb") as file:
-            try:
-                with urllib.request.urlopen(url, timeout=timeout_s) as answer:
-                    while block := answer.read(1 << 20):
-                        file.write(block)
-            except HTTPError as error:
-                error.close()
-                raise SpecError(
-                    [Problem(url, f"the server answers {error.code} {error.reason}", f"try later, or {by_hand}")]
-                ) from None
-            except (OSError, HTTPException, ValueError) as error:
-                reason = getattr(error, "reason", None) or error
-                raise SpecError(
-                    [Problem(url, f"cannot be fetched ({reason})", f"check the connection, or {by_hand}")]
-                ) from None
-        size, got = part.stat().st_size, _sha256(part)
-        if got != expected:
-            what = f"gave {counted(size, 'byte')} of SHA-256 {got}, not the file of {expected}"
-            raise SpecError([Problem(url, what, f"nothing of it is kept; try again, or {by_hand}")])
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mnist_crop(workload: Workload) -> tuple[int, int]:
@@ -365,7 +214,7 @@ def _mnist_arrays(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
                 problems += error.problems
     for images, labels in MNIST_FILES.values():
         if images in arrays and arrays[images].shape[1:] != (MNIST_SIDE, MNIST_SIDE):
-            what = f"the images are {_times(arrays[images].shape[1:])}, not 28 x 28"
+            what = f"the images are {times(arrays[images].shape[1:])}, not 28 x 28"
             problems.append(Problem(str(paths[images]), what, _fetch_hint(folder)))
         if images in arrays and labels in arrays and len(arrays[images]) != len(arrays[labels]):
             named = counted(len(arrays[labels]), "label")
@@ -421,59 +270,6 @@ def _npz_path(name: str, folder: Path) -> Path:
     raise SpecError([Problem(f"data set '{name}'", f"{path}: {where}", hint)])
 
 
-def _npz_arrays(path: Path, *, features_alone: bool) -> dict[str, NDArray[Any]]:
-    """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone."""
-    needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
-    rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
-    try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("not an archive of arrays")
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            named = {name.lower(): name for name in file.files}
-            for row in rows:
-                if all(name in named for name in row):
-                    return {key: np.asarray(file[named[name]]) for key, name in zip(needed, row, strict=True)}
-            what = f"holds the arrays {', '.join(file.files) or '(none)'}"
-    except _NOT_NPZ as error:
-        what, hint = f"cannot be read as an .npz file ({error})", "write it with numpy.savez_compressed"
-        raise SpecError([Problem(str(path), what, hint)]) from None
-    allowed = "; or ".join(", ".join(row) for row in rows)
-    raise SpecError([Problem(str(path), what, f"call them {allowed}")])
-
-
-def _feature_problems(label: str, part: str, x: NDArray[Any]) -> list[Problem]:
-    """Return what is wrong with the features of a part of an .npz file."""
-    where = f"{label}: {part}"
-    if x.ndim < 2 or x.dtype.kind not in "buif":
-        what = f"the features are {x.dtype} of shape {x.shape}, not numbers [examples, features]"
-        return [Problem(where, what, "one row an example")]
-    if not x.size:
-        return [Problem(where, f"the features are of shape {x.shape}: there are none")]
-    if not (finite := np.isfinite(x)).all():
-        first = np.argwhere(~finite)[0]
-        count = int(np.count_nonzero(~finite))
-        are = agreeing(count, "is", "are")
-        what = f"{counted(count, 'feature')} {are} NaN or infinite, the first in example {first[0]:,}"
-        return [Problem(where, what, "replace them by finite numbers")]
-    return []
-
-
-def _array_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> list[Problem]:
-    """Return what is wrong with the labels of a part of an .npz file."""
-    where = f"{label}: {part}"
-    if y.dtype.kind not in "bui" or y.shape not in ((y.size,), (y.size, 1)):
-        what = f"the labels are {y.dtype} of shape {y.shape}, not integers [examples]"
-        hint = (
-            "give each class a number from 0; of one-hot rows take argmax(axis=1); for a regression give "
-            "dataset.target=values"
-        )
-        return [Problem(where, what, hint)]
-    if x.ndim and len(x) != len(y):
-        what = f"{counted(len(x), 'example')}, but {counted(len(y), 'label')}"
-        return [Problem(where, what, "make them equal")]
-    return []
-
-
 def _fitted(data: Data, workload: Workload) -> Data:
     """Return the examples of an epoch and all those for testing; raise SpecError if they do not fit the network."""
     first, last, wanted = workload.layers[0], workload.layers[-1], workload.dataset.examples
@@ -505,21 +301,3 @@ def _fitted(data: Data, workload: Workload) -> Data:
         data, train_x=data.train_x[:wanted], train_y=data.train_y[:wanted], classes=last.outputs,
         train_t=None if data.train_t is None else data.train_t[:wanted],
     )  # fmt: skip
-
-
-def _idx_parts(file: BinaryIO, dimensions: int) -> tuple[bytes, bytes, int]:
-    """Return header, bytes and number of bytes that the header says, reading at most one byte more than that."""
-    head = file.read(4 + 4 * dimensions)
-    if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, 8, dimensions]):
-        return head, b"", 0
-    size = math.prod(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
-    blocks: list[bytes] = []
-    left = size + 1  # the byte beyond the last tells that a file is too long, and makes gzip check its sum
-    while left and (block := file.read(min(left, 1 << 20))):
-        blocks.append(block)
-        left -= len(block)
-    return head, b"".join(blocks), size
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(f"{each:,}" for each in shape)

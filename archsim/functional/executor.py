@@ -7,114 +7,42 @@ what belongs together; it knows no time of its own. Whatever the events' order m
 from __future__ import annotations
 
 import functools
-import hashlib
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from types import FunctionType
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from archsim.functional.compiling import compiled
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
 from archsim.functional.hashes import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
 from archsim.functional.losses import output_delta
 from archsim.functional.periphery import either_side, to_levels, to_span
 from archsim.functional.pulses import PULSED, Trains
-from archsim.mapping.schedule import Schedule
+from archsim.functional.setup import (
+    BACKWARD,
+    COL,
+    COL_START,
+    COL_STOP,
+    COLUMNS_CLIPPED,
+    COLUMNS_FIRED,
+    F32,
+    F64,
+    FIRED,
+    FORWARD,
+    I64,
+    LAYER,
+    LIMITED,
+    MAINTENANCE,
+    NUMBERS,
+    ROW,
+    ROW_START,
+    ROW_STOP,
+    UPDATE,
+)
 
-F32: TypeAlias = npt.NDArray[np.float32]
-F64: TypeAlias = npt.NDArray[np.float64]
-I64: TypeAlias = npt.NDArray[np.int64]
-FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
-KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
-FIRED, LIMITED, COLUMNS_FIRED, COLUMNS_CLIPPED = range(4)  # rows of `pulsed`
-NUMBERS = 2  # row of `sort_of` that says which numbers the cells of a shard have; those above, which driver
 DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
-
-# Columns of the table of shards.
-LAYER, ROW, COL, ROW_START, ROW_STOP, COL_START, COL_STOP, INPUTS = range(8)
-
-
-@dataclass(frozen=True)
-class Program:
-    """What the executor needs of a schedule, as arrays: by op its kind and shard, by shard its place.
-
-    `slots` is how many examples may be under way at once; `grid` the row and column shards of each layer.
-    """
-
-    kind: I64
-    shard: I64
-    shards: I64
-    grid: I64
-    widths: I64
-    slots: int
-
-
-def program_of(schedule: Schedule) -> Program:
-    """Return the program of a schedule."""
-    mapping = schedule.mapping
-    by_place = {(s.layer, s.row, s.col): s.index for s in mapping.shards}
-    by_tile = {s.tile: s.index for s in mapping.shards}
-    assert len(by_place) == len(by_tile) == len(mapping.shards)
-    kind = np.array([KINDS.get(op.kind, -1) for op in schedule.ops], dtype=np.int64)
-    shard = np.array([by_tile.get(op.tile, -1) if op.kind in KINDS else -1 for op in schedule.ops], dtype=np.int64)
-    table = np.array(
-        [(s.layer, s.row, s.col, s.row_start, s.row_stop, s.col_start, s.col_stop, s.inputs) for s in mapping.shards],
-        dtype=np.int64,
-    )
-    widths = np.array([[layer.inputs, layer.outputs] for layer in mapping.workload.layers], dtype=np.int64)
-    slots = 2 * (schedule.in_flight + schedule.batch + schedule.chip.spec.schedule.prefetch) + 2
-    return Program(kind, shard, table, np.array(mapping.grid, dtype=np.int64), widths, slots)
-
-
-class Buffers:
-    """What is under way: vectors, partial sums and counts of finished shards, by layer and slot of an example."""
-
-    def __init__(self, program: Program) -> None:
-        layers = len(program.grid)
-        widest = int(program.widths.max()) + 1
-        rows, cols = int(program.grid[:, 0].max()), int(program.grid[:, 1].max())
-        self.acts = np.zeros((layers, program.slots, widest), dtype=np.float32)
-        self.deltas = np.zeros((layers, program.slots, widest), dtype=np.float32)
-        self.sums = np.zeros((layers, program.slots, rows, widest), dtype=np.float32)
-        self.errors = np.zeros((layers, program.slots, cols, widest), dtype=np.float32)
-        self.counts = np.zeros((2, layers, program.slots), dtype=np.int64)
-        self.stats = np.zeros(3, dtype=np.float64)  # the loss, how many examples were right, the squares of errors
-
-
-class Measures:
-    """What is counted while a timeline is played, by shard; whole numbers but for the drive and exact updates.
-
-    `work` [kind, shard] counts operations (2 per cell and pass) of forward, backward and update. `applied` counts
-    updates, `began` adds up the cycles in which they began. `stale[s, k]` counts forward passes that read the shard
-    while k updates of earlier examples were still to come; the last column also those beyond. `drive` [direction,
-    shard, line] adds up the shares of the window for which a line drove the array since it was last read off. `swings`
-    [direction, shard] counts how often lines were charged for that, `fired` [row, column or cell, shard] the pulses of
-    updates: those that rows fired, those that columns fired, and those that cells saw. `pulsed` [what, shard] counts
-    pulses fired and those that met a cell's limit, columns that fired and those whose count was clipped, since it was
-    last read off.
-    """
-
-    def __init__(self, program: Program) -> None:
-        shards = len(program.shards)
-        self.work = np.zeros((3, shards), dtype=np.int64)
-        self.applied = np.zeros(shards, dtype=np.int64)
-        self.began = np.zeros(shards, dtype=np.int64)
-        self.stale = np.zeros((shards, program.slots), dtype=np.int64)
-        self.drive = np.zeros((2, shards, int(program.widths.max()) + 1), dtype=np.float64)
-        self.swings = np.zeros((2, shards), dtype=np.int64)
-        self.fired = np.zeros((3, shards), dtype=np.float64)
-        self.pulsed = np.zeros((4, shards), dtype=np.float64)
-
-    @property
-    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
-        """The arrays, in the order in which the executor takes them."""
-        return self.work, self.applied, self.began, self.stale, self.drive, self.swings, self.fired, self.pulsed
 
 
 @numba.njit(cache=True)
@@ -143,184 +71,237 @@ def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: 
     raise NotImplementedError
 
 
-def play(  # type: ignore[no-untyped-def]
-    op, n, start, position, stop, tick, kind_of, shard_of, shards, grid, widths, functions, weights, states, numbers,
-    alpha, edges, ranges, x, y, order, rates, per_epoch, seed, acts, deltas, sums, errors, counts, stats, work,
-    applied, began, stale, drive, swings, fires, pulsed, on_shares, on_swings, on_tops, sort_of, targets, spans,
-):  # fmt: skip
-    """Play records from a position on, with `fire` for the update of the cells; return (position, why).
+def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z: Any) -> Any:
+    """Read a shard in forward; return whether all of its layer are read. `driven` and `z` are of lines, to work in.
 
-    `functions` and `spans` are those of `activations`. A vector of either sign is read in two passes of one conversion,
-    which is one product here, and updated in two phases: x > 0 with d, then x < 0 with -d.
-
-    That is at the end of the records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo
-    `tick`, or `stop - 1`.
+    A vector of either sign is read in two passes of one conversion, which is one product here.
     """
-    layers = grid.shape[0]
-    slots = acts.shape[1]
-    code, parameter, bias = functions.code, functions.parameter, functions.bias
-    widest = acts.shape[2]
-    driven = np.zeros(widest, dtype=np.float32)
-    z = np.zeros(widest, dtype=np.float32)
-    nx = np.zeros(widest, dtype=COUNT)
-    nd = np.zeros(widest, dtype=COUNT)
-    phase = np.zeros(widest, dtype=np.float32)
+    program, tables, spans, buffers = setup.program, setup.tables, setup.rules.spans, setup.buffers
+    functions, alpha, measures, grid = setup.rules.functions, setup.rules.alpha, setup.measures, program.grid
+    layer, r = program.shards[s, LAYER], program.shards[s, ROW]
+    row0, row1 = program.shards[s, ROW_START], program.shards[s, ROW_STOP]
+    col0, col1 = program.shards[s, COL_START], program.shards[s, COL_STOP]
+    rows, cols = row1 - row0, col1 - col0
+    drive_levels, read_levels = tables.levels[s, 0], tables.levels[s, 2]
+    partial_range, output_range, noise = tables.ranges[s, 0], tables.ranges[s, 1], tables.ranges[s, 3]
+    slot, inputs, full = example % buffers.acts.shape[1], program.widths[layer, 0], spans.drive[layer]
+    acts = buffers.acts[layer, slot]
+    measures.stale[s, min(example - measures.applied[s], measures.stale.shape[1] - 1)] += 1
+    if layer == 0:
+        source = setup.examples.x[setup.examples.order[example]]
+        for i in range(row0, min(row1, inputs)):
+            acts[i] = source[i]
+    if functions.bias[layer] and row1 > inputs:
+        acts[inputs] = np.float32(1.0)
+    to_levels(acts[row0:row1], full, drive_levels, driven[:rows])
+    sort = tables.sort_of[FORWARD, s]
+    measures.swings[FORWARD, s] += add_drive(
+        driven[:rows], full, tables.on_shares[sort], tables.on_swings[sort], tables.on_tops[sort],
+        measures.drive[FORWARD, s],
+    )  # fmt: skip
+    measures.work[FORWARD, s] += 2 * rows * cols
+    z[:cols] = np.float32(0.0)
+    forward_rows(driven[:rows], weights, z[:cols])
+    if noise > 0:
+        base = key(setup.rules.seed, READ, layer, example)
+        add_noise(z[:cols], noise * alpha[layer], base, r * buffers.acts.shape[2] + col0)
+    z[:cols] /= alpha[layer]
+    read_out = buffers.sums[layer, slot, r, col0:col1]
+    if grid[layer, 0] > 1:
+        to_levels(z[:cols], partial_range, either_side(read_levels), read_out)
+    elif layer == grid.shape[0] - 1:
+        to_levels(z[:cols], output_range, either_side(read_levels), read_out)
+    else:
+        activate(functions.code[layer], functions.parameter[layer], z[:cols])
+        to_levels(z[:cols], spans.full[layer], either_side(read_levels) if spans.low[layer] < 0 else read_levels,
+                  read_out)  # fmt: skip
+    buffers.counts[0, layer, slot] += 1
+    return buffers.counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]
+
+
+def end_forward(setup: Any, layer: Any, example: Any, z: Any) -> None:
+    """Add up what was read of a layer, and hand it to the next one; of the last, take the loss and its gradient."""
+    buffers, spans, functions, grid = setup.buffers, setup.rules.spans, setup.rules.functions, setup.program.grid
+    slot, outputs = example % buffers.acts.shape[1], setup.program.widths[layer, 1]
+    buffers.counts[0, layer, slot] = 0
+    for j in range(outputs):
+        total = np.float32(0.0)
+        for k in range(grid[layer, 0]):
+            total += buffers.sums[layer, slot, k, j]
+        z[j] = total
+    if layer == grid.shape[0] - 1:
+        which = setup.examples.order[example]
+        loss, hit, squares = output_delta(
+            functions.code[layer], z[:outputs], setup.examples.y[which], setup.examples.targets[which],
+            buffers.deltas[layer, slot, :outputs],
+        )  # fmt: skip
+        buffers.stats[0] += loss
+        buffers.stats[1] += hit
+        buffers.stats[2] += squares
+    else:
+        if grid[layer, 0] > 1:
+            activate(functions.code[layer], functions.parameter[layer], z[:outputs])
+            if spans.kept[layer] > 0:
+                to_levels(z[:outputs], spans.full[layer], spans.kept[layer], z[:outputs])
+        to_span(z[:outputs], spans.low[layer], spans.full[layer], buffers.acts[layer + 1, slot, :outputs])
+
+
+def read_backward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z: Any) -> Any:
+    """Read a shard in backward; return whether all of its layer are read. `driven` and `z` are of lines, to work in.
+
+    Each column of shards drives its gradients at the scale of its own largest one.
+    """
+    program, tables, buffers, measures = setup.program, setup.tables, setup.buffers, setup.measures
+    grid, layer, c = program.grid, program.shards[s, LAYER], program.shards[s, COL]
+    row0, row1 = program.shards[s, ROW_START], min(program.shards[s, ROW_STOP], program.widths[layer, 0])
+    col0, col1 = program.shards[s, COL_START], program.shards[s, COL_STOP]
+    cols = col1 - col0
+    delta_levels, error_levels = tables.levels[s, 1], tables.levels[s, 3]
+    partial_range, noise = tables.ranges[s, 0], tables.ranges[s, 3]
+    slot = example % buffers.acts.shape[1]
+    deltas = buffers.deltas[layer, slot, col0:col1]
+    largest = np.float32(0.0)
+    for j in range(cols):
+        largest = max(largest, abs(deltas[j]))
+    to_levels(deltas, largest, delta_levels if largest > 0 else 0, driven[:cols])
+    if largest > 0:
+        sort = tables.sort_of[BACKWARD, s]
+        measures.swings[BACKWARD, s] += add_drive(
+            driven[:cols], largest, tables.on_shares[sort], tables.on_swings[sort], tables.on_tops[sort],
+            measures.drive[BACKWARD, s],
+        )  # fmt: skip
+    measures.work[BACKWARD, s] += 2 * (row1 - row0) * cols
+    backward_rows(driven[:cols], weights, row1 - row0, z)
+    scale = setup.rules.alpha[layer] * largest
+    if noise > 0:
+        base = key(setup.rules.seed, READ_BACK, layer, example)
+        add_noise(z[: row1 - row0], noise * scale, base, c * buffers.acts.shape[2] + row0)
+    # The converter sees the product at full drive; the scale is restored digitally.
+    read_back = buffers.errors[layer, slot, c, row0:row1]
+    if largest > 0:
+        z[: read_back.shape[0]] /= scale
+        to_levels(z[: read_back.shape[0]], partial_range, either_side(error_levels), read_back)
+        read_back *= largest
+    else:
+        read_back[:] = np.float32(0.0)
+    buffers.counts[1, layer, slot] += 1
+    return buffers.counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]
+
+
+def end_backward(setup: Any, layer: Any, example: Any, z: Any) -> None:
+    """Add up what was read of a layer, and hand its gradient to the one before it."""
+    buffers, functions = setup.buffers, setup.rules.functions
+    slot, inputs = example % buffers.acts.shape[1], setup.program.widths[layer, 0]
+    buffers.counts[1, layer, slot] = 0
+    for i in range(inputs):
+        total = np.float32(0.0)
+        for k in range(setup.program.grid[layer, 1]):
+            total += buffers.errors[layer, slot, k, i]
+        z[i] = total
+    code, parameter = functions.code[layer - 1], functions.parameter[layer - 1]
+    derive(code, parameter, buffers.acts[layer, slot, :inputs], z[:inputs], buffers.deltas[layer - 1, slot])
+
+
+def pulse_columns(setup: Any, s: Any, example: Any, nd: Any) -> None:
+    """Set what a shard's columns fire in an update, `nd` [lines], and count it."""
+    program, rules, measures, buffers = setup.program, setup.rules, setup.measures, setup.buffers
+    layer, col0, col1 = program.shards[s, LAYER], program.shards[s, COL_START], program.shards[s, COL_STOP]
+    step, pulses = setup.tables.ranges[s, 2], setup.tables.levels[s, 4]
+    base = key(rules.seed, ROUNDING, layer, example)
+    unit = rules.rates[example // rules.per_epoch] * rules.spans.drive[layer] * rules.alpha[layer] / np.float32(step)
+    deltas = buffers.deltas[layer, example % buffers.acts.shape[1], col0:col1]
+    columns, clipped, fired = columns_fire(deltas, unit, pulses, base, col0, nd)
+    measures.fired[1, s] += fired
+    measures.pulsed[COLUMNS_FIRED, s] += columns
+    measures.pulsed[COLUMNS_CLIPPED, s] += clipped
+
+
+def pulse_rows(setup: Any, s: Any, example: Any, negative: Any, nx: Any, phases: Any) -> None:
+    """Set what a shard's rows with x > 0, or x < 0, fire in an update, `nx` and `phases` [lines], and count it."""
+    program, seed, buffers = setup.program, setup.rules.seed, setup.buffers
+    layer, row0, row1 = program.shards[s, LAYER], program.shards[s, ROW_START], program.shards[s, ROW_STOP]
+    base, rounding = key(seed, PHASE, layer, example), key(seed, ROW_ROUNDING, layer, example)
+    full, pulses = setup.rules.spans.drive[layer], setup.tables.levels[s, 4]
+    acts = buffers.acts[layer, example % buffers.acts.shape[1], row0:row1]
+    setup.measures.fired[0, s] += rows_fire(acts, -full if negative else full, pulses, rounding, row0, nx)
+    for i in range(row1 - row0):
+        if nx[i] > 0:
+            phases[i] = uniform(base, row0 + i)
+
+
+def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, crossbars: Any, setup: Any) -> Any:
+    """Play records (op, instance, start cycle) from a position on; return (position, why).
+
+    A vector of either sign is updated in two phases: rows with x > 0 with d, then those with x < 0 with -d. It stops at
+    the end of the records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo `tick`, or
+    `stop - 1`.
+    """
+    program, tables, measures = setup.program, setup.tables, setup.measures
+    widest = setup.buffers.acts.shape[2]
+    driven, z = np.zeros(widest, dtype=np.float32), np.zeros(widest, dtype=np.float32)
+    nx, nd, phases = np.zeros(widest, dtype=COUNT), np.zeros(widest, dtype=COUNT), np.zeros(widest, dtype=np.float32)
     for at in range(position, op.shape[0]):
-        kind = kind_of[op[at]]
+        kind = program.kind[op[at]]
         if kind < 0:
             continue
         if kind == MAINTENANCE:
             return at, AT_MAINTENANCE
-        s = shard_of[op[at]]
-        layer, r, c = shards[s, LAYER], shards[s, ROW], shards[s, COL]
-        row0, row1 = shards[s, ROW_START], shards[s, ROW_STOP]
-        col0, col1 = shards[s, COL_START], shards[s, COL_STOP]
-        rows, cols = row1 - row0, col1 - col0
-        drive_levels, delta_levels = edges[s, 0], edges[s, 1]
-        read_levels, error_levels, pulses = edges[s, 2], edges[s, 3], edges[s, 4]
-        partial_range, output_range, step, noise = ranges[s, 0], ranges[s, 1], ranges[s, 2], ranges[s, 3]
-        example = n[at]
-        slot = example % slots
-        full = spans.drive[layer]
-        inputs, outputs = widths[layer, 0], widths[layer, 1]
+        s, example = program.shard[op[at]], n[at]
+        layer = program.shards[s, LAYER]
         if kind == FORWARD:
-            stale[s, min(example - applied[s], stale.shape[1] - 1)] += 1
-            if layer == 0:
-                source = x[order[example]]
-                for i in range(row0, min(row1, inputs)):
-                    acts[0, slot, i] = source[i]
-            if bias[layer] and row1 > inputs:
-                acts[layer, slot, inputs] = np.float32(1.0)
-            to_levels(acts[layer, slot, row0:row1], full, drive_levels, driven[:rows])
-            sort = sort_of[FORWARD, s]
-            swings[FORWARD, s] += add_drive(
-                driven[:rows], full, on_shares[sort], on_swings[sort], on_tops[sort], drive[FORWARD, s]
-            )
-            work[FORWARD, s] += 2 * rows * cols
-            z[:cols] = np.float32(0.0)
-            forward_rows(driven[:rows], weights[s], z[:cols])
-            if noise > 0:
-                add_noise(z[:cols], noise * alpha[layer], key(seed, READ, layer, example), r * widest + col0)
-            last = layer == layers - 1
-            z[:cols] /= alpha[layer]
-            read_out = sums[layer, slot, r, col0:col1]
-            if grid[layer, 0] > 1:
-                to_levels(z[:cols], partial_range, either_side(read_levels), read_out)
-            elif last:
-                to_levels(z[:cols], output_range, either_side(read_levels), read_out)
-            else:
-                activate(code[layer], parameter[layer], z[:cols])
-                levels = either_side(read_levels) if spans.low[layer] < 0 else read_levels
-                to_levels(z[:cols], spans.full[layer], levels, read_out)
-            counts[0, layer, slot] += 1
-            if counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]:
-                counts[0, layer, slot] = 0
-                for j in range(outputs):
-                    total = np.float32(0.0)
-                    for k in range(grid[layer, 0]):
-                        total += sums[layer, slot, k, j]
-                    z[j] = total
-                if last:
-                    loss, hit, squares = output_delta(
-                        code[layer], z[:outputs], y[order[example]], targets[order[example]],
-                        deltas[layer, slot, :outputs],
-                    )  # fmt: skip
-                    stats[0] += loss
-                    stats[1] += hit
-                    stats[2] += squares
-                else:
-                    if grid[layer, 0] > 1:
-                        activate(code[layer], parameter[layer], z[:outputs])
-                        if spans.kept[layer] > 0:
-                            to_levels(z[:outputs], spans.full[layer], spans.kept[layer], z[:outputs])
-                    to_span(z[:outputs], spans.low[layer], spans.full[layer], acts[layer + 1, slot, :outputs])
+            if read_forward(setup, crossbars.weights[s], s, example, driven, z):
+                end_forward(setup, layer, example, z)
         elif kind == BACKWARD:
-            largest = np.float32(0.0)
-            for j in range(col0, col1):  # each column of shards scales to its own
-                largest = max(largest, abs(deltas[layer, slot, j]))
-            to_levels(deltas[layer, slot, col0:col1], largest, delta_levels if largest > 0 else 0, driven[:cols])
-            if largest > 0:
-                sort = sort_of[BACKWARD, s]
-                swings[BACKWARD, s] += add_drive(
-                    driven[:cols], largest, on_shares[sort], on_swings[sort], on_tops[sort], drive[BACKWARD, s]
-                )
-            work[BACKWARD, s] += 2 * (min(row1, inputs) - row0) * cols
-            backward_rows(driven[:cols], weights[s], min(row1, inputs) - row0, z)
-            scale = alpha[layer] * largest
-            if noise > 0:
-                add_noise(z[: row1 - row0], noise * scale, key(seed, READ_BACK, layer, example), c * widest + row0)
-            # The converter sees the product at full drive; the scale is restored digitally.
-            read_back = errors[layer, slot, c, row0 : min(row1, inputs)]
-            if largest > 0:
-                z[: read_back.shape[0]] /= scale
-                to_levels(z[: read_back.shape[0]], partial_range, either_side(error_levels), read_back)
-                read_back *= largest
-            else:
-                read_back[:] = np.float32(0.0)
-            counts[1, layer, slot] += 1
-            if counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]:
-                counts[1, layer, slot] = 0
-                for i in range(inputs):
-                    total = np.float32(0.0)
-                    for k in range(grid[layer, 1]):
-                        total += errors[layer, slot, k, i]
-                    z[i] = total
-                derive(
-                    code[layer - 1], parameter[layer - 1], acts[layer, slot, :inputs], z[:inputs],
-                    deltas[layer - 1, slot],
-                )  # fmt: skip
+            if read_backward(setup, crossbars.weights[s], s, example, driven, z):
+                end_backward(setup, layer, example, z)
         else:
-            rate = rates[example // per_epoch]
-            base = key(seed, ROUNDING, layer, example)
-            unit = rate * full * alpha[layer] / np.float32(step)
-            columns, clipped, own = columns_fire(deltas[layer, slot, col0:col1], unit, pulses, base, col0, nd)
-            fires[1, s] += own
-            pulsed[COLUMNS_FIRED, s] += columns
-            pulsed[COLUMNS_CLIPPED, s] += clipped
-            base, rounding = key(seed, PHASE, layer, example), key(seed, ROW_ROUNDING, layer, example)
-            for turn in range(spans.phases[layer]):  # rows with x > 0 and the columns' pulses, then x < 0 and theirs
-                towards = -full if turn else full
-                fires[0, s] += rows_fire(acts[layer, slot, row0:row1], towards, pulses, rounding, row0, nx)
-                for i in range(rows):
-                    if nx[i] > 0:
-                        phase[i] = uniform(base, row0 + i)
-                if turn:
+            rows = program.shards[s, ROW_STOP] - program.shards[s, ROW_START]
+            cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
+            state, numbers = crossbars.states[s], crossbars.numbers[tables.sort_of[NUMBERS, s]]
+            pulse_columns(setup, s, example, nd)
+            for phase in range(setup.rules.spans.phases[layer]):
+                pulse_rows(setup, s, example, phase, nx, phases)
+                if phase:
                     nd[:cols] = -nd[:cols]
-                fired, limited = fire(
-                    states[s], numbers[sort_of[NUMBERS, s]], nx[:rows], nd[:cols], phase[:rows], pulses
-                )
-                fires[2, s] += fired
-                pulsed[FIRED, s] += fired
-                pulsed[LIMITED, s] += limited
-            work[UPDATE, s] += 2 * rows * cols
-            applied[s] += 1
-            began[s] += start[at]
+                fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4])
+                measures.fired[2, s] += fired
+                measures.pulsed[FIRED, s] += fired
+                measures.pulsed[LIMITED, s] += limited
+            measures.work[UPDATE, s] += 2 * rows * cols
+            measures.applied[s] += 1
+            measures.began[s] += start[at]
             if (example + 1) % tick == 0 or example + 1 == stop:
                 return at + 1, AFTER_UPDATE
     return op.shape[0], DONE
+
+
+READS = (read_forward, end_forward, read_backward, end_backward)
+PULSES = (pulse_columns, pulse_rows)
+
+
+@functools.cache
+def make_pieces(trains: Trains) -> dict[str, Callable[..., Any]]:
+    """Return by name the compiled pieces of the loop that depend neither on the cells nor on how many shards there are.
+
+    Those that read are one each for all chips, those that pulse for all whose updates are driven alike.
+    """
+    if trains is not PULSED:
+        reads = {each.__name__: make_pieces(PULSED)[each.__name__] for each in READS}
+    else:
+        reads = {each.__name__: compiled(each, {}, "all", keep=True, inline=True) for each in READS}
+    parts = {"rows_fire": trains.rows, "columns_fire": trains.columns}
+    words = trains.rows.__name__
+    return reads | {each.__name__: compiled(each, parts, words, keep=True, inline=True) for each in PULSES}
 
 
 @functools.cache
 def make_play(update: Callable[..., Any], shards: int, sorts: int, trains: Trains = PULSED) -> Callable[..., Any]:
     """Return `play`, compiled for cells with this update in the place of `fire`, in so many shards of so many sorts.
 
-    `trains` is what drives the update.
-
-    For archsim's own cells numba keeps it on disk. As it looks only at this file, the name under which it does also
-    tells apart the update and the contents of all files with functions that the loop calls; what those call in other
-    files is not seen: delete `__pycache__` after a change there. The counts are in the name, as they are in the types,
-    because numba's files of a function are not safe from two processes that compile it for different types at once.
-    Compiled code of foreign cells is not kept, since only their own module could load it again.
+    `trains` is what drives the update. Archsim's own cells have it kept on disk; the counts are in its name as they are
+    in its types.
     """
-    parts = {fire.__name__: update, "rows_fire": trains.rows, "columns_fire": trains.columns, "COUNT": trains.count}
-    own = FunctionType(play.__code__, {**globals(), **parts}, play.__name__)
     module = getattr(update, "__module__", "")
-    is_ours = module.startswith("archsim.")
-    if is_ours:
-        called = [own.__globals__.get(name) for name in play.__code__.co_names]
-        files = {str(sys.modules[each.__module__].__file__) for each in called if hasattr(each, "py_func")}
-        digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(files))).hexdigest()
-        own.__qualname__ = (
-            f"{play.__name__}.{module}.{update.__name__}.{trains.rows.__name__}.{digest[:16]}.{shards}.{sorts}"
-        )
-    return cast("Callable[..., Any]", numba.njit(cache=is_ours, error_model="numpy")(own))
+    words = f"{module}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}"
+    parts = {**make_pieces(trains), fire.__name__: update, "COUNT": trains.count}
+    return compiled(play, parts, words, keep=module.startswith("archsim."))

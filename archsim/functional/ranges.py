@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.components.cells.numeric.base import Occupancy, TransferCounts
-from archsim.functional.executor import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
+from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.mapping.schedule import Schedule
 
 F32: TypeAlias = npt.NDArray[np.float32]

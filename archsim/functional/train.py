@@ -13,7 +13,6 @@ from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.base.words import counted
 from archsim.functional.chip_model import ChipModel, Statistics, copy_arrays
 from archsim.functional.datasets import Data
-from archsim.functional.executor import MAINTENANCE
 from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, order_of, train_float
 from archsim.functional.functions import check_functions, functions_of
 from archsim.functional.losses import check_output, guessing, score
@@ -22,6 +21,7 @@ from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
 from archsim.functional.ranges import Shares, saturation_warnings
 from archsim.functional.remarks import baseline_warnings
+from archsim.functional.setup import MAINTENANCE, examples_of
 from archsim.functional.targets import check_reach, targets_or_none
 from archsim.mapping.schedule import Schedule
 from archsim.spec.arch import ArchSpec, TileSpec
@@ -189,8 +189,8 @@ def chip_model(
     kernel, trains = (cells[0].kernel, PULSED) if quantised["pulses"] else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
         schedule, cells, kernel, trains=trains, alpha=alpha, edges=edges,
-        x=data.train_x, y=data.train_y, order=order, rates=learning_rates(workload.training, epochs + 1),
-        per_epoch=workload.dataset.examples, seed=seed, targets=data.train_t,
+        examples=examples_of(data.train_x, data.train_y, data.train_t, order),
+        rates=learning_rates(workload.training, epochs + 1), per_epoch=workload.dataset.examples, seed=seed,
     )  # fmt: skip
     for index, wanted, counts in written:
         model.saturation.begin(index, wanted, counts)

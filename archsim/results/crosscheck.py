@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
-from archsim.functional.chip_model import Carrier, ChipModel
+from archsim.functional.carrier import Carrier
+from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import order_of
 from archsim.functional.losses import score

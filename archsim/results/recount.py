@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from archsim.functional.activity import drivers_of
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.executor import BACKWARD, FORWARD, UPDATE
 from archsim.functional.floating_point import learning_rates
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
+from archsim.functional.setup import BACKWARD, FORWARD, UPDATE
 from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Shard
 from archsim.results.bill import Bill

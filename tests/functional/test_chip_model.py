@@ -18,12 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from archsim.components.cells.numeric.base import Occupancy, TransferCounts
 from archsim.components.cells.numeric.in_place import update_in_place
 from archsim.components.cells.numeric.kernels import update
-from archsim.functional.chip_model import Carrier, ChipModel, Statistics
+from archsim.functional.carrier import Carrier
+from archsim.functional.chip_model import ChipModel, Statistics
 from archsim.functional.datasets import Data
 from archsim.functional.executor import make_play
 from archsim.functional.floating_point import initial_weights, order_of
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.periphery import Edges
+from archsim.functional.setup import examples_of
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
@@ -119,7 +121,7 @@ def model_of(
     ]
     epochs = schedule.examples // 30 + 2
     return ChipModel(
-        schedule, cells, linear, alpha=alpha, edges=edges, x=x, y=y, order=order_of(30, epochs, seed), targets=t,
+        schedule, cells, linear, alpha=alpha, edges=edges, examples=examples_of(x, y, t, order_of(30, epochs, seed)),
         rates=np.full(epochs, rate, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
     )  # fmt: skip
 
@@ -171,8 +173,7 @@ KEPT: dict[str, Callable[[Any, Dense], Any]] = {
 
 def reference(model: ChipModel, examples: int) -> list[Any]:
     """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
-    fixed = model._fixed
-    x, y, order, seed, t = fixed[12], fixed[13], fixed[14], fixed[17], fixed[-2]
+    (x, y, t, order), seed = model.setup.examples, model.seed
     workload = model.schedule.mapping.workload
     layers = workload.dense_layers()
     weights = [matrix * np.float32(10) for matrix in model.matrices()]
@@ -344,7 +345,7 @@ def test_another_process_finds_the_compiled_loop_of_our_cells_on_the_disk(sets: 
     assert found[1] == "(1, 0)"
 
 
-def test_compiled_loops_are_told_apart_by_update_and_by_what_its_file_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_loops_are_told_apart_by_update_and_by_what_all_files_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     def kept_as(function: Callable[..., Any]) -> str:
         return str(make_play.__wrapped__(function, 2, 1).py_func.__qualname__)  # type: ignore[attr-defined]
 
@@ -352,7 +353,9 @@ def test_compiled_loops_are_told_apart_by_update_and_by_what_its_file_holds(monk
     assert len(names) == 2
     assert kept_as(update) in names
     honest = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: honest(path) + b"#" * (path.name == "kernels.py"))
-    assert kept_as(update) not in names
-    assert kept_as(update_in_place) in names
+    both, none = {update, update_in_place}, set[Any]()
+    changes = {"kernels.py": both, "in_place.py": {update_in_place}, "hashes.py": both, "pcm_kernels.py": none}
+    for changed, told in changes.items():
+        monkeypatch.setattr(Path, "read_bytes", lambda path, of=changed: honest(path) + b"#" * (path.name == of))
+        assert {each for each in both if kept_as(each) not in names} == told, changed
     assert not make_play(linear, 2, 1).stats.cache_path  # type: ignore[attr-defined]

@@ -24,19 +24,17 @@ from hypothesis.extra import numpy as arrays
 
 from archsim.base.errors import SpecError
 from archsim.cli import main
-from archsim.functional import datasets
+from archsim.functional import downloads
 from archsim.functional.datasets import (
-    DOWNLOADS,
     EMBEDDED,
     LOADERS,
     MNIST_FILES,
     Data,
-    Download,
-    fetch,
     load_data,
-    read_idx,
     with_random_background,
 )
+from archsim.functional.downloads import DOWNLOADS, Download, fetch
+from archsim.functional.idx import read_idx
 from archsim.workload import Workload, load_workload
 
 SIGNED, ITSELF = "dataset.signed=true", ("dataset.target=inputs", "layers[1].activation=sigmoid")
@@ -600,7 +598,7 @@ def test_an_interrupted_download_leaves_nothing(server: str, tmp_path: Path, mon
     def interrupted(path: Path) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(datasets, "_sha256", interrupted)
+    monkeypatch.setattr(downloads, "_sha256", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch("mnist", tmp_path / "new")
     assert not (tmp_path / "new").exists()

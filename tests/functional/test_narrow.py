@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import FunctionType
 from typing import Any
 
 import numba
@@ -12,15 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.components.cells.capacitor import CapacitorPair
-from archsim.functional import executor
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import order_of
-from archsim.functional.hashes import key
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 from tests.components.test_cell_conformance import KINDS, REFERENCES, SWITCHES, device_of
+from tests.functional.interpreted import interpreted_play
 from tests.helpers import network, schedule_of
 
 shapes = st.tuples(st.integers(1, 20), st.integers(1, 20))
@@ -77,15 +75,14 @@ def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
         model.cells[index] = own
     cells: Any = model.cells
     places = {id(own.state): own for own in cells}
-    fixed = list(model._fixed)
-    fixed[6], fixed[7] = tuple(own.weights for own in cells), tuple(own.state for own in cells)
-    model._fixed = tuple(fixed)  # type: ignore[assignment]
+    model.crossbars = model.crossbars._replace(
+        weights=tuple(own.weights for own in cells), states=tuple(own.state for own in cells)
+    )
 
     def fire(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> tuple[int, int]:
         return tuple(places[id(state)].update(nx.copy(), nd.copy(), phi.copy(), int(slots)))
 
-    own_globals = {**vars(executor), "fire": fire, "key": lambda *words: np.uint64(key(*words))}
-    model._play = FunctionType(executor.play.__code__, own_globals)
+    model._play = interpreted_play({"fire": fire})
     model._meter._cells = cells
     return model
 
@@ -102,7 +99,7 @@ def check(schedule: Schedule, seed: int = 3) -> None:
     for shard, (one, other) in enumerate(zip(compiled.cells, interpreted.cells, strict=True)):
         for name, array in other.state._asdict().items():
             np.testing.assert_array_equal(getattr(one.state, name), array, f"{name} of shard {shard}")
-    for name, array in vars(interpreted.measures).items():
+    for name, array in interpreted.measures._asdict().items():
         np.testing.assert_array_equal(getattr(compiled.measures, name), array, name)
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.in_place import InPlaceCell
-from archsim.functional.executor import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.functional.hashes import key
 from archsim.functional.periphery import to_levels
 from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares
 from archsim.functional.ranges import REMEDIES, Saturation, saturation_warnings
 from archsim.functional.remarks import baseline_warnings, rates_warnings
+from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.studies.train.tables import most_saturated
 from archsim.workload import load_workload
 from tests.components.test_cell_conformance import KINDS, SWITCHES, cells_of, device_of

@@ -39,7 +39,7 @@ def read(model: ChipModel, kind: str, layer: int, example: int, delta: Any = Non
     slot = example % model.program.slots
     if delta is not None:
         model.buffers.deltas[layer, slot, : len(delta)] = delta
-    model._play(ops, n, n, 0, 0, 64, *model._fixed)
+    model._play(ops, n, n, 0, 0, 64, model.crossbars, model.setup)
     return (model.buffers.sums if kind == "forward" else model.buffers.errors)[layer, slot].copy()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,19 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.components.cells.base import Switches
-from archsim.functional import executor
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import initial_weights, order_of
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.periphery import Edges
 from archsim.functional.pulses import EXACT, PULSED, Trains
+from archsim.functional.setup import examples_of
 from archsim.functional.train import ABLATIONS, chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 from archsim.workload.activations import ACTIVATIONS
 from tests.components.test_cell_conformance import KINDS, REFERENCES, device_of
+from tests.functional.interpreted import interpreted_play
 from tests.functional.network_reference import FUNCTIONS, HIDDEN, trained
 from tests.helpers import STATIC, network, schedule_of
 
@@ -58,8 +58,8 @@ def chip(cells: list[Any], hidden: str, seed: int) -> ChipModel:
     """Return a chip of two crossbars of these cells, whose loop the interpreter runs."""
     x = np.random.default_rng(seed).uniform(-1, 1, (3, SIZES[0])).astype(np.float32)
     model = ChipModel(
-        scheduled(hidden), cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), edges=EDGES, x=x,
-        y=np.zeros(3, np.int64), targets=np.zeros((3, SIZES[-1]), np.float32), order=order_of(3, 1, seed),
+        scheduled(hidden), cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), edges=EDGES,
+        examples=examples_of(x, np.zeros(3, np.int64), np.zeros((3, SIZES[-1]), np.float32), order_of(3, 1, seed)),
         rates=np.full(1, 0.3, np.float32), per_epoch=3, seed=seed,
     )  # fmt: skip
     interpreted(model, cells[0].kernel, PULSED)
@@ -68,10 +68,8 @@ def chip(cells: list[Any], hidden: str, seed: int) -> ChipModel:
 
 def interpreted(model: ChipModel, fire: Any, trains: Trains) -> None:
     """Have a chip's loop run by the interpreter, with this update and what drives it."""
-    # The interpreter makes plain integers of the keys of draws, which are words of 64 bits.
     parts = {"fire": fire, "rows_fire": trains.rows, "columns_fire": trains.columns, "COUNT": trains.count}
-    known = {**vars(executor), **parts, "key": lambda *of: np.uint64(key(*of))}
-    model._play = FunctionType(executor.play.__code__, known)
+    model._play = interpreted_play(parts)
 
 
 def update(model: ChipModel, layer: int, x: Any, d: Any) -> None:
@@ -79,7 +77,7 @@ def update(model: ChipModel, layer: int, x: Any, d: Any) -> None:
     ops = [op.index for op in model.schedule.ops if op.kind == "update" and op.layer == layer]
     model.buffers.acts[layer, 0, : len(x)], model.buffers.deltas[layer, 0, : len(d)] = x, d
     zero = np.zeros(1, np.int64)
-    model._play(np.array(ops), zero, zero, 0, 0, 64, *model._fixed)
+    model._play(np.array(ops), zero, zero, 0, 0, 64, model.crossbars, model.setup)
 
 
 def by_hand(cells: Any, layer: int, x: Any, d: Any, full: float, seed: int) -> None:
@@ -155,10 +153,10 @@ def test_such_inputs_move_weights() -> None:
 def test_a_read_of_either_sign_is_the_product_with_signed_levels(hidden: str) -> None:
     # Origin: W^T x in double precision, x rounded to 127 steps of 1 either side, the result to codes of its range.
     model = chip(cells_of("static_cell", 3, plain=False), hidden, 3)
-    x = model._fixed[12][model._fixed[14][0]]
+    x = model.setup.examples.x[model.setup.examples.order[0]]
     ops = np.array([op.index for op in model.schedule.ops if op.kind == "forward" and op.layer == 0])
     zero = np.zeros(1, np.int64)
-    model._play(ops, zero, zero, 0, 0, 64, *model._fixed)
+    model._play(ops, zero, zero, 0, 0, 64, model.crossbars, model.setup)
     levels = np.append(np.rint(x.astype(np.float64) * 127) / 127, 1.0)
     z = levels @ model.cells[0].weights.astype(np.float64) / 10
     layer = model.schedule.mapping.workload.dense_layers()[0]
@@ -212,6 +210,6 @@ def test_negative_inputs_that_are_not_announced_are_refused() -> None:
     cells: list[Any] = [device._cells(s.rows, s.cols, 0, s.index, NOMINAL) for s in schedule.mapping.shards]
     with pytest.raises(SpecError, match=r"dataset.signed: an input is -0.25.*give dataset.signed=true"):
         ChipModel(
-            schedule, cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), edges=EDGES, x=x,
-            y=np.zeros(3, np.int64), order=order_of(3, 1, 0), rates=np.ones(1, np.float32), per_epoch=3, seed=0,
+            schedule, cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), edges=EDGES,
+            examples=examples_of(x, np.zeros(3, np.int64), None), rates=np.ones(1, np.float32), per_epoch=3, seed=0,
         )  # fmt: skip

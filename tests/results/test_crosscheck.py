@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from archsim.cli import main
-from archsim.functional.chip_model import Carrier, ChipModel
+from archsim.functional.carrier import Carrier
+from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.floating_point import order_of
 from archsim.functional.train import chip_model

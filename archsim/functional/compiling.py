@@ -1,0 +1,52 @@
+"""Functions compiled with others put in the places of some that they call, and kept on disk where that is safe."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FunctionType
+from typing import Any, cast
+
+import numba
+
+
+def rebuilt(function: Callable[..., Any], parts: Mapping[str, Any]) -> FunctionType:
+    """Return a plain function that finds `parts` under these names, in the places of what its module has there."""
+    own = cast("FunctionType", function)
+    return FunctionType(own.__code__, {**own.__globals__, **parts}, own.__name__)
+
+
+def files_of(function: Callable[..., Any]) -> list[Path]:
+    """Return the files that hold a function and all compiled ones that it calls, or that these call, sorted."""
+    return sorted({Path(str(sys.modules[each.__module__].__file__)) for each in _reached(function, set())})
+
+
+def _reached(function: Any, met: set[int]) -> Iterator[Any]:
+    if id(function) in met:
+        return
+    met.add(id(function))
+    yield function
+    plain = getattr(function, "py_func", function)
+    for name in plain.__code__.co_names:
+        each = plain.__globals__.get(name)
+        if hasattr(each, "py_func"):
+            yield from _reached(each, met)
+
+
+def compiled(
+    function: Callable[..., Any], parts: Mapping[str, Any], words: str, *, keep: bool, inline: bool = False
+) -> Callable[..., Any]:
+    """Return a function compiled with these parts; `inline` puts it into whatever compiled function calls it.
+
+    If told to `keep` it, numba does so on disk. As numba looks only at the function's own file, the name under which it
+    does tells apart, too, the contents of all files that `files_of` finds, and `words` the parts. Numba's files of a
+    function are not safe from two processes that compile it for different types at once: let `words` tell types apart.
+    Code that calls foreign functions is not to be kept, since only their own module could load it again.
+    """
+    own = rebuilt(function, parts)
+    if keep:
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of(own))).hexdigest()
+        own.__qualname__ = f"{own.__name__}.{words}.{digest[:16]}"
+    return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", forceinline=inline)(own))

@@ -1,0 +1,110 @@
+"""Data sets that can be fetched: from where, and by which sums their files are known."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+
+from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.words import counted
+from archsim.functional.datasets import data_folder
+
+
+@dataclass(frozen=True)
+class Download:
+    """Files that can be fetched: a base URL and, by name, the SHA-256 of each as it must be."""
+
+    url: str
+    sha256: Mapping[str, str]
+
+
+# The original files' sums, computed from copies whose MD5 sums are those that torchvision publishes for the originals;
+# the address is the mirror that torchvision names, since yann.lecun.com no longer serves them.
+DOWNLOADS = {
+    "mnist": Download(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        {
+            "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
+    ),
+}
+
+
+def fetch(
+    name: str, folder: Path | None = None, base_url: str | None = None, timeout_s: float = 60.0
+) -> list[tuple[Path, bool]]:
+    """Return the files of a data set, each with whether it was fetched now, after fetching those not there already.
+
+    They go to `NAME` in `data_folder(folder)`, or to that folder itself if it is called so. A file appears only when
+    whole and of the right SHA-256; one that is there and right is left alone. Raises SpecError if a file cannot be
+    had, and then leaves nothing of it, nor of a folder that was made for it.
+    """
+    if name not in DOWNLOADS:
+        what = f"'{name}' is not a data set that can be fetched"
+        raise SpecError([Problem("data fetch", what, nearest(name, DOWNLOADS))])
+    base = data_folder(folder)
+    target = base if base.name == name else base / name
+    address = (base_url or DOWNLOADS[name].url).rstrip("/")
+    made = [each for each in (target, *target.parents) if not each.exists()]
+    found: list[tuple[Path, bool]] = []
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file, expected in DOWNLOADS[name].sha256.items():
+            # Where the loaders look first, so that a broken file there is replaced and hides nothing.
+            path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
+            valid = path.is_file() and _sha256(path) == expected
+            if not valid:
+                _download(f"{address}/{file}", path, expected, timeout_s)
+            found.append((path, not valid))
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise SpecError([Problem(str(error.filename or target), what, "choose a folder with --data DIR")]) from None
+    finally:
+        for each in made:
+            with suppress(OSError):  # what holds a file stays
+                each.rmdir()
+    return found
+
+
+def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
+    """Write what a URL gives to a path, if its SHA-256 is the expected one; raise SpecError else."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    by_hand = f"copy the file to {path} from elsewhere"
+    try:
+        with part.open("wb") as file:
+            try:
+                with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+                    while block := answer.read(1 << 20):
+                        file.write(block)
+            except HTTPError as error:
+                error.close()
+                raise SpecError(
+                    [Problem(url, f"the server answers {error.code} {error.reason}", f"try later, or {by_hand}")]
+                ) from None
+            except (OSError, HTTPException, ValueError) as error:
+                reason = getattr(error, "reason", None) or error
+                raise SpecError(
+                    [Problem(url, f"cannot be fetched ({reason})", f"check the connection, or {by_hand}")]
+                ) from None
+        size, got = part.stat().st_size, _sha256(part)
+        if got != expected:
+            what = f"gave {counted(size, 'byte')} of SHA-256 {got}, not the file of {expected}"
+            raise SpecError([Problem(url, what, f"nothing of it is kept; try again, or {by_hand}")])
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

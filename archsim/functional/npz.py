@@ -1,0 +1,78 @@
+"""Files of four numpy arrays that hold a data set: what they may be called, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.base.errors import Problem, SpecError
+from archsim.base.words import agreeing, counted
+
+# What reading a damaged .npz file can raise, from unknown compression to a header that claims all memory and more.
+_NOT_NPZ = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+# What the four arrays of an .npz file may be called, whatever the case.
+ARRAY_NAMES = (
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("train_x", "train_y", "test_x", "test_y"),
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("train_data", "train_labels", "test_data", "test_labels"),
+)
+
+
+def read_npz(path: Path, *, features_alone: bool) -> dict[str, NDArray[Any]]:
+    """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone."""
+    needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
+    rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
+    try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("not an archive of arrays")
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            named = {name.lower(): name for name in file.files}
+            for row in rows:
+                if all(name in named for name in row):
+                    return {key: np.asarray(file[named[name]]) for key, name in zip(needed, row, strict=True)}
+            what = f"holds the arrays {', '.join(file.files) or '(none)'}"
+    except _NOT_NPZ as error:
+        what, hint = f"cannot be read as an .npz file ({error})", "write it with numpy.savez_compressed"
+        raise SpecError([Problem(str(path), what, hint)]) from None
+    allowed = "; or ".join(", ".join(row) for row in rows)
+    raise SpecError([Problem(str(path), what, f"call them {allowed}")])
+
+
+def feature_problems(label: str, part: str, x: NDArray[Any]) -> list[Problem]:
+    """Return what is wrong with the features of a part of an .npz file."""
+    where = f"{label}: {part}"
+    if x.ndim < 2 or x.dtype.kind not in "buif":
+        what = f"the features are {x.dtype} of shape {x.shape}, not numbers [examples, features]"
+        return [Problem(where, what, "one row an example")]
+    if not x.size:
+        return [Problem(where, f"the features are of shape {x.shape}: there are none")]
+    if not (finite := np.isfinite(x)).all():
+        first = np.argwhere(~finite)[0]
+        count = int(np.count_nonzero(~finite))
+        are = agreeing(count, "is", "are")
+        what = f"{counted(count, 'feature')} {are} NaN or infinite, the first in example {first[0]:,}"
+        return [Problem(where, what, "replace them by finite numbers")]
+    return []
+
+
+def label_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> list[Problem]:
+    """Return what is wrong with the labels of a part of an .npz file."""
+    where = f"{label}: {part}"
+    if y.dtype.kind not in "bui" or y.shape not in ((y.size,), (y.size, 1)):
+        what = f"the labels are {y.dtype} of shape {y.shape}, not integers [examples]"
+        hint = (
+            "give each class a number from 0; of one-hot rows take argmax(axis=1); for a regression give "
+            "dataset.target=values"
+        )
+        return [Problem(where, what, hint)]
+    if x.ndim and len(x) != len(y):
+        what = f"{counted(len(x), 'example')}, but {counted(len(y), 'label')}"
+        return [Problem(where, what, "make them equal")]
+    return []

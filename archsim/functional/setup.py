@@ -1,0 +1,201 @@
+"""What the executor's compiled loop works on: a few named records of arrays, made once for a chip and its training.
+
+The types of their fields depend on nothing but the kind of cells: neither on data nor, but for `Crossbars`, on how many
+shards there are. So no chip has the loop's parts compiled anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from archsim.functional.functions import Functions, Spans
+from archsim.functional.targets import targets_or_none
+from archsim.mapping.schedule import Schedule
+
+F32: TypeAlias = npt.NDArray[np.float32]
+F64: TypeAlias = npt.NDArray[np.float64]
+I32: TypeAlias = npt.NDArray[np.int32]
+I64: TypeAlias = npt.NDArray[np.int64]
+
+FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
+KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
+LAYER, ROW, COL, ROW_START, ROW_STOP, COL_START, COL_STOP, INPUTS = range(8)  # columns of `Program.shards`
+NUMBERS = 2  # row of `Tables.sort_of` that says which numbers the cells of a shard have; those above, which driver
+FIRED, LIMITED, COLUMNS_FIRED, COLUMNS_CLIPPED = range(4)  # rows of `Measures.pulsed`
+
+
+class Program(NamedTuple):
+    """What the executor needs of a schedule: by op its kind and shard, by shard its place."""
+
+    kind: I64
+    """[ops]: one of `KINDS`, or -1 of an op that does nothing in numbers."""
+    shard: I64
+    """[ops]: the shard that is read or written, or -1."""
+    shards: I64
+    """[shards, 8]: layer, place in its grid, and lines, as the columns above say."""
+    grid: I64
+    """[layers, 2]: row shards and column shards."""
+    widths: I64
+    """[layers, 2]: inputs and outputs."""
+    slots: int
+    """How many examples may be under way at once."""
+
+
+class Crossbars(NamedTuple):
+    """The cells, as compiled code takes them; what training changes lies in the states."""
+
+    weights: tuple[F32, ...]
+    """By shard [rows, cols], in uS."""
+    states: tuple[Any, ...]
+    """By shard the arrays of its cells."""
+    numbers: tuple[Any, ...]
+    """By sort what all cells of a sort have in common."""
+
+
+class Tables(NamedTuple):
+    """The periphery of each shard."""
+
+    levels: I64
+    """[shards, 5]: those of `Edges.levels`."""
+    ranges: F32
+    """[shards, 4]: those of `Edges.ranges`: two of values, the step of a pulse in uS, the noise of a read."""
+    on_shares: F64
+    """[drivers, codes]: share of the window for which a line is on at that code."""
+    on_swings: I64
+    """[drivers, codes]: how often a line is charged for that."""
+    on_tops: F64
+    """[drivers]: the code at full scale."""
+    sort_of: I64
+    """[3, shards]: which driver, in forward and in backward, and which sort of cells."""
+
+
+class Rules(NamedTuple):
+    """How values become weights, and how they are learnt."""
+
+    alpha: F32
+    """[layers]: the conductance of a weight of one, in uS."""
+    functions: Functions
+    spans: Spans
+    rates: F32
+    """[epochs]: learning rates."""
+    per_epoch: int
+    """Examples."""
+    seed: int
+
+
+class Examples(NamedTuple):
+    """The examples, and which of them each step takes."""
+
+    x: F32
+    """[examples, inputs]."""
+    y: I64
+    """[examples]: labels."""
+    targets: F32
+    """[examples, outputs], or [examples, 0] where labels are all there is."""
+    order: I32
+    """[steps]: the example of each."""
+
+
+class Buffers(NamedTuple):
+    """What is under way: vectors, partial sums and counts of finished shards, by layer and slot of an example."""
+
+    acts: F32
+    """[layers, slots, lines]: the vectors that layers take."""
+    deltas: F32
+    """[layers, slots, lines]: the negative gradients of their sums."""
+    sums: F32
+    """[layers, slots, row shards, lines]: what converters gave in forward."""
+    errors: F32
+    """[layers, slots, column shards, lines]: the same in backward."""
+    counts: I64
+    """[direction, layers, slots]: shards that were read."""
+    stats: F64
+    """[3]: the loss, how many examples were right, the squares of errors."""
+
+
+class Measures(NamedTuple):
+    """What is counted while a timeline is played, by shard; whole numbers but for the drive and exact updates."""
+
+    work: I64
+    """[kind, shards]: operations (2 per cell and pass) of forward, backward and update."""
+    applied: I64
+    """[shards]: updates."""
+    began: I64
+    """[shards]: the sum of the cycles in which these began."""
+    stale: I64
+    """[shards, k]: forward passes with k updates of earlier examples still to come; the last, also those beyond."""
+    drive: F64
+    """[direction, shards, lines]: shares of the window for which a line drove the array since it was last read off."""
+    swings: I64
+    """[direction, shards]: how often lines were charged for that."""
+    fired: F64
+    """[3, shards]: pulses of updates: those that rows fired, those that columns fired, and those that cells saw."""
+    pulsed: F64
+    """[what, shards]: since it was last read off, pulses fired and those that met a cell's limit, columns that fired
+    and those whose count was clipped."""
+
+
+class Setup(NamedTuple):
+    """All that the loop works on but the cells; it changes buffers and measures."""
+
+    program: Program
+    tables: Tables
+    rules: Rules
+    examples: Examples
+    buffers: Buffers
+    measures: Measures
+
+
+def program_of(schedule: Schedule) -> Program:
+    """Return the program of a schedule."""
+    mapping = schedule.mapping
+    by_place = {(s.layer, s.row, s.col): s.index for s in mapping.shards}
+    by_tile = {s.tile: s.index for s in mapping.shards}
+    assert len(by_place) == len(by_tile) == len(mapping.shards)
+    kind = np.array([KINDS.get(op.kind, -1) for op in schedule.ops], dtype=np.int64)
+    shard = np.array([by_tile.get(op.tile, -1) if op.kind in KINDS else -1 for op in schedule.ops], dtype=np.int64)
+    table = np.array(
+        [(s.layer, s.row, s.col, s.row_start, s.row_stop, s.col_start, s.col_stop, s.inputs) for s in mapping.shards],
+        dtype=np.int64,
+    )
+    widths = np.array([[layer.inputs, layer.outputs] for layer in mapping.workload.layers], dtype=np.int64)
+    slots = 2 * (schedule.in_flight + schedule.batch + schedule.chip.spec.schedule.prefetch) + 2
+    return Program(kind, shard, table, np.array(mapping.grid, dtype=np.int64), widths, slots)
+
+
+def examples_of(x: F32, y: I64, targets: F32 | None, order: I32 | None = None) -> Examples:
+    """Return examples with or without target values, taken in an order: their own, if none is given."""
+    return Examples(x, y, targets_or_none(x, targets), np.arange(len(x), dtype=np.int32) if order is None else order)
+
+
+def buffers_of(program: Program) -> Buffers:
+    """Return the buffers of a program, with nothing under way."""
+    layers = len(program.grid)
+    widest = int(program.widths.max()) + 1
+    rows, cols = int(program.grid[:, 0].max()), int(program.grid[:, 1].max())
+    return Buffers(
+        acts=np.zeros((layers, program.slots, widest), dtype=np.float32),
+        deltas=np.zeros((layers, program.slots, widest), dtype=np.float32),
+        sums=np.zeros((layers, program.slots, rows, widest), dtype=np.float32),
+        errors=np.zeros((layers, program.slots, cols, widest), dtype=np.float32),
+        counts=np.zeros((2, layers, program.slots), dtype=np.int64),
+        stats=np.zeros(3, dtype=np.float64),
+    )
+
+
+def measures_of(program: Program) -> Measures:
+    """Return the measures of a program, with nothing counted."""
+    shards = len(program.shards)
+    return Measures(
+        work=np.zeros((3, shards), dtype=np.int64),
+        applied=np.zeros(shards, dtype=np.int64),
+        began=np.zeros(shards, dtype=np.int64),
+        stale=np.zeros((shards, program.slots), dtype=np.int64),
+        drive=np.zeros((2, shards, int(program.widths.max()) + 1), dtype=np.float64),
+        swings=np.zeros((2, shards), dtype=np.int64),
+        fired=np.zeros((3, shards), dtype=np.float64),
+        pulsed=np.zeros((4, shards), dtype=np.float64),
+    )
