@@ -27,6 +27,7 @@ ROWS = (
 )
 """Folders from the bottom: one imports from rows below its own. A new file stands in one of them and edits no list."""
 MOST_AT_THE_TOP = 20
+MOST_ARGUMENTS = 12
 BY_FOLDER = {"base", "study", "tables", "figures", "document", "compute"}
 """What has these names is told apart by its folder, as everyone says it: the sweep's study, the run's tables."""
 APART = {
@@ -123,6 +124,30 @@ def test_a_module_imports_what_is_there() -> None:
 def test_the_top_is_small() -> None:
     entries = [path.name for path in ROOT.iterdir() if path.name not in {"__pycache__", "_data"}]
     assert len(entries) <= MOST_AT_THE_TOP, sorted(entries)
+
+
+def arguments(source: str) -> Iterator[tuple[str, int]]:
+    """Yield each function and method of a source, and how many arguments it takes; `self` and `cls` do not count."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            own = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+            yield node.name, sum(each is not None and each.arg not in ("self", "cls") for each in own)
+
+
+def test_no_function_takes_more_than_twelve_arguments() -> None:
+    many = {
+        f"{name}.{function} takes {count}"
+        for name, source in MODULES.items()
+        if folder_of(name) != "cli"  # a command of the shell has an argument for each option
+        for function, count in arguments(source)
+        if count > MOST_ARGUMENTS
+    }
+    assert many == set()
+
+
+def test_how_arguments_are_counted() -> None:
+    source = "class A:\n    def f(self, a, /, b, *c, d=1, **e):\n        async def g(): pass"
+    assert list(arguments(source)) == [("f", 5), ("g", 0)]
 
 
 def test_no_two_modules_can_be_taken_for_each_other() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,23 @@ class Cooling:
     temperatures: int
 
 
+class Costs(NamedTuple):
+    """Who sends how much to whom, and how far apart tiles are."""
+
+    first: Any
+    """[shards + 1]: where a shard's part of `others` and `values` begins."""
+    others: Any
+    """The shards that it exchanges words with."""
+    values: Any
+    """How many words, to and fro."""
+    to_host: Any
+    """[shards]: words to and from the host."""
+    x_m: Any
+    y_m: Any
+    host_m: Any
+    """[tiles]: where each is, and how far from the host."""
+
+
 def anneal(
     traffic: Traffic, distances: Distances, start: Sequence[int], allowed: Sequence[Integers], plan: Cooling, seed: int
 ) -> tuple[int, ...]:
@@ -42,7 +59,7 @@ def anneal(
     shard_on = np.full(len(distances.x_m), -1, dtype=np.int64)
     shard_on[tiles] = np.arange(len(tiles))
     best, costs_m = tiles.copy(), np.zeros(2)
-    network = (*traffic.neighbours(), traffic.of_host(), distances.x_m, distances.y_m, distances.host_m)
+    costs = Costs(*traffic.neighbours(), traffic.of_host(), distances.x_m, distances.y_m, distances.host_m)
     sizes = np.array([len(own) for own in allowed])
     table = np.zeros((len(tiles), max(sizes)), dtype=np.int64)
     for shard, own in enumerate(allowed):
@@ -53,20 +70,18 @@ def anneal(
         return shards, table[shards, rng.integers(sizes[shards])]
 
     tried = -(-plan.moves * len(tiles) // plan.temperatures)
-    scale_m = mean_change_m(tiles, shard_on, *draw(tried), *network)
+    scale_m = mean_change_m(tiles, shard_on, *draw(tried), costs)
     hottest_m, coldest_m = plan.hottest * scale_m, plan.hottest * plan.coldest * scale_m
     for temperature_m in np.geomspace(hottest_m, coldest_m, plan.temperatures) if scale_m else ():
         shards, goals = draw(tried)
-        move(tiles, shard_on, best, costs_m, shards, goals, temperature_m * rng.standard_exponential(tried), *network)
+        move(tiles, shard_on, best, costs_m, shards, goals, temperature_m * rng.standard_exponential(tried), costs)
     return tuple(best.tolist())
 
 
 @compiled
-def change_m(
-    tiles: Any, shard: Any, goal: Any, other: Any,
-    first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
-) -> Any:  # fmt: skip
+def change_m(tiles: Any, shard: Any, goal: Any, other: Any, costs: Any) -> Any:
     """Return what it costs if `shard` moves to the tile `goal`, and the shard `other` there (-1: none) to its own."""
+    first, others, values, to_host, x_m, y_m, host_m = costs
     home = tiles[shard]
     total = to_host[shard] * (host_m[goal] - host_m[home])
     for k in range(first[shard], first[shard + 1]):
@@ -85,24 +100,18 @@ def change_m(
 
 
 @compiled
-def mean_change_m(
-    tiles: Any, shard_on: Any, shards: Any, goals: Any,
-    first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
-) -> Any:  # fmt: skip
+def mean_change_m(tiles: Any, shard_on: Any, shards: Any, goals: Any, costs: Any) -> Any:
     """Return the mean size of the changes of cost by each of the moves alone; 0 if none changes anything."""
     total = 0.0
     for i in range(len(shards)):
-        total += abs(change_m(
-            tiles, shards[i], goals[i], shard_on[goals[i]], first, others, values, to_host, x_m, y_m, host_m
-        ))  # fmt: skip
+        total += abs(change_m(tiles, shards[i], goals[i], shard_on[goals[i]], costs))
     return total / len(shards)
 
 
 @compiled
 def move(
-    tiles: Any, shard_on: Any, best: Any, costs_m: Any, shards: Any, goals: Any, allowed_m: Any,
-    first: Any, others: Any, values: Any, to_host: Any, x_m: Any, y_m: Any, host_m: Any,
-) -> None:  # fmt: skip
+    tiles: Any, shard_on: Any, best: Any, costs_m: Any, shards: Any, goals: Any, allowed_m: Any, costs: Any
+) -> None:
     """Make each of the moves that costs at most what is allowed for it, in `tiles` and `shard_on`.
 
     `best` is kept as the tiles of the least cost; `costs_m` is what the tiles and the best cost more than the start.
@@ -112,7 +121,7 @@ def move(
         home, other = tiles[shard], shard_on[goal]
         if goal == home:
             continue
-        more_m = change_m(tiles, shard, goal, other, first, others, values, to_host, x_m, y_m, host_m)
+        more_m = change_m(tiles, shard, goal, other, costs)
         if more_m <= allowed_m[i]:
             tiles[shard], shard_on[goal] = goal, shard
             shard_on[home] = other
