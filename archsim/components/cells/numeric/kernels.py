@@ -289,24 +289,11 @@ def coincide(found: Any, row_pulses: Any, phase: Any, slots: Any) -> None:
         whole += wraps
 
 
-class Column(NamedTuple):
-    """A column of cells: as in `State`, by row."""
-
-    voltage: Any
-    up: Any
-    down: Any
-    polarity: Any
-    k: Any
-    threshold: Any
-    pcm: Any
-    shared: Any
-
-
 def column_pulsed(digits: int) -> Any:
     """Return `pulse_column` for up to 2^digits - 1 coincidences; the fewer, the quicker."""
 
     def pulse_column(
-        column: Any, nx: Any, phases: Any, size: Any, slots: Any, bend: Any, start: Any, counts: Any, after: Any,
+        state: Any, numbers: Any, col: Any, nx: Any, phases: Any, size: Any, slots: Any, counts: Any, after: Any,
         weights: Any,
     ) -> None:  # fmt: skip
         """Fill in, by row, the coincidences of a column's `size` pulses, and its voltages and weights after them.
@@ -315,7 +302,9 @@ def column_pulsed(digits: int) -> Any:
         that is added keeps the rounding of a product by 1 / slots clear of whole numbers, for up to MOST_SLOTS. There
         is no branch and no look at the range, so that it is compiled to work on many rows at once.
         """
-        voltage, up, down, polarity, k, threshold, pcm, shared = column
+        voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
+        k, threshold, pcm = state.k[:, col], state.threshold[:, col], state.pcm[:, col]
+        polarity, shared, bend, start = state.polarity, state.shared[:, col // numbers.span], numbers.bend, numbers.start
         pulses = np.float32(abs(size))
         towards = _ONE if size > 0 else -_ONE
         each = _ONE / np.float32(slots)
@@ -377,15 +366,11 @@ def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> A
         if not size:
             continue
         voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
-        column = Column(
-            voltage, up, down, polarity, state.k[:, col], state.threshold[:, col], state.pcm[:, col],
-            state.shared[:, col // numbers.span],
-        )  # fmt: skip
         highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
         if highest < 1 << _FEW:
-            pulse_column_few(column, trains, phases, size, slots, bend, start, counts, after, weights)
+            pulse_column_few(state, numbers, col, trains, phases, size, slots, counts, after, weights)
         elif highest < 1 << _MANY:
-            pulse_column_many(column, trains, phases, size, slots, bend, start, counts, after, weights)
+            pulse_column_many(state, numbers, col, trains, phases, size, slots, counts, after, weights)
         else:
             for row in firing:
                 counts[row] = (nx[row] * abs(size) + np.int64(phases[row])) // slots
