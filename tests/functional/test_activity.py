@@ -232,8 +232,8 @@ def test_training_measures_what_a_run_then_bills_by(
         results.append(json.loads((tmp_path / f"out{len(more)}" / "metrics.json").read_text("utf-8")))
     printed = capsys.readouterr().out
     plain, measured = results
-    assert "array reads:  the spec's fixed energy of a read" in printed
-    assert "array reads:  activity (train/activity.yaml) of fc1 forward, fc2 forward, fc2 backward; device " in printed
+    assert "Reads of the arrays are billed at the spec's fixed energy of a read" in printed
+    assert "billed by the activity (train/activity.yaml) of fc1 forward, fc2 forward, fc2 backward, else" in printed
     assert plain["activity"]["from"] is None
     assert {read["by"] for read in plain["activity"]["reads"]} == {"spec"}
     assert measured["activity"]["from"] == "train/activity.yaml"
@@ -249,7 +249,7 @@ def test_training_measures_what_a_run_then_bills_by(
     parts = sum(effect[name]["used"] - effect[name]["spec"] for name in ("device", "crossbar"))
     assert parts == pytest.approx(difference, rel=1e-9)
     assert difference != 0
-    for name, says in (("out0", "at the spec's fixed energy"), ("out2", "measured activity (train/activity.yaml)")):
+    for name, says in (("out0", "at the spec's fixed energy"), ("out2", "the activity (train/activity.yaml)")):
         assert says in (tmp_path / name / "report.md").read_text("utf-8")
     # The run's folder repeats it to the byte, the name of the file included.
     with pytest.raises(SystemExit):

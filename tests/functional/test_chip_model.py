@@ -336,7 +336,7 @@ def compilations(*sets: str) -> tuple[int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("sets", [(), (STATIC,)])
 def test_another_process_finds_the_compiled_loop_of_our_cells_on_the_disk(sets: tuple[str, ...]) -> None:
-    code = f"import sys; sys.path[:0] = {sys.path}; from test_chip_model import *; print(compilations(*{sets}))"
+    code = f"import sys; sys.path[:0] = {sys.path}; from tests.functional.test_chip_model import *; print(compilations(*{sets}))"
     found = [
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
         for _ in range(2)
