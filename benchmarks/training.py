@@ -1,4 +1,4 @@
-"""One epoch of MNIST on the chip in numbers, everything on, against one of the floating-point twin in the same run."""
+"""One epoch of MNIST on the chip in numbers, everything on, against one in floating point in the same run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def measure() -> list[Figure]:
         return lambda: model.play(timeline.chunks())
 
     def in_float() -> Callable[[], object]:
-        weights = Training(schedule, data).twin.weights
+        weights = Training(schedule, data).baseline.weights
         rate, batch, t = workload.training.learning_rate, workload.training.batch, targets_or_none(data.train_x, None)
         return lambda: train_float(weights, functions, data.train_x, data.train_y, t, order, rate, batch)
 

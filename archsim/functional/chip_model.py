@@ -16,7 +16,7 @@ from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, o
 from archsim.functional.capacitor_times import CapacitorTimes
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
-from archsim.functional.periphery import Edges
+from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import PULSED, Trains
 from archsim.functional.ranges import Saturation, Shares
 from archsim.functional.setup import (
@@ -91,7 +91,7 @@ class Statistics:
 class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
-    `alpha` is the conductance in uS of a weight of one, by layer; `edges` are those of all shards, or of each;
+    `alpha` is the conductance in uS of a weight of one, by layer; `quantisers` are those of all shards, or of each;
     `rates` the learning rate by epoch. `update` is what `trains` drive. Weights change in place. Raises SpecError where
     examples have negative numbers and the workload does not say that they are signed.
     """
@@ -103,7 +103,7 @@ class ChipModel:
         update: Callable[..., Any],
         *,
         alpha: F32,
-        edges: Edges | Sequence[Edges],
+        quantisers: Quantisers | Sequence[Quantisers],
         examples: Examples,
         rates: F32,
         per_epoch: int,
@@ -118,10 +118,10 @@ class ChipModel:
         self.alpha = alpha
         workload = schedule.mapping.workload
         check_signs(workload, examples.x)
-        self.edges = (edges,) * len(self.cells) if isinstance(edges, Edges) else tuple(edges)
-        least = [min(e.read_levels for e, s in zip(self.edges, program.shards, strict=True) if s[LAYER] == layer)
+        self.quantisers = (quantisers,) * len(self.cells) if isinstance(quantisers, Quantisers) else tuple(quantisers)
+        least = [min(e.read_levels for e, s in zip(self.quantisers, program.shards, strict=True) if s[LAYER] == layer)
                  for layer in range(len(workload.layers))]  # fmt: skip
-        self.spans = spans_of(workload, self.edges[0].activation_range, least)
+        self.spans = spans_of(workload, self.quantisers[0].activation_range, least)
         numbers = tuple(dict.fromkeys(c.numbers for c in cells))
         self.crossbars = Crossbars(tuple(c.weights for c in cells), tuple(c.compiled_state for c in cells), numbers)
         rules = Rules(alpha, functions_of(workload), self.spans, rates, per_epoch, seed)
@@ -146,8 +146,8 @@ class ChipModel:
         """Return the periphery of the shards, whose cells are of these sorts."""
         shares, swings, tops, drivers = on_tables(drivers_of(self.schedule))
         return Tables(
-            levels=np.array([e.levels for e in self.edges], dtype=np.int64),
-            ranges=np.array([e.ranges for e in self.edges], dtype=np.float32),
+            levels=np.array([e.levels for e in self.quantisers], dtype=np.int64),
+            ranges=np.array([e.ranges for e in self.quantisers], dtype=np.float32),
             on_shares=shares,
             on_swings=swings,
             on_tops=tops,
@@ -228,13 +228,13 @@ class ChipModel:
         return found
 
     def accuracy(self, x: F32, y: I64) -> float:
-        """Return the fraction of examples that the chip as it is now classifies rightly, through all of its edges."""
+        """Return the fraction of examples that the chip as it is now classifies rightly, quantised as it computes."""
         return self.evaluate(x, y)[0] / len(x)
 
     def evaluate(self, x: F32, y: I64, targets: F32 | None = None) -> tuple[int, float]:
         """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
 
-        These are added up over outputs and examples. Vectors go through all of the chip's edges.
+        These are added up over outputs and examples. Vectors go through all of the chip's quantisers.
         """
         shards = self.schedule.mapping.shards
         forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}

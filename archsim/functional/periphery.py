@@ -1,4 +1,4 @@
-"""The periphery in numbers: drivers, converters and pulse trains, as the chip's digital and analog edges round."""
+"""The periphery in numbers: drivers, converters and pulse trains, which quantise at its digital and analog edges."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ F32: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Edges:
-    """Levels and ranges of a chip's edges; zero levels leave values as they are.
+class Quantisers:
+    """Levels and ranges of a chip's quantisers; zero levels leave values as they are.
 
     `drive_levels` steps of a driver between 0 and full scale; `delta_levels` steps of the largest gradient, either
     sign; `read_levels` codes of a converter between -range and +range, `partial_range` for sums that are added to
@@ -61,7 +61,8 @@ def either_side(levels: Any) -> Any:
 def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
     """Set `out` to values between -full and full on a grid of `levels` steps of `full`; beyond, the edge.
 
-    With zero levels only the edges are kept. The loops have no branches, so that many values are rounded at once.
+    With zero levels only the ends of the range are kept. The loops have no branches, so that many values are rounded
+    at once.
     """
     most = np.float32(full)
     if levels == 0:

@@ -44,8 +44,8 @@ def baseline_warnings(
 
 def rates_warnings(workload: Loaded[Workload]) -> list[str]:
     """Return lines where chip and baseline learn at rates that were not chosen together, or for other data."""
-    twin = workload.value.training.floating_point
-    if twin is None:
+    baseline = workload.value.training.floating_point
+    if baseline is None:
         return []
     lines = []
     figures = workload.figures

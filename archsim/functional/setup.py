@@ -59,9 +59,9 @@ class Tables(NamedTuple):
     """The periphery of each shard."""
 
     levels: I64
-    """[shards, 5]: those of `Edges.levels`."""
+    """[shards, 5]: those of `Quantisers.levels`."""
     ranges: F32
-    """[shards, 4]: those of `Edges.ranges`: two of values, the step of a pulse in uS, the noise of a read."""
+    """[shards, 4]: those of `Quantisers.ranges`: two of values, the step of a pulse in uS, the noise of a read."""
     on_shares: F64
     """[drivers, codes]: share of the window for which a line is on at that code."""
     on_swings: I64

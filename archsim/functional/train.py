@@ -16,7 +16,7 @@ from archsim.functional.datasets import Data
 from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, order_of, train_float
 from archsim.functional.functions import check_functions, functions_of
 from archsim.functional.losses import check_output, guessing, score
-from archsim.functional.periphery import Edges
+from archsim.functional.periphery import Quantisers
 from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
 from archsim.functional.ranges import Shares, saturation_warnings
@@ -138,9 +138,9 @@ def check_loss(
         )  # fmt: skip
 
 
-def edges_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Edges:
-    """Return levels and ranges of the edges of a chip's tile, from their bits and the cells' step in uS."""
-    return Edges(
+def quantisers_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Quantisers:
+    """Return levels and ranges of the quantisers of a chip's tile, from their bits and the cells' step in uS."""
+    return Quantisers(
         drive_levels=2**tile.row_driver.bits - 1 if quantised else 0,
         delta_levels=2**tile.backward_driver.bits - 1 if quantised else 0,
         read_levels=2**tile.col_converter.bits - 1 if quantised else 0,
@@ -185,10 +185,11 @@ def chip_model(
         cells.append(probe.around(own) if probe is not None else own)
     epochs = -(-schedule.examples // workload.dataset.examples)
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
-    edges = [edges_of(spec, tile, own.step, quantised["converters"]) for tile, own in zip(tiles, cells, strict=True)]
+    kept = quantised["converters"]
+    quantisers = [quantisers_of(spec, tile, own.step, kept) for tile, own in zip(tiles, cells, strict=True)]
     kernel, trains = (cells[0].kernel, PULSED) if quantised["pulses"] else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
-        schedule, cells, kernel, trains=trains, alpha=alpha, edges=edges,
+        schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,
         examples=examples_of(data.train_x, data.train_y, data.train_t, order),
         rates=learning_rates(workload.training, epochs + 1), per_epoch=workload.dataset.examples, seed=seed,
     )  # fmt: skip
@@ -198,11 +199,11 @@ def chip_model(
 
 
 class Training:
-    """One chip and its floating-point twin in training, for the whole epochs of a schedule.
+    """One chip and its floating-point baseline in training, for the whole epochs of a schedule.
 
     `found` is what each finished epoch reached, `model` the chip, `probe` what looks at its cells, if anything does.
-    `known` is what a twin of the same network, data and seed reached in its first epochs, as `Twin.train` returns it:
-    those are not trained again, and further ones are added to it.
+    `known` is what a baseline of the same network, data and seed reached in its first epochs, as
+    `Baseline.train` returns it: those are not trained again, and further ones are added to it.
     """
 
     def __init__(
@@ -221,8 +222,8 @@ class Training:
         self.epochs = schedule.examples // self.per_epoch
         order = order_of(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
-        twin = Twin(workload, data, seed, order, workload.training.of_the_twin)
-        self.twin = twin if known is None else KnownTwin(twin, known)
+        baseline = Baseline(workload, data, seed, order, workload.training.of_the_baseline)
+        self.baseline = baseline if known is None else KnownBaseline(baseline, known)
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
         self._data, self._workload = data, workload
@@ -259,7 +260,7 @@ class Training:
         """Return all that changes in training, by name, and not copied, for a training that goes on from here."""
         parts: dict[str, Mapping[str, Any]] = {
             "chip": self.model.arrays(),
-            "twin": self.twin.arrays(),
+            "baseline": self.baseline.arrays(),
             "probe": self.probe.arrays() if self.probe is not None else {},
         }
         return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
@@ -269,19 +270,19 @@ class Training:
 
         Raises ValueError if the arrays belong to another chip.
         """
-        parts: dict[str, dict[str, Any]] = {"chip": {}, "twin": {}, "probe": {}}
+        parts: dict[str, dict[str, Any]] = {"chip": {}, "baseline": {}, "probe": {}}
         for name, array in arrays.items():
             part, _, own = name.partition(".")
             parts.setdefault(part, {})[own] = array
         self.model.restore(parts["chip"])
-        self.twin.restore(parts["twin"])
+        self.baseline.restore(parts["baseline"])
         if self.probe is not None:
             self.probe.restore(parts["probe"])
         self.found = list(found)
 
     def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
         loss_chip = statistics.loss / self.per_epoch
-        loss_float, score_float = self.twin.train(epoch)
+        loss_float, score_float = self.baseline.train(epoch)
         for where, loss in (("on the chip", loss_chip), ("in floating point", loss_float)):
             check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
         found = self.model.evaluate(self._data.test_x, self._data.test_y, self._data.test_t)
@@ -304,7 +305,7 @@ class Training:
         return Progress(self.seed, epoch, done, self.per_epoch, loss, self.found[-1] if self.found else None)
 
 
-class Twin:
+class Baseline:
     """The network in floating point, trained epoch by epoch, at these rates."""
 
     def __init__(self, workload: Workload, data: Data, seed: int, order: Any, rates: Rates) -> None:
@@ -334,21 +335,21 @@ class Twin:
         copy_arrays(arrays, self.arrays())
 
 
-class KnownTwin:
-    """A twin of which the first epochs are known, from a training of the same network, data and seed.
+class KnownBaseline:
+    """A baseline of which the first epochs are known, from a training of the same network, data and seed.
 
     It is trained, from the beginning, only where an epoch is asked for that is not known. So it has no state of its
     own that a checkpoint would have to hold.
     """
 
-    def __init__(self, twin: Twin, known: list[Reached]) -> None:
+    def __init__(self, baseline: Baseline, known: list[Reached]) -> None:
         self.known = known
-        self._twin, self._trained = twin, 0
+        self._baseline, self._trained = baseline, 0
 
     def train(self, epoch: int) -> Reached:
         """Return the mean loss, and accuracy or R2 on the test set, after an epoch."""
         while epoch >= len(self.known):
-            found = self._twin.train(self._trained)
+            found = self._baseline.train(self._trained)
             if self._trained == len(self.known):
                 self.known.append(found)
             self._trained += 1

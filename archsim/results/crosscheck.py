@@ -1,7 +1,7 @@
 """The cross-check: one schedule as events and as numbers, and whether the two readings agree, point by point.
 
 The simulation goes through every example and carries values; the accuracy model plays the timeline of the
-fast-forwarded one; a floating-point twin trains beside them. Each function below makes the rows of one point.
+fast-forwarded one; a floating-point baseline trains beside them. Each function below makes the rows of one point.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import order_of
 from archsim.functional.losses import score
-from archsim.functional.train import Twin, check_loss, chip_model
+from archsim.functional.train import Baseline, check_loss, chip_model
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
@@ -171,10 +171,10 @@ def crosscheck(
     alone.record.log = []
     recount = Recount(schedule, alone)
     recount.play(timeline.chunks())
-    # At the chip's own rates: here both are to do the same, whatever else would suit the twin better.
-    twin = Twin(workload, data, seed, order[: schedule.examples], workload.training)
+    # At the chip's own rates: here both are to do the same, whatever else would suit the baseline better.
+    baseline = Baseline(workload, data, seed, order[: schedule.examples], workload.training)
     for epoch in range(epochs):
-        loss, right = twin.train(epoch)
+        loss, right = baseline.train(epoch)
         check_loss(loss, workload, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)
     reached = score(*alone.evaluate(data.test_x, data.test_y, data.test_t), len(data.test_x), data.test_t)
     activity = activity_of([layer.name for layer in workload.layers], [*alone.reads(), *alone.updates()])
@@ -336,18 +336,19 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
     """Return the rows about levels and ranges: those of each shard's own tile."""
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
     numerics = schedule.chip.spec.numerics
-    edges = model.edges
+    quantisers = model.quantisers
     wanted: list[tuple[str, Sequence[float], Sequence[float]]] = [
-        ("steps of the row drivers", [2**t.row_driver.bits - 1 for t in tiles], [e.drive_levels for e in edges]),
+        ("steps of the row drivers", [2**t.row_driver.bits - 1 for t in tiles], [e.drive_levels for e in quantisers]),
         ("steps of the column drivers", [2**t.backward_driver.bits - 1 for t in tiles],
-         [e.delta_levels for e in edges]),
-        ("codes of forward converters", [2**t.col_converter.bits - 1 for t in tiles], [e.read_levels for e in edges]),
+         [e.delta_levels for e in quantisers]),
+        ("codes of forward converters", [2**t.col_converter.bits - 1 for t in tiles],
+         [e.read_levels for e in quantisers]),
         ("codes of backward converters", [2**t.backward_converter.bits - 1 for t in tiles],
-         [e.error_levels for e in edges]),
-        ("slots of an update", [t.updated_array.pulses for t in tiles], [e.pulses for e in edges]),
-        ("range of partial sums", [numerics.partial_range for _ in tiles], [e.partial_range for e in edges]),
-        ("range of outputs", [numerics.output_range for _ in tiles], [e.output_range for e in edges]),
-        ("range of hidden units", [numerics.activation_range for _ in tiles], [e.activation_range for e in edges]),
+         [e.error_levels for e in quantisers]),
+        ("slots of an update", [t.updated_array.pulses for t in tiles], [e.pulses for e in quantisers]),
+        ("range of partial sums", [numerics.partial_range for _ in tiles], [e.partial_range for e in quantisers]),
+        ("range of outputs", [numerics.output_range for _ in tiles], [e.output_range for e in quantisers]),
+        ("range of hidden units", [numerics.activation_range for _ in tiles], [e.activation_range for e in quantisers]),
     ]  # fmt: skip
     found = []
     for name, chip, used in wanted:

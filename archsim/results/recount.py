@@ -116,7 +116,7 @@ class Recount:
         """Count an update: trains of rows and columns, drawn as the model draws them, and where they coincide."""
         tile, model, layer = self._schedule.chip.tiles[shard.tile].spec, self._model, shard.layer
         full, slots = float(model.spans.drive[layer]), tile.updated_array.pulses
-        step = model.edges[shard.index].step
+        step = model.quantisers[shard.index].step
         per_delta = float(self._rates[n // self._per_epoch]) * full * float(model.alpha[layer]) / step
         draws = np.uint64(key(model.seed, ROUNDING, layer, n))
         chance = np.array([uniform(draws, shard.col_start + j) for j in range(len(d))])

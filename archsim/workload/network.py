@@ -64,7 +64,7 @@ class Rates(Section):
 class Training(Rates):
     """Backpropagation: epochs, mini-batch and learning rate.
 
-    `floating_point` is for the twin in floating point, where that learns better with other rates than the chip.
+    `floating_point` is for the baseline in floating point, where that learns better with other rates than the chip.
     """
 
     epochs: Count
@@ -72,8 +72,8 @@ class Training(Rates):
     floating_point: Rates | None = None
 
     @property
-    def of_the_twin(self) -> Rates:
-        """The rates with which the floating-point twin learns."""
+    def of_the_baseline(self) -> Rates:
+        """The rates with which the floating-point baseline learns."""
         return self.floating_point or self
 
 

@@ -24,7 +24,7 @@ from archsim.functional.datasets import Data
 from archsim.functional.executor import make_play
 from archsim.functional.floating_point import initial_weights, order_of
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
-from archsim.functional.periphery import Edges
+from archsim.functional.periphery import Quantisers
 from archsim.functional.setup import examples_of
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
@@ -33,7 +33,8 @@ from archsim.workload import Dense, Workload
 from tests.functional.network_reference import FUNCTIONS, HIDDEN, one_hot, output, trained
 from tests.helpers import STATIC, Case, cases, network, schedule_of
 
-EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)  # the reference chip's
+# The reference chip's.
+QUANTISERS = Quantisers(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)
 MANY = 30 if os.environ.get("ARCHSIM_THOROUGH") else 5
 LAW = settings(
     max_examples=MANY, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
@@ -65,7 +66,7 @@ def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 class LeakyCells:
     """Linear cells whose weights halve in 20 us and lose a tenth when they are transferred."""
 
-    def __init__(self, weights: Any, step: float = EDGES.step) -> None:
+    def __init__(self, weights: Any, step: float = QUANTISERS.step) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
         self.state = self.compiled_state = State(self.weights)
         self.numbers = Numbers(np.float32(step))
@@ -109,19 +110,20 @@ def drawn(workload: Workload, seed: int) -> tuple[Any, Any, Any]:
 
 
 def model_of(
-    schedule: Schedule, seed: int = 0, leakage: bool = True, edges: Edges = EDGES, rate: float = 0.05
+    schedule: Schedule, seed: int = 0, leakage: bool = True, quantisers: Quantisers = QUANTISERS, rate: float = 0.05
 ) -> ChipModel:  # fmt: skip
     workload = schedule.mapping.workload
     x, y, t = drawn(workload, seed)
     alpha = np.full(len(workload.layers), 10.0, dtype=np.float32)
     start = initial_weights(workload, seed)
     cells = [
-        LeakyCells(start[s.layer][s.row_start : s.row_stop, s.col_start : s.col_stop] * alpha[s.layer], edges.step)
+        LeakyCells(start[s.layer][s.row_start : s.row_stop, s.col_start : s.col_stop] * alpha[s.layer], quantisers.step)
         for s in schedule.mapping.shards
     ]
     epochs = schedule.examples // 30 + 2
     return ChipModel(
-        schedule, cells, linear, alpha=alpha, edges=edges, examples=examples_of(x, y, t, order_of(30, epochs, seed)),
+        schedule, cells, linear, alpha=alpha, quantisers=quantisers,
+        examples=examples_of(x, y, t, order_of(30, epochs, seed)),
         rates=np.full(epochs, rate, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
     )  # fmt: skip
 
@@ -197,7 +199,7 @@ def reference(model: ChipModel, examples: int) -> list[Any]:
                 z = z + level(a[i], spans[index], 127) * w[i]
             z = z / f(10)
             if index == last:
-                z = np.array([level(v, EDGES.output_range, 127) for v in z])
+                z = np.array([level(v, QUANTISERS.output_range, 127) for v in z])
             else:
                 codes = 127 if layer.function.signed else 255
                 a = np.array([level(FUNCTIONS[layer.activation](v, layer), ends[index], codes) for v in z])
@@ -209,12 +211,13 @@ def reference(model: ChipModel, examples: int) -> list[Any]:
             w, top = weights[index], f(np.abs(d).max())
             if top > 0:
                 d = np.array([level(v, top, 127) for v in d])
-            e = np.array([level(v / (f(10) * top), EDGES.partial_range, 127) * top if top > 0 else f(0) for v in w @ d])
+            span = QUANTISERS.partial_range
+            e = np.array([level(v / (f(10) * top), span, 127) * top if top > 0 else f(0) for v in w @ d])
             below = layers[index - 1]
             d = (e * KEPT[below.activation](acts[index], below)).astype(f)
             deltas.insert(0, d)
         for index, w in enumerate(weights):
-            unit = f(0.05) * f(spans[index]) * f(10) / f(EDGES.step)
+            unit = f(0.05) * f(spans[index]) * f(10) / f(QUANTISERS.step)
             phases, rounding, own = (np.uint64(key(seed, what, index, n)) for what in (PHASE, ROUNDING, ROW_ROUNDING))
             for i in range(w.shape[0]):
                 share = f(acts[index][i]) / f(spans[index])
@@ -223,7 +226,7 @@ def reference(model: ChipModel, examples: int) -> list[Any]:
                     nd = min(15, int(np.floor(unit * abs(deltas[index][j]) + uniform(rounding, j))))
                     count = (nx * nd + int(np.floor(uniform(phases, i) * 15))) // 15 if nx else 0
                     if nd and count:
-                        w[i, j] += f(EDGES.step) * f(count * np.sign(deltas[index][j]) * np.sign(share))
+                        w[i, j] += f(QUANTISERS.step) * f(count * np.sign(deltas[index][j]) * np.sign(share))
     return weights
 
 
@@ -251,7 +254,7 @@ def test_a_sequential_run_is_plain_stochastic_gradient_descent(sizes: list[int],
         assert np.abs(found - start).max() > 0.01
 
 
-IDEAL = Edges(0, 0, 0, 0, partial_range=1e4, output_range=1e4, pulses=1 << 23, step=2e-6, activation_range=8.0)
+IDEAL = Quantisers(0, 0, 0, 0, partial_range=1e4, output_range=1e4, pulses=1 << 23, step=2e-6, activation_range=8.0)
 
 
 @pytest.mark.parametrize(("output", "target"), [("softmax", "class"), ("sigmoid", "values"), ("linear", "values")])
@@ -261,7 +264,7 @@ def test_an_ideal_chip_does_the_baselines_update(hidden: str, output: str, targe
     # or less (column, row, coincidence) are 6e-7; what remains is single precision.
     workload = network(7, 5, 3, hidden=hidden, output=output, target=target, signed=True, slope=0.2)
     schedule = schedule_of(workload, 10, LOST)
-    model = model_of(schedule, leakage=False, edges=IDEAL)
+    model = model_of(schedule, leakage=False, quantisers=IDEAL)
     x, y, t = drawn(workload, 0)
     targets = t if t is not None else [one_hot(label, 3, output) for label in y]
     start = initial_weights(workload, 0)
@@ -336,7 +339,10 @@ def compilations(*sets: str) -> tuple[int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("sets", [(), (STATIC,)])
 def test_another_process_finds_the_compiled_loop_of_our_cells_on_the_disk(sets: tuple[str, ...]) -> None:
-    code = f"import sys; sys.path[:0] = {sys.path}; from tests.functional.test_chip_model import *; print(compilations(*{sets}))"
+    code = (
+        f"import sys; sys.path[:0] = {sys.path}; from tests.functional.test_chip_model import *; "
+        f"print(compilations(*{sets}))"
+    )
     found = [
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
         for _ in range(2)

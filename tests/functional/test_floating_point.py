@@ -23,7 +23,7 @@ from archsim.functional.floating_point import (
 from archsim.functional.functions import CODES, activate, derive, functions_of
 from archsim.functional.losses import TARGETS, check_output, labels_allowed, score, softmax_delta
 from archsim.functional.targets import targets_or_none
-from archsim.functional.train import Twin, check_network
+from archsim.functional.train import Baseline, check_network
 from archsim.workload import Dense, Workload, load_workload
 from archsim.workload.activations import ACTIVATIONS
 from tests.functional.network_reference import FUNCTIONS, HIDDEN, SLOPES, loss, one_hot, output, sums, trained
@@ -227,12 +227,12 @@ def test_shipped_networks_learn_as_they_did_before_activations_had_names() -> No
     # A change detector: what one epoch of mlp_digits gave when hidden units were clip(z, 0, 2) and the output softmax.
     pytest.importorskip("sklearn.datasets")
     workload = load_workload("mlp_digits").value
-    loss, right = Twin(workload, load_data(workload), 0, order_of(1438, 1, 0), workload.training).train(0)
+    loss, right = Baseline(workload, load_data(workload), 0, order_of(1438, 1, 0), workload.training).train(0)
     assert loss == pytest.approx(1.212303846297327, rel=1e-6)
     assert right == 318 / 359
 
 
-def test_the_twin_learns_the_digits() -> None:
+def test_the_baseline_learns_the_digits() -> None:
     datasets = pytest.importorskip("sklearn.datasets")
     images, labels = datasets.load_digits(return_X_y=True)
     x, y = (images / 16).astype(np.float32), labels.astype(np.int64)

@@ -16,7 +16,7 @@ from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import initial_weights, order_of
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
-from archsim.functional.periphery import Edges
+from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import EXACT, PULSED, Trains
 from archsim.functional.setup import examples_of
 from archsim.functional.train import ABLATIONS, chip_model
@@ -29,7 +29,7 @@ from tests.functional.network_reference import FUNCTIONS, HIDDEN, trained
 from tests.helpers import STATIC, network, schedule_of
 
 SIGNED = [name for name in HIDDEN if ACTIVATIONS[name].signed]
-EDGES = Edges(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)
+QUANTISERS = Quantisers(127, 127, 255, 255, partial_range=4.0, output_range=16.0, pulses=15, step=0.05)
 SIZES, RANGE = (6, 5, 4), 2.0  # the chip's range of activations without a largest value
 NOMINAL = Switches(leakage=False, variability=False, programming_error=False)
 
@@ -58,7 +58,7 @@ def chip(cells: list[Any], hidden: str, seed: int) -> ChipModel:
     """Return a chip of two crossbars of these cells, whose loop the interpreter runs."""
     x = np.random.default_rng(seed).uniform(-1, 1, (3, SIZES[0])).astype(np.float32)
     model = ChipModel(
-        scheduled(hidden), cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), edges=EDGES,
+        scheduled(hidden), cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), quantisers=QUANTISERS,
         examples=examples_of(x, np.zeros(3, np.int64), np.zeros((3, SIZES[-1]), np.float32), order_of(3, 1, seed)),
         rates=np.full(1, 0.3, np.float32), per_epoch=3, seed=seed,
     )  # fmt: skip
@@ -87,7 +87,7 @@ def by_hand(cells: Any, layer: int, x: Any, d: Any, full: float, seed: int) -> N
     own = np.array([uniform(rows, i) for i in range(len(x))], dtype=f)
     nx = np.minimum(np.floor(np.minimum(np.abs(x) / f(full), f(1)) * f(15) + own), 15).astype(np.int64)
     phi = np.array([uniform(phases, i) for i in range(len(x))], dtype=f)
-    wanted = f(0.3) * f(full) * f(10) / f(EDGES.step) * np.abs(d)
+    wanted = f(0.3) * f(full) * f(10) / f(QUANTISERS.step) * np.abs(d)
     count = [min(15, int(np.floor(own + uniform(rounding, j)))) for j, own in enumerate(wanted)]
     nd = np.array(count) * np.sign(d).astype(np.int64)
     for sign in (1, -1):
@@ -210,6 +210,6 @@ def test_negative_inputs_that_are_not_announced_are_refused() -> None:
     cells: list[Any] = [device._cells(s.rows, s.cols, 0, s.index, NOMINAL) for s in schedule.mapping.shards]
     with pytest.raises(SpecError, match=r"dataset.signed: an input is -0.25.*give dataset.signed=true"):
         ChipModel(
-            schedule, cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), edges=EDGES,
+            schedule, cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), quantisers=QUANTISERS,
             examples=examples_of(x, np.zeros(3, np.int64), None), rates=np.ones(1, np.float32), per_epoch=3, seed=0,
         )  # fmt: skip

@@ -191,7 +191,8 @@ def leaked_longer(made: Made) -> None:
 
 
 def other_levels(made: Made) -> None:
-    made.alone.edges = (made.alone.edges[0], replace(made.alone.edges[1], read_levels=127, error_levels=63))
+    first, second = made.alone.quantisers
+    made.alone.quantisers = (first, replace(second, read_levels=127, error_levels=63))
 
 
 def other_interval(made: Made) -> None:
@@ -355,7 +356,7 @@ def test_a_tile_with_other_edges_is_trained_with_its_own(digits: Data) -> None:
     chip = build_chip(spec)
     schedule = build_schedule(chip, map_workload(load_workload("mlp_digits").value, chip), 70)
     model = chip_model(schedule, digits, 0, order_of(1438, 1, 0))
-    assert [edges.read_levels for edges in model.edges] == [255, 31]
+    assert [quantisers.read_levels for quantisers in model.quantisers] == [255, 31]
     assert not [row for row in crosscheck(schedule, digits, tolerance=1.0).rows if not row["passed"]]
 
 
@@ -363,7 +364,7 @@ def test_errors_are_rounded_by_the_converter_that_is_read_in_backward(digits: Da
     coarse = [schedule_of(load_workload("mlp_digits").value, 70, [*SMALL, f"tile.row_converter.bits={bits}"])
               for bits in (8, 4)]  # fmt: skip
     models = [chip_model(schedule, digits, 0, order_of(1438, 1, 0)) for schedule in coarse]
-    assert [model.edges[0].levels for model in models] == [(127, 127, 255, 255, 15), (127, 127, 255, 15, 15)]
+    assert [model.quantisers[0].levels for model in models] == [(127, 127, 255, 255, 15), (127, 127, 255, 15, 15)]
     for schedule, model in zip(coarse, models, strict=True):
         timeline = simulate(schedule, timeline=True).timeline
         assert timeline is not None

@@ -15,7 +15,7 @@ from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.functional.activity import together
 from archsim.functional.datasets import load_data
-from archsim.functional.train import HOPELESS, Training, Twin
+from archsim.functional.train import HOPELESS, Baseline, Training
 from archsim.mapping import build_schedule, map_workload
 from archsim.results.bill import activity_of
 from archsim.results.evaluate import evaluate
@@ -76,30 +76,30 @@ def test_each_point_is_the_run_and_the_trainings_made_alone(whole: Answer) -> No
         activity = activity_of([layer.name for layer in workload.value.layers], reads)
         metrics = evaluate(arch, workload, examples=examples, activity=activity).data["metrics"]
         assert {name: point["metrics"][name] for name in METRICS} == {name: metrics[name] for name in METRICS}
-        chip_, twin = ([getattr(each.found[-1], f"accuracy_{name}") for each in runs] for name in ("chip", "float"))
+        chip_, baseline = ([getattr(each.found[-1], f"accuracy_{name}") for each in runs] for name in ("chip", "float"))
         assert point["training"]["accuracy_chip"] == [[value] for value in chip_]
-        assert point["training"]["accuracy_float"] == [[value] for value in twin]
+        assert point["training"]["accuracy_float"] == [[value] for value in baseline]
         assert point["metrics"]["accuracy_chip_mean"] == sum(chip_) / 2
-        assert point["metrics"]["accuracy_float_mean"] == sum(twin) / 2
+        assert point["metrics"]["accuracy_float_mean"] == sum(baseline) / 2
         assert point["metrics"]["accuracy_chip_std"] == pytest.approx(abs(chip_[0] - chip_[1]) / 2**0.5, rel=1e-12)
-        assert point["metrics"]["accuracy_difference"] == sum(chip_) / 2 - sum(twin) / 2
+        assert point["metrics"]["accuracy_difference"] == sum(chip_) / 2 - sum(baseline) / 2
         assert set(point["metrics"]) == {*METRICS, *TRAINED}
 
 
-def test_the_twin_is_trained_once_for_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_baseline_is_trained_once_for_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[tuple[int, int]] = []
-    train = Twin.train
+    train = Baseline.train
 
-    def counted(self: Twin, epoch: int) -> tuple[float, float]:
+    def counted(self: Baseline, epoch: int) -> tuple[float, float]:
         trained.append((self.seed, epoch))
         return train(self, epoch)
 
-    monkeypatch.setattr(Twin, "train", counted)
+    monkeypatch.setattr(Baseline, "train", counted)
     swept(tmp_path / "out", vary=("schedule.transfer.policy=stop_all,staggered,interleaved",))
     assert trained == [(1, 0), (2, 0)]
 
 
-def test_known_epochs_of_a_twin_change_no_number_nor_does_going_on() -> None:
+def test_known_epochs_of_a_baseline_change_no_number_nor_does_going_on() -> None:
     workload = load_workload(WORK).value
     chip = build_chip(load_arch(REFERENCE, SMALL).value)
     schedule = build_schedule(chip, map_workload(workload, chip), 2 * workload.dataset.examples)

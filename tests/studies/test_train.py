@@ -16,7 +16,7 @@ from archsim.cli import main
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import order_of
 from archsim.functional.pulses import EXACT
-from archsim.functional.train import ABLATIONS, DivergedError, Progress, Twin, chip_model
+from archsim.functional.train import ABLATIONS, Baseline, DivergedError, Progress, chip_model
 from archsim.simulation.run import simulate
 from archsim.studies.train.document import document
 from archsim.studies.train.study import OWNED, execute_training, progress_words
@@ -88,7 +88,7 @@ def test_a_seed_alone_gives_the_same_numbers_and_another_seed_others(tmp_path: P
 @pytest.mark.parametrize(
     "name", [name if name in ABLATIONS[:1] else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
 )
-def test_each_ablation_changes_the_chip_and_not_its_twin(tmp_path: Path, name: str) -> None:
+def test_each_ablation_changes_the_chip_and_not_its_baseline(tmp_path: Path, name: str) -> None:
     # 1,438 examples in intervals of 400: three transfers an epoch, so that all imperfections take part.
     whole = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1)
     without = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1, ablate=[name])
@@ -109,7 +109,7 @@ def test_an_autoencoder_learns_its_inputs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_schedule_does_shows_in_accuracy_and_the_twin_stays(tmp_path: Path) -> None:
+def test_what_the_schedule_does_shows_in_accuracy_and_the_baseline_stays(tmp_path: Path) -> None:
     runs = [
         training(tmp_path, *more, epochs=1)
         for more in (
@@ -132,13 +132,13 @@ def test_a_divergence_keeps_what_was_reached_before_and_gives_no_accuracy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The second epoch of the third seed is lost; the three epochs before it and those of the other seeds are not.
-    honest = Twin.train
+    honest = Baseline.train
 
-    def lost(twin: Twin, epoch: int) -> tuple[float, float]:
-        loss, right = honest(twin, epoch)
-        return (math.nan, right) if (twin.seed, epoch) == (2, 1) else (loss, right)
+    def lost(baseline: Baseline, epoch: int) -> tuple[float, float]:
+        loss, right = honest(baseline, epoch)
+        return (math.nan, right) if (baseline.seed, epoch) == (2, 1) else (loss, right)
 
-    monkeypatch.setattr(Twin, "train", lost)
+    monkeypatch.setattr(Baseline, "train", lost)
     words = ["train", CHIP, WORK, *(word for setting in SMALL for word in ("--set", setting)), "--seeds", "4"]
     with pytest.raises(SystemExit) as leave:
         main([*words, "--epochs", "2", "--out", str(tmp_path / "out")])
@@ -154,7 +154,7 @@ def test_a_divergence_keeps_what_was_reached_before_and_gives_no_accuracy(
     assert not list((tmp_path / "out").glob("*checkpoint*"))  # it would only diverge again
 
 
-def test_a_chip_that_diverges_is_told_while_its_twin_learns(tmp_path: Path) -> None:
+def test_a_chip_that_diverges_is_told_while_its_baseline_learns(tmp_path: Path) -> None:
     # Every pulse moves an output weight by 60, and the converter sees logits of up to 1,000.
     cell = "{kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1.0 V, read: 0.2 V, step: 60 uS}"
     sets = ("numerics.output_weight_scale=1 uS", "numerics.output_range=1000", f"tile.device={cell}")
@@ -250,15 +250,15 @@ def test_ablations_of_quantisation_are_of_converters_of_pulses_or_of_both(name: 
     ablate = ABLATIONS if name == "all" else (name,)
     x, y = np.ones((1000, 6), dtype=np.float32), np.zeros(1000, dtype=np.int64)
     model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, order_of(1000, 1, 0), ablate)
-    assert (model.edges[0].read_levels == 0) == (model.edges[0].drive_levels == 0)
-    assert (model.edges[0].read_levels == 0) == (name in ("quantisation", "converters", "all"))
+    assert (model.quantisers[0].read_levels == 0) == (model.quantisers[0].drive_levels == 0)
+    assert (model.quantisers[0].read_levels == 0) == (name in ("quantisation", "converters", "all"))
     assert (model.trains is EXACT) == (name in ("quantisation", "pulses", "all"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ablate", [("quantisation",), ("converters", "pulses")])
 def test_ideal_cells_without_quantisation_learn_as_floating_point_does(ablate: tuple[str, ...]) -> None:
-    # Origin: the twin. Cells are linear and far from their bounds, so that only the order of sums is another.
+    # Origin: the baseline. Cells are linear and far from their bounds, so that only the order of sums is another.
     wide = STATIC.replace("static_cell,", "static_cell, bound: 1 mS,")
     schedule = schedule_of(network(6, 5, 3), 300, ["tile.rows=16", "tile.cols=16", wide])
     draws = np.random.default_rng(2)
@@ -266,16 +266,17 @@ def test_ideal_cells_without_quantisation_learn_as_floating_point_does(ablate: t
     data, order = Data(x, y, x, y, 3, "drawn", "drawn"), order_of(1000, 1, 0)
     workload = schedule.mapping.workload
     models = [chip_model(schedule, data, 0, order, own) for own in (ablate, ())]
-    twin = Twin(workload, data, 0, order[:300], workload.training.of_the_twin)
-    before = [own.copy() for own in twin.weights]
-    twin.train(0)
+    baseline = Baseline(workload, data, 0, order[:300], workload.training.of_the_baseline)
+    before = [own.copy() for own in baseline.weights]
+    baseline.train(0)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     for model in models:
         model.play(timeline.chunks())
-    moved = max(float(np.abs(a - b).max()) for a, b in zip(twin.weights, before, strict=True))
+    moved = max(float(np.abs(a - b).max()) for a, b in zip(baseline.weights, before, strict=True))
     exact, pulsed = (
-        max(float(np.abs(a - b).max()) for a, b in zip(model.matrices(), twin.weights, strict=True)) for model in models
+        max(float(np.abs(a - b).max()) for a, b in zip(model.matrices(), baseline.weights, strict=True))
+        for model in models
     )
     assert moved > 0.1
     assert exact < 1e-3 * moved

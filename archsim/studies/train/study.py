@@ -95,7 +95,7 @@ def execute_training(
         "workload": {"name": network.value.name, "hash": network.hash},
         "rates": {
             where: {"first": own.learning_rate, "decay": own.learning_rate_decay, "floor": own.learning_rate_floor}
-            for where, own in (("chip", network.value.training), ("float", network.value.training.of_the_twin))
+            for where, own in (("chip", network.value.training), ("float", network.value.training.of_the_baseline))
         },
         "loss": loss_name(network.value),
         "version": package_version(),

@@ -304,7 +304,8 @@ def column_pulsed(digits: int) -> Any:
         """
         voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
         k, threshold, pcm = state.k[:, col], state.threshold[:, col], state.pcm[:, col]
-        polarity, shared, bend, start = state.polarity, state.shared[:, col // numbers.span], numbers.bend, numbers.start
+        polarity, shared = state.polarity, state.shared[:, col // numbers.span]
+        bend, start = numbers.bend, numbers.start
         pulses = np.float32(abs(size))
         towards = _ONE if size > 0 else -_ONE
         each = _ONE / np.float32(slots)
