@@ -7,7 +7,7 @@ import time
 
 from archsim.noc.patterns import draw_packets
 from archsim.noc.saturation import Outcome, Setting, carry
-from archsim.studies.noc import Request, settings_of
+from archsim.studies.noc import Inputs, settings_of
 from benchmarks.report import Figure
 
 HALF = 0.4  # of the bound of uniform traffic on a mesh; the 8 x 8 mesh saturates at 0.8 of it
@@ -30,7 +30,7 @@ def timed(setting: Setting, share: float, cycles: int) -> tuple[float, int, Outc
 def measure() -> list[Figure]:
     figures, per_hop = [], {}
     for side, cycles in SIDES.items():
-        (setting,) = settings_of(Request("mesh", f"{side}x{side}")).values()
+        (setting,) = settings_of(Inputs("mesh", f"{side}x{side}")).values()
         timed(setting, HALF, 100)  # compiles, and finds most routes
         seconds, packets, found = timed(setting, HALF, cycles)
         per_hop[side] = seconds / found.hops
@@ -45,7 +45,7 @@ def measure() -> list[Figure]:
     for share, words in ((HALF, "half of saturation"), (0.78, "just below saturation")):
         took = {}
         for flits in (8, 64):
-            (setting,) = settings_of(Request("mesh", "8x8", packet_flits=flits)).values()
+            (setting,) = settings_of(Inputs("mesh", "8x8", packet_flits=flits)).values()
             seconds, _, found = timed(setting, share, 20_000)
             took[flits] = seconds / found.events
             name = f"network 8 x 8 mesh at {words}: flits over links, packets of {flits} flits"

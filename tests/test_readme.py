@@ -122,7 +122,7 @@ def test_the_table_against_gpus_holds_what_the_comparison_gives() -> None:
 def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
     from fractions import Fraction
 
-    from archsim.studies.survey import survey
+    from archsim.studies.survey import Row, survey
 
     lines = TEXT.split("<!-- table: networks -->")[1].strip().splitlines()[2:13]
     table = {
@@ -131,9 +131,7 @@ def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
     workloads = [load_workload(name, ["mode=training"]) for name in table]
     for row in survey(load_arch("ambrogio_nature_2018"), workloads, hold_s=Fraction(74, 10**4)):
         found = table[row.name][1:]
-        assert row.time_per_example_s is not None
-        assert row.energy_per_example_j is not None
-        assert row.efficiency_op_per_j is not None
+        assert isinstance(row, Row)
         shares = ((row.share_of_peak, 0), (row.fill, 0), (row.busy, 1), (row.transfer_time_share, 0))
         assert found == [
             f"{row.synapses:,}", f"{row.tiles_used}", f"{row.time_per_example_s * 1e6:,.3g} us",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import signal
 import sys
 import threading
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from archsim.base.words import counted
 
 Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
 Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
@@ -23,6 +27,39 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the rep
 Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
+
+
+def perform(given: typer.Context, module: str, doing: str = "simulating") -> None:
+    """Carry out the study of a module as its command was asked, and answer; options are called as its inputs are."""
+    from archsim.report.terminal import lines
+
+    study, asked = importlib.import_module(module).STUDY, given.params
+    words = {field.name: asked[field.name] for field in dataclasses.fields(study.inputs)}
+    inputs = study.inputs(**{
+        name: tuple(own) if isinstance(own, list) else own for name, own in words.items() if own not in (None, [], ())
+    })  # fmt: skip
+    kept = 0
+    silent = asked["quiet"] or asked["as_json"]
+    with progress_bar(None, silent, doing) as bar, late_interrupts(bool(study.keeps)) as interrupted:
+
+        def progress(done: float, total: int | None = None, words: str = "", /) -> None:
+            nonlocal kept
+            kept = int(done)
+            if interrupted():
+                raise KeyboardInterrupt
+            if bar is not None:
+                bar(done, total, words)
+
+        try:
+            data, document, folder = study.perform(inputs, asked["out"], progress)
+        except KeyboardInterrupt:
+            if kept and study.keeps:
+                complain([f"{counted(kept, study.keeps)} done and kept; the same command with --resume goes on"])
+            raise
+    told = f"report  {folder / study.stem}.html{study.tells.format(folder=folder)}"
+    passed = study.passed(data)
+    answer(folder / study.file, lambda: lines(document), told, as_json=asked["as_json"], quiet=asked["quiet"],
+           passed=passed)  # fmt: skip
 
 
 def answer(
@@ -60,15 +97,15 @@ def progress_bar(total: int | None, silent: bool, doing: str = "simulating") -> 
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=total)
 
-        def show_progress(done: float, of: int | None = None, words: str = doing) -> None:
-            bar.update(task, completed=done, total=of or total, description=words)
+        def show_progress(done: float, of: int | None = None, words: str = "") -> None:
+            bar.update(task, completed=done, total=of or total, description=words or doing)
 
         yield show_progress
 
 
 @contextmanager
-def late_interrupts() -> Iterator[Callable[[], bool]]:
-    """Keep a first Ctrl-C back, and yield what says whether there was one; a second one interrupts at once.
+def late_interrupts(late: bool) -> Iterator[Callable[[], bool]]:
+    """Keep a first Ctrl-C back if it is to come late, and yield what says whether there was one; a second interrupts.
 
     Code that is being compiled or runs compiled cannot be left anywhere without a trace.
     """
@@ -80,7 +117,7 @@ def late_interrupts() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         pressed = True
 
-    if threading.current_thread() is not threading.main_thread():
+    if not late or threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     before = signal.signal(signal.SIGINT, note)

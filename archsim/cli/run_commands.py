@@ -9,7 +9,7 @@ import typer
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.cli.apps import app
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, progress_bar
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, perform, progress_bar
 
 
 @app.command()
@@ -139,7 +139,7 @@ def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: 
         data = written / "metrics.json"
     else:
         shown, written = show_again(study, folder)
-        data = written / study.name
+        data = written / study.file
     if figures is not None:
         paint_again(shown, written, figures)
     told = f"report  {written / f'{shown.stem}.html'}"
@@ -148,6 +148,7 @@ def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: 
 
 @app.command()
 def sensitivity(
+    ctx: typer.Context,
     arch: Arch,
     workload: Work,
     sets: Sets = None,
@@ -158,24 +159,12 @@ def sensitivity(
     quiet: Quiet = False,
 ) -> None:
     """Halve and double each assumption in turn, and draw the tornado."""
-    from archsim.report.terminal import lines
-    from archsim.studies.sensitivity import execute_sensitivity
-
-    with progress_bar(None, quiet or as_json) as progress:
-        _, document, folder = execute_sensitivity(
-            arch, workload, sets=sets or (), examples=examples, out=out, progress=progress
-        )
-    answer(
-        folder / "sensitivity.json",
-        lambda: lines(document),
-        f"report  {folder / 'sensitivity.html'}",
-        as_json=as_json,
-        quiet=quiet,
-    )
+    perform(ctx, "archsim.studies.sensitivity")
 
 
 @app.command()
 def survey(
+    ctx: typer.Context,
     arch: Arch,
     workloads: Annotated[
         list[str] | None,
@@ -194,32 +183,12 @@ def survey(
     quiet: Quiet = False,
 ) -> None:
     """Networks side by side on one chip, made as large as each needs it: what each gets of the peak."""
-    from archsim.report.terminal import lines
-    from archsim.studies.survey import execute_survey
-
-    with progress_bar(None, quiet or as_json, "surveying") as progress:
-        data, document, folder = execute_survey(
-            arch,
-            workloads or (),
-            mode=mode,
-            sets=sets or (),
-            examples=examples,
-            hold=hold,
-            out=out,
-            progress=progress,
-        )
-    answer(
-        folder / "survey.json",
-        lambda: lines(document),
-        f"report  {folder / 'survey.html'}",
-        as_json=as_json,
-        quiet=quiet,
-        passed=data["passed"],
-    )
+    perform(ctx, "archsim.studies.survey", "surveying")
 
 
 @app.command()
 def network(
+    ctx: typer.Context,
     topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],
     size: Annotated[str, typer.Option(metavar="ROWSxCOLUMNS", help="The grid of tiles.")] = "8x8",
     traffic: Annotated[
@@ -264,20 +233,4 @@ def network(
     quiet: Quiet = False,
 ) -> None:
     """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
-    from archsim.report.terminal import lines
-    from archsim.studies.noc import Request, execute_network
-
-    request = Request(
-        topology, size, tuple(traffic or ("uniform",)), tuple(load or ()), packet_flits, vcs, buffer_flits,
-        router_cycles, link_cycles, credit_cycles, arbitration, wait_for_tail_credit, hold_switch_for_packet, hot_tile,
-        hot_share, warmup_cycles, cycles, seed,
-    )  # fmt: skip
-    with progress_bar(None, quiet or as_json) as progress:
-        _, document, folder = execute_network(request, out=out, progress=progress)
-    answer(
-        folder / "network.json",
-        lambda: lines(document),
-        f"report  {folder / 'network.html'}",
-        as_json=as_json,
-        quiet=quiet,
-    )
+    perform(ctx, "archsim.studies.noc")

@@ -10,7 +10,7 @@ import typer
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Json, Out, Quiet, Sets, answer, progress_bar
+from archsim.cli.options import Json, Out, Quiet, Sets, perform
 
 
 @app.command()
@@ -100,6 +100,7 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
 
 @app.command()
 def published(
+    ctx: typer.Context,
     archs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[ARCH ...]", help="Chips, by name or path; nothing for all built-in ones."),
@@ -109,19 +110,7 @@ def published(
     quiet: Quiet = False,
 ) -> None:
     """Published figures against simulated ones; exit with 1 if a fitted one is not met."""
-    from archsim.report.terminal import lines
-    from archsim.studies.published import execute_published, failed
-
-    with progress_bar(None, quiet or as_json) as progress:
-        rows, document, folder = execute_published(archs or (), out=out, progress=progress)
-    answer(
-        folder / "published.json",
-        lambda: lines(document),
-        f"report  {folder / 'published.html'}",
-        as_json=as_json,
-        quiet=quiet,
-        passed=not failed(rows),
-    )
+    perform(ctx, "archsim.studies.published")
 
 
 @app.command(name="import")

@@ -46,7 +46,7 @@ def train(
     from archsim.studies.train.study import execute_training, progress_words
 
     kept = 0
-    with progress_bar(None, quiet or as_json, "training") as progress, late_interrupts() as interrupted:
+    with progress_bar(None, quiet or as_json, "training") as progress, late_interrupts(True) as interrupted:
 
         def inside(now: Any, done: float, total: int) -> None:
             nonlocal kept
@@ -102,7 +102,7 @@ def sweep(
     from archsim.studies.sweep.study import execute_sweep
 
     kept = 0
-    with progress_bar(None, quiet or as_json, "sweeping") as progress, late_interrupts() as interrupted:
+    with progress_bar(None, quiet or as_json, "sweeping") as progress, late_interrupts(True) as interrupted:
 
         def inside(done: float, total: int, words: str) -> None:
             nonlocal kept

@@ -93,6 +93,12 @@ class Load:
     simulated_cycles: int
     hops: int
     events: int
+
+
+@dataclass(frozen=True)
+class LinkLoads(Load):
+    """What a network does at one load, and each link in it."""
+
     utilisation: tuple[float, ...]
     """By link: the share of all cycles in which it carried a flit."""
     wait_mean: tuple[float, ...]
@@ -196,7 +202,7 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
     )  # fmt: skip
 
 
-def latency_at(setting: Setting, load: float) -> Load:
+def latency_at(setting: Setting, load: float) -> LinkLoads:
     """Return what the network does at a load, in flits per tile and cycle."""
     begin, end = setting.warmup_cycles, setting.warmup_cycles + setting.cycles
     flits, tiles = setting.router.packet_flits, setting.wires.tiles
@@ -211,7 +217,7 @@ def latency_at(setting: Setting, load: float) -> Load:
     latency = (found.arrived - packets.created)[first:last][found.arrived[first:last] != -1]
     mean = float(latency.mean()) if len(latency) else None
     all_in = len(latency) == last - first
-    return Load(
+    return LinkLoads(
         load=load, offered=offered, accepted=accepted, accepted_least=float(by_tile.min()),
         saturated=not all_in or accepted < ACCEPTED_LEAST * offered or (mean is not None and mean > LATENCY_LIMIT),
         latency_mean=mean, latency_ci95=_interval(latency), latency_p50=_percentile(latency, 50),
@@ -234,15 +240,15 @@ def _interval(latency: np.ndarray) -> float | None:
     return float(STUDENT_95 * np.std(means, ddof=1) / math.sqrt(BATCHES))
 
 
-def saturation(setting: Setting, resolution: float = 0.01) -> tuple[Load, list[Load]]:
+def saturation(setting: Setting, resolution: float = 0.01) -> tuple[LinkLoads, list[LinkLoads]]:
     """Return the highest load that does not saturate the network, and all loads that were tried.
 
     By bisection between none and the bound, to `resolution` of the bound.
     """
     bound = setting.bound
     low, high = 0.0, 1.0
-    tried: list[Load] = []
-    best: Load | None = None
+    tried: list[LinkLoads] = []
+    best: LinkLoads | None = None
     while high - low > resolution or best is None:
         middle = (low + high) / 2
         tried.append(latency_at(setting, middle * bound))

@@ -18,9 +18,9 @@ from archsim.report.folder import check_folder
 from archsim.results.bill import activity_yaml
 from archsim.results.crosscheck import TOLERANCE, crosscheck, default_examples
 from archsim.results.evaluate import Result, evaluate
+from archsim.studies.names import default_folder
 from archsim.studies.run.plan import RunPlan, plan_from_options
 from archsim.studies.run.study import written
-from archsim.studies.study import default_folder
 
 MEASURED = "measured in the cross-check"
 

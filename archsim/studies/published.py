@@ -3,54 +3,106 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import TypeAdapter, model_validator
 
 from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.record import Number, Record
 from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.folder import check_folder
 from archsim.report.table import Column, Said, Table, metric_name, metric_text
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec, Published
 from archsim.spec.loading import Loaded, builtin_names, load_arch
-from archsim.studies.study import Study, folder_of, registered
+from archsim.studies import study
+from archsim.studies.names import folder_of
+from archsim.studies.study import Prepared, Progress, Study, given, registered, silent
 from archsim.workload import load_workload
 
-Row: TypeAlias = Mapping[str, Any]
-NAME = "published.json"
-OWNED = (NAME, "published.html", "published.md", "tables", "figures", "published.csv", "published.svg")
-"""What the study writes, the last two before it had a page; anything else in its folder is kept."""
 EXACT = 0.01
 """How far an `input` figure, a line of the spec converted, may be from what is simulated: rounding to cycles."""
 
 
-def execute_published(
-    names: Sequence[str] = (), *, out: Path | None = None, progress: Callable[[int], None] | None = None
-) -> tuple[list[dict[str, Any]], Document, Path]:
-    """Return the comparison of these chips, or of all built-in ones with published figures: data, report and folder.
+@dataclass(frozen=True)
+class Inputs(study.Inputs):
+    """Chips; if none is named, all built-in ones with published figures."""
 
-    Raises SpecError with all that is wrong.
+    words = "published"
+    archs: tuple[str, ...] = given("")
+
+
+class Row(Record):
+    """A published figure: `ratio` is simulated / published.
+
+    `passed` says of a fit whether it is within its tolerance, of an input within 1 %; of a prediction it is None.
     """
-    names = list(dict.fromkeys(names))
-    folder = out if out is not None else folder_of(["published", *names], ())
-    check_folder(folder)
+
+    arch: str
+    metric: str
+    published: float
+    simulated: Number | None
+    ratio: float | None
+    kind: Literal["fit", "input", "predicted"]
+    tolerance: float | None
+    source: str
+    mode: str
+    workload: str
+    passed: bool | None
+    note: str
+
+
+class Comparison(Record):
+    """What published.json holds: the rows, as a list alone."""
+
+    rows: tuple[Row, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_list(cls, data: Any) -> Any:
+        return {"rows": data} if isinstance(data, list) else data
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return what a file holds."""
+        return cls(rows=TypeAdapter(tuple[Row, ...]).validate_json(text, strict=True))
+
+    def plain(self) -> Any:
+        """Return the list."""
+        return super().plain()["rows"]
+
+    @property
+    def missed(self) -> list[Row]:
+        """The figures that are fitted, or a line of the spec, and not met."""
+        return [row for row in self.rows if row.passed is False]
+
+
+def prepare(inputs: Inputs) -> Prepared[Comparison]:
+    """Return the comparison to be made; raise SpecError with all that is wrong."""
+    names = list(dict.fromkeys(inputs.archs))
     chips = [load_arch(name) for name in names or builtin_names("arch_specs")]
-    rows = compare([chip for chip in chips if chip.value.published or names], progress)
-    return rows, *STUDY.write(rows, folder)
+    chosen = [chip for chip in chips if chip.value.published or names]
+    check_sources(chosen)
+    return Prepared(folder_of(["published", *names], ()), lambda progress, folder: compare(chosen, progress))
 
 
-def compare(chips: Sequence[Loaded[ArchSpec]], progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
-    """Return a row per published figure: arch, metric, published, simulated, ratio, kind, tolerance, source, and more.
+def compare(chips: Sequence[Loaded[ArchSpec]], progress: Progress = silent) -> Comparison:
+    """Return the published figures of chips beside the simulated ones."""
+    rows: list[Row] = []
+    for chip in chips:
+        rows += rows_of(chip)
+        progress(len(rows))
+    return Comparison(rows=tuple(rows))
 
-    `ratio` is simulated / published. `passed` says of a fit whether it is within its tolerance, of an input within
-    1 %; of a prediction it is None. Raises SpecError where a figure has no source or no metric of that name.
-    """
+
+def check_sources(chips: Sequence[Loaded[ArchSpec]]) -> None:
+    """Raise SpecError where a figure has no source, or a chip no figure."""
     problems = [
         Problem(f"{chip.path_label}: published[{i}]", "has no source", "say who published it, and where")
         for chip in chips for i in range(len(chip.value.published)) if not chip.figures[f"published[{i}].value"].source
@@ -61,20 +113,10 @@ def compare(chips: Sequence[Loaded[ArchSpec]], progress: Callable[[int], None] |
     ]  # fmt: skip
     if problems:
         raise SpecError(problems)
-    rows: list[dict[str, Any]] = []
-    for chip in chips:
-        rows += _rows(chip)
-        if progress is not None:
-            progress(len(rows))
-    return rows
 
 
-def failed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the rows of figures that are fitted, or a line of the spec, and not met."""
-    return [row for row in rows if row["passed"] is False]
-
-
-def _rows(arch: Loaded[ArchSpec]) -> list[dict[str, Any]]:
+def rows_of(arch: Loaded[ArchSpec]) -> list[Row]:
+    """Return a row for each published figure of a chip; raise SpecError where no metric has the name of one."""
     built = build_chip(arch.value)
     known: dict[tuple[str, str], dict[str, Any]] = {}
     rows = []
@@ -90,10 +132,10 @@ def _rows(arch: Loaded[ArchSpec]) -> list[dict[str, Any]]:
             raise SpecError([where])
         row = beside(place, figure, known[key])
         written = arch.figures[f"published[{i}].value"]
-        rows.append({
-            "arch": arch.value.name, **row, "source": written.source, "mode": figure.mode, "workload": figure.workload,
-            "passed": _passed(row), "note": written.note,
-        })  # fmt: skip
+        rows.append(Row(
+            arch=arch.value.name, **row, source=written.source, mode=figure.mode, workload=figure.workload,
+            passed=_passed(row), note=written.note,
+        ))  # fmt: skip
     return rows
 
 
@@ -139,9 +181,9 @@ LEAST_AXIS = 3.0
 TICKS = (0.1, 0.2, 0.5, 0.8, 1, 1.2, 2, 5, 10)
 
 
-def document(rows: Sequence[Row]) -> Document:
+def document(data: Comparison) -> Document:
     """Return the report of a comparison: it depends on what published.json holds alone."""
-    missed = failed(rows)
+    rows, missed = data.rows, data.missed
     kinds = ", ".join(f"*{kind}*: {meaning}" for kind, (meaning, _) in KINDS.items())
     head: list[Block] = [
         say(f"Ratio is simulated over published. {kinds}. Bold: a prediction that is off by more than {AIM:.0%}, or a "
@@ -149,10 +191,10 @@ def document(rows: Sequence[Row]) -> Document:
     ]  # fmt: skip
     if missed:
         head.insert(0, say("**{n} FAILED:** {names}.", kind="failed", brief=True, n=counted(len(missed), "figure"),
-                           names="; ".join(f"{row['arch']}, {named(row)}" for row in missed)))  # fmt: skip
+                           names="; ".join(f"{row.arch}, {name_of(row)}" for row in missed)))  # fmt: skip
     told = tuple(
-        say("{arch}, {name} (x {ratio}): {why}", arch=row["arch"], name=named(row), ratio=_ratio(row),
-            why=row["note"] or "no reason is given")
+        say("{arch}, {name} (x {ratio}): {why}", arch=row.arch, name=name_of(row), ratio=_ratio(row),
+            why=row.note or "no reason is given")
         for row in rows if off(row)
     )  # fmt: skip
     sections = [Section("ratios", "Figure by figure", (ratios_figure(rows), table(rows)))]
@@ -161,33 +203,35 @@ def document(rows: Sequence[Row]) -> Document:
                     (*sections, Section("sources", "Sources", (_sources(rows),))), stem="published")  # fmt: skip
 
 
-def named(row: Row) -> str:
+def name_of(row: Row) -> str:
     """Return a figure's name in words, and what it is of where that is not the chip."""
-    name = WORDS.get(row["metric"]) or metric_name(row["metric"])
-    return f"{name} on {row['workload']}" if row["workload"] else name
+    name = WORDS.get(row.metric) or metric_name(row.metric)
+    return f"{name} on {row.workload}" if row.workload else name
 
 
 def off(row: Row) -> bool:
     """Return whether a prediction is further from what was published than is aimed at."""
-    return row["kind"] == "predicted" and (row["ratio"] is None or abs(row["ratio"] - 1) > AIM)
+    return row.kind == "predicted" and (row.ratio is None or abs(row.ratio - 1) > AIM)
 
 
 def _ratio(row: Row) -> str:
-    return "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
+    return "-" if row.ratio is None else f"{row.ratio:.3f}"
 
 
 def table(rows: Sequence[Row]) -> Table:
     """Every figure; its file holds SI values, and the source of each."""
-    keys = ("arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "tolerance", "source")
     cells = []
     for row in rows:
-        verdict = ", FAILED" if row["passed"] is False else ", off" if off(row) else ""
-        said = {"metric": named(row), "ratio": _ratio(row), "kind": row["kind"] + verdict}
-        said |= {key: metric_text(row[key], row["metric"]) for key in ("published", "simulated")}
-        cells.append(tuple(Said(row[key], said[key]) if key in said else row[key] for key in keys))
+        verdict = ", FAILED" if row.passed is False else ", off" if off(row) else ""
+        published, simulated = (Said(own, metric_text(own, row.metric)) for own in (row.published, row.simulated))
+        cells.append((
+            row.arch, Said(row.metric, name_of(row)), row.mode, row.workload, published, simulated,
+            Said(row.ratio, _ratio(row)), Said(row.kind, row.kind + verdict), row.tolerance, row.source,
+        ))  # fmt: skip
+    heads = ("arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "tolerance", "source")
     hidden = ("mode", "workload", "tolerance", "source")
-    marked = {(i, keys.index("ratio")) for i, row in enumerate(rows) if off(row) or row["passed"] is False}
-    columns = tuple(Column(key, shown=key not in hidden) for key in keys)
+    marked = {(i, heads.index("ratio")) for i, row in enumerate(rows) if off(row) or row.passed is False}
+    columns = tuple(Column(head, shown=head not in hidden) for head in heads)
     return Table("published", "Published and simulated", columns, tuple(cells), marked=marked, most=200, brief=True)
 
 
@@ -195,7 +239,7 @@ def _sources(rows: Sequence[Row]) -> Facts:
     """Return where each figure was published, chip by chip."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        found.setdefault((row["arch"], row["source"]), []).append(named(row))
+        found.setdefault((row.arch, row.source), []).append(name_of(row))
     return Facts(tuple(
         (arch, say("{names}: {source}", names=", ".join(names), source=source))
         for (arch, source), names in found.items()
@@ -204,17 +248,17 @@ def _sources(rows: Sequence[Row]) -> Facts:
 
 def ratios_figure(rows: Sequence[Row]) -> Bars:
     """Return the ratios as bars from 1, chip by chip, on a logarithmic axis with the band that is aimed at."""
-    shown = [row for row in rows if row["ratio"]]
+    shown = [(row, row.ratio) for row in rows if row.ratio]
     bars = []
-    for arch, own in itertools.groupby(shown, key=lambda row: row["arch"]):
+    for arch, own in itertools.groupby(shown, key=lambda pair: pair[0].arch):
         bars.append(Bar(arch, "", head=True))
-        for row in own:
-            meaning, tone = KINDS[row["kind"]]
-            told = [metric_text(row[key], row["metric"], 4) for key in ("published", "simulated")]
-            tip = f"{arch}, {named(row)}: published {told[0]}, simulated {told[1]}, x {_ratio(row)}; {meaning}"
-            piece = Piece(min(1.0, row["ratio"]), abs(row["ratio"] - 1), tone, tip)
-            bars.append(Bar(named(row), f"x {_ratio(row)} {row['kind']}{', off' if off(row) else ''}", (piece,)))
-    most = max([LEAST_AXIS, *(max(row["ratio"], 1 / row["ratio"]) * 1.1 for row in shown)])
+        for row, ratio in own:
+            meaning, tone = KINDS[row.kind]
+            told = [metric_text(own, row.metric, 4) for own in (row.published, row.simulated)]
+            tip = f"{arch}, {name_of(row)}: published {told[0]}, simulated {told[1]}, x {_ratio(row)}; {meaning}"
+            piece = Piece(min(1.0, ratio), abs(ratio - 1), tone, tip)
+            bars.append(Bar(name_of(row), f"x {_ratio(row)} {row.kind}{', off' if off(row) else ''}", (piece,)))
+    most = max([LEAST_AXIS, *(max(ratio, 1 / ratio) * 1.1 for _, ratio in shown)])
     ticks = tuple((float(tick), f"{tick:g}") for tick in TICKS if 1 / most <= tick <= most)
     axis = Axis("simulated / published, logarithmic", 1 / most, most, ticks, log=True)
     legend = tuple((f"{kind}: {meaning}", tone) for kind, (meaning, tone) in KINDS.items())
@@ -222,4 +266,7 @@ def ratios_figure(rows: Sequence[Row]) -> Bars:
                 zero=1.0, band=(1 - AIM, 1 + AIM))  # fmt: skip
 
 
-STUDY = registered(Study(NAME, "", "published", document, OWNED))
+STUDY = registered(Study(
+    Inputs, Comparison, "published.json", prepare, document, lambda data: not data.missed,
+    once=("published.csv", "published.svg"),
+))  # fmt: skip

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias
 
 from archsim.base.errors import ArchsimError
+from archsim.base.record import Named, Record
 from archsim.base.words import agreeing, counted
 from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.report.colours import COLOURS
-from archsim.report.document import Block, Command, Document, Fold, Points, Section, say
+from archsim.report.document import Block, Document, Fold, Points, Section, say
 from archsim.report.figure import Bar, Bars, Piece, logarithmic
-from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, metric_name, metric_text
 from archsim.results.bill import account
-from archsim.results.metrics import package_version
 from archsim.results.peak import peak
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch, split_overrides
-from archsim.studies.study import Study, default_folder, registered
-from archsim.workload import load_workload
+from archsim.spec.loading import Loaded
+from archsim.studies.names import default_folder
+from archsim.studies.study import Data, Pair, Prepared, Progress, Study, named, registered, signed, silent
 from archsim.workload.network import Workload
 
-SCHEMA, NAME = "archsim-sensitivity-1", "sensitivity.json"
-OWNED = (NAME, "sensitivity.html", "sensitivity.md", "figures", "tables")
-"""What the study writes; anything else in its folder is kept."""
 METRICS = (
     "time_per_example_s",
     "energy_per_example_j",
@@ -47,32 +42,50 @@ MOVED = 5e-4
 """A figure that moves a metric by no more, as a share, is left out of the report."""
 TONES = (("halved", COLOURS["forward"]), ("doubled", COLOURS["convert"]))
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)$", re.DOTALL)
-Data: TypeAlias = Mapping[str, Any]
 Ratios: TypeAlias = tuple[str, float | None, float | None]
 """A figure; a metric over its value as given with the figure halved, and doubled; None where that is refused."""
 
 
-def execute_sensitivity(
-    arch: str,
-    workload: str,
-    *,
-    sets: Sequence[str] = (),
-    examples: int | None = None,
-    out: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[dict[str, Any], Document, Path]:
-    """Return a study, as its file holds it and as its report shows it, and the report's folder.
+@dataclass(frozen=True)
+class Inputs(Pair):
+    """A chip, a workload, and how many examples of it are run, by default its whole training."""
 
-    Raises SpecError with all that is wrong, and InfeasibleError where the workload does not fit as it is given.
-    """
-    mine, theirs = split_overrides(sets)
-    chip, network = load_arch(arch, mine), load_workload(workload, theirs)
-    line = ["archsim", "sensitivity", arch, workload, *(word for given in sets for word in ("--set", given))]
-    line += ["--examples", str(examples)] if examples else []
-    folder = out or default_folder(chip, network, "sensitivity")
-    check_folder(folder)
-    data = sensitivity(chip, network, examples=examples, command=shlex.join(line), progress=progress)
-    return data, *STUDY.write(data, folder)
+    words = "sensitivity"
+    examples: int | None = None
+
+
+class Effect(Record):
+    """A figure halved or doubled: its value, and the metrics with it, or why it was refused."""
+
+    figure: str
+    given: str
+    status: str
+    factor: str
+    value: str
+    metrics: Mapping[str, float] | None
+    refused: str | None
+
+
+class Sensitivity(Data):
+    """What sensitivity.json holds: the metrics with the figures as given, and with each halved and doubled."""
+
+    schema_id: Literal["archsim-sensitivity-1"] = signed("archsim-sensitivity-1")
+    arch: Named
+    workload: Named
+    examples: int
+    metrics: Mapping[str, float]
+    effects: tuple[Effect, ...]
+
+
+def prepare(inputs: Inputs) -> Prepared[Sensitivity]:
+    """Return a study to be made; raise SpecError with all that is wrong."""
+    chip, network = inputs.load()
+    return Prepared(
+        default_folder(chip, network, "sensitivity"),
+        lambda progress, folder: sensitivity(
+            chip, network, examples=inputs.examples, command=inputs.line, progress=progress
+        ),
+    )
 
 
 def outcome(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:
@@ -112,8 +125,8 @@ def sensitivity(
     *,
     examples: int | None = None,
     command: str = "",
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    progress: Progress = silent,
+) -> Sensitivity:
     """Return the study of every figure of the arch spec that is an assumption or fitted, as its file holds it.
 
     `examples` is by default the whole training run. A value that is out of range, or with which the workload
@@ -138,20 +151,11 @@ def sensitivity(
                 metrics = outcome(changed, workload.value, count)
             except ArchsimError as error:
                 refused = str(error).splitlines()[0]
-            effects.append({"figure": path, "given": figure.to_set, "status": figure.status, "factor": name,
-                            "value": value, "metrics": metrics, "refused": refused})  # fmt: skip
-        if progress is not None:
-            progress(number + 1, len(figures))
-    return {
-        "schema": SCHEMA,
-        "arch": {"name": arch.value.name, "hash": arch.hash},
-        "workload": {"name": workload.value.name, "hash": workload.hash},
-        "version": package_version(),
-        "command": command,
-        "examples": count,
-        "metrics": base,
-        "effects": effects,
-    }
+            effects.append(Effect(figure=path, given=figure.to_set, status=figure.status, factor=name, value=value,
+                                  metrics=metrics, refused=refused))  # fmt: skip
+        progress(number + 1, len(figures))
+    return Sensitivity(command=command, arch=named(arch), workload=named(workload), examples=count, metrics=base,
+                       effects=tuple(effects))  # fmt: skip
 
 
 def _whole(given: str, value: str) -> str:
@@ -161,17 +165,17 @@ def _whole(given: str, value: str) -> str:
     return value
 
 
-def ranked(data: Data, metric: str) -> list[Ratios]:
+def ranked(data: Sensitivity, metric: str) -> list[Ratios]:
     """Return what each figure does to a metric, those first that move it most."""
     pairs: dict[str, list[float | None]] = {}
-    for effect in data["effects"]:
-        pair = pairs.setdefault(effect["figure"], [None, None])
-        if effect["metrics"] is not None:
-            pair[effect["factor"] == "x 2"] = effect["metrics"][metric] / data["metrics"][metric]
+    for effect in data.effects:
+        pair = pairs.setdefault(effect.figure, [None, None])
+        if effect.metrics is not None:
+            pair[effect.factor == "x 2"] = effect.metrics[metric] / data.metrics[metric]
     return sorted(((path, low, high) for path, (low, high) in pairs.items()), key=lambda row: (-_width(row), row[0]))
 
 
-def moving(data: Data, metric: str) -> list[Ratios]:
+def moving(data: Sensitivity, metric: str) -> list[Ratios]:
     """Return the figures that move a metric, those first that move it most."""
     return [row for row in ranked(data, metric) if _width(row) > MOVED]
 
@@ -183,17 +187,17 @@ def _width(row: Ratios) -> float:
 # ---- the report
 
 
-def document(data: Data) -> Document:
+def document(data: Sensitivity) -> Document:
     """Return the report of a study: it depends on what sensitivity.json holds alone."""
-    count = len({effect["figure"] for effect in data["effects"]})
-    refused = [effect for effect in data["effects"] if effect["refused"]]
+    count = len({effect.figure for effect in data.effects})
+    refused = [effect for effect in data.effects if effect.refused]
     told: list[Block] = [
         say("Each figure that is an assumption or fitted ({count} of them) is halved and doubled in turn, and "
             "{examples} {are} run again. A ratio is the metric over its value as given. Figures that are zero are not "
-            "varied, nor are quoted and derived ones.", count=count, examples=counted(data["examples"], "example"),
-            are=agreeing(data["examples"], "is", "are")),
+            "varied, nor are quoted and derived ones.", count=count, examples=counted(data.examples, "example"),
+            are=agreeing(data.examples, "is", "are")),
         say("As given: {metrics}.", brief=True, metrics=", ".join(
-            f"{metric_name(metric)} {metric_text(value, metric)}" for metric, value in data["metrics"].items()
+            f"{metric_name(metric)} {metric_text(value, metric)}" for metric, value in data.metrics.items()
         )),
         _widest(data),
     ]  # fmt: skip
@@ -201,38 +205,34 @@ def document(data: Data) -> Document:
     if refused:
         told.append(say("{values} {were} refused; the last section says why.", brief=True,
                         values=counted(len(refused), "value"), were=agreeing(len(refused), "was", "were")))  # fmt: skip
-        reasons = tuple(say("`{figure}` {factor} ({value}): {refused}", **effect) for effect in refused)
+        reasons = tuple(say("`{figure}` {factor} ({value}): {refused}", **effect.plain()) for effect in refused)
         last.append(Section("refused", "Refused", (
             say("These values make the chip impossible for the workload:"), Points(reasons)
         )))  # fmt: skip
     return Document(
-        f"Sensitivity: {data['arch']['name']} x {data['workload']['name']}",
+        f"Sensitivity: {data.arch.name} x {data.workload.name}",
         tuple(told),
-        (*(_of(data, metric) for metric in data["metrics"]), *last),
-        (
-            Command(data["command"]),
-            say("Spec {arch}; workload {workload}; archsim {version}.", kind="note", arch=data["arch"]["hash"],
-                workload=data["workload"]["hash"], version=data["version"]),
-        ),
+        (*(_of(data, metric) for metric in data.metrics), *last),
+        data.ends(data.arch, data.workload),
         stem="sensitivity",
     )  # fmt: skip
 
 
-def _widest(data: Data) -> Table:
+def _widest(data: Sensitivity) -> Table:
     """The figures that move each metric most."""
     rows = [
-        (metric_name(metric), *row) for metric in data["metrics"] for row in moving(data, metric)[:WIDEST]
+        (metric_name(metric), *row) for metric in data.metrics for row in moving(data, metric)[:WIDEST]
     ]  # fmt: skip
     columns = tuple(map(Column, ("metric", "figure", "halved: x", "doubled: x")))
     return Table("widest", "What moves each metric most", columns, tuple(rows), brief=True, most=len(rows) or 1)
 
 
-def _of(data: Data, metric: str) -> Section:
+def _of(data: Sensitivity, metric: str) -> Section:
     """Return one metric's tornado, with its table under it."""
     shown = moving(data, metric)[:SHOWN]
-    title = f"{metric_name(metric).capitalize()}: {metric_text(data['metrics'][metric], metric)}"
-    given = {effect["figure"]: effect for effect in data["effects"]}
-    rows = {row[0]: (row[0], given[row[0]]["given"], given[row[0]]["status"], *row[1:]) for row in ranked(data, metric)}
+    title = f"{metric_name(metric).capitalize()}: {metric_text(data.metrics[metric], metric)}"
+    given = {effect.figure: effect for effect in data.effects}
+    rows = {row[0]: (row[0], given[row[0]].given, given[row[0]].status, *row[1:]) for row in ranked(data, metric)}
     columns = tuple(map(Column, ("figure", "value", "status", "halved: x", "doubled: x")))
     every = Table(metric, title, columns, tuple(rows.values()), "Without a ratio, the value was refused.",
                   shown=tuple(rows[path] for path, *_ in shown))  # fmt: skip
@@ -244,19 +244,19 @@ def _of(data: Data, metric: str) -> Section:
     ))  # fmt: skip
 
 
-def tornado(data: Data, metric: str) -> Bars:
+def tornado(data: Sensitivity, metric: str) -> Bars:
     """Return what moves a metric as bars from its value as given: above, the figure halved; below, doubled."""
     rows = moving(data, metric)[:SHOWN]
-    values = {(effect["figure"], effect["factor"]): effect for effect in data["effects"]}
+    values = {(effect.figure, effect.factor): effect for effect in data.effects}
     bars = []
     for path, *ratios in rows:
         pieces = []
         for place, ((factor, _), (label, tone), ratio) in enumerate(zip(FACTORS, TONES, ratios, strict=True)):
             if ratio is not None:
-                tip = f"{path} {label}, {values[path, factor]['value']}: x {ratio:.3f}"
+                tip = f"{path} {label}, {values[path, factor].value}: x {ratio:.3f}"
                 pieces.append(Piece(min(1.0, ratio), abs(ratio - 1), tone, tip, (place, len(FACTORS))))
         text = ", ".join("refused" if ratio is None else f"x {ratio:.3f}" for ratio in ratios)
-        given = next(effect["given"] for effect in data["effects"] if effect["figure"] == path)
+        given = next(effect.given for effect in data.effects if effect.figure == path)
         bars.append(Bar(f"{path} = {given}", text, tuple(pieces)))
     known = [ratio for _, *ratios in rows for ratio in ratios if ratio is not None]
     axis = logarithmic("", [*known, 0.95, 1.05], lambda value: f"x {value:g}", room=0.03)
@@ -264,4 +264,4 @@ def tornado(data: Data, metric: str) -> Bars:
     return Bars(metric, title, "The axis is logarithmic.", tuple(bars), axis, TONES, zero=1.0)
 
 
-STUDY = registered(Study(NAME, SCHEMA, "sensitivity", document, OWNED))
+STUDY = registered(Study(Inputs, Sensitivity, "sensitivity.json", prepare, document))

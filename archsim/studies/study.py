@@ -1,63 +1,205 @@
-"""What studies share: how they are registered and shown again, names of folders and runs, and what is not dominated."""
+"""A study: what it is asked, what it computes, how that is shown; registered once, and shown again from its folder.
+
+A command of the shell, a Python function, the folder, the head of its file and `archsim report DIR` follow from that.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import importlib
-import json
 import pkgutil
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from pydantic import Field, PrivateAttr
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.record import Named, Record
+from archsim.report.document import Command, Document, Text, say
+from archsim.report.files import files_of
+from archsim.report.folder import check_folder, write_folder
+from archsim.report.paint import save
+from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded, load_arch, split_overrides
+from archsim.studies.names import all_faults
+from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
-if TYPE_CHECKING:
-    from archsim.report.document import Document
-    from archsim.spec.loading import Loaded
+
+class Progress(Protocol):
+    """What a study calls as it goes on: how much is done, with its part, of how many in all, and words."""
+
+    def __call__(self, done: float, total: int | None = None, words: str = "", /) -> None:
+        """Take a step."""
+
+
+def silent(done: float, total: int | None = None, words: str = "", /) -> None:
+    """Show no progress."""
+
+
+# ---- what a study is asked
+
+
+def given(flag: str, default: Any = ()) -> Any:
+    """Return a field of inputs whose option is not called as the field is."""
+    return dataclasses.field(default=default, metadata={"flag": flag})
 
 
 @dataclass(frozen=True)
-class Study:
-    """A study as a folder holds it.
+class Inputs:
+    """What a study is asked: names and numbers as given, not yet checked.
 
-    `name` is the file of its data, which marks the folder and says `schema` of itself ("" for a list). `command` wrote
-    it; `document` makes the report of the data alone, None where it needs more; `owned` are all names that the command
-    writes. `whole` puts data together that lie in several files: it is given the folder and what `name` holds.
+    A field without a default is an argument of the command `words`, one with a default an option, which is not in the
+    `line` while it has that. A tuple is given item by item.
     """
 
-    name: str
-    schema: str
+    words: ClassVar[str]
+
+    @property
+    def line(self) -> str:
+        """The command that repeats it, as one line for a shell."""
+        found = ["archsim", *self.words.split()]
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            flag = field.metadata.get("flag", f"--{field.name.replace('_', '-')}")
+            is_argument = field.default is dataclasses.MISSING or not flag
+            if not is_argument and value == field.default:
+                continue
+            for each in value if isinstance(value, tuple) else (value,):
+                text = f"{each:g}" if isinstance(each, float) else str(each)
+                found += [text] if is_argument else [flag] if each is True else [flag, text]
+        return shlex.join(found)
+
+
+@dataclass(frozen=True)
+class Pair(Inputs):
+    """A chip and a workload, by name or path, and figures of both to replace."""
+
+    arch: str
+    workload: str
+    sets: tuple[str, ...] = dataclasses.field(default=(), kw_only=True, metadata={"flag": "--set"})
+
+    def load(self) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
+        """Return chip and workload with what is replaced; raise SpecError with the faults of both."""
+        mine, theirs = split_overrides(self.sets)
+        chip, workload = all_faults([lambda: load_arch(self.arch, mine), lambda: load_workload(self.workload, theirs)])
+        return chip, workload
+
+
+# ---- what it computes
+
+
+def signed(schema: str) -> Any:
+    """Return the field `schema_id` of a study's data."""
+    return Field(schema, alias="schema")
+
+
+class Data(Record):
+    """What a study computes, as its file holds it: which kind of file it is, who wrote it, and how it is repeated.
+
+    A study adds its own fields, of plain values in SI units; `schema_id` says which version of them these are.
+    """
+
+    schema_id: str = Field(alias="schema")
+    version: str = Field(default_factory=package_version)
     command: str
-    document: Callable[[Any], Document] | None
-    owned: tuple[str, ...]
-    whole: Callable[[Path, Any], Any] | None = None
+    _files: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
-    def write(self, data: Any, folder: Path, more: Mapping[str, str] | None = None) -> tuple[Document, Path]:
+    def beside(self, files: Mapping[str, str]) -> None:
+        """Have further files, text by name, written beside its report."""
+        self._files = files
+
+    def ends(self, *specs: Any) -> tuple[Command, Text]:
+        """Return how a report ends: the command, the hashes of specs, and the version."""
+        hashes = "; ".join(f"{what} {own.hash}" for what, own in zip(("spec", "workload"), specs, strict=False))
+        return Command(self.command), say("{hashes}; archsim {version}.", kind="note", version=self.version,
+                                          hashes=hashes[:1].upper() + hashes[1:])  # fmt: skip
+
+
+def named(loaded: Loaded[Any]) -> Named:
+    """Return how a file names a spec."""
+    return Named(name=loaded.value.name, hash=loaded.hash)
+
+
+I = TypeVar("I", bound=Inputs)  # noqa: E741
+D = TypeVar("D", bound=Record)
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[D]):
+    """Inputs that were found right: the report's folder, if none is named, and what computes the data.
+
+    `compute` is given what to call as it goes on, and the folder, for what is to be kept if it is interrupted.
+    """
+
+    folder: Path
+    compute: Callable[[Progress, Path], D]
+
+
+@dataclass(frozen=True)
+class Study(Generic[I, D]):
+    """A study. `command` are its words, `file` holds its data and marks its folder.
+
+    `prepare` raises SpecError with all that is wrong, before anything is simulated. `passed` says whether all audits
+    did. `once` are names that earlier versions wrote, beside the file and the report; `tells` is printed at the end, of
+    a {folder}. A study that `keeps` something (an "epoch", a "point") goes on with --resume.
+    """
+
+    inputs: type[I]
+    data: type[D]
+    file: str
+    prepare: Callable[[I], Prepared[D]]
+    document: Callable[[D], Document]
+    passed: Callable[[D], bool] = lambda data: True
+    once: tuple[str, ...] = ()
+    tells: str = ""
+    keeps: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The name of its page, without an ending."""
+        return Path(self.file).stem
+
+    @property
+    def owned(self) -> tuple[str, ...]:
+        """All names that it writes, or wrote; anything else in its folder is kept."""
+        return (self.file, f"{self.stem}.html", f"{self.stem}.md", "tables", "figures", *self.once)
+
+    def perform(self, inputs: I, out: Path | None = None, progress: Progress = silent) -> tuple[D, Document, Path]:
+        """Return the data, the report and its folder, `out` or one by the names of what is studied."""
+        prepared = self.prepare(inputs)
+        folder = out or prepared.folder
+        check_folder(folder)
+        data = prepared.compute(progress, folder)
+        return data, *self.write(data, folder)
+
+    def write(self, data: D, folder: Path) -> tuple[Document, Path]:
         """Write data, report and further files as a folder, as a whole or not at all; return report and folder."""
-        from archsim.report.files import files_of
-        from archsim.report.folder import write_folder
-
-        assert self.document is not None
         shown = self.document(data)
-        return shown, write_folder(folder, {self.name: json_text(data), **files_of(shown), **(more or {})}, self.owned)
+        more = data._files if isinstance(data, Data) else {}
+        return shown, write_folder(folder, {self.file: data.text(), **files_of(shown), **more}, self.owned)
+
+    def report(self, plain: Any) -> Document:
+        """Return the report of data as JSON holds it; raise ValidationError unless it is of this study."""
+        return self.document(self.data.model_validate(plain))
 
 
-STUDIES: dict[str, Study] = {}
+AnyStudy: TypeAlias = Study[Any, Any]
+STUDIES: dict[str, AnyStudy] = {}
 """By the file that marks its folder."""
 
 
-def registered(study: Study) -> Study:
+def registered(study: Study[I, D]) -> Study[I, D]:
     """Return a study, which is known from now on by the file that marks its folder."""
-    STUDIES[study.name] = study
+    STUDIES[study.file] = study
     return study
 
 
-def all_studies() -> Mapping[str, Study]:
+def all_studies() -> Mapping[str, AnyStudy]:
     """Return all studies by the file that marks their folders, having found those that nothing has imported yet."""
     package = importlib.import_module("archsim.studies")
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -65,27 +207,21 @@ def all_studies() -> Mapping[str, Study]:
     return STUDIES
 
 
-def study_in(folder: Path) -> Study | None:
+def study_in(folder: Path) -> AnyStudy | None:
     """Return the study of which a folder holds a report, if there is one."""
     return next((study for name, study in sorted(all_studies().items()) if (folder / name).is_file()), None)
 
 
-def show_again(study: Study, folder: Path) -> tuple[Document, Path]:
+def show_again(study: AnyStudy, folder: Path) -> tuple[Document, Path]:
     """Make the report of a study anew from what its folder holds; all other files are kept.
 
-    Raises SpecError where the data cannot be read, are of another archsim, or the report needs more than them.
+    Raises SpecError where the data cannot be read, or are of another archsim.
     """
-    from archsim.report.files import files_of
-    from archsim.report.folder import write_folder
-
-    where, again = f"{folder}/{study.name}", f"repeat the command that wrote it: archsim {study.command}"
-    if study.document is None:
-        raise SpecError([Problem(where, f"is not all that `archsim {study.command}` shows", again)])
+    where, again = f"{folder}/{study.file}", f"repeat the command that wrote it: archsim {study.inputs.words}"
     try:
-        data = json.loads((folder / study.name).read_text("utf-8"))
-        if (data["schema"] != study.schema) if study.schema else not isinstance(data, list):
-            raise ValueError(f"not {study.schema or 'a list'}")
-        shown = study.document(study.whole(folder, data) if study.whole is not None else data)
+        text = (folder / study.file).read_text("utf-8")
+        new = isinstance(study, Study)  # until all are converted
+        shown = study.document(study.data.read(text)) if new else study.old_document(folder, text)  # type: ignore[attr-defined]
     except OSError as error:
         raise SpecError(
             [Problem(where, f"cannot be read: {error.strerror or error}", "check its permissions")]
@@ -97,8 +233,6 @@ def show_again(study: Study, folder: Path) -> tuple[Document, Path]:
 
 def paint_again(shown: Document, folder: Path, suffix: str) -> None:
     """Write the figures of a report once more into its folder `paper`, as "pdf" or "png"; raise SpecError if not."""
-    from archsim.report.paint import save
-
     try:
         (folder / "paper").mkdir(exist_ok=True)
         for name, figure in shown.figures().items():
@@ -108,77 +242,3 @@ def paint_again(shown: Document, folder: Path, suffix: str) -> None:
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise SpecError([Problem(f"{folder}/paper", what, "look at its permissions")]) from None
-
-
-def json_text(data: Any) -> str:
-    """Return data as JSON text; NaN and infinity are refused."""
-    return json.dumps(data, indent=1, allow_nan=False) + "\n"
-
-
-def undominated(goals: Sequence[Sequence[float] | None]) -> list[bool]:
-    """Return which of several tuples of what is to be small are Pareto-optimal; None, for no result, is not.
-
-    One is dominated if another is as small in everything and smaller in something.
-
-    >>> undominated([(1, 5), (2, 3), (3, 3), (2, 3), None])
-    [True, True, False, True, False]
-    """
-
-    def beaten(own: Sequence[float]) -> bool:
-        return any(
-            tuple(other) != tuple(own) and all(a <= b for a, b in zip(other, own, strict=True))
-            for other in goals if other is not None
-        )  # fmt: skip
-
-    return [own is not None and not beaten(own) for own in goals]
-
-
-def default_folder(arch: Loaded[ArchSpec], workload: Loaded[Workload], suffix: str = "") -> Path:
-    """Return `reports/<arch>--<workload>[--<suffix>][--<hash of the overrides>]`."""
-    parts = [arch.value.name, workload.value.name, *([suffix] if suffix else [])]
-    return folder_of(parts, [*arch.overrides, *workload.overrides])
-
-
-def folder_of(names: Sequence[str], overrides: Sequence[str]) -> Path:
-    """Return `reports/<name>--<name>...[--<hash of the overrides>]`, its names made safe for any file system."""
-    parts = list(names)
-    if overrides:
-        parts.append(hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8])
-    return Path("reports") / "--".join(re.sub(r"[^\w.+-]+", "_", part).strip(".") or "_" for part in parts)
-
-
-def names_of(given: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return a name for each chip or run: its own, or what was given where several have it, or that with a number.
-
-    >>> names_of(["a.yaml", "b/a.yaml", "x", "x"], ["a", "a", "x", "x"])
-    ['a.yaml', 'b/a.yaml', 'x (1)', 'x (2)']
-    """
-    shown = [name if names.count(name) == 1 else text for text, name in zip(given, names, strict=True)]
-    return list(_numbered(shown))
-
-
-def _numbered(names: Sequence[str]) -> Iterator[str]:
-    taken = {name for name in names if names.count(name) == 1}
-    for place, name in enumerate(names):
-        if names.count(name) == 1:
-            yield name
-            continue
-        number = names[:place].count(name) + 1
-        while f"{name} ({number})" in taken:
-            number += 1
-        taken.add(f"{name} ({number})")
-        yield f"{name} ({number})"
-
-
-def all_faults(loads: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Return what each of the functions loads; raise SpecError with the faults of all of them."""
-    found: list[Any] = []
-    problems: list[Problem] = []
-    for load in loads:
-        try:
-            found.append(load())
-        except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(problems)
-    return found

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, isqrt
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal
 
 from archsim.base.errors import ArchsimError, InfeasibleError, Problem, SpecError
+from archsim.base.record import Named, Record
 from archsim.base.units import engineering, parse_quantity
 from archsim.base.words import counted
 from archsim.chip.graph import build_chip
@@ -18,73 +18,114 @@ from archsim.mapping.modes import build_schedule, memory_words
 from archsim.mapping.partition import map_workload
 from archsim.mapping.shards import tiles_needed
 from archsim.report.bars import from_zero
-from archsim.report.document import Block, Command, Document, Facts, Points, Section, Text, code, say
+from archsim.report.document import Block, Document, Facts, Points, Section, Text, code, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, percent
 from archsim.results.evaluate import Result, evaluate
-from archsim.results.metrics import package_version
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
-from archsim.studies.study import Study, all_faults, folder_of, registered
+from archsim.studies import study
+from archsim.studies.names import all_faults, folder_of
+from archsim.studies.study import Data, Prepared, Progress, Study, given, named, registered, signed, silent
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
-SCHEMA, NAME = "archsim-survey-1", "survey.json"
-OWNED = (NAME, "survey.html", "survey.md", "tables", "figures", "survey.csv", "survey.svg")
-"""What the study writes, the last two before it had a page; anything else in its folder is kept."""
-Progress = Callable[[float, int, str], None]
-Data: TypeAlias = Mapping[str, Any]
 PROBED = 200
 """Examples by which the time of one is found."""
 IDLE = "leakage"
 """The phase of the bill that is spent whether or not anything is done."""
 
 
-def execute_survey(
-    arch: str,
-    workloads: Sequence[str],
-    *,
-    mode: str | None = None,
-    sets: Sequence[str] = (),
-    examples: int | None = None,
-    hold: str | None = None,
-    out: Path | None = None,
-    progress: Progress | None = None,
-) -> tuple[dict[str, Any], Document, Path]:
-    """Return a survey of workloads (all built-in ones if none is named): its data, its report, and its folder.
+@dataclass(frozen=True)
+class Inputs(study.Inputs):
+    """A chip, and workloads, all built-in ones if none is named.
 
-    With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms". Raises SpecError with all that is
-    wrong, InfeasibleError where none of the networks can be run.
+    With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms", after which weights are transferred.
     """
-    mine, theirs = split_overrides(sets)
-    names = list(dict.fromkeys(workloads)) or builtin_names("workloads")
+
+    words = "survey"
+    arch: str
+    workloads: tuple[str, ...] = given("")
+    mode: str | None = None
+    sets: tuple[str, ...] = given("--set")
+    hold: str | None = None
+    examples: int | None = None
+
+
+class Network(Record):
+    """A network, and `settings`: what was changed of the chip so that it fits. The `reason` says why it could not run.
+
+    `steps` are the vectors of an example.
+    """
+
+    name: str
+    hash: str
+    mode: str
+    settings: tuple[str, ...]
+    synapses: int
+    steps: int
+    reason: str = ""
+    passed: bool = True
+
+
+class Row(Network):
+    """What a network that could be run comes to; SI units.
+
+    `fill` is the share of the cells of the used tiles that hold a synapse, `busy` that of their cycles in which their
+    crossbars compute, `idle` that of the energy that goes whatever is done. `dwell_leaks` is the mean time of an update
+    on its capacitor, in time constants of the leak.
+    """
+
+    tiles: int
+    tiles_used: int
+    time_per_example_s: float
+    energy_per_example_j: float
+    efficiency_op_per_j: float
+    efficiency_peak_op_per_j: float
+    share_of_peak: float
+    throughput_op_per_s: float
+    throughput_peak_op_per_s: float
+    fill: float
+    busy: float
+    idle: float
+    transfer_time_share: float
+    dwell_leaks: float | None
+    program_time_s: float | None
+    program_energy_j: float | None
+
+
+class Survey(Data):
+    """What survey.json holds."""
+
+    schema_id: Literal["archsim-survey-1"] = signed("archsim-survey-1")
+    arch: Named
+    passed: bool
+    networks: tuple[Row | Network, ...]
+
+
+def prepare(inputs: Inputs) -> Prepared[Survey]:
+    """Return a survey to be made; raise SpecError with all that is wrong."""
+    mine, theirs = split_overrides(inputs.sets)
+    names = list(dict.fromkeys(inputs.workloads)) or builtin_names("workloads")
     if theirs:
         raise SpecError([Problem("--set", f"'{theirs[0]}' is of one workload", "set figures of the chip alone")])
-    hold_s = None if hold is None else _hold_s(hold)
-    given = [] if mode is None else [f"mode={mode}"]
-    loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine)]
-    loads += [lambda name=name: load_workload(name, given) for name in names]  # type: ignore[misc]
+    hold_s = None if inputs.hold is None else _hold_s(inputs.hold)
+    mode = [] if inputs.mode is None else [f"mode={inputs.mode}"]
+    loads: list[Callable[[], Any]] = [lambda: load_arch(inputs.arch, mine)]
+    loads += [lambda name=name: load_workload(name, mode) for name in names]  # type: ignore[misc]
     chip, *networks = all_faults(loads)
-    words = ["archsim", "survey", arch, *workloads, *(["--mode", mode] if mode else [])]
-    words += [word for setting in sets for word in ("--set", setting)]
-    words += ["--hold", hold] if hold else []
-    words += ["--examples", str(examples)] if examples else []
-    folder = out or folder_of([chip.value.name, "survey"], [*workloads, *given, *sets, *([hold] if hold else [])])
-    check_folder(folder)
-    rows = survey(chip, networks, examples=examples, hold_s=hold_s, progress=progress)
-    if all(row.reason for row in rows):
-        raise InfeasibleError("\n".join(dict.fromkeys(f"{row.name}: {row.reason}" for row in rows)))
-    data = {
-        "schema": SCHEMA,
-        "arch": {"name": chip.value.name, "hash": chip.hash},
-        "version": package_version(),
-        "command": shlex.join(words),
-        "passed": all(row.passed for row in rows),
-        "networks": [{**asdict(row), "settings": list(row.settings)} for row in rows],
-    }
-    return data, *STUDY.write(data, folder)
+
+    def compute(progress: Progress, folder: Path) -> Survey:
+        rows = survey(chip, networks, examples=inputs.examples, hold_s=hold_s, progress=progress)
+        if all(row.reason for row in rows):
+            raise InfeasibleError("\n".join(dict.fromkeys(f"{row.name}: {row.reason}" for row in rows)))
+        return Survey(
+            command=inputs.line, arch=named(chip), passed=all(row.passed for row in rows), networks=tuple(rows)
+        )  # fmt: skip
+
+    more = [*inputs.workloads, *mode, *inputs.sets, *([inputs.hold] if inputs.hold else [])]
+    return Prepared(folder_of([chip.value.name, "survey"], more), compute)
 
 
 def _hold_s(text: str) -> Fraction:
@@ -99,57 +140,21 @@ def _hold_s(text: str) -> Fraction:
     return hold_s
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one network comes to; SI units, and None where it could not be run, for the `reason`.
-
-    `settings` are what was changed of the chip. `fill` is the share of the cells of the used tiles that hold a synapse,
-    `busy` that of their cycles in which their crossbars compute, `idle` that of the energy that goes whatever is done.
-    `dwell_leaks` is the mean time of an update on its capacitor, in time constants of the leak.
-    """
-
-    name: str
-    hash: str
-    mode: str
-    settings: tuple[str, ...]
-    synapses: int
-    steps: int
-    reason: str = ""
-    tiles: int | None = None
-    tiles_used: int | None = None
-    time_per_example_s: float | None = None
-    energy_per_example_j: float | None = None
-    efficiency_op_per_j: float | None = None
-    efficiency_peak_op_per_j: float | None = None
-    share_of_peak: float | None = None
-    throughput_op_per_s: float | None = None
-    throughput_peak_op_per_s: float | None = None
-    fill: float | None = None
-    busy: float | None = None
-    idle: float | None = None
-    transfer_time_share: float | None = None
-    dwell_leaks: float | None = None
-    program_time_s: float | None = None
-    program_energy_j: float | None = None
-    passed: bool = True
-
-
 def survey(
     arch: Loaded[ArchSpec],
     workloads: Sequence[Loaded[Workload]],
     *,
     examples: int | None = None,
     hold_s: Fraction | None = None,
-    progress: Progress | None = None,
-) -> list[Row]:
+    progress: Progress = silent,
+) -> list[Row | Network]:
     """Return a row for each workload: `examples` of it, or two transfer intervals, on the chip made large enough.
 
     With `hold_s` transfers come after as many examples as take so long, and not after as many as the spec says.
     """
-    rows = []
+    rows: list[Row | Network] = []
     for done, workload in enumerate(workloads):
-        if progress is not None:
-            progress(done, len(workloads), workload.value.name)
+        progress(done, len(workloads), workload.value.name)
         settings: tuple[str, ...] = ()
         own = workload.value
         about: dict[str, Any] = {"name": own.name, "hash": workload.hash, "mode": own.mode, "synapses": own.synapses,
@@ -162,7 +167,7 @@ def survey(
             result = evaluate(chip, workload, examples=examples or two_intervals(chip.value))
             rows.append(Row(**about, settings=settings, **_figures(result)))
         except ArchsimError as error:
-            rows.append(Row(**about, settings=settings, reason=str(error)))
+            rows.append(Network(**about, settings=settings, reason=str(error)))
     return rows
 
 
@@ -243,24 +248,24 @@ def _figures(result: Result) -> dict[str, Any]:
 # ---- the report
 
 
-COLUMNS = {
-    "network": ("name", ""),
-    "mode": ("mode", ""),
-    "synapses": ("synapses", ""),
-    "steps": ("steps", ""),
-    "tiles": ("tiles_used", ""),
-    "time per example": ("time_per_example_s", "s"),
-    "energy per example": ("energy_per_example_j", "J"),
-    "peak efficiency": ("efficiency_peak_op_per_j", "OP/s/W"),
-    "sustained": ("efficiency_op_per_j", "OP/s/W"),
-    "of the peak": ("share_of_peak", "%"),
-    "cells filled": ("fill", "%"),
-    "crossbars busy": ("busy", "%"),
-    "idle energy": ("idle", "%"),
-    "in transfers": ("transfer_time_share", "%"),
-    "held, leaks": ("dwell_leaks", ""),
+COLUMNS: dict[str, tuple[Callable[[Row], Any], str]] = {
+    "network": (lambda row: row.name, ""),
+    "mode": (lambda row: row.mode, ""),
+    "synapses": (lambda row: row.synapses, ""),
+    "steps": (lambda row: row.steps, ""),
+    "tiles": (lambda row: row.tiles_used, ""),
+    "time per example": (lambda row: row.time_per_example_s, "s"),
+    "energy per example": (lambda row: row.energy_per_example_j, "J"),
+    "peak efficiency": (lambda row: row.efficiency_peak_op_per_j, "OP/s/W"),
+    "sustained": (lambda row: row.efficiency_op_per_j, "OP/s/W"),
+    "of the peak": (lambda row: row.share_of_peak, "%"),
+    "cells filled": (lambda row: row.fill, "%"),
+    "crossbars busy": (lambda row: row.busy, "%"),
+    "idle energy": (lambda row: row.idle, "%"),
+    "in transfers": (lambda row: row.transfer_time_share, "%"),
+    "held, leaks": (lambda row: row.dwell_leaks, ""),
 }
-"""By heading: the key in survey.json, and the unit."""
+"""By heading: what of a row, and the unit."""
 OF_THE_NETWORK = ("mode", "synapses", "steps")
 """What does not depend on the chip; on the page it stands beside what was changed of the chip."""
 MEANT = (
@@ -274,23 +279,26 @@ MEANT = (
     "*Held, leaks*: mean time of an update on its capacitor, in time constants of the leak; where it is much above "
     "one, little is left of it.",
 )
-SHARES = (("fill", "cells filled", "#12837a"), ("busy", "crossbars busy", "#8e5ea2"),
-          ("idle", "idle energy", "#b03a2e"))  # fmt: skip
+SHARES: tuple[tuple[Callable[[Row], float], str, str], ...] = (
+    (lambda row: row.fill, "cells filled", "#12837a"),
+    (lambda row: row.busy, "crossbars busy", "#8e5ea2"),
+    (lambda row: row.idle, "idle energy", "#b03a2e"),
+)
 SUSTAINED, LOST = "#1b6ca8", "#c9ced1"
 
 
-def document(data: Data) -> Document:
+def document(data: Survey) -> Document:
     """Return the report of a survey: it depends on what survey.json holds alone."""
-    reasons = tuple(say("{name} could not be run: {reason}", brief=True, name=row["name"], reason=row["reason"])
-                    for row in data["networks"] if row["reason"])  # fmt: skip
-    failed = [row["name"] for row in data["networks"] if not row["reason"] and not row["passed"]]
+    reasons = tuple(say("{name} could not be run: {reason}", brief=True, name=row.name, reason=row.reason)
+                    for row in data.networks if row.reason)  # fmt: skip
+    failed = [row.name for row in data.networks if not row.reason and not row.passed]
     alarm: list[Block] = []
     if failed:
         alarm.append(say("**FAILED:** an audit of {names}. Do not trust these figures before that is understood.",
                          kind="failed", brief=True, names=", ".join(failed)))  # fmt: skip
     rows = ranked(data)
     return Document(
-        f"Networks on {data['arch']['name']}",
+        f"Networks on {data.arch.name}",
         (*alarm, say("Each network runs on a chip of this design that is as large as the network needs it.",
                      kind="lead")),
         (
@@ -299,65 +307,64 @@ def document(data: Data) -> Document:
             Section("figures", "Efficiency, and what it is lost to", (efficiency(rows), shares(rows))),
             Section("chips", "The networks and their chips", (_changed(data),)),
         ),
-        (
-            Command(data["command"]),
-            say("Spec {hash}; archsim {version}.", kind="note", hash=data["arch"]["hash"], version=data["version"]),
-        ),
+        data.ends(data.arch),
         stem="survey",
     )  # fmt: skip
 
 
-def ranked(data: Data) -> list[Data]:
+def ranked(data: Survey) -> list[Row]:
     """Return the networks that could be run, those that get most of the peak first."""
-    run = [row for row in data["networks"] if not row["reason"]]
-    return sorted(run, key=lambda row: (-(row["share_of_peak"] or 0), row["name"]))
+    run = [row for row in data.networks if isinstance(row, Row)]
+    return sorted(run, key=lambda row: (-row.share_of_peak, row.name))
 
 
-def table(rows: Sequence[Data]) -> Table:
+def table(rows: Sequence[Row]) -> Table:
     """What each network comes to; the file also holds what does not depend on the chip."""
     hidden = (*OF_THE_NETWORK, "peak efficiency")
     columns = tuple(Column(head, unit, shown=head not in hidden) for head, (_, unit) in COLUMNS.items())
-    return Table("survey", "Networks", columns, tuple(tuple(row[key] for key, _ in COLUMNS.values()) for row in rows),
+    return Table("survey", "Networks", columns, tuple(tuple(of(row) for of, _ in COLUMNS.values()) for row in rows),
                  most=100, brief=True)  # fmt: skip
 
 
-def efficiency(rows: Sequence[Data]) -> Bars:
+def efficiency(rows: Sequence[Row]) -> Bars:
     """Sustained efficiency of each network, and what is left to the peak."""
     unit = "OP/s/W"
     bars = []
     for row in rows:
-        own, top = row["efficiency_op_per_j"], row["efficiency_peak_op_per_j"]
-        tip = f"{row['name']}: sustained {engineering(own, unit)}, peak {engineering(top, unit)}"
+        own, top = row.efficiency_op_per_j, row.efficiency_peak_op_per_j
+        tip = f"{row.name}: sustained {engineering(own, unit)}, peak {engineering(top, unit)}"
         pieces = (Piece(0.0, own, SUSTAINED, tip), Piece(own, max(0.0, top - own), LOST, tip))
-        bars.append(Bar(row["name"], f"{percent(row['share_of_peak'])} of the peak", pieces))
-    most = max((max(row["efficiency_op_per_j"], row["efficiency_peak_op_per_j"]) for row in rows), default=0.0)
+        bars.append(Bar(row.name, f"{percent(row.share_of_peak)} of the peak", pieces))
+    most = max((max(row.efficiency_op_per_j, row.efficiency_peak_op_per_j) for row in rows), default=0.0)
     legend = (("sustained", SUSTAINED), ("peak", LOST))
     return Bars("efficiency", "Sustained efficiency and the peak", "", tuple(bars), from_zero(most, unit), legend)
 
 
-def shares(rows: Sequence[Data]) -> Bars:
+def shares(rows: Sequence[Row]) -> Bars:
     """What efficiency is lost to: cells that hold nothing, crossbars that wait, and energy that goes in any case."""
     bars = []
     for row in rows:
         pieces = tuple(
-            Piece(0.0, row[key], tone, f"{row['name']}, {label}: {percent(row[key])}", (place, len(SHARES)))
-            for place, (key, label, tone) in enumerate(SHARES)
+            Piece(0.0, of(row), tone, f"{row.name}, {label}: {percent(of(row))}", (place, len(SHARES)))
+            for place, (of, label, tone) in enumerate(SHARES)
         )  # fmt: skip
-        bars.append(Bar(row["name"], "", pieces))
+        bars.append(Bar(row.name, "", pieces))
     axis = Axis("", 0.0, 1.0, tuple((i / 4, f"{25 * i} %") for i in range(5)))
     legend = tuple((label, tone) for _, label, tone in SHARES)
     return Bars("shares", "Cells filled, crossbars busy, idle energy", "", tuple(bars), axis, legend)
 
 
-def _changed(data: Data) -> Facts:
+def _changed(data: Survey) -> Facts:
     """Return what each network is, and what was changed of the chip so that it fits."""
     found = []
-    for row in data["networks"]:
-        what = say("{mode}, {synapses}, {steps} an example", mode=row["mode"],
-                   synapses=counted(row["synapses"], "synapse"), steps=counted(row["steps"], "vector"))  # fmt: skip
-        more = (*say("; of the chip ").spans, *code(row["settings"]).spans) if row["settings"] else ()
-        found.append((row["name"], Text((*what.spans, *more))))
+    for row in data.networks:
+        what = say("{mode}, {synapses}, {steps} an example", mode=row.mode,
+                   synapses=counted(row.synapses, "synapse"), steps=counted(row.steps, "vector"))  # fmt: skip
+        more = (*say("; of the chip ").spans, *code(row.settings).spans) if row.settings else ()
+        found.append((row.name, Text((*what.spans, *more))))
     return Facts(tuple(found))
 
 
-STUDY = registered(Study(NAME, SCHEMA, "survey", document, OWNED))
+STUDY = registered(Study(
+    Inputs, Survey, "survey.json", prepare, document, lambda data: data.passed, once=("survey.csv", "survey.svg")
+))  # fmt: skip

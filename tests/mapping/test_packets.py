@@ -25,7 +25,7 @@ from archsim.noc.saturation import carry, saturation
 from archsim.results.breakdowns import link_rows
 from archsim.simulation.run import simulate
 from archsim.spec.arch import TOPOLOGIES
-from archsim.studies.noc import Request, settings_of
+from archsim.studies.noc import Inputs, settings_of
 from tests.helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 
 LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -241,7 +241,7 @@ def test_packets_on_a_chip_and_flits_alone_have_the_same_latency(topology: str, 
     # The engine moves packets, the loop of `archsim network` flits, one channel for each class, at half of the load at
     # which the flits saturate. A credit takes a cycle there and none here. Found: -6, -6 and -5 %.
     flits = 8
-    (setting,) = settings_of(Request(
+    (setting,) = settings_of(Inputs(
         topology, "4x4", packet_flits=flits, vcs=1 + (topology == "torus"), buffer_flits=places * flits,
         wait_for_tail_credit=wait, credit_cycles=1, warmup_cycles=500, cycles=2_000,
     )).values()  # fmt: skip

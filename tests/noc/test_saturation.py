@@ -23,7 +23,7 @@ from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
 from archsim.spec.arch import TOPOLOGIES
-from archsim.studies.noc import Request, settings_of
+from archsim.studies.noc import Inputs, settings_of
 from tests.noc.flit_reference import PORTS, TILE, simulate
 
 
@@ -325,7 +325,7 @@ def is_like_flit_by_flit(case: tuple[str, str, int, int, int, int, int], side: i
     So saturation, within the step of the search, and the latency at half of it are those of the reference.
     """
     topology, pattern, flits, vcs, buffer, wait, hold = case
-    (setting,) = settings_of(Request(
+    (setting,) = settings_of(Inputs(
         topology, f"{side}x{side}", (pattern,), packet_flits=flits, vcs=vcs, buffer_flits=buffer,
         wait_for_tail_credit=wait, hold_switch_for_packet=hold, warmup_cycles=cycles // 4, cycles=cycles,
     )).values()  # fmt: skip
@@ -357,7 +357,7 @@ def test_every_packet_is_in_when_it_is_flit_by_flit_everywhere(topology: str, pa
 def test_one_channel_of_single_flit_packets_saturates_late_or_early(wait: int, least: float, most: float) -> None:
     # With the tail's credit, a flit each router + wire + credit + its own cycle, 1 / 7 of the bound of 0.5 at most;
     # without, one each 2 cycles (channel, switch), where packets of all directions stand behind each other.
-    (setting,) = settings_of(Request("mesh", packet_flits=1, vcs=1, buffer_flits=8, wait_for_tail_credit=wait,
+    (setting,) = settings_of(Inputs("mesh", packet_flits=1, vcs=1, buffer_flits=8, wait_for_tail_credit=wait,
                                      warmup_cycles=1_000, cycles=3_000)).values()  # fmt: skip
     best, _ = saturation(setting, 0.02)
     assert least < best.accepted < most
@@ -412,7 +412,7 @@ def test_the_seed_alone_decides() -> None:
 
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))
 def test_every_topology_carries_uniform_traffic_and_loses_nothing(topology: str) -> None:
-    setting = settings_of(Request(topology, "3x4", loads=(0.02,)))["uniform"]
+    setting = settings_of(Inputs(topology, "3x4", load=(0.02,)))["uniform"]
     found = latency_at(setting, 0.02)
     assert found.packets == found.packets_in > 0
     assert not found.saturated

@@ -220,7 +220,7 @@ def placed(spec: Loaded[ArchSpec], workload: Workload) -> Results:
 
 
 def published(spec: Loaded[ArchSpec], workload: Workload) -> Results:
-    return {"published": compare([spec])} if spec.value.published else {}
+    return {"published": compare([spec]).plain()} if spec.value.published else {}
 
 
 @dataclass(frozen=True)

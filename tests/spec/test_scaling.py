@@ -186,7 +186,7 @@ def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypa
     )
     found = study.sensitivity(spec, load_workload("mlp_digits"), examples=1)
     ratios = {
-        effect["factor"]: effect["metrics"]["area_m2"]
-        for effect in found["effects"] if effect["figure"] == "tile.neuron.area"
+        effect.factor: effect.metrics["area_m2"]
+        for effect in found.effects if effect.figure == "tile.neuron.area" and effect.metrics
     }  # fmt: skip
     assert ratios == pytest.approx({"x 1/2": 0.5, "x 2": 2.0})

@@ -18,14 +18,17 @@ from archsim.report.files import files_of
 from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.spec.arch import TOPOLOGIES
-from archsim.studies.noc import LINKS, TIMES_ZERO_LOAD, Request, document, execute_network, settings_of
+from archsim.studies.noc import LINKS, STUDY, TIMES_ZERO_LOAD, Inputs, settings_of
 from tests.noc.test_saturation import ring
 
 EVIL = "<b>*a*</b> `c` {x} | d"
 
 
-def small(**more: Any) -> Request:
-    return Request("mesh", "4x4", cycles=1_000, warmup_cycles=500, **more)
+document = STUDY.report
+
+
+def small(**more: Any) -> Inputs:
+    return Inputs("mesh", "4x4", cycles=1_000, warmup_cycles=500, **more)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -36,8 +39,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """Two traffics up to saturation."""
     request = small(traffic=("uniform", "transpose"))
-    data, _, folder = execute_network(request, out=tmp_path_factory.mktemp("networks") / "one")
-    return data, folder
+    data, _, folder = STUDY.perform(request, tmp_path_factory.mktemp("networks") / "one")
+    return data.plain(), folder
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def test_a_sweep_ends_in_saturation(data: dict[str, Any]) -> None:
 
 def test_the_files_are_the_same_twice_and_hold_the_data(found: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     data, folder = found
-    _, _, again = execute_network(small(traffic=("uniform", "transpose")), out=tmp_path / "two")
+    _, _, again = STUDY.perform(small(traffic=("uniform", "transpose")), tmp_path / "two")
     files = contents(folder)
     assert contents(again) == files
     assert set(files) == {"network.json", "network.html", "network.md", "tables/summary.csv", "tables/latency.csv",
@@ -173,29 +176,29 @@ def test_the_command_prints_a_summary_or_the_file(tmp_path: Path, capsys: pytest
     data = json.loads(capsys.readouterr().out)
     assert data["traffic"][0]["points"][0]["load"] == 0.2
     assert data["traffic"][0]["saturation_load"] is None
-    assert data["command"] == "archsim network mesh --size 3x4 --traffic uniform --load 0.2 --cycles 500"
+    assert data["command"] == "archsim network mesh --size 3x4 --load 0.2 --cycles 500"
 
 
 @pytest.mark.parametrize(("request_", "where", "what"), [
-    (Request("mesch"), "TOPOLOGY", "did you mean 'mesh'?"),
-    (Request("mesh", traffic=("uniforn",)), "--traffic", "did you mean 'uniform'?"),
-    (Request("mesh", "8x"), "--size", "'8x' is not the size of a grid"),
-    (Request("mesh", "1x1"), "--size", "1 x 1 is 1 tile"),
-    (Request("mesh", loads=(0.0,)), "--load", "give more than 0 and at most 1"),
-    (Request("mesh", loads=(1.5,)), "--load", "1.5 flits per tile and cycle"),
-    (Request("mesh", vcs=0), "--vcs", "0 is too small"),
-    (Request("mesh", buffer_flits=0), "--buffer-flits", "0 is too small"),
-    (Request("mesh", wait_for_tail_credit=2), "--wait-for-tail-credit", "2 is neither 0 nor 1; give 0 or 1"),
-    (Request("mesh", hold_switch_for_packet=-1), "--hold-switch-for-packet", "-1 is neither 0 nor 1"),
-    (Request("torus", vcs=1), "--vcs", "1 virtual channel cannot be divided among the 2 classes"),
-    (Request("mesh", "4x8", traffic=("transpose",)), "--traffic", "as many rows as columns, not 4 x 8"),
-    (Request("mesh", "3x3", traffic=("bit_complement",)), "--traffic", "needs a power of two of tiles, not 9"),
-    (Request("mesh", arbitration="round"), "--arbitration", "did you mean 'round_robin'?"),
-    (Request("mesh", hot_tile=64), "--hot-tile", "give 0 to 63"),
-    (Request("mesh", hot_share=1.5), "--hot-share", "give 0 to 1"),
-    (Request("mesh", cycles=0), "--cycles", "0 is too few"),
+    (Inputs("mesch"), "TOPOLOGY", "did you mean 'mesh'?"),
+    (Inputs("mesh", traffic=("uniforn",)), "--traffic", "did you mean 'uniform'?"),
+    (Inputs("mesh", "8x"), "--size", "'8x' is not the size of a grid"),
+    (Inputs("mesh", "1x1"), "--size", "1 x 1 is 1 tile"),
+    (Inputs("mesh", load=(0.0,)), "--load", "give more than 0 and at most 1"),
+    (Inputs("mesh", load=(1.5,)), "--load", "1.5 flits per tile and cycle"),
+    (Inputs("mesh", vcs=0), "--vcs", "0 is too small"),
+    (Inputs("mesh", buffer_flits=0), "--buffer-flits", "0 is too small"),
+    (Inputs("mesh", wait_for_tail_credit=2), "--wait-for-tail-credit", "2 is neither 0 nor 1; give 0 or 1"),
+    (Inputs("mesh", hold_switch_for_packet=-1), "--hold-switch-for-packet", "-1 is neither 0 nor 1"),
+    (Inputs("torus", vcs=1), "--vcs", "1 virtual channel cannot be divided among the 2 classes"),
+    (Inputs("mesh", "4x8", traffic=("transpose",)), "--traffic", "as many rows as columns, not 4 x 8"),
+    (Inputs("mesh", "3x3", traffic=("bit_complement",)), "--traffic", "needs a power of two of tiles, not 9"),
+    (Inputs("mesh", arbitration="round"), "--arbitration", "did you mean 'round_robin'?"),
+    (Inputs("mesh", hot_tile=64), "--hot-tile", "give 0 to 63"),
+    (Inputs("mesh", hot_share=1.5), "--hot-share", "give 0 to 1"),
+    (Inputs("mesh", cycles=0), "--cycles", "0 is too few"),
 ])  # fmt: skip
-def test_what_is_wrong_is_told(request_: Request, where: str, what: str) -> None:
+def test_what_is_wrong_is_told(request_: Inputs, where: str, what: str) -> None:
     with pytest.raises(SpecError) as caught:
         settings_of(request_)
     (problem,) = caught.value.problems
@@ -205,7 +208,7 @@ def test_what_is_wrong_is_told(request_: Request, where: str, what: str) -> None
 
 def test_all_faults_are_told_at_once_and_classes_need_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpecError) as caught:
-        settings_of(Request("mash", "8x", traffic=("no",), vcs=0, loads=(2.0,)))
+        settings_of(Inputs("mash", "8x", traffic=("no",), vcs=0, load=(2.0,)))
     assert [problem.where for problem in caught.value.problems] == [
         "--size",
         "TOPOLOGY",
@@ -214,6 +217,6 @@ def test_all_faults_are_told_at_once_and_classes_need_channels(monkeypatch: pyte
         "--load",
     ]
     monkeypatch.setitem(TOPOLOGIES._found, "ring_of_the_test", lambda plan: ring(len(plan.sites), with_dateline=True))
-    assert settings_of(Request("ring_of_the_test", "1x6"))["uniform"].wires.topology.class_count == 2
+    assert settings_of(Inputs("ring_of_the_test", "1x6"))["uniform"].wires.topology.class_count == 2
     with pytest.raises(SpecError, match="3 virtual channels cannot be divided among the 2 classes"):
-        settings_of(Request("ring_of_the_test", "1x6", vcs=3))
+        settings_of(Inputs("ring_of_the_test", "1x6", vcs=3))

@@ -25,8 +25,9 @@ from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.results.peak import chip_metrics
 from archsim.spec.loading import builtin_names
-from archsim.studies.published import AIM, EXACT, compare, document, execute_published, failed, named
+from archsim.studies.published import AIM, EXACT, STUDY, Comparison, Inputs, Row, compare, name_of
 
+document = STUDY.report
 CHIPS = [name for name in builtin_names("arch_specs") if load_arch(name).value.published]
 FIGURES = [(name, i) for name in CHIPS for i in range(len(load_arch(name).value.published))]
 BROKEN = """
@@ -38,7 +39,8 @@ tile: {device: {kind: pcm_3t1c, area: 4 um2}}
 
 @functools.cache
 def rows(name: str) -> list[dict[str, Any]]:
-    return compare([load_arch(name)])
+    found: list[dict[str, Any]] = compare([load_arch(name)]).plain()
+    return found
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -111,7 +113,7 @@ def test_a_sustained_figure_is_compared_on_its_workload(tmp_path: Path) -> None:
       - {metric: time_per_example_s, value: 1 us, tolerance: 5 %, kind: predicted, workload: mlp_digits, source: a test}
     """
     text = "kind: arch\nextends: ambrogio_nature_2018\n" + text.replace("\n    ", "\n")
-    (row,) = compare([load_arch(chip(tmp_path, text))])
+    (row,) = compare([load_arch(chip(tmp_path, text))]).plain()
     run = evaluate(load_arch("ambrogio_nature_2018"), load_workload("mlp_digits"))
     assert row["simulated"] == run.data["metrics"]["time_per_example_s"]
     assert (row["workload"], row["passed"]) == ("mlp_digits", None)
@@ -130,8 +132,9 @@ def test_a_sustained_figure_is_compared_on_its_workload(tmp_path: Path) -> None:
     ],
 )
 def test_a_figure_that_says_too_little_is_refused(tmp_path: Path, published: str, said: str) -> None:
+    text = f"kind: arch\nextends: ambrogio_nature_2018\npublished: {published}\n"
     with pytest.raises(SpecError, match=said):
-        compare([load_arch(chip(tmp_path, f"kind: arch\nextends: ambrogio_nature_2018\npublished: {published}\n"))])
+        STUDY.perform(Inputs((chip(tmp_path, text),)), tmp_path / "out")
 
 
 def test_the_command_writes_a_report_and_fails_only_with_a_fit(
@@ -165,7 +168,7 @@ def test_what_is_off_is_said() -> None:
     assert off["note"] in markdown(shown)
     assert f"**{off['ratio']:.3f}**" in markdown(shown)
     assert any(line.endswith("predicted, off") for line in lines(shown))
-    assert failed(found) == []
+    assert Comparison.model_validate(found).missed == []
     quiet = document(rows("ambrogio_nature_2018"))  # it is fitted to both of its figures
     assert [section.name for section in quiet.sections] == ["ratios", "sources"]
     assert "off" not in {cell.text for row in quiet.tables()["published"].rows for cell in row if hasattr(cell, "text")}
@@ -180,7 +183,7 @@ def test_bars_go_from_one_to_the_ratio_under_the_name_of_their_chip() -> None:
     bars = [bar for bar in figure.bars if not bar.head]
     for row, bar in zip(found, bars, strict=True):
         (piece,) = bar.pieces
-        assert bar.label == named(row)
+        assert bar.label == name_of(Row(**row))
         assert (piece.start, piece.start + piece.length) == pytest.approx(sorted((1.0, row["ratio"])), rel=1e-12)
         assert row["arch"] in piece.tip
         assert figure.axis.low < piece.start <= piece.start + piece.length < figure.axis.high
@@ -233,8 +236,8 @@ def test_a_published_figure_needs_a_source_and_a_tolerance(tmp_path: Path) -> No
 
 
 def test_a_chip_that_is_named_twice_is_compared_once(tmp_path: Path) -> None:
-    found, *_ = execute_published(["khaddam_jssc_2022"] * 2, out=tmp_path / "out")
-    assert [row["metric"] for row in found] == [row["metric"] for row in rows("khaddam_jssc_2022")]
+    found, *_ = STUDY.perform(Inputs(("khaddam_jssc_2022",) * 2), tmp_path / "out")
+    assert [row.metric for row in found.rows] == [row["metric"] for row in rows("khaddam_jssc_2022")]
 
 
 def test_figures_of_a_chip_are_those_of_one_vector_whatever_is_run() -> None:

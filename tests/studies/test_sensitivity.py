@@ -20,19 +20,29 @@ from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.spec.loading import load_arch
+from archsim.studies import sensitivity
 from archsim.studies.sensitivity import (
     METRICS,
     MOVED,
     SHOWN,
+    STUDY,
     WIDEST,
-    document,
-    moving,
-    ranked,
+    Ratios,
+    Sensitivity,
     scaled,
 )
 
 CHIP = "ambrogio_nature_2018"
+document = STUDY.report
 EVIL = "<b>*a*</b> `c` {x} | d"
+
+
+def ranked(data: dict[str, Any], metric: str) -> list[Ratios]:
+    return sensitivity.ranked(Sensitivity.model_validate(data), metric)
+
+
+def moving(data: dict[str, Any], metric: str) -> list[Ratios]:
+    return sensitivity.moving(Sensitivity.model_validate(data), metric)
 
 
 @pytest.fixture(scope="module")

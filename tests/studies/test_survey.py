@@ -19,10 +19,11 @@ from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
-from archsim.studies.survey import COLUMNS, SHARES, document, enlargement, execute_survey, held_interval, ranked, survey
+from archsim.studies.survey import COLUMNS, SHARES, STUDY, Inputs, Survey, enlargement, held_interval, ranked, survey
 from archsim.workload import load_workload
 
 CHIP = load_arch("ambrogio_nature_2018")
+document = STUDY.report
 EVIL = "<b>*a*</b> `c` {x} | d"
 
 
@@ -117,9 +118,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
               "50", "--quiet", "--out", str(folder)])  # fmt: skip
     assert not leave.value.code
     data = json.loads((folder / "survey.json").read_text("utf-8"))
-    none = dict.fromkeys(data["networks"][0])
-    given = {"name": "huge", "mode": "training", "synapses": 9, "steps": 1, "settings": [], "passed": True}
-    data["networks"].append({**none, **given, "reason": "it is too large"})
+    given = {"name": "huge", "mode": "training", "hash": "0", "synapses": 9, "steps": 1, "settings": [], "passed": True}
+    data["networks"].append({**given, "reason": "it is too large"})
     return data, folder
 
 
@@ -140,7 +140,7 @@ def test_the_table_holds_the_networks_that_could_be_run_the_best_first(found: tu
     table = document(data).tables()["survey"]
     assert [column.name for column in table.columns] == list(COLUMNS)
     shares = [row[list(COLUMNS).index("of the peak")] for row in table.rows]
-    assert shares == sorted(shares, reverse=True) == [row["share_of_peak"] for row in ranked(data)]
+    assert shares == sorted(shares, reverse=True) == [row.share_of_peak for row in ranked(Survey.model_validate(data))]
     assert {row[0] for row in table.rows} == {"mlp_digits", "transfer_cifar10"}
     said = "\n".join(lines(document(data)))
     assert "huge could not be run: it is too large" in said
@@ -152,18 +152,18 @@ def test_the_table_holds_the_networks_that_could_be_run_the_best_first(found: tu
 
 def test_bars_are_the_rows(found: tuple[dict[str, Any], Path]) -> None:
     data, _ = found
-    figures, rows = document(data).figures(), ranked(data)
+    figures, rows = document(data).figures(), ranked(Survey.model_validate(data))
     efficiency, shares = figures["efficiency"], figures["shares"]
     assert isinstance(efficiency, Bars)
     assert isinstance(shares, Bars)
     for row, bar, own in zip(rows, efficiency.bars, shares.bars, strict=True):
         held, lost = bar.pieces
-        assert bar.label == own.label == row["name"]
-        assert held.length == row["efficiency_op_per_j"]
-        assert lost.start + lost.length == pytest.approx(row["efficiency_peak_op_per_j"], rel=1e-12)
-        assert [piece.length for piece in own.pieces] == [row[key] for key, *_ in SHARES]
+        assert bar.label == own.label == row.name
+        assert held.length == row.efficiency_op_per_j
+        assert lost.start + lost.length == pytest.approx(row.efficiency_peak_op_per_j, rel=1e-12)
+        assert [piece.length for piece in own.pieces] == [of(row) for of, *_ in SHARES]
         assert [piece.strip for piece in own.pieces] == [(0, 3), (1, 3), (2, 3)]
-    assert efficiency.axis.high == max(row["efficiency_peak_op_per_j"] for row in rows)
+    assert efficiency.axis.high == max(row.efficiency_peak_op_per_j for row in rows)
 
 
 def test_what_was_changed_is_said_a_failed_audit_is_and_hostile_names_are_text(
@@ -186,17 +186,17 @@ def test_what_was_changed_is_said_a_failed_audit_is_and_hostile_names_are_text(
 
 def test_what_is_wrong_is_told_before_anything_is_simulated() -> None:
     with pytest.raises(SpecError, match="did you mean 'mlp_mnist'"):
-        execute_survey("ambrogio_nature_2018", ["mlp_mnis"])
+        STUDY.prepare(Inputs("ambrogio_nature_2018", ("mlp_mnis",)))
     with pytest.raises(SpecError, match=r"--hold '7.4 ms'"):
-        execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold="long")
+        STUDY.prepare(Inputs("ambrogio_nature_2018", ("mlp_mnist",), hold="long"))
     for none in ("0 s", "-7 ms"):
         with pytest.raises(SpecError, match=rf"--hold: '{none}' is not above 0"):
-            execute_survey("ambrogio_nature_2018", ["mlp_mnist"], hold=none)
+            STUDY.prepare(Inputs("ambrogio_nature_2018", ("mlp_mnist",), hold=none))
     with pytest.raises(SpecError, match="is of one workload"):
-        execute_survey("ambrogio_nature_2018", ["mlp_mnist"], sets=["steps=3"])
+        STUDY.prepare(Inputs("ambrogio_nature_2018", ("mlp_mnist",), sets=("steps=3",)))
 
 
 def test_a_survey_of_nothing_that_can_be_run_is_none(tmp_path: Path) -> None:
     with pytest.raises(InfeasibleError, match=r"mlp_digits: .*sends errors back"):
-        execute_survey("shafiee_isca_2016", ["mlp_digits"], out=tmp_path / "out")
+        STUDY.perform(Inputs("shafiee_isca_2016", ("mlp_digits",)), tmp_path / "out")
     assert not (tmp_path / "out").exists()

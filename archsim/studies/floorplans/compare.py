@@ -24,9 +24,10 @@ from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch, split_overrides
 from archsim.studies.floorplans.compare_document import compare_csv, document
+from archsim.studies.names import all_faults, folder_of, names_of, undominated
+from archsim.studies.old import Study, json_text, registered
 from archsim.studies.run.loads import drawing_data
 from archsim.studies.run.study import details_json
-from archsim.studies.study import Study, all_faults, folder_of, json_text, names_of, registered, undominated
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
 

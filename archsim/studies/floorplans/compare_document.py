@@ -14,8 +14,8 @@ from archsim.report.document import Block, Command, Document, Facts, Panels, Sec
 from archsim.report.figure import Dot, Plot, Series, axis
 from archsim.report.floorplan import floorplan, limits_of
 from archsim.report.table import Column, Table, metric_text, percent
+from archsim.studies.names import undominated
 from archsim.studies.run.loads import drawn
-from archsim.studies.study import undominated
 
 Data: TypeAlias = Mapping[str, Any]
 FRONT, BEATEN = "#1b6ca8", "#7f8c8d"

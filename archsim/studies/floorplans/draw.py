@@ -21,11 +21,12 @@ from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
+from archsim.studies.names import default_folder, folder_of
+from archsim.studies.old import Study, registered
 from archsim.studies.run.loads import drawing_data, drawn
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.run.study import details_json
 from archsim.studies.run.tables import links
-from archsim.studies.study import Study, default_folder, folder_of, registered
 
 Data: TypeAlias = Mapping[str, Any]
 SCHEMA, NAME = "archsim-floorplan-1", "floorplan.json"

@@ -16,7 +16,8 @@ from archsim.spec.loading import differences, load_arch, split_overrides
 from archsim.studies.floorplans.layouts import Point
 from archsim.studies.floorplans.optimise_document import document
 from archsim.studies.floorplans.search import BUDGET, OBJECTIVES, Candidate, Optimisation, check_objective, optimise
-from archsim.studies.study import Study, all_faults, default_folder, registered
+from archsim.studies.names import all_faults, default_folder
+from archsim.studies.old import Study, registered
 from archsim.workload import load_workload
 
 SCHEMA, NAME = "archsim-optimise-1", "optimise.json"

@@ -15,8 +15,9 @@ from archsim.report.folder import check_folder
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import package_version
 from archsim.studies.gpus.document import document
+from archsim.studies.names import all_faults, default_folder
+from archsim.studies.old import Study, registered
 from archsim.studies.run.plan import plan_from_options
-from archsim.studies.study import Study, all_faults, default_folder, registered
 
 NAME = "gpus.json"
 OWNED = (NAME, "gpus.html", "gpus.md", "figures", "tables")

@@ -20,7 +20,7 @@ from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
 from archsim.spec.faults import problems_of
 from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
-from archsim.studies.study import all_faults
+from archsim.studies.names import all_faults
 from archsim.workload import Workload, load_workload
 
 ARCH_FILE, WORKLOAD_FILE, ACTIVITY_FILE = "inputs/arch.yaml", "inputs/workload.yaml", "inputs/activity.yaml"

@@ -1,4 +1,4 @@
-"""Saved reports: what a folder holds of a run, read again and checked before anything is made of it."""
+"""Record reports: what a folder holds of a run, read again and checked before anything is made of it."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def load_page(folder: Path) -> Page:
     if not (folder / "metrics.json").exists():
         what, hint = "is not there, so the folder holds no report of a run", "give one that `archsim run` wrote"
         if (study := study_in(folder)) is not None:
-            what = f"is not there: the folder holds a report of `archsim {study.command}`"
+            what = f"is not there: the folder holds a report of `archsim {study.inputs.words}`"
         raise SpecError([Problem(f"{folder}/metrics.json", what, hint)])
     data, details = _read(folder, "metrics.json", SCHEMA), _read(folder, "details.json", DETAILS_SCHEMA)
     found = [*_faults(data, DATA, ""), *_faults(data.get("crosscheck", []), CROSSCHECK, "crosscheck")]

@@ -13,11 +13,11 @@ from archsim.report.document import Document
 from archsim.report.files import files_of
 from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
+from archsim.studies.names import default_folder
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document
 from archsim.studies.run.plan import RunPlan
 from archsim.studies.run.saved import load_page, saved_history
-from archsim.studies.study import default_folder
 
 RENDERED = ("report.html", "report.md", "figures", "tables")
 """What is made from the data alone, and is made again without simulating."""

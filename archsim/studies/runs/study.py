@@ -12,11 +12,12 @@ from archsim.report.document import Document
 from archsim.report.folder import check_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import differences
+from archsim.studies.names import all_faults, folder_of, names_of
+from archsim.studies.old import Study, registered
 from archsim.studies.run.page import Page
 from archsim.studies.run.plan import RunPlan, plan_from_file
 from archsim.studies.run.saved import load_page
 from archsim.studies.runs.document import document
-from archsim.studies.study import Study, all_faults, folder_of, names_of, registered
 
 SCHEMA, NAME = "archsim-runs-1", "runs.json"
 OWNED = (NAME, "runs.html", "runs.md", "figures", "tables")

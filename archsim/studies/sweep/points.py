@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from archsim.studies.study import undominated
+from archsim.studies.names import undominated
 
 Point: TypeAlias = Mapping[str, Any]
 Data: TypeAlias = Mapping[str, Any]

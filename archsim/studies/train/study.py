@@ -38,7 +38,8 @@ from archsim.results.bill import ActivityFile, activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch, split_overrides
-from archsim.studies.study import Study, all_faults, default_folder, json_text, registered
+from archsim.studies.names import all_faults, default_folder
+from archsim.studies.old import Study, json_text, registered
 from archsim.studies.train.document import document
 from archsim.studies.train.measures import ACCURACY, R2
 from archsim.workload import load_workload

@@ -1,0 +1,57 @@
+"""Records of the result files that archsim writes and reads again: one declaration for writer and reader."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from archsim.base.errors import Problem
+
+Number: TypeAlias = int | float
+"""A count stays a whole number, also in the files that are made of it."""
+MOST_PROBLEMS = 8
+
+
+class Record(BaseModel):
+    """A part of a result file. It has all of its keys and no others, and neither NaN nor infinity."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, protected_namespaces=(),
+        ser_json_inf_nan="strings",
+    )  # fmt: skip
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return what a file holds; raise ValidationError, which `faults_of` explains, unless it is of this kind."""
+        return cls.model_validate_json(text, strict=True)
+
+    def plain(self) -> Any:
+        """Return it as JSON holds it: mappings, lists, numbers, text and None."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def text(self) -> str:
+        """Return it as the text of a file."""
+        return json.dumps(self.plain(), indent=1, allow_nan=False) + "\n"
+
+
+class Named(Record):
+    """A spec by its name, and by the hash of all that it says."""
+
+    name: str
+    hash: str
+
+
+def faults_of(error: ValidationError, where: str, hint: str) -> list[Problem]:
+    """Return what is wrong in a result file, place by place; the last one says what to try."""
+    found = []
+    for fault in error.errors(include_url=False, include_input=False):
+        place = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(map(str, fault["loc"])))
+        what = {"missing": "is missing", "json_invalid": "is no JSON: it was cut off or edited"}.get(fault["type"])
+        found.append(Problem(f"{where}: {place}" if place else where, what or fault["msg"]))
+    shown, more = found[:MOST_PROBLEMS], len(found) - MOST_PROBLEMS
+    if more > 0:
+        shown.append(Problem("", f"and {more:,} more"))
+    return [*shown[:-1], Problem(shown[-1].where, shown[-1].what, hint)]
