@@ -32,7 +32,7 @@ class Record(BaseModel):
         """Return it as JSON holds it: mappings, lists, numbers, text and None."""
         return self.model_dump(mode="json", by_alias=True)
 
-    def text(self) -> str:
+    def json_text(self) -> str:
         """Return it as the text of a file."""
         return json.dumps(self.plain(), indent=1, allow_nan=False) + "\n"
 
@@ -44,14 +44,31 @@ class Named(Record):
     hash: str
 
 
-def faults_of(error: ValidationError, where: str, hint: str) -> list[Problem]:
+def faults_of(error: ValidationError, where: str, hint: str, joint: str = ": ") -> list[Problem]:
     """Return what is wrong in a result file, place by place; the last one says what to try."""
     found = []
-    for fault in error.errors(include_url=False, include_input=False):
+    for fault in error.errors(include_url=False):
         place = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(map(str, fault["loc"])))
-        what = {"missing": "is missing", "json_invalid": "is no JSON: it was cut off or edited"}.get(fault["type"])
-        found.append(Problem(f"{where}: {place}" if place else where, what or fault["msg"]))
+        found.append(Problem(f"{where}{joint}{place}" if place else where, _what(fault["type"], fault)))
     shown, more = found[:MOST_PROBLEMS], len(found) - MOST_PROBLEMS
     if more > 0:
         shown.append(Problem("", f"and {more:,} more"))
     return [*shown[:-1], Problem(shown[-1].where, shown[-1].what, hint)]
+
+
+def _what(kind: str, fault: Any) -> str:
+    if kind in _SAID:
+        return _SAID[kind]
+    wanted = next((words for start, words in _WANTED.items() if kind.startswith(start)), None)
+    if wanted is None:
+        return str(fault["msg"]).removeprefix("Value error, ")
+    given = _NAMES.get(type(fault["input"]), "a number")
+    return f"is {given} and not {wanted}"
+
+
+_SAID = {"missing": "is missing", "json_invalid": "is no JSON: it was cut off or edited",
+         "extra_forbidden": "is unknown"}  # fmt: skip
+_WANTED = {"int": "a number", "float": "a number", "finite": "a number", "string": "text", "bool": "yes or no",
+           "tuple": "a list", "list": "a list", "model": "a mapping", "dict": "a mapping", "mapping": "a mapping",
+           "dataclass": "a mapping"}  # fmt: skip
+_NAMES = {dict: "a mapping", list: "a list", str: "text", bool: "yes or no", type(None): "null"}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from archsim.spec.loading import Loaded
     from archsim.workload.network import Workload
 
-SCHEMA = "archsim-gpus-1"
 BATCHES = tuple(2**i for i in range(13))
 MOST_BATCH = 1_000_000
 FIGURES = ("throughput_op_per_s", "efficiency_op_per_j", "throughput_per_area_op_per_s_m2")
@@ -266,13 +265,3 @@ def _measured(
             for precision, how in series
         ],
     }  # fmt: skip
-
-
-def catch_text(found: Mapping[str, Any], key: str, of: str = "sustained") -> str:
-    """Return in words from which batch on a GPU catches up in `key` with the chip's `peak` or `sustained` figure."""
-    batch, tried = found[of][key], found["batches"]
-    if not found["known"][key]:
-        return "not measured"
-    if batch is None:
-        return f"not up to {max(tried):,}"
-    return "at every batch" if batch == min(tried) == 1 else f"from {batch:,}"

@@ -61,6 +61,7 @@ def run(
 
 @app.command()
 def compare(
+    ctx: typer.Context,
     arch: Arch,
     workload: Work,
     gpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A GPU; all if not given. Repeatable.")] = None,
@@ -80,22 +81,7 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Set a chip against GPUs, at the same operations: time, energy, efficiency and density per example."""
-    from archsim.report.terminal import lines
-    from archsim.studies.gpus.study import execute_gpus
-
-    with progress_bar(None, quiet or as_json) as progress:
-        data, document, folder = execute_gpus(
-            arch, workload, gpus=gpu or (), batch=batch, measured=measured or (), files=gpus or (), sets=sets or (),
-            epochs=epochs, examples=examples, seed=seed, out=out, progress=progress,
-        )  # fmt: skip
-    answer(
-        folder / "gpus.json",
-        lambda: lines(document),
-        f"report  {folder / 'gpus.html'}",
-        as_json=as_json,
-        quiet=quiet,
-        passed=data["passed"],
-    )
+    perform(ctx, "archsim.studies.gpus.study")
 
 
 @app.command()
@@ -117,11 +103,11 @@ def report(
     if figures is not None:
         raise SpecError([Problem("--figures", "is for one folder", "leave it out")])
     from archsim.report.terminal import lines
-    from archsim.studies.runs.study import NAME, execute_side_by_side
+    from archsim.studies.runs.study import STUDY, Inputs
 
-    document, written = execute_side_by_side(folders, out)
+    _, document, written = STUDY.perform(Inputs(tuple(folders)), out)
     page = f"report  {written / 'runs.html'}"
-    answer(written / NAME, lambda: lines(document), page, as_json=as_json, quiet=quiet)
+    answer(written / STUDY.file, lambda: lines(document), page, as_json=as_json, quiet=quiet)
 
 
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:

@@ -181,7 +181,7 @@ class Study(Generic[I, D]):
         """Write data, report and further files as a folder, as a whole or not at all; return report and folder."""
         shown = self.document(data)
         more = data._files if isinstance(data, Data) else {}
-        return shown, write_folder(folder, {self.file: data.text(), **files_of(shown), **more}, self.owned)
+        return shown, write_folder(folder, {self.file: data.json_text(), **files_of(shown), **more}, self.owned)
 
     def report(self, plain: Any) -> Document:
         """Return the report of data as JSON holds it; raise ValidationError unless it is of this study."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeAlias
 
-from archsim.report.document import Block, Command, Document, Section, say
+from archsim.report.document import Block, Document, Section, say
 from archsim.report.table import Table
 from archsim.studies.gpus.figures import figures
+from archsim.studies.gpus.shape import GpuComparison, MeasuredGpu
 from archsim.studies.gpus.tables import (
     catches_table,
     conventions,
@@ -18,12 +18,10 @@ from archsim.studies.gpus.tables import (
     peaks_table,
 )
 
-Data: TypeAlias = Mapping[str, Any]
 
-
-def document(data: Data) -> Document:
+def document(data: GpuComparison) -> Document:
     """Return the report of a comparison: it depends on what gpus.json holds alone."""
-    names = f"{data['arch']['name']} against GPUs: {data['workload']['name']}, {data['mode']}"
+    names = f"{data.arch.name} against GPUs: {data.workload.name}, {data.mode}"
     found = (replace(ladder_table(data), brief=True), replace(catches_table(data), brief=True), peaks_table(data))
     tables = tuple(table for table in found if table.rows)
     rows: list[Block] = []
@@ -38,16 +36,14 @@ def document(data: Data) -> Document:
             Section("rows", "Modelled and measured", tuple(rows)),
         ),
         (
-            *(_origin(each) for each in data["measured"]),
-            Command(data["command"]),
-            say("Spec {arch}; workload {workload}; archsim {version}.", kind="note", arch=data["arch"]["hash"],
-                workload=data["workload"]["hash"], version=data["version"]),
+            *(_origin(each) for each in data.measured),
+            *data.ends(data.arch, data.workload),
         ),
         stem="gpus",
     )  # fmt: skip
 
 
-def _long(build: Callable[..., Table], data: Data, says: str) -> list[Block]:
+def _long(build: Callable[..., Table], data: GpuComparison, says: str) -> list[Block]:
     """Return a table of all rows, of which a short one is shown."""
     every, short = build(data), build(data, brief=True)
     if not every.rows:
@@ -56,7 +52,7 @@ def _long(build: Callable[..., Table], data: Data, says: str) -> list[Block]:
             replace(every, shown=tuple(short.rows))]  # fmt: skip
 
 
-def _origin(each: Data) -> Block:
-    versions = ", ".join(f"{name} {version}" for name, version in each["software"].items() if version)
-    return say("Measured: {gpu}, {date} ({versions}); {file}. {method}.", kind="note", gpu=each["gpu"],
-               date=each["date"], versions=versions, file=each["file"], method=each["method"])  # fmt: skip
+def _origin(each: MeasuredGpu) -> Block:
+    versions = ", ".join(f"{name} {version}" for name, version in each.software.items() if version)
+    return say("Measured: {gpu}, {date} ({versions}); {file}. {method}.", kind="note", gpu=each.gpu,
+               date=each.date, versions=versions, file=each.file, method=each.method)  # fmt: skip

@@ -1,47 +1,185 @@
-"""What a saved comparison with GPUs must look like before it is shown: see `archsim.studies.run.saved`."""
+"""A comparison with GPUs as a file holds it, alone or in the details of a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from archsim.base.record import Named, Record
+from archsim.studies.study import Data, signed
+
+Figure: TypeAlias = float | None
 
 
-@dataclass(frozen=True)
-class OrNull:
-    """A shape that a value has, or the value is null."""
+class Pair(Record):
+    """Efficiency and density, or ratios of them."""
 
-    shape: Any
+    efficiency_op_per_j: float
+    throughput_per_area_op_per_s_m2: float
 
 
-NUMBER, COUNT, FIGURE, TEXT, MAYBE = (int, float), int, (int, float, type(None)), str, (str, type(None))
-_RATE = dict.fromkeys(("throughput_op_per_s", "efficiency_op_per_j", "throughput_per_area_op_per_s_m2"), FIGURE)
-_COST = dict.fromkeys(("time_per_example_s", "energy_per_example_j"), FIGURE)
-_BOTH = {"peak": _RATE, "sustained": _RATE}
-_PAIR = dict.fromkeys(("efficiency_op_per_j", "throughput_per_area_op_per_s_m2"), NUMBER)
-_ROW = {"batch": COUNT, "precision": TEXT, "power_w": FIGURE, "ratio": _BOTH, **_RATE, **_COST}
-_CATCH = {
-    "batches": [COUNT], "known": dict.fromkeys(_COST, bool), "peak": _COST, "sustained": _COST, "precision": TEXT,
-}  # fmt: skip
-_FOUND = dict.fromkeys(("modelled_over_measured_time", "modelled_over_measured_energy"), FIGURE)
+class Rate(Record):
+    """What is compared, or ratios of it, chip / GPU."""
 
-GPUS: dict[str, Any] = {
-    "mode": TEXT,
-    "ops_per_synapse": COUNT,
-    "chip": {"peak": {**_RATE, **_COST}, "sustained": {**_RATE, **_COST}},
-    "paper": OrNull({
-        **_RATE, "gpu": TEXT, "precision": TEXT, "published": _PAIR, "published_ratio": _PAIR, "quoted": _PAIR,
-        "ratio": _BOTH,
-    }),
-    "gpus": [
-        {
-            "name": TEXT, "title": TEXT, "fastest": TEXT, "area_m2": NUMBER, "power_limit_w": NUMBER,
-            "modelled": [_ROW], "catches_up": [_CATCH], "peaks": [{"precision": TEXT, "ratio": _BOTH, **_RATE}],
-        }
-    ],
-    "measured": [
-        {
-            "gpu": TEXT, "baseline": MAYBE, "date": TEXT, "file": TEXT, "method": TEXT, "software": {"*": MAYBE},
-            "catches_up": [{**_CATCH, "how": TEXT}], "rows": [{**_ROW, "how": TEXT, **_FOUND}],
-        }
-    ],
-}  # fmt: skip
+    throughput_op_per_s: Figure
+    efficiency_op_per_j: Figure
+    throughput_per_area_op_per_s_m2: Figure
+
+
+class Cost(Record):
+    """What an example takes."""
+
+    time_per_example_s: Figure
+    energy_per_example_j: Figure
+
+
+class Own(Rate, Cost):
+    """The chip's figures, at its peak or sustained."""
+
+
+class Chip(Record):
+    """The chip's figures."""
+
+    peak: Own
+    sustained: Own
+
+
+class Ratios(Record):
+    """Chip / GPU, with the chip at its peak and sustained."""
+
+    peak: Rate
+    sustained: Rate
+
+
+class Paper(Rate):
+    """The paper's comparison, as quoted, and as it follows from published and from simulated figures."""
+
+    gpu: str
+    precision: str
+    quoted: Pair
+    published: Pair
+    published_ratio: Pair
+    ratio: Ratios
+
+
+class Peak(Rate):
+    """A GPU's peak in a precision, by data sheet."""
+
+    precision: str
+    ratio: Ratios
+
+
+class Row(Rate):
+    """A step of a batch, per example."""
+
+    precision: str
+    batch: int
+    time_per_example_s: float
+    energy_per_example_j: Figure
+    power_w: Figure
+    ratio: Ratios
+
+
+class MeasuredRow(Row):
+    """A measured step, and the model's over it."""
+
+    how: str
+    modelled_over_measured_time: Figure = None
+    modelled_over_measured_energy: Figure = None
+
+
+class Known(Record):
+    """Whether there are such figures at all."""
+
+    time_per_example_s: bool
+    energy_per_example_j: bool
+
+
+class Batch(Record):
+    """From which batch on a GPU needs no more than the chip; None: not at the largest."""
+
+    time_per_example_s: int | None
+    energy_per_example_j: int | None
+
+
+class Catch(Record):
+    """From which of some batches on a GPU catches up with the chip's peak, and with what it sustains."""
+
+    precision: str
+    batches: tuple[int, ...]
+    known: Known
+    peak: Batch
+    sustained: Batch
+
+
+class MeasuredCatch(Catch):
+    """The same of measured steps."""
+
+    how: str
+
+
+class GpuRows(Record):
+    """A GPU: its figures by data sheet, and its steps as modelled, if they could be."""
+
+    name: str
+    title: str
+    node_m: float
+    area_m2: float
+    power_limit_w: float
+    bandwidth_bytes_per_s: float
+    fastest: str
+    peaks: tuple[Peak, ...]
+    modelled: tuple[Row, ...]
+    catches_up: tuple[Catch, ...]
+
+    @property
+    def peak(self) -> Peak:
+        """Its peak in the fastest precision."""
+        return next(row for row in self.peaks if row.precision == self.fastest)
+
+    @property
+    def quickest(self) -> tuple[Row, ...]:
+        """Its modelled steps in the fastest precision."""
+        return tuple(row for row in self.modelled if row.precision == self.fastest)
+
+
+class MeasuredGpu(Record):
+    """A GPU that was measured: its name among the known ones, if it is one of them."""
+
+    file: str
+    gpu: str
+    baseline: str | None
+    date: str
+    software: Mapping[str, str | None]
+    method: str
+    rows: tuple[MeasuredRow, ...]
+    catches_up: tuple[MeasuredCatch, ...]
+
+
+class Compared(Record):
+    """A run against GPUs."""
+
+    mode: str
+    ops_per_synapse: int
+    ops_per_example: int
+    synapses: int
+    chip: Chip
+    paper: Paper | None
+    gpus: tuple[GpuRows, ...]
+    measured: tuple[MeasuredGpu, ...]
+
+    @property
+    def modelled(self) -> bool:
+        """Whether the network's steps on GPUs were modelled."""
+        return any(gpu.modelled for gpu in self.gpus)
+
+
+class GpuComparison(Compared, Data):
+    """What gpus.json holds."""
+
+    schema_id: Literal["archsim-gpus-1"] = signed("archsim-gpus-1")
+    arch: Named
+    workload: Named
+    seed: int
+    examples: int
+    passed: bool

@@ -1,82 +1,67 @@
-"""A chip against GPUs as the command compares them: simulated, set beside the baselines, and written as a report."""
+"""A chip against GPUs: simulated, and set beside the baselines."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archsim.baselines.comparison import BATCHES, SCHEMA, compare_gpus, parse_batches
+from archsim.baselines.comparison import BATCHES, compare_gpus, parse_batches
 from archsim.baselines.gpus import Gpu, find_gpus, known_gpus
 from archsim.baselines.measured import measurements, read_measured
-from archsim.report.document import Document
-from archsim.report.folder import check_folder
 from archsim.results.evaluate import evaluate
-from archsim.results.metrics import package_version
+from archsim.studies import study
 from archsim.studies.gpus.document import document
+from archsim.studies.gpus.shape import GpuComparison
 from archsim.studies.names import all_faults, default_folder
-from archsim.studies.old import Study, registered
 from archsim.studies.run.plan import plan_from_options
-
-NAME = "gpus.json"
-OWNED = (NAME, "gpus.html", "gpus.md", "figures", "tables")
-"""What a comparison writes; anything else in its folder is kept."""
+from archsim.studies.study import Prepared, Progress, Study, given, named, registered
 
 
-def execute_gpus(
-    arch: str,
-    workload: str,
-    *,
-    gpus: Sequence[str] = (),
-    batch: str | None = None,
-    measured: Sequence[Path] = (),
-    files: Sequence[Path] = (),
-    sets: Sequence[str] = (),
-    epochs: int | None = None,
-    examples: int | None = None,
-    seed: int = 0,
-    out: Path | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> tuple[dict[str, Any], Document, Path]:
-    """Return a comparison with GPUs, as its file holds it and as its report shows it, and the report's folder.
+@dataclass(frozen=True)
+class Inputs(study.Inputs):
+    """A chip, a workload, and GPUs by name, all if none is given; `gpus` are files of a user's own."""
 
-    `files` are of a user's own GPUs, to choose among beside archsim's. Raises SpecError with all that is wrong,
-    before anything is simulated.
-    """
+    words = "compare"
+    arch: str
+    workload: str
+    gpu: tuple[str, ...] = ()
+    gpus: tuple[Path, ...] = ()
+    batch: str | None = None
+    measured: tuple[Path, ...] = ()
+    sets: tuple[str, ...] = given("--set")
+    epochs: int | None = None
+    examples: int | None = None
+    seed: int = 0
+
+
+def prepare(inputs: Inputs) -> Prepared[GpuComparison]:
+    """Return a comparison to be made; raise SpecError with all that is wrong, before anything is simulated."""
     found: dict[str, Gpu] = {}  # none, if a file has faults: names are then not held against it
     loads: list[Callable[[], Any]] = [
-        lambda: found.update(known_gpus(files)),
-        lambda: plan_from_options(arch, workload, sets=sets, epochs=epochs, examples=examples, seed=seed),
-        lambda: BATCHES if batch is None else parse_batches(batch),
-        lambda: find_gpus(gpus, found) if found else None,
-    ]
-    loads += [lambda path=path: read_measured(path, found or None) for path in measured]  # type: ignore[misc]
+        lambda: found.update(known_gpus(inputs.gpus)),
+        lambda: plan_from_options(
+            inputs.arch, inputs.workload, sets=inputs.sets, epochs=inputs.epochs, examples=inputs.examples,
+            seed=inputs.seed,
+        ),
+        lambda: BATCHES if inputs.batch is None else parse_batches(inputs.batch),
+        lambda: find_gpus(inputs.gpu, found) if found else None,
+    ]  # fmt: skip
+    loads += [lambda path=path: read_measured(path, found or None) for path in inputs.measured]  # type: ignore[misc]
     _, plan, sizes, *_ = all_faults(loads)
-    measurements(plan.workload.value, measured, found)
-    words = ["archsim", "compare", arch, workload]
-    words += [word for name in gpus for word in ("--gpu", name)]
-    words += [word for path in files for word in ("--gpus", str(path))]
-    words += [] if batch is None else ["--batch", batch]
-    words += [word for path in measured for word in ("--measured", str(path))]
-    words += [word for given in sets for word in ("--set", given)]
-    for option, value in (("--epochs", epochs), ("--examples", examples), ("--seed", seed or None)):
-        words += [option, str(value)] if value is not None else []
-    folder = out or default_folder(plan.arch, plan.workload, "gpus")
-    check_folder(folder)
-    result = evaluate(plan.arch, plan.workload, examples=plan.count, seed=seed, progress=progress)
-    data = {
-        "schema": SCHEMA,
-        "arch": result.data["arch"],
-        "workload": result.data["workload"],
-        "version": package_version(),
-        "seed": seed,
-        "command": shlex.join(words),
-        "examples": plan.count,
-        "passed": result.passed,
-        **compare_gpus(result, gpus, sizes, measured, found),
-    }
-    return data, *STUDY.write(data, folder)
+    measurements(plan.workload.value, inputs.measured, found)
+
+    def compute(progress: Progress, folder: Path) -> GpuComparison:
+        result = evaluate(plan.arch, plan.workload, examples=plan.count, seed=inputs.seed,
+                          progress=lambda done: progress(done, plan.count))  # fmt: skip
+        return GpuComparison(
+            command=inputs.line, arch=named(plan.arch), workload=named(plan.workload), seed=inputs.seed,
+            examples=plan.count, passed=result.passed,
+            **compare_gpus(result, inputs.gpu, sizes, inputs.measured, found),
+        )  # fmt: skip
+
+    return Prepared(default_folder(plan.arch, plan.workload, "gpus"), compute)
 
 
-STUDY = registered(Study(NAME, SCHEMA, "compare", document, OWNED))
+STUDY = registered(Study(Inputs, GpuComparison, "gpus.json", prepare, document, lambda data: data.passed))

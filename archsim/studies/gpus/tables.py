@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any, TypeAlias
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
-from archsim.baselines.comparison import FIGURES, catch_text
 from archsim.baselines.gpus import PRECISIONS
 from archsim.report.table import Column, Table
+from archsim.studies.gpus.shape import Catch, Compared, MeasuredRow, Pair, Rate, Row
 
-Data: TypeAlias = Mapping[str, Any]
+Figure: TypeAlias = float | None
 
 COUNTED = {
     6: "6 per synapse and example (2 forward, 2 backward, 2 update)",
@@ -28,9 +28,9 @@ BATCHED = {
 """By mode: what it means that a GPU takes examples in batches."""
 
 
-def conventions(data: Data) -> tuple[str, ...]:
+def conventions(data: Compared) -> tuple[str, ...]:
     """Return what must be said beside the figures: what is counted, what each includes, what differs."""
-    counted = COUNTED[data["ops_per_synapse"]]
+    counted = COUNTED[data.ops_per_synapse]
     return (
         f"Operations are counted alike on both sides: {counted}, bias rows included, whether or not the hardware does "
         "all of them. Ratios are chip / GPU: above 1 the chip is ahead.",
@@ -40,12 +40,12 @@ def conventions(data: Data) -> tuple[str, ...]:
         "GPU, data sheet: dense peak (no sparsity), board power limit, area of the die; memory, board and host are in "
         "the power but not in the area. GPU, modelled: all of a step's kernels replayed as a graph, inputs on the "
         "device, which is the leanest way to work.",
-        f"What differs: {BATCHED[data['mode']]} At small batches a GPU waits for launches rather than computes, and "
+        f"What differs: {BATCHED[data.mode]} At small batches a GPU waits for launches rather than computes, and "
         "several networks side by side would use it better; that is not counted here. The GPU computes in FP32, TF32, "
         "FP16 or BF16, the chip in analog values of a few bits; accuracy is compared elsewhere. The chip is a "
         "simulated spec, the reference one calibrated to its published peak; GPUs are products.",
         *filter(None, [model_check(data)]),
-        *([] if modelled(data) else [UNMODELLED]),
+        *([] if data.modelled else [UNMODELLED]),
     )
 
 
@@ -55,14 +55,9 @@ UNMODELLED = (
 )
 
 
-def modelled(data: Data) -> bool:
-    """Return whether the network's steps on GPUs were modelled."""
-    return any(gpu["modelled"] for gpu in data["gpus"])
-
-
-def ends(rows: Sequence[Data]) -> tuple[int, ...]:
-    """Return the places of the first and the last row, if there are any, each once."""
-    return tuple(dict.fromkeys((0, len(rows) - 1))) if rows else ()
+def ends(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the first and the last row, if there are any, each once."""
+    return tuple(rows[:1]) + tuple(rows[-1:] if len(rows) > 1 else ())
 
 
 def says(precision: str) -> str:
@@ -103,47 +98,45 @@ def efficiency(value: float | None) -> str:
     return "-" if value is None else f"{engineering(value, 'OP/s')}/W"
 
 
-def ladder(data: Data) -> Iterator[tuple[str, float | None, float | None, str]]:
-    """Yield from the paper's claim to what is left of it: (comparison, ratio of efficiency, of density, remark)."""
-    paper, key, area = data["paper"], "efficiency_op_per_j", "throughput_per_area_op_per_s_m2"
+def ladder(data: Compared) -> Iterator[tuple[str, Pair | Rate, str]]:
+    """Yield from the paper's claim to what is left of it: comparison, ratios of efficiency and density, remark."""
+    paper = data.paper
     if paper is not None:
-        peak = engineering(paper["throughput_op_per_s"], "OP/s")
-        of = f"{paper['gpu']} {says(paper['precision'])}, peak taken as {peak}"
-        quoted = f"the paper says {paper['quoted'][key]:.0f}x and {paper['quoted'][area]:.0f}x"
-        yield f"published figures / {of}", paper["published_ratio"][key], paper["published_ratio"][area], quoted
-        for name, words in (("peak", "this chip's peak"), ("sustained", "this chip, sustained")):
-            yield f"{words} / {of}", paper["ratio"][name][key], paper["ratio"][name][area], ""
-    for gpu in data["gpus"]:
-        peak = next(row for row in gpu["peaks"] if row["precision"] == gpu["fastest"])
-        of = f"{gpu['name']} {says(gpu['fastest'])}"
-        for name, words in (("peak", "chip's peak / data-sheet peak"), ("sustained", "sustained / data-sheet peak")):
-            yield f"{of}: {words}", peak["ratio"][name][key], peak["ratio"][name][area], ""
-        rows = [row for row in gpu["modelled"] if row["precision"] == gpu["fastest"]]
-        for row in ends(rows):
-            found, batch = rows[row]["ratio"]["sustained"], rows[row]["batch"]
-            yield f"{of}: sustained / modelled, batch {batch:,}", found[key], found[area], ""
+        taken = engineering(paper.throughput_op_per_s, "OP/s")
+        of = f"{paper.gpu} {says(paper.precision)}, peak taken as {taken}"
+        quoted = paper.quoted
+        claim = f"{quoted.efficiency_op_per_j:.0f}x and {quoted.throughput_per_area_op_per_s_m2:.0f}x"
+        yield f"published figures / {of}", paper.published_ratio, f"the paper says {claim}"
+        yield f"this chip's peak / {of}", paper.ratio.peak, ""
+        yield f"this chip, sustained / {of}", paper.ratio.sustained, ""
+    for gpu in data.gpus:
+        of = f"{gpu.name} {says(gpu.fastest)}"
+        yield f"{of}: chip's peak / data-sheet peak", gpu.peak.ratio.peak, ""
+        yield f"{of}: sustained / data-sheet peak", gpu.peak.ratio.sustained, ""
+        for row in ends(gpu.quickest):
+            yield f"{of}: sustained / modelled, batch {row.batch:,}", row.ratio.sustained, ""
 
 
-def ladder_table(data: Data) -> Table:
+def ladder_table(data: Compared) -> Table:
     """The paper's comparison, and what is left of it against sustained figures and today's GPUs."""
     columns = (Column("chip / GPU"), Column("efficiency"), Column("density"), Column("remark"))
-    rows = tuple((words, times(a), times(b), remark) for words, a, b, remark in ladder(data))
+    rows = tuple(
+        (words, times(own.efficiency_op_per_j), times(own.throughput_per_area_op_per_s_m2), remark)
+        for words, own, remark in ladder(data)
+    )
     return Table("gpus_ratios", "The published comparison, and what is left of it", columns, rows)
 
 
-def peaks_table(data: Data) -> Table:
+def peaks_table(data: Compared) -> Table:
     """Chip and GPUs by their peaks; the chip's sustained figures beside."""
     rows: list[tuple[Any, ...]] = []
-    for name in ("peak", "sustained"):
-        own = data["chip"][name]
-        rows.append((f"chip, {name}", "analog", own["throughput_op_per_s"], own["efficiency_op_per_j"],
-                     _per_mm2(own["throughput_per_area_op_per_s_m2"]), None, None))  # fmt: skip
-    for gpu in data["gpus"]:
-        for row in gpu["peaks"]:
-            ratio = row["ratio"]["peak"]
-            rows.append((gpu["name"], says(row["precision"]), row["throughput_op_per_s"], row["efficiency_op_per_j"],
-                         _per_mm2(row["throughput_per_area_op_per_s_m2"]), _round(ratio["efficiency_op_per_j"]),
-                         _round(ratio["throughput_per_area_op_per_s_m2"])))  # fmt: skip
+    for name, own in (("peak", data.chip.peak), ("sustained", data.chip.sustained)):
+        rows.append((f"chip, {name}", "analog", *_rate(own), None, None))
+    for gpu in data.gpus:
+        for row in gpu.peaks:
+            ratio = row.ratio.peak
+            rows.append((gpu.name, says(row.precision), *_rate(row), _round(ratio.efficiency_op_per_j),
+                         _round(ratio.throughput_per_area_op_per_s_m2)))  # fmt: skip
     columns = (
         Column("what"), Column("precision"), Column("throughput", "OP/s"), Column("efficiency", "OP/s/W"),
         Column("density", "OP/s/mm2"), Column("chip's peak / GPU: efficiency"), Column("density"),
@@ -151,11 +144,15 @@ def peaks_table(data: Data) -> Table:
     return Table("gpus_peaks", "Peaks by data sheet", columns, tuple(rows))
 
 
-def _row(row: Data) -> tuple[Any, ...]:
-    ratio = row["ratio"]["sustained"]
-    return (row["batch"], row["time_per_example_s"], row["energy_per_example_j"], row["power_w"],
-            row["throughput_op_per_s"], row["efficiency_op_per_j"], _per_mm2(row["throughput_per_area_op_per_s_m2"]),
-            *(_round(ratio[key]) for key in FIGURES))  # fmt: skip
+def _rate(own: Rate) -> tuple[Figure, ...]:
+    return own.throughput_op_per_s, own.efficiency_op_per_j, _per_mm2(own.throughput_per_area_op_per_s_m2)
+
+
+def _row(row: Row) -> tuple[Any, ...]:
+    ratio = row.ratio.sustained
+    ratios = (ratio.throughput_op_per_s, ratio.efficiency_op_per_j, ratio.throughput_per_area_op_per_s_m2)
+    return (row.batch, row.time_per_example_s, row.energy_per_example_j, row.power_w, *_rate(row),
+            *map(_round, ratios))  # fmt: skip
 
 
 _OF_ROW = (
@@ -165,44 +162,45 @@ _OF_ROW = (
 )  # fmt: skip
 
 
-def modelled_table(data: Data, brief: bool = False) -> Table:
+def modelled_table(data: Compared, brief: bool = False) -> Table:
     """A row per GPU, precision and batch, as modelled; if brief, of the fastest precision, and at most 7 batches."""
-    batches = sorted({row["batch"] for gpu in data["gpus"] for row in gpu["modelled"]})
+    batches = sorted({row.batch for gpu in data.gpus for row in gpu.modelled})
     shown = batches[:: max(1, -(-len(batches) // 7))] if brief else batches
     rows = tuple(
-        (gpu["name"], says(row["precision"]), *_row(row))
-        for gpu in data["gpus"] for row in gpu["modelled"]
-        if row["batch"] in shown and (not brief or row["precision"] == gpu["fastest"])
+        (gpu.name, says(row.precision), *_row(row))
+        for gpu in data.gpus for row in gpu.modelled
+        if row.batch in shown and (not brief or row.precision == gpu.fastest)
     )  # fmt: skip
     return Table("gpus_modelled", "Modelled", (Column("GPU"), Column("precision"), *_OF_ROW), rows)
 
 
-def measured_table(data: Data, brief: bool = False) -> Table:
+def measured_table(data: Compared, brief: bool = False) -> Table:
     """A row per measured GPU, precision, way and batch, with what the model says; if brief, the quickest series."""
     columns = (Column("GPU"), Column("precision"), Column("how"), *_OF_ROW, Column("modelled / measured: time"),
                Column("modelled / measured: energy"))  # fmt: skip
     rows = tuple(
-        (each["gpu"], says(row["precision"]), row["how"], *_row(row), _round(row.get("modelled_over_measured_time")),
-         _round(row.get("modelled_over_measured_energy")))
-        for each in data["measured"] for row in each["rows"]
-        if not brief or (row["precision"], row["how"]) == _quickest(each["rows"])
+        (each.gpu, says(row.precision), row.how, *_row(row), _round(row.modelled_over_measured_time),
+         _round(row.modelled_over_measured_energy))
+        for each in data.measured for row in each.rows
+        if not brief or (row.precision, row.how) == _quickest(each.rows)
     )  # fmt: skip
     return Table("gpus_measured", "Measured", columns, rows)
 
 
-def _quickest(rows: Sequence[Data]) -> tuple[str, str]:
+def _quickest(rows: Sequence[MeasuredRow]) -> tuple[str, str]:
     """Return the precision and way that take the least time per example at the largest batch."""
-    largest = max(row["batch"] for row in rows)
-    best = min((row for row in rows if row["batch"] == largest), key=lambda row: float(row["time_per_example_s"]))
-    return best["precision"], best["how"]
+    largest = max(row.batch for row in rows)
+    best = min((row for row in rows if row.batch == largest), key=lambda row: row.time_per_example_s)
+    return best.precision, best.how
 
 
-def model_check(data: Data) -> str:
+def model_check(data: Compared) -> str:
     """Return in words how far the model is from the measured steps of this network; "" if there are none."""
-    rows = [row for each in data["measured"] for row in each["rows"] if row["how"] == "graph"]
+    rows = [row for each in data.measured for row in each.rows if row.how == "graph"]
     words = []
-    for what in ("time", "energy"):
-        found = sorted(row[key] for row in rows if row.get(key := f"modelled_over_measured_{what}") is not None)
+    for what, known in (("time", [row.modelled_over_measured_time for row in rows]),
+                        ("energy", [row.modelled_over_measured_energy for row in rows])):  # fmt: skip
+        found = sorted(own for own in known if own is not None)
         if found:
             words.append(f"{what} x {median(found):.2f} in the middle, {found[0]:.2f} to {found[-1]:.2f}")
     if not words:
@@ -214,17 +212,30 @@ def model_check(data: Data) -> str:
     )
 
 
-def catches_table(data: Data) -> Table:
+def catches_table(data: Compared) -> Table:
     """From which batch on each GPU needs no more time, or energy, per example than the chip sustains."""
     rows: list[tuple[str, ...]] = []
-    keys = ("time_per_example_s", "energy_per_example_j")
-    for gpu in data["gpus"]:
-        rows += [(f"{gpu['name']}, modelled", says(found["precision"]), *(catch_text(found, key) for key in keys))
-                 for found in gpu["catches_up"]]  # fmt: skip
-    for each in data["measured"]:
-        of = f"{each['baseline'] or each['gpu']}, measured"
-        rows += [(f"{of}, {found['how']}", says(found["precision"]), *(catch_text(found, key) for key in keys))
-                 for found in each["catches_up"]]  # fmt: skip
+    for gpu in data.gpus:
+        rows += [(f"{gpu.name}, modelled", says(own.precision), *caught(own)) for own in gpu.catches_up]
+    for each in data.measured:
+        of = f"{each.baseline or each.gpu}, measured"
+        rows += [(f"{of}, {own.how}", says(own.precision), *caught(own)) for own in each.catches_up]
     note = "Of the powers of 2 from 1 to 4,096, and of what was measured; against the chip's sustained figures."
     columns = (Column("GPU"), Column("precision"), Column("in time"), Column("in energy"))
     return Table("gpus_catch_up", "Batch size at which the GPU catches up", columns, tuple(rows), note)
+
+
+def caught(own: Catch) -> tuple[str, str]:
+    """Return in words from which batch on a GPU catches up with what the chip sustains, in time and in energy."""
+    return (
+        _from(own, own.sustained.time_per_example_s, own.known.time_per_example_s),
+        _from(own, own.sustained.energy_per_example_j, own.known.energy_per_example_j),
+    )
+
+
+def _from(own: Catch, batch: int | None, known: bool) -> str:
+    if not known:
+        return "not measured"
+    if batch is None:
+        return f"not up to {max(own.batches):,}"
+    return "at every batch" if batch == min(own.batches) == 1 else f"from {batch:,}"

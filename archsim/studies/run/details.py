@@ -13,16 +13,18 @@ from archsim.report.floorplan import layout_of
 from archsim.results.breakdowns import TOP, link_rows
 from archsim.results.evaluate import Result
 from archsim.studies.run.loads import layout_data
-from archsim.studies.run.page import DETAILS_SCHEMA, Page
+from archsim.studies.run.page import Details, Page, Run
+from archsim.studies.run.saved import page_from
 from archsim.workload.network import MODES
 
 NAMED_TILES = 64
 """Up to so many tiles are named in the floorplan by layer, and its links are drawn."""
 
 
-def page_of(result: Result, history: Mapping[str, Any] | None = None) -> Page:
-    """Return a result as its report shows it."""
-    return Page(result.data, details(result), history)
+def page_of(result: Result, more: Mapping[str, Any] | None = None, history: Mapping[str, Any] | None = None) -> Page:
+    """Return a result as its report shows it; `more` are its details, if they are known."""
+    own = details(result) if more is None else more
+    return page_from(Run.model_validate(result.data), Details.model_validate(own), history)
 
 
 def details(result: Result) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def details(result: Result) -> dict[str, Any]:
     """
     names = [layer.name for layer in result.workload.value.layers]
     return {
-        "schema": DETAILS_SCHEMA,
+        "schema": "archsim-details-1",
         "description": result.arch.value.description,
         "clock_hz": float(result.chip.spec.technology.clock_hz),
         "synapses": result.workload.value.synapses,

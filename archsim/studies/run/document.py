@@ -12,7 +12,7 @@ from archsim.report.table import Column, Table, percent, words
 from archsim.studies.gpus.of_run import gpu_section
 from archsim.studies.run import figures, tables
 from archsim.studies.run.headline import HEADLINE, Headline, headline_text
-from archsim.studies.run.page import Page
+from archsim.studies.run.page import Page, SpecFigure
 from archsim.studies.train.figures import learning
 from archsim.studies.train.measures import measure
 
@@ -32,39 +32,39 @@ def document(page: Page) -> Document:
     """Return the report of a run: it depends on the page alone."""
     sections = (
         _what(page), _peak(page), _step(page), _tiles(page), _energy(page), _area(page),
-        Section("links", "Links", (tables.links(page.details["links"]),)), _dwell(page), _accuracy(page),
-        gpu_section(page.details["gpus"]),
+        Section("links", "Links", (tables.links(page.details.links),)), _dwell(page), _accuracy(page),
+        gpu_section(page.details.gpus),
         Section("made-of", "What the peak is made of", (tables.peak_time(page), tables.peak_energy(page))),
         _rests(page), _audits(page), _repeat(page),
     )  # fmt: skip
-    title = f"{page.data['arch']['name']} x {page.data['workload']['name']}"
+    title = f"{page.data.arch.name} x {page.data.workload.name}"
     return Document(title, tuple(_head(page)), sections)
 
 
 def _head(page: Page) -> list[Block]:
     data, metrics, details = page.data, page.metrics, page.details
-    run = data["run"]
+    run = data.run
     found: list[Block] = []
-    for key, noun, more in (("audits", "audit", " Do not trust these figures before that is understood."),
-                            ("crosscheck", "cross-check", "")):  # fmt: skip
-        failed = [f"{row['name']}: {_figure(row['found'])} instead of {_figure(row['expected'])}"
-                  for row in data.get(key, ()) if not row["passed"]]  # fmt: skip
+    untrusted = " Do not trust these figures before that is understood."
+    for rows, noun, more in ((data.audits, "audit", untrusted), (data.crosscheck or (), "cross-check", "")):
+        failed = [f"{row.name}: {_figure(row.found)} instead of {_figure(row.expected)}"
+                  for row in rows if not row.passed]  # fmt: skip
         if failed:
             found.append(say(
                 "**{n} of {all} FAILED:** {names}." + more, kind="failed", brief=True, n=len(failed),
-                all=counted(len(data[key]), noun), names="; ".join(failed),
+                all=counted(len(rows), noun), names="; ".join(failed),
             ))  # fmt: skip
-    if details["description"]:
-        found.append(say("{text}", kind="lead", text=details["description"]))
+    if details.description:
+        found.append(say("{text}", kind="lead", text=details.description))
     found.append(say(
         "{examples} of {name} ({synapses}) on {used} of {tiles} {take} **{time}** and **{energy}**, transfers "
         "included. {simulated} of them simulated event by event, {jumped:,} fast-forwarded, which gives the same "
         "cycles and counts exactly.", brief=True,
-        examples=counted(run["examples"], details["mode"]["example"]), name=data["workload"]["name"],
-        synapses=counted(details["synapses"], "synapse"), used=metrics["tiles_used"],
-        tiles=counted(metrics["tiles"], "tile"), take=agreeing(run["examples"], "takes", "take"),
-        time=engineering(metrics["time_total_s"], "s"), energy=engineering(metrics["energy_total_j"], "J"),
-        simulated=f"{run['examples_simulated']:,}", jumped=run["examples_fast_forwarded"],
+        examples=counted(run.examples, details.mode.example), name=data.workload.name,
+        synapses=counted(details.synapses, "synapse"), used=metrics.tiles_used,
+        tiles=counted(metrics.tiles, "tile"), take=agreeing(run.examples, "takes", "take"),
+        time=engineering(metrics.time_total_s, "s"), energy=engineering(metrics.energy_total_j, "J"),
+        simulated=f"{run.examples_simulated:,}", jumped=run.examples_fast_forwarded,
     ))  # fmt: skip
     return [*found, cards(page)]
 
@@ -75,17 +75,17 @@ def _figure(value: float | None) -> str:
 
 def cards(page: Page) -> Cards:
     """Return the headline figures, sustained, each beside its peak."""
-    metrics, mode = page.metrics, page.details["mode"]
-    counts = f"{mode['ops_per_synapse']} operations per synapse, example" + (" and step" if mode["steps"] > 1 else "")
-    used = f"{metrics['tiles_used']} of {counted(metrics['tiles'], 'tile')} used"
+    metrics, every, mode = page.metrics, page.data.metrics, page.details.mode
+    counts = f"{mode.ops_per_synapse} operations per synapse, example" + (" and step" if mode.steps > 1 else "")
+    used = f"{metrics.tiles_used} of {counted(metrics.tiles, 'tile')} used"
 
     def beside(own: Headline) -> str:
         if own.metric == "tile_utilisation":
             return used
-        return f"peak {headline_text(metrics.get(own.peak), own.peak, 4)}" if own.peak else ""
+        return f"peak {headline_text(every.get(own.peak), own.peak, 4)}" if own.peak else ""
 
     return Cards(tuple(
-        Card(own.label, headline_text(metrics.get(own.metric), own.metric, 4), beside(own),
+        Card(own.label, headline_text(every.get(own.metric), own.metric, 4), beside(own),
              own.says.format(counted=counts))
         for own in HEADLINE
     ))  # fmt: skip
@@ -93,45 +93,45 @@ def cards(page: Page) -> Cards:
 
 def _what(page: Page) -> Section:
     data, metrics, details = page.data, page.metrics, page.details
-    layers = [f"{own['name']} {own['inputs']:,} x {own['outputs']:,}" for own in data["layers"][:MOST_LAYERS]]
-    more = len(data["layers"]) - MOST_LAYERS
+    layers = [f"{own.name} {own.inputs:,} x {own.outputs:,}" for own in data.layers[:MOST_LAYERS]]
+    more = len(data.layers) - MOST_LAYERS
     shapes = ", ".join(layers) + (f" and {counted(more, 'more layer')}" if more > 0 else "")
-    chips = f" on {metrics['chips']} chips, joined by links" if metrics["chips"] > 1 else ""
+    chips = f" on {metrics.chips} chips, joined by links" if metrics.chips > 1 else ""
     rows = [
-        ("chip", say("{name}: {tiles}, {area}, clock {clock}; spec {hash}", name=data["arch"]["name"],
-                     tiles=counted(metrics["tiles"], "tile"), area=engineering(metrics["area_m2"], "m2"),
-                     clock=engineering(details["clock_hz"], "Hz"), hash=data["arch"]["hash"])),
-        ("workload", say("{name}: {shapes}; workload {hash}", name=data["workload"]["name"], shapes=shapes,
-                         hash=data["workload"]["hash"])),
+        ("chip", say("{name}: {tiles}, {area}, clock {clock}; spec {hash}", name=data.arch.name,
+                     tiles=counted(metrics.tiles, "tile"), area=engineering(metrics.area_m2, "m2"),
+                     clock=engineering(details.clock_hz, "Hz"), hash=data.arch.hash)),
+        ("workload", say("{name}: {shapes}; workload {hash}", name=data.workload.name, shapes=shapes,
+                         hash=data.workload.hash)),
         ("placed", say("{used} of {tiles}{chips}; the network fills {share} of the chip's cells, the rest is idle but "
-                       "leaks", used=metrics["tiles_used"], tiles=counted(metrics["tiles"], "tile"), chips=chips,
-                       share=percent(metrics["cells_used_share"]))),
-        *((("changed", code(details["overrides"])),) if details["overrides"] else ()),
-        ("seed", say("{seed}", seed=data["seed"])),
-        ("made by", say("archsim {version}", version=data["version"])),
+                       "leaks", used=metrics.tiles_used, tiles=counted(metrics.tiles, "tile"), chips=chips,
+                       share=percent(metrics.cells_used_share))),
+        *((("changed", code(details.overrides)),) if details.overrides else ()),
+        ("seed", say("{seed}", seed=data.seed)),
+        ("made by", say("archsim {version}", version=data.version)),
     ]  # fmt: skip
     return Section("what", "What was simulated", (Facts(tuple(rows)),))
 
 
 def _peak(page: Page) -> Section:
     data, metrics, details = page.data, page.metrics, page.details
-    mode = details["mode"]
-    done = metrics["ops_executed_per_example"]
+    mode = details.mode
+    done = metrics.ops_executed_per_example
     texts = [say(
         "*Peak*: every cell of all tiles busy {phases}, {time} per example as set by the {unit}; leakage included; "
         "without transfers and without the host port, in time, energy and area. *Sustained*: this run; whole chip, "
         "host port and transfers included. Both count {ops} operations per synapse and example{steps}, bias rows "
         "included; {done} of {all:,} are executed{left}.",
-        phases=mode["peak"], time=engineering(details["peak"]["time_per_example_s"], "s"),
-        unit=words(details["peak"]["busiest_unit"]), ops=mode["ops_per_synapse"],
-        steps=f" and each of its {mode['steps']} steps" if mode["steps"] > 1 else "",
-        done="-" if done is None else f"{done:,.10g}", all=metrics["ops_per_example"],
-        left=f" ({mode['left_out']})" if mode["left_out"] else "",
+        phases=mode.peak, time=engineering(details.peak.time_per_example_s, "s"),
+        unit=words(details.peak.busiest_unit), ops=mode.ops_per_synapse,
+        steps=f" and each of its {mode.steps} steps" if mode.steps > 1 else "",
+        done="-" if done is None else f"{done:,.10g}", all=metrics.ops_per_example,
+        left=f" ({mode.left_out})" if mode.left_out else "",
     )]  # fmt: skip
-    if data["published"]:
+    if data.published:
         texts.append(say("Of the published figures, those marked *fit* were used to calibrate the spec and are no "
                          "prediction."))  # fmt: skip
-    notes = [say("{note}", note=note, kind="note", brief=True) for note in data.get("notes", ())]
+    notes = [say("{note}", note=note, kind="note", brief=True) for note in data.notes]
     return Section("peak", "Peak and sustained", (
         tables.headline(page), *texts, _where(page), *notes, *figures.of("peak", page),
         tables.parts(page),
@@ -142,20 +142,20 @@ def _peak(page: Page) -> Section:
 
 def _where(page: Page) -> Facts:
     """Return in words where time and energy go, as the figures below show it."""
-    data, metrics, step = page.data, page.metrics, page.details["step"]
-    moved = say("{n}, in {share} of all cycles", n=counted(metrics["transfers"], "transfer", form=",.4g"),
-                share=percent(metrics["transfer_time_share"]))  # fmt: skip
+    data, metrics, step = page.data, page.metrics, page.details.step
+    moved = say("{n}, in {share} of all cycles", n=counted(metrics.transfers, "transfer", form=",.4g"),
+                share=percent(metrics.transfer_time_share))  # fmt: skip
     found = [
-        (f"where a step of {engineering(step['cycles'] / page.clock_hz, 's')} goes", _largest(step["shares_cycles"])),
-        ("where the tiles' cycles go", _largest(data["stalls_cycles"])),
-        ("where the energy goes", _largest(data["energy_j"]["by_component"])),
+        (f"where a step of {engineering(step.cycles / page.clock_hz, 's')} goes", _largest(step.shares_cycles)),
+        ("where the tiles' cycles go", _largest(data.stalls_cycles)),
+        ("where the energy goes", _largest(data.energy_j.by_component)),
         ("transfers", moved),
     ]
-    if written := data.get("programming"):
+    if written := data.programming:
         found.append(("to write the weights first", say(
             "{time} and {energy} for {cells}, which none of these figures holds",
-            time=engineering(written["time_s"], "s"), energy=engineering(written["energy_j"], "J"),
-            cells=counted(written["cells"], "cell"),
+            time=engineering(written.time_s, "s"), energy=engineering(written.energy_j, "J"),
+            cells=counted(written.cells, "cell"),
         )))  # fmt: skip
     return Facts(tuple(found), brief=True)
 
@@ -169,10 +169,10 @@ def _largest(parts: Mapping[str, float]) -> Text:
 
 
 def _step(page: Page) -> Section:
-    step = page.details["step"]
+    step = page.details.step
     return Section("step", "One step", (
         say("The step that ends example {n}: {cycles}. On the critical path each stretch begins where the one before "
-            "let it.", n=step["example"], cycles=counted(step["cycles"], "cycle")),
+            "let it.", n=step.example, cycles=counted(step.cycles, "cycle")),
         *figures.of("step", page), _also(tables.step(page)),
     ))  # fmt: skip
 
@@ -189,14 +189,14 @@ def _tiles(page: Page) -> Section:
 
 
 def _energy(page: Page) -> Section:
-    given = page.data["activity"]["from"]
+    given = page.data.activity.source
     if given is None:
         activity: tuple[Block, ...] = (say(
             "Reads of the arrays are billed at the spec's fixed energy of a read, whatever the values are.", brief=True,
         ), say("`archsim train` measures the activity; `archsim run --activity FILE` bills by it."))  # fmt: skip
     else:
-        reads = page.data["activity"]["reads"]
-        measured = [f"{read['layer']} {read['direction']}" for read in reads if read["by"] == "measured"]
+        reads = page.data.activity.reads
+        measured = [f"{read.layer} {read.direction}" for read in reads if read.by == "measured"]
         activity = (
             say("Reads of the arrays are billed by the activity ({given}) of {own}, else at the spec's fixed energy of "
                 "a read.", brief=True, given=given, own=", ".join(measured) or "no layer"),
@@ -207,9 +207,9 @@ def _energy(page: Page) -> Section:
         )  # fmt: skip
     return Section("energy", "Energy", (
         say("Mean power is {power}. What belongs to no layer (leakage, the host port) is listed as *chip*.",
-            power=engineering(page.metrics["power_w"], "W")),
+            power=engineering(page.metrics.power_w, "W")),
         *figures.of("energy", page),
-        _also(*(tables.energy(page, by) for by in ("component", "phase", "layer"))),
+        _also(*tables.energy(page)),
         _also(tables.bill(page), title="The bill, item by item"), *activity,
     ))  # fmt: skip
 
@@ -237,9 +237,9 @@ def _accuracy(page: Page) -> Section:
     else:
         drawn = learning(page.history)
         found += [_trained(page, page.history), *([drawn] if drawn is not None else []), tables.accuracy(page)]
-    if "crosscheck" in page.data:
-        rows = page.data["crosscheck"]
-        missed = sum(not row["passed"] for row in rows)
+    if page.data.crosscheck is not None:
+        rows = page.data.crosscheck
+        missed = sum(not row.passed for row in rows)
         found += [
             say("*Cross-check*: the same schedule, read as events and as numbers: in full and carrying values through "
                 "the events; fast-forwarded, its timeline played by the accuracy model alone; and in floating point on "
@@ -259,25 +259,25 @@ def _trained(page: Page, history: Mapping[str, Any]) -> Text:
     what, final, data = measure(history), history["final"], page.data
     shown = [what.text(final[f"{what.key_of(side)}_mean"]).replace("%", " %") for side in ("chip", "float")]
     name = "" if what.unit else f"{what.name} of "
-    other = [history[key]["hash"] != data[key]["hash"] for key in ("arch", "workload")]
+    other = [history[key]["hash"] != own.hash for key, own in (("arch", data.arch), ("workload", data.workload))]
     spec = ", ".join(f"{history[key]['name']} {history[key]['hash']}" for key in ("arch", "workload"))
     return say(
         "{chip} trained on {workload}, beside the same network in floating point: {name}{own} on the chip and {float} "
         "in floating point on the test set, mean of {seeds} after the last epoch{ablated}.{attention} Repeat: "
         "`{command}`",
-        chip=data["arch"]["name"], workload=data["workload"]["name"], name=name, own=shown[0], float=shown[1],
+        chip=data.arch.name, workload=data.workload.name, name=name, own=shown[0], float=shown[1],
         seeds=counted(len(history["seeds"]), "seed"), command=history["command"],
         ablated=f", without {', '.join(history['ablated'])}" if history["ablated"] else "",
         attention=f" ATTENTION: it was another spec ({spec}) than this run's." if any(other) else "",
     )  # fmt: skip
 
 
-def groups(page: Page) -> list[tuple[str, str, list[Mapping[str, Any]]]]:
+def groups(page: Page) -> list[tuple[str, str, list[SpecFigure]]]:
     """Return the figures of the spec as (status, heading, figures); explicit zeros are a group of their own."""
-    zeros = set(page.details["zeros"])
-    found: dict[str, list[Mapping[str, Any]]] = {status: [] for status in STATUS_WORDS}
-    for figure in page.details["figures"]:
-        found.setdefault("neglected" if figure["path"] in zeros else figure["status"], []).append(figure)
+    zeros = set(page.details.zeros)
+    found: dict[str, list[SpecFigure]] = {status: [] for status in STATUS_WORDS}
+    for figure in page.details.figures:
+        found.setdefault("neglected" if figure.path in zeros else figure.status, []).append(figure)
     return [(status, STATUS_WORDS.get(status, status), own) for status, own in found.items() if own]
 
 
@@ -285,8 +285,7 @@ def _rests(page: Page) -> Section:
     folds = []
     for status, heading, own in groups(page):
         rows = tuple(
-            (figure["path"], figure["text"], "; ".join(filter(None, (figure["source"], figure["note"]))))
-            for figure in own
+            (figure.path, figure.text, "; ".join(filter(None, (figure.source, figure.note)))) for figure in own
         )
         why = "why" if status in ("assumption", "neglected") else "source"
         table = Table(f"figures_{status}", heading, tuple(map(Column, ("place in the spec", "value", why))), rows,
@@ -294,14 +293,14 @@ def _rests(page: Page) -> Section:
         folds.append(Fold(f"{heading} ({len(own)})", (table,)))
     text = say(
         "The chip's spec has {figures}. Each is listed with its place in the spec; `inputs/arch.yaml` holds the spec "
-        "itself.", figures=counted(len(page.details["figures"]), "figure"),
+        "itself.", figures=counted(len(page.details.figures), "figure"),
     )  # fmt: skip
     return Section("rests", "What all this rests on", (text, Fold("Find", tuple(folds), found=True)))
 
 
 def _audits(page: Page) -> Section:
-    rows = page.data["audits"]
-    passed = sum(row["passed"] for row in rows)
+    rows = page.data.audits
+    passed = sum(row.passed for row in rows)
     text = say("{passed} of {all} made inside the run passed.", brief=True, passed=passed,
                all=counted(len(rows), "audit"))  # fmt: skip
     return Section("audits", "Audits", (text, tables.audits(page), Fold("All metrics", (tables.all_metrics(page),))))
@@ -311,7 +310,7 @@ def _repeat(page: Page) -> Section:
     data = page.data
     return Section("repeat", "How to repeat this", (
         Command("archsim run run.yaml"), say("in the folder of this report, or:"),
-        Command(data["command"] or "archsim.evaluate(...)"),
+        Command(data.command or "archsim.evaluate(...)"),
         say("Spec {arch}, workload {workload}, archsim {version}, seed {seed}. The same inputs give the same bytes.",
-            arch=data["arch"]["hash"], workload=data["workload"]["hash"], version=data["version"], seed=data["seed"]),
+            arch=data.arch.hash, workload=data.workload.hash, version=data.version, seed=data.seed),
     ))  # fmt: skip

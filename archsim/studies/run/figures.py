@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
@@ -12,10 +12,10 @@ from archsim.mapping.schedule import STATES
 from archsim.report.bars import MOST_BARS, WHOLE, first, from_zero, shares, stacked
 from archsim.report.colours import COLOURS, colour, component_colour
 from archsim.report.figure import Axis, Bar, Bars, Box, Dot, Lanes, Piece, Plan, Plot, Series, Stretch
-from archsim.report.floorplan import floorplan
+from archsim.report.floorplan import Load, floorplan
 from archsim.report.table import percent, words
-from archsim.studies.run.loads import layout_from, load_from, power_of
-from archsim.studies.run.page import Page
+from archsim.studies.run.loads import layout_from, load_from
+from archsim.studies.run.page import Bin, Page
 
 Drawn: TypeAlias = Bars | Lanes | Plan | Plot
 BY_SECTION: dict[str, list[Callable[[Page], Drawn | None]]] = {}
@@ -51,7 +51,7 @@ def waterfall(page: Page) -> Bars:
         "interval": ("peak", "forward"), "dependencies": ("dependencies", "convert"),
         "contention": ("contention", "waiting_link"), "maintenance": ("transfers, refresh", "transfer"),
     }  # fmt: skip
-    parts = {name: value or 0.0 for name, value in page.data["time_per_example_parts_s"].items()}
+    parts = {name: value or 0.0 for name, value in page.data.time_per_example_parts_s}
     end, most, bars = 0.0, 0.0, []
     for name, value in parts.items():
         label, tone = labels[name]
@@ -69,13 +69,13 @@ def waterfall(page: Page) -> Bars:
 @shown_in("energy")
 def energy(page: Page) -> Bars:
     """Energy of the run by component, in pieces by phase."""
-    totals: Mapping[str, float] = page.data["energy_j"]["by_component"]
-    phases = list(page.data["energy_j"]["by_phase"])
+    totals: Mapping[str, float] = page.data.energy_j.by_component
+    phases = list(page.data.energy_j.by_phase)
     found = {(component, phase): 0.0 for component in totals for phase in phases}
-    for item in page.details["bill"]:
-        key = (item["component"], item["phase"])
-        found[key] = found.get(key, 0.0) + item["energy_j"]
-    most, total = max(totals.values(), default=0.0), page.data["energy_j"]["total"] or 1.0
+    for item in page.details.bill:
+        key = (item.component, item.phase)
+        found[key] = found.get(key, 0.0) + item.energy_j
+    most, total = max(totals.values(), default=0.0), page.data.energy_j.total or 1.0
 
     def text(value: float) -> str:
         return f"{engineering(value, 'J')}, {percent(value / total)}"
@@ -88,7 +88,7 @@ def energy(page: Page) -> Bars:
         for name, own in totals.items() if own
     ]  # fmt: skip
     shown = tuple((words(phase), colour(phase, i)) for i, phase in enumerate(phases)
-                  if page.data["energy_j"]["by_phase"][phase])  # fmt: skip
+                  if page.data.energy_j.by_phase[phase])  # fmt: skip
     says = "Energy of the run by component; colours are phases."
     return Bars("energy", "Energy by component and phase", says, tuple(bars), from_zero(most, "J"), shown)
 
@@ -96,7 +96,7 @@ def energy(page: Page) -> Bars:
 @shown_in("energy")
 def energy_phase(page: Page) -> Bars:
     """Energy of the run by phase."""
-    parts = page.data["energy_j"]["by_phase"]
+    parts = page.data.energy_j.by_phase
     return shares("energy_phase", "Energy by phase", "Energy of the run by phase.", parts, "J", colour)
 
 
@@ -104,40 +104,45 @@ def energy_phase(page: Page) -> Bars:
 def energy_layer(page: Page) -> Bars:
     """Energy of the run by layer."""
     says = "Energy of the run by layer; what belongs to no layer (leakage, the host port) is the chip's."
-    parts = first(page.data["energy_j"]["by_layer"])
+    parts = first(page.data.energy_j.by_layer)
     return shares("energy_layer", "Energy by layer", says, parts, "J", lambda *_: WHOLE)
+
+
+def load_of(page: Page) -> Load:
+    """Return what the run did to the die: mean power by tile, and the load of links."""
+    time_s = page.metrics.time_total_s
+    power_w = {name: energy / time_s for name, energy in page.data.energy_j.by_tile.items()} if time_s else {}
+    return load_from(power_w, [link.plain() for link in page.details.links])
 
 
 @shown_in("area")
 def plan(page: Page) -> Plan:
     """The floorplan with power density and load of links."""
-    layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details["floorplan"]["sites"])}
-    return floorplan(
-        layout_from(page.details["floorplan"]), load_from(power_of(page.data), page.details["links"]), layers=layers
-    )
+    layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details.floorplan["sites"])}
+    return floorplan(layout_from(page.details.floorplan), load_of(page), layers=layers)
 
 
 @shown_in("area")
 def area(page: Page) -> Bars:
     """Area of the chip by component."""
-    ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
-    parts = {part["component"]: part["area_m2"] for part in ranked}
+    ranked = sorted(page.details.parts, key=lambda part: (-part.area_m2, part.component))
+    parts = {part.component: part.area_m2 for part in ranked}
     return shares("area", "Area by component", "Area of the whole die by component.", parts, "m2", component_colour)
 
 
 @shown_in("tiles")
 def stalls(page: Page) -> Bars:
     """States of the used tiles as shares of all cycles."""
-    total = max(page.data["run"]["cycles"], 1)
-    tiles: Sequence[Mapping[str, Any]] = page.details["tiles"]
+    total = max(page.data.run.cycles, 1)
+    tiles = page.details.tiles
     bars = []
     for tile in tiles[:MOST_BARS]:
         pieces = [
             (words(state), share, colour(state), f"{percent(share)} of all cycles")
-            for state, share in ((state, tile["cycles"][state] / total) for state in STATES)
+            for state, share in ((state, tile.cycles[state] / total) for state in STATES)
         ]
-        bars.append(stacked(f"{tile['layer']}{tile['shard']}, tile {tile['tile']}", "", pieces))
-    used = tuple((words(state), colour(state)) for state in STATES if page.data["stalls_cycles"][state])
+        bars.append(stacked(f"{tile.layer}{tile.shard}, tile {tile.tile}", "", pieces))
+    used = tuple((words(state), colour(state)) for state in STATES if page.data.stalls_cycles[state])
     says = "States of the used tiles, in percent of all cycles."
     if len(tiles) > MOST_BARS:
         says += f" These are the first {MOST_BARS} of {len(tiles):,}; tables/tiles.csv has all."
@@ -148,10 +153,10 @@ def stalls(page: Page) -> Bars:
 @shown_in("step")
 def timeline(page: Page) -> Lanes:
     """What the first tiles and the links do in one step, and its critical path on top."""
-    step = page.details["step"]
+    step = page.details.step
     cycle_ns = 1e9 / page.clock_hz
-    lanes = [lane["name"] for lane in step["lanes"][:MOST_LANES]]
-    gap = max(1, step["cycles"] // FINEST) if step["cycles"] > FINEST else 0
+    lanes = [lane.name for lane in step.lanes[:MOST_LANES]]
+    gap = max(1, step.cycles // FINEST) if step.cycles > FINEST else 0
 
     def when(begin: int, end: int) -> str:
         return f"{begin * cycle_ns:,.4g} to {end * cycle_ns:,.4g} ns ({counted(end - begin, 'cycle')})"
@@ -163,20 +168,20 @@ def timeline(page: Page) -> Lanes:
         ]
 
     spans = []
-    for place, part in enumerate(step["path"]):
-        begin, end = part["cycles"]
-        tip = f"critical path: {words(part['what'])}, {when(begin, end)}, by {part['op']} number {part['instance']:,}"
-        spans.append(Stretch(0, begin, end - begin, colour(part["what"], place), tip))
-    for own in step["spans"]:
-        if own["lane"] < len(lanes):
-            name = lanes[own["lane"]]
-            spans += stretches(own["lane"] + 1, words(own["state"]), name, own["cycles"], colour(own["state"]))
-    spans += stretches(len(lanes) + 1, "sending", "links", step["links_cycles"], COLOURS["send"])
-    seen = dict.fromkeys([part["what"] for part in step["path"]] + [own["state"] for own in step["spans"]])
+    for place, part in enumerate(step.path):
+        begin, end = part.cycles
+        tip = f"critical path: {words(part.what)}, {when(begin, end)}, by {part.op} number {part.instance:,}"
+        spans.append(Stretch(0, begin, end - begin, colour(part.what, place), tip))
+    for own in step.spans:
+        if own.lane < len(lanes):
+            name = lanes[own.lane]
+            spans += stretches(own.lane + 1, words(own.state), name, own.cycles, colour(own.state))
+    spans += stretches(len(lanes) + 1, "sending", "links", step.links_cycles, COLOURS["send"])
+    seen = dict.fromkeys([part.what for part in step.path] + [own.state for own in step.spans])
     says = "Time from the end of the example before, in nanoseconds."
-    if len(step["lanes"]) > len(lanes):
-        says += f" The first {len(lanes)} of {counted(len(step['lanes']), 'tile')}."
-    cycles = max(step["cycles"], 1)
+    if len(step.lanes) > len(lanes):
+        says += f" The first {len(lanes)} of {counted(len(step.lanes), 'tile')}."
+    cycles = max(step.cycles, 1)
     ends = from_zero(cycles * cycle_ns)
     ticks = tuple((value, f"{value:,.4g} ns") for value, _ in ends.ticks)
     return Lanes(
@@ -188,7 +193,7 @@ def timeline(page: Page) -> Lanes:
 @shown_in("step")
 def critical_path(page: Page) -> Bars:
     """What one step is spent on, along its critical path."""
-    cycles: Mapping[str, int] = page.details["step"]["shares_cycles"]
+    cycles: Mapping[str, int] = page.details.step.shares_cycles
     parts = {name: count / page.clock_hz for name, count in cycles.items()}
     says = "One step along its critical path: each cycle is counted once."
     return shares("path", "Where one step goes", says, parts, "s", colour)
@@ -212,10 +217,10 @@ def _joined(spans: Sequence[Sequence[int]], gap: int) -> list[tuple[int, int]]:
 @shown_in("dwell")
 def dwell(page: Page) -> Plot | None:
     """Return the histogram of dwell times, and what a capacitor still holds after them; None if there were none."""
-    bins, longest_s = page.data["dwell"]["histogram"], page.metrics["dwell_time_max_s"]
+    bins, longest_s = page.data.dwell.histogram, page.metrics.dwell_time_max_s
     if not bins or not longest_s:
         return None
-    total = sum(own["cell_updates"] for own in bins)
+    total = sum(own.cell_updates for own in bins)
     found = _bins(bins, page.clock_hz, longest_s)
     scale, unit = next((own for own in _TIMES if longest_s >= own[0]), _TIMES[-1])
     heights = [100 * count / total * scale / (end - begin) for begin, end, count in found]
@@ -228,7 +233,7 @@ def dwell(page: Page) -> Plot | None:
         for (begin, end, count), height in zip(found, heights, strict=True)
     )  # fmt: skip
     most = max(heights)
-    tau_s = next((tau for tau in page.details["leak_time_constants_s"] if tau), 0.0)
+    tau_s = next((tau for tau in page.details.leak_time_constants_s if tau), 0.0)
     series: tuple[Series, ...] = ()
     if tau_s:
         tip = f"left of an update, 0 at the bottom, 100 % at the top; tau {engineering(tau_s, 's')}"
@@ -246,16 +251,16 @@ def dwell(page: Page) -> Plot | None:
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
 
-def _bins(bins: Sequence[Mapping[str, int]], clock_hz: float, longest_s: float) -> list[tuple[float, float, int]]:
+def _bins(bins: Sequence[Bin], clock_hz: float, longest_s: float) -> list[tuple[float, float, int]]:
     """Return (from, to, updates) in seconds; bins too narrow to be seen are taken together with those after them."""
     least_s = longest_s / MOST_BINS
     found: list[tuple[float, float, int]] = []
     for own in bins:
-        begin, end = own["from_cycles"] / clock_hz, min(own["to_cycles"] / clock_hz, longest_s)
+        begin, end = own.from_cycles / clock_hz, min(own.to_cycles / clock_hz, longest_s)
         if found and (found[-1][1] - found[-1][0] < least_s or end - found[-1][0] <= least_s):
-            found[-1] = (found[-1][0], end, found[-1][2] + own["cell_updates"])
+            found[-1] = (found[-1][0], end, found[-1][2] + own.cell_updates)
         else:
-            found.append((begin, max(end, begin + 1 / clock_hz), own["cell_updates"]))
+            found.append((begin, max(end, begin + 1 / clock_hz), own.cell_updates))
     if len(found) > 1 and found[-1][1] - found[-1][0] < least_s:
         (begin, _, before), (_, end, count) = found[-2:]
         found[-2:] = [(begin, end, before + count)]

@@ -14,7 +14,7 @@ from archsim.report.files import files_of
 from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.studies.names import default_folder
-from archsim.studies.run.details import page_of
+from archsim.studies.run.details import details, page_of
 from archsim.studies.run.document import document
 from archsim.studies.run.plan import RunPlan
 from archsim.studies.run.saved import load_page, saved_history
@@ -62,11 +62,11 @@ def written(
     result: Result, folder: Path, *, files: Mapping[str, str] | None = None, trace: str | None = None
 ) -> tuple[Document, Path]:
     """Return the report of a run, which was written as `write_report` does, and its folder."""
-    page = page_of(result, saved_history(folder))
-    shown = document(page)
+    more = details(result)
+    shown = document(page_of(result, more, saved_history(folder)))
     out = {
-        "metrics.json": metrics_json(page.data),
-        "details.json": details_json(page.details),
+        "metrics.json": metrics_json(result.data),
+        "details.json": details_json(more),
         **files_of(shown),
         **(files or {}),
     }

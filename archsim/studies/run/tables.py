@@ -8,19 +8,19 @@ from typing import Any
 from archsim.base.units import engineering, si_of_metric
 from archsim.report.table import Column, Table, shares
 from archsim.studies.run.headline import HEADLINE, headline_text
-from archsim.studies.run.page import Page
+from archsim.studies.run.page import LinkRow, Page
 from archsim.studies.train.measures import measure
 
 
 def headline(page: Page) -> Table:
     """Peak, sustained and lower bound side by side, with what was published."""
-    metrics = page.data["metrics"]
-    published = {row["metric"]: row for row in page.data["published"]}
+    metrics = page.data.metrics
+    published = {row.metric: row for row in page.data.published}
     rows = []
     for own in HEADLINE:
         given = published.get(own.peak) or published.get(own.metric)
-        value = headline_text(given["published"], own.metric) if given else ""
-        note = f"{value} ({given['kind']}, x {given['ratio']:.4f})" if given else ""
+        value = headline_text(given.published, own.metric) if given else ""
+        note = f"{value} ({given.kind}, x {given.ratio:.4f})" if given else ""
         cells = [headline_text(metrics.get(key), key) if key else "" for key in (own.peak, own.metric, own.bound)]
         rows.append((own.label, *cells, note))
     columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
@@ -29,23 +29,23 @@ def headline(page: Page) -> Table:
 
 def all_metrics(page: Page) -> Table:
     """Every metric, in SI units."""
-    rows = [(name, value, si_of_metric(name)) for name, value in page.data["metrics"].items()]
+    rows = [(name, value, si_of_metric(name)) for name, value in page.data.metrics.items()]
     columns = (Column("metric"), Column("value"), Column("unit"))
     return Table("metrics", "All metrics", columns, tuple(rows), most=len(rows))
 
 
 def parts(page: Page) -> Table:
     """From the peak's interval to the sustained time per example."""
-    given = page.data["time_per_example_parts_s"]
-    total = page.data["metrics"]["time_per_example_s"]
-    busiest = page.details["peak"]["busiest_unit"].replace("_", " ")
+    given = page.data.time_per_example_parts_s
+    total = page.metrics.time_per_example_s
+    busiest = page.details.peak.busiest_unit.replace("_", " ")
     says = {
         "interval": f"initiation interval of the peak: the {busiest} of a full tile",
         "dependencies": "an example's ops wait for each other; unlimited units, no maintenance",
         "contention": "waiting for tiles, converters, links and the host port",
         "maintenance": "transfers and refresh",
     }
-    rows = [(says[key], value, None if not total else value / total) for key, value in given.items()]
+    rows = [(says[key], value, None if not total else value / total) for key, value in given]
     columns = (Column("part"), Column("time per example", "s"), Column("share", "%"))
     return Table("parts", "From peak to sustained", columns, (*rows, ("sustained, total", total, 1.0)))
 
@@ -53,52 +53,52 @@ def parts(page: Page) -> Table:
 def step(page: Page) -> Table:
     """The critical path of one step, by what it is spent on."""
     note = "Of the step shown in the figure; each cycle of it is counted once."
-    cycles = page.details["step"]["shares_cycles"]
+    cycles = page.details.step.shares_cycles
     return shares("step", "Where one step goes", "on the critical path", cycles, "", note)
 
 
 def stalls(page: Page) -> Table:
     """Used tiles' cycles by state."""
-    counts = dict(sorted(page.data["stalls_cycles"].items(), key=lambda pair: (-pair[1], pair[0])))
+    counts = dict(sorted(page.data.stalls_cycles.items(), key=lambda pair: (-pair[1], pair[0])))
     return shares("stalls", "Where the tiles' cycles go", "state", counts, "")
 
 
-def energy(page: Page, by: str) -> Table:
-    """Energy of the run by component, phase or layer."""
-    return shares(f"energy_{by}", f"Energy by {by}", by, page.data["energy_j"][f"by_{by}"], "J")
+def energy(page: Page) -> tuple[Table, Table, Table]:
+    """Energy of the run by component, phase and layer."""
+    found = page.data.energy_j
+    by = {"component": found.by_component, "phase": found.by_phase, "layer": found.by_layer}
+    one, two, three = (shares(f"energy_{name}", f"Energy by {name}", name, own, "J") for name, own in by.items())
+    return one, two, three
 
 
 def bill(page: Page) -> Table:
     """Every item of the bill: component, action, phase, layer, count, energy."""
-    names = ("component", "action", "phase", "layer")
-    items = sorted(page.details["bill"], key=lambda item: (-item["energy_j"], *(item[name] for name in names)))
-    rows = tuple((*(item[name] for name in names), item["count"], item["energy_j"]) for item in items)
-    return Table("bill", "The bill", (*map(Column, (*names, "count")), Column("energy", "J")), rows)
+    rows = [(own.component, own.action, own.phase, own.layer, own.count, own.energy_j) for own in page.details.bill]
+    rows.sort(key=lambda row: (-row[5], *row[:4]))
+    heads = ("component", "action", "phase", "layer", "count")
+    return Table("bill", "The bill", (*map(Column, heads), Column("energy", "J")), tuple(rows))
 
 
 def area(page: Page) -> Table:
     """Area by component: instances, area of one and of all."""
-    total = page.data["area"]["total_m2"]
-    ranked = sorted(page.details["parts"], key=lambda part: (-part["area_m2"], part["component"]))
-    rows = [
-        (part["component"].replace("_", " "), part["instances"], part["area_m2"], part["area_m2"] / total)
-        for part in ranked
-    ]
+    total = page.data.area.total_m2
+    ranked = sorted(page.details.parts, key=lambda part: (-part.area_m2, part.component))
+    rows = [(part.component.replace("_", " "), part.instances, part.area_m2, part.area_m2 / total) for part in ranked]
     columns = (Column("component"), Column("instances"), Column("area", "m2"), Column("share", "%"))
     return Table("area", "Area by component", columns, (*rows, ("total", None, total, 1.0)))
 
 
 def peak_energy(page: Page) -> Table:
     """The peak's energy per example and tile by component."""
-    tiles = page.metrics["tiles"]
-    per_tile = {name: value / tiles for name, value in page.details["peak"]["energy_j_by_component"].items()}
+    tiles = page.metrics.tiles
+    per_tile = {name: value / tiles for name, value in page.details.peak.energy_j_by_component.items()}
     note = f"One example on one full tile of {tiles}; leakage over one interval included."
     return shares("peak_energy", "What the peak's energy is made of", "component", per_tile, "J", note)
 
 
 def peak_time(page: Page) -> Table:
     """Cycles per example that each unit of a full tile is held."""
-    rows = sorted(page.details["peak"]["busy_cycles"].items(), key=lambda pair: (-pair[1], pair[0]))
+    rows = sorted(page.details.peak.busy_cycles.items(), key=lambda pair: (-pair[1], pair[0]))
     note = "The busiest unit sets the initiation interval; sample-and-hold counts per place."
     columns = (Column("unit"), Column("cycles per example"))
     return Table("peak_time", "What the peak's time is made of", columns, tuple(rows), note)
@@ -107,19 +107,19 @@ def peak_time(page: Page) -> Table:
 def layers(page: Page) -> Table:
     """Layers: shape, shards, energy and what their tiles do."""
     rows = []
-    for layer in page.data["layers"]:
-        states = layer["stalls_cycles"]
+    for layer in page.data.layers:
+        states = layer.stalls_cycles
         total = sum(states.values())
         busy = states["forward"] + states["backward"] + states["update"]
-        where = ", ".join(map(str, layer["tiles"][:8])) + (" ..." if len(layer["tiles"]) > 8 else "")
+        where = ", ".join(map(str, layer.tiles[:8])) + (" ..." if len(layer.tiles) > 8 else "")
         rows.append(
             (
-                layer["name"],
-                f"{layer['inputs']:,} x {layer['outputs']:,}",
-                layer["synapses"],
-                f"{layer['row_shards']} x {layer['col_shards']}",
+                layer.name,
+                f"{layer.inputs:,} x {layer.outputs:,}",
+                layer.synapses,
+                f"{layer.row_shards} x {layer.col_shards}",
                 where,
-                layer["energy_j"],
+                layer.energy_j,
                 busy / total if total else None,
             )
         )
@@ -131,21 +131,22 @@ def layers(page: Page) -> Table:
 def tiles(page: Page) -> Table:
     """Used tiles: the share of cycles in each state."""
     rows = []
-    names = list(page.data["stalls_cycles"])
-    for shard in page.details["tiles"]:
-        total = sum(shard["cycles"].values())
-        cells = [shard["cycles"][name] / total if total else None for name in names]
-        rows.append((shard["tile"], f"{shard['layer']}{shard['shard']}", *cells))
+    names = list(page.data.stalls_cycles)
+    for shard in page.details.tiles:
+        total = sum(shard.cycles.values())
+        cells = [shard.cycles[name] / total if total else None for name in names]
+        rows.append((shard.tile, f"{shard.layer}{shard.shard}", *cells))
     columns = (Column("tile"), Column("shard"), *(Column(name.replace("_", " "), "%") for name in names))
     return Table("tiles", "Tiles", columns, tuple(rows))
 
 
-def links(links: Sequence[Mapping[str, Any]]) -> Table:
+def links(links: Sequence[LinkRow]) -> Table:
     """The links that were used, the busiest first."""
-    keys = (
-        "name", "length_m", "messages", "busy_cycles", "utilisation", "wait_cycles", "buffer_wait_cycles", "energy_j",
+    rows = tuple(
+        (own.name, own.length_m, own.messages, own.busy_cycles, own.utilisation, own.wait_cycles,
+         own.buffer_wait_cycles, own.energy_j)
+        for own in links
     )  # fmt: skip
-    rows = tuple(tuple(link[key] for key in keys) for link in links)
     columns = (Column("link"), Column("length", "m"), Column("messages"), Column("busy cycles"),
                Column("utilisation", "%"), Column("cycles waited for"), Column("cycles waited for its buffer"),
                Column("energy", "J"))  # fmt: skip
@@ -155,18 +156,18 @@ def links(links: Sequence[Mapping[str, Any]]) -> Table:
 def dwell(page: Page) -> Table:
     """How long updates stay on their capacitors."""
     clock_hz = page.clock_hz
-    data, metrics = page.data["dwell"], page.data["metrics"]
+    data, metrics = page.data.dwell, page.metrics
     rows = [
-        ("mean", metrics["dwell_time_mean_s"]),
-        ("median", _seconds(data["median_cycles"], clock_hz)),
-        ("99th percentile", _seconds(data["p99_cycles"], clock_hz)),
-        ("maximum", metrics["dwell_time_max_s"]),
+        ("mean", metrics.dwell_time_mean_s),
+        ("median", _seconds(data.median_cycles, clock_hz)),
+        ("99th percentile", _seconds(data.p99_cycles, clock_hz)),
+        ("maximum", metrics.dwell_time_max_s),
     ]
-    taus = {*page.details["leak_time_constants_s"]} - {0.0}
+    taus = {*page.details.leak_time_constants_s} - {0.0}
     rows += [("leak time constant of the capacitor", tau) for tau in sorted(taus)]
     note = (
-        f"Updates of cells that were read by a transfer or rewrite: {data['cell_updates_read']:,}; still open at the "
-        f"end, and counted apart: {data['cell_updates_open']:,}."
+        f"Updates of cells that were read by a transfer or rewrite: {data.cell_updates_read:,}; still open at the "
+        f"end, and counted apart: {data.cell_updates_open:,}."
     )
     return Table(
         "dwell", "Dwell time on the capacitor", (Column("dwell time"), Column("value", "s")), tuple(rows), note
@@ -180,22 +181,22 @@ def _seconds(cycles: int | None, clock_hz: float) -> float | None:
 def dwell_histogram(page: Page) -> Table:
     """The histogram of dwell times."""
     clock_hz = page.clock_hz
-    bins = page.data["dwell"]["histogram"]
-    rows = tuple((bin_["from_cycles"], bin_["from_cycles"] / clock_hz, bin_["cell_updates"]) for bin_ in bins)
+    bins = page.data.dwell.histogram
+    rows = tuple((bin_.from_cycles, bin_.from_cycles / clock_hz, bin_.cell_updates) for bin_ in bins)
     columns = (Column("from cycles"), Column("from", "s"), Column("updates of cells"))
     return Table("dwell_histogram", "Histogram of dwell times", columns, rows)
 
 
 def endurance(page: Page) -> Table:
     """What transfers do to the long-term devices, and to the supply."""
-    metrics = page.data["metrics"]
+    metrics = page.metrics
     rows = (
-        ("transfers of a whole shard, mean", f"{metrics['transfers']:,.5g}"),
-        ("cycles in which at least one crossbar transfers", f"{metrics['transfer_time_share']:.2%}"),
-        ("cycles in which at least one crossbar is refreshed", f"{metrics['refresh_time_share']:.2%}"),
-        ("RESETs per long-term device, mean", _text(metrics["pcm_writes_per_cell_mean"])),
-        ("RESETs per long-term device, maximum", _text(metrics["pcm_writes_per_cell_max"])),
-        ("peak power of cells being programmed", engineering(metrics["transfer_power_peak_w"], "W")),
+        ("transfers of a whole shard, mean", f"{metrics.transfers:,.5g}"),
+        ("cycles in which at least one crossbar transfers", f"{metrics.transfer_time_share:.2%}"),
+        ("cycles in which at least one crossbar is refreshed", f"{metrics.refresh_time_share:.2%}"),
+        ("RESETs per long-term device, mean", _text(metrics.pcm_writes_per_cell_mean)),
+        ("RESETs per long-term device, maximum", _text(metrics.pcm_writes_per_cell_max)),
+        ("peak power of cells being programmed", engineering(metrics.transfer_power_peak_w, "W")),
     )
     return Table("transfers", "Transfers", (Column("figure"), Column("value")), rows)
 
@@ -206,19 +207,25 @@ def _text(value: float | None) -> str:
 
 def audits(page: Page) -> Table:
     """The checks made inside the run."""
-    rows = tuple(
-        (a["name"], a["expected"], a["found"], "passed" if a["passed"] else "FAILED") for a in page.data["audits"]
-    )
+    rows = tuple((a.name, a.expected, a.found, "passed" if a.passed else "FAILED") for a in page.data.audits)
     columns = (Column("audit"), Column("expected"), Column("found"), Column("result"))
     return Table("audits", "Audits", columns, rows)
 
 
 def activity(page: Page) -> Table:
     """By which activity the reads of the arrays are billed."""
-    keys = ("layer", "direction", "by", "on_time_s", "conductance_siemens", "read_energy_j", "read_energy_spec_j")
     rows = tuple(
-        (*(read[key] for key in keys), _ratio(read["read_energy_j"], read["read_energy_spec_j"]))
-        for read in page.data["activity"]["reads"]
+        (
+            read.layer,
+            read.direction,
+            read.by,
+            read.on_time_s,
+            read.conductance_siemens,
+            read.read_energy_j,
+            read.read_energy_spec_j,
+            _ratio(read.read_energy_j, read.read_energy_spec_j),
+        )
+        for read in page.data.activity.reads
     )
     columns = (Column("layer"), Column("direction"), Column("billed by"), Column("mean time on", "s"),
                Column("mean conductance", "S"), Column("energy of a read", "J"), Column("the spec's", "J"),
@@ -229,8 +236,8 @@ def activity(page: Page) -> Table:
 def activity_effect(page: Page) -> Table:
     """What the measured activity changes, by component."""
     rows = tuple(
-        (name, own["spec"], own["used"], own["used"] - own["spec"], _ratio(own["used"], own["spec"]))
-        for name, own in page.data["activity"]["effect_j"].items()
+        (name, own.spec, own.used, own.used - own.spec, _ratio(own.used, own.spec))
+        for name, own in page.data.activity.effect_j.items()
     )
     columns = (Column("component"), Column("at the spec's read energy", "J"), Column("as billed", "J"),
                Column("difference", "J"), Column("ratio"))  # fmt: skip
@@ -244,8 +251,8 @@ def _ratio(a: float, b: float) -> float | None:
 def crosscheck(page: Page) -> Table:
     """Events against numbers, point by point."""
     rows = tuple(
-        (row["name"], row["expected"], row["found"], row["difference"], "passed" if row["passed"] else "FAILED")
-        for row in page.data["crosscheck"]
+        (row.name, row.expected, row.found, row.difference, "passed" if row.passed else "FAILED")
+        for row in page.data.crosscheck or ()
     )
     columns = tuple(map(Column, ("check", "expected", "found", "difference", "result")))
     return Table("crosscheck", "Cross-check", columns, rows)

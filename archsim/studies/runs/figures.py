@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
 
 from archsim.base.units import engineering
 from archsim.mapping.schedule import STATES
 from archsim.report.colours import COLOURS, CYCLE, component_colour
 from archsim.report.figure import Axis, Bar, Bars, Dot, Piece, Plot, Series, axis, linear, logarithmic
 from archsim.report.table import percent, words
-
-Data: TypeAlias = Mapping[str, Any]
+from archsim.studies.runs.data import OneRun, Runs
 
 LEAST = 0.01
 """Parts below this share of the longest bar, in all runs, are drawn as one."""
@@ -25,31 +23,31 @@ PARTS = {
 """By part of the time per example: what it is called, and whose colour it has."""
 
 
-def time(data: Data) -> Bars:
+def time(data: Runs) -> Bars:
     """From the peak's interval to the sustained time per example, by run."""
     return _stacked(
         "time", "Time per example", "From the peak's initiation interval to the sustained time; a part that saves time "
-        "lies left of zero.", data, lambda run: run["time_per_example_parts_s"], "s",
+        "lies left of zero.", data, lambda run: dict(run.time_per_example_parts_s), "s",
         lambda part, _: COLOURS[PARTS[part][1]], lambda part: PARTS[part][0], least=0.0,
     )  # fmt: skip
 
 
-def energy(data: Data) -> Bars:
+def energy(data: Runs) -> Bars:
     """Energy per example by component, by run."""
     return _stacked("energy", "Energy per example", "By component.", data,
-                    lambda run: run["energy_per_example_j"]["component"], "J")  # fmt: skip
+                    lambda run: run.energy_per_example_j.component, "J")  # fmt: skip
 
 
-def area(data: Data) -> Bars:
+def area(data: Runs) -> Bars:
     """Area of the die by component, by run."""
-    return _stacked("area", "Area", "The whole die by component.", data, lambda run: run["area_m2"], "m2")
+    return _stacked("area", "Area", "The whole die by component.", data, lambda run: run.area_m2, "m2")
 
 
-def stalls(data: Data) -> Bars:
+def stalls(data: Runs) -> Bars:
     """States of the used tiles as shares of their cycles, by run."""
     return _stacked(
         "stalls", "What used tiles do", "States of the used tiles, in percent of their cycles.", data,
-        lambda run: run["stalls_shares"], "%", lambda state, _: COLOURS[state], least=0.0, order=STATES,
+        lambda run: run.stalls_shares, "%", lambda state, _: COLOURS[state], least=0.0, order=STATES,
     )  # fmt: skip
 
 
@@ -57,8 +55,8 @@ def _stacked(
     name: str,
     title: str,
     says: str,
-    data: Data,
-    pick: Callable[[Data], Mapping[str, float | None]],
+    data: Runs,
+    pick: Callable[[OneRun], Mapping[str, float | None]],
     unit: str,
     tone: Callable[[str, int], str] = component_colour,
     said: Callable[[str], str] = words,
@@ -69,7 +67,7 @@ def _stacked(
 
     Without an `order`, and where small parts are drawn as one, the parts that are largest in any run come first.
     """
-    runs = [(run["name"], {key: value or 0.0 for key, value in pick(run).items()}) for run in data["runs"]]
+    runs = [(run.name, {key: value or 0.0 for key, value in pick(run).items()}) for run in data.runs]
     longest = max((sum(parts.values()) for _, parts in runs), default=0.0)
     every = dict.fromkeys(part for _, parts in runs for part in parts)
     most = {part: max(abs(parts.get(part, 0.0)) for _, parts in runs) for part in every}
@@ -115,17 +113,17 @@ def _ranks(count: int, most: int = MOST_RANKS) -> list[int]:
     return sorted({round(count ** (i / (most - 1))) for i in range(most)})
 
 
-def links(data: Data) -> Plot | None:
+def links(data: Runs) -> Plot | None:
     """How busy links are, the busiest first: a curve for each run; None where no run used a link."""
     series = []
-    for place, run in enumerate(data["runs"]):
-        loads = [(link["utilisation"] or 0.0, link["name"]) for link in run["links"]]
+    for place, run in enumerate(data.runs):
+        loads = [(link.utilisation or 0.0, link.name) for link in run.links]
         ranked = sorted(loads, key=lambda pair: (-pair[0], pair[1]))
         dots = tuple(
-            Dot(rank, load, f"{run['name']}, number {rank:,}: link {name}, held {percent(load)}", size=0.6)
+            Dot(rank, load, f"{run.name}, number {rank:,}: link {name}, held {percent(load)}", size=0.6)
             for rank, (load, name) in ((rank, ranked[rank - 1]) for rank in _ranks(len(ranked)))
         )  # fmt: skip
-        series.append(Series(run["name"], CYCLE[place % len(CYCLE)], dots, dashed=place // len(CYCLE) % 2 == 1))
+        series.append(Series(run.name, CYCLE[place % len(CYCLE)], dots, dashed=place // len(CYCLE) % 2 == 1))
     places = [dot.x for own in series for dot in own.dots]
     if not places:
         return None
