@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import Any, Self, TypeAlias
@@ -46,10 +47,12 @@ class Named(Record):
 
 def faults_of(error: ValidationError, where: str, hint: str, joint: str = ": ") -> list[Problem]:
     """Return what is wrong in a result file, place by place; the last one says what to try."""
-    found = []
+    told: dict[str, str] = {}
     for fault in error.errors(include_url=False):
-        place = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(map(str, fault["loc"])))
-        found.append(Problem(f"{where}{joint}{place}" if place else where, _what(fault["type"], fault)))
+        parts = [part for part in fault["loc"] if part not in ("int", "float", "none")]  # of a union
+        place = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(map(str, parts)))
+        told.setdefault(f"{where}{joint}{place}" if place else where, _what(fault["type"], fault))
+    found = list(itertools.starmap(Problem, told.items()))
     shown, more = found[:MOST_PROBLEMS], len(found) - MOST_PROBLEMS
     if more > 0:
         shown.append(Problem("", f"and {more:,} more"))

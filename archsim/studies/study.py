@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr
 
@@ -108,6 +108,14 @@ class Data(Record):
     version: str = Field(default_factory=package_version)
     command: str
     _files: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Return what a file holds; raise ValueError unless it names its schema."""
+        found = super().read(text)
+        if "schema_id" not in found.model_fields_set:
+            raise ValueError("no schema")
+        return found
 
     def beside(self, files: Mapping[str, str]) -> None:
         """Have further files, text by name, written beside its report."""

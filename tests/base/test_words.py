@@ -39,9 +39,9 @@ ONE_BEFORE_PLURAL = re.compile(rf"(?<![\d.,:/x>-])(?<! x )\b1 {PLURAL}")
 PACKAGE = Path(archsim.__file__).parent
 # Whose figure is a name, more than one by its nature, or written by an import that says so itself.
 KNOWN = {
-    ("baselines/measure.py", "BATCHES_HELD"), ("studies/gpus/tables.py", "data['arch']['name']"),
-    ("studies/gpus/document.py", "data['arch']['name']"), ("studies/run/document.py", "mode['ops_per_synapse']"),
-    ("studies/run/document.py", "mode['steps']"), ("studies/run/document.py", "metrics['chips']"),
+    ("baselines/measure.py", "BATCHES_HELD"), ("studies/gpus/document.py", "data.arch.name"),
+    ("studies/run/document.py", "mode.ops_per_synapse"),
+    ("studies/run/document.py", "mode.steps"), ("studies/run/document.py", "metrics.chips"),
     ("studies/run/document.py", "{ops}"), ("report/floorplan.py", "RASTER"),
     ("studies/noc.py", "TIMES_ZERO_LOAD"),
     ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),

@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 
 from archsim.base.errors import SpecError
-from archsim.baselines.comparison import BATCHES, FIGURES, catch_text, compare_gpus, parse_batches
+from archsim.baselines.comparison import BATCHES, FIGURES, compare_gpus, parse_batches
 from archsim.baselines.gpus import FOLDER, known_gpus
 from archsim.cli import main
 from archsim.report.figure import Bars, Plot
 from archsim.report.folder import check_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import builtin_folder, load_arch
-from archsim.studies.gpus.document import document
-from archsim.studies.gpus.study import execute_gpus
-from archsim.studies.gpus.tables import conventions, ladder, model_check
+from archsim.studies.gpus import tables
+from archsim.studies.gpus.shape import Catch, Compared, GpuComparison, MeasuredCatch
+from archsim.studies.gpus.study import STUDY, Inputs
+from archsim.studies.gpus.tables import caught
 from archsim.studies.views import catalogue
 from archsim.workload import load_workload
 
+document = STUDY.report
 CHIP = "ambrogio_nature_2018"
 EFFICIENCY, DENSITY = "efficiency_op_per_j", "throughput_per_area_op_per_s_m2"
 
@@ -35,6 +37,12 @@ def result() -> Result:
 @pytest.fixture(scope="module")
 def data(result: Result) -> dict[str, Any]:
     return compare_gpus(result)
+
+
+def compared(arch: str, workload: str, out: Path | None = None, **asked: Any) -> tuple[dict[str, Any], Path]:
+    """Return what gpus.json holds, and its folder."""
+    found, _, folder = STUDY.perform(Inputs(arch, workload, **asked), out)
+    return found.plain(), folder
 
 
 def rows_of(data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -60,7 +68,7 @@ def test_against_todays_tensor_peaks_the_lead_is_much_smaller(data: dict[str, An
     peak = next(row for row in gpu["peaks"] if row["precision"] == gpu["fastest"])
     assert peak["ratio"]["peak"][EFFICIENCY] == pytest.approx(19.9, rel=0.005)
     assert peak["ratio"]["peak"][DENSITY] == pytest.approx(2.96, rel=0.005)
-    words = [line[0] for line in ladder(data)]
+    words = [line[0] for line in tables.ladder(Compared.model_validate(data))]
     assert any("H100 BF16 tensor: chip's peak / data-sheet peak" in line for line in words)
     assert any("H200 BF16 tensor: sustained / modelled, batch 4,096" in line for line in words)
 
@@ -117,10 +125,15 @@ def test_the_gpu_catches_up_at_the_first_batch_that_is_as_good(data: dict[str, A
 
 
 def test_catching_up_in_words() -> None:
-    known = {"a": True, "b": True, "c": True, "d": False}
-    found = {"batches": [1, 2, 4096], "known": known, "peak": {"a": None, "b": 1, "c": 2, "d": None}}
-    said = [catch_text(found, key, "peak") for key in "abcd"]
-    assert said == ["not up to 4,096", "at every batch", "from 2", "not measured"]
+    keys = ("time_per_example_s", "energy_per_example_j")
+    peak, known = dict.fromkeys(keys, 1), dict(zip(keys, (True, False), strict=True))
+    said = []
+    for pair in ((None, 1), (2, None)):
+        both = {"precision": "fp32", "batches": [1, 2, 4096], "peak": peak,
+                "sustained": dict(zip(keys, pair, strict=True))}  # fmt: skip
+        said += caught(Catch.model_validate({**both, "known": dict.fromkeys(keys, True)}))
+        said += caught(Catch.model_validate({**both, "known": known}))[1:]
+    assert said == ["not up to 4,096", "at every batch", "not measured", "from 2", "not up to 4,096", "not measured"]
 
 
 def test_what_was_measured_stands_beside_what_is_modelled(data: dict[str, Any]) -> None:
@@ -132,12 +145,18 @@ def test_what_was_measured_stands_beside_what_is_modelled(data: dict[str, Any]) 
                 assert 0.2 < row["modelled_over_measured_time"] < 2
 
 
-def test_the_model_is_checked_by_its_median() -> None:
-    rows = [{"how": "graph", "modelled_over_measured_time": ratio} for ratio in (0.5, 0.8, 1.0, 3.0)]
-    said = model_check({"measured": [{"rows": rows}]})
+def test_the_model_is_checked_by_its_median(data: dict[str, Any]) -> None:
+    each, *_ = data["measured"]
+    graph = next(row for row in each["rows"] if row["how"] == "graph")
+    rows = [{**graph, "modelled_over_measured_time": ratio} for ratio in (0.5, 0.8, 1.0, 3.0)]
+
+    def model_check(*measured: dict[str, Any]) -> str:
+        return tables.model_check(Compared.model_validate({**data, "measured": measured}))
+
+    said = model_check({**each, "rows": rows})
     assert "time x 0.90 in the middle, 0.50 to 3.00" in said  # the mean of the two in the middle
     assert "in part a fit" in said
-    assert model_check({"measured": []}) == ""
+    assert model_check() == ""
 
 
 def test_catching_up_does_not_depend_on_the_batches_shown(result: Result, data: dict[str, Any]) -> None:
@@ -167,7 +186,7 @@ def test_batches_that_are_none(text: str, words: str) -> None:
 
 def test_all_faults_are_told_at_once_and_nothing_is_simulated(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as raised:
-        execute_gpus("ambrogio", "mlp_nist", gpus=["H10"], batch="0", measured=[tmp_path / "none.yaml"], out=tmp_path)
+        compared("ambrogio", "mlp_nist", gpu=("H10",), batch="0", measured=(tmp_path / "none.yaml",), out=tmp_path)
     said = str(raised.value)
     for words in ("ambrogio", "mlp_nist", "did you mean 'H100'?", "'0' is not a batch size", "no such file"):
         assert words in said
@@ -202,19 +221,18 @@ def test_a_file_of_a_gpu_that_is_no_baseline_and_has_an_odd_name(tmp_path: Path)
         "kind: measured\ngpu: {name: '<script>| a $x_{1 GPU', baseline: null}\ndate: '2026-11-26'\nmethod: m\n"
         f"workloads: [{{name: mine, layers: [[64, 32], [32, 10]], bias: true, rows: [{row}]}}]\n"
     )
-    found, _, folder = execute_gpus(
-        CHIP, "mlp_digits", examples=20, gpus=["V100"], measured=[path], out=tmp_path / "out"
-    )
+    found, folder = compared(CHIP, "mlp_digits", examples=20, gpu=("V100",), measured=(path,), out=tmp_path / "out")
     [each] = found["measured"]
     assert each["rows"][0]["energy_per_example_j"] is None
     assert each["rows"][0][DENSITY] is None
-    assert catch_text(each["catches_up"][0], "energy_per_example_j") == "not measured"
+    assert caught(MeasuredCatch.model_validate(each["catches_up"][0]))[1] == "not measured"
     assert "<script>" not in (folder / "gpus.md").read_text()
     assert "<script>| a" not in (folder / "gpus.html").read_text()
 
 
 REPORTED = {"command": "archsim compare a b", "version": "1", "arch": {"name": "a", "hash": "h"},
-            "workload": {"name": "b", "hash": "i"}}  # fmt: skip
+            "workload": {"name": "b", "hash": "i"}, "schema": "archsim-gpus-1", "seed": 0, "examples": 200,
+            "passed": True}  # fmt: skip
 
 
 def test_figures_by_batch_are_the_modelled_and_the_best_measured_rows(data: dict[str, Any]) -> None:
@@ -265,7 +283,7 @@ def test_tables_hold_every_row(data: dict[str, Any]) -> None:
 def test_steps_of_sgd_are_no_measurement_of_inference() -> None:
     file = FOLDER / "measured" / "h100_2026_11_26.yaml"
     with pytest.raises(SpecError, match="inference; leave it out"):
-        execute_gpus(CHIP, "mlp_mnist", sets=["mode=inference"], measured=[file])
+        compared(CHIP, "mlp_mnist", sets=("mode=inference",), measured=(file,))
 
 
 def test_gpus_are_listed() -> None:
@@ -276,9 +294,9 @@ def test_gpus_are_listed() -> None:
 def test_inference_is_compared_by_its_own_operations(tmp_path: Path) -> None:
     path = tmp_path / "infer.yaml"
     path.write_text((builtin_folder("workloads") / "mlp_digits.yaml").read_text() + "\nmode: inference\n")
-    found, _, folder = execute_gpus(CHIP, str(path), examples=20, gpus=["A100"], batch="1", out=tmp_path / "out")
+    found, folder = compared(CHIP, str(path), examples=20, gpu=("A100",), batch="1", out=tmp_path / "out")
     assert (found["mode"], found["ops_per_example"]) == ("inference", 2 * (65 * 32 + 33 * 10))
-    said = " ".join(conventions(found))
+    said = " ".join(tables.conventions(GpuComparison.model_validate(found)))
     assert "updates" not in said  # nothing is updated
     assert "waits until b examples are there" in said
     assert found["paper"] is None
@@ -312,8 +330,8 @@ def test_own_gpus_stand_beside_those_of_archsim(tmp_path: Path) -> None:
         "kind: measured\ngpu: {name: my card, baseline: Mine}\ndate: '2026-11-26'\nmethod: m\n"
         f"workloads: [{{name: mine, layers: [[64, 32], [32, 10]], bias: true, rows: [{row}]}}]\n"
     )
-    found, _, folder = execute_gpus(CHIP, "mlp_digits", examples=20, gpus=["mine", "H100"], files=[path],
-                                 measured=[measured], out=tmp_path / "out")  # fmt: skip
+    found, folder = compared(CHIP, "mlp_digits", examples=20, gpu=("mine", "H100"), gpus=(path,),
+                             measured=(measured,), out=tmp_path / "out")  # fmt: skip
     assert [gpu["name"] for gpu in found["gpus"]] == ["Mine", "H100"]
     assert found["gpus"][0]["fastest"] == "bf16"
     assert found["measured"][0]["rows"][0]["modelled_over_measured_time"] > 0
@@ -343,7 +361,7 @@ def test_faults_of_own_gpus_are_told_with_all_others(tmp_path: Path, old: str, n
     path = tmp_path / "own.yaml"
     path.write_text(OWN.replace(old, new))
     with pytest.raises(SpecError) as raised:
-        execute_gpus(CHIP, "mlp_digits", gpus=["Mine"], batch="0", files=[path], out=tmp_path / "out")
+        compared(CHIP, "mlp_digits", gpu=("Mine",), batch="0", gpus=(path,), out=tmp_path / "out")
     said = str(raised.value)
     assert words in said
     assert "'0' is not a batch size" in said

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,11 +26,12 @@ from archsim.report.terminal import lines
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.run import figures
-from archsim.studies.run.details import page_of
+from archsim.studies.run.details import details, page_of
 from archsim.studies.run.document import cards, document, groups
 from archsim.studies.run.figures import plan
 from archsim.studies.run.headline import HEADLINE
-from archsim.studies.run.page import Page
+from archsim.studies.run.page import Details, Page, Run
+from archsim.studies.run.saved import page_from
 from archsim.studies.train.figures import learning
 from archsim.workload import load_workload
 
@@ -52,14 +52,30 @@ def result() -> Result:
     return evaluate(load_arch("ambrogio_nature_2018", sets), load_workload("mlp_digits"), examples=60, command="again")
 
 
-@pytest.fixture(scope="module")
-def made(result: Result) -> Page:
-    return page_of(result, HISTORY)
+class Made(NamedTuple):
+    """A run: what its files hold, and its page."""
+
+    data: Mapping[str, Any]
+    details: Mapping[str, Any]
+    page: Page
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        return dict(self.data["metrics"])
+
+
+def page_with(data: Any, more: Any, history: Mapping[str, Any] = HISTORY) -> Page:
+    return page_from(Run.model_validate(data), Details.model_validate(more), history)
 
 
 @pytest.fixture(scope="module")
-def shown(made: Page) -> Document:
-    return document(made)
+def made(result: Result) -> Made:
+    return Made(result.data, details(result), page_of(result, HISTORY))
+
+
+@pytest.fixture(scope="module")
+def shown(made: Made) -> Document:
+    return document(made.page)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +84,9 @@ def html(shown: Document) -> str:
 
 
 @pytest.fixture(scope="module")
-def evil(made: Page) -> dict[str, str]:
+def evil(made: Made) -> dict[str, str]:
     """The report of a run all whose names and notes are hostile."""
-    return files_of(document(Page(hostile(made.data), hostile(made.details), hostile(HISTORY))))
+    return files_of(document(page_with(hostile(made.data), hostile(made.details), hostile(HISTORY))))
 
 
 def bars_of(shown: Document, name: str) -> Bars:
@@ -131,10 +147,10 @@ def test_every_section_that_is_linked_is_there(html: str) -> None:
     assert {(own["href"] or "")[1:] for tag, own in found if tag == "a"} <= set(ids)
 
 
-def test_every_figure_of_the_spec_is_listed_once_with_its_place(made: Page, shown: Document) -> None:
-    listed = [figure["path"] for _, _, own in groups(made) for figure in own]
+def test_every_figure_of_the_spec_is_listed_once_with_its_place(made: Made, shown: Document) -> None:
+    listed = [figure.path for _, _, own in groups(made.page) for figure in own]
     assert sorted(listed) == sorted(figure["path"] for figure in made.details["figures"])
-    by = {status: {figure["path"] for figure in own} for status, _, own in groups(made)}
+    by = {status: {figure.path for figure in own} for status, _, own in groups(made.page)}
     tables = shown.tables()
     for status, paths in by.items():
         table = tables[f"figures_{status}"]
@@ -175,8 +191,8 @@ def test_what_is_hostile_in_names_is_text(html: str, evil: Mapping[str, str]) ->
 # ---- what stands above and on the terminal
 
 
-def test_cards_are_the_metrics_of_the_run(made: Page) -> None:
-    found = {card.label: (card.value, card.beside) for card in cards(made).cards}
+def test_cards_are_the_metrics_of_the_run(made: Made) -> None:
+    found = {card.label: (card.value, card.beside) for card in cards(made.page).cards}
     # The reference chip's peak: 240 ns an example, 28.065 TOP/s/W (Ambrogio 2018, fitted).
     assert found["time per example"][1] == "peak 240 ns"
     assert found["energy efficiency"][1].startswith("peak 28.0")
@@ -184,16 +200,16 @@ def test_cards_are_the_metrics_of_the_run(made: Page) -> None:
     assert list(found) == [own.label for own in HEADLINE]
 
 
-def test_every_figure_of_a_run_stands_in_its_section(made: Page, shown: Document) -> None:
+def test_every_figure_of_a_run_stands_in_its_section(made: Made, shown: Document) -> None:
     sections = {section.name: section for section in shown.sections}
     for name, drawings in figures.BY_SECTION.items():
         blocks = sections[name].blocks
         assert [block for block in blocks if isinstance(block, Bars | Lanes | Plan | Plot)] == [
-            drawn for draw in drawings if (drawn := draw(made)) is not None
+            drawn for draw in drawings if (drawn := draw(made.page)) is not None
         ]
 
 
-def test_the_terminal_has_peak_beside_sustained_and_where_both_go(made: Page, shown: Document) -> None:
+def test_the_terminal_has_peak_beside_sustained_and_where_both_go(made: Made, shown: Document) -> None:
     told = "\n".join(lines(shown))
     for text in (
         "time per example",
@@ -215,23 +231,24 @@ def test_the_terminal_has_peak_beside_sustained_and_where_both_go(made: Page, sh
     assert f"{audits} of {audits} audits made inside the run passed." in told
 
 
-def test_what_failed_comes_first(made: Page) -> None:
+def test_what_failed_comes_first(made: Made) -> None:
     wrong = {"name": "books", "expected": 1.0, "found": 2.5, "passed": False}
     check = {"name": "weights", "expected": 0, "found": 3, "difference": 3, "passed": False}
     audits = [wrong, *made.data["audits"]]
-    shown = document(replace(made, data={**made.data, "audits": audits, "crosscheck": [check]}))
+    shown = document(page_with({**made.data, "audits": audits, "crosscheck": [check]}, made.details))
     first, second, *_ = lines(shown)[2:]
     assert first.strip().startswith(f"1 of {len(audits)} audits FAILED: books: 2.5 instead of 1. Do not trust")
     assert second.strip() == "1 of 1 cross-check FAILED: weights: 3 instead of 0."
     assert f"{len(audits) - 1} of {len(audits)} audits" in "\n".join(lines(shown))
 
 
-def test_measured_activity_and_programmed_weights_are_told(made: Page) -> None:
+def test_measured_activity_and_programmed_weights_are_told(made: Made) -> None:
     reads = [{"layer": "fc1", "direction": "forward", "by": "measured", "on_time_s": 1e-9, "conductance_siemens": 1e-6,
               "read_energy_j": 2.0, "read_energy_spec_j": 1.0}]  # fmt: skip
     activity = {"from": "a.json", "reads": reads, "effect_j": {"device": {"spec": 1.0, "used": 2.0}}}
     written = {"time_s": 2e-3, "energy_j": 3e-6, "cells": 1}
-    shown = document(replace(made, data={**made.data, "activity": activity, "programming": written, "notes": ["So."]}))
+    data = {**made.data, "activity": activity, "programming": written, "notes": ["So."]}
+    shown = document(page_with(data, made.details))
     told = "\n".join(lines(shown))
     assert "by the activity (a.json) of fc1 forward, else" in told
     assert "2 ms and 3 uJ for 1 cell, which none of these figures holds" in told
@@ -249,7 +266,7 @@ def test_each_name_of_a_table_or_figure_is_one_of_a_kind(shown: Document) -> Non
     assert {fold.title for fold in shown.blocks() if isinstance(fold, Fold)} >= {"All metrics", "Find"}
 
 
-def test_the_waterfall_ends_where_the_run_does(made: Page, shown: Document) -> None:
+def test_the_waterfall_ends_where_the_run_does(made: Made, shown: Document) -> None:
     *steps, total = bars_of(shown, "sustained").bars
     at = 0.0
     for bar, value in zip(steps, made.data["time_per_example_parts_s"].values(), strict=True):
@@ -264,7 +281,7 @@ def test_the_waterfall_ends_where_the_run_does(made: Page, shown: Document) -> N
 
 
 @pytest.mark.parametrize("name", ["energy", "stalls"])
-def test_stacked_bars_are_as_long_as_their_values(name: str, made: Page, shown: Document) -> None:
+def test_stacked_bars_are_as_long_as_their_values(name: str, made: Made, shown: Document) -> None:
     totals = {
         "energy": [value for value in made.data["energy_j"]["by_component"].values() if value],
         "stalls": [sum(tile["cycles"].values()) / made.data["run"]["cycles"] for tile in made.details["tiles"]],
@@ -279,20 +296,20 @@ def test_stacked_bars_are_as_long_as_their_values(name: str, made: Page, shown: 
     assert {piece.tone for bar in drawn.bars for piece in bar.pieces} <= {tone for _, tone in drawn.legend}
 
 
-def test_bars_of_a_whole_hold_all_of_it(made: Page, shown: Document) -> None:
+def test_bars_of_a_whole_hold_all_of_it(made: Made, shown: Document) -> None:
     wholes = {
         "energy_phase": made.metrics["energy_total_j"], "energy_layer": made.metrics["energy_total_j"],
-        "area": made.metrics["area_m2"], "path": made.details["step"]["cycles"] / made.clock_hz,
+        "area": made.metrics["area_m2"], "path": made.details["step"]["cycles"] / made.page.clock_hz,
     }  # fmt: skip
     for name, whole in wholes.items():
         lengths = [piece.length for bar in bars_of(shown, name).bars for piece in bar.pieces]
         assert math.fsum(lengths) == pytest.approx(whole), name
 
 
-def test_the_timeline_shows_the_critical_path_without_gaps(made: Page, shown: Document) -> None:
+def test_the_timeline_shows_the_critical_path_without_gaps(made: Made, shown: Document) -> None:
     drawn = shown.figures()["step"]
     assert isinstance(drawn, Lanes)
-    assert (drawn.cycles, drawn.cycle_ns) == (made.details["step"]["cycles"], pytest.approx(1e9 / made.clock_hz))
+    assert (drawn.cycles, drawn.cycle_ns) == (made.details["step"]["cycles"], pytest.approx(1e9 / made.page.clock_hz))
     path = [part for part in drawn.stretches if part.lane == 0]
     assert sum(part.length for part in path) == drawn.cycles
     assert [part.begin for part in path[1:]] == [part.begin + part.length for part in path[:-1]]
@@ -301,7 +318,7 @@ def test_the_timeline_shows_the_critical_path_without_gaps(made: Page, shown: Do
     assert {part.tone for part in drawn.stretches} <= {tone for _, tone in drawn.legend}
 
 
-def test_the_histogram_of_dwell_times_holds_all_updates(made: Page, shown: Document) -> None:
+def test_the_histogram_of_dwell_times_holds_all_updates(made: Made, shown: Document) -> None:
     drawn = shown.figures()["dwell"]
     assert isinstance(drawn, Plot)
     counts = [int(re.findall(r": ([\d,]+) updates?", box.tip)[0].replace(",", "")) for box in drawn.boxes]
@@ -339,13 +356,13 @@ def test_r2_is_drawn_where_examples_have_values() -> None:
         assert float(re.findall(r": (-?[\d.]+)$", dot.tip)[0]) == pytest.approx(dot.y, abs=1e-3)
 
 
-def test_a_large_floorplan_is_drawn_with_fewer_tooltips(made: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = plan(made)
+def test_a_large_floorplan_is_drawn_with_fewer_tooltips(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = plan(made.page)
     assert len(few.boxes) == len(made.details["floorplan"]["blocks"])
     assert len(few.wires) == len(made.details["floorplan"]["wires"])
     monkeypatch.setattr(floorplan, "MOST_BLOCKS", 4)
     monkeypatch.setattr(floorplan, "MOST_WIRES", 3)
-    many = plan(made)
+    many = plan(made.page)
     assert len(many.wires) == 3
     blocks = [int(re.findall(r"(\d+) blocks?", box.tip)[0]) for box in many.boxes]
     assert sum(blocks) == len(few.boxes)
@@ -353,7 +370,7 @@ def test_a_large_floorplan_is_drawn_with_fewer_tooltips(made: Page, monkeypatch:
     assert {path.tone for path in many.crowd} == {box.tone for box in few.boxes}
 
 
-def test_tables_hold_what_they_are_named_after(made: Page, shown: Document) -> None:
+def test_tables_hold_what_they_are_named_after(made: Made, shown: Document) -> None:
     tables = shown.tables()
     for name, whole in (("energy_component", "energy_total_j"), ("energy_phase", "energy_total_j"),
                         ("energy_layer", "energy_total_j")):  # fmt: skip
@@ -424,18 +441,18 @@ def test_the_page_fits_a_phone_and_a_screen(browsed: Seen) -> None:
         assert wide["scroll"] <= 1280
 
 
-def test_tooltips_show_on_hover_tap_and_focus(found: Mapping[str, Any], made: Page) -> None:
+def test_tooltips_show_on_hover_tap_and_focus(found: Mapping[str, Any], made: Made) -> None:
     assert found["titles"] == 0
     assert found["hover"]["text"].startswith("tile0, layer fc1; ")
     assert found["tap"]["text"].startswith("link ")
     assert found["left"]["text"] is found["escape"]["text"] is None
-    first, second = (bar.pieces[0].tip for bar in bars_of(document(made), "sustained").bars[:2])
+    first, second = (bar.pieces[0].tip for bar in bars_of(document(made.page), "sustained").bars[:2])
     assert (found["focus"]["text"], found["next"]["text"]) == (first, second)
     assert found["stretch"]["text"].startswith("critical path: ")
     assert all(found[name]["inside"] for name in ("hover", "tap", "focus", "next", "stretch"))
 
 
-def test_the_timeline_zooms_and_pans(found: Mapping[str, Any], made: Page) -> None:
+def test_the_timeline_zooms_and_pans(found: Mapping[str, Any], made: Made) -> None:
     cycles = made.details["step"]["cycles"]
     assert found["all"] == found["back"] == [0, 0, cycles, len(made.details["step"]["lanes"]) + 2]
     assert found["button"][:3] == pytest.approx([cycles / 4, 0, cycles / 2])
@@ -450,9 +467,9 @@ def test_the_timeline_zooms_and_pans(found: Mapping[str, Any], made: Page) -> No
     assert found["kept"][0] + found["kept"][2] > begin
 
 
-def test_a_click_on_a_heading_sorts_the_table_by_it(found: Mapping[str, Any], made: Page) -> None:
+def test_a_click_on_a_heading_sorts_the_table_by_it(found: Mapping[str, Any], made: Made) -> None:
     # The bill by energy: from the least to the most, then back; and by a name, in the order of letters.
-    lengths = [row[-1] for row in document(made).tables()["bill"].read]
+    lengths = [row[-1] for row in document(made.page).tables()["bill"].read]
     rising, falling, names = found["rising"], found["falling"], found["names"]
     for order in (rising["order"], falling["order"][::-1]):
         ranked = [lengths[i] for i in order]

@@ -22,20 +22,25 @@ from archsim.report.figure import Bars, Plot
 from archsim.report.folder import write_folder
 from archsim.report.terminal import lines
 from archsim.results.evaluate import evaluate
-from archsim.studies.run.details import page_of
+from archsim.studies.run.details import details
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.run.study import details_json, metrics_json
-from archsim.studies.runs.document import HEADLINE, document
-from archsim.studies.runs.study import execute_side_by_side
+from archsim.studies.runs.document import HEADLINE
+from archsim.studies.runs.study import STUDY, Inputs
 from archsim.studies.views import diff_lines
 from tests.helpers import PACKET, REFERENCE
 
+document = STUDY.report
 WORK = "mlp_digits"
 RUNS = {
     "first": (REFERENCE, ["schedule.transfer.interval_examples=20"]),
     "packets": (PACKET, ["schedule.transfer.interval_examples=20"]),
     "small": (REFERENCE, ["tile.rows=64", "tile.cols=64"]),
 }
+
+
+def side_by_side(folders: Sequence[Path], out: Path) -> Path:
+    return STUDY.perform(Inputs(tuple(folders)), out)[2]
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +50,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name, (arch, sets) in RUNS.items():
         plan = plan_from_options(arch, WORK, sets=sets, examples=60)
-        own = page_of(evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command))
-        texts = {"metrics.json": metrics_json(own.data), "details.json": details_json(own.details), **plan.files()}
+        own = evaluate(plan.arch, plan.workload, examples=plan.count, command=plan.command)
+        texts = {"metrics.json": metrics_json(own.data), "details.json": details_json(details(own)), **plan.files()}
         found[name] = write_folder(root / name, texts, ())
     return found
 
 
 @pytest.fixture(scope="module")
 def made(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
-    return data_of(execute_side_by_side(list(folders.values()), tmp_path_factory.mktemp("side") / "out")[1])
+    return data_of(side_by_side(list(folders.values()), tmp_path_factory.mktemp("side") / "out"))
 
 
 def data_of(out: Path) -> tuple[dict[str, Any], Path]:
@@ -193,7 +198,7 @@ def test_the_terminal_names_the_runs_and_what_failed(made: tuple[dict[str, Any],
 
 def test_what_differs_is_what_diff_says(made: tuple[dict[str, Any], Path], folders: dict[str, Path]) -> None:
     a, b = (str(folders[name] / "inputs" / "arch.yaml") for name in ("first", "packets"))
-    pair, _ = data_of(execute_side_by_side([folders["first"], folders["packets"]], folders["first"].parent / "pair")[1])
+    pair, _ = data_of(side_by_side([folders["first"], folders["packets"]], folders["first"].parent / "pair"))
     told = [line.split()[0] for line in diff_lines(a, b)]
     assert [row["figure"] for row in pair["differences"]] == told
     texts = {row["figure"]: row["texts"] for row in made[0]["differences"]}
@@ -226,7 +231,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_same_runs_give_the_same_bytes(
     made: tuple[dict[str, Any], Path], folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    _, again = execute_side_by_side(list(folders.values()), tmp_path / "again")
+    again = side_by_side(list(folders.values()), tmp_path / "again")
     assert contents(again) == contents(made[1])
     for name, data in contents(again).items():
         assert not re.search(rb"20\d\d-\d\d-\d\d", data), name
@@ -251,7 +256,7 @@ def test_names_of_folders_are_text_and_told_apart(folders: dict[str, Path], tmp_
     places = [tmp_path / place / "<script>alert(1)<$\\frac$" for place in ("a", "b")]
     for place in places:
         shutil.copytree(folders["small"], place)
-    data, out = data_of(execute_side_by_side(places, tmp_path / "out")[1])
+    data, out = data_of(side_by_side(places, tmp_path / "out"))
     assert [run["name"] for run in data["runs"]] == list(map(str, places))
     assert data["differences"] == []
     page = (out / "runs.html").read_text("utf-8")
@@ -303,7 +308,7 @@ FAULTS = {
 def test_what_is_wrong_with_a_folder_is_said(how: str, folders: dict[str, Path], tmp_path: Path) -> None:
     bad = broken(tmp_path, folders["first"], how)
     with pytest.raises(SpecError) as wrong:
-        execute_side_by_side([folders["first"], bad], tmp_path / "out")
+        side_by_side([folders["first"], bad], tmp_path / "out")
     assert all(text in str(wrong.value) for text in FAULTS[how])
     assert not (tmp_path / "out").exists()
 
@@ -311,7 +316,7 @@ def test_what_is_wrong_with_a_folder_is_said(how: str, folders: dict[str, Path],
 def test_all_faults_are_told_at_once(folders: dict[str, Path], tmp_path: Path) -> None:
     bad = [broken(tmp_path, folders["first"], how) for how in ("newer", "truncated")]
     with pytest.raises(SpecError) as wrong:
-        execute_side_by_side([*bad, tmp_path / "nowhere"], tmp_path / "out")
+        side_by_side([*bad, tmp_path / "nowhere"], tmp_path / "out")
     for text in ("archsim-metrics-9", "is no JSON", "nowhere", "is not a folder"):
         assert text in str(wrong.value)
 
@@ -319,13 +324,13 @@ def test_all_faults_are_told_at_once(folders: dict[str, Path], tmp_path: Path) -
 def test_a_folder_given_twice_is_refused_by_any_name(folders: dict[str, Path], tmp_path: Path) -> None:
     first = folders["first"]
     with pytest.raises(SpecError, match="given twice"):
-        execute_side_by_side([first, first.parent / "small" / ".." / "first"], tmp_path / "out")
+        side_by_side([first, first.parent / "small" / ".." / "first"], tmp_path / "out")
 
 
 def test_the_report_of_a_run_is_not_overwritten(folders: dict[str, Path]) -> None:
     before = contents(folders["small"])
     with pytest.raises(SpecError, match="holds the report of a run"):
-        execute_side_by_side([folders["first"], folders["packets"]], folders["small"])
+        side_by_side([folders["first"], folders["packets"]], folders["small"])
     assert contents(folders["small"]) == before
 
 

@@ -24,6 +24,7 @@ from archsim.spec.loading import Loaded, load_arch
 from archsim.studies.names import default_folder, folder_of
 from archsim.studies.old import Study, registered
 from archsim.studies.run.loads import drawing_data, drawn
+from archsim.studies.run.page import LinkRow
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.run.study import details_json
 from archsim.studies.run.tables import links
@@ -107,7 +108,7 @@ def document(data: Data) -> Document:
     name = data["arch"]["name"]
     layout, load = drawn(own)
     exports = _exports(load is not None)
-    used: list[Block] = [links(own["links"])] if own["links"] else []
+    used: list[Block] = [links([LinkRow.model_validate(link) for link in own["links"]])] if own["links"] else []
     return Document(
         f"Floorplan of {name}",
         tuple(_head(data)),

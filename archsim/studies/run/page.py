@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from archsim.base.record import Named, Number, Record
 from archsim.mapping.schedule import STATES
@@ -56,6 +56,12 @@ class Metrics(Part):
     transfer_power_peak_w: float
     dwell_time_mean_s: Figure
     dwell_time_max_s: Figure
+
+
+def _known(metrics: Any) -> Any:
+    """Return metrics; those that the report names itself must be there."""
+    Metrics.model_validate(metrics, strict=True)
+    return metrics
 
 
 class Counts(Part):
@@ -195,7 +201,7 @@ class Run(Part):
     seed: int
     command: str
     run: Counts
-    metrics: Mapping[str, Figure]
+    metrics: Annotated[Mapping[str, Figure], BeforeValidator(_known)]
     time_per_example_parts_s: TimeParts
     energy_j: Energy
     area: Area
@@ -324,7 +330,7 @@ class LinkRow(Part):
 class Details(Part):
     """What details.json holds."""
 
-    schema_id: Literal["archsim-details-1"] = Field("archsim-details-1", alias="schema")
+    schema_id: Literal["archsim-details-1"] = Field(alias="schema")
     description: str
     clock_hz: float
     synapses: int

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.record import Record, faults_of
+from archsim.studies.names import all_faults
 from archsim.studies.run.page import Details, Metrics, Page, Run
 from archsim.studies.study import study_in
 
@@ -31,17 +32,15 @@ def load_page(folder: Path) -> Page:
         if (study := study_in(folder)) is not None:
             what = f"is not there: the folder holds a report of `archsim {study.inputs.words}`"
         raise SpecError([Problem(f"{folder}/metrics.json", what, hint)])
-    data, details = _read(folder, "metrics.json", Run), _read(folder, "details.json", Details)
-    return page_from(data, details, saved_history(folder), str(folder))
+    data, details = all_faults(
+        [lambda: _read(folder, "metrics.json", Run), lambda: _read(folder, "details.json", Details)]
+    )
+    return page_from(data, details, saved_history(folder))
 
 
-def page_from(data: Run, details: Details, history: Mapping[str, Any] | None = None, folder: str = "") -> Page:
-    """Return a page of these; raise SpecError where a metric that it names is missing."""
-    try:
-        return Page(data, Metrics.model_validate(data.metrics), details, history)
-    except ValidationError as error:
-        where = f"{folder}/metrics.json: metrics"
-        raise SpecError(faults_of(error, where, AGAIN.format(folder=folder), joint=".")) from None
+def page_from(data: Run, details: Details, history: Mapping[str, Any] | None = None) -> Page:
+    """Return a page of these."""
+    return Page(data, Metrics.model_validate(data.metrics), details, history)
 
 
 def _read(folder: Path, name: str, kind: type[R]) -> R:

@@ -63,7 +63,7 @@ def written(
 ) -> tuple[Document, Path]:
     """Return the report of a run, which was written as `write_report` does, and its folder."""
     more = details(result)
-    shown = document(page_of(result, more, saved_history(folder)))
+    shown = document(page_of(result, saved_history(folder), more))
     out = {
         "metrics.json": metrics_json(result.data),
         "details.json": details_json(more),
