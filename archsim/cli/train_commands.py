@@ -99,7 +99,7 @@ def sweep(
 ) -> None:
     """Run, and if wanted train, at each point of a grid: accuracy against time and energy."""
     from archsim.report.terminal import lines
-    from archsim.studies.sweep.study import execute_sweep
+    from archsim.studies.sweep.study import Inputs, execute_sweep
 
     kept = 0
     with progress_bar(None, quiet or as_json, "sweeping") as progress, late_interrupts(True) as interrupted:
@@ -113,10 +113,11 @@ def sweep(
                 progress(done, total, words)
 
         try:
-            result, document, folder = execute_sweep(
-                arch, workload, vary=vary, train=train_, epochs=epochs, seeds=seeds, seed=seed, ablate=ablate or (),
-                sets=sets or (), data_folder=data, out=out, resume=resume, progress=inside,
+            inputs = Inputs(
+                arch, workload, vary=tuple(vary), train=train_, epochs=epochs, seeds=seeds, seed=seed,
+                ablate=tuple(ablate or ()), sets=tuple(sets or ()), data=data, resume=resume,
             )  # fmt: skip
+            result, document, folder = execute_sweep(inputs, out, inside)
         except KeyboardInterrupt:
             if kept:
                 complain([f"{counted(kept, 'point')} done and kept; the same command with --resume goes on"])

@@ -49,6 +49,11 @@ def given(flag: str, default: Any = ()) -> Any:
     return dataclasses.field(default=default, metadata={"flag": flag})
 
 
+def unsaid(default: Any = None) -> Any:
+    """Return a field of inputs that changes no result, so that the line that repeats it leaves it out."""
+    return dataclasses.field(default=default, metadata={"unsaid": True})
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a study is asked: names and numbers as given, not yet checked.
@@ -67,7 +72,7 @@ class Inputs:
             value = getattr(self, field.name)
             flag = field.metadata.get("flag", f"--{field.name.replace('_', '-')}")
             is_argument = field.default is dataclasses.MISSING or not flag
-            if not is_argument and value == field.default:
+            if "unsaid" in field.metadata or (not is_argument and value == field.default):
                 continue
             for each in value if isinstance(value, tuple) else (value,):
                 text = f"{each:g}" if isinstance(each, float) else str(each)

@@ -25,7 +25,7 @@ from archsim.studies.sweep.document import document
 from archsim.studies.sweep.figures import figures, numbers_of
 from archsim.studies.sweep.grid import METRICS, TRAINED, Axis, axes_of
 from archsim.studies.sweep.points import with_pareto
-from archsim.studies.sweep.study import OWNED, execute_sweep
+from archsim.studies.sweep.study import OWNED, Inputs, execute_sweep
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import REFERENCE
@@ -39,9 +39,9 @@ SEEDS = (1, 2)
 Answer = tuple[dict[str, Any], Path]
 
 
-def swept(folder: Path, **options: Any) -> Answer:
+def swept(folder: Path, progress: Any = None, **options: Any) -> Answer:
     given = {"vary": VARY, "sets": SMALL, "epochs": 1, "train": True, "seeds": 2, "seed": 1, **options}
-    data, _, written = execute_sweep(REFERENCE, WORK, out=folder, **given)
+    data, _, written = execute_sweep(Inputs(REFERENCE, WORK, **given), folder, progress)
     return data, written
 
 

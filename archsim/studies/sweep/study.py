@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from archsim.report.document import Document
 from archsim.report.folder import check_folder, replace_file, write_folder
 from archsim.results.metrics import package_version
 from archsim.spec.loading import Loaded, load_arch, split_overrides
+from archsim.studies import study
 from archsim.studies.names import all_faults, default_folder
 from archsim.studies.old import Study, json_text, registered
+from archsim.studies.study import given, unsaid
 from archsim.studies.sweep.document import document
 from archsim.studies.sweep.grid import Sweep, Trainings, axes_of
 from archsim.studies.sweep.points import point_words, with_pareto
@@ -31,39 +33,45 @@ OWNED = (NAME, "sweep.html", "sweep.md", "tables", "figures")
 KEPT = ("settings", "metrics", "training", "data", "audits_failed", "refused")
 
 
+@dataclass(frozen=True)
+class Inputs(study.Inputs):
+    """A chip, a workload, the figures that are varied, and whether each point is trained as well."""
+
+    words = "sweep"
+    arch: str
+    workload: str
+    vary: tuple[str, ...] = ()
+    sets: tuple[str, ...] = given("--set")
+    train: bool = False
+    ablate: tuple[str, ...] = ()
+    epochs: int | None = None
+    seeds: int | None = None
+    seed: int = 0
+    data: Path | None = unsaid()
+    resume: bool = unsaid(False)
+
+
 def execute_sweep(
-    arch: str,
-    workload: str,
-    *,
-    vary: Sequence[str],
-    train: bool = False,
-    epochs: int | None = None,
-    seeds: int | None = None,
-    seed: int = 0,
-    ablate: Sequence[str] = (),
-    sets: Sequence[str] = (),
-    data_folder: Path | None = None,
-    out: Path | None = None,
-    resume: bool = False,
-    progress: Callable[[float, int, str], None] | None = None,
+    inputs: Inputs, out: Path | None = None, progress: Callable[[float, int, str], None] | None = None
 ) -> tuple[dict[str, Any], Document, Path]:
     """Return a sweep, as its file holds it and as its report shows it, and the report's folder.
 
     Each point is kept when it is done, so that `resume` goes on with the others. `progress` is called with the points
     done, with their part, how many there are, and words. Raises SpecError for what is wrong for all points.
     """
-    _check_training(train, seeds, ablate, data_folder)
-    axes = axes_of(vary, sets)
-    ablate = list(dict.fromkeys(ablate))
+    train, epochs, seed, sets = inputs.train, inputs.epochs, inputs.seed, inputs.sets
+    _check_training(inputs)
+    axes = axes_of(inputs.vary, sets)
+    ablate = list(dict.fromkeys(inputs.ablate))
     check_ablations(ablate)
-    own_seeds = seeds_from(seed, seeds or 1)
-    chip, network = all_faults([lambda: load_arch(arch), lambda: load_workload(workload)])
-    given = [*sets, *(axis.key for axis in axes), *(["--train", *sorted(ablate)] if train else [])]
-    suffix = hashlib.sha256("\n".join(given).encode()).hexdigest()[:8]
+    own_seeds = seeds_from(seed, inputs.seeds or 1)
+    chip, network = all_faults([lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload)])
+    more = [*sets, *(axis.key for axis in axes), *(["--train", *sorted(ablate)] if train else [])]
+    suffix = hashlib.sha256("\n".join(more).encode()).hexdigest()[:8]
     folder = out if out is not None else default_folder(chip, network, f"sweep--{suffix}")
     check_folder(folder)
-    before = _read(folder) if resume else None
-    trainings = Trainings(tuple(own_seeds), tuple(ablate), data_folder) if train else None
+    before = _read(folder) if inputs.resume else None
+    trainings = Trainings(tuple(own_seeds), tuple(ablate), inputs.data) if train else None
     sweep = Sweep(chip, network, axes, sets=sets, epochs=epochs, seed=seed, trainings=trainings)
     mine, theirs = split_overrides(sets)
     head: dict[str, Any] = {
@@ -71,7 +79,7 @@ def execute_sweep(
         "arch": _named(chip, mine),
         "workload": _named(network, theirs),
         "version": package_version(),
-        "command": _command(arch, workload, vary, sets, ablate, train, epochs, seeds, seed),
+        "command": inputs.line,
         "set": list(sets),
         "vary": {axis.key: list(axis.values) for axis in axes},
         "epochs": epochs,
@@ -142,27 +150,15 @@ def _versions() -> dict[str, str]:
     return {"numpy": np.__version__, "numba": numba.__version__}
 
 
-def _check_training(train: bool, seeds: int | None, ablate: Sequence[str], data_folder: Path | None) -> None:
-    given = (("--seeds", seeds is not None), ("--ablate", bool(ablate)), ("--data", data_folder is not None))
+def _check_training(inputs: Inputs) -> None:
+    given = (("--seeds", inputs.seeds is not None), ("--ablate", bool(inputs.ablate)),
+             ("--data", inputs.data is not None))  # fmt: skip
     problems = [
         Problem(option, "is of no use without --train", "give --train as well, or leave it out")
-        for option, is_given in given if is_given and not train
+        for option, is_given in given if is_given and not inputs.train
     ]  # fmt: skip
     if problems:
         raise SpecError(problems)
-
-
-def _command(
-    arch: str, workload: str, vary: Sequence[str], sets: Sequence[str], ablate: Sequence[str], train: bool,
-    epochs: int | None, seeds: int | None, seed: int,
-) -> str:  # fmt: skip
-    """Return the command that repeats a sweep from its beginning, as one line for a shell."""
-    words = [word for text in vary for word in ("--vary", text)] + [word for text in sets for word in ("--set", text)]
-    words += ["--train"] if train else []
-    words += [word for name in ablate for word in ("--ablate", name)]
-    for option, value in (("--epochs", epochs), ("--seeds", seeds), ("--seed", seed or None)):
-        words += [option, str(value)] if value is not None else []
-    return shlex.join(["archsim", "sweep", arch, workload, *words])
 
 
 # ---- going on
