@@ -174,9 +174,9 @@ class Dimension:
             raise PydanticCustomError(
                 "quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}
             ) from None
-        least = Fraction(repr(self.least))
+        least, most = _bounds(self)
         low = number <= least if self.above else number < least
-        if low or (math.isfinite(self.most) and number > Fraction(repr(self.most))):
+        if low or (most is not None and number > most):
             message = {"given": str(value), "hint": "give " + self.describe()}
             raise PydanticCustomError("range", "'{given}' is out of range; {hint}", message)
         if self.whole:
@@ -225,6 +225,12 @@ class Dimension:
             "additionalProperties": False,
         }
         return {"anyOf": [scalar, figure]}
+
+
+@functools.cache
+def _bounds(of: Dimension) -> tuple[Fraction, Fraction | None]:
+    """Return the least and the largest value, exactly; None where there is no largest."""
+    return Fraction(repr(of.least)), None if math.isinf(of.most) else Fraction(repr(of.most))
 
 
 # The types of fields. The upper bounds only catch slips of a prefix (a tile of a square metre).
