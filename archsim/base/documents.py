@@ -112,7 +112,8 @@ class _Reader:
         return found
 
     def line(self, event: yaml.Event) -> str:
-        return f"{self.label}, line {event.start_mark.line + 1}"
+        """Return in which line of the file an event begins."""
+        return f"{self.label}, line {event.start_mark.line + 1}" if event.start_mark else self.label
 
     def value(self, event: yaml.Event, depth: int) -> Any:
         """Return the data that an event begins, in so many collections."""
