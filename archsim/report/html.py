@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from archsim.base.words import counted
 from archsim.report.beside import beside
-from archsim.report.compiled import keeping
+from archsim.report.bytecode import keeping
 from archsim.report.document import Document, Text
 
 TAGS = {"em": "em", "strong": "strong", "code": "code"}
