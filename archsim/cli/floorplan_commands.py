@@ -1,7 +1,5 @@
 """Commands about floorplans: `floorplan draw`, `compare`, `optimise`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """What commands share: their options, the progress bar, interruptions, and how they speak."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import threading

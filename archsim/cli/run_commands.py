@@ -1,7 +1,5 @@
 """Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

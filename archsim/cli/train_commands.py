@@ -1,7 +1,5 @@
 """Commands that train in numbers: `train`, `sweep`, `crosscheck`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
