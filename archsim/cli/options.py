@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from archsim.report.document import Document
 
 Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
 Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
@@ -21,6 +24,13 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the rep
 Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
+
+
+def lines_of(document: "Document") -> list[str]:
+    """Return the lines that a terminal shows of a document; their layout is imported only to show them."""
+    from archsim.report.terminal import lines
+
+    return lines(document)
 
 
 def answer(

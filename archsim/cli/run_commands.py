@@ -7,7 +7,7 @@ import typer
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.cli.apps import app
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, progress_bar
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, lines_of, progress_bar
 
 
 @app.command()
@@ -28,7 +28,6 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go."""
-    from archsim.report.terminal import lines
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute
 
@@ -49,7 +48,7 @@ def run(
         result, document, folder = execute(plan, out=out, progress=progress)
     answer(
         folder / "metrics.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}",
         as_json=as_json,
         quiet=quiet,
@@ -78,7 +77,6 @@ def compare(
     quiet: Quiet = False,
 ) -> None:
     """Set a chip against GPUs, at the same operations: time, energy, efficiency and density per example."""
-    from archsim.report.terminal import lines
     from archsim.studies.gpus.study import execute_gpus
 
     with progress_bar(None, quiet or as_json) as progress:
@@ -88,7 +86,7 @@ def compare(
         )  # fmt: skip
     answer(
         folder / "gpus.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'gpus.html'}",
         as_json=as_json,
         quiet=quiet,
@@ -114,12 +112,11 @@ def report(
         return
     if figures is not None:
         raise SpecError([Problem("--figures", "is for one folder", "leave it out")])
-    from archsim.report.terminal import lines
     from archsim.studies.runs.study import NAME, execute_side_by_side
 
     document, written = execute_side_by_side(folders, out)
     page = f"report  {written / 'runs.html'}"
-    answer(written / NAME, lambda: lines(document), page, as_json=as_json, quiet=quiet)
+    answer(written / NAME, lambda: lines_of(document), page, as_json=as_json, quiet=quiet)
 
 
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
@@ -156,7 +153,6 @@ def sensitivity(
     quiet: Quiet = False,
 ) -> None:
     """Halve and double each assumption in turn, and draw the tornado."""
-    from archsim.report.terminal import lines
     from archsim.studies.sensitivity import execute_sensitivity
 
     with progress_bar(None, quiet or as_json) as progress:
@@ -165,7 +161,7 @@ def sensitivity(
         )
     answer(
         folder / "sensitivity.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'sensitivity.html'}",
         as_json=as_json,
         quiet=quiet,
@@ -192,7 +188,6 @@ def survey(
     quiet: Quiet = False,
 ) -> None:
     """Networks side by side on one chip, made as large as each needs it: what each gets of the peak."""
-    from archsim.report.terminal import lines
     from archsim.studies.survey import execute_survey
 
     with progress_bar(None, quiet or as_json, "surveying") as progress:
@@ -208,7 +203,7 @@ def survey(
         )
     answer(
         folder / "survey.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'survey.html'}",
         as_json=as_json,
         quiet=quiet,
@@ -262,7 +257,6 @@ def network(
     quiet: Quiet = False,
 ) -> None:
     """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
-    from archsim.report.terminal import lines
     from archsim.studies.noc import Request, execute_network
 
     request = Request(
@@ -274,7 +268,7 @@ def network(
         _, document, folder = execute_network(request, out=out, progress=progress)
     answer(
         folder / "network.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'network.html'}",
         as_json=as_json,
         quiet=quiet,

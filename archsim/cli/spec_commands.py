@@ -8,7 +8,7 @@ import typer
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Json, Out, Quiet, Sets, answer, progress_bar
+from archsim.cli.options import Json, Out, Quiet, Sets, answer, lines_of, progress_bar
 
 
 @app.command()
@@ -107,14 +107,13 @@ def published(
     quiet: Quiet = False,
 ) -> None:
     """Published figures against simulated ones; exit with 1 if a fitted one is not met."""
-    from archsim.report.terminal import lines
     from archsim.studies.published import execute_published, failed
 
     with progress_bar(None, quiet or as_json) as progress:
         rows, document, folder = execute_published(archs or (), out=out, progress=progress)
     answer(
         folder / "published.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'published.html'}",
         as_json=as_json,
         quiet=quiet,
