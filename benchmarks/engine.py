@@ -11,6 +11,7 @@ import simpy
 from archsim.chip import build_chip
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
+from archsim.simulation.dwell import forget
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from benchmarks.report import Figure
@@ -52,6 +53,7 @@ def measure() -> list[Figure]:
         contended = {unit for op in schedule.ops for stage in op.stages for unit in stage.acquire}
         rates: list[tuple[float, float, float]] = []
         for _ in range(REPEATS):
+            forget()
             begin = time.perf_counter()
             trace = simulate(schedule, full=True)
             seconds = time.perf_counter() - begin

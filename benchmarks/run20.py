@@ -11,6 +11,7 @@ from pathlib import Path
 from archsim.chip import build_chip
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
+from archsim.simulation.dwell import forget
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from benchmarks.report import Figure
@@ -33,12 +34,14 @@ def measure() -> list[Figure]:
         seconds = []
         for _ in range(3):
             schedule = build_schedule(chip, mapping, workload.examples)
+            forget()
             begin = time.perf_counter()
             trace = simulate(schedule)
             seconds.append(time.perf_counter() - begin)
         share = 100 * trace.examples_simulated / trace.examples
         figures.append(Figure(f"run20 {policy}: examples simulated event by event", share, "%", most=1.0))
         schedule = build_schedule(chip, mapping, FULL_EXAMPLES)
+        forget()
         begin = time.perf_counter()
         simulate(schedule, full=True)
         full = (time.perf_counter() - begin) * workload.examples / FULL_EXAMPLES

@@ -8,7 +8,7 @@ a section hold for all bare figures in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,6 +40,9 @@ class Leaf:
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
 
+_NULL = "tag:yaml.org,2002:null"
+_NULLS = ("", "~", "null", "Null", "NULL")  # what YAML 1.1 takes for no value, where it is not in quotes
+
 _FIGURE = re.compile(r"\s*[+-]?\.?\d")  # what a section's notes apply to
 
 Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
@@ -47,9 +50,9 @@ Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
 
 def read_yaml(text: str, label: str) -> dict[str, Any]:
     """Return a YAML mapping with all scalars as text; raise SpecError for anything that is not plain data."""
+    problems: list[Problem] = []
     try:
-        _check_events(text, label)
-        node = yaml.compose(text, Loader=_LOADER)
+        tree = _Reader(text, label, problems).document()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -59,15 +62,12 @@ def read_yaml(text: str, label: str) -> dict[str, Any]:
         raise SpecError(
             [Problem(f"{label}{line}", f"not YAML: {what}", "check the indentation and the quotes")]
         ) from None
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(tree, dict):
         raise SpecError(
             [Problem(label, "not a mapping of keys to values", "begin with 'kind: arch' or 'kind: workload'")]
         )
-    problems: list[Problem] = []
-    tree = _plain(node, label, problems)
     if problems:
         raise SpecError(problems)
-    assert isinstance(tree, dict)
     return tree
 
 
@@ -91,47 +91,66 @@ def read_text(path: Path, label: str) -> str:
         raise SpecError([Problem(label, "not text in UTF-8", "give a YAML file")]) from None
 
 
-def _check_events(text: str, label: str) -> None:
-    depth = documents = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        line = f"{label}, line {event.start_mark.line + 1}" if event.start_mark else label
+class _Reader:
+    """Makes plain data of a document's events, one after another; faults that do not end it go to `problems`."""
+
+    def __init__(self, text: str, label: str, problems: list[Problem]):
+        self.events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
+        self.label = label
+        self.problems = problems
+
+    def document(self) -> Any:
+        """Return the data of the only document; None if there is none."""
+        next(self.events)  # the stream starts
+        if isinstance(next(self.events), yaml.StreamEndEvent):
+            return None
+        found = self.value(next(self.events), 0)
+        next(self.events)  # the document ends
+        after = next(self.events)
+        if isinstance(after, yaml.DocumentStartEvent):
+            raise SpecError([Problem(self.line(after), "a second document in one file", "give each its own file")])
+        return found
+
+    def line(self, event: yaml.Event) -> str:
+        """Return in which line of the file an event begins."""
+        return f"{self.label}, line {event.start_mark.line + 1}" if event.start_mark else self.label
+
+    def value(self, event: yaml.Event, depth: int) -> Any:
+        """Return the data that an event begins, in so many collections."""
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError(
-                [Problem(line, "anchors and aliases are not allowed", "write the value out, or use 'extends'")]
-            )
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise SpecError([Problem(line, "a second document in one file", "give each its own file")])
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MOST_DEPTH:
-                raise SpecError([_too_deep(line)])
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            what = "anchors and aliases are not allowed"
+            raise SpecError([Problem(self.line(event), what, "write the value out, or use 'extends'")])
+        if isinstance(event, yaml.ScalarEvent):
+            text: str = event.value
+            return None if event.tag == _NULL or (event.implicit[0] and text in _NULLS) else text
+        if depth == MOST_DEPTH:
+            raise SpecError([_too_deep(self.line(event))])
+        if isinstance(event, yaml.MappingStartEvent):
+            return self.mapping(depth + 1)
+        items = []
+        while not isinstance(item := next(self.events), yaml.SequenceEndEvent):
+            items.append(self.value(item, depth + 1))
+        return items
+
+    def mapping(self, depth: int) -> dict[str, Any]:
+        """Return the data of a mapping whose start was read, itself in so many collections with it."""
+        out: dict[str, Any] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            if isinstance(event, yaml.ScalarEvent):
+                self.value(event, depth)
+                if event.value in out:
+                    self.problems.append(Problem(self.line(event), f"key '{event.value}' is given twice", "keep one"))
+                out[event.value] = self.value(next(self.events), depth)
+                continue
+            before = len(self.problems)
+            self.value(event, depth)
+            self.value(next(self.events), depth)
+            self.problems[before:] = [Problem(self.line(event), "a key that is not a word", "write 'key: value'")]
+        return out
 
 
 def _too_deep(where: str) -> Problem:
     return Problem(where, f"nested more than {MOST_DEPTH} deep", "no spec needs that")
-
-
-def _plain(node: yaml.Node, label: str, problems: list[Problem]) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        out: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = f"{label}, line {key_node.start_mark.line + 1}"
-            if not isinstance(key_node, yaml.ScalarNode):
-                problems.append(Problem(line, "a key that is not a word", "write 'key: value'"))
-                continue
-            if key_node.value in out:
-                problems.append(Problem(line, f"key '{key_node.value}' is given twice", "keep one"))
-            out[key_node.value] = _plain(value_node, label, problems)
-        return out
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, label, problems) for item in node.value]
-    if isinstance(node.value, str) and node.tag == "tag:yaml.org,2002:null":
-        return None
-    return str(node.value)
 
 
 def annotated(plain: Mapping[str, Any], label: str, default: Leaf = Leaf("")) -> dict[str, Tree]:

@@ -95,6 +95,7 @@ class Section(BaseModel):
         populate_by_name=True,
         arbitrary_types_allowed=True,
         validate_default=False,
+        defer_build=True,  # a command uses few of all sections, and most of them as parts of others
     )
 
     @model_validator(mode="before")

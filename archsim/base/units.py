@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from archsim.base.field_units import read_unit
+
 if TYPE_CHECKING:
     import pint
 
@@ -48,30 +50,19 @@ SUFFIXES = {
 
 
 _OWN = ("bit = [information]", "op = [operation] = OP = operation")
-_FIELD = (
-    *(f"{name}- = {value} = {symbol}-" for name, value, symbol in (
-        ("atto", "1e-18", "a"), ("femto", "1e-15", "f"), ("pico", "1e-12", "p"), ("nano", "1e-9", "n"),
-        ("micro", "1e-6", "u"), ("milli", "1e-3", "m"), ("centi", "1e-2", "c"), ("kilo", "1e3", "k"),
-        ("mega", "1e6", "M"), ("giga", "1e9", "G"), ("tera", "1e12", "T"), ("peta", "1e15", "P"),
-    )),
-    "second = [time] = s", "meter = [length] = m", "kilogram = [mass]", "ampere = [current] = A",
-    "hertz = 1 / second = Hz", "joule = kilogram * meter ** 2 / second ** 2 = J", "watt = joule / second = W",
-    "volt = watt / ampere = V", "siemens = ampere / volt = S", "farad = ampere * second / volt = F", *_OWN,
-    "byte = 8 * bit = B",
-)  # fmt: skip
-"""The units that specs have, as pint defines them: its whole registry takes half a second to read."""
+"""What pint does not know, or takes for a pure number."""
 
 
 @functools.cache
-def _registry(whole: bool) -> pint.UnitRegistry[Any]:
+def _registry() -> pint.UnitRegistry[Any]:
     import pint
 
-    empty: dict[str, Any] = {} if whole else {"filename": None}
     registry: pint.UnitRegistry[Any] = pint.UnitRegistry(
-        **empty, non_int_type=Fraction, cache_folder=None, on_redefinition="ignore"
+        non_int_type=Fraction, cache_folder=None, on_redefinition="ignore"
     )
-    for line in _OWN if whole else _FIELD:
+    for line in _OWN:
         registry.define(line)
+    registry._build_cache()  # pint keeps the dimension that a redefined unit had before, and that of its multiples
     return registry
 
 
@@ -85,16 +76,21 @@ def unit_scale(unit: str, si: str) -> Fraction | None:
     True
     """
     text = _POWER.sub(r"**\1", unit.replace("^", "**").replace("µ", "u"))
-    for whole in (False, True):
-        registry = _registry(whole)
-        try:
-            given = registry.Quantity(Fraction(1), registry.parse_units(text))
-            wanted = registry.parse_units(si)
-            same = given.dimensionality == registry.Quantity(1, wanted).dimensionality
-            return Fraction(given.to(wanted).magnitude) if same else None
-        except Exception:  # pint raises many kinds of error on odd text, and on units that it does not know
-            continue
-    return None
+    given, wanted = read_unit(text), read_unit(si)
+    if given is not None and wanted is not None:
+        return given.scale / wanted.scale if given.powers == wanted.powers else None
+    return _scale_by_pint(text, si)
+
+
+def _scale_by_pint(unit: str, si: str) -> Fraction | None:
+    registry = _registry()
+    try:
+        given = registry.Quantity(Fraction(1), registry.parse_units(unit))
+        wanted = registry.parse_units(si)
+        same = given.dimensionality == registry.Quantity(1, wanted).dimensionality
+        return Fraction(given.to(wanted).magnitude) if same else None
+    except Exception:  # pint raises many kinds of error on odd text, and on units that it does not know
+        return None
 
 
 def parse_number(text: str) -> Fraction:
@@ -178,9 +174,9 @@ class Dimension:
             raise PydanticCustomError(
                 "quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}
             ) from None
-        least = Fraction(repr(self.least))
+        least, most = _bounds(self)
         low = number <= least if self.above else number < least
-        if low or (math.isfinite(self.most) and number > Fraction(repr(self.most))):
+        if low or (most is not None and number > most):
             message = {"given": str(value), "hint": "give " + self.describe()}
             raise PydanticCustomError("range", "'{given}' is out of range; {hint}", message)
         if self.whole:
@@ -229,6 +225,12 @@ class Dimension:
             "additionalProperties": False,
         }
         return {"anyOf": [scalar, figure]}
+
+
+@functools.cache
+def _bounds(of: Dimension) -> tuple[Fraction, Fraction | None]:
+    """Return the least and the largest value, exactly; None where there is no largest."""
+    return Fraction(repr(of.least)), None if math.isinf(of.most) else Fraction(repr(of.most))
 
 
 # The types of fields. The upper bounds only catch slips of a prefix (a tile of a square metre).

@@ -171,15 +171,16 @@ def _rows(
     gpu: Gpu, precision: str, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]
 ) -> list[dict[str, Any]]:
     found = modelled_steps(gpu, precision, workload, batches)
+    ops = workload.ops_per_example
     rows = []
     for batch, time_s, energy_j in zip(found.batches, found.time_s.tolist(), found.energy_j.tolist(), strict=True):
-        own = _of_step(workload, batch, time_s, energy_j, gpu.area_m2)
+        own = _of_step(ops, batch, time_s, energy_j, gpu.area_m2)
         rows.append({"precision": precision, "batch": batch, **own, "ratio": _ratios(chip, own)})
     return rows
 
 
 def _of_step(
-    workload: Workload, batch: int, time_s: float, energy_j: float | None, area_m2: float | None
+    ops_per_example: int, batch: int, time_s: float, energy_j: float | None, area_m2: float | None
 ) -> dict[str, Any]:
     """Return the figures per example of a step of a batch; None where energy or area is not known."""
     power_w = None if energy_j is None else energy_j / time_s
@@ -187,7 +188,7 @@ def _of_step(
         "time_per_example_s": time_s / batch,
         "energy_per_example_j": None if energy_j is None else energy_j / batch,
         "power_w": power_w,
-        **_figures(workload.ops_per_example * batch / time_s, power_w, area_m2),
+        **_figures(ops_per_example * batch / time_s, power_w, area_m2),
     }
 
 
@@ -239,9 +240,10 @@ def _measured(
         for found in [modelled_steps(gpu, precision, workload, batches, how)]
         for batch, time_s, energy_j in zip(batches, found.time_s, found.energy_j, strict=True)
     }  # fmt: skip
+    ops = workload.ops_per_example
     rows = []
     for row in network.rows:
-        own = _of_step(workload, row.batch, row.time_per_step_s, row.energy_per_step_j, area_m2)
+        own = _of_step(ops, row.batch, row.time_per_step_s, row.energy_per_step_j, area_m2)
         precision = PRECISION_OF[row.precision]
         line = {"precision": precision, "batch": row.batch, "how": row.how, **own, "ratio": _ratios(chip, own)}
         if (precision, row.how, row.batch) in modelled:

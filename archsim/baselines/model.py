@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.power import sustained
-from archsim.baselines.products import Work, are_aligned, moved, product
+from archsim.baselines.products import are_aligned, moved, product
 
 if TYPE_CHECKING:
     from archsim.baselines.products import Array
@@ -57,22 +57,28 @@ def steps(
     batch = np.asarray(batches, dtype=float)
     weights = sum(inputs * outputs for inputs, outputs in layers)
     held = value * (weights + batch * (layers[0][0] + 3 * sum(outputs for _, outputs in layers)))
-    works: list[Work] = []
+    shapes: list[tuple[Any, Any, Any, Any]] = []  # of each product: rows, columns, depth, and values moved
+    aligned: list[bool] = []
+    kernels: list[int | Array] = []  # in the order of the step: which product, or the values that another kernel moves
     ops = np.zeros_like(batch)
     for place, (inputs, outputs) in enumerate(layers):
         values, both = inputs * outputs, batch * (inputs + outputs)
-        shapes: list[tuple[Any, Any, Any, Any]] = [(outputs, batch, inputs, values + both)]
+        own: list[tuple[Any, Any, Any, Any]] = [(outputs, batch, inputs, values + both)]
         after = [2 * batch * outputs]  # activation, or softmax
         if training:
-            shapes.append((outputs, inputs, batch, 2 * values + both))
-            shapes += [(inputs, batch, outputs, values + both)] if place else []
+            own.append((outputs, inputs, batch, 2 * values + both))
+            own += [(inputs, batch, outputs, values + both)] if place else []
             after += [3 * batch * outputs, *([batch * outputs] if bias else [])]  # derivative or error, biases
-        aligned = are_aligned(value, inputs, outputs)
-        for rows, columns, depth, each in shapes:
-            rows, columns, depth = np.broadcast_arrays(rows, columns, depth, batch)[:3]
-            works.append(product(gpu, precision, rows, columns, depth, each * value, held, law, aligned))
+        kernels += [*range(len(shapes), len(shapes) + len(own)), *after]
+        shapes += own
+        aligned += [are_aligned(value, inputs, outputs)] * len(own)
+        for _ in own:
             ops = ops + 2 * batch * values
-        works += [moved(gpu, each * value, held, law) for each in after]
+    rows, columns, depth, through = (
+        np.array([np.broadcast_to(each, batch.shape) for each in column]) for column in zip(*shapes, strict=True)
+    )
+    products = product(gpu, precision, rows, columns, depth, through * value, held, law, np.array(aligned)[:, None])
+    works = [products.row(each) if isinstance(each, int) else moved(gpu, each * value, held, law) for each in kernels]
     host_s = len(works) * float(law.launch.eager_s) if how == "eager" else 0.0
     launch_s = float(law.launch.stream_s if how == "stream" else law.launch.graph_s)
     found = sustained(gpu, precision, works, ops, len(works) * launch_s, host_s, law)

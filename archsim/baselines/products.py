@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeAlias
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
@@ -30,6 +30,10 @@ class Work:
     adding_s: Array
     memory_bytes: Array
     cache_bytes: Array
+
+    def row(self, place: int) -> Work:
+        """Return the work of one row of products."""
+        return Work(*(getattr(self, each.name)[place] for each in fields(self)))
 
     def time_s(self, law: Constants, clock: Array | float = 1.0) -> Array:
         """Return the time at a share of the full clock: of arithmetic and traffic, a power mean."""

@@ -1,9 +1,8 @@
 """The command `archsim`: a thin face over the functions of the package; only here is anything printed.
 
-Everything heavy is imported by the command that needs it.
+Everything heavy is imported by the command that needs it. Annotations are not put off, unlike elsewhere: typer reads
+those of all commands at each start, and as text they would have to be compiled each time.
 """
-
-from __future__ import annotations
 
 import sys
 from collections.abc import Sequence

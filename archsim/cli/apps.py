@@ -1,7 +1,5 @@
 """The command and its groups, to which the modules beside this one add."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,13 +1,11 @@
 """Commands about floorplans: `floorplan draw`, `compare`, `optimise`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
 
 from archsim.cli.apps import floorplans
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Sets, Work, answer, progress_bar
+from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Sets, Work, answer, lines_of, progress_bar
 
 
 @floorplans.command(name="draw")
@@ -23,7 +21,6 @@ def draw_floorplan(
     quiet: Quiet = False,
 ) -> None:
     """Draw a chip's floorplan; write it for HotSpot, and the chip as GraphML."""
-    from archsim.report.terminal import lines
     from archsim.studies.floorplans.draw import execute_drawing
 
     with progress_bar(None, quiet or as_json) as progress:
@@ -32,7 +29,7 @@ def draw_floorplan(
         )
     answer(
         folder / "floorplan.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'floorplan.html'}\ndrawing {folder / 'floorplan.svg'}",
         as_json=as_json,
         quiet=quiet,
@@ -58,7 +55,6 @@ def optimise_floorplan(
     quiet: Quiet = False,
 ) -> None:
     """Search for a better floorplan and placement, and write the spec that was found."""
-    from archsim.report.terminal import lines
     from archsim.studies.floorplans.optimise import execute_optimisation
 
     with progress_bar(budget, quiet or as_json, "optimising") as progress:
@@ -68,7 +64,7 @@ def optimise_floorplan(
         )  # fmt: skip
     answer(
         folder / "optimise.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'optimise.html'}",
         as_json=as_json,
         quiet=quiet,
@@ -86,7 +82,6 @@ def compare_floorplans(
     quiet: Quiet = False,
 ) -> None:
     """Chips side by side on one workload: area, wires, contention, time, energy and power density."""
-    from archsim.report.terminal import lines
     from archsim.studies.floorplans.compare import execute_comparison
 
     with progress_bar(None, quiet or as_json) as progress:
@@ -95,7 +90,7 @@ def compare_floorplans(
         )
     answer(
         folder / "compare.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'compare.html'}",
         as_json=as_json,
         quiet=quiet,

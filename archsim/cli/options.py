@@ -1,7 +1,5 @@
 """What commands share: their options, the progress bar, interruptions, and how they speak."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import signal
@@ -10,11 +8,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archsim.base.words import counted
+
+if TYPE_CHECKING:
+    from archsim.report.document import Document
 
 Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
 Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
@@ -29,10 +30,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
 
 
-def perform(given: typer.Context, module: str, doing: str = "simulating") -> None:
-    """Carry out the study of a module as its command was asked, and answer; options are called as its inputs are."""
+def lines_of(document: "Document") -> list[str]:
+    """Return the lines that a terminal shows of a document; their layout is imported only to show them."""
     from archsim.report.terminal import lines
 
+    return lines(document)
+
+
+def perform(given: typer.Context, module: str, doing: str = "simulating") -> None:
+    """Carry out the study of a module as its command was asked, and answer; options are called as its inputs are."""
     study, asked = importlib.import_module(module).STUDY, given.params
     words = {field.name: asked[field.name] for field in dataclasses.fields(study.inputs)}
     inputs = study.inputs(**{
@@ -58,7 +64,7 @@ def perform(given: typer.Context, module: str, doing: str = "simulating") -> Non
             raise
     told = f"report  {folder / study.stem}.html{study.tells.format(folder=folder)}"
     passed = study.passed(data)
-    answer(folder / study.file, lambda: lines(document), told, as_json=asked["as_json"], quiet=asked["quiet"],
+    answer(folder / study.file, lambda: lines_of(document), told, as_json=asked["as_json"], quiet=asked["quiet"],
            passed=passed)  # fmt: skip
 
 

@@ -1,7 +1,5 @@
 """Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +7,20 @@ import typer
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.cli.apps import app
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Seed, Sets, Work, answer, perform, progress_bar
+from archsim.cli.options import (
+    Arch,
+    Examples,
+    Json,
+    Out,
+    Quiet,
+    Seed,
+    Sets,
+    Work,
+    answer,
+    lines_of,
+    perform,
+    progress_bar,
+)
 
 
 @app.command()
@@ -30,7 +41,6 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go."""
-    from archsim.report.terminal import lines
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute
 
@@ -51,7 +61,7 @@ def run(
         result, document, folder = execute(plan, out=out, progress=progress)
     answer(
         folder / "metrics.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}",
         as_json=as_json,
         quiet=quiet,
@@ -102,12 +112,11 @@ def report(
         return
     if figures is not None:
         raise SpecError([Problem("--figures", "is for one folder", "leave it out")])
-    from archsim.report.terminal import lines
     from archsim.studies.runs.study import STUDY, Inputs
 
     _, document, written = STUDY.perform(Inputs(tuple(folders)), out)
     page = f"report  {written / 'runs.html'}"
-    answer(written / STUDY.file, lambda: lines(document), page, as_json=as_json, quiet=quiet)
+    answer(written / STUDY.file, lambda: lines_of(document), page, as_json=as_json, quiet=quiet)
 
 
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:

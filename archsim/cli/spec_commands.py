@@ -1,7 +1,5 @@
 """Commands that show, check and bring in: `check`, `show`, `diff`, `list`, `schema`, `published`, `import`, `data`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated

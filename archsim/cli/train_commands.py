@@ -1,7 +1,5 @@
 """Commands that train in numbers: `train`, `sweep`, `crosscheck`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +18,7 @@ from archsim.cli.options import (
     answer,
     complain,
     late_interrupts,
+    lines_of,
     progress_bar,
 )
 
@@ -42,7 +41,6 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train the network on the chip's cells, on the simulated schedule, beside a floating-point baseline."""
-    from archsim.report.terminal import lines
     from archsim.studies.train.study import execute_training, progress_words
 
     kept = 0
@@ -67,7 +65,7 @@ def train(
             raise
     answer(
         folder / "history.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'train.html'}",
         as_json=as_json,
         quiet=quiet,
@@ -98,7 +96,6 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Run, and if wanted train, at each point of a grid: accuracy against time and energy."""
-    from archsim.report.terminal import lines
     from archsim.studies.sweep.study import Inputs, execute_sweep
 
     kept = 0
@@ -124,7 +121,7 @@ def sweep(
             raise
     answer(
         folder / "sweep.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'sweep.html'}",
         as_json=as_json,
         quiet=quiet,
@@ -153,7 +150,6 @@ def crosscheck(
     quiet: Quiet = False,
 ) -> None:
     """Simulate and train on one schedule, and compare: operations, weights, staleness, leakage, energy, accuracy."""
-    from archsim.report.terminal import lines
     from archsim.studies.crosscheck import execute_crosscheck, plan_of
 
     plan = plan_of(arch, workload, sets=sets or (), examples=examples, seed=seed, tolerance=tolerance, data_folder=data)
@@ -161,7 +157,7 @@ def crosscheck(
         result, document, folder = execute_crosscheck(plan, out=out, progress=progress)
     answer(
         folder / "metrics.json",
-        lambda: lines(document),
+        lambda: lines_of(document),
         f"report  {folder / 'report.html'}",
         as_json=as_json,
         quiet=quiet,

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from archsim.base.words import counted
 from archsim.report.beside import beside
+from archsim.report.bytecode import keeping
 from archsim.report.document import Document, Text
 
 TAGS = {"em": "em", "strong": "strong", "code": "code"}
@@ -50,10 +51,8 @@ def breaks(text: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("archsim.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        autoescape=True, keep_trailing_newline=True,
-    )  # fmt: skip
+    made = keeping(trim_blocks=True, lstrip_blocks=True, autoescape=True, keep_trailing_newline=True)
+    made.loader, made.undefined = PackageLoader("archsim.report"), StrictUndefined
     made.filters["counted"] = counted
     made.filters["inline"] = inline
     made.filters["breaks"] = breaks

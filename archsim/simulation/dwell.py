@@ -136,6 +136,11 @@ def _binned(starts: bytes, steps: bytes, ends: bytes, first: int, reads: bytes, 
     return counts
 
 
+def forget() -> None:
+    """Let go of the histograms kept of earlier simulations, so that the next one takes as long as the first."""
+    _binned.cache_clear()
+
+
 @dataclass
 class DwellTimes:
     """Histogram of dwell times over all updates of all cells, with exact total and maximum.

@@ -166,6 +166,14 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
     return loaded
 
 
+def description_of(name: str, folder: str) -> str:
+    """Return what a file says of itself, which it does not take from the file that it extends; "" for nothing."""
+    path = find_file(name, folder)
+    label = _label(path)
+    own = read_yaml(read_text(path, label), label).get("description")
+    return own if isinstance(own, str) else ""
+
+
 def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the settings of the arch spec and those of the workload, told apart by their first key."""
     mine = [bool(OF_WORKLOADS & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]

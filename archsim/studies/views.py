@@ -31,7 +31,7 @@ from archsim.spec.arch import (
     TRANSPORTS,
     ArchSpec,
 )
-from archsim.spec.loading import Loaded, builtin_names, differences, find_file, flat, kind_of, load_arch
+from archsim.spec.loading import Loaded, builtin_names, description_of, differences, find_file, flat, kind_of, load_arch
 from archsim.spec.scaling import factors_of, left_alone
 from archsim.studies.run.plan import plan_from_file
 from archsim.workload import Workload, load_workload
@@ -190,8 +190,8 @@ def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[st
     found: list[tuple[str, str, str]] = []
     for each in nouns if noun is None else [noun]:
         if each in ("arch", "workload"):
-            names = builtin_names("arch_specs" if each == "arch" else "workloads")
-            found += [(each, name, _first_sentence(load_any(name).value.description)) for name in names]
+            folder = "arch_specs" if each == "arch" else "workloads"
+            found += [(each, name, _first_sentence(description_of(name, folder))) for name in builtin_names(folder)]
         elif each == "gpu":
             found += [(each, name, _about(gpu)) for name, gpu in known_gpus(gpu_files).items()]
         elif each == "trace":

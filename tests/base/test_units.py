@@ -12,18 +12,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from archsim.base import units
+from archsim.base import field_units, units
+from archsim.base.field_units import read_unit
 from archsim.base.section import yaml_key
 from archsim.base.units import (
-    SUFFIXES,
     Dimension,
     _registry,
+    _scale_by_pint,
     cycles,
     engineering,
     parse_number,
     parse_quantity,
     unit_scale,
 )
+from archsim.baselines.gpus import load_gpus
+from archsim.spec.loading import builtin_names, load_arch
+from archsim.workload import load_workload
 
 # SI brochure, 9th edition, table 7.
 PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12}
@@ -302,17 +306,32 @@ def test_a_metric_in_another_unit_is_refused() -> None:
         units.parse_metric("efficiency_peak_op_per_j", "240 ns")
 
 
-def test_the_units_that_are_known_without_pints_whole_registry_are_what_it_says() -> None:
+def test_each_unit_of_the_field_with_each_prefix_is_what_pint_says() -> None:
     # Origin: pint's own definitions, with bits and operations as dimensions of their own.
-    prefixes = ("", "a", "f", "p", "n", "u", "m", "c", "k", "M", "G", "T", "P", "nano", "micro", "giga")
-    names = ("s", "m", "A", "Hz", "J", "W", "V", "S", "F", "bit", "B", "byte", "op", "OP", "second", "meter", "joule")
-    for si in SUFFIXES:
-        for unit in (prefix + name for prefix in prefixes for name in names):
-            own, whole = (
-                each.Quantity(Fraction(1), each.parse_units(unit)) for each in (_registry(False), _registry(True))
-            )
-            if own.dimensionality == _registry(False).Quantity(1, si).dimensionality:
-                assert own.to(si).magnitude == whole.to(si).magnitude, unit
+    prefixes = ["", *(word for name, (symbol, _) in field_units.PREFIXES.items() for word in (name, symbol))]
+    names = [name for same in field_units.UNITS for name in same]
+    pint = _registry()
+    bases = {"kg": "kilogram"}
+    for unit in (prefix + name for prefix in prefixes for name in names):
+        own = read_unit(unit)
+        assert own is not None, unit
+        wanted = pint.parse_units(" * ".join(f"{bases.get(base, base)}**{n}" for base, n in own.powers.items()))
+        assert pint.Quantity(Fraction(1), pint.parse_units(unit)).to(wanted).magnitude == own.scale, unit
+
+
+powers_of_units = st.tuples(st.sampled_from("*/"), st.sampled_from(["fJ", "mm", "ns", "B", "TOP", "uW", "1"]),
+                            st.sampled_from(["", "**2", " ** 3", "^2"]))  # fmt: skip
+
+
+@given(st.lists(powers_of_units, min_size=1, max_size=4))
+def test_products_of_units_are_what_pint_says(parts: list[tuple[str, str, str]]) -> None:
+    text = "".join(f"{sign}{name}{power}" for sign, name, power in parts)
+    text = text[1:] if text[0] == "*" else f"1{text}"
+    given_unit = read_unit(text.replace("^", "**"))
+    assert given_unit is not None
+    si = "*".join(f"{base}**{n}" for base, n in given_unit.powers.items() if n > 0) or "1"
+    si += "".join(f"/{base}**{-n}" for base, n in given_unit.powers.items() if n < 0)
+    assert unit_scale(text, si) == _scale_by_pint(text.replace("^", "**"), si)
 
 
 def test_bits_are_a_dimension_of_their_own() -> None:
@@ -321,7 +340,23 @@ def test_bits_are_a_dimension_of_their_own() -> None:
     assert unit_scale("GOP", "bit") is None
 
 
+def test_no_shipped_file_has_units_for_which_pint_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    # To import pint and to read its registry takes longer than to simulate a run.
+    asked: list[str] = []
+    monkeypatch.setattr(units, "_scale_by_pint", lambda unit, si: asked.append(unit))
+    unit_scale.cache_clear()
+    for name in builtin_names("arch_specs"):
+        load_arch(name)
+    for name in builtin_names("workloads"):
+        load_workload(name)
+    load_gpus()
+    unit_scale.cache_clear()
+    assert asked == []
+
+
 def test_other_units_are_found_in_the_whole_registry() -> None:
     assert unit_scale("eV", "J") == pytest.approx(Fraction("1.602176634e-19"))  # exact since 2019, SI brochure
     assert unit_scale("min", "s") == 60
+    assert unit_scale("KiB/s", "bit/s") == 8 * 1024  # IEC 80000-13
+    assert unit_scale("KiB", "J") is None
     assert unit_scale("furlongs per fortnight", "m") is None

@@ -262,6 +262,26 @@ def test_help_imports_nothing_heavy() -> None:
     assert out.splitlines()[-1] == "[]"
 
 
+def test_a_run_imports_no_compiler_and_no_library_of_all_units(tmp_path: Path) -> None:
+    # Of what takes longest to import: a run of timing computes no numbers of a network, and has the field's units.
+    words = ["run", *SHORT, "--out", str(tmp_path / "out")]
+    code = (
+        f"import sys\nfrom archsim.cli import main\ntry:\n    main({words!r})\n"
+        "except SystemExit:\n    pass\n"
+        "print([name for name in ('numba', 'scipy', 'pint', 'matplotlib', 'onnx') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.splitlines()[-1] == "[]"
+
+
+def test_the_face_puts_no_annotations_off() -> None:
+    # Typer reads the annotations of all commands at each start: text would be compiled anew each time.
+    from archsim.cli import floorplan_commands, run_commands, spec_commands, train_commands
+
+    for module in (floorplan_commands, run_commands, spec_commands, train_commands):
+        assert not hasattr(module, "annotations"), module.__name__
+
+
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "archsim", "list", "topology"], capture_output=True, text=True, check=True

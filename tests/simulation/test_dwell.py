@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.mapping.schedule import Schedule
-from archsim.simulation.dwell import EDGES, DwellTimes, UpdateLog
+from archsim.simulation.dwell import EDGES, DwellTimes, UpdateLog, _binned, forget
 from archsim.simulation.run import simulate
 from tests.helpers import STATIC, Case, cases, network, record, schedule_of
 
@@ -263,3 +263,21 @@ def test_dwell_times_of_a_stopped_chip_in_closed_form() -> None:
 def test_cells_that_need_no_transfer_have_no_dwell_times() -> None:
     dwell = simulate(schedule_of(network(8, 5), 50, [STATIC, "schedule.transfer.interval_examples=10"])).dwell
     assert (dwell.cells, dwell.open, dwell.max_cycles, dwell.mean_cycles) == (0, 0, 0, None)
+
+
+def test_a_simulation_after_forgetting_does_all_work_again() -> None:
+    # What is kept makes the next simulation quicker and no other; a benchmark that repeats one must let go of it.
+    log, times = logged([(5, 3, 40)])
+    at, weights = np.array([times[-1] + 10], dtype=np.int64), np.array([2], dtype=np.int64)
+
+    def read() -> tuple[list[int], int]:
+        misses = _binned.cache_info().misses
+        dwell = DwellTimes()
+        dwell.read(log, 0, at, weights)
+        return dwell.counts.tolist(), _binned.cache_info().misses - misses
+
+    forget()
+    first, kept = read(), read()
+    forget()
+    assert (first[0], 1) == first == read()
+    assert kept == (first[0], 0)

@@ -19,7 +19,16 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.schema import json_schema
 from archsim.components.base import Role
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, builtin_names, differences, find_file, hash_of, kind_of, load_arch
+from archsim.spec.loading import (
+    Loaded,
+    builtin_names,
+    description_of,
+    differences,
+    find_file,
+    hash_of,
+    kind_of,
+    load_arch,
+)
 from archsim.studies.views import check_file
 from archsim.workload import Workload, load_workload
 
@@ -842,3 +851,11 @@ def test_the_schema_refuses_what_loading_refuses(edit: Edit) -> None:
     edit(tree)
     assert schema_errors(tree)
     assert faults(write_text(dump_yaml(tree)))
+
+
+@pytest.mark.parametrize("folder", ["arch_specs", "workloads"])
+def test_a_description_is_that_of_the_loaded_file(folder: str) -> None:
+    # Reference: the file loaded as a whole, with what it extends, and validated.
+    load: Callable[[str], Any] = load_arch if folder == "arch_specs" else load_workload
+    for name in builtin_names(folder)[::3]:
+        assert description_of(name, folder) == load(name).value.description, name

@@ -1,0 +1,58 @@
+"""Compiled templates, kept as Python keeps compiled modules: to compile the page takes longer than to fill it in."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import sys
+from collections.abc import Mapping
+from importlib.util import cache_from_source
+from pathlib import Path
+from typing import Any
+
+from jinja2 import BytecodeCache, Environment
+from jinja2.bccache import Bucket
+
+
+class Compiled(BytecodeCache):
+    """Keeps compiled templates in `__pycache__` beside them, or where PYTHONPYCACHEPREFIX says.
+
+    Jinja takes what it finds only if it belongs to the template's text and to its and Python's version; `options` are
+    those of the environment, of which it compares nothing. What cannot be read or written is compiled each time.
+    """
+
+    def __init__(self, options: Mapping[str, Any]):
+        self.options = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:8]
+
+    def get_cache_key(self, name: str, filename: str | None = None) -> str:
+        """Return the file that holds a template's code, "" if it lies in none."""
+        if filename is None:
+            return ""
+        return str(Path(cache_from_source(filename, optimization=self.options)).with_suffix(".jinja"))
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill a bucket with the code that was kept, if there is any."""
+        unreadable = (OSError, EOFError, ValueError, pickle.UnpicklingError)
+        with contextlib.suppress(*unreadable), Path(bucket.key).open("rb") as file:
+            bucket.load_bytecode(file)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a bucket's code, as a whole or not at all."""
+        if sys.dont_write_bytecode or not bucket.key:
+            return
+        path = Path(bucket.key)
+        aside = path.with_name(f"{path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            try:
+                aside.write_bytes(bucket.bytecode_to_string())
+                aside.replace(path)
+            except OSError:
+                aside.unlink(missing_ok=True)
+
+
+def keeping(**options: Any) -> Environment:
+    """Return an environment of these options that keeps its compiled templates."""
+    return Environment(bytecode_cache=Compiled(options), **options)
