@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +20,19 @@ from archsim.results.evaluate import Result, evaluate
 from archsim.studies.names import default_folder
 from archsim.studies.run.plan import RunPlan, plan_from_options
 from archsim.studies.run.study import written
+from archsim.studies.study import Pair
 
 MEASURED = "measured in the cross-check"
+
+
+@dataclass(frozen=True)
+class Inputs(Pair):
+    """A chip, a workload, how much of it is compared, and by how much accuracy may fall short, in points."""
+
+    words = "crosscheck"
+    examples: int | None = None
+    seed: int = 0
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,15 +60,14 @@ def plan_of(
     run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
     check_cells(run.arch.value)
     check_network(run.workload.value)
-    words = ["archsim", "crosscheck", *shlex.split(run.command)[2:]]
-    words += ["--tolerance", f"{tolerance:g}"] if tolerance is not None else []
+    line = Inputs(arch, workload, sets=tuple(sets), examples=examples, seed=seed, tolerance=tolerance).line
     chip = build_chip(run.arch.value)
     mapping = map_workload(run.workload.value, chip)
     count = examples if examples is not None else default_examples(chip, mapping)
     run = plan_from_options(arch, workload, sets=sets, examples=count, seed=seed)
     data = load_data(run.workload.value, data_folder, seed)
     share = TOLERANCE if tolerance is None else tolerance / 100
-    return CheckPlan(run, build_schedule(chip, mapping, count), data, share, shlex.join(words))
+    return CheckPlan(run, build_schedule(chip, mapping, count), data, share, line)
 
 
 def execute_crosscheck(

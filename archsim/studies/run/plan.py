@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,23 @@ from archsim.spec.arch import ArchSpec
 from archsim.spec.faults import problems_of
 from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
 from archsim.studies.names import all_faults
+from archsim.studies.study import Pair
 from archsim.workload import Workload, load_workload
 
 ARCH_FILE, WORKLOAD_FILE, ACTIVITY_FILE = "inputs/arch.yaml", "inputs/workload.yaml", "inputs/activity.yaml"
+
+
+@dataclass(frozen=True)
+class Inputs(Pair):
+    """A chip, a workload, how much of it is run, by what activity it is billed, and what trace is written."""
+
+    words = "run"
+    epochs: int | None = None
+    examples: int | None = None
+    seed: int = 0
+    activity: Path | None = None
+    trace: str | None = None
+    full: bool = False
 
 
 class RunFile(Section):
@@ -111,16 +124,10 @@ def plan_from_options(
     chip, network = all_faults(loads)
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
-    words = ["archsim", "run", arch, workload]
-    for setting in sets:
-        words += ["--set", setting]
-    options = (("--epochs", epochs), ("--examples", examples), ("--seed", seed or None), ("--activity", activity),
-               ("--trace", trace))  # fmt: skip
-    for option, value in options:
-        words += [option, str(value)] if value is not None else []
-    command = shlex.join([*words, "--full"] if full else words)
+    line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
+                  trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""
-    return RunPlan(chip, network, count, full, seed, measured, text, trace, command, activity_from=given)
+    return RunPlan(chip, network, count, full, seed, measured, text, trace, line, activity_from=given)
 
 
 def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
