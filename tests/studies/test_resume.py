@@ -239,7 +239,7 @@ def test_the_command_resumes_and_keeps_no_word_of_it(
 
 def test_a_first_interruption_waits_and_a_second_does_not() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with late_interrupts() as interrupted:
+    with late_interrupts(True) as interrupted:
         assert not interrupted()
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupted()
