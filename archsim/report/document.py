@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from archsim.report.figure import Bars, Lanes, Plan, Plot
+from archsim.report.figure import Figure
 from archsim.report.table import Table
 
 Style: TypeAlias = Literal["", "em", "strong", "code"]
@@ -90,8 +90,7 @@ class Command:
     line: str
 
 
-Figure: TypeAlias = Bars | Plot | Lanes | Plan
-Block: TypeAlias = Text | Points | Facts | Cards | Table | Bars | Plot | Lanes | Plan | Fold | Panels | Command
+Block: TypeAlias = Text | Points | Facts | Cards | Table | Figure | Fold | Panels | Command
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Document:
 
     def figures(self) -> dict[str, Figure]:
         """Return all figures by name."""
-        return {block.name: block for block in self.blocks() if isinstance(block, Bars | Plot | Lanes | Plan)}
+        return {block.name: block for block in self.blocks() if isinstance(block, Figure)}
 
 
 def _unfolded(blocks: tuple[Block, ...]) -> Iterator[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from archsim.base.units import engineering
 
@@ -13,7 +13,13 @@ Legend: TypeAlias = tuple[tuple[str, str], ...]
 """(text, colour) of each thing that a figure tells apart by colour."""
 
 
-# ---- axes
+@dataclass(frozen=True)
+class Shown:
+    """What every figure has: the name of its file, its title, and sentences that explain it."""
+
+    name: str
+    title: str
+    says: str
 
 
 @dataclass(frozen=True)
@@ -107,9 +113,6 @@ def axis(label: str, values: Sequence[float], unit: str = "", *, room: float = 0
     return linear(label, values, text, low=0.0 if zero else None, room=room)
 
 
-# ---- bars
-
-
 @dataclass(frozen=True)
 class Piece:
     """A piece of a bar: where it starts and how long it is, in the unit of the axis; its colour and tooltip.
@@ -135,13 +138,9 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars:
-    """Horizontal bars over one axis; `says` explains them. A line stands at `zero`, a tint over `band`, if given."""
+class Bars(Shown):
+    """Horizontal bars over one axis. A line stands at `zero`, a tint over `band`, if given."""
 
-    kind: ClassVar[str] = "bars"
-    name: str
-    title: str
-    says: str
     bars: tuple[Bar, ...]
     axis: Axis
     legend: Legend = ()
@@ -155,9 +154,6 @@ class Bars:
             return None
         low, high = (self.axis.place(min(max(end, self.axis.low), self.axis.high)) for end in self.band)
         return low, high - low
-
-
-# ---- curves and points
 
 
 @dataclass(frozen=True)
@@ -204,13 +200,9 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Plot:
-    """Boxes, then lines and points, over two axes; `says` explains them."""
+class Plot(Shown):
+    """Boxes, then lines and points, over two axes."""
 
-    kind: ClassVar[str] = "plot"
-    name: str
-    title: str
-    says: str
     x: Axis
     y: Axis
     series: tuple[Series, ...] = ()
@@ -222,9 +214,6 @@ class Plot:
         """What colours mean: a label stands once."""
         named = dict.fromkeys((own.label, own.tone) for own in self.series if own.label and not own.thin)
         return (*named, *self.extra)
-
-
-# ---- a timeline
 
 
 @dataclass(frozen=True)
@@ -239,22 +228,15 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Lanes:
+class Lanes(Shown):
     """Stretches of cycles in named lanes; a cycle takes `cycle_ns` nanoseconds."""
 
-    kind: ClassVar[str] = "lanes"
-    name: str
-    title: str
-    says: str
     lanes: tuple[str, ...]
     stretches: tuple[Stretch, ...]
     cycles: int
     cycle_ns: float
     axis: Axis
     legend: Legend
-
-
-# ---- a floorplan
 
 
 @dataclass(frozen=True)
@@ -288,13 +270,9 @@ class Ramp:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """A drawing to scale, 1,000 units wide: `crowd` is drawn first, then blocks, links and texts."""
 
-    kind: ClassVar[str] = "plan"
-    name: str
-    title: str
-    says: str
     height: float
     boxes: tuple[Box, ...]
     crowd: tuple[Shape, ...] = ()
@@ -302,3 +280,6 @@ class Plan:
     texts: tuple[Label, ...] = ()
     legend: Legend = ()
     ramps: tuple[Ramp, ...] = ()
+
+
+Figure: TypeAlias = Bars | Plot | Lanes | Plan

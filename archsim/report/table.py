@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from archsim.base.units import common_unit, engineering, si_of_metric
 from archsim.base.words import agreeing, counted
@@ -51,7 +51,6 @@ class Table:
     many figures; a `brief` one stands on the terminal too.
     """
 
-    kind: ClassVar[str] = "table"
     name: str
     title: str
     columns: tuple[Column, ...]
