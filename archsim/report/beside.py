@@ -1,13 +1,14 @@
-"""Texts beside the points of a plot, where there is room for them."""
+"""Texts beside the points of a plot and along its axes, where there is room for them."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from archsim.report.figure import Plot
+from archsim.report.figure import Axis, Plot
 
 Place: TypeAlias = tuple[float, float]
 Box: TypeAlias = tuple[float, float, float, float]
@@ -16,6 +17,12 @@ LETTER, LINE = 7.2, 13.0
 """How wide a letter and how high a line of these texts is, in pixels."""
 DOT = 11.0
 """The diameter of a large dot, in pixels."""
+
+
+TICK, APART = 0.46, 0.5
+"""How wide a letter of a tick's text is taken to be, and what is between two of them, in rem on a page."""
+WIDTHS = (56, 44, 34, 26, 20, 16)
+"""In rem: what does not fit on an axis of one of these widths is hidden on all below the next one."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,43 @@ class Beside:
     dx: float
     dy: float
     text: str
+
+
+def apart(spans: Iterable[tuple[float, float]], gap: float) -> list[int]:
+    """Return the places of those (begin, end) along a line that keep a gap to the last one before which was kept."""
+    kept, last = [], -math.inf
+    for i, (begin, end) in enumerate(spans):
+        if begin > last + gap:
+            kept.append(i)
+            last = end
+    return kept
+
+
+def ticks(axis: Axis) -> list[tuple[float, str, str]]:
+    """Return (percent, text, classes) of an axis' ticks on a page, where a class says how wide the axis must be.
+
+    On a narrow screen a `first` text begins at its tick, and a `last` one ends there: in the middle they would be cut.
+    """
+    left = [(place, text, _end(place, TICK * len(text) / 2)) for place, text in axis.marks()]
+    found, name = [], ""
+    for width in WIDTHS:
+        spans = [
+            (at - half * (1 + (end == "last")), at + half * (1 + (end in ("edge", "first"))))
+            for place, text, end in left
+            for at, half in [(width * place / 100, TICK * len(text) / 2)]
+        ]
+        kept = apart(spans, APART)
+        found += [(*mark, name) for i, mark in enumerate(left) if i not in kept and name]
+        left, name = [left[i] for i in kept], f"below{width}"
+    found += [(*mark, "") for mark in left]
+    return [(place, text, " ".join(filter(None, (name, end)))) for place, text, end, name in sorted(found)]
+
+
+def _end(place: float, half: float) -> str:
+    if place < 1:
+        return "edge"
+    narrow = WIDTHS[-1] / 100
+    return "first" if narrow * place + APART < half else "last" if narrow * (100 - place) + 2 * APART < half else ""
 
 
 def beside(plot: Plot, width: float, height: float) -> list[Beside]:

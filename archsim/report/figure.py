@@ -65,7 +65,7 @@ def linear(
     label: str, values: Sequence[float], say: Callable[[float], str], *, low: float | None = None,
     high: float | None = None, count: int = 5, room: float = 0.0,
 ) -> Axis:  # fmt: skip
-    """Return an axis over all values, with round ticks; `low` and `high` are ends where there are given ones.
+    """Return an axis over all values, with two round ticks or more; `low` and `high` are ends where given.
 
     `room` is left on either side, as a share of what the values span.
     """
@@ -77,14 +77,20 @@ def linear(
         most = most if most > least else least + 1.0
     span = most - least
     least, most = (least - room * span if low is None else low), (most + room * span if high is None else high)
-    step = round_step(most - least, count)
-    first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
-    ticks = [i * step for i in range(first, last + 1)]
-    return Axis(label, least, most, tuple((float(f"{tick:.12g}"), say(float(f"{tick:.12g}"))) for tick in ticks))
+    ticks: list[float] = []
+    while len(ticks) < 2:
+        step = round_step(most - least, count)
+        first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
+        ticks = [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+        count += 1
+    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks))
 
 
 def logarithmic(label: str, values: Sequence[float], say: Callable[[float], str], *, room: float = 0.0) -> Axis:
-    """Return a logarithmic axis over positive values, with a tick at each 1, 2 and 5, or at each power of ten."""
+    """Return a logarithmic axis over positive values, with a tick at each 1, 2 and 5, or at each power of ten.
+
+    Where these would be fewer than two, round steps are.
+    """
     least, most = min(values), max(values)
     if least == most:
         least, most = least / 2, most * 2
@@ -93,8 +99,10 @@ def logarithmic(label: str, values: Sequence[float], say: Callable[[float], str]
     bases = (1, 2, 5) if most / least <= 500 else (1,)
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     jump = 1 + len(powers) // 9
-    ticks = [float(f"{base}e{power}") for power in powers[::jump] for base in bases]
-    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks if least <= tick <= most), log=True)
+    ticks = [tick for power in powers[::jump] for base in bases if least <= (tick := float(f"{base}e{power}")) <= most]
+    if len(ticks) < 2:
+        ticks = [tick for tick, _ in linear("", (), say, low=least, high=most).ticks]
+    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks), log=True)
 
 
 def axis(label: str, values: Sequence[float], unit: str = "", *, room: float = 0.08, zero: bool = False) -> Axis:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from archsim.report.beside import DOT, beside
+from archsim.report.beside import DOT, apart, beside
 from archsim.report.figure import Axis, Bars, Figure, Label, Lanes, Legend, Plan, Plot
 
 WIDTH = 760
@@ -60,13 +60,11 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 def _across(axis: Axis, left: float, wide: float, begin: float, end: float, low: float, kind: str = "a") -> list[str]:
     """Return an axis' ticks as lines down to `end`, and as texts at `low` but those that would touch the one before."""
-    parts, last = [], -1e9
-    for share, text in axis.marks():
-        at, half = left + wide * share / 100, LETTER * len(text) / 2
-        parts.append(_line(at, begin, at, end, kind))
-        if at - half > last + 4:
-            parts.append(_text(at, low, text, "s m"))
-            last = at + half
+    marks = [(left + wide * share / 100, text) for share, text in axis.marks()]
+    shown = apart([(at - LETTER * len(text) / 2, at + LETTER * len(text) / 2) for at, text in marks], gap=4)
+    parts = []
+    for i, (at, text) in enumerate(marks):
+        parts += [_line(at, begin, at, end, kind), *([_text(at, low, text, "s m")] if i in shown else [])]
     return parts
 
 

@@ -173,7 +173,9 @@
       }).forEach(function (pair) { body.appendChild(pair[1]); });
     }
     head.addEventListener("click", sort);
-    head.addEventListener("keydown", function (event) { if (event.key === "Enter") { sort(); } });
+    head.addEventListener("keydown", function (event) {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); }
+    });
   });
 
   // On paper everything is open.
