@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,6 +21,8 @@ DOT = 11.0
 
 TICK, APART = 0.46, 0.5
 """How wide a letter of a tick's text is taken to be, and what is between two of them, in rem on a page."""
+BEYOND = (0.5, 1.0)
+"""So far, in rem, such a text may stand out of its axis to the left and to the right."""
 WIDTHS = (56, 44, 34, 26, 20, 16)
 """In rem: what does not fit on an axis of one of these widths is hidden on all below the next one."""
 
@@ -47,30 +49,27 @@ def apart(spans: Iterable[tuple[float, float]], gap: float) -> list[int]:
 
 
 def ticks(axis: Axis) -> list[tuple[float, str, str]]:
-    """Return (percent, text, classes) of an axis' ticks on a page, where a class says how wide the axis must be.
+    """Return (percent, text, class) of an axis' ticks on a page, where a class says how wide the axis must be.
 
-    On a narrow screen a `first` text begins at its tick, and a `last` one ends there: in the middle they would be cut.
+    Of ticks that do not fit, every other one is left, and so on. The page's style moves texts in at both ends.
     """
-    left = [(place, text, _end(place, TICK * len(text) / 2)) for place, text in axis.marks()]
-    found, name = [], ""
-    for width in WIDTHS:
-        spans = [
-            (at - half * (1 + (end == "last")), at + half * (1 + (end in ("edge", "first"))))
-            for place, text, end in left
-            for at, half in [(width * place / 100, TICK * len(text) / 2)]
-        ]
-        kept = apart(spans, APART)
-        found += [(*mark, name) for i, mark in enumerate(left) if i not in kept and name]
-        left, name = [left[i] for i in kept], f"below{width}"
-    found += [(*mark, "") for mark in left]
-    return [(place, text, " ".join(filter(None, (name, end)))) for place, text, end, name in sorted(found)]
+    marks, stride, names = axis.marks(), 1, [""] * len(axis.ticks)
+    for i, width in enumerate(WIDTHS):
+        while stride < len(marks) and not _fits(marks[::stride], width):
+            hidden = range(stride, len(marks), 2 * stride)
+            stride *= 2
+            for place in hidden:
+                names[place] = f"below{WIDTHS[i - 1]}" if i else "never"
+    return [(*mark, name) for mark, name in zip(marks, names, strict=True) if name != "never"]
 
 
-def _end(place: float, half: float) -> str:
-    if place < 1:
-        return "edge"
-    narrow = WIDTHS[-1] / 100
-    return "first" if narrow * place + APART < half else "last" if narrow * (100 - place) + 2 * APART < half else ""
+def _fits(marks: Sequence[tuple[float, str]], width: float) -> bool:
+    spans = []
+    for place, text in marks:
+        whole = TICK * len(text)
+        begin = min(max(width * place / 100 - whole / 2, -BEYOND[0]), width + BEYOND[1] - whole)
+        spans.append((begin, begin + whole))
+    return len(apart(spans, APART)) == len(spans)
 
 
 def beside(plot: Plot, width: float, height: float) -> list[Beside]:

@@ -223,6 +223,15 @@ class Plot(Shown):
         named = dict.fromkeys((own.label, own.tone) for own in self.series if own.label and not own.thin)
         return (*named, *self.extra)
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """How the legend shows labels that have more than a colour: "dashed" for lines, "hollow" for points alone."""
+        found: dict[str, str] = {}
+        for own in self.series:
+            hollow = not own.line and all(dot.hollow for dot in own.dots)
+            found.setdefault(own.label, "dashed" if own.line and own.dashed else "hollow" if hollow else "")
+        return found
+
 
 @dataclass(frozen=True)
 class Stretch:

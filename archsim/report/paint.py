@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def painted(figure: Shown) -> Figure:
                 _lanes(axes, figure)
             case Plan():
                 _plan(axes, figure)
-        _legend(made, figure.legend)
+        _legend(made, figure.legend, figure.marks if isinstance(figure, Plot) else {})
     return made
 
 
@@ -63,12 +64,21 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _legend(figure: Figure, legend: Legend) -> None:
+def _legend(figure: Figure, legend: Legend, marks: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    def key(text: str, tone: str) -> Any:
+        mark = marks.get(text)
+        if not mark:
+            return Patch(color=tone, label=_plain(text))
+        line: dict[str, Any] = {"ls": "--"} if mark == "dashed" else {"ls": "", "marker": "o", "mfc": "white"}
+        return Line2D([], [], color=tone, label=_plain(text), **line)
+
     if legend:
-        handles = [Patch(color=tone, label=_plain(text)) for text, tone in legend]
-        figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=7, handlelength=1.0)
+        figure.legend(
+            handles=[key(*each) for each in legend], loc="outside upper left", ncols=4, fontsize=7, handlelength=1.0
+        )
 
 
 def _ticks(axes: Axes, which: str, own: Axis) -> None:

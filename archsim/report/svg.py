@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 
 from archsim.report.beside import DOT, apart, beside
 from archsim.report.figure import Axis, Bars, Figure, Label, Lanes, Legend, Plan, Plot
@@ -20,6 +21,13 @@ STYLE = (
     ".m{text-anchor:middle}.g{stroke:#e2e6e8}.a{stroke:#8f999f}.h{paint-order:stroke;stroke:#fff;stroke-width:3px}"
     ".b{font-weight:bold}"
 )
+
+
+_KEYS = {
+    "": '<rect x="{x:.6g}" y="{y:.6g}" width="11" height="11" rx="2" fill="{tone}"/>',
+    "dashed": '<path d="M{x:.6g} {middle:.6g}h4.5m2 0h4.5" stroke="{tone}" stroke-width="2"/>',
+    "hollow": '<circle cx="{centre:.6g}" cy="{middle:.6g}" r="4.5" fill="#fff" stroke="{tone}"/>',
+}
 
 
 def svg(figure: Figure) -> str:
@@ -68,15 +76,17 @@ def _across(axis: Axis, left: float, wide: float, begin: float, end: float, low:
     return parts
 
 
-def _legend(legend: Legend, left: float, top: float) -> tuple[list[str], float]:
+def _legend(
+    legend: Legend, left: float, top: float, marks: Mapping[str, str] = MappingProxyType({})
+) -> tuple[list[str], float]:
     """Return the parts of a legend, in as many lines as it needs, and where it ends."""
     parts, x, y = [], left, top
     for text, tone in legend:
         width = 26 + LETTER * len(text)
         if x > left and x + width > WIDTH - 10:
             x, y = left, y + 17
-        parts.append(f'<rect x="{x:.6g}" y="{y:.6g}" width="11" height="11" rx="2" fill="{tone}"/>')
-        parts.append(_text(x + 15, y + 10, text, "s"))
+        key = _KEYS[marks.get(text, "")].format(x=x, y=y, middle=y + 5.5, centre=x + 5.5, tone=tone)
+        parts += [key, _text(x + 15, y + 10, text, "s")]
         x += width
     return parts, (y + 22 if legend else top)
 
@@ -120,7 +130,7 @@ def _frame(x: Axis, y: Axis, left: float, top: float, wide: float, high: float) 
 
 
 def _plot(own: Plot) -> str:
-    parts, top = _legend(own.legend, 8, 8)
+    parts, top = _legend(own.legend, 8, 8, own.marks)
     top += 18
     left, high = 30 + LETTER * max((len(text) for _, text in own.y.ticks), default=0), 300.0
     wide = WIDTH - left - 20

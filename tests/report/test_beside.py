@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsim.report.beside import DOT, LETTER, LINE, TICK, WIDTHS, Beside, beside, ticks
+from archsim.report.beside import BEYOND, DOT, LETTER, LINE, TICK, WIDTHS, Beside, beside, ticks
 from archsim.report.figure import Axis, Dot, Plot, Series, linear
 
 WIDTH, HEIGHT = 400.0, 200.0
@@ -69,10 +69,9 @@ def test_ticks_on_a_page_do_not_touch_at_any_width(marks: list[tuple[float, str]
     found = ticks(Axis("", 0.0, 100.0, tuple(sorted(marks))))
     spans = []
     for place, text, kind in found:
-        below = max([int(word[5:]) for word in kind.split() if word.startswith("below")], default=0)
-        if below <= width:  # else the page's style hides it
-            at, whole = width * place / 100, TICK * len(text)
-            begin = at if "first" in kind or "edge" in kind else at - whole if "last" in kind else at - whole / 2
+        if int(kind[5:] or 0) <= width:  # else the page's style hides it
+            whole = TICK * len(text)
+            begin = min(max(width * place / 100 - whole / 2, -BEYOND[0]), width + BEYOND[1] - whole)
             spans.append((begin, begin + whole))
     assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
     assert bool(spans) == bool(marks)

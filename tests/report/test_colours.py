@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.report.bars import WHOLE
-from archsim.report.beside import WIDTHS
+from archsim.report.beside import BEYOND, WIDTHS
 from archsim.report.colours import (
     COLOURS,
     COMPONENTS,
@@ -58,3 +58,6 @@ def test_a_page_says_the_second_colour_only_where_there_is_one() -> None:
 def test_an_axis_hides_texts_at_each_width_that_the_page_knows() -> None:
     known = {int(width) for width in re.findall(r"\.below(\d+) \{ display: none", CSS)}
     assert known == set(WIDTHS[:-1])
+    left, right = BEYOND
+    assert f"-1cqw - {left:g}rem".replace(" 0.", " .") in CSS
+    assert f"1cqw + {right:g}rem - 100%" in CSS
