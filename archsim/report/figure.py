@@ -54,21 +54,15 @@ def round_step(span: float, count: int) -> float:
     (0.5, 1e-07)
     """
     power = 10.0 ** (math.floor(math.log10(span / count)) - 1)
-    return next(
-        float(f"{base * power * 10**i:.0e}")
-        for i in range(4) for base in (1, 2, 5)
-        if base * power * 10**i * count >= span * (1 - 1e-9)
-    )  # fmt: skip
+    steps = (base * power * 10**i for i in range(4) for base in (1, 2, 5))
+    return next(float(f"{step:.0e}") for step in steps if step * count >= span * (1 - 1e-9))
 
 
 def linear(
     label: str, values: Sequence[float], say: Callable[[float], str], *, low: float | None = None,
     high: float | None = None, count: int = 5, room: float = 0.0,
 ) -> Axis:  # fmt: skip
-    """Return an axis over all values, with two round ticks or more; `low` and `high` are ends where given.
-
-    `room` is left on either side, as a share of what the values span.
-    """
+    """Return an axis with two round ticks or more over all values, and `room` as a share of their span at free ends."""
     least = min(values) if low is None else low
     most = max(values) if high is None else high
     if not least < most:
@@ -194,6 +188,13 @@ class Series:
     thin: bool = False
     tip: str = ""
 
+    @property
+    def mark(self) -> str:
+        """How a legend shows it where colour is not all: "dashed", "hollow" for points alone, or ""."""
+        if self.line:
+            return "dashed" if self.dashed else ""
+        return "hollow" if all(dot.hollow for dot in self.dots) else ""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -225,12 +226,8 @@ class Plot(Shown):
 
     @property
     def marks(self) -> dict[str, str]:
-        """How the legend shows labels that have more than a colour: "dashed" for lines, "hollow" for points alone."""
-        found: dict[str, str] = {}
-        for own in self.series:
-            hollow = not own.line and all(dot.hollow for dot in own.dots)
-            found.setdefault(own.label, "dashed" if own.line and own.dashed else "hollow" if hollow else "")
-        return found
+        """The mark of each label, of its first series."""
+        return {own.label: own.mark for own in reversed(self.series)}
 
 
 @dataclass(frozen=True)
