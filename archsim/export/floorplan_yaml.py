@@ -7,14 +7,7 @@ from typing import Any
 
 from archsim.base.documents import dump_yaml
 from archsim.chip.floorplan import CHANNEL, Plan, Rect
-from archsim.chip.graph import Chip
-from archsim.export.formats import chip_file
-from archsim.results.evaluate import Result
-
-
-@chip_file("floorplan.yaml", "floorplan rectangle by rectangle, to be edited and pasted into a spec")
-def _of_chip(chip: Chip, result: Result | None) -> str:
-    return floorplan_yaml(chip.plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}")
+from archsim.export.formats import CHIP_FILES, ChipFile
 
 
 def floorplan_yaml(plan: Plan, source: str) -> str:
@@ -44,3 +37,11 @@ def _sizes(width_m: float, height_m: float) -> dict[str, str]:
 
 def _mm(length_m: float) -> str:
     return f"{Decimal(repr(float(length_m))).scaleb(3):f} mm"
+
+
+CHIP_FILES.add("floorplan.yaml")(
+    ChipFile(
+        "floorplan rectangle by rectangle, to be edited and pasted into a spec",
+        lambda chip, _: floorplan_yaml(chip.plan, f"floorplan of kind {chip.spec.floorplan.kind} of {chip.spec.name}"),
+    )
+)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from archsim.base.registry import Registry
 from archsim.chip.graph import Chip
 from archsim.results.evaluate import Result
-
-Builds: TypeAlias = Callable[[Chip, Result | None], str]
 
 
 @dataclass(frozen=True)
@@ -26,13 +23,13 @@ class Trace:
 
 @dataclass(frozen=True)
 class ChipFile:
-    """A file that `archsim floorplan draw` writes: what it is, and the function that makes its text.
+    """A file that `archsim floorplan draw` writes: what follows "The ...", and the function that makes its text.
 
     The function is given the chip, and the result of a run where there was one: always if the file `needs_run`.
     """
 
     says: str
-    build: Builds
+    build: Callable[[Chip, Result | None], str]
     needs_run: bool = False
 
 
@@ -40,23 +37,3 @@ TRACES: Registry[Trace] = Registry("kind of trace", home="archsim.export")
 """By the name that `--trace` takes."""
 CHIP_FILES: Registry[ChipFile] = Registry("file of a chip", home="archsim.export")
 """By the file's name."""
-
-
-def trace(name: str, file: str) -> Callable[[Callable[[Result], str]], Callable[[Result], str]]:
-    """Return a decorator that registers a function as a kind of trace."""
-
-    def register(build: Callable[[Result], str]) -> Callable[[Result], str]:
-        TRACES.add(name)(Trace(file, build))
-        return build
-
-    return register
-
-
-def chip_file(name: str, says: str, needs_run: bool = False) -> Callable[[Builds], Builds]:
-    """Return a decorator that registers a function as a file of a chip; `says` follows "The ..."."""
-
-    def register(build: Builds) -> Builds:
-        CHIP_FILES.add(name)(ChipFile(says, build, needs_run))
-        return build
-
-    return register

@@ -6,13 +6,7 @@ import networkx as nx
 
 from archsim.chip.graph import Chip
 from archsim.chip.places import node_rect
-from archsim.export.formats import chip_file
-from archsim.results.evaluate import Result
-
-
-@chip_file("chip.graphml", "tiles, routers and links as a graph, for networkx, yEd and Gephi")
-def _of_chip(chip: Chip, result: Result | None) -> str:
-    return chip_graphml(chip)
+from archsim.export.formats import CHIP_FILES, ChipFile
 
 
 def chip_graphml(chip: Chip) -> str:
@@ -29,3 +23,8 @@ def chip_graphml(chip: Chip) -> str:
         link = chip.links[chip.graph.edges[a, b]["link"]]
         graph.add_edge(a, b, link=link.name, length_m=float(link.length_m), flight_s=float(link.flight_s))
     return "\n".join(nx.generate_graphml(graph)) + "\n"
+
+
+CHIP_FILES.add("chip.graphml")(
+    ChipFile("tiles, routers and links as a graph, for networkx, yEd and Gephi", lambda chip, _: chip_graphml(chip))
+)

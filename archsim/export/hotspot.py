@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.words import counted
 from archsim.chip.floorplan import Block, Plan, Rect
-from archsim.chip.floorplan.flp import content, read_flp, real, write_flp
+from archsim.chip.floorplan.flp import content, real, write_flp
 from archsim.chip.floorplan.geometry import holes
 from archsim.chip.graph import Chip
-from archsim.export.formats import chip_file
+from archsim.export.formats import CHIP_FILES, ChipFile
 from archsim.results.bill import CHIP
 from archsim.results.evaluate import Result
-
-__all__ = [
-    "PowerTrace", "chip_flp", "covered", "mean_power", "read_flp", "read_ptrace", "write_flp", "write_ptrace",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,17 +34,6 @@ def covered(plan: Plan) -> tuple[Block, ...]:
     free = holes(Rect(0.0, 0.0, plan.width_m, plan.height_m), [block.rect for block in named])
     fillers = (Block(f"filler_{i}", rect, "white_space") for i, rect in enumerate(free.cover()))
     return (*named, *fillers)
-
-
-@chip_file("floorplan.flp", "floorplan for HotSpot, the thermal simulator; `floorplan.flp` of a spec reads it too")
-def _flp_of(chip: Chip, result: Result | None) -> str:
-    return chip_flp(chip.plan, f"{chip.spec.name}, by archsim")
-
-
-@chip_file("floorplan.ptrace", "mean power of each block, for HotSpot", needs_run=True)
-def _ptrace_of(chip: Chip, result: Result | None) -> str:
-    assert result is not None
-    return write_ptrace(mean_power(chip.plan, result.bill.by_tile, result.data["metrics"]["time_total_s"]))
 
 
 def chip_flp(plan: Plan, comment: str = "") -> str:
@@ -114,3 +99,17 @@ def read_ptrace(text: str, label: str, blocks: Collection[str] | None = None) ->
     if problems:
         raise SpecError(problems)
     return PowerTrace(tuple(names), tuple(rows))
+
+
+def _ptrace_of(chip: Chip, result: Result | None) -> str:
+    assert result is not None
+    return write_ptrace(mean_power(chip.plan, result.bill.by_tile, result.data["metrics"]["time_total_s"]))
+
+
+CHIP_FILES.add("floorplan.flp")(
+    ChipFile(
+        "floorplan for HotSpot, the thermal simulator; `floorplan.flp` of a spec reads it too",
+        lambda chip, _: chip_flp(chip.plan, f"{chip.spec.name}, by archsim"),
+    )
+)
+CHIP_FILES.add("floorplan.ptrace")(ChipFile("mean power of each block, for HotSpot", _ptrace_of, needs_run=True))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from archsim.chip.graph import Unit
-from archsim.export.formats import trace
+from archsim.export.formats import TRACES, Trace
 from archsim.export.messages import Delivery, deliveries
 from archsim.export.records import STEPS, Recorded, Span, collect
 from archsim.mapping.buffers import node_of
@@ -41,7 +41,6 @@ PROCESSES = tuple(dict.fromkeys(("chip", TILES, *GROUPS.values(), "other units")
 """In the order in which they are shown; process n + 1 is the n-th."""
 
 
-@trace("perfetto", "trace.perfetto.json")
 def perfetto(result: Result, steps: int = STEPS) -> str:
     """Return the trace as JSON: tracks per tile, bank, link and buffer, arrows for messages, power and examples.
 
@@ -189,3 +188,6 @@ def _arrow(kind: str, name: str, number: int, stop: Stop, ns: int) -> Event:
     event = {"ph": kind, "pid": stop.pid, "tid": stop.tid, "name": name, "cat": "message", "id": number,
              "ts": ns / 1000}  # fmt: skip
     return {**event, "bp": "e"} if kind == "f" else event
+
+
+TRACES.add("perfetto")(Trace("trace.perfetto.json", perfetto))

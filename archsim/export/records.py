@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
-from archsim.mapping.schedule import Op, Schedule, Stage
-from archsim.results.bill import CHIP, ActivityFile, use_energy_j
+from archsim.mapping.schedule import Schedule, Stage
+from archsim.results.bill import CHIP, use_energy_j
 from archsim.results.evaluate import Result
 from archsim.simulation.step import Record, record
 
@@ -42,10 +43,11 @@ class Recorded:
     power: list[tuple[int, float]]
     in_flight: list[tuple[int, int]]
 
-    def stage(self, entry: Record) -> tuple[Op, Stage]:
-        """Return the op and the stage that an entry is about."""
-        op = self.schedule.ops[entry.op]
-        return op, op.variants[entry.n % len(op.variants)][entry.stage]
+
+def stage_of(schedule: Schedule, entry: Record) -> Stage:
+    """Return the stage that an entry is about."""
+    variants = schedule.ops[entry.op].variants
+    return variants[entry.n % len(variants)][entry.stage]
 
 
 def collect(result: Result, steps: int = STEPS) -> Recorded:
@@ -58,58 +60,44 @@ def collect(result: Result, steps: int = STEPS) -> Recorded:
     """
     schedule = result.schedule
     entries = _bounded(schedule, record(schedule, max(1, result.step.cycles) * steps, MOST))
-    draws = _Draws(result)
-    spent = [draws.of(entry) for entry in entries]
+    spent = _draws(result, entries)
     end = max((entry.granted + cycles for entry, (cycles, _) in zip(entries, spent, strict=True)), default=0)
     power = _levels(
         [(entry.granted, entry.granted + cycles, rate) for entry, (cycles, rate) in zip(entries, spent, strict=True)],
         end,
     )
-    return Recorded(
-        schedule,
-        entries,
-        end,
-        _tiles(schedule, entries),
-        _units(schedule, entries, end),
-        _watts(power, schedule.chip.leakage_w),
-        _levels([(begin, until, 1) for begin, until in _flights(schedule, entries, end)], end),
-    )
+    flights = _levels([(begin, until, 1) for begin, until in _flights(schedule, entries, end)], end)
+    watts = _watts(power, schedule.chip.leakage_w)
+    return Recorded(schedule, entries, end, _tiles(schedule, entries), _units(schedule, entries, end), watts, flights)
 
 
 def _bounded(schedule: Schedule, entries: Sequence[Record]) -> tuple[Record, ...]:
     """Return the entries up to the last one at whose grant MOST slices have not been exceeded."""
     slices = 0
     for place, entry in enumerate(entries):
-        op = schedule.ops[entry.op]
-        stage = op.variants[entry.n % len(op.variants)][entry.stage]
+        stage = stage_of(schedule, entry)
         slices += len(stage.shows) + len(stage.acquire)
         if slices > MOST:
             return tuple(entries[:place])
     return tuple(entries)
 
 
-class _Draws:
-    """Cycles over which a stage's energy is spread, and the power, by stage."""
+def _draws(result: Result, entries: Sequence[Record]) -> list[tuple[int, int]]:
+    """Return for each entry the cycles over which its stage's energy is spread, and the power."""
+    clock_hz = float(result.chip.spec.technology.clock_hz)
+    names = {-1: CHIP, **dict(enumerate(layer.name for layer in result.workload.value.layers))}
 
-    def __init__(self, result: Result) -> None:
-        self.chip = result.chip
-        self.ops = result.schedule.ops
-        self.names = [layer.name for layer in result.workload.value.layers]
-        self.activity: ActivityFile | None = result.activity
-        self.clock_hz = float(result.chip.spec.technology.clock_hz)
-        self.known: dict[tuple[int, int, int], tuple[int, int]] = {}
+    @cache
+    def draw(index: int, variant: int, stage: int) -> tuple[int, int]:
+        op = result.schedule.ops[index]
+        own = op.variants[variant][stage]
+        cycles = max(1, own.latency_cycles, *(at for at, _ in own.release))
+        layer = names[max(op.layer, -1)]
+        paid = (use.count * use_energy_j(result.chip, use, layer, op.phase, result.activity) for use in own.uses)
+        return cycles, round(sum(paid) * clock_hz / cycles * _PER_W)
 
-    def of(self, entry: Record) -> tuple[int, int]:
-        op = self.ops[entry.op]
-        key = (entry.op, entry.n % len(op.variants), entry.stage)
-        if key not in self.known:
-            stage = op.variants[key[1]][key[2]]
-            cycles = max(1, stage.latency_cycles, *(at for at, _ in stage.release))
-            layer = self.names[op.layer] if op.layer >= 0 else CHIP
-            uses = stage.uses
-            energy_j = sum(use.count * use_energy_j(self.chip, use, layer, op.phase, self.activity) for use in uses)
-            self.known[key] = (cycles, round(energy_j * self.clock_hz / cycles * _PER_W))
-        return self.known[key]
+    variants = [len(op.variants) for op in result.schedule.ops]
+    return [draw(entry.op, entry.n % variants[entry.op], entry.stage) for entry in entries]
 
 
 def _levels(spans: Sequence[tuple[int, int, int]], end: int) -> list[tuple[int, int]]:
@@ -158,9 +146,8 @@ def _flights(schedule: Schedule, entries: Sequence[Record], end: int) -> list[tu
 def _tiles(schedule: Schedule, entries: Sequence[Record]) -> dict[int, list[Span]]:
     found: dict[int, list[Span]] = {tile: [] for tile in schedule.used_tiles}
     for index, entry in enumerate(entries):
-        op = schedule.ops[entry.op]
         if entry.ended > entry.granted:
-            for tile, state in op.variants[entry.n % len(op.variants)][entry.stage].shows:
+            for tile, state in stage_of(schedule, entry).shows:
                 if tile in found:
                     found[tile].append(Span(entry.granted, entry.ended, index, state))
     return found
@@ -177,7 +164,7 @@ def _units(schedule: Schedule, entries: Sequence[Record], end: int) -> dict[int,
     found: dict[int, list[Span]] = {}
     for index, entry in enumerate(entries):
         op = schedule.ops[entry.op]
-        stage = op.variants[entry.n % len(op.variants)][entry.stage]
+        stage = stage_of(schedule, entry)
         holder = entry.n if op.maintenance is None else -1 - entry.op  # instances of maintenance are no examples
         for unit in stage.acquire:
             if units[unit].capacity:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from archsim.chip.graph import Chip, Unit
-from archsim.export.formats import trace
+from archsim.export.formats import TRACES, Trace
 from archsim.export.records import STEPS, Span, collect
 from archsim.mapping.schedule import STATES
 from archsim.results.evaluate import Result
@@ -21,7 +21,6 @@ Values = list[tuple[int, Any]]
 _RANK = {state: i for i, state in enumerate((*STATES, IDLE))}
 
 
-@trace("vcd", "trace.vcd")
 def vcd(result: Result, steps: int = STEPS) -> str:
     """Return the trace as a value change dump, in scopes.
 
@@ -84,3 +83,6 @@ def _changes(spans: Sequence[Span], value_of: Callable[[Sequence[str]], Any], fi
         if value != shown:
             shown = value
             yield cycle, value
+
+
+TRACES.add("vcd")(Trace("trace.vcd", vcd))

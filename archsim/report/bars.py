@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
-from archsim.report.figure import Axis, Bar, Bars, Piece, linear
+from archsim.report.figure import Axis, Bar, Bars, Piece, axis
 from archsim.report.table import percent, words
 
 MOST_BARS = 24
@@ -17,23 +17,18 @@ WHOLE = "#34495e"
 
 def from_zero(most: float, unit: str = "", label: str = "") -> Axis:
     """Return an axis from zero to the largest value, in engineering units of an SI unit if there is one."""
-
-    def text(value: float) -> str:
-        return "0" if not value else engineering(value, unit, 3) if unit else f"{value:,.6g}"
-
-    return linear(label, [0.0, most or 1.0], text, low=0.0, high=most or 1.0)
+    return axis(label, [0.0, most or 1.0], unit, room=0.0, zero=True)
 
 
 def shares(
     name: str, title: str, says: str, parts: Mapping[str, float], unit: str, tone: Callable[[str, int], str]
 ) -> Bars:
     """Return parts of a whole, one bar each, as they are ordered; zeros are left out."""
-    total, most = sum(parts.values()) or 1.0, max(parts.values(), default=0.0)
-    bars = []
+    total, bars = sum(parts.values()) or 1.0, []
     for i, (key, value) in enumerate((key, value) for key, value in parts.items() if value):
         text = f"{engineering(value, unit) if unit else f'{value:,}'}, {percent(value / total)}"
         bars.append(Bar(words(key), text, (Piece(0.0, value, tone(key, i), f"{words(key)}: {text}"),)))
-    return Bars(name, title, says, tuple(bars), from_zero(most, unit))
+    return Bars(name, title, says, tuple(bars), from_zero(max(parts.values(), default=0.0), unit))
 
 
 def stacked(label: str, text: str, pieces: Sequence[tuple[str, float, str, str]]) -> Bar:

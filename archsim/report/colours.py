@@ -5,6 +5,7 @@ Hues follow Okabe and Ito (2008); what is alike has one hue in two tones. Each f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 COLOURS = {
@@ -27,6 +28,12 @@ BUSY = ("#d0d1e6", "#a6bddb", "#67a9cf", "#3690c0", "#02818a", "#016c59", "#0146
 """Load of links, from none to the most: ColorBrewer's PuBuGn without what cannot be seen on white."""
 
 
+DARK_PAPER, LEAST_CONTRAST = "#15181b", 3.0
+"""What a page is drawn on in dark, and the least contrast of what is drawn (WCAG 2.2, 1.4.11)."""
+QUIET = {COLOURS["waiting_data"]: "#2d3439", COMPONENTS["white_space"]: "#3b4349"}
+"""Where nothing is or happens: such colours stay near the paper, and so have others in dark."""
+
+
 def colour(name: str, place: int = 0) -> str:
     """Return the colour that a state or phase has in all figures; else one by place."""
     return COLOURS.get(name, CYCLE[place % len(CYCLE)])
@@ -35,6 +42,30 @@ def colour(name: str, place: int = 0) -> str:
 def component_colour(name: str, place: int = 0) -> str:
     """Return the colour that a component has in all figures; else one by place."""
     return COMPONENTS.get(name, CYCLE[place % len(CYCLE)])
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours, 1 to 21 (WCAG 2.2).
+
+    >>> round(contrast("#000000", "#ffffff"), 6)
+    21.0
+    """
+
+    def luminance(tone: str) -> float:
+        parts = (int(tone[k : k + 2], 16) / 255 for k in (1, 3, 5))
+        linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def in_dark(tone: str) -> str:
+    """Return the colour which stands for one in dark: itself, where it is told from the paper, or the next lighter."""
+    if tone in QUIET or not re.fullmatch("#[0-9a-f]{6}", tone):
+        return QUIET.get(tone, tone)
+    lighter = (shade((tone, "#ffffff"), step / 50) for step in range(51))
+    return next(each for each in lighter if contrast(each, DARK_PAPER) >= LEAST_CONTRAST)
 
 
 def shade(scale: Sequence[str], share: float) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from archsim.report.figure import Bars, Lanes, Plan, Plot
+from archsim.report.figure import Figure
 from archsim.report.table import Table
 
 Style: TypeAlias = Literal["", "em", "strong", "code"]
+Kind: TypeAlias = Literal["", "lead", "note", "warning", "failed"]
 _MARKUP = re.compile(r"`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\*(?P<em>[^*]+)\*")
 
 
@@ -27,7 +28,7 @@ class Text:
     """A paragraph; a `kind` of its own sets it apart. A `brief` one stands on the terminal too."""
 
     spans: tuple[Span, ...]
-    kind: Literal["", "lead", "note", "warning", "failed"] = ""
+    kind: Kind = ""
     brief: bool = False
 
     def __str__(self) -> str:
@@ -90,8 +91,7 @@ class Command:
     line: str
 
 
-Figure: TypeAlias = Bars | Plot | Lanes | Plan
-Block: TypeAlias = Text | Points | Facts | Cards | Table | Bars | Plot | Lanes | Plan | Fold | Panels | Command
+Block: TypeAlias = Text | Points | Facts | Cards | Table | Figure | Fold | Panels | Command
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Document:
 
     def figures(self) -> dict[str, Figure]:
         """Return all figures by name."""
-        return {block.name: block for block in self.blocks() if isinstance(block, Bars | Plot | Lanes | Plan)}
+        return {block.name: block for block in self.blocks() if isinstance(block, Figure)}
 
 
 def _unfolded(blocks: tuple[Block, ...]) -> Iterator[Block]:
@@ -143,9 +143,7 @@ def _unfolded(blocks: tuple[Block, ...]) -> Iterator[Block]:
             yield from block.figures
 
 
-def say(
-    template: str, *, kind: Literal["", "lead", "note", "warning", "failed"] = "", brief: bool = False, **values: object
-) -> Text:
+def say(template: str, *, kind: Kind = "", brief: bool = False, **values: object) -> Text:
     """Return a text; the template's `code`, *em* and **strong** are styles, and values are put in as they are.
 
     >>> [(span.text, span.style) for span in say("*Peak* of {name}", name="a*b*").spans]
@@ -163,7 +161,5 @@ def say(
 
 def code(names: Iterator[str] | tuple[str, ...] | list[str]) -> Text:
     """Return names set as code, with commas between them."""
-    spans: list[Span] = []
-    for name in names:
-        spans += [Span(", "), Span(name, "code")] if spans else [Span(name, "code")]
-    return Text(tuple(spans))
+    spans = [span for name in names for span in (Span(", "), Span(name, "code"))]
+    return Text(tuple(spans[1:]))

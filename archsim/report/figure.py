@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 from archsim.base.units import engineering
 
@@ -13,7 +13,13 @@ Legend: TypeAlias = tuple[tuple[str, str], ...]
 """(text, colour) of each thing that a figure tells apart by colour."""
 
 
-# ---- axes
+@dataclass(frozen=True)
+class Shown:
+    """What every figure has: the name of its file, its title, and sentences that explain it."""
+
+    name: str
+    title: str
+    says: str
 
 
 @dataclass(frozen=True)
@@ -48,21 +54,15 @@ def round_step(span: float, count: int) -> float:
     (0.5, 1e-07)
     """
     power = 10.0 ** (math.floor(math.log10(span / count)) - 1)
-    return next(
-        float(f"{base * power * 10**i:.0e}")
-        for i in range(4) for base in (1, 2, 5)
-        if base * power * 10**i * count >= span * (1 - 1e-9)
-    )  # fmt: skip
+    steps = (base * power * 10**i for i in range(4) for base in (1, 2, 5))
+    return next(float(f"{step:.0e}") for step in steps if step * count >= span * (1 - 1e-9))
 
 
 def linear(
     label: str, values: Sequence[float], say: Callable[[float], str], *, low: float | None = None,
     high: float | None = None, count: int = 5, room: float = 0.0,
 ) -> Axis:  # fmt: skip
-    """Return an axis over all values, with round ticks; `low` and `high` are ends where there are given ones.
-
-    `room` is left on either side, as a share of what the values span.
-    """
+    """Return an axis with two round ticks or more over all values, and `room` as a share of their span at free ends."""
     least = min(values) if low is None else low
     most = max(values) if high is None else high
     if not least < most:
@@ -71,14 +71,20 @@ def linear(
         most = most if most > least else least + 1.0
     span = most - least
     least, most = (least - room * span if low is None else low), (most + room * span if high is None else high)
-    step = round_step(most - least, count)
-    first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
-    ticks = [i * step for i in range(first, last + 1)]
-    return Axis(label, least, most, tuple((float(f"{tick:.12g}"), say(float(f"{tick:.12g}"))) for tick in ticks))
+    ticks: list[float] = []
+    while len(ticks) < 2:
+        step = round_step(most - least, count)
+        first, last = math.ceil(least / step - 1e-9), math.floor(most / step + 1e-9)
+        ticks = [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+        count += 1
+    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks))
 
 
 def logarithmic(label: str, values: Sequence[float], say: Callable[[float], str], *, room: float = 0.0) -> Axis:
-    """Return a logarithmic axis over positive values, with a tick at each 1, 2 and 5, or at each power of ten."""
+    """Return a logarithmic axis over positive values, with a tick at each 1, 2 and 5, or at each power of ten.
+
+    Where these would be fewer than two, round steps are.
+    """
     least, most = min(values), max(values)
     if least == most:
         least, most = least / 2, most * 2
@@ -87,8 +93,10 @@ def logarithmic(label: str, values: Sequence[float], say: Callable[[float], str]
     bases = (1, 2, 5) if most / least <= 500 else (1,)
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     jump = 1 + len(powers) // 9
-    ticks = [float(f"{base}e{power}") for power in powers[::jump] for base in bases]
-    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks if least <= tick <= most), log=True)
+    ticks = [tick for power in powers[::jump] for base in bases if least <= (tick := float(f"{base}e{power}")) <= most]
+    if len(ticks) < 2:
+        ticks = [tick for tick, _ in linear("", (), say, low=least, high=most).ticks]
+    return Axis(label, least, most, tuple((tick, say(tick)) for tick in ticks), log=True)
 
 
 def axis(label: str, values: Sequence[float], unit: str = "", *, room: float = 0.08, zero: bool = False) -> Axis:
@@ -105,9 +113,6 @@ def axis(label: str, values: Sequence[float], unit: str = "", *, room: float = 0
     if not zero and min(values) > 0 and max(values) > 10 * min(values):
         return logarithmic(label, values, text, room=room)
     return linear(label, values, text, low=0.0 if zero else None, room=room)
-
-
-# ---- bars
 
 
 @dataclass(frozen=True)
@@ -135,13 +140,9 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars:
-    """Horizontal bars over one axis; `says` explains them. A line stands at `zero`, a tint over `band`, if given."""
+class Bars(Shown):
+    """Horizontal bars over one axis. A line stands at `zero`, a tint over `band`, if given."""
 
-    kind: ClassVar[str] = "bars"
-    name: str
-    title: str
-    says: str
     bars: tuple[Bar, ...]
     axis: Axis
     legend: Legend = ()
@@ -155,9 +156,6 @@ class Bars:
             return None
         low, high = (self.axis.place(min(max(end, self.axis.low), self.axis.high)) for end in self.band)
         return low, high - low
-
-
-# ---- curves and points
 
 
 @dataclass(frozen=True)
@@ -190,6 +188,13 @@ class Series:
     thin: bool = False
     tip: str = ""
 
+    @property
+    def mark(self) -> str:
+        """How a legend shows it where colour is not all: "dashed", "hollow" for points alone, or ""."""
+        if self.line:
+            return "dashed" if self.dashed else ""
+        return "hollow" if all(dot.hollow for dot in self.dots) else ""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -204,13 +209,9 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Plot:
-    """Boxes, then lines and points, over two axes; `says` explains them."""
+class Plot(Shown):
+    """Boxes, then lines and points, over two axes."""
 
-    kind: ClassVar[str] = "plot"
-    name: str
-    title: str
-    says: str
     x: Axis
     y: Axis
     series: tuple[Series, ...] = ()
@@ -223,8 +224,10 @@ class Plot:
         named = dict.fromkeys((own.label, own.tone) for own in self.series if own.label and not own.thin)
         return (*named, *self.extra)
 
-
-# ---- a timeline
+    @property
+    def marks(self) -> dict[str, str]:
+        """The mark of each label, of its first series."""
+        return {own.label: own.mark for own in reversed(self.series)}
 
 
 @dataclass(frozen=True)
@@ -239,22 +242,15 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Lanes:
+class Lanes(Shown):
     """Stretches of cycles in named lanes; a cycle takes `cycle_ns` nanoseconds."""
 
-    kind: ClassVar[str] = "lanes"
-    name: str
-    title: str
-    says: str
     lanes: tuple[str, ...]
     stretches: tuple[Stretch, ...]
     cycles: int
     cycle_ns: float
     axis: Axis
     legend: Legend
-
-
-# ---- a floorplan
 
 
 @dataclass(frozen=True)
@@ -288,13 +284,9 @@ class Ramp:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """A drawing to scale, 1,000 units wide: `crowd` is drawn first, then blocks, links and texts."""
 
-    kind: ClassVar[str] = "plan"
-    name: str
-    title: str
-    says: str
     height: float
     boxes: tuple[Box, ...]
     crowd: tuple[Shape, ...] = ()
@@ -302,3 +294,6 @@ class Plan:
     texts: tuple[Label, ...] = ()
     legend: Legend = ()
     ramps: tuple[Ramp, ...] = ()
+
+
+Figure: TypeAlias = Bars | Plot | Lanes | Plan

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -97,7 +98,10 @@ def floorplan(
     scale = WIDTH / layout.width_m
     dense = densities(layout.blocks, load)
     crowded = len(layout.blocks) > MOST_BLOCKS
-    tones = {block.name: _tone(block, dense, ends) for block in layout.blocks}
+    boxes = [
+        _box(block, scale, _tone(block, dense, ends), _block_tip(block, load, dense, (layers or {}).get(block.name)))
+        for block in layout.blocks
+    ]
     says = [f"{layout.width_m * 1e3:.4g} x {layout.height_m * 1e3:.4g} mm."]
     if load is not None and limits is None:
         says.append("Colours of blocks are power density, mean over the run; colour and width of a link are the share "
@@ -109,13 +113,10 @@ def floorplan(
         says.append(f"Of {counted(len(layout.wires), 'link')}, the {MOST_WIRES} busiest are drawn.")
     powered = () if load is None else ("tile", "host_port")
     count = {kind: sum(block.kind == kind for block in layout.blocks) for kind in WORDS}
-    tips = {block.name: _block_tip(block, load, dense, (layers or {}).get(block.name)) for block in layout.blocks}
     return Plan(
         name, title, " ".join(says), round(layout.height_m * scale, 1),
-        boxes=_raster(layout, load, scale) if crowded else tuple(
-            _box(block, scale, tones[block.name], tips[block.name]) for block in layout.blocks
-        ),
-        crowd=_crowd(layout.blocks, tones, scale) if crowded else (),
+        boxes=_raster(layout, load, scale) if crowded else tuple(boxes),
+        crowd=_crowd(boxes) if crowded else (),
         wires=_wires(layout, load, ends, scale),
         texts=() if crowded else _texts(layout, scale, layers or {}, dense, ends),
         legend=(
@@ -140,10 +141,7 @@ def _tone(block: Block, dense: Mapping[str, float], ends: Limits) -> str:
 
 
 def _box(block: Block, scale: float, tone: str, tip: str) -> Box:
-    rect = block.rect
-    x, y, width, height = (
-        round(side * scale, 1) for side in (rect.x_m, rect.y_m, rect.width_m, rect.height_m)
-    )  # fmt: skip
+    x, y, width, height = (round(side * scale, 1) for side in astuple(block.rect))
     return Box(x, y, width, height, tone, tip)
 
 
@@ -157,23 +155,21 @@ def _block_tip(block: Block, load: Load | None, dense: Mapping[str, float], laye
     return "; ".join([*parts, engineering(block.rect.area_m2, "m2")])
 
 
-def _crowd(blocks: Sequence[Block], tones: Mapping[str, str], scale: float) -> tuple[Shape, ...]:
+def _crowd(boxes: Iterable[Box]) -> tuple[Shape, ...]:
     """Return one path for all rectangles of a colour; colours are few, since scales have a few steps each."""
-    by_tone: dict[str, list[str]] = {}
-    for block in blocks:
-        box = _box(block, scale, "", "")
-        outline = f"M{box.x:g} {box.y:g}h{box.width:g}v{box.height:g}h-{box.width:g}z"
-        by_tone.setdefault(tones[block.name], []).append(outline)
-    return tuple(Shape("".join(parts), tone) for tone, parts in by_tone.items())
+    by_tone: dict[str, str] = defaultdict(str)
+    for box in boxes:
+        by_tone[box.tone] += f"M{box.x:g} {box.y:g}h{box.width:g}v{box.height:g}h-{box.width:g}z"
+    return tuple(Shape(d, tone) for tone, d in by_tone.items())
 
 
 def _raster(layout: Layout, load: Load | None, scale: float) -> tuple[Box, ...]:
     """Return unseen squares with what the blocks whose middle lies in them have together."""
-    found: dict[tuple[int, int], list[Block]] = {}
+    found: dict[tuple[int, int], list[Block]] = defaultdict(list)
     for block in layout.blocks:
         x, y = block.rect.centre_m
-        place = (min(int(RASTER * y / layout.height_m), RASTER - 1), min(int(RASTER * x / layout.width_m), RASTER - 1))
-        found.setdefault(place, []).append(block)
+        row, column = int(RASTER * y / layout.height_m), int(RASTER * x / layout.width_m)
+        found[min(row, RASTER - 1), min(column, RASTER - 1)].append(block)
     width, height = layout.width_m * scale / RASTER, layout.height_m * scale / RASTER
     boxes = []
     for (row, column), own in sorted(found.items()):
@@ -217,58 +213,55 @@ def _texts(
     It stands in the quarter of its block which the fewest links cross. Where a kind's texts do not fit, none of them
     stands: a few among many would look like a choice.
     """
-    texts = []
     parts = [
         ((ax * scale, ay * scale), (bx * scale, by * scale))
         for _, line in layout.wires for (ax, ay), (bx, by) in pairwise(line)
     ]  # fmt: skip
+    texts = []
     for kind in WORDS:
         own = [block for block in layout.blocks if block.kind == kind]
+        sides = [tuple(side * scale for side in astuple(block.rect)) for block in own]
         names = [[block.name] for block in own]
         both = [[block.name, layer] if (layer := layers.get(block.name)) else [block.name] for block in own]
         numbers = [[block.name.removeprefix("tile")] for block in own]
         for lines in (both, names, numbers):
-            size = min((_text_size(block, said, scale) for block, said in zip(own, lines, strict=True)), default=0.0)
+            size = min((_text_size(w, h, said) for (_, _, w, h), said in zip(sides, lines, strict=True)), default=0.0)
             if size >= LEAST_TEXT:
-                for block, said in zip(own, lines, strict=True):
+                for block, rect, said in zip(own, sides, lines, strict=True):
                     dark = dense.get(block.name, 0.0) > 0.55 * ends.density_w_per_m2 > 0
-                    texts += _written(block, said, size, scale, dark, parts)
+                    texts += _written(rect, said, size, dark, parts)
                 break
     return tuple(texts)
 
 
-def _text_size(block: Block, lines: Sequence[str], scale: float) -> float:
+def _text_size(width: float, height: float, lines: Sequence[str]) -> float:
     """Return the size at which lines fit in a quarter of a block."""
-    width, height = block.rect.width_m * scale, block.rect.height_m * scale
-    along, across = (height, width) if _upright(block) else (width, height)
+    along, across = (height, width) if _upright(width, height) else (width, height)
     return min(MOST_TEXT, QUARTER * across / (1.15 * len(lines)), QUARTER * along / (0.6 * max(map(len, lines))))
 
 
 _Part: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
-_SIDES = (0.25, 0.75)
 
 
-def _upright(block: Block) -> bool:
-    return block.rect.height_m > 1.5 * block.rect.width_m
+def _upright(width: float, height: float) -> bool:
+    return height > 1.5 * width
 
 
 def _written(
-    block: Block, lines: Sequence[str], size: float, scale: float, dark: bool, parts: Sequence[_Part]
+    rect: tuple[float, ...], lines: Sequence[str], size: float, dark: bool, parts: Sequence[_Part]
 ) -> list[Label]:
-    rect, upright = block.rect, _upright(block)
-    width, height = rect.width_m * scale, rect.height_m * scale
+    left, top, width, height = rect
+    upright = _upright(width, height)
     long, high = 0.6 * size * max(map(len, lines)), 1.15 * size * len(lines)
     half = (high / 2, long / 2) if upright else (long / 2, high / 2)
-    middle = (rect.centre_m[0] * scale, rect.centre_m[1] * scale)
-    near = [part for part in parts if _crosses(part, middle, (width / 2, height / 2))]
-    places = [((rect.x_m * scale) + a * width, (rect.y_m * scale) + b * height) for b in _SIDES for a in _SIDES]
+    near = [part for part in parts if _crosses(part, (left + width / 2, top + height / 2), (width / 2, height / 2))]
+    places = [(left + a * width, top + b * height) for b in (0.25, 0.75) for a in (0.25, 0.75)]
     x, y = min(places, key=lambda at: sum(_crosses(part, at, half) for part in near))
     shifts = [1.15 * size * (i - (len(lines) - 1) / 2) for i in range(len(lines))]
     return [
-        Label(round(x + (shift if upright else 0), 1), round(y + (0 if upright else shift), 1), round(size, 1), line,
-              upright, dark)
+        Label(round(x + shift * upright, 1), round(y + shift * (not upright), 1), round(size, 1), line, upright, dark)
         for shift, line in zip(shifts, lines, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _crosses(part: _Part, at: tuple[float, float], half: tuple[float, float]) -> bool:

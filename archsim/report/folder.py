@@ -18,14 +18,13 @@ UNSIGNED = ("published.json", "floorplan.svg")
 
 def is_report(folder: Path) -> bool:
     """Return whether a folder holds a report, which may be replaced: it has a file that archsim signed."""
-    if any((folder / name).is_file() for name in UNSIGNED):
-        return True
-    for path in sorted(folder.glob("*.json")):
-        if path.is_file():
-            with path.open("rb") as file:
-                if SIGN in file.read(HEAD):
-                    return True
-    return False
+    signed = (path for path in folder.glob("*.json") if path.is_file())
+    return any((folder / name).is_file() for name in UNSIGNED) or any(SIGN in _head(path) for path in signed)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 def check_folder(folder: Path) -> None:
@@ -69,7 +68,11 @@ def write_folder(folder: Path, files: Mapping[str, str], owned: Collection[str])
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8", newline="\n")
             if folder.exists():
-                _keep(folder, new, {*owned, *(name.split("/")[0] for name in files)})
+                gone = {*owned, *(name.split("/")[0] for name in files)}
+                shutil.copytree(
+                    folder, new, symlinks=True, dirs_exist_ok=True,
+                    ignore=lambda at, names: gone.intersection(names) if Path(at) == folder else set(),
+                )  # fmt: skip
                 folder.rename(aside / "old")
             try:
                 new.rename(folder)
@@ -96,12 +99,3 @@ def replace_file(folder: Path, name: str, text: str) -> None:
         raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
     finally:
         part.unlink(missing_ok=True)
-
-
-def _keep(old: Path, new: Path, gone: Collection[str]) -> None:
-    for entry in sorted(old.iterdir()):
-        if entry.name not in gone:
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.copytree(entry, new / entry.name, symlinks=True)
-            else:
-                shutil.copy2(entry, new / entry.name, follow_symlinks=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -11,8 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from archsim.base.words import counted
-from archsim.report.beside import beside
+from archsim.report.beside import beside, ticks
 from archsim.report.bytecode import keeping
+from archsim.report.colours import in_dark
 from archsim.report.document import Document, Text
 
 TAGS = {"em": "em", "strong": "strong", "code": "code"}
@@ -45,8 +47,20 @@ def inline(text: Text) -> Markup:
 
 
 def breaks(text: str) -> Markup:
-    """Return a name that may go on in the next line after each underscore."""
-    return Markup("_<wbr>").join(map(escape, text.split("_")))
+    """Return a text whose names may go on in the next line after each underscore, and after each dot but a number's."""
+    return Markup("<wbr>").join(map(escape, re.split(r"(?<=_)(?=.)|(?<=\w\.)(?=[^\W\d])", text)))
+
+
+def dark(tone: str, what: str) -> str:
+    """Return what follows the declaration of a colour, so that it is another in dark; nothing where it is the same."""
+    other = in_dark(tone)
+    return "" if other == tone else f";{what}:light-dark({tone},{other})"
+
+
+def drawn(tone: str, what: str) -> Markup:
+    """Return the attributes of a shape of SVG whose fill or stroke has a colour, which is another in dark."""
+    style = dark(tone, what)[1:]
+    return Markup('{}="{}"').format(what, tone) + (Markup(' style="{}"').format(style) if style else "")
 
 
 @cache
@@ -56,8 +70,10 @@ def _environment() -> Environment:
     made.filters["counted"] = counted
     made.filters["inline"] = inline
     made.filters["breaks"] = breaks
+    made.filters["dark"] = dark
+    made.filters["drawn"] = drawn
     made.filters["block"] = lambda block: type(block).__name__.lower()
-    made.globals["beside"] = beside
+    made.globals |= {"beside": beside, "ticks": ticks}
     return made
 
 

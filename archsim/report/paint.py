@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsim.report.figure import Axis, Bars, Lanes, Legend, Plan, Plot
+from archsim.report.figure import Figure as Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +23,13 @@ STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def save(figure: Bars | Plot | Lanes | Plan, path: Path) -> None:
+def save(figure: Shown, path: Path) -> None:
     """Write a figure in the format of the path's suffix; its bytes depend on the figure and matplotlib's version."""
     metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
     painted(figure).savefig(path, dpi=200, metadata=metadata)
 
 
-def painted(figure: Bars | Plot | Lanes | Plan) -> Figure:
+def painted(figure: Shown) -> Figure:
     """Return a figure as matplotlib's, to be changed or saved as one likes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -37,19 +39,20 @@ def painted(figure: Bars | Plot | Lanes | Plan) -> Figure:
         mpl.rcParams.update(STYLE)
         made = Figure(figsize=(WIDTH, _height(figure)), layout="constrained")
         axes = made.subplots()
-        if isinstance(figure, Bars):
-            _bars(axes, figure)
-        elif isinstance(figure, Plot):
-            _plot(axes, figure)
-        elif isinstance(figure, Lanes):
-            _lanes(axes, figure)
-        else:
-            _plan(axes, figure)
-        _legend(made, figure.legend)
+        match figure:
+            case Bars():
+                _bars(axes, figure)
+            case Plot():
+                _plot(axes, figure)
+            case Lanes():
+                _lanes(axes, figure)
+            case Plan():
+                _plan(axes, figure)
+        _legend(made, figure.legend, figure.marks if isinstance(figure, Plot) else {})
     return made
 
 
-def _height(figure: Bars | Plot | Lanes | Plan) -> float:
+def _height(figure: Shown) -> float:
     if isinstance(figure, Bars):
         return 0.9 + 0.2 * len(figure.bars)
     if isinstance(figure, Plan):
@@ -61,22 +64,28 @@ def _plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _legend(figure: Figure, legend: Legend) -> None:
+def _legend(figure: Figure, legend: Legend, marks: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    def key(text: str, tone: str) -> Any:
+        mark = marks.get(text)
+        if not mark:
+            return Patch(color=tone, label=_plain(text))
+        line: dict[str, Any] = {"ls": "--"} if mark == "dashed" else {"ls": "", "marker": "o", "mfc": "white"}
+        return Line2D([], [], color=tone, label=_plain(text), **line)
+
     if legend:
-        handles = [Patch(color=tone, label=_plain(text)) for text, tone in legend]
-        figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=7, handlelength=1.0)
+        figure.legend(
+            handles=[key(*each) for each in legend], loc="outside upper left", ncols=4, fontsize=7, handlelength=1.0
+        )
 
 
 def _ticks(axes: Axes, which: str, own: Axis) -> None:
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    if own.log:
-        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        axis.minorticks_off()
-    (axes.set_xlim if which == "x" else axes.set_ylim)(own.low, own.high)
-    axis.set_ticks([value for value, _ in own.ticks], [_plain(text) for _, text in own.ticks])
-    axis.set_label_text(_plain(own.label))
+    axes.set(**{f"{which}scale": "log" if own.log else "linear", f"{which}lim": (own.low, own.high)})
+    axes.minorticks_off()
+    axes.set(**{f"{which}ticks": [value for value, _ in own.ticks], f"{which}label": _plain(own.label)})
+    axes.set(**{f"{which}ticklabels": [_plain(text) for _, text in own.ticks]})
 
 
 def _bars(axes: Axes, own: Bars) -> None:
@@ -85,10 +94,8 @@ def _bars(axes: Axes, own: Bars) -> None:
             strip, of = piece.strip
             axes.barh(place - 0.36 + 0.72 * (strip + 0.5) / of, piece.length, 0.72 / of, left=piece.start,
                       color=piece.tone)  # fmt: skip
-        if bar.text:
-            axes.annotate(
-                f"  {_plain(bar.text)}", (1.0, place), xycoords=("axes fraction", "data"), va="center", fontsize=7
-            )
+        text = f"  {_plain(bar.text)}" if bar.text else ""
+        axes.annotate(text, (1.0, place), xycoords=("axes fraction", "data"), va="center", fontsize=7)
     axes.set_yticks(range(len(own.bars)), [_plain(bar.label) for bar in own.bars])
     axes.set_ylim(len(own.bars) - 0.5, -0.5)
     _ticks(axes, "x", own.axis)
@@ -113,10 +120,8 @@ def _plot(axes: Axes, own: Plot) -> None:
         for dot in series.dots if series.shown else ():
             face = "white" if dot.hollow else series.tone
             axes.plot([dot.x], [dot.y], "o", ms=8 * dot.size, mfc=face, mec=series.tone)
-            if dot.text:
-                axes.annotate(
-                    _plain(dot.text), (dot.x, dot.y), (0, 5), textcoords="offset points", ha="center", fontsize=6.5
-                )
+            text = _plain(dot.text)
+            axes.annotate(text, (dot.x, dot.y), (0, 5), textcoords="offset points", ha="center", fontsize=6.5)
     _ticks(axes, "x", own.x)
     _ticks(axes, "y", own.y)
     axes.grid()
@@ -156,19 +161,14 @@ def _path(d: str) -> Any:
     from matplotlib.path import Path as Line
 
     points: list[tuple[float, float]] = []
-    codes: list[int] = []
-    x = y = 0.0
-    for command, numbers in re.findall(r"([MmHhVvZz])([^MmHhVvZz]*)", d):
+    codes: list[Any] = []
+    for command, numbers in re.findall(r"([MhvZz])([^MhvZz]*)", d):
         values = [float(each) for each in re.findall(r"-?[\d.]+(?:e-?\d+)?", numbers)]
         if command == "M":
-            for i, (x, y) in enumerate(zip(values[::2], values[1::2], strict=True)):
-                points.append((x, y))
-                codes.append(int(Line.LINETO if i else Line.MOVETO))
-        elif command in "hv":
-            x, y = (x + values[0], y) if command == "h" else (x, y + values[0])
-            points.append((x, y))
-            codes.append(int(Line.LINETO))
+            points += zip(values[::2], values[1::2], strict=True)
+            codes += [Line.MOVETO, *[Line.LINETO] * (len(values) // 2 - 1)]
         else:
-            points.append(points[-1])
-            codes.append(int(Line.CLOSEPOLY))
+            x, y = points[-1]
+            points.append((x + values[0], y) if command == "h" else (x, y + values[0]) if command == "v" else (x, y))
+            codes.append(Line.LINETO if command in "hv" else Line.CLOSEPOLY)
     return Line(points, codes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 
-from archsim.report.beside import DOT, beside
-from archsim.report.figure import Axis, Bars, Label, Lanes, Legend, Plan, Plot
+from archsim.report.beside import DOT, apart, beside
+from archsim.report.figure import Axis, Bars, Figure, Label, Lanes, Legend, Plan, Plot
 
 WIDTH = 760
 NAMES, VALUES = 190, 150
@@ -22,13 +23,24 @@ STYLE = (
 )
 
 
-def svg(figure: Bars | Plot | Lanes | Plan) -> str:
+_KEYS = {
+    "": '<rect x="{x:.6g}" y="{y:.6g}" width="11" height="11" rx="2" fill="{tone}"/>',
+    "dashed": '<path d="M{x:.6g} {middle:.6g}h4.5m2 0h4.5" stroke="{tone}" stroke-width="2"/>',
+    "hollow": '<circle cx="{centre:.6g}" cy="{middle:.6g}" r="4.5" fill="#fff" stroke="{tone}"/>',
+}
+
+
+def svg(figure: Figure) -> str:
     """Return a figure as the text of an SVG file that shows itself, with tooltips."""
-    if isinstance(figure, Bars):
-        return _bars(figure)
-    if isinstance(figure, Plot):
-        return _plot(figure)
-    return _lanes(figure) if isinstance(figure, Lanes) else _plan(figure)
+    match figure:
+        case Bars():
+            return _bars(figure)
+        case Plot():
+            return _plot(figure)
+        case Lanes():
+            return _lanes(figure)
+        case Plan():
+            return _plan(figure)
 
 
 def _file(height: float, title: str, parts: Iterable[str]) -> str:
@@ -45,26 +57,36 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
     return f'<text x="{x:.6g}" y="{y:.6g}"{own}>{escape(text)}</text>'
 
 
-def _rect(x: float, y: float, width: float, height: float, tone: str, tip: str, more: str = "") -> str:
+def _rect(x: float, y: float, width: float, height: float, tone: str, tip: str = "", more: str = "") -> str:
     place = f'x="{x:.6g}" y="{y:.6g}" width="{width:.6g}" height="{height:.6g}"'
-    return f'<rect {place} fill="{tone}"{more}><title>{escape(tip)}</title></rect>'
+    return f'<rect {place} fill="{tone}"{more}' + (f"><title>{escape(tip)}</title></rect>" if tip else "/>")
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     return f'<line x1="{x1:.6g}" y1="{y1:.6g}" x2="{x2:.6g}" y2="{y2:.6g}" class="{kind}"/>'
 
 
-def _legend(legend: Legend, left: float, top: float) -> tuple[list[str], float]:
+def _across(axis: Axis, left: float, wide: float, begin: float, end: float, low: float, kind: str = "a") -> list[str]:
+    """Return an axis' ticks as lines down to `end`, and as texts at `low` but those that would touch the one before."""
+    marks = [(left + wide * share / 100, text) for share, text in axis.marks()]
+    shown = apart([(at - LETTER * len(text) / 2, at + LETTER * len(text) / 2) for at, text in marks], gap=4)
+    parts = []
+    for i, (at, text) in enumerate(marks):
+        parts += [_line(at, begin, at, end, kind), *([_text(at, low, text, "s m")] if i in shown else [])]
+    return parts
+
+
+def _legend(
+    legend: Legend, left: float, top: float, marks: Mapping[str, str] = MappingProxyType({})
+) -> tuple[list[str], float]:
     """Return the parts of a legend, in as many lines as it needs, and where it ends."""
     parts, x, y = [], left, top
     for text, tone in legend:
         width = 26 + LETTER * len(text)
         if x > left and x + width > WIDTH - 10:
             x, y = left, y + 17
-        parts += [
-            f'<rect x="{x:.6g}" y="{y:.6g}" width="11" height="11" rx="2" fill="{tone}"/>',
-            _text(x + 15, y + 10, text, "s"),
-        ]
+        key = _KEYS[marks.get(text, "")].format(x=x, y=y, middle=y + 5.5, centre=x + 5.5, tone=tone)
+        parts += [key, _text(x + 15, y + 10, text, "s")]
         x += width
     return parts, (y + 22 if legend else top)
 
@@ -85,14 +107,10 @@ def _bars(own: Bars) -> str:
                                max(wide * (end - begin) / 100, 0.5), 16 / count, piece.tone, piece.tip))  # fmt: skip
         parts.append(_text(left + wide + 8, y + 15, bar.text))
         y += 22
-    ticks = []
+    ticks = _across(own.axis, left, wide, top, y, y + 16, "g")
     if own.tinted is not None:
         begin, share = own.tinted
-        ticks.append(f'<rect x="{left + wide * begin / 100:.6g}" y="{top}" width="{wide * share / 100:.6g}" '
-                     f'height="{y - top:g}" fill="#e8eff4"/>')  # fmt: skip
-    for at, text in own.axis.marks():
-        ticks += [_line(left + wide * at / 100, top, left + wide * at / 100, y, "g"),
-                  _text(left + wide * at / 100, y + 16, text, "s m")]  # fmt: skip
+        ticks.insert(0, _rect(left + wide * begin / 100, top, wide * share / 100, y - top, "#e8eff4"))
     if own.zero is not None:
         at = left + wide * own.axis.place(own.zero) / 100
         parts.append(_line(at, top, at, y, "a"))
@@ -105,20 +123,14 @@ def _frame(x: Axis, y: Axis, left: float, top: float, wide: float, high: float) 
     for at, text in y.marks():
         level = top + high * (1 - at / 100)
         parts += [_line(left, level, left + wide, level, "g"), _text(left - 6, level + 4, text, "s e")]
-    last = -1e9
-    for at, text in x.marks():
-        place, half = left + wide * at / 100, LETTER * len(text) / 2
-        parts.append(_line(place, top + high, place, top + high + 4, "a"))
-        if place - half > last + 4:
-            parts.append(_text(place, top + high + 17, text, "s m"))
-            last = place + half
+    parts += _across(x, left, wide, top + high, top + high + 4, top + high + 17)
     parts += [_line(left, top, left, top + high, "a"), _line(left, top + high, left + wide, top + high, "a")]
     parts.append(_text(left + wide / 2, top + high + 36, x.label, "m"))
     return [*parts, _text(8, top - 8, y.label)]
 
 
 def _plot(own: Plot) -> str:
-    parts, top = _legend(own.legend, 8, 8)
+    parts, top = _legend(own.legend, 8, 8, own.marks)
     top += 18
     left, high = 30 + LETTER * max((len(text) for _, text in own.y.ticks), default=0), 300.0
     wide = WIDTH - left - 20
@@ -158,16 +170,13 @@ def _lanes(own: Lanes) -> str:
     left, y = 120.0, top
     wide = WIDTH - left - 24
     for name in own.lanes:
-        parts += [_text(left - 8, y + 14, name if len(name) <= 16 else f"{name[:14]}...", "s e"),
-                  f'<rect x="{left:g}" y="{y + 2:g}" width="{wide:g}" height="16" fill="#f0f2f3"/>']  # fmt: skip
+        parts.append(_text(left - 8, y + 14, name if len(name) <= 16 else f"{name[:14]}...", "s e"))
+        parts.append(_rect(left, y + 2, wide, 16, "#f0f2f3"))
         y += 20
     for part in own.stretches:
         parts.append(_rect(left + wide * part.begin / own.cycles, top + 20 * part.lane + 2,
                            max(wide * part.length / own.cycles, 0.3), 16, part.tone, part.tip))  # fmt: skip
-    for at, text in own.axis.marks():
-        parts += [_line(left + wide * at / 100, y, left + wide * at / 100, y + 4, "a"),
-                  _text(left + wide * at / 100, y + 16, text, "s m")]  # fmt: skip
-    return _file(y + 26, own.title, parts)
+    return _file(y + 26, own.title, [*parts, *_across(own.axis, left, wide, y, y + 4, y + 16)])
 
 
 def _plan(own: Plan) -> str:
@@ -192,18 +201,15 @@ def _plan(own: Plan) -> str:
             f'stroke-width="{wire.width + 1.2:.3g}"/><path d="{wire.d}" stroke="{wire.tone}" '
             f'stroke-width="{wire.width:.3g}"/></g>'
         )
-    parts += [_named(own.texts)]
+    parts.append("\n".join(map(_named, own.texts)))
     return _file(round(top + 14 + own.height * scale, 1), own.title, [*parts, "</g>"])
 
 
-def _named(texts: Sequence[Label]) -> str:
-    parts = []
-    for text in texts:
-        fill, halo = ("#fff", "#0009") if text.dark else ("#22262a", "#ffffffb0")
-        turn = f' transform="rotate(-90 {text.x:g} {text.y:g})"' if text.upright else ""
-        parts.append(
-            f'<text x="{text.x:g}" y="{text.y:g}" text-anchor="middle" dominant-baseline="central"{turn} '
-            f'style="font-size:{text.size:g}px;fill:{fill};paint-order:stroke;stroke:{halo};stroke-width:3px">'
-            f"{escape(text.text)}</text>"
-        )
-    return "\n".join(parts)
+def _named(text: Label) -> str:
+    fill, halo = ("#fff", "#0009") if text.dark else ("#22262a", "#ffffffb0")
+    turn = f' transform="rotate(-90 {text.x:g} {text.y:g})"' if text.upright else ""
+    return (
+        f'<text x="{text.x:g}" y="{text.y:g}" text-anchor="middle" dominant-baseline="central"{turn} '
+        f'style="font-size:{text.size:g}px;fill:{fill};paint-order:stroke;stroke:{halo};stroke-width:3px">'
+        f"{escape(text.text)}</text>"
+    )

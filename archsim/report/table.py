@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from archsim.base.units import common_unit, engineering, si_of_metric
 from archsim.base.words import agreeing, counted
@@ -51,7 +51,6 @@ class Table:
     many figures; a `brief` one stands on the terminal too.
     """
 
-    kind: ClassVar[str] = "table"
     name: str
     title: str
     columns: tuple[Column, ...]
@@ -124,8 +123,7 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
-        for row in self.rows:
-            writer.writerow(["" if value is None else value for value in map(value_of, row)])
+        writer.writerows(map(value_of, row) for row in self.rows)
         return out.getvalue()
 
 
@@ -138,10 +136,8 @@ def cell(value: Any, column: Column) -> str:
     """Return a value as text in the unit of its column."""
     if value is None:
         return ""
-    if isinstance(value, Said):
-        return value.text
-    if isinstance(value, str):
-        return value
+    if isinstance(value, Said | str):
+        return value.text if isinstance(value, Said) else value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if column.unit == "%":
@@ -221,12 +217,3 @@ def plain(text: str, brackets: bool = False) -> str:
     marks = r"[\\`*#~\[\]]" if brackets else r"[\\`*#~]|\](?=[(\[:])"
     text = re.sub(rf"{marks}|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", re.sub(r"\s+", " ", text))
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))
-
-
-def in_code(text: str) -> str:
-    """Return text that stays between the backticks that are put around it in Markdown.
-
-    >>> in_code("a`b")
-    "a'b"
-    """
-    return " ".join(text.replace("`", "'").split())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 
 from rich.console import Console
@@ -32,7 +31,7 @@ def lines(document: Document) -> list[str]:
     for block in document.blocks():
         if not isinstance(block, Text | Facts | Table) or not block.brief:
             continue
-        if not isinstance(block, Text) or not isinstance(before, Text) or _set_apart(block) != _set_apart(before):
+        if not (isinstance(block, Text) and isinstance(before, Text) and _set_apart(block) == _set_apart(before)):
             console.print()
         before = block
         if isinstance(block, Text):
@@ -44,16 +43,12 @@ def lines(document: Document) -> list[str]:
             console.print(_grid(_narrow(short)))
             if short.more:
                 console.print(f"and {short.more:,} more, in {document.tables_in}{block.name}.csv")
-    return [line.rstrip() for line in _indented(out.getvalue().splitlines())]
+    first, *rest = out.getvalue().splitlines()
+    return [first.rstrip(), *(f"  {line}".rstrip() for line in rest)]
 
 
 def _set_apart(text: Text) -> bool:
     return text.kind in ("warning", "failed")
-
-
-def _indented(found: list[str]) -> Iterator[str]:
-    yield from found[:1]
-    yield from (f"  {line}" for line in found[1:])
 
 
 def _facts(facts: Facts) -> Grid:

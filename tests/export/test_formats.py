@@ -19,7 +19,7 @@ from vcd.reader import ScopeDecl, TokenKind, VarDecl, tokenize
 from archsim.export.formats import TRACES
 from archsim.export.messages import deliveries
 from archsim.export.perfetto import perfetto
-from archsim.export.records import Recorded, collect
+from archsim.export.records import Recorded, collect, stage_of
 from archsim.export.vcd import scope, vcd
 from archsim.functional.activity import Reads
 from archsim.mapping.buffers import node_of
@@ -180,8 +180,8 @@ def test_the_power_of_a_beginning_is_that_of_its_stages_and_leakage() -> None:
     names = [layer.name for layer in result.workload.value.layers]
     spent_j = fsum(
         use.count * use_energy_j(result.chip, use, names[op.layer], op.phase, None)
-        for op, stage in map(recorded.stage, recorded.entries)
-        for use in stage.uses
+        for entry, op in ((entry, result.schedule.ops[entry.op]) for entry in recorded.entries)
+        for use in stage_of(result.schedule, entry).uses
     )
     leaked_j = result.chip.leakage_w * recorded.end / 1e9
     assert integral(recorded.power) / 1e9 == pytest.approx(spent_j + leaked_j, rel=1e-9)

@@ -7,8 +7,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsim.report.beside import DOT, LETTER, LINE, Beside, beside
-from archsim.report.figure import Dot, Plot, Series, linear
+from archsim.report.beside import BEYOND, DOT, LETTER, LINE, TICK, WIDTHS, Beside, beside, ticks
+from archsim.report.figure import Axis, Dot, Plot, Series, linear
 
 WIDTH, HEIGHT = 400.0, 200.0
 POINTS = st.lists(
@@ -59,3 +59,19 @@ def test_a_lone_point_has_its_text_and_a_line_is_left_free() -> None:
 
 def test_a_text_too_long_for_the_plot_is_left_out() -> None:
     assert beside(plot_of([(0.5, 0.5, "x" * 80, True)]), WIDTH, HEIGHT) == []
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.text("1", min_size=1, max_size=14)), max_size=12),
+    st.sampled_from([*WIDTHS, 21.3, 35.4]),
+)  # fmt: skip
+def test_ticks_on_a_page_do_not_touch_at_any_width(marks: list[tuple[float, str]], width: float) -> None:
+    found = ticks(Axis("", 0.0, 100.0, tuple(sorted(marks))))
+    spans = []
+    for place, text, kind in found:
+        if int(kind[5:] or 0) <= width:  # else the page's style hides it
+            whole = TICK * len(text)
+            begin = min(max(width * place / 100 - whole / 2, -BEYOND[0]), width + BEYOND[1] - whole)
+            spans.append((begin, begin + whole))
+    assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))
+    assert bool(spans) == bool(marks)

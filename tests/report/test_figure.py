@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from archsim.report.bars import MOST_BARS, first, from_zero, shares, stacked
-from archsim.report.figure import Axis, Plot, Series, axis, linear, logarithmic, round_step
+from archsim.report.document import Document, Section
+from archsim.report.figure import Axis, Dot, Plot, Series, axis, linear, logarithmic, round_step
+from archsim.report.html import page
+from archsim.report.paint import painted
+from archsim.report.svg import svg
 
 REAL = st.floats(-1e9, 1e9).filter(lambda value: value == 0 or abs(value) > 1e-9)
 POSITIVE = st.floats(1e-12, 1e12)
@@ -39,7 +44,7 @@ def test_ticks_of_a_linear_axis(values: list[float], count: int, room: float) ->
     made = linear("x", values, repr, count=count, room=room)
     holds(made)
     assert made.low <= min(values) <= max(values) <= made.high
-    assert 1 <= len(made.ticks) <= count + 1
+    assert 2 <= len(made.ticks) <= max(count + 1, 5)
     first_step = [b - a for (a, _), (b, _) in itertools.pairwise(made.ticks)]
     assert first_step == pytest.approx(first_step[:1] * len(first_step), rel=1e-5)
 
@@ -51,7 +56,9 @@ def test_ticks_of_a_logarithmic_axis(values: list[float], room: float) -> None:
     holds(made)
     assert made.low <= min(values) * (1 + 1e-9)
     assert max(values) <= made.high * (1 + 1e-9)
-    assert all(f"{value:e}"[0] in "125" for value, _ in made.ticks)
+    assert len(made.ticks) >= 2, "one tick is no scale"
+    if made.high >= 2.5**2 * made.low:  # neighbours among 1, 2 and 5 times powers of ten are 2.5 apart at most
+        assert all(f"{value:e}"[0] in "125" for value, _ in made.ticks)
     if made.high >= 12 * made.low:
         assert 1 <= len(made.ticks) <= 12
 
@@ -121,3 +128,22 @@ def test_a_label_stands_once_in_a_legend() -> None:
     twice = tuple(Series("seed", "#111111", ()) for _ in range(2))
     made = Plot("x", "", "", ends, ends, (*twice, Series("", "#222222", ())), extra=(("range", "#333333"),))
     assert made.legend == (("seed", "#111111"), ("range", "#333333"))
+
+
+def test_a_legend_tells_dashes_and_points_apart_from_full_lines() -> None:
+    dots, full = (Dot(0, 0, "", hollow=True), Dot(1, 1, "", hollow=True)), (Dot(0, 0, ""), Dot(1, 1, "", hollow=True))
+    series = (
+        Series("line", "#111111", dots),
+        Series("dashed", "#111111", dots, dashed=True),
+        Series("points", "#111111", dots, line=False),
+        Series("some", "#111111", full, line=False, dashed=True),
+    )
+    ends = linear("", [0.0, 1.0], repr)
+    made = Plot("x", "t", "s", ends, ends, series)
+    assert made.marks == {"line": "", "dashed": "dashed", "points": "hollow", "some": ""}
+    keys = [part for part in svg(made).split("\n") if 'class="s"' not in part and part.startswith(("<path", "<circle"))]
+    assert [part.split(" ")[0] for part in keys[:2]] == ["<path", "<circle"]
+    shown = page(Document("t", (), (Section("s", "s", (made,)),)))
+    assert re.findall(r'<li><i(?: class="(\w+)")? style', shown) == ["", "dashed", "hollow", ""]
+    with_keys = painted(made).legends[0].legend_handles
+    assert [type(each).__name__ for each in with_keys] == ["Rectangle", "Line2D", "Line2D", "Rectangle"]

@@ -13,8 +13,10 @@ import pytest
 from archsim.base.units import engineering
 from archsim.chip import Chip, build_chip, places
 from archsim.chip.floorplan import Block, Rect
+from archsim.chip.floorplan.flp import read_flp
 from archsim.cli import main
-from archsim.export import floorplan_yaml, read_flp, read_ptrace
+from archsim.export.floorplan_yaml import floorplan_yaml
+from archsim.export.hotspot import read_ptrace
 from archsim.report import floorplan as floorplan_module
 from archsim.report.document import Document, Section
 from archsim.report.files import files_of

@@ -34,8 +34,8 @@ from archsim.studies.floorplans.compare import (
     uncontended_cycles,
 )
 from archsim.studies.floorplans.compare_document import METRICS, best_of, document, pareto, tables
-from archsim.studies.run.loads import drawing_data, drawn
 from archsim.studies.names import names_of, undominated
+from archsim.studies.run.loads import drawing_data, drawn
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import BUS, PACKET, REFERENCE, Case, Watcher, cases, network, observed, schedule_of

@@ -123,8 +123,8 @@ class Elements(HTMLParser):
         return [tag for tag, _ in self.found]
 
     def shape(self) -> list[str]:
-        """The elements, texts in figures apart, for which there is room or not."""
-        return [tag for tag, own in self.found if tag != "text" and own.get("class") != "beside"]
+        """The elements, texts in figures apart, for which there is room or not, and where a line of a name may end."""
+        return [tag for tag, own in self.found if tag not in ("text", "wbr") and own.get("class") != "beside"]
 
 
 # ---- what is in it

@@ -77,9 +77,7 @@
       for (var t = Math.ceil(from * ns / step - 1e-9) * step; t <= (from + seen) * ns * (1 + 1e-9); t += step) {
         var mark = doc.createElement("span");
         mark.textContent = Number(t.toPrecision(6)).toLocaleString("en") + " ns";
-        var place = 100 * (t / ns - from) / seen;
-        mark.style.left = place + "%";
-        if (place < 1) { mark.className = "edge"; }
+        mark.style.setProperty("--at", 100 * (t / ns - from) / seen);
         axis.appendChild(mark);
       }
       box.setAttribute("data-seen", seen);
@@ -173,7 +171,9 @@
       }).forEach(function (pair) { body.appendChild(pair[1]); });
     }
     head.addEventListener("click", sort);
-    head.addEventListener("keydown", function (event) { if (event.key === "Enter") { sort(); } });
+    head.addEventListener("keydown", function (event) {
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); }
+    });
   });
 
   // On paper everything is open.
