@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import Array
 from archsim.base.errors import Problem, SpecError
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
+from archsim.functional.history import Epoch
 from archsim.functional.probe import Findings
-from archsim.functional.train import Epoch
 
-Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Arrays: TypeAlias = Mapping[str, Array]
 
 NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
 SCHEMA = "archsim-checkpoint-1"
@@ -109,15 +109,12 @@ def check_identity(
 
     `hint` says what to try, and `hints`, for some keys, something else.
     """
-    problems = [
-        Problem(
-            f"--resume: {key}",
-            f"{_words(then.get(key))} in {place}, {_words(now.get(key))} now",
-            (hints or {}).get(key, hint),
-        )
-        for key in {**now, **then}
-        if then.get(key) != now.get(key)
-    ]
+    problems = []
+    for key in {**now, **then}:
+        was, wanted = then.get(key), now.get(key)
+        if was != wanted:
+            what = f"{_words(was)} in {place}, {_words(wanted)} now"
+            problems.append(Problem(f"--resume: {key}", what, (hints or {}).get(key, hint)))
     if problems:
         raise SpecError(problems)
 

@@ -8,11 +8,10 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from archsim.base.arrays import F32, I64, Array
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
@@ -45,15 +44,15 @@ class Data:
     `source` says in words where they come from and what was done to them.
     """
 
-    train_x: NDArray[np.float32]
-    train_y: NDArray[np.int64]
-    test_x: NDArray[np.float32]
-    test_y: NDArray[np.int64]
+    train_x: F32
+    train_y: I64
+    test_x: F32
+    test_y: I64
     classes: int
     name: str
     source: str
-    train_t: NDArray[np.float32] | None = None
-    test_t: NDArray[np.float32] | None = None
+    train_t: F32 | None = None
+    test_t: F32 | None = None
 
 
 Loader = Callable[[Workload, Path, int], Data]
@@ -160,8 +159,8 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
         raise SpecError([Problem(str(path), what, "give features that differ, within the range of doubles")])
     zero, most = (0.0, max(-low, high)) if signed else (low, high)
 
-    def scaled(x: NDArray[Any]) -> NDArray[np.float32]:
-        flat: NDArray[Any] = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
+    def scaled(x: Array) -> F32:
+        flat: Array = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
         with np.errstate(over="ignore"):  # of testing alone, and clipped
             return np.clip((flat - zero) / (most - zero), -1 if signed else 0, 1).astype(np.float32)
 
@@ -250,7 +249,7 @@ def _images(
 ) -> Data:
     rows, columns = crop
 
-    def pixels(images: Bytes) -> NDArray[np.float32]:
+    def pixels(images: Bytes) -> F32:
         kept = images[:, rows : images.shape[1] - rows, columns : images.shape[2] - columns]
         flat = kept.reshape(len(images), kept.shape[1] * kept.shape[2])
         return np.divide(flat, 255, dtype=np.float32)

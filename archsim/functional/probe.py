@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F64, I64, Array
 from archsim.functional.chip_model import copy_arrays
 from archsim.mapping.schedule import Schedule
-
-Array: TypeAlias = npt.NDArray[Any]
-F64: TypeAlias = npt.NDArray[np.float64]
 
 # How finely histograms are drawn. Means and spreads are of the samples themselves, and do not depend on it.
 BINS = 60
@@ -176,7 +173,7 @@ class Probe:
 class ProbedCells:
     """The cells of a shard with a probe around them: they do what they did, and what they lose is added up."""
 
-    def __init__(self, cells: Any, probe: Probe, layer: int, last: npt.NDArray[np.int64]) -> None:
+    def __init__(self, cells: Any, probe: Probe, layer: int, last: I64) -> None:
         self._cells, self._probe, self._layer, self._last = cells, probe, layer, last
         rows = len(cells.weights)
         self.before = {name: np.zeros_like(array) for name, array in cells.quantities().items()}

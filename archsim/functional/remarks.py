@@ -17,9 +17,7 @@ ERRORS = 2.0
 _RATES = tuple(Rates.model_fields)
 
 
-def baseline_warnings(
-    accuracy: Sequence[Sequence[float | None]], seeds: Sequence[int], tests: int
-) -> list[str]:  # fmt: skip
+def baseline_warnings(accuracy: Sequence[Sequence[float | None]], seeds: Sequence[int], tests: int) -> list[str]:
     """Return a line for the seed whose baseline ends furthest below its best epoch, if that is far.
 
     `accuracy` is the baseline's, by seed and epoch, of a test set with so many examples; None counts for nothing.
