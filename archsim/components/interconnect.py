@@ -153,10 +153,7 @@ class Router(Component):
 
     later = frozenset({"buffer_flits", "arbitration", "wait_for_tail_credit"})
 
-    choices = {
-        "buffer_flits": ("energy_j", "area_m2"),
-        "pipeline_s": ("energy_j",),
-    }
+    choices = {"buffer_flits": ("energy_j", "area_m2"), "pipeline_s": ("energy_j",)}
 
     pipeline_s: Time
     energy_j: Energy

@@ -149,9 +149,8 @@ class ReadMeter:
             for side, direction in enumerate(DIRECTIONS):
                 count = int(self._measures.work[side, own].sum()) // 2
                 if count:
-                    windows = [float(self._drivers[side][i].window_s) for i in own]
-                    on_s = [window * self.time[side, i] for i, window in zip(own, windows, strict=True)]
-                    charge = [window * self.charge[side, i] * 1e-6 for i, window in zip(own, windows, strict=True)]
+                    windows = np.array([float(self._drivers[side][i].window_s) for i in own])
+                    on_s, charge = windows * self.time[side, own], windows * self.charge[side, own] * 1e-6
                     energy = [self._tiles[i].device.read_energy_at_j(c, 1.0) for i, c in zip(own, charge, strict=True)]
                     crossed = [(self._shards[i].cols, self._shards[i].inputs)[side] for i in own]
                     cells = self._measures.work[side, own] // 2

@@ -156,23 +156,15 @@ class ChipModel:
 
         The log of the record, if there is one, is left out.
         """
-        cells = {
-            f"cells{i}.{name}": array
-            for i, cells in enumerate(self.cells)
-            for name, array in zip(cells.state._fields, cells.state, strict=True)
-        }
         parts: dict[str, Mapping[str, Array]] = {
-            "buffers": self.buffers._asdict(),
-            "measures": self.measures._asdict(),
-            "record": self.record.arrays(),
-            "meter": self._meter.arrays(),
-            "saturation": self.saturation.arrays(),
-        }
-        others = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+            **{f"cells{i}": cells.state._asdict() for i, cells in enumerate(self.cells)},
+            "buffers": self.buffers._asdict(), "measures": self.measures._asdict(), "record": self.record.arrays(),
+            "meter": self._meter.arrays(), "saturation": self.saturation.arrays(),
+        }  # fmt: skip
         leaked = {f"last{i}": last for i, last in enumerate(self._last)}
         dwell = self.record.dwell_cells, *divmod(self.record.dwell_cycles, 1 << 32)  # which may outgrow a word
         counters = np.array([self.epoch, self.maintained, self.records, *dwell], dtype=np.int64)
-        return {**cells, **others, **leaked, "updated": self._updated, "counters": counters}
+        return {**arrays_of(parts), **leaked, "updated": self._updated, "counters": counters}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Take over what `arrays` of the same chip, schedule and data returned; ValueError if they are others'."""
@@ -190,10 +182,6 @@ class ChipModel:
         )  # fmt: skip
         self.buffers.stats[:], pulsed[:] = 0, 0
         return found
-
-    def accuracy(self, x: F32, y: I64) -> float:
-        """Return the fraction of examples that the chip as it is now classifies rightly, quantised as it computes."""
-        return self.evaluate(x, y)[0] / len(x)
 
     def evaluate(self, x: F32, y: I64, targets: F32 | None = None) -> tuple[int, float]:
         """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
@@ -279,6 +267,11 @@ class ChipModel:
         ended = int(self.measures.began[shard]) + applied * self._latency[self.schedule.updates[shard]]
         self.record.read(op, n, shard, first, reads, applied, ended, self.schedule.mapping.shards[shard].cols)
         self.maintained += 1
+
+
+def arrays_of(parts: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the arrays of some parts as those of one, called PART.NAME."""
+    return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
 
 def copy_arrays(given: Mapping[str, Array], own: Mapping[str, Array]) -> None:

@@ -82,10 +82,7 @@ def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> 
 @LOADERS.add("mnist")
 def load_mnist(workload: Workload, folder: Path, seed: int) -> Data:
     """Return MNIST: 60,000 and 10,000 images, pixels / 255, all of them or a middle, as 22 x 24 for 528 inputs."""
-    crop = _mnist_crop(workload)
-    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
-    source = "MNIST, LeCun et al., Proc. IEEE 86, 2278 (1998); pixels / 255"
-    return _images(train_x, train_y, test_x, test_y, crop, "mnist", source)
+    return _mnist(workload, folder, "MNIST, LeCun et al., Proc. IEEE 86, 2278 (1998)")
 
 
 @LOADERS.add("mnist_backrand")
@@ -99,14 +96,11 @@ def load_mnist_backrand(workload: Workload, folder: Path, seed: int) -> Data:
 
     Image i of a part takes the i-th 28 x 28 draws of a generator keyed by (seed, "backrand", part).
     """
-    crop = _mnist_crop(workload)
-    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
     source = (
         "MNIST with random backgrounds after Larochelle et al., ICML 2007, 473: pixels without ink replaced by uniform "
-        f"integers 0..255 (seed {seed}); pixels / 255"
+        f"integers 0..255 (seed {seed})"
     )
-    train_x, test_x = with_random_background(train_x, seed, part=0), with_random_background(test_x, seed, part=1)
-    return _images(train_x, train_y, test_x, test_y, crop, "mnist_backrand", source)
+    return _mnist(workload, folder, source, seed)
 
 
 @LOADERS.add("digits")
@@ -186,6 +180,23 @@ def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:
     return np.where(images == 0, noise, images)
 
 
+def _mnist(workload: Workload, folder: Path, source: str, background: int | None = None) -> Data:
+    """Return MNIST as `source` names it, cropped, on random backgrounds where these have a seed; pixels / 255."""
+    rows, columns = _mnist_crop(workload)
+    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
+
+    def pixels(images: Bytes, part: int) -> F32:
+        images = images if background is None else with_random_background(images, background, part)
+        kept = images[:, rows : MNIST_SIDE - rows, columns : MNIST_SIDE - columns]
+        return np.divide(kept.reshape(len(kept), kept.shape[1] * kept.shape[2]), 255, dtype=np.float32)
+
+    source += "; pixels / 255"
+    if rows or columns:
+        source += f"; cropped to {MNIST_SIDE - 2 * rows} x {MNIST_SIDE - 2 * columns}"
+    name, y = workload.dataset.name, (train_y.astype(np.int64), test_y.astype(np.int64))
+    return Data(pixels(train_x, 0), y[0], pixels(test_x, 1), y[1], 10, name, source)
+
+
 def _mnist_crop(workload: Workload) -> tuple[int, int]:
     """Return how many rows and columns are cut from each side: none, or those of the spec for so many inputs."""
     first, rows, columns = workload.layers[0], workload.dataset.cut_rows, workload.dataset.cut_columns
@@ -242,21 +253,6 @@ def _mnist_paths(folder: Path) -> dict[str, Path]:
 def _fetch_hint(folder: Path) -> str:
     where = "" if folder == data_folder() else f" --data {shlex.quote(str(folder))}"
     return f"fetch it with `archsim data fetch mnist{where}`, or say with --data DIR or {FOLDER_VARIABLE} where it is"
-
-
-def _images(
-    train_x: Bytes, train_y: Bytes, test_x: Bytes, test_y: Bytes, crop: tuple[int, int], name: str, source: str
-) -> Data:
-    rows, columns = crop
-
-    def pixels(images: Bytes) -> F32:
-        kept = images[:, rows : images.shape[1] - rows, columns : images.shape[2] - columns]
-        flat = kept.reshape(len(images), kept.shape[1] * kept.shape[2])
-        return np.divide(flat, 255, dtype=np.float32)
-
-    if rows or columns:
-        source += f"; cropped to {MNIST_SIDE - 2 * rows} x {MNIST_SIDE - 2 * columns}"
-    return Data(pixels(train_x), train_y.astype(np.int64), pixels(test_x), test_y.astype(np.int64), 10, name, source)
 
 
 def _npz_path(name: str, folder: Path) -> Path:

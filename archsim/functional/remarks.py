@@ -45,14 +45,9 @@ def rates_warnings(workload: Loaded[Workload]) -> list[str]:
     baseline = workload.value.training.floating_point
     if baseline is None:
         return []
-    lines = []
-    figures = workload.figures
-    alone = [
-        name for name in _RATES
-        if _commanded(workload, f"training.{name}") and not any(
-            _commanded(workload, f"training.floating_point.{each}") for each in _RATES)
-    ]  # fmt: skip
-    if alone:
+    lines, figures = [], workload.figures
+    alone = [name for name in _RATES if _commanded(workload, f"training.{name}")]
+    if alone and not any(_commanded(workload, f"training.floating_point.{name}") for name in _RATES):
         own, other = (figures[f"training.{part}{alone[0]}"].text for part in ("", "floating_point."))
         lines.append(
             f"training.{alone[0]}={own} is the chip's alone: the floating-point baseline keeps {other} of "

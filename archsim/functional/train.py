@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.words import counted
 from archsim.components.cells.base import Switches
-from archsim.functional.chip_model import ChipModel, Statistics, copy_arrays
+from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, order_of
 from archsim.functional.functions import check_functions
@@ -28,7 +28,7 @@ from archsim.workload.network import Workload
 
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
 
-OF_THE_CELLS = ("polarity_inversion", "leakage", "variability", "programming_error")
+OF_THE_CELLS = tuple(each.name for each in fields(Switches))
 QUANTISED = ("converters", "pulses")
 """What `quantisation` takes away together: the levels of drivers and converters, and the whole pulses of updates."""
 ABLATIONS = (*OF_THE_CELLS, "quantisation", *QUANTISED)
@@ -204,12 +204,8 @@ class Training:
 
     def arrays(self) -> dict[str, Any]:
         """Return all that changes in training, by name, and not copied, for a training that goes on from here."""
-        parts: dict[str, Mapping[str, Any]] = {
-            "chip": self.model.arrays(),
-            "baseline": self.baseline.arrays(),
-            "probe": self.probe.arrays() if self.probe is not None else {},
-        }
-        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        probe = self.probe.arrays() if self.probe is not None else {}
+        return arrays_of({"chip": self.model.arrays(), "baseline": self.baseline.arrays(), "probe": probe})
 
     def restore(self, arrays: Mapping[str, Any], found: Iterable[Epoch]) -> None:
         """Take over what `arrays` of a like training returned, and what its epochs had reached.

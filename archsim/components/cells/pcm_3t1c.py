@@ -31,7 +31,7 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
     retired = {
         "read_conductance": "no figure was ever made from it: read_energy is what a read costs, and measured activity "
-        "brings its own conductance",
+        "brings its own conductance"
     }
 
     choices = {**CapacitorPair.choices, **PcmPair.choices}
