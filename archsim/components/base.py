@@ -117,9 +117,8 @@ class Role:
         try:
             cls = self.registry.lookup(str(kind))
         except SpecError as error:
-            raise PydanticCustomError(
-                "kind", "{what}; {hint}", {"what": error.problems[0].what, "hint": error.problems[0].hint}
-            ) from None
+            problem = error.problems[0]
+            raise PydanticCustomError("kind", "{what}; {hint}", {"what": problem.what, "hint": problem.hint}) from None
         if cls.role != self.name:
             raise self._refuse(f"'{kind}' is a {cls.role}, not a {self.name}")
         section: Section = cls.model_validate(fields)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -20,12 +19,10 @@ class Converter(Component):
     the bit lines over which a weight is spread, a few bits to a cell; each of them is converted.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"slices"})
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": (),
-    }  # fmt: skip
+    later = frozenset({"slices"})
+    choices = {"bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": ()}
 
-    beside: ClassVar[Mapping[str, tuple[str, ...]]] = {"slices": ("device.area", "device.read_energy")}
+    beside = {"slices": ("device.area", "device.read_energy")}
 
     bits: Bits
     energy_j: Energy
@@ -72,13 +69,11 @@ class RampAdc(Converter):
 
     conversion_time_s: Time
     ramp_s: Time
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    choices = {
         **Converter.choices, "bits": ("energy_j", "area_m2", "conversion_time_s", "ramp_s"),
         "conversion_time_s": ("energy_j",), "ramp_s": ("energy_j",),
     }  # fmt: skip
-    example: ClassVar[dict[str, Any]] = {
-        "bits": 8, "energy": "19.4 pJ", "area": "390 um2", "conversion_time": "207 ns", "ramp": "64 ns",
-    }  # fmt: skip
+    example = {"bits": 8, "energy": "19.4 pJ", "area": "390 um2", "conversion_time": "207 ns", "ramp": "64 ns"}
 
     @property
     def conversion_s(self) -> Fraction:
@@ -96,12 +91,8 @@ class SarAdc(Converter):
     """A successive-approximation or flash converter, shared by several lines through a multiplexer."""
 
     rate_s: Time
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        **Converter.choices, "bits": ("energy_j", "area_m2", "rate_s"), "rate_s": ("energy_j", "area_m2"),
-    }  # fmt: skip
-    example: ClassVar[dict[str, Any]] = {
-        "bits": 8, "energy": "1.667 pJ", "area": "1200 um2", "rate": "0.8333 ns", "lines_per_unit": 16,
-    }  # fmt: skip
+    choices = {**Converter.choices, "bits": ("energy_j", "area_m2", "rate_s"), "rate_s": ("energy_j", "area_m2")}
+    example = {"bits": 8, "energy": "1.667 pJ", "area": "1200 um2", "rate": "0.8333 ns", "lines_per_unit": 16}
 
     @property
     def conversion_s(self) -> Fraction:
@@ -114,8 +105,8 @@ class CounterAdc(Converter):
     """A counting converter (current-controlled oscillator or integrating): 2^bits steps of `lsb`."""
 
     lsb_s: Time
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**Converter.choices, "lsb_s": ("energy_j",)}
-    example: ClassVar[dict[str, Any]] = {"bits": 8, "energy": "0.2 pJ", "area": "400 um2", "lsb": "0.3 ns"}
+    choices = {**Converter.choices, "lsb_s": ("energy_j",)}
+    example = {"bits": 8, "energy": "0.2 pJ", "area": "400 um2", "lsb": "0.3 ns"}
 
     @property
     def conversion_s(self) -> Fraction:
@@ -134,10 +125,8 @@ class CcoAdc(Converter):
 
     lsb_s: Time
     readout_s: TimeOrZero
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**Converter.choices, "lsb_s": ("energy_j",)}
-    example: ClassVar[dict[str, Any]] = {
-        "bits": 8, "energy": "5 pJ", "area": "1000 um2", "lsb": "0.3 ns", "readout": "1 ns",
-    }  # fmt: skip
+    choices = {**Converter.choices, "lsb_s": ("energy_j",)}
+    example = {"bits": 8, "energy": "5 pJ", "area": "1000 um2", "lsb": "0.3 ns", "readout": "1 ns"}
 
     @model_validator(mode="after")
     def _counts_while_its_line_is_read(self) -> Self:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -26,7 +25,7 @@ class Array(Component):
     columns; the second line of a column is part of the cell's area.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"signed_rows", "signed_columns", "pair_area_m2"})
+    later = frozenset({"signed_rows", "signed_columns", "pair_area_m2"})
 
     settle_s: TimeOrZero
     cell_line_f: Capacitance
@@ -69,7 +68,7 @@ class Array(Component):
 class ReadOnlyCrossbar(Array):
     """Lines over cells that are written once and then read: they infer and are not trained."""
 
-    example: ClassVar[dict[str, Any]] = {"settle": "2 ns", "cell_line": "2.1 fF", "line_end": "48 fF", "line": "0.8 V"}
+    example = {"settle": "2 ns", "cell_line": "2.1 fF", "line_end": "48 fF", "line": "0.8 V"}
 
 
 @component("crossbar", "array")
@@ -82,9 +81,9 @@ class Crossbar(Array):
     `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires in a phase.
     """
 
-    later: ClassVar[frozenset[str]] = Array.later | {"signed_updates"}
+    later = Array.later | {"signed_updates"}
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
+    choices = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
 
     pulse_s: Time
     pulses: Count
@@ -92,7 +91,7 @@ class Crossbar(Array):
     row_pulses: Ratio
     col_pulses: Ratio
     signed_updates: Literal["two_phases", "included"] = "two_phases"
-    example: ClassVar[dict[str, Any]] = {
+    example = {
         "settle": "16 ns", "pulse": "5 ns", "pulses": 15, "pause": "5 ns", "row_pulses": "5", "col_pulses": "0.5",
         "cell_line": "2.1 fF", "line_end": "48 fF", "line": "1.0 V",
     }  # fmt: skip

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import ceil
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from archsim.base.units import Area, Count, Energy, Lines, Power, Time
 from archsim.components.base import Action, Component, component
@@ -28,16 +27,14 @@ class NeuronUnit(Component):
     multiply_add_energy_j: Energy = 0.3e-12
     # A comparator of Aladdin (Shao et al., ISCA 2014), 40 nm, unscaled; its 71 um2 a lane is within the unit's area.
     compare_energy_j: Energy = 0.029e-12
-    later: ClassVar[frozenset[str]] = frozenset({"multiply_add_energy_j", "compare_energy_j"})
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "lanes": ("area_m2", "leakage_w"), "step_s": ("area_m2", "leakage_w"), "loss_step_s": (),
-    }  # fmt: skip
-    scales: ClassVar[dict[str, str]] = {
+    later = frozenset({"multiply_add_energy_j", "compare_energy_j"})
+    choices = {"lanes": ("area_m2", "leakage_w"), "step_s": ("area_m2", "leakage_w"), "loss_step_s": ()}
+    scales = {
         "add_energy_j": "energy", "activate_energy_j": "energy", "derive_energy_j": "energy", "loss_energy_j": "energy",
         "multiply_add_energy_j": "energy", "compare_energy_j": "energy", "area_m2": "area", "step_s": "delay",
         "loss_step_s": "delay",
     }  # fmt: skip
-    example: ClassVar[dict[str, Any]] = {
+    example = {
         "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
         "derive_energy": "0.5 pJ", "loss_step": "10 ns", "loss_energy": "10 pJ", "area": "0.02 mm2",
     }  # fmt: skip
@@ -47,20 +44,18 @@ class NeuronUnit(Component):
 
         `derive` is times the derivative and rescaled; `compare` is one of a search for the largest.
         """
-        return {
-            "add": Action(self.add_energy_j, self.step_s, parallel=self.lanes),
-            "activate": Action(self.activate_energy_j, self.step_s, parallel=self.lanes),
-            "derive": Action(self.derive_energy_j, self.step_s, parallel=self.lanes),
-            "multiply_add": Action(self.multiply_add_energy_j, self.step_s, parallel=self.lanes),
-            "compare": Action(self.compare_energy_j, self.step_s, parallel=self.lanes),
-            "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes),
-        }
+        energies_j = {
+            "add": self.add_energy_j, "activate": self.activate_energy_j, "derive": self.derive_energy_j,
+            "multiply_add": self.multiply_add_energy_j, "compare": self.compare_energy_j,
+        }  # fmt: skip
+        each = {name: Action(energy_j, self.step_s, parallel=self.lanes) for name, energy_j in energies_j.items()}
+        return {**each, "loss": Action(self.loss_energy_j, self.loss_step_s, parallel=self.lanes)}
 
 
 class Accumulator(Component):
     """Base of what adds up the samples of a line that is converted several times for one vector."""
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"step_s": ("energy_j", "area_m2"), "lines_per_unit": ()}
+    choices = {"step_s": ("energy_j", "area_m2"), "lines_per_unit": ()}
 
     step_s: Time
     energy_j: Energy
@@ -81,10 +76,8 @@ class Accumulator(Component):
 class ShiftAdd(Accumulator):
     """A shifter, an adder and a register: samples are weighted by powers of two and summed, one a step."""
 
-    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "step_s": "delay"}
-    example: ClassVar[dict[str, Any]] = {
-        "step": "0.4 ns", "energy": "0.021 pJ", "area": "60 um2", "lines_per_unit": 32,
-    }  # fmt: skip
+    scales = {"energy_j": "energy", "area_m2": "area", "step_s": "delay"}
+    example = {"step": "0.4 ns", "energy": "0.021 pJ", "area": "60 um2", "lines_per_unit": 32}
 
 
 @component("line_circuit", "periphery")
@@ -95,7 +88,7 @@ class LineCircuit(Component):
     per: Literal["line", "row", "col", "cell", "tile"]
     area_m2: Area
     leakage_w: Power = 0.0
-    example: ClassVar[dict[str, Any]] = {"name": "mirror", "per": "line", "area": "60 um2"}
+    example = {"name": "mirror", "per": "line", "area": "60 um2"}
 
     def instances(self, rows: int, cols: int) -> int:
         """Return how many of it a tile of that size has."""
@@ -106,9 +99,7 @@ class LineCircuit(Component):
 class HostPort(OffChip):
     """The port through which examples and targets come from the host; off-chip links and their PHY."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "rate": "6.4 GB/s", "latency": "0 ns", "energy_per_bit": "0.203 pJ/bit", "area": "5.72 mm2",
-    }  # fmt: skip
+    example = {"rate": "6.4 GB/s", "latency": "0 ns", "energy_per_bit": "0.203 pJ/bit", "area": "5.72 mm2"}
 
     def actions(self) -> dict[str, Action]:
         """`load`: an item is one bit."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from archsim.base.units import Area, Bits, Energy, Part, Power, Time
 from archsim.components.base import Action, Component, component
@@ -13,7 +12,7 @@ from archsim.components.base import Action, Component, component
 class Driver(Component):
     """Base of the drivers: `window_s` is how long one vector is applied to the array."""
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",)}
+    choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",)}
 
     bits: Bits
     step_s: Time
@@ -37,8 +36,11 @@ class Driver(Component):
         return 1.0
 
     def on_share(self, code: int) -> float:
-        """Return for what share of the window the array draws charge at a value of 0 to 2^bits - 1."""
-        raise TypeError("a driver says how long a value drives its line")
+        """Return for what share of the window the array draws all of its charge at a value of 0 to 2^bits - 1.
+
+        It is the value over full scale: a pulse that lasts so long, or so much of the read voltage for all of it.
+        """
+        return code / ((1 << self.bits) - 1)
 
     def swings_at(self, code: int) -> int:
         """Return how often a line is charged at a value of 0 to 2^bits - 1: once, or not at all for 0."""
@@ -62,16 +64,12 @@ class Driver(Component):
 class PwmDriver(Driver):
     """Pulse-width modulation: the value is the duration of one pulse, 2^bits steps at most."""
 
-    example: ClassVar[dict[str, Any]] = {"bits": 7, "step": "0.5 ns", "energy": "37.5 fJ", "area": "240 um2"}
+    example = {"bits": 7, "step": "0.5 ns", "energy": "37.5 fJ", "area": "240 um2"}
 
     @property
     def window_s(self) -> Fraction:
         """2^bits steps."""
         return self.step_s * (1 << self.bits)
-
-    def on_share(self, code: int) -> float:
-        """The value over full scale: the pulse lasts so long."""
-        return code / ((1 << self.bits) - 1)
 
 
 @component("bit_serial_driver", "driver")
@@ -84,11 +82,11 @@ class BitSerialDriver(Driver):
     not known.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"sampled", "toggles"})
+    later = frozenset({"sampled", "toggles"})
 
     sampled: Literal["once", "each_step"] = "once"
     toggles: Part = 0.5  # an assumption: bits are set as often as not
-    example: ClassVar[dict[str, Any]] = {"bits": 16, "step": "100 ns", "energy": "0.417 pJ", "area": "0.166 um2"}
+    example = {"bits": 16, "step": "100 ns", "energy": "0.417 pJ", "area": "0.166 um2"}
 
     @property
     def samples(self) -> int:
@@ -118,13 +116,9 @@ class BitSerialDriver(Driver):
 class LevelDriver(Driver):
     """A multi-level voltage: the whole value in one step."""
 
-    example: ClassVar[dict[str, Any]] = {"bits": 4, "step": "10 ns", "energy": "0.5 pJ", "area": "100 um2"}
+    example = {"bits": 4, "step": "10 ns", "energy": "0.5 pJ", "area": "100 um2"}
 
     @property
     def window_s(self) -> Fraction:
         """One step."""
         return self.step_s
-
-    def on_share(self, code: int) -> float:
-        """The value over full scale: so much of the read voltage draws as much as all of it for so long."""
-        return code / ((1 << self.bits) - 1)

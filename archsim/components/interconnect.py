@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
 from archsim.base.registry import Registry
 from archsim.base.section import Choice, Flag
@@ -52,10 +52,10 @@ class PacketLink(Link):
     header_bits: CountOrZero
     flit_time_s: Time
     energy_per_length_j_per_bit_m: EnergyPerBitLength
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"width_bits": ("area_per_length_m",), "flit_time_s": ()}
-    beside: ClassVar[Mapping[str, tuple[str, ...]]] = {"width_bits": ("router.energy", "router.area")}
-    scales: ClassVar[dict[str, str]] = {"flit_time_s": "delay"}  # its registers and repeaters; the wire stays
-    example: ClassVar[dict[str, Any]] = {
+    choices = {"width_bits": ("area_per_length_m",), "flit_time_s": ()}
+    beside = {"width_bits": ("router.energy", "router.area")}
+    scales = {"flit_time_s": "delay"}  # its registers and repeaters; the wire stays
+    example = {
         "delay": "150 ps/mm", "width_bits": 256, "header_bits": 32, "flit_time": "1 ns",
         "energy_per_length": "40.4 fJ/bit/mm",
     }  # fmt: skip
@@ -79,10 +79,8 @@ class DurationLink(Link):
     wires: Count
     wire_f_per_m: CapacitancePerLength
     swing_v: Voltage
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"wires": ("area_per_length_m",)}
-    example: ClassVar[dict[str, Any]] = {
-        "delay": "150 ps/mm", "wires": 512, "wire": "0.315 pF/mm", "swing": "1.0 V",
-    }  # fmt: skip
+    choices = {"wires": ("area_per_length_m",)}
+    example = {"delay": "150 ps/mm", "wires": 512, "wire": "0.315 pF/mm", "swing": "1.0 V"}
 
     def at_length(self, length_m: float) -> dict[str, Action]:
         """`pulse`: an item is one value; its time is the window of the drivers."""
@@ -92,7 +90,7 @@ class DurationLink(Link):
 class OffChip(Component):
     """Base of what sends bits off the chip: a rate, a latency, and an energy per bit."""
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {"rate_bit_per_s": ("energy_per_bit_j_per_bit", "area_m2")}
+    choices = {"rate_bit_per_s": ("energy_per_bit_j_per_bit", "area_m2")}
 
     rate_bit_per_s: DataRate
     latency_s: TimeOrZero
@@ -109,9 +107,7 @@ class ChipLink(OffChip):
     way from a chip's gate to them is neglected.
     """
 
-    example: ClassVar[dict[str, Any]] = {
-        "rate": "25 GB/s", "latency": "20 ns", "energy_per_bit": "1.17 pJ/bit", "area": "0.1 mm2",
-    }  # fmt: skip
+    example = {"rate": "25 GB/s", "latency": "20 ns", "energy_per_bit": "1.17 pJ/bit", "area": "0.1 mm2"}
 
     def actions(self) -> dict[str, Action]:
         """`bit`: an item is one bit."""
@@ -155,12 +151,9 @@ class Router(Component):
     of the packets that ask for a link, or a place in the buffer at its end, is served next.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"buffer_flits", "arbitration", "wait_for_tail_credit"})
+    later = frozenset({"buffer_flits", "arbitration", "wait_for_tail_credit"})
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "buffer_flits": ("energy_j", "area_m2"),
-        "pipeline_s": ("energy_j",),
-    }
+    choices = {"buffer_flits": ("energy_j", "area_m2"), "pipeline_s": ("energy_j",)}
 
     pipeline_s: Time
     energy_j: Energy
@@ -169,8 +162,8 @@ class Router(Component):
     buffer_flits: Count | None = None
     arbitration: Annotated[str, Choice(ARBITRATIONS)] = "age"
     wait_for_tail_credit: Flag = False
-    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "pipeline_s": "delay"}
-    example: ClassVar[dict[str, Any]] = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
+    scales = {"energy_j": "energy", "area_m2": "area", "pipeline_s": "delay"}
+    example = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
 
     @property
     def by_port(self) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar
 
 from archsim.base.units import Area, Count, Energy, Power, Time
 from archsim.components.base import Action, Component, component
@@ -13,7 +11,7 @@ from archsim.components.base import Action, Component, component
 class Memory(Component):
     """Base of the memories: `words` words of `word_bits` bits; `ports` accesses at once."""
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    choices = {
         "words": ("energy_j", "area_m2", "leakage_w", "access_s"),
         "word_bits": ("energy_j", "area_m2", "leakage_w", "access_s"),
         "ports": ("energy_j", "area_m2", "leakage_w"),
@@ -41,10 +39,8 @@ class Memory(Component):
 class Sram(Memory):
     """Static memory."""
 
-    scales: ClassVar[dict[str, str]] = {"energy_j": "energy", "area_m2": "area", "access_s": "delay"}
-    example: ClassVar[dict[str, Any]] = {
-        "words": 1024, "word_bits": 64, "ports": 2, "access": "1 ns", "energy": "10 pJ", "area": "0.016 mm2",
-    }  # fmt: skip
+    scales = {"energy_j": "energy", "area_m2": "area", "access_s": "delay"}
+    example = {"words": 1024, "word_bits": 64, "ports": 2, "access": "1 ns", "energy": "10 pJ", "area": "0.016 mm2"}
 
 
 @component("edram", "memory")
@@ -55,7 +51,7 @@ class Edram(Memory):
     """
 
     retention_s: Time
-    example: ClassVar[dict[str, Any]] = {
+    example = {
         "words": 2048, "word_bits": 256, "ports": 1, "access": "1 ns", "energy": "20.45 pJ", "area": "0.083 mm2",
         "retention": "40 us",
     }  # fmt: skip

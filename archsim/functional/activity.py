@@ -8,28 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import groupby
-from typing import Protocol, TypeAlias
+from itertools import chain, groupby
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F64, I64
+from archsim.components.cells.numeric.base import Cells
 from archsim.components.drivers import Driver, PwmDriver
 from archsim.functional.setup import Measures
 from archsim.mapping.schedule import Schedule
 
-F32: TypeAlias = npt.NDArray[np.float32]
-F64: TypeAlias = npt.NDArray[np.float64]
-I64: TypeAlias = npt.NDArray[np.int64]
-
 DIRECTIONS = ("forward", "backward")
-
-
-class Conducting(Protocol):
-    """What is asked of the cells of a shard."""
-
-    def conductances(self) -> F32:
-        """Return what a read of each cell draws current through, [rows, cols], in uS."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +90,7 @@ def drivers_of(schedule: Schedule) -> list[list[Driver]]:
             own = found[side][place[op.tile]]
             if not (isinstance(own, PwmDriver) and own.window_s == window_s):
                 step_s = window_s / (1 << own.bits)
-                ramp = PwmDriver(bits=own.bits, step_s=step_s, energy_j=0.0, area_m2=0.0)
-                found[side][place[op.tile]] = ramp
+                found[side][place[op.tile]] = PwmDriver(bits=own.bits, step_s=step_s, energy_j=0.0, area_m2=0.0)
     return found
 
 
@@ -111,13 +100,14 @@ def on_tables(drivers: Sequence[Sequence[Driver]]) -> tuple[F64, I64, F64, I64]:
     Tables hold the share of the window for which a line is on, and how often it is charged. A driver's table spans 0 to
     full scale in equal steps; shorter tables are filled up with zeros.
     """
-    kinds = list(dict.fromkeys(driver for side in drivers for driver in side))
-    tops = [len(driver.codes()) - 1 for driver in kinds]
+    kinds = list(dict.fromkeys(chain.from_iterable(drivers)))
+    codes = [driver.codes() for driver in kinds]
+    tops = [len(own) - 1 for own in codes]
     shares = np.zeros((len(kinds), max(tops) + 1), dtype=np.float64)
     swings = np.zeros(shares.shape, dtype=np.int64)
     for i, driver in enumerate(kinds):
         shares[i, : tops[i] + 1] = driver.on_shares()
-        swings[i, : tops[i] + 1] = [driver.swings_at(code) for code in driver.codes()]
+        swings[i, : tops[i] + 1] = [driver.swings_at(code) for code in codes[i]]
     which = [[kinds.index(driver) for driver in side] for side in drivers]
     return shares, swings, np.array(tops, dtype=np.float64), np.array(which, dtype=np.int64)
 
@@ -128,7 +118,7 @@ Measured: TypeAlias = Reads | Updates
 class ReadMeter:
     """Adds up the drive of all lines, and the charge through the cells behind them, by direction and shard."""
 
-    def __init__(self, schedule: Schedule, cells: Sequence[Conducting], measures: Measures) -> None:
+    def __init__(self, schedule: Schedule, cells: Sequence[Cells], measures: Measures) -> None:
         self._cells, self._measures = list(cells), measures
         self._shards = schedule.mapping.shards
         self._tiles = [schedule.chip.tiles[shard.tile].spec for shard in self._shards]
@@ -159,19 +149,15 @@ class ReadMeter:
             for side, direction in enumerate(DIRECTIONS):
                 count = int(self._measures.work[side, own].sum()) // 2
                 if count:
-                    windows = [float(self._drivers[side][i].window_s) for i in own]
-                    on_s = [window * self.time[side, i] for i, window in zip(own, windows, strict=True)]
-                    charge = [window * self.charge[side, i] * 1e-6 for i, window in zip(own, windows, strict=True)]
+                    windows = np.array([float(self._drivers[side][i].window_s) for i in own])
+                    on_s, charge = windows * self.time[side, own], windows * self.charge[side, own] * 1e-6
                     energy = [self._tiles[i].device.read_energy_at_j(c, 1.0) for i, c in zip(own, charge, strict=True)]
                     crossed = [(self._shards[i].cols, self._shards[i].inputs)[side] for i in own]
                     cells = self._measures.work[side, own] // 2
                     lines = sum(int(each) // across for each, across in zip(cells, crossed, strict=True) if across)
-                    found.append(
-                        Reads(
-                            layer, direction, count, float(sum(on_s)), float(sum(charge)), float(sum(energy)),
-                            lines, int(self._measures.swings[side, own].sum()),
-                        )
-                    )  # fmt: skip
+                    swings = int(self._measures.swings[side, own].sum())
+                    time_s, charged, spent_j = (float(sum(each)) for each in (on_s, charge, energy))
+                    found.append(Reads(layer, direction, count, time_s, charged, spent_j, lines, swings))
         return found
 
     def updates(self) -> list[Updates]:
@@ -207,13 +193,8 @@ def together(parts: Iterable[Measured]) -> list[Measured]:
     sums: dict[tuple[int, int], Measured] = {}
     for part in parts:
         place = (part.layer, len(DIRECTIONS) if isinstance(part, Updates) else DIRECTIONS.index(part.direction))
-        before = sums.get(place)
-        if before is not None:
-            numbers = [
-                (f.name, getattr(before, f.name) + getattr(part, f.name))
-                for f in fields(part)
-                if f.name not in ("layer", "direction")
-            ]
-            part = replace(part, **dict(numbers))
+        if (before := sums.get(place)) is not None:
+            names = [each.name for each in fields(part) if each.name not in ("layer", "direction")]
+            part = replace(part, **{name: getattr(before, name) + getattr(part, name) for name in names})
         sums[place] = part
     return [sums[place] for place in sorted(sums)]

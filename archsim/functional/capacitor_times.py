@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-I64: TypeAlias = npt.NDArray[np.int64]
+from archsim.base.arrays import I64
 
 
 class CapacitorTimes:

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import TypeAdapter
 
+from archsim.base.arrays import Array
 from archsim.base.errors import Problem, SpecError
-from archsim.functional.activity import Measured, Reads, Updates
+from archsim.functional.activity import Measured
 from archsim.functional.datasets import Data
+from archsim.functional.history import Epoch
 from archsim.functional.probe import Findings
-from archsim.functional.train import Epoch
 
-Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Arrays: TypeAlias = Mapping[str, Array]
 
 NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
 SCHEMA = "archsim-checkpoint-1"
@@ -29,6 +30,17 @@ _HEAD = "head"
 # What reading a damaged file can raise, from unknown compression to a header that claims all memory and more.
 _NOT_ONE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
             SyntaxError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What a checkpoint holds beside arrays, as JSON."""
+
+    schema: str
+    identity: dict[str, Any]
+    found: list[Epoch]
+    findings: Findings | None
+    reads: list[tuple[int, list[Measured]]]
 
 
 @dataclass(frozen=True)
@@ -48,13 +60,8 @@ class Checkpoint:
 
     def write(self, folder: Path) -> None:
         """Write it into a folder: aside, then moved into place, so that there is always a whole one."""
-        head = {
-            "schema": SCHEMA,
-            "identity": dict(self.identity),
-            "found": [asdict(entry) for run in self.found.values() for entry in run],
-            "findings": None if self.findings is None else self.findings.plain(),
-            "reads": [[seed, [asdict(each) for each in own]] for seed, own in self.reads.items()],
-        }
+        found = [entry for run in self.found.values() for entry in run]
+        head = asdict(_Head(SCHEMA, dict(self.identity), found, self.findings, list(self.reads.items())))
         contents: dict[str, Any] = {_HEAD: np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **self.arrays}
         part = folder / PART
         try:
@@ -83,15 +90,11 @@ class Checkpoint:
             head = json.loads(arrays.pop(_HEAD).tobytes())
             if head["schema"] != SCHEMA:
                 raise ValueError(f"it is of the kind {head['schema']}, not {SCHEMA}")
+            told = TypeAdapter(_Head).validate_python(head)
             found: dict[int, list[Epoch]] = {}
-            for entry in head["found"]:
-                found.setdefault(entry["seed"], []).append(Epoch(**entry))
-            findings = None if head["findings"] is None else Findings.of(head["findings"])
-            reads = {
-                seed: [Reads(**each) if "direction" in each else Updates(**each) for each in own]
-                for seed, own in head["reads"]
-            }
-            return cls(dict(head["identity"]), found, findings, reads, arrays)
+            for entry in told.found:
+                found.setdefault(entry.seed, []).append(entry)
+            return cls(told.identity, found, told.findings, dict(told.reads), arrays)
         except _NOT_ONE as error:
             raise damaged(path, error) from None
 
@@ -109,15 +112,12 @@ def check_identity(
 
     `hint` says what to try, and `hints`, for some keys, something else.
     """
-    problems = [
-        Problem(
-            f"--resume: {key}",
-            f"{_words(then.get(key))} in {place}, {_words(now.get(key))} now",
-            (hints or {}).get(key, hint),
-        )
-        for key in {**now, **then}
-        if then.get(key) != now.get(key)
-    ]
+    problems = []
+    for key in {**now, **then}:
+        was, wanted = then.get(key), now.get(key)
+        if was != wanted:
+            what = f"{_words(was)} in {place}, {_words(wanted)} now"
+            problems.append(Problem(f"--resume: {key}", what, (hints or {}).get(key, hint)))
     if problems:
         raise SpecError(problems)
 

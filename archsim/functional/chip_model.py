@@ -6,12 +6,12 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from archsim.components.cells.numeric.base import Occupancy, TransferCounts
+from archsim.base.arrays import F32, I64, Array
+from archsim.components.cells.numeric.base import Cells
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.capacitor_times import CapacitorTimes
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
@@ -37,39 +37,6 @@ from archsim.functional.setup import (
 )
 from archsim.functional.targets import check_signs
 from archsim.mapping.schedule import Maintenance, Schedule
-
-F32: TypeAlias = npt.NDArray[np.float32]
-I64: TypeAlias = npt.NDArray[np.int64]
-F64: TypeAlias = npt.NDArray[np.float64]
-
-
-class ShardCells(Protocol):
-    """What the chip asks of the cells of a shard."""
-
-    weights: F32
-    state: Any
-    compiled_state: Any
-    numbers: Any
-
-    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
-        """Let the capacitors of these rows leak."""
-
-    def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
-    ) -> TransferCounts:
-        """Move the weights of these rows to the long-term devices."""
-
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
-        """Put back what these rows' capacitors lost."""
-
-    def conductances(self) -> F32:
-        """Return what a read of each cell draws current through, [rows, cols], in uS."""
-
-    def out_of_range(self, weights: F32) -> npt.NDArray[np.bool_]:
-        """Return which weights are at or beyond the largest that these cells hold."""
-
-    def occupancy(self) -> Occupancy:
-        """Return how many capacitors there are, and where they are."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +66,7 @@ class ChipModel:
     def __init__(
         self,
         schedule: Schedule,
-        cells: Sequence[ShardCells],
+        cells: Sequence[Cells],
         update: Callable[..., Any],
         *,
         alpha: F32,
@@ -146,13 +113,10 @@ class ChipModel:
         """Return the periphery of the shards, whose cells are of these sorts."""
         shares, swings, tops, drivers = on_tables(drivers_of(self.schedule))
         return Tables(
-            levels=np.array([e.levels for e in self.quantisers], dtype=np.int64),
-            ranges=np.array([e.ranges for e in self.quantisers], dtype=np.float32),
-            on_shares=shares,
-            on_swings=swings,
-            on_tops=tops,
-            sort_of=np.array([*drivers, sorts], dtype=np.int64),
-        )
+            np.array([each.levels for each in self.quantisers], dtype=np.int64),
+            np.array([each.ranges for each in self.quantisers], dtype=np.float32),
+            shares, swings, tops, np.array([*drivers, sorts], dtype=np.int64),
+        )  # fmt: skip
 
     def play(
         self, chunks: Iterable[tuple[I64, I64, I64]], epoch_ends: Callable[[int, Statistics], None] | None = None
@@ -187,30 +151,22 @@ class ChipModel:
                             epoch_ends(self.epoch - 1, self.statistics())
         self.records = before + len(op)
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         """Return all that training changes, by name, and not copied: `restore` them to go on from here to the bit.
 
         The log of the record, if there is one, is left out.
         """
-        cells = {
-            f"cells{i}.{name}": array
-            for i, cells in enumerate(self.cells)
-            for name, array in zip(cells.state._fields, cells.state, strict=True)
-        }
-        parts: dict[str, Mapping[str, npt.NDArray[Any]]] = {
-            "buffers": self.buffers._asdict(),
-            "measures": self.measures._asdict(),
-            "record": self.record.arrays(),
-            "meter": self._meter.arrays(),
-            "saturation": self.saturation.arrays(),
-        }
-        others = {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        parts: dict[str, Mapping[str, Array]] = {
+            **{f"cells{i}": cells.state._asdict() for i, cells in enumerate(self.cells)},
+            "buffers": self.buffers._asdict(), "measures": self.measures._asdict(), "record": self.record.arrays(),
+            "meter": self._meter.arrays(), "saturation": self.saturation.arrays(),
+        }  # fmt: skip
         leaked = {f"last{i}": last for i, last in enumerate(self._last)}
         dwell = self.record.dwell_cells, *divmod(self.record.dwell_cycles, 1 << 32)  # which may outgrow a word
         counters = np.array([self.epoch, self.maintained, self.records, *dwell], dtype=np.int64)
-        return {**cells, **others, **leaked, "updated": self._updated, "counters": counters}
+        return {**arrays_of(parts), **leaked, "updated": self._updated, "counters": counters}
 
-    def restore(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Take over what `arrays` of the same chip, schedule and data returned; ValueError if they are others'."""
         copy_arrays(arrays, self.arrays())
         self.epoch, self.maintained, self.records, cells, high, low = map(int, arrays["counters"])
@@ -226,10 +182,6 @@ class ChipModel:
         )  # fmt: skip
         self.buffers.stats[:], pulsed[:] = 0, 0
         return found
-
-    def accuracy(self, x: F32, y: I64) -> float:
-        """Return the fraction of examples that the chip as it is now classifies rightly, quantised as it computes."""
-        return self.evaluate(x, y)[0] / len(x)
 
     def evaluate(self, x: F32, y: I64, targets: F32 | None = None) -> tuple[int, float]:
         """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
@@ -317,7 +269,12 @@ class ChipModel:
         self.maintained += 1
 
 
-def copy_arrays(given: Mapping[str, npt.NDArray[Any]], own: Mapping[str, npt.NDArray[Any]]) -> None:
+def arrays_of(parts: Mapping[str, Mapping[str, Array]]) -> dict[str, Array]:
+    """Return the arrays of some parts as those of one, called PART.NAME."""
+    return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+
+def copy_arrays(given: Mapping[str, Array], own: Mapping[str, Array]) -> None:
     """Copy arrays into those of the same names; raise ValueError, before any is changed, where they do not fit."""
     for name, array in own.items():
         if name not in given or (given[name].shape, given[name].dtype) != (array.shape, array.dtype):
@@ -326,7 +283,7 @@ def copy_arrays(given: Mapping[str, npt.NDArray[Any]], own: Mapping[str, npt.NDA
         array[...] = given[name]
 
 
-def runs(values: npt.NDArray[Any]) -> list[tuple[int, int]]:
+def runs(values: Array) -> list[tuple[int, int]]:
     """Return where stretches of equal neighbours begin and end.
 
     >>> runs(np.array([3, 3, 1, 3]))

@@ -8,11 +8,10 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from archsim.base.arrays import F32, I64, Array
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
@@ -45,15 +44,15 @@ class Data:
     `source` says in words where they come from and what was done to them.
     """
 
-    train_x: NDArray[np.float32]
-    train_y: NDArray[np.int64]
-    test_x: NDArray[np.float32]
-    test_y: NDArray[np.int64]
+    train_x: F32
+    train_y: I64
+    test_x: F32
+    test_y: I64
     classes: int
     name: str
     source: str
-    train_t: NDArray[np.float32] | None = None
-    test_t: NDArray[np.float32] | None = None
+    train_t: F32 | None = None
+    test_t: F32 | None = None
 
 
 Loader = Callable[[Workload, Path, int], Data]
@@ -83,10 +82,7 @@ def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> 
 @LOADERS.add("mnist")
 def load_mnist(workload: Workload, folder: Path, seed: int) -> Data:
     """Return MNIST: 60,000 and 10,000 images, pixels / 255, all of them or a middle, as 22 x 24 for 528 inputs."""
-    crop = _mnist_crop(workload)
-    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
-    source = "MNIST, LeCun et al., Proc. IEEE 86, 2278 (1998); pixels / 255"
-    return _images(train_x, train_y, test_x, test_y, crop, "mnist", source)
+    return _mnist(workload, folder, "MNIST, LeCun et al., Proc. IEEE 86, 2278 (1998)")
 
 
 @LOADERS.add("mnist_backrand")
@@ -100,14 +96,11 @@ def load_mnist_backrand(workload: Workload, folder: Path, seed: int) -> Data:
 
     Image i of a part takes the i-th 28 x 28 draws of a generator keyed by (seed, "backrand", part).
     """
-    crop = _mnist_crop(workload)
-    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
     source = (
         "MNIST with random backgrounds after Larochelle et al., ICML 2007, 473: pixels without ink replaced by uniform "
-        f"integers 0..255 (seed {seed}); pixels / 255"
+        f"integers 0..255 (seed {seed})"
     )
-    train_x, test_x = with_random_background(train_x, seed, part=0), with_random_background(test_x, seed, part=1)
-    return _images(train_x, train_y, test_x, test_y, crop, "mnist_backrand", source)
+    return _mnist(workload, folder, source, seed)
 
 
 @LOADERS.add("digits")
@@ -160,8 +153,8 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
         raise SpecError([Problem(str(path), what, "give features that differ, within the range of doubles")])
     zero, most = (0.0, max(-low, high)) if signed else (low, high)
 
-    def scaled(x: NDArray[Any]) -> NDArray[np.float32]:
-        flat: NDArray[Any] = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
+    def scaled(x: Array) -> F32:
+        flat: Array = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
         with np.errstate(over="ignore"):  # of testing alone, and clipped
             return np.clip((flat - zero) / (most - zero), -1 if signed else 0, 1).astype(np.float32)
 
@@ -185,6 +178,23 @@ def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:
     generator = np.random.default_rng([seed, int.from_bytes(b"backrand", "big"), part])
     noise = generator.integers(0, 256, size=images.shape, dtype=np.uint8)
     return np.where(images == 0, noise, images)
+
+
+def _mnist(workload: Workload, folder: Path, source: str, background: int | None = None) -> Data:
+    """Return MNIST as `source` names it, cropped, on random backgrounds where these have a seed; pixels / 255."""
+    rows, columns = _mnist_crop(workload)
+    train_x, train_y, test_x, test_y = _mnist_arrays(folder)
+
+    def pixels(images: Bytes, part: int) -> F32:
+        images = images if background is None else with_random_background(images, background, part)
+        kept = images[:, rows : MNIST_SIDE - rows, columns : MNIST_SIDE - columns]
+        return np.divide(kept.reshape(len(kept), kept.shape[1] * kept.shape[2]), 255, dtype=np.float32)
+
+    source += "; pixels / 255"
+    if rows or columns:
+        source += f"; cropped to {MNIST_SIDE - 2 * rows} x {MNIST_SIDE - 2 * columns}"
+    name, y = workload.dataset.name, (train_y.astype(np.int64), test_y.astype(np.int64))
+    return Data(pixels(train_x, 0), y[0], pixels(test_x, 1), y[1], 10, name, source)
 
 
 def _mnist_crop(workload: Workload) -> tuple[int, int]:
@@ -243,21 +253,6 @@ def _mnist_paths(folder: Path) -> dict[str, Path]:
 def _fetch_hint(folder: Path) -> str:
     where = "" if folder == data_folder() else f" --data {shlex.quote(str(folder))}"
     return f"fetch it with `archsim data fetch mnist{where}`, or say with --data DIR or {FOLDER_VARIABLE} where it is"
-
-
-def _images(
-    train_x: Bytes, train_y: Bytes, test_x: Bytes, test_y: Bytes, crop: tuple[int, int], name: str, source: str
-) -> Data:
-    rows, columns = crop
-
-    def pixels(images: Bytes) -> NDArray[np.float32]:
-        kept = images[:, rows : images.shape[1] - rows, columns : images.shape[2] - columns]
-        flat = kept.reshape(len(images), kept.shape[1] * kept.shape[2])
-        return np.divide(flat, 255, dtype=np.float32)
-
-    if rows or columns:
-        source += f"; cropped to {MNIST_SIDE - 2 * rows} x {MNIST_SIDE - 2 * columns}"
-    return Data(pixels(train_x), train_y.astype(np.int64), pixels(test_x), test_y.astype(np.int64), 10, name, source)
 
 
 def _npz_path(name: str, folder: Path) -> Path:

@@ -36,7 +36,7 @@ DOWNLOADS = {
             "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
             "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         },
-    ),
+    )
 }
 
 
@@ -88,14 +88,11 @@ def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
                         file.write(block)
             except HTTPError as error:
                 error.close()
-                raise SpecError(
-                    [Problem(url, f"the server answers {error.code} {error.reason}", f"try later, or {by_hand}")]
-                ) from None
+                what = f"the server answers {error.code} {error.reason}"
+                raise SpecError([Problem(url, what, f"try later, or {by_hand}")]) from None
             except (OSError, HTTPException, ValueError) as error:
-                reason = getattr(error, "reason", None) or error
-                raise SpecError(
-                    [Problem(url, f"cannot be fetched ({reason})", f"check the connection, or {by_hand}")]
-                ) from None
+                what = f"cannot be fetched ({getattr(error, 'reason', None) or error})"
+                raise SpecError([Problem(url, what, f"check the connection, or {by_hand}")]) from None
         size, got = part.stat().st_size, _sha256(part)
         if got != expected:
             what = f"gave {counted(size, 'byte')} of SHA-256 {got}, not the file of {expected}"

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from archsim.base.arrays import F32, F64, I64
 from archsim.functional.compiling import compiled
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
@@ -27,11 +28,8 @@ from archsim.functional.setup import (
     COL_STOP,
     COLUMNS_CLIPPED,
     COLUMNS_FIRED,
-    F32,
-    F64,
     FIRED,
     FORWARD,
-    I64,
     LAYER,
     LIMITED,
     MAINTENANCE,
@@ -107,14 +105,13 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
         add_noise(z[:cols], noise * alpha[layer], base, r * buffers.acts.shape[2] + col0)
     z[:cols] /= alpha[layer]
     read_out = buffers.sums[layer, slot, r, col0:col1]
-    if grid[layer, 0] > 1:
-        to_levels(z[:cols], partial_range, either_side(read_levels), read_out)
-    elif layer == grid.shape[0] - 1:
-        to_levels(z[:cols], output_range, either_side(read_levels), read_out)
+    if grid[layer, 0] > 1 or layer == grid.shape[0] - 1:
+        full = partial_range if grid[layer, 0] > 1 else output_range
+        to_levels(z[:cols], full, either_side(read_levels), read_out)
     else:
         activate(functions.code[layer], functions.parameter[layer], z[:cols])
-        to_levels(z[:cols], spans.full[layer], either_side(read_levels) if spans.low[layer] < 0 else read_levels,
-                  read_out)  # fmt: skip
+        levels = either_side(read_levels) if spans.low[layer] < 0 else read_levels
+        to_levels(z[:cols], spans.full[layer], levels, read_out)
     buffers.counts[0, layer, slot] += 1
     return buffers.counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]
 
@@ -285,13 +282,12 @@ def make_pieces(trains: Trains) -> dict[str, Callable[..., Any]]:
 
     Those that read are one each for all chips, those that pulse for all whose updates are driven alike.
     """
-    if trains is not PULSED:
-        reads = {each.__name__: make_pieces(PULSED)[each.__name__] for each in READS}
-    else:
-        reads = {each.__name__: compiled(each, {}, "all", keep=True, inline=True) for each in READS}
     parts = {"rows_fire": trains.rows, "columns_fire": trains.columns}
     words = trains.rows.__name__
-    return reads | {each.__name__: compiled(each, parts, words, keep=True, inline=True) for each in PULSES}
+    pulses = {each.__name__: compiled(each, parts, words, keep=True, inline=True) for each in PULSES}
+    if trains is not PULSED:
+        return make_pieces(PULSED) | pulses
+    return pulses | {each.__name__: compiled(each, {}, "all", keep=True, inline=True) for each in READS}
 
 
 @functools.cache

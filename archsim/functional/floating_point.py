@@ -7,20 +7,22 @@ rates of its own, where the workload gives it some.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-from archsim.functional.functions import Functions, activate, derive
-from archsim.functional.losses import output_delta
+from archsim.base.arrays import F32, I32, I64
+from archsim.functional.datasets import Data
+from archsim.functional.functions import Functions, activate, derive, functions_of
+from archsim.functional.losses import output_delta, score
+from archsim.functional.targets import targets_or_none
 from archsim.workload.layers import Dense
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
 
-F32: TypeAlias = npt.NDArray[np.float32]
-I64: TypeAlias = npt.NDArray[np.int64]
+Reached: TypeAlias = tuple[float, float | None]
+"""What a network reached in an epoch: mean loss, and accuracy or R2."""
 
 
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
@@ -59,7 +61,7 @@ def first_bound(layer: Dense, *, last: bool) -> float:
     return float(np.sqrt(6.0 / layer.inputs))
 
 
-def order_of(examples: int, epochs: int, seed: int) -> npt.NDArray[np.int32]:
+def order_of(examples: int, epochs: int, seed: int) -> I32:
     """Return the index of the example trained at each step: a permutation per epoch, drawn from (seed, epoch)."""
     parts = []
     for epoch in range(epochs):
@@ -108,41 +110,51 @@ def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
 
 
 @numba.njit(cache=True)
+def forward(weights: tuple[F32, ...], functions: Functions, x: F32, acts: F32, z: F32) -> None:
+    """Compute an example: into `acts` [layers, lines] the vectors that layers take, into `z` the last one's sums."""
+    acts[0, : x.shape[0]] = x
+    for layer in range(len(weights)):
+        w = weights[layer]
+        rows, outputs = w.shape
+        if functions.bias[layer]:
+            acts[layer, rows - 1] = np.float32(1.0)
+        z[:outputs] = np.float32(0.0)
+        forward_rows(acts[layer, :rows], w, z[:outputs])
+        if layer < len(weights) - 1:
+            activate(functions.code[layer], functions.parameter[layer], z[:outputs])
+            acts[layer + 1, :outputs] = z[:outputs]
+
+
+@numba.njit(cache=True)
+def widest_of(weights: tuple[F32, ...]) -> int:
+    """Return the most lines of any layer."""
+    widest = 1
+    for w in weights:
+        widest = max(widest, max(w.shape[0], w.shape[1]))
+    return widest
+
+
+@numba.njit(cache=True)
 def train_float(
-    weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32, order: npt.NDArray[np.int32], rate: float,
-    batch: int,
-) -> tuple[float, int]:  # fmt: skip
+    weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32, order: I32, rate: float, batch: int
+) -> tuple[float, int]:
     """Train on the examples in this order; return the summed loss and how many were right before their update.
 
     `y` are the labels, `t` [examples, outputs] the targets where these are values, else [examples, 0].
     """
-    layers = len(weights)
+    layers, widest = len(weights), widest_of(weights)
     code, parameter, bias = functions.code, functions.parameter, functions.bias
-    widest = 1
-    for w in weights:
-        widest = max(widest, max(w.shape[0], w.shape[1]))
-    acts = np.zeros((batch, layers + 1, widest), dtype=np.float32)
+    acts = np.zeros((batch, layers, widest), dtype=np.float32)
     deltas = np.zeros((batch, layers, widest), dtype=np.float32)
-    z = np.zeros(widest, dtype=np.float32)
-    e = np.zeros(widest, dtype=np.float32)
+    z, e = np.zeros(widest, dtype=np.float32), np.zeros(widest, dtype=np.float32)
+    outputs = weights[layers - 1].shape[1]
     eta = np.float32(rate)
-    loss = 0.0
-    right = 0
+    loss, right = 0.0, 0
     for begin in range(0, order.shape[0], batch):
         size = min(batch, order.shape[0] - begin)
         for b in range(size):
             example = order[begin + b]
-            acts[b, 0, : x.shape[1]] = x[example]
-            for layer in range(layers):
-                w = weights[layer]
-                if bias[layer]:
-                    acts[b, layer, w.shape[0] - 1] = np.float32(1.0)
-                z[: w.shape[1]] = np.float32(0.0)
-                forward_rows(acts[b, layer, : w.shape[0]], w, z[: w.shape[1]])
-                if layer < layers - 1:
-                    activate(code[layer], parameter[layer], z[: w.shape[1]])
-                    acts[b, layer + 1, : w.shape[1]] = z[: w.shape[1]]
-            outputs = weights[layers - 1].shape[1]
+            forward(weights, functions, x[example], acts[b], z)
             own, hit, _ = output_delta(
                 code[layers - 1], z[:outputs], y[example], t[example], deltas[b, layers - 1, :outputs]
             )
@@ -168,29 +180,57 @@ def train_float(
 @numba.njit(cache=True)
 def evaluate(weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32) -> tuple[int, float]:
     """Return how many examples the network classifies rightly, and the sum of the squares of target - output."""
-    layers = len(weights)
-    code, parameter, bias = functions.code, functions.parameter, functions.bias
-    widest = x.shape[1] + 1
-    for w in weights:
-        widest = max(widest, max(w.shape[0], w.shape[1]))
-    act = np.zeros(widest, dtype=np.float32)
-    z = np.zeros(widest, dtype=np.float32)
-    delta = np.zeros(widest, dtype=np.float32)
-    right = 0
-    squares = 0.0
+    layers, widest = len(weights), widest_of(weights)
+    acts = np.zeros((layers, widest), dtype=np.float32)
+    z, delta = np.zeros(widest, dtype=np.float32), np.zeros(widest, dtype=np.float32)
+    outputs = weights[layers - 1].shape[1]
+    right, squares = 0, 0.0
     for n in range(x.shape[0]):
-        act[: x.shape[1]] = x[n]
-        for layer in range(layers):
-            w = weights[layer]
-            if bias[layer]:
-                act[w.shape[0] - 1] = np.float32(1.0)
-            z[: w.shape[1]] = np.float32(0.0)
-            forward_rows(act[: w.shape[0]], w, z[: w.shape[1]])
-            if layer < layers - 1:
-                activate(code[layer], parameter[layer], z[: w.shape[1]])
-                act[: w.shape[1]] = z[: w.shape[1]]
-        outputs = weights[layers - 1].shape[1]
-        _, hit, own = output_delta(code[layers - 1], z[:outputs], y[n], t[n], delta[:outputs])
+        forward(weights, functions, x[n], acts, z)
+        _, hit, own = output_delta(functions.code[layers - 1], z[:outputs], y[n], t[n], delta[:outputs])
         right += hit
         squares += own
     return right, squares
+
+
+class Baseline:
+    """The network in floating point, trained epoch by epoch, at these rates.
+
+    `known` is what a baseline of the same network, data and seed reached in its first epochs, if there was one: it is
+    trained, from the beginning, only where an epoch is asked for that is not known, which is then added. So it has no
+    state of its own that a checkpoint would have to hold.
+    """
+
+    def __init__(
+        self, workload: Workload, data: Data, seed: int, order: Any, rates: Rates, known: list[Reached] | None = None
+    ) -> None:
+        self.seed, self.weights = seed, tuple(initial_weights(workload, seed))
+        self._rates, self._known, self._trained = rates, known, 0
+        self._workload, self._data, self._order = workload, data, order
+        self._functions = functions_of(workload)
+        self._t = targets_or_none(data.train_x, data.train_t), targets_or_none(data.test_x, data.test_t)
+
+    def reached(self, epoch: int) -> Reached:
+        """Return what an epoch reaches, trained now unless it is known."""
+        if self._known is None:
+            return self.train(epoch)
+        while epoch >= len(self._known):
+            found = self.train(self._trained)
+            if self._trained == len(self._known):
+                self._known.append(found)
+            self._trained += 1
+        return self._known[epoch]
+
+    def train(self, epoch: int) -> Reached:
+        """Train one epoch; return the mean loss, and accuracy or R2 on the test set after it."""
+        examples, batch = self._workload.dataset.examples, self._workload.training.batch
+        part = self._order[epoch * examples : (epoch + 1) * examples]
+        rate = float(learning_rates(self._rates, epoch + 1)[epoch])
+        data, (t, test_t) = self._data, self._t
+        loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, t, part, rate, batch)
+        found = evaluate(self.weights, self._functions, data.test_x, data.test_y, test_t)
+        return loss / examples, score(*found, len(data.test_x), data.test_t)
+
+    def arrays(self) -> dict[str, F32]:
+        """Return the weights by layer, and not copied, if there is a state."""
+        return {} if self._known is not None else {str(i): weights for i, weights in enumerate(self.weights)}

@@ -7,32 +7,23 @@ The derivative of each follows from its own value, which is all that is kept of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F32, I64, Flags
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.functional.periphery import either_side
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.layers import Dense
 from archsim.workload.network import Workload
 
-F32: TypeAlias = npt.NDArray[np.float32]
-I64: TypeAlias = npt.NDArray[np.int64]
-
 RELU, CLIPPED_RELU, LEAKY_RELU, TANH, HARD_SIGMOID, SIGMOID, LINEAR, SOFTMAX = range(8)
 CODES = {
-    "relu": RELU,
-    "clipped_relu": CLIPPED_RELU,
-    "leaky_relu": LEAKY_RELU,
-    "tanh": TANH,
-    "hard_sigmoid": HARD_SIGMOID,
-    "sigmoid": SIGMOID,
-    "linear": LINEAR,
-    "softmax": SOFTMAX,
-}
+    "relu": RELU, "clipped_relu": CLIPPED_RELU, "leaky_relu": LEAKY_RELU, "tanh": TANH, "hard_sigmoid": HARD_SIGMOID,
+    "sigmoid": SIGMOID, "linear": LINEAR, "softmax": SOFTMAX,
+}  # fmt: skip
 """Activations that have numbers. A softmax is the last layer's, where its loss plays it."""
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
@@ -44,7 +35,7 @@ class Functions(NamedTuple):
 
     code: I64
     parameter: F32
-    bias: npt.NDArray[np.bool_]
+    bias: Flags
 
 
 class Spans(NamedTuple):
@@ -82,14 +73,14 @@ def spans_of(workload: Workload, activation_range: float, levels: Sequence[int])
         phases=np.array([1 + each for each in signed], dtype=np.int64),
         low=np.array([-top if own.signed_outputs else 0.0 for top, own in zip(full, layers, strict=True)], np.float32),
         full=np.array(full, dtype=np.float32),
-        kept=np.array(
-            [
-                0 if own.function.derivative != "value" else either_side(most) if own.signed_outputs else most
-                for own, most in zip(layers, levels, strict=True)
-            ],
-            dtype=np.int64,
-        ),
+        kept=np.array([_kept(own, most) for own, most in zip(layers, levels, strict=True)], dtype=np.int64),
     )
+
+
+def _kept(layer: Dense, levels: int) -> int:
+    if layer.function.derivative != "value":
+        return 0
+    return int(either_side(levels)) if layer.signed_outputs else levels
 
 
 def largest(layer: Dense) -> float | None:

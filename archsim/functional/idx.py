@@ -48,9 +48,8 @@ def read_idx(path: Path, dimensions: int) -> Bytes:
         raise wrong(f"is truncated: {counted(len(head), 'byte')}, of {4 + 4 * dimensions} of the header alone")
     shape = tuple(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
     if len(body) < size:
-        raise wrong(
-            f"is truncated: {counted(len(body), 'byte')} follow the header, which says {times(shape)} = {size:,}"
-        )
+        has = counted(len(body), "byte")
+        raise wrong(f"is truncated: {has} follow the header, which says {times(shape)} = {size:,}")
     if len(body) > size:
         raise wrong(f"is too long: more bytes follow the header than the {times(shape)} = {size:,} that it says")
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)

@@ -6,24 +6,17 @@ error, summed over outputs. In all three the negative slope of the loss in the o
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F32
 from archsim.base.errors import Problem, SpecError
 from archsim.functional.functions import LINEAR, SIGMOID, SOFTMAX
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.network import Workload
 
-F32: TypeAlias = npt.NDArray[np.float32]
-
-TARGETS = {
-    "softmax": ("class",),
-    "sigmoid": ("class", "values", "inputs"),
-    "linear": ("class", "values", "inputs"),
-}
+_EVERY = ("class", "values", "inputs")
+TARGETS = {"softmax": ("class",), "sigmoid": _EVERY, "linear": _EVERY}
 """Activations of a last layer, and the targets towards which each can be trained."""
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from archsim.base.arrays import Array
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import agreeing, counted
 
@@ -25,7 +24,7 @@ ARRAY_NAMES = (
 )
 
 
-def read_npz(path: Path, *, features_alone: bool) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, *, features_alone: bool) -> dict[str, Array]:
     """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone."""
     needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
     rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
@@ -45,7 +44,7 @@ def read_npz(path: Path, *, features_alone: bool) -> dict[str, NDArray[Any]]:
     raise SpecError([Problem(str(path), what, f"call them {allowed}")])
 
 
-def feature_problems(label: str, part: str, x: NDArray[Any]) -> list[Problem]:
+def feature_problems(label: str, part: str, x: Array) -> list[Problem]:
     """Return what is wrong with the features of a part of an .npz file."""
     where = f"{label}: {part}"
     if x.ndim < 2 or x.dtype.kind not in "buif":
@@ -62,17 +61,13 @@ def feature_problems(label: str, part: str, x: NDArray[Any]) -> list[Problem]:
     return []
 
 
-def label_problems(label: str, part: str, x: NDArray[Any], y: NDArray[Any]) -> list[Problem]:
+def label_problems(label: str, part: str, x: Array, y: Array) -> list[Problem]:
     """Return what is wrong with the labels of a part of an .npz file."""
     where = f"{label}: {part}"
     if y.dtype.kind not in "bui" or y.shape not in ((y.size,), (y.size, 1)):
         what = f"the labels are {y.dtype} of shape {y.shape}, not integers [examples]"
-        hint = (
-            "give each class a number from 0; of one-hot rows take argmax(axis=1); for a regression give "
-            "dataset.target=values"
-        )
-        return [Problem(where, what, hint)]
+        hint = "give each class a number from 0; of one-hot rows take argmax(axis=1); for a regression give "
+        return [Problem(where, what, hint + "dataset.target=values")]
     if x.ndim and len(x) != len(y):
-        what = f"{counted(len(x), 'example')}, but {counted(len(y), 'label')}"
-        return [Problem(where, what, "make them equal")]
+        return [Problem(where, f"{counted(len(x), 'example')}, but {counted(len(y), 'label')}", "make them equal")]
     return []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-F32: TypeAlias = npt.NDArray[np.float32]
+from archsim.base.arrays import F32
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from archsim.functional.chip_model import copy_arrays
+from archsim.base.arrays import F64, I64, Array
+from archsim.functional.chip_model import arrays_of, copy_arrays
 from archsim.mapping.schedule import Schedule
-
-Array: TypeAlias = npt.NDArray[Any]
-F64: TypeAlias = npt.NDArray[np.float64]
 
 # How finely histograms are drawn. Means and spreads are of the samples themselves, and do not depend on it.
 BINS = 60
@@ -71,21 +68,6 @@ class Findings:
         """Return what the nominal cell lost of its offset after some time, offset (1 - exp(-t / tau)), in uS."""
         return -self.offset_us * math.expm1(-time_s / self.tau_s)
 
-    def plain(self) -> dict[str, Any]:
-        """Return the findings as plain values, for a file."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Findings:
-        """Return the findings that `plain` gave, also after they were JSON."""
-        histograms = tuple(
-            Histogram(each["name"], tuple(each["edges_us"]), {k: tuple(v) for k, v in each["counts"].items()})
-            for each in plain["histograms"]
-        )
-        columns = ("time_s", "samples", "mean_us", "rms_us")
-        losses = tuple(Loss(**{**each, **{key: tuple(each[key]) for key in columns}}) for each in plain["losses"])
-        return cls(**{**plain, "histograms": histograms, "losses": losses})
-
 
 class Probe:
     """Looks at all shards of a chip in one training.
@@ -130,7 +112,7 @@ class Probe:
 
     def arrays(self) -> dict[str, Array]:
         """Return all that changes in the probe, by name, and not copied."""
-        shards = {f"{i}.{name}": array for i, cells in enumerate(self.cells) for name, array in cells.arrays()}
+        shards = arrays_of({str(i): cells.arrays() for i, cells in enumerate(self.cells)})
         return {"width": self.width_s, "sums": self.sums, **shards}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
@@ -176,7 +158,7 @@ class Probe:
 class ProbedCells:
     """The cells of a shard with a probe around them: they do what they did, and what they lose is added up."""
 
-    def __init__(self, cells: Any, probe: Probe, layer: int, last: npt.NDArray[np.int64]) -> None:
+    def __init__(self, cells: Any, probe: Probe, layer: int, last: I64) -> None:
         self._cells, self._probe, self._layer, self._last = cells, probe, layer, last
         rows = len(cells.weights)
         self.before = {name: np.zeros_like(array) for name, array in cells.quantities().items()}
@@ -190,11 +172,10 @@ class ProbedCells:
         """All else is the cells' own."""
         return getattr(self._cells, name)
 
-    def arrays(self) -> Iterator[tuple[str, Array]]:
-        """Yield the names and the arrays of what changes."""
-        yield from ((name, getattr(self, name)) for name in ("seen", "watched", "age_s", "loss"))
-        for moment, kept in (("before", self.before), ("after", self.after)):
-            yield from ((f"{moment}.{name}", array) for name, array in kept.items())
+    def arrays(self) -> dict[str, Array]:
+        """Return what changes, by name, and not copied."""
+        own = {"seen": self.seen, "watched": self.watched, "age_s": self.age_s, "loss": self.loss}
+        return {**own, **arrays_of({"before": self.before, "after": self.after})}
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Leak; what the watched rows lose counts at their age after it."""

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F32, Array
 from archsim.functional.hashes import uniform
-
-F32: TypeAlias = npt.NDArray[np.float32]
-Array: TypeAlias = npt.NDArray[Any]
 
 
 @numba.njit(cache=True, error_model="numpy")

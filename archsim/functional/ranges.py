@@ -6,17 +6,15 @@ Counts are the cells' own and the executor's; capacitors and weights are looked 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from archsim.components.cells.numeric.base import Occupancy, TransferCounts
+from archsim.base.arrays import F32, F64, Array
+from archsim.components.cells.numeric.base import Cells, TransferCounts
 from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.mapping.schedule import Schedule
 
-F32: TypeAlias = npt.NDArray[np.float32]
-F64: TypeAlias = npt.NDArray[np.float64]
 Shares: TypeAlias = dict[str, dict[str, float]]
 
 WORTH_A_WARNING = 0.01
@@ -56,18 +54,6 @@ REMEDIES: Mapping[str, tuple[str, str]] = {
 """By kind of saturation: what a share of it is a share of, and what to change."""
 
 
-class SaturatingCells(Protocol):
-    """What is asked of the cells of a shard."""
-
-    weights: F32
-
-    def out_of_range(self, weights: F32) -> npt.NDArray[np.bool_]:
-        """Return which weights are at or beyond the largest that these cells hold."""
-
-    def occupancy(self) -> Occupancy:
-        """Return how many capacitors there are, and where they are."""
-
-
 class Saturation:
     """Collects, by shard, what met an end of a range since it was last told.
 
@@ -75,7 +61,7 @@ class Saturation:
     each shard says which weights were cut when the first ones were written, until that is told.
     """
 
-    def __init__(self, schedule: Schedule, cells: Sequence[SaturatingCells]) -> None:
+    def __init__(self, schedule: Schedule, cells: Sequence[Cells]) -> None:
         self._cells = list(cells)
         self._layers = [layer.name for layer in schedule.mapping.workload.layers]
         self._shards = [
@@ -124,7 +110,7 @@ class Saturation:
             own[:] = False
         return found
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         """Return what is kept, by name, and not copied."""
         return {"counts": self.counts, **{f"cut{shard}": own for shard, own in enumerate(self.cut)}}
 
@@ -141,12 +127,11 @@ def saturation_warnings(saturation: Sequence[Sequence[Mapping[str, Mapping[str, 
     """
     lines = []
     for kind, (words, remedy) in REMEDIES.items():
-        worst = max(
-            ((own.get(kind, 0.0), -epoch, layer) for run in saturation for epoch, layers in enumerate(run, 1)
-             for layer, own in layers.items()),
-            default=(0.0, 0, ""),
-        )  # fmt: skip
-        share, epoch, layer = worst
+        met = [
+            (own.get(kind, 0.0), -epoch, layer)
+            for run in saturation for epoch, layers in enumerate(run, 1) for layer, own in layers.items()
+        ]  # fmt: skip
+        share, epoch, layer = max(met, default=(0.0, 0, ""))
         if share > WORTH_A_WARNING:
             lines.append(f"{layer}, epoch {-epoch}: {share:.1%} {words}; {remedy}")
     return lines

@@ -17,9 +17,7 @@ ERRORS = 2.0
 _RATES = tuple(Rates.model_fields)
 
 
-def baseline_warnings(
-    accuracy: Sequence[Sequence[float | None]], seeds: Sequence[int], tests: int
-) -> list[str]:  # fmt: skip
+def baseline_warnings(accuracy: Sequence[Sequence[float | None]], seeds: Sequence[int], tests: int) -> list[str]:
     """Return a line for the seed whose baseline ends furthest below its best epoch, if that is far.
 
     `accuracy` is the baseline's, by seed and epoch, of a test set with so many examples; None counts for nothing.
@@ -47,14 +45,9 @@ def rates_warnings(workload: Loaded[Workload]) -> list[str]:
     baseline = workload.value.training.floating_point
     if baseline is None:
         return []
-    lines = []
-    figures = workload.figures
-    alone = [
-        name for name in _RATES
-        if _commanded(workload, f"training.{name}") and not any(
-            _commanded(workload, f"training.floating_point.{each}") for each in _RATES)
-    ]  # fmt: skip
-    if alone:
+    lines, figures = [], workload.figures
+    alone = [name for name in _RATES if _commanded(workload, f"training.{name}")]
+    if alone and not any(_commanded(workload, f"training.floating_point.{name}") for name in _RATES):
         own, other = (figures[f"training.{part}{alone[0]}"].text for part in ("", "floating_point."))
         lines.append(
             f"training.{alone[0]}={own} is the chip's alone: the floating-point baseline keeps {other} of "

@@ -6,19 +6,14 @@ shards there are. So no chip has the loop's parts compiled anew.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F32, F64, I32, I64
 from archsim.functional.functions import Functions, Spans
 from archsim.functional.targets import targets_or_none
 from archsim.mapping.schedule import Schedule
-
-F32: TypeAlias = npt.NDArray[np.float32]
-F64: TypeAlias = npt.NDArray[np.float64]
-I32: TypeAlias = npt.NDArray[np.int32]
-I64: TypeAlias = npt.NDArray[np.int64]
 
 FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
 KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
@@ -30,112 +25,79 @@ FIRED, LIMITED, COLUMNS_FIRED, COLUMNS_CLIPPED = range(4)  # rows of `Measures.p
 class Program(NamedTuple):
     """What the executor needs of a schedule: by op its kind and shard, by shard its place."""
 
-    kind: I64
-    """[ops]: one of `KINDS`, or -1 of an op that does nothing in numbers."""
-    shard: I64
-    """[ops]: the shard that is read or written, or -1."""
-    shards: I64
-    """[shards, 8]: layer, place in its grid, and lines, as the columns above say."""
-    grid: I64
-    """[layers, 2]: row shards and column shards."""
-    widths: I64
-    """[layers, 2]: inputs and outputs."""
-    slots: int
-    """How many examples may be under way at once."""
+    kind: I64  # [ops]: one of `KINDS`, or -1 of an op that does nothing in numbers
+    shard: I64  # [ops]: the shard that is read or written, or -1
+    shards: I64  # [shards, 8]: layer, place in its grid, and lines, as the columns above say
+    grid: I64  # [layers, 2]: row shards and column shards
+    widths: I64  # [layers, 2]: inputs and outputs
+    slots: int  # how many examples may be under way at once
 
 
 class Crossbars(NamedTuple):
     """The cells, as compiled code takes them; what training changes lies in the states."""
 
-    weights: tuple[F32, ...]
-    """By shard [rows, cols], in uS."""
-    states: tuple[Any, ...]
-    """By shard the arrays of its cells."""
-    numbers: tuple[Any, ...]
-    """By sort what all cells of a sort have in common."""
+    weights: tuple[F32, ...]  # by shard [rows, cols], in uS
+    states: tuple[Any, ...]  # by shard the arrays of its cells
+    numbers: tuple[Any, ...]  # by sort what all cells of a sort have in common
 
 
 class Tables(NamedTuple):
     """The periphery of each shard."""
 
-    levels: I64
-    """[shards, 5]: those of `Quantisers.levels`."""
+    levels: I64  # [shards, 5]: those of `Quantisers.levels`
     ranges: F32
     """[shards, 4]: those of `Quantisers.ranges`: two of values, the step of a pulse in uS, the noise of a read."""
-    on_shares: F64
-    """[drivers, codes]: share of the window for which a line is on at that code."""
-    on_swings: I64
-    """[drivers, codes]: how often a line is charged for that."""
-    on_tops: F64
-    """[drivers]: the code at full scale."""
-    sort_of: I64
-    """[3, shards]: which driver, in forward and in backward, and which sort of cells."""
+    on_shares: F64  # [drivers, codes]: share of the window for which a line is on at that code
+    on_swings: I64  # [drivers, codes]: how often a line is charged for that
+    on_tops: F64  # [drivers]: the code at full scale
+    sort_of: I64  # [3, shards]: which driver, in forward and in backward, and which sort of cells
 
 
 class Rules(NamedTuple):
     """How values become weights, and how they are learnt."""
 
-    alpha: F32
-    """[layers]: the conductance of a weight of one, in uS."""
+    alpha: F32  # [layers]: the conductance of a weight of one, in uS
     functions: Functions
     spans: Spans
-    rates: F32
-    """[epochs]: learning rates."""
-    per_epoch: int
-    """Examples."""
+    rates: F32  # [epochs]: learning rates
+    per_epoch: int  # examples
     seed: int
 
 
 class Examples(NamedTuple):
     """The examples, and which of them each step takes."""
 
-    x: F32
-    """[examples, inputs]."""
-    y: I64
-    """[examples]: labels."""
-    targets: F32
-    """[examples, outputs], or [examples, 0] where labels are all there is."""
-    order: I32
-    """[steps]: the example of each."""
+    x: F32  # [examples, inputs]
+    y: I64  # [examples]: labels
+    targets: F32  # [examples, outputs], or [examples, 0] where labels are all there is
+    order: I32  # [steps]: the example of each
 
 
 class Buffers(NamedTuple):
     """What is under way: vectors, partial sums and counts of finished shards, by layer and slot of an example."""
 
-    acts: F32
-    """[layers, slots, lines]: the vectors that layers take."""
-    deltas: F32
-    """[layers, slots, lines]: the negative gradients of their sums."""
-    sums: F32
-    """[layers, slots, row shards, lines]: what converters gave in forward."""
-    errors: F32
-    """[layers, slots, column shards, lines]: the same in backward."""
-    counts: I64
-    """[direction, layers, slots]: shards that were read."""
-    stats: F64
-    """[3]: the loss, how many examples were right, the squares of errors."""
+    acts: F32  # [layers, slots, lines]: the vectors that layers take
+    deltas: F32  # [layers, slots, lines]: the negative gradients of their sums
+    sums: F32  # [layers, slots, row shards, lines]: what converters gave in forward
+    errors: F32  # [layers, slots, column shards, lines]: the same in backward
+    counts: I64  # [direction, layers, slots]: shards that were read
+    stats: F64  # [3]: the loss, how many examples were right, the squares of errors
 
 
 class Measures(NamedTuple):
     """What is counted while a timeline is played, by shard; whole numbers but for the drive and exact updates."""
 
-    work: I64
-    """[kind, shards]: operations (2 per cell and pass) of forward, backward and update."""
-    applied: I64
-    """[shards]: updates."""
-    began: I64
-    """[shards]: the sum of the cycles in which these began."""
+    work: I64  # [kind, shards]: operations (2 per cell and pass) of forward, backward and update
+    applied: I64  # [shards]: updates
+    began: I64  # [shards]: the sum of the cycles in which these began
     stale: I64
     """[shards, k]: forward passes with k updates of earlier examples still to come; the last, also those beyond."""
     drive: F64
     """[direction, shards, lines]: shares of the window for which a line drove the array since it was last read off."""
-    swings: I64
-    """[direction, shards]: how often lines were charged for that."""
+    swings: I64  # [direction, shards]: how often lines were charged for that
     fired: F64
     """[3, shards]: pulses of updates: those that rows fired, those that columns fired, and those that cells saw."""
-    pulsed: F64
-    """[what, shards]: since it was last read off, pulses fired and those that met a cell's limit, columns that fired
-    and those whose count was clipped."""
+    pulsed: F64  # [what, shards]: since it was last read off: pulses, those at a cell's limit, columns, those clipped
 
 
 class Setup(NamedTuple):

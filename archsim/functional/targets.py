@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from archsim.base.arrays import F32, Array
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
 from archsim.functional.losses import labels_allowed
 from archsim.workload.network import Workload
 
-F32: TypeAlias = npt.NDArray[np.float32]
-Parts: TypeAlias = dict[str, npt.NDArray[Any]]
+Parts: TypeAlias = dict[str, Array]
 
 
 def targets_or_none(x: F32, targets: F32 | None) -> F32:
@@ -40,7 +39,7 @@ def check_reach(workload: Workload, targets: F32 | None, output_range: float) ->
         raise SpecError([Problem("numerics.output_range", what, hint)])
 
 
-def value_problems(label: str, part: str, x: npt.NDArray[Any], t: npt.NDArray[Any]) -> list[Problem]:
+def value_problems(label: str, part: str, x: Array, t: Array) -> list[Problem]:
     """Return what is wrong with the target values of a part of an .npz file: numbers [examples] or [examples, n]."""
     where = f"{label}: {part}"
     if t.dtype.kind not in "buif" or t.ndim not in (1, 2) or not t.size:
@@ -54,7 +53,7 @@ def value_problems(label: str, part: str, x: npt.NDArray[Any], t: npt.NDArray[An
     return []
 
 
-def rows_of(t: npt.NDArray[Any]) -> F32:
+def rows_of(t: Array) -> F32:
     """Return target values as float32 [examples, values]."""
     return np.ascontiguousarray(t.reshape(len(t), -1), dtype=np.float32)
 

@@ -2,83 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
+from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.words import counted
-from archsim.functional.chip_model import ChipModel, Statistics, copy_arrays
+from archsim.components.cells.base import Switches
+from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, order_of, train_float
-from archsim.functional.functions import check_functions, functions_of
+from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, order_of
+from archsim.functional.functions import check_functions
+from archsim.functional.history import DivergedError, Epoch
 from archsim.functional.losses import check_output, guessing, score
 from archsim.functional.periphery import Quantisers
 from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
-from archsim.functional.ranges import Shares, saturation_warnings
-from archsim.functional.remarks import baseline_warnings
 from archsim.functional.setup import MAINTENANCE, examples_of
-from archsim.functional.targets import check_reach, targets_or_none
+from archsim.functional.targets import check_reach
 from archsim.mapping.schedule import Schedule
 from archsim.spec.arch import ArchSpec, TileSpec
-from archsim.workload.network import Rates, Workload
+from archsim.workload.network import Workload
 
-F32: TypeAlias = npt.NDArray[np.float32]
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
-Reached: TypeAlias = tuple[float, float | None]
-"""What a network reached in an epoch: mean loss, and accuracy or R2."""
 
-OF_THE_CELLS = ("polarity_inversion", "leakage", "variability", "programming_error")
+OF_THE_CELLS = tuple(each.name for each in fields(Switches))
 QUANTISED = ("converters", "pulses")
 """What `quantisation` takes away together: the levels of drivers and converters, and the whole pulses of updates."""
 ABLATIONS = (*OF_THE_CELLS, "quantisation", *QUANTISED)
 """What can be taken away from the chip, one or several at a time."""
 
-
 HOPELESS = 3.0
 """A mean loss of so many times that of guessing counts as divergence: it ends a training, and changes no figure."""
-
 
 RECORDS = 1 << 12
 """Records of the timeline between two calls of `progress`, some hundred examples: results do not depend on it."""
 
-
 MOST_SEED = 2**32 - 2
 """The largest seed: the generators' keys are words of 32 bits, of which the last marks what is drawn at the fab."""
-
-
-class DivergedError(ArchsimError):
-    """Training left the numbers: the message says in which epoch and where; there is no accuracy to report."""
-
-    def __init__(self, message: str, *, seed: int, epoch: int, where: str) -> None:
-        super().__init__(message)
-        self.seed, self.epoch, self.where = seed, epoch, where
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch of one seed: how well the test set is answered, mean losses, and what the pulses did.
-
-    Accuracies are fractions of the test set classified rightly; where examples have values for classes they are None,
-    and R2 is given instead (None where these do not vary).
-    """
-
-    seed: int
-    epoch: int
-    accuracy_chip: float | None
-    accuracy_float: float | None
-    loss_chip: float
-    loss_float: float
-    pulses_per_synapse: float
-    clipped_share: float
-    r2_chip: float | None = None
-    r2_float: float | None = None
-    saturation: Shares = field(default_factory=dict)
-    """By layer and kind, see `saturation`."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +88,7 @@ def check_network(workload: Workload) -> None:
     check_output(workload)
 
 
-def check_loss(
-    loss: float, workload: Workload, data: Data, where: str, *, seed: int, epoch: int, epochs: int
-) -> None:  # fmt: skip
+def check_loss(loss: float, workload: Workload, data: Data, where: str, *, seed: int, epoch: int, epochs: int) -> None:
     """Raise DivergedError if the mean loss of an epoch is far from all sense."""
     guess = guessing(workload, data.train_t)
     if not loss <= HOPELESS * guess:
@@ -140,18 +101,13 @@ def check_loss(
 
 def quantisers_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Quantisers:
     """Return levels and ranges of the quantisers of a chip's tile, from their bits and the cells' step in uS."""
+    edges = tile.row_driver, tile.backward_driver, tile.col_converter, tile.backward_converter
+    drive, delta, read, error = (2**edge.bits - 1 if quantised else 0 for edge in edges)
+    numerics = spec.numerics
     return Quantisers(
-        drive_levels=2**tile.row_driver.bits - 1 if quantised else 0,
-        delta_levels=2**tile.backward_driver.bits - 1 if quantised else 0,
-        read_levels=2**tile.col_converter.bits - 1 if quantised else 0,
-        error_levels=2**tile.backward_converter.bits - 1 if quantised else 0,
-        partial_range=spec.numerics.partial_range,
-        output_range=spec.numerics.output_range,
-        pulses=tile.updated_array.pulses,
-        step=step,
-        read_noise=spec.numerics.read_noise,
-        activation_range=spec.numerics.activation_range,
-    )
+        drive, delta, read, error, numerics.partial_range, numerics.output_range, tile.updated_array.pulses, step,
+        numerics.read_noise, numerics.activation_range,
+    )  # fmt: skip
 
 
 def scales_of(spec: ArchSpec, workload: Workload) -> list[float]:
@@ -172,13 +128,13 @@ def chip_model(
     check_reach(workload, data.train_t, spec.numerics.output_range)
     alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
-    switches = {name: name not in ablate for name in OF_THE_CELLS}
+    switches = Switches(**{name: name not in ablate for name in OF_THE_CELLS})
     quantised = {name: not {name, "quantisation"} & set(ablate) for name in QUANTISED}
     cells: list[Any] = []
     written = []
     for shard in schedule.mapping.shards:
         device = schedule.chip.tiles[shard.tile].spec.device
-        own = device.cells(shard.rows, shard.cols, seed, shard.index, **switches)
+        own = device.cells(shard.rows, shard.cols, seed, shard.index, switches)
         part = start[shard.layer][shard.row_start : shard.row_stop, shard.col_start : shard.col_stop]
         wanted = np.ascontiguousarray(part * alpha[shard.layer])
         written.append((shard.index, wanted, own.program(wanted, seed)))
@@ -202,38 +158,28 @@ class Training:
     """One chip and its floating-point baseline in training, for the whole epochs of a schedule.
 
     `found` is what each finished epoch reached, `model` the chip, `probe` what looks at its cells, if anything does.
-    `known` is what a baseline of the same network, data and seed reached in its first epochs, as
-    `Baseline.train` returns it: those are not trained again, and further ones are added to it.
+    `known` is what the `Baseline` is given.
     """
 
     def __init__(
-        self,
-        schedule: Schedule,
-        data: Data,
-        *,
-        seed: int = 0,
-        ablate: Collection[str] = (),
-        probe: Probe | None = None,
-        known: list[Reached] | None = None,
-    ) -> None:
+        self, schedule: Schedule, data: Data, *, seed: int = 0, ablate: Collection[str] = (),
+        probe: Probe | None = None, known: list[Reached] | None = None,
+    ) -> None:  # fmt: skip
         check_ablations(ablate)
         workload = schedule.mapping.workload
         self.per_epoch = workload.dataset.examples
         self.epochs = schedule.examples // self.per_epoch
         order = order_of(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
-        baseline = Baseline(workload, data, seed, order, workload.training.of_the_baseline)
-        self.baseline = baseline if known is None else KnownBaseline(baseline, known)
+        self.baseline = Baseline(workload, data, seed, order, workload.training.of_the_baseline, known)
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
         self._data, self._workload = data, workload
 
     def play(
-        self,
-        chunks: Chunks,
-        epoch_ends: Callable[[Epoch], None] | None = None,
+        self, chunks: Chunks, epoch_ends: Callable[[Epoch], None] | None = None,
         progress: Callable[[Progress], None] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Train by those records of the timeline that were not played yet.
 
         `progress` is called every `RECORDS` of them. Raises DivergedError where an epoch ends far from all sense.
@@ -258,12 +204,8 @@ class Training:
 
     def arrays(self) -> dict[str, Any]:
         """Return all that changes in training, by name, and not copied, for a training that goes on from here."""
-        parts: dict[str, Mapping[str, Any]] = {
-            "chip": self.model.arrays(),
-            "baseline": self.baseline.arrays(),
-            "probe": self.probe.arrays() if self.probe is not None else {},
-        }
-        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        probe = self.probe.arrays() if self.probe is not None else {}
+        return arrays_of({"chip": self.model.arrays(), "baseline": self.baseline.arrays(), "probe": probe})
 
     def restore(self, arrays: Mapping[str, Any], found: Iterable[Epoch]) -> None:
         """Take over what `arrays` of a like training returned, and what its epochs had reached.
@@ -275,19 +217,19 @@ class Training:
             part, _, own = name.partition(".")
             parts.setdefault(part, {})[own] = array
         self.model.restore(parts["chip"])
-        self.baseline.restore(parts["baseline"])
+        copy_arrays(parts["baseline"], self.baseline.arrays())
         if self.probe is not None:
             self.probe.restore(parts["probe"])
         self.found = list(found)
 
     def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
         loss_chip = statistics.loss / self.per_epoch
-        loss_float, score_float = self.baseline.train(epoch)
+        loss_float, score_float = self.baseline.reached(epoch)
         for where, loss in (("on the chip", loss_chip), ("in floating point", loss_float)):
             check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
         found = self.model.evaluate(self._data.test_x, self._data.test_y, self._data.test_t)
         scores = score(*found, len(self._data.test_x), self._data.test_t), score_float
-        nothing = None, None
+        nothing: tuple[float | None, float | None] = None, None
         accuracies, r2 = (scores, nothing) if self._data.test_t is None else (nothing, scores)
         return Epoch(
             self.seed, epoch, *accuracies, loss_chip, loss_float,
@@ -303,133 +245,3 @@ class Training:
         done = min(max(within, 0), self.per_epoch)
         loss = float(self.model.buffers.stats[0]) / done if done and self.model.epoch == epoch else None
         return Progress(self.seed, epoch, done, self.per_epoch, loss, self.found[-1] if self.found else None)
-
-
-class Baseline:
-    """The network in floating point, trained epoch by epoch, at these rates."""
-
-    def __init__(self, workload: Workload, data: Data, seed: int, order: Any, rates: Rates) -> None:
-        self._rates = rates
-        self.weights = tuple(initial_weights(workload, seed))
-        self.seed = seed
-        self._workload, self._data, self._order = workload, data, order
-        self._functions = functions_of(workload)
-        self._t = targets_or_none(data.train_x, data.train_t), targets_or_none(data.test_x, data.test_t)
-
-    def train(self, epoch: int) -> Reached:
-        """Train one epoch; return the mean loss, and accuracy or R2 on the test set after it."""
-        examples, batch = self._workload.dataset.examples, self._workload.training.batch
-        part = self._order[epoch * examples : (epoch + 1) * examples]
-        rate = float(learning_rates(self._rates, epoch + 1)[epoch])
-        data, (t, test_t) = self._data, self._t
-        loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, t, part, rate, batch)
-        found = evaluate(self.weights, self._functions, data.test_x, data.test_y, test_t)
-        return loss / examples, score(*found, len(data.test_x), data.test_t)
-
-    def arrays(self) -> dict[str, F32]:
-        """Return the weights by layer, and not copied."""
-        return {str(i): weights for i, weights in enumerate(self.weights)}
-
-    def restore(self, arrays: Mapping[str, Any]) -> None:
-        """Take over what `arrays` returned; raise ValueError if it belongs to another network."""
-        copy_arrays(arrays, self.arrays())
-
-
-class KnownBaseline:
-    """A baseline of which the first epochs are known, from a training of the same network, data and seed.
-
-    It is trained, from the beginning, only where an epoch is asked for that is not known. So it has no state of its
-    own that a checkpoint would have to hold.
-    """
-
-    def __init__(self, baseline: Baseline, known: list[Reached]) -> None:
-        self.known = known
-        self._baseline, self._trained = baseline, 0
-
-    def train(self, epoch: int) -> Reached:
-        """Return the mean loss, and accuracy or R2 on the test set, after an epoch."""
-        while epoch >= len(self.known):
-            found = self._baseline.train(self._trained)
-            if self._trained == len(self.known):
-                self.known.append(found)
-            self._trained += 1
-        return self.known[epoch]
-
-    def arrays(self) -> dict[str, F32]:
-        """Return nothing."""
-        return {}
-
-    def restore(self, arrays: Mapping[str, Any]) -> None:
-        """Take nothing over."""
-
-
-def mean_of(values: Sequence[float | None]) -> float | None:
-    """Return a mean; None where a value is missing, or all are."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known and len(known) == len(values) else None
-
-
-def history(
-    epochs: Mapping[int, list[Epoch]],
-    *,
-    names: Mapping[str, Any],
-    ablate: Collection[str],
-    data: Data,
-    wanted: tuple[int, int],
-    diverged: DivergedError | None,
-    remarks: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return the content of history.json: one list per seed, one value per epoch; the last epoch counts.
-
-    `wanted` is how many seeds and epochs there are to be. A training that diverged has no final accuracy. Where
-    examples have values for classes, R2 stands beside accuracies that are null. `warnings` are the `remarks` that were
-    made beforehand, and what the epochs themselves give rise to.
-    """
-    runs = [epochs[seed] for seed in sorted(epochs)]
-
-    def column(name: str) -> list[list[Any]]:
-        return [[getattr(entry, name) for entry in run] for run in runs]
-
-    def final(what: str) -> tuple[float | None, float | None]:
-        """Return the means of the last epochs' values, on the chip and in floating point."""
-        if diverged is not None:
-            return None, None
-        last = [(getattr(run[-1], f"{what}_chip"), getattr(run[-1], f"{what}_float")) for run in runs if run]
-        chip, floating = zip(*last, strict=True) if last else ((), ())
-        return mean_of(chip), mean_of(floating)
-
-    measures = ("accuracy",) if data.test_t is None else ("accuracy", "r2")
-    means = {what: final(what) for what in measures}
-    chip, floating = means[measures[-1]]
-    return {
-        "schema": "archsim-history-1",
-        **names,
-        "data": {"name": data.name, "source": data.source, "train": len(data.train_y), "test": len(data.test_y)},
-        "ablated": sorted(ablate),
-        "seeds": sorted(epochs),
-        "complete": len(runs) == wanted[0] and all(len(run) == wanted[1] for run in runs),
-        "diverged": None
-        if diverged is None
-        else {
-            "seed": diverged.seed,
-            "epoch": diverged.epoch + 1,
-            "where": diverged.where,
-            "says": str(diverged),
-        },
-        **{f"{what}_{where}": column(f"{what}_{where}") for what in measures for where in ("chip", "float")},
-        "loss_chip": column("loss_chip"),
-        "loss_float": column("loss_float"),
-        "pulses_per_synapse": column("pulses_per_synapse"),
-        "clipped_share": column("clipped_share"),
-        "saturation": column("saturation"),
-        "warnings": [
-            *remarks,
-            *baseline_warnings(column("accuracy_float"), sorted(epochs), len(data.test_y)),
-            *saturation_warnings(column("saturation")),
-        ],
-        "final": {
-            **{f"{what}_{where}_mean": own for what in measures
-               for where, own in zip(("chip", "float"), means[what], strict=True)},
-            "difference": None if chip is None or floating is None else chip - floating,
-        },
-    }  # fmt: skip

@@ -21,9 +21,9 @@ from archsim.chip.graph import Chip
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import order_of
+from archsim.functional.floating_point import Baseline, order_of
 from archsim.functional.losses import score
-from archsim.functional.train import Baseline, check_loss, chip_model
+from archsim.functional.train import check_loss, chip_model
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule

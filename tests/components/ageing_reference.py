@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from archsim.components.cells.numeric.ageing import Ageing, Habits, empty_ageing
-from archsim.components.cells.numeric.kernels import EXPONENTS, FRESH, STUCK, Doubles
+from archsim.base.arrays import F64
+from archsim.components.cells.numeric.ageing import Ageing, Habits
+from archsim.components.cells.numeric.draws import EXPONENTS, FRESH, STUCK
 from tests.components.draws_reference import normals, uniforms
 
 _exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log, otypes=[np.float64])
@@ -16,7 +17,7 @@ _exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log,
 
 def drawn_ageing(rows: int, cols: int, habits: Habits, seed: int, shard: int) -> Ageing:
     """Return the arrays of new cells, with what is fixed when the chip is made."""
-    ageing = empty_ageing(rows, cols, habits)
+    ageing = habits.none_aged(rows, cols)
     if ageing.stuck.size:
         for side, draw in enumerate(uniforms(seed, shard, STUCK, FRESH, range(rows), cols)):
             at_set = np.where(draw > 1.0 - habits.stuck_set, habits.set, -1.0)
@@ -29,7 +30,7 @@ def drawn_ageing(rows: int, cols: int, habits: Habits, seed: int, shard: int) ->
     return ageing
 
 
-def age(state: Any, rows: slice, dt_s: float | Doubles, begin_s: float) -> None:
+def age(state: Any, rows: slice, dt_s: float | F64, begin_s: float) -> None:
     """G <- G (max(t + dt, t_c) / max(t, t_c))^-nu, of both devices."""
     before = state.age[rows].copy()
     state.age[rows] = before + np.reshape(dt_s, (-1, 1))

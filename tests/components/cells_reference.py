@@ -1,4 +1,4 @@
-"""The weight cells again in plain numpy: slow, obvious, and to the bit what the compiled `kernels` give.
+"""The weight cells again in plain numpy: slow, obvious, and to the bit what the compiled kernels give.
 
 Nothing of the kernels is used but the containers. The same float32 operations are done in the same order, on whole
 arrays; exponentials, logarithms and sines are the C library's, in double precision, as in the kernels.
@@ -10,15 +10,13 @@ import math
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from archsim.components.cells.capacitor import capacitor_numbers, spreads_of
-from archsim.components.cells.in_place import in_place_numbers
-from archsim.components.cells.numeric.ageing import Ageing
-from archsim.components.cells.numeric.base import Cells, PulseCounts, TransferCounts
+from archsim.base.arrays import F32, F64, I64, Flags
+from archsim.components.cells.numeric.ageing import Habits
+from archsim.components.cells.numeric.base import Cells, Parameters, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
-from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
-from archsim.components.cells.numeric.kernels import (
+from archsim.components.cells.numeric.capacitor_kernels import State
+from archsim.components.cells.numeric.draws import (
     BOUNDS,
     FIRST,
     FRESH,
@@ -30,14 +28,9 @@ from archsim.components.cells.numeric.kernels import (
     STEPS,
     TRANSFER_READ,
     TRANSISTOR,
-    Doubles,
-    Floats,
-    Integers,
-    Numbers,
-    State,
 )
-from archsim.components.cells.pcm import habits_of
-from archsim.components.cells.pcm_3t1c import numbers_of
+from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
+from archsim.components.cells.numeric.programming import Programming
 from tests.components.ageing_reference import age, drawn_ageing
 from tests.components.draws_reference import normals
 
@@ -45,19 +38,18 @@ if TYPE_CHECKING:
     from archsim.components.cells.base import Switches
     from archsim.components.cells.capacitor import Capacitor3T1C, CapacitorPair
     from archsim.components.cells.in_place import InPlaceCell
-    from archsim.components.cells.numeric.pcm_kernels import PairNumbers
     from archsim.components.cells.pcm_3t1c import Pcm3T1C
 
 _exp = np.vectorize(math.exp, otypes=[np.float64])
 
 
-def coincidences(nx: Integers, nd: Integers, phi: Floats, slots: int) -> Integers:
+def coincidences(nx: I64, nd: I64, phi: F32, slots: int) -> I64:
     """Return floor(nx |nd| / slots + phi) by cell, in whole numbers, and none where a line fires none."""
     phase = np.floor(phi.astype(np.float64) * slots).astype(np.int64)
     count = (nx[:, None] * np.abs(nd)[None, :] + phase[:, None]) // slots
     count[nx == 0, :] = 0
     count[:, nd == 0] = 0
-    return cast("Integers", count)
+    return cast("I64", count)
 
 
 class InPlaceReference(InPlaceCells):
@@ -66,7 +58,7 @@ class InPlaceReference(InPlaceCells):
     kinds = ("static_cell", "soft_bounds")
 
     def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
-        self.numbers = numbers = in_place_numbers(device, switches)
+        self.numbers = numbers = device.parameters(switches).numbers
         self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
         self.weights = state.weights
         first, second = normals(seed, shard, STEPS, FRESH, range(rows), cols)
@@ -77,7 +69,7 @@ class InPlaceReference(InPlaceCells):
         bound = numbers.bound * np.maximum(numbers.bound_least, 1.0 + numbers.bound_spread * first)
         state.bound[:], state.slope[:] = bound, numbers.softness / bound
 
-    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+    def update(self, nx: I64, nd: I64, phi: F32, slots: int = 15) -> PulseCounts:
         """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
         state, one, clipped = self.state, np.float32(1), 0
         count = coincidences(nx, nd, phi, slots)
@@ -94,15 +86,15 @@ class CapacitorReference(Cells):
     """Base of the cells with a 3T1C in plain numpy."""
 
     def __init__(
-        self, device: CapacitorPair, state: State, numbers: Numbers, key: tuple[int, int], switches: Switches
+        self, device: CapacitorPair, state: State, parameters: Parameters, key: tuple[int, int], switches: Switches
     ) -> None:
         self._tau_s, self._switches, self._shard = float(device.leak_time_constant_s), switches, key[1]
-        self.numbers, self.state = numbers, state
+        self.numbers, self.state = parameters.numbers, state
         self.weights = state.weights
         self.step = device.step_siemens * 1e6
         rows, cols = self.weights.shape
         seed = key[0]
-        spread = spreads_of(device, switches)
+        spread = parameters.spreads
         for k, threshold, tau, voltage, transistor, leak in (
             (state.k, state.threshold, state.tau, state.voltage, TRANSISTOR, LEAK),
             (state.shared_k, state.shared_threshold, state.shared_tau, state.shared_voltage, SHARED_TRANSISTOR,
@@ -119,7 +111,7 @@ class CapacitorReference(Cells):
         state.down[:] = spread.step * np.maximum(spread.step_least, 1.0 + spread.step_spread * second)
         self._bring_up_to_date()
 
-    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+    def update(self, nx: I64, nd: I64, phi: F32, slots: int = 15) -> PulseCounts:
         """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
         count = coincidences(nx, nd, phi, slots)
         upwards = np.sign(nd)[None, :] * self.state.polarity[:, None] > 0
@@ -127,7 +119,7 @@ class CapacitorReference(Cells):
         self._bring_up_to_date()
         return PulseCounts(int(count.sum()), clipped)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """V <- V_0 + (V - V_0) exp(-dt / tau), for own and shared capacitors."""
         if not self._switches.leakage:
             return
@@ -154,22 +146,22 @@ class CapacitorReference(Cells):
             self._over(left, stopped),
         )  # fmt: skip
 
-    def conductances(self) -> Floats:
+    def conductances(self) -> F32:
         """Return G+ + G- + g + g_shared / cells_per_reference."""
         own = self._differences() + self._shared()
         each = own + self._shared() / np.float32(self.numbers.span)
-        return cast("Floats", self.state.plus + self.state.minus + each)
+        return cast("F32", self.state.plus + self.state.minus + each)
 
-    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W and g - g_shared."""
         own = slice(row_start, row_stop)
         return {"W": self.weights[own], "g - g_shared": self._differences()[own]}
 
-    def _over(self, left: Floats, stopped: NDArray[np.bool_]) -> int:
+    def _over(self, left: F32, stopped: Flags) -> int:
         """Return of how many cells more than a pulse is left because slots or range ended."""
         return int((stopped & (left > self.numbers.step)).sum())
 
-    def _put_back(self, rows: slice, difference: Floats) -> tuple[int, int, NDArray[np.bool_]]:
+    def _put_back(self, rows: slice, difference: F32) -> tuple[int, int, Flags]:
         """Pulse until g - g_shared is as given, in two bursts, each counted from one read.
 
         Returns pulses, clipped ones, and where the second burst was stopped short.
@@ -186,7 +178,7 @@ class CapacitorReference(Cells):
             stopped = (wanted > limit) | (cut > 0)
         return pulses, clipped, stopped
 
-    def _pulse(self, rows: slice, count: Integers, upwards: NDArray[np.bool_]) -> Integers:
+    def _pulse(self, rows: slice, count: I64, upwards: Flags) -> I64:
         """Fire these pulses at the own capacitors, and return how many of each were cut short by the range.
 
         Where the range is not met, n pulses are done at once, by the binary digits of n.
@@ -215,17 +207,17 @@ class CapacitorReference(Cells):
         state.shared[:] = _conductance(state.shared_voltage, state.shared_k, state.shared_threshold)
         state.weights[:] = state.pcm + state.polarity[:, None] * self._differences()
 
-    def _shared(self) -> Floats:
+    def _shared(self) -> F32:
         """Return each cell's g_shared."""
         state = self.state
         shared = _conductance(state.shared_voltage, state.shared_k, state.shared_threshold)
         return np.repeat(shared, self.numbers.span, axis=1)[:, : self.weights.shape[1]]
 
-    def _differences(self) -> Floats:
+    def _differences(self) -> F32:
         """Return each cell's g - g_shared."""
         return _conductance(self.state.voltage, self.state.k, self.state.threshold) - self._shared()
 
-    def _normals(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+    def _normals(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[F64, F64]:
         return normals(seed, self._shard, what, index, rows, cols)
 
 
@@ -235,11 +227,11 @@ class Pcm3T1CReference(CapacitorReference):
     kinds = ("pcm_3t1c",)
 
     def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
-        ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
+        ageing = drawn_ageing(rows, cols, device.habits(switches), seed, shard)
         state = empty_state(rows, cols, device.cells_per_reference, ageing)
         if device.row_polarity == "alternating" and switches.polarity_inversion:
             state.polarity[:] = np.where(np.arange(rows) % 2 == 0, 1, -1)
-        super().__init__(device, state, numbers_of(device, switches), (seed, shard), switches)
+        super().__init__(device, state, device.parameters(switches), (seed, shard), switches)
         self._iterations, self._drift_start_s = device.iterations, float(device.drift_start_s)
         self._compensates = device.leak_compensation == "nominal" and switches.leakage
         self.reach = device.gain * device.reachable_siemens * 1e6
@@ -247,12 +239,12 @@ class Pcm3T1CReference(CapacitorReference):
         self._write_pcm(slice(0, rows), nothing, nothing, (seed, FIRST, FRESH))
         self._bring_up_to_date()
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Leak, and let G+ and G- drift."""
         super().leak(row_start, row_stop, dt_s)
         if self.state.age.size:
             age(self.state, slice(row_start, row_stop), dt_s, self._drift_start_s)
-            self.state.pcm[:] = self.numbers.gain * (self.state.plus - self.state.minus)
+            self.state.pcm[:] = self.numbers.pcm.gain * (self.state.plus - self.state.minus)
             self._bring_up_to_date()
 
     def transfer(
@@ -273,17 +265,17 @@ class Pcm3T1CReference(CapacitorReference):
             self.state.polarity[own] *= -1
         return self._program(wanted, own, (seed, PROGRAM, index), emphasis)
 
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Do steps (2) to (5) with weights that are given."""
         return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index))
 
-    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W, g - g_shared, G+ and G-."""
         own = slice(row_start, row_stop)
         return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
 
     def _program(
-        self, wanted: Floats, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None
+        self, wanted: F32, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None
     ) -> TransferCounts:
         state, numbers = self.state, self.numbers
         state.voltage[rows] = numbers.start
@@ -293,10 +285,10 @@ class Pcm3T1CReference(CapacitorReference):
         settled = numbers.offset + self._differences()[rows]
         target = wanted - sign * settled
         both = (sign * target > 0) & (sign * target < numbers.offset)
-        plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.gain)
-        minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.gain)
-        beyond = int((plus > numbers.reachable).sum() + (minus > numbers.reachable).sum())
-        self._write_pcm(rows, np.minimum(plus, numbers.reachable), np.minimum(minus, numbers.reachable), draws)
+        plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.pcm.gain)
+        minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.pcm.gain)
+        beyond = int((plus > numbers.pcm.reachable).sum() + (minus > numbers.pcm.reachable).sum())
+        self._write_pcm(rows, np.minimum(plus, numbers.pcm.reachable), np.minimum(minus, numbers.pcm.reachable), draws)
         difference = sign * (wanted - state.pcm[rows])
         if emphasis is not None:
             difference = settled + emphasis * (difference - settled)
@@ -309,18 +301,18 @@ class Pcm3T1CReference(CapacitorReference):
             wanted.size, self._over(left, stopped),
         )  # fmt: skip
 
-    def _write_pcm(self, rows: slice, plus: Floats, minus: Floats, draws: tuple[int, int, int]) -> None:
+    def _write_pcm(self, rows: slice, plus: F32, minus: F32, draws: tuple[int, int, int]) -> None:
         """Program both devices, with the error that is left after verification."""
         seed, what, index = draws
         first, second = self._normals(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
         state = self.state
         for side, held, target, draw in ((0, state.plus, plus, first), (1, state.minus, minus, second)):
-            held[rows] = programmed(target, draw, self.numbers)
+            held[rows] = programmed(target, draw, self.numbers.pcm)
             if state.stuck.size:
                 held[rows] = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], held[rows])
         if state.age.size:
             state.age[rows] = 0
-        state.pcm[rows] = self.numbers.gain * (state.plus[rows] - state.minus[rows])
+        state.pcm[rows] = self.numbers.pcm.gain * (state.plus[rows] - state.minus[rows])
 
 
 class Capacitor3T1CReference(CapacitorReference):
@@ -329,8 +321,8 @@ class Capacitor3T1CReference(CapacitorReference):
     kinds = ("cap_3t1c",)
 
     def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
-        state = empty_state(rows, cols, device.cells_per_reference, Ageing.none())
-        super().__init__(device, state, capacitor_numbers(device), (seed, shard), switches)
+        state = empty_state(rows, cols, device.cells_per_reference, Habits().none_aged(rows, cols))
+        super().__init__(device, state, device.parameters(switches), (seed, shard), switches)
         self.reach = device.held_siemens * 1e6
 
     def transfer(
@@ -339,7 +331,7 @@ class Capacitor3T1CReference(CapacitorReference):
         """Do nothing."""
         return self._nothing(row_start, row_stop)
 
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Start all capacitors anew, and pulse until g - g_shared is as given."""
         self.state.voltage[:] = self.state.shared_voltage[:] = self.numbers.start
         wanted = weights.astype(np.float32)
@@ -352,22 +344,22 @@ class Capacitor3T1CReference(CapacitorReference):
         )  # fmt: skip
 
 
-def programmed(target: Floats, draw: Doubles, n: Numbers | PairNumbers) -> Floats:
+def programmed(target: F32, draw: F64, n: Programming) -> F32:
     """Return what devices hold after verified programming; a target of zero leaves them RESET."""
     r, one = target / n.scale, np.float32(1)
     sigma = n.error + n.error_slope * r - n.error_bend * (r * r)
     sigma = np.where(target > n.control, sigma * (one + (target - n.control) / n.control_loss), sigma)
     z = draw.astype(np.float32)
     conductance = np.where(target > 0, target + np.maximum(sigma, 0) * z, n.reset + n.reset_spread * z)
-    return cast("Floats", np.maximum(conductance, np.float32(0)))
+    return cast("F32", np.maximum(conductance, np.float32(0)))
 
 
-def _conductance(voltage: Floats, k: Floats, threshold: Floats) -> Floats:
+def _conductance(voltage: F32, k: F32, threshold: F32) -> F32:
     """Return g = k max(V - V_T, 0)."""
-    return cast("Floats", k * np.maximum(voltage - threshold, np.float32(0)))
+    return cast("F32", k * np.maximum(voltage - threshold, np.float32(0)))
 
 
-def _sum(values: Floats) -> float:
+def _sum(values: F32) -> float:
     """Return a sum in double precision, one value after another."""
 
     return float(np.cumsum(values.ravel(), dtype=np.float64)[-1])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+F64 = NDArray[np.float64]
 
 _log = np.vectorize(math.log, otypes=[np.float64])
 _cos, _sin = np.vectorize(math.cos, otypes=[np.float64]), np.vectorize(math.sin, otypes=[np.float64])
@@ -26,7 +26,7 @@ def philox(counter: NDArray[np.uint64], key: tuple[int, int]) -> NDArray[np.uint
     return np.stack([c0, c1, c2, c3], axis=-1)
 
 
-def uniforms(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+def uniforms(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[F64, F64]:
     """Return two arrays [rows, cols] of independent draws, uniform on (0, 1); the index may be one of each cell."""
     counter = np.zeros((len(rows), cols, 4), np.uint64)
     counter[..., 0] = np.arange(cols)[None, :]
@@ -39,7 +39,7 @@ def uniforms(seed: int, shard: int, what: int, index: Any, rows: range, cols: in
     return first, second
 
 
-def normals(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[Doubles, Doubles]:
+def normals(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[F64, F64]:
     """Return two arrays [rows, cols] of independent standard normal draws."""
     first, second = uniforms(seed, shard, what, index, rows, cols)
     radius = np.sqrt(-2.0 * _log(first))

@@ -5,28 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.base import PulseCounts, TransferCounts
-from archsim.components.cells.numeric.kernels import (
-    BOUNDS,
-    FIRST,
-    FRESH,
-    PROGRAM,
-    SET_PULSE,
-    STEPS,
-    TRANSFER_READ,
-    Doubles,
-    Floats,
-    Integers,
-)
+from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, PROGRAM, SET_PULSE, STEPS, TRANSFER_READ
 from archsim.components.cells.numeric.pcm import PcmPairCells, empty_pairs
-from archsim.components.cells.pcm import habits_of, pair_numbers, pair_spreads
 from tests.components.ageing_reference import age, drawn_ageing
 from tests.components.cells_reference import coincidences, programmed
 from tests.components.draws_reference import normals
-
-Flags = NDArray[np.bool_]
 
 if TYPE_CHECKING:
     from archsim.components.cells.base import Switches
@@ -40,11 +26,11 @@ class PcmPairReference(PcmPairCells):
 
     def __init__(self, device: PcmPairCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         self._shard, self._iterations, self._begin_s = shard, device.iterations, float(device.drift_start_s)
-        ageing = drawn_ageing(rows, cols, habits_of(device, switches), seed, shard)
-        self.numbers = pair_numbers(device, switches)
+        ageing = drawn_ageing(rows, cols, device.habits(switches), seed, shard)
+        self.numbers = device.parameters(switches).numbers
         self.state = state = empty_pairs(rows, cols, ageing, (seed, shard))
         self.weights = state.weights
-        spreads = pair_spreads(device, switches)
+        spreads = device.parameters(switches).spreads
         draws = (normals(seed, shard, what, FRESH, range(rows), cols) for what in (STEPS, BOUNDS))
         for array, mean, spread, least, pair in (
             (state.steps, spreads.step, spreads.step_spread, spreads.step_least, next(draws)),
@@ -54,7 +40,7 @@ class PcmPairReference(PcmPairCells):
         nothing, every = np.zeros((rows, cols), np.float32), np.ones((rows, cols), np.bool_)
         self._write_both(slice(0, rows), nothing, nothing, every, (seed, FIRST, FRESH))
 
-    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+    def update(self, nx: I64, nd: I64, phi: F32, slots: int = 15) -> PulseCounts:
         """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
         state, numbers, one, zero = self.state, self.numbers, np.float32(1), np.float32(0)
         rows, cols = self.weights.shape
@@ -83,7 +69,7 @@ class PcmPairReference(PcmPairCells):
         self._bring_up_to_date()
         return PulseCounts(int(count.sum()), clipped)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let G+ and G- drift."""
         if self.state.age.size:
             age(self.state, slice(row_start, row_stop), dt_s, self._begin_s)
@@ -99,16 +85,16 @@ class PcmPairReference(PcmPairCells):
         full = np.maximum(self.state.plus[rows], self.state.minus[rows]) > self.numbers.refresh_above
         return self._program(rows, wanted, full, (seed, PROGRAM, index))
 
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Program all."""
         every = np.ones(weights.shape, np.bool_)
         return self._program(slice(0, len(weights)), weights.astype(np.float32), every, (seed, FIRST, index))
 
-    def _program(self, rows: slice, wanted: Floats, chosen: Flags, draws: tuple[int, int, int]) -> TransferCounts:
+    def _program(self, rows: slice, wanted: F32, chosen: Flags, draws: tuple[int, int, int]) -> TransferCounts:
         zero, numbers = np.float32(0), self.numbers
-        plus, minus = (np.maximum(part, zero) / numbers.gain for part in (wanted, -wanted))
-        cut = chosen & ((plus > numbers.reachable) | (minus > numbers.reachable))
-        plus, minus = (np.minimum(part, numbers.reachable) for part in (plus, minus))
+        plus, minus = (np.maximum(part, zero) / numbers.pcm.gain for part in (wanted, -wanted))
+        cut = chosen & ((plus > numbers.pcm.reachable) | (minus > numbers.pcm.reachable))
+        plus, minus = (np.minimum(part, numbers.pcm.reachable) for part in (plus, minus))
         self._write_both(rows, plus, minus, chosen, draws)
         left = np.where(chosen, np.abs(wanted - self.weights[rows]), zero)
         total = float(np.cumsum(left.ravel(), dtype=np.float64)[-1])
@@ -119,11 +105,11 @@ class PcmPairReference(PcmPairCells):
             wanted.size, both, beyond, resets, 0, 0, total, float(left.max()), written, written, over
         )  # fmt: skip
 
-    def _write_both(self, rows: slice, plus: Floats, minus: Floats, chosen: Flags, draws: tuple[int, int, int]) -> None:
+    def _write_both(self, rows: slice, plus: F32, minus: F32, chosen: Flags, draws: tuple[int, int, int]) -> None:
         state = self.state
         pair = normals(draws[0], self._shard, *draws[1:], range(rows.start, rows.stop), plus.shape[1])
         for side, (held, target) in enumerate(((state.plus, plus), (state.minus, minus))):
-            found = programmed(target, pair[side], self.numbers)
+            found = programmed(target, pair[side], self.numbers.pcm)
             if state.stuck.size:
                 found = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], found)
             held[rows] = np.where(chosen, found, held[rows])
@@ -132,4 +118,4 @@ class PcmPairReference(PcmPairCells):
         self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:
-        self.weights[:] = self.numbers.gain * (self.state.plus - self.state.minus)
+        self.weights[:] = self.numbers.pcm.gain * (self.state.plus - self.state.minus)

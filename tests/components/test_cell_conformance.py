@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from archsim.components import COMPONENTS
 from archsim.components.cells.base import Device, Switches
 from archsim.components.cells.capacitor import CapacitorPair
-from archsim.components.cells.numeric.ageing import Ageing
+from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.base import Cells
-from archsim.components.cells.numeric.kernels import SET_PULSE
-from archsim.components.cells.pcm import PcmPair, habits_of
+from archsim.components.cells.numeric.draws import SET_PULSE
+from archsim.components.cells.pcm import PcmPair
 from tests.components.draws_reference import normals
 
 
@@ -57,7 +57,7 @@ def device_of(kind: str, **changes: object) -> Any:
 def cells_of(
     device: Device, rows: int, cols: int, switches: Switches = EVERYTHING, seed: int = 1, shard: int = 2
 ) -> Any:
-    return device._cells(rows, cols, seed, shard, switches)
+    return device.cells(rows, cols, seed, shard, switches)
 
 
 def weights_for(cells: Cells, seed: int = 0, share: float = 0.25) -> Any:
@@ -480,6 +480,6 @@ def test_a_stuck_device_is_made_up_for_by_the_capacitor_as_far_as_its_pulses_rea
 
 
 def test_ageing_that_is_off_is_empty() -> None:
-    habits = habits_of(device_of("pcm_pair", **OPTIONS), Switches(variability=False))
+    habits = device_of("pcm_pair", **OPTIONS).habits(Switches(variability=False))
     assert habits[:4] == (0.05, 0, 0, 0)
-    assert all(array.size == 0 for array in Ageing.none())
+    assert all(array.size == 0 for array in Habits().none_aged(3, 10))

@@ -21,8 +21,8 @@ from archsim.components.cells.in_place import InPlaceCell, SoftBounds, StaticCel
 from archsim.components.cells.numeric import draws
 from archsim.components.cells.numeric.base import Cells
 from archsim.components.cells.numeric.capacitor import DecayFactors
+from archsim.components.cells.numeric.draws import FIRST
 from archsim.components.cells.numeric.in_place import InPlaceCells
-from archsim.components.cells.numeric.kernels import FIRST
 from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CCells
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.spec.loading import load_arch
@@ -43,7 +43,7 @@ def device_of(**changes: object) -> Pcm3T1C:
 def cells_of(
     rows: int, cols: int, switches: Switches = IDEAL, seed: int = 1, shard: int = 0, **changes: object
 ) -> Pcm3T1CCells:
-    return device_of(**changes)._cells(rows, cols, seed, shard, switches)
+    return device_of(**changes).cells(rows, cols, seed, shard, switches)
 
 
 def pulse_all(cells: Cells, sign: int, times: int = 1) -> None:
@@ -140,7 +140,8 @@ def test_a_weight_of_twelve(p: int, target: float, plus: float, programmed: floa
     assert float(cells.state.plus[0, 0]) == pytest.approx(plus, abs=5e-4)
     # The programming error is put in as the constant of its law, over the draw of this cell, which is below zero.
     draw = draws.normals(4, 0, FIRST, 0, 0, 0)[0]
-    cells.numbers = cells.numbers._replace(error=np.float32((programmed - target / 3) / draw))
+    error = np.float32((programmed - target / 3) / draw)
+    cells.numbers = cells.numbers._replace(pcm=cells.numbers.pcm._replace(error=error))
     cells.program(np.full((1, 1), 12, np.float32), seed=4)
     assert float(cells.state.plus[0, 0]) == pytest.approx(programmed, abs=1e-3)
     assert (12 - float(cells.state.pcm[0, 0])) * p == pytest.approx(difference, abs=1e-3)
@@ -201,7 +202,7 @@ def call(cells: Cells, name: str, *rest: Any) -> Any:
 def test_the_kernels_are_plain_numpy_to_the_bit(
     shape: tuple[int, int], switches: Switches, changes: dict[str, Any], seed: int, sequence: list[Any]
 ) -> None:
-    kernel = device_of(**changes)._cells(*shape, seed, 3, switches)
+    kernel = device_of(**changes).cells(*shape, seed, 3, switches)
     plain = Pcm3T1CReference(device_of(**changes), *shape, seed, 3, switches)
     for step in (("made",), *sequence):
         found, expected = (None, None) if step[0] == "made" else (call(kernel, *step), call(plain, *step))
@@ -560,7 +561,7 @@ def test_a_rewrite_restores_what_leaked() -> None:
 
 def in_place_of(rows: int, cols: int, kind: type[InPlaceCell] = SoftBounds, **changes: object) -> InPlaceCells:
     device = kind.model_validate({**kind.example, **changes})
-    return device._cells(rows, cols, 1, 0, Switches(variability=False))
+    return device.cells(rows, cols, 1, 0, Switches(variability=False))
 
 
 @settings(max_examples=40)
@@ -579,7 +580,7 @@ def test_cells_in_place_are_plain_numpy_to_the_bit(
     device = cell[0].model_validate({**cell[0].example, **cell[1]})
     both = [
         make(*shape, seed, 3, Switches(variability=variability))
-        for make in (device._cells, partial(InPlaceReference, device))
+        for make in (device.cells, partial(InPlaceReference, device))
     ]
     for step in (("made",), *sequence):
         found, expected = (None if step[0] == "made" else call(cells, *step) for cells in both)
@@ -620,7 +621,7 @@ def test_up_and_down_steps_of_soft_bounds_mirror_each_other(weight: float) -> No
 
 def test_spreads_of_soft_bounds_are_those_of_the_device() -> None:
     device = SoftBounds.model_validate(SoftBounds.example)
-    state = device._cells(200, 200, 1, 0, Switches()).state
+    state = device.cells(200, 200, 1, 0, Switches()).state
     step = (state.up.astype(float) + state.down) / 2
     # max(.05, 1 + N(0, .3)) is cut at -3.2 sigma, which moves neither figure by a part in a thousand.
     for values, mean, sigma in (
@@ -700,7 +701,7 @@ def test_transfers_of_different_index_differ() -> None:
 
 def test_the_reference_chip_has_these_cells() -> None:
     device = load_arch("ambrogio_nature_2018").value.tile.device
-    cells = device.cells(3, 10, seed=1, shard=2, variability=False)
+    cells = device.cells(3, 10, seed=1, shard=2, switches=Switches(variability=False))
     assert isinstance(cells, Pcm3T1CCells)
     assert cells.weights.dtype == np.float32
     assert cells.weights.flags.c_contiguous

@@ -177,7 +177,7 @@ def test_conductances_are_read_often_enough(every: int, digits: Data) -> None:
 def test_a_chip_that_classifies_is_not_measured(digits: Data) -> None:
     schedule = schedule_of(load_workload("mlp_digits").value, 10, SMALL)
     model = chip_model(schedule, digits, 0, order_of(1438, 1, 0))
-    model.accuracy(digits.test_x, digits.test_y)
+    model.evaluate(digits.test_x, digits.test_y)
     assert model.reads() == []
     assert model.measures.stale.sum() == 0
 

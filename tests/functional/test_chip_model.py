@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from archsim.components.cells.numeric.base import Occupancy, TransferCounts
+from archsim.components.cells.numeric.capacitor_update import update
 from archsim.components.cells.numeric.in_place import update_in_place
-from archsim.components.cells.numeric.kernels import update
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel, Statistics
 from archsim.functional.datasets import Data
@@ -360,7 +360,10 @@ def test_compiled_loops_are_told_apart_by_update_and_by_what_all_files_hold(monk
     assert kept_as(update) in names
     honest = Path.read_bytes
     both, none = {update, update_in_place}, set[Any]()
-    changes = {"kernels.py": both, "in_place.py": {update_in_place}, "hashes.py": both, "pcm_kernels.py": none}
+    changes = {
+        "capacitor_kernels.py": {update}, "coincidences.py": {update_in_place}, "hashes.py": both,
+        "pcm_kernels.py": none,
+    }  # fmt: skip
     for changed, told in changes.items():
         monkeypatch.setattr(Path, "read_bytes", lambda path, of=changed: honest(path) + b"#" * (path.name == of))
         assert {each for each in both if kept_as(each) not in names} == told, changed

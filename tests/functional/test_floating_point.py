@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from archsim.base.errors import SpecError
 from archsim.functional.datasets import load_data
 from archsim.functional.floating_point import (
+    Baseline,
     backward_rows,
     evaluate,
     first_bound,
@@ -23,7 +24,7 @@ from archsim.functional.floating_point import (
 from archsim.functional.functions import CODES, activate, derive, functions_of
 from archsim.functional.losses import TARGETS, check_output, labels_allowed, score, softmax_delta
 from archsim.functional.targets import targets_or_none
-from archsim.functional.train import Baseline, check_network
+from archsim.functional.train import check_network
 from archsim.workload import Dense, Workload, load_workload
 from archsim.workload.activations import ACTIVATIONS
 from tests.functional.network_reference import FUNCTIONS, HIDDEN, SLOPES, loss, one_hot, output, sums, trained

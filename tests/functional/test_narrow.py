@@ -35,8 +35,8 @@ def spans_of(kind: str, span: int) -> dict[str, Any]:
 def test_cells_of_all_shapes_are_of_one_type_to_compiled_code(
     kind: str, shape: tuple[int, int], span: int, switches: Any
 ) -> None:
-    whole = device_of(kind)._cells(9, 17, 1, 2, SWITCHES[0])
-    cells = device_of(kind, **spans_of(kind, span))._cells(*shape, 1, 2, switches)
+    whole = device_of(kind).cells(9, 17, 1, 2, SWITCHES[0])
+    cells = device_of(kind, **spans_of(kind, span)).cells(*shape, 1, 2, switches)
     for name in ("compiled_state", "numbers", "weights"):
         assert numba.typeof(getattr(cells, name)) == numba.typeof(getattr(whole, name)), name
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.functional.datasets import load_data
@@ -182,7 +184,7 @@ def test_the_tables_hold_all_cells_and_the_closed_form() -> None:
     for each in found.histograms:
         assert len(each.edges_us) == BINS + 1
         assert [sum(counts) for counts in each.counts.values()] == [DIGITS.synapses] * 2
-    assert Findings.of(json.loads(json.dumps(found.plain()))) == found
+    assert TypeAdapter(Findings).validate_python(json.loads(json.dumps(asdict(found)))) == found
     tables = document(HISTORY, found).tables()
     assert len(tables["conductances"].rows) == 4 * 2 * BINS
     for _, time, _, rms, mean, nominal, *network in tables["weight_error"].rows:

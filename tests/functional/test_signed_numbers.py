@@ -45,7 +45,7 @@ def cells_of(kind: str, seed: int, plain: bool, switches: Switches = NOMINAL) ->
     device, found = device_of(kind), []
     draws = np.random.default_rng(seed)
     for s in scheduled("tanh").mapping.shards:
-        own = device._cells(s.rows, s.cols, seed, s.index, switches)
+        own = device.cells(s.rows, s.cols, seed, s.index, switches)
         top = 0.2 * min(own.reach, 80 * own.step)
         if plain:
             own = REFERENCES[device.kind](device, s.rows, s.cols, seed, s.index, switches)
@@ -207,7 +207,7 @@ def test_negative_inputs_that_are_not_announced_are_refused() -> None:
     schedule = schedule_of(network(*SIZES), 1)
     x = np.full((3, SIZES[0]), -0.25, np.float32)
     device = device_of("static_cell")
-    cells: list[Any] = [device._cells(s.rows, s.cols, 0, s.index, NOMINAL) for s in schedule.mapping.shards]
+    cells: list[Any] = [device.cells(s.rows, s.cols, 0, s.index, NOMINAL) for s in schedule.mapping.shards]
     with pytest.raises(SpecError, match=r"dataset.signed: an input is -0.25.*give dataset.signed=true"):
         ChipModel(
             schedule, cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), quantisers=QUANTISERS,

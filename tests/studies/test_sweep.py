@@ -15,7 +15,8 @@ from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.functional.activity import together
 from archsim.functional.datasets import load_data
-from archsim.functional.train import HOPELESS, Baseline, Training
+from archsim.functional.floating_point import Baseline
+from archsim.functional.train import HOPELESS, Training
 from archsim.mapping import build_schedule, map_workload
 from archsim.results.bill import activity_of
 from archsim.results.evaluate import evaluate

@@ -14,9 +14,10 @@ import pytest
 
 from archsim.cli import main
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import order_of
+from archsim.functional.floating_point import Baseline, order_of
+from archsim.functional.history import DivergedError
 from archsim.functional.pulses import EXACT
-from archsim.functional.train import ABLATIONS, Baseline, DivergedError, Progress, chip_model
+from archsim.functional.train import ABLATIONS, Progress, chip_model
 from archsim.simulation.run import simulate
 from archsim.studies.train.document import document
 from archsim.studies.train.study import OWNED, execute_training, progress_words

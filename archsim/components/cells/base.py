@@ -17,7 +17,6 @@ from archsim.components.base import Action, Component
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.base import Cells
 
-
 VoltageOrZero = Annotated[float, Dimension("V", above=False, most=100.0)]
 SomeConductance = Annotated[float, Dimension("S", most=1.0)]
 
@@ -31,6 +30,15 @@ class Switches:
     variability: bool = True
     programming_error: bool = True
 
+    @property
+    def variation(self) -> float:
+        """By what spreads from cell to cell are multiplied."""
+        return 1.0 if self.variability else 0.0
+
+
+EVERYTHING = Switches()
+"""All imperfections."""
+
 
 class Device(Component):
     """Base of the weight cells. Times are those of a row, since all its cells are handled at once.
@@ -42,7 +50,7 @@ class Device(Component):
     these.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"program_s", "program_energy_j"})
+    later = frozenset({"program_s", "program_energy_j"})
 
     area_m2: Area
     read_energy_j: Energy
@@ -77,11 +85,8 @@ class Device(Component):
 
     def peak_power_w(self, steps: tuple[str, ...]) -> float:
         """Return the largest power of one cell during these steps, in watts."""
-        actions = self.actions()
-        return max(
-            (actions[step].energy_j / float(actions[step].latency_s) for step in steps if actions[step].latency_s),
-            default=0.0,
-        )
+        actions = [self.actions()[step] for step in steps]
+        return max((each.energy_j / float(each.latency_s) for each in actions if each.latency_s), default=0.0)
 
     def read_energy_at_j(self, conductance_siemens: float, on_time_s: float) -> float:
         """Return the energy of one read at a measured mean conductance and on-time, in joules.
@@ -90,23 +95,8 @@ class Device(Component):
         """
         return self.supply_v * self.read_v * conductance_siemens * on_time_s
 
-    def cells(
-        self,
-        rows: int,
-        cols: int,
-        seed: int,
-        shard: int,
-        *,
-        polarity_inversion: bool = True,
-        leakage: bool = True,
-        variability: bool = True,
-        programming_error: bool = True,
-    ) -> Cells:
+    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
         """Return rows x cols such cells in numbers, fresh from the fab; all draws are keyed by seed and shard."""
-        switches = Switches(polarity_inversion, leakage, variability, programming_error)
-        return self._cells(rows, cols, seed, shard, switches)
-
-    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
         raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from archsim.base.units import Count, Energy, Ratio, Share, Time, Voltage
 from archsim.components.base import Action, component
 from archsim.components.cells.base import (
+    EVERYTHING,
     EXAMPLE,
     EXAMPLE_OF_READ,
     Device,
@@ -21,9 +22,8 @@ from archsim.components.cells.base import (
 )
 
 if TYPE_CHECKING:
-    from archsim.components.cells.numeric.base import Cells
-    from archsim.components.cells.numeric.capacitor import CapacitorParameters
-    from archsim.components.cells.numeric.kernels import Numbers, Spreads
+    from archsim.components.cells.numeric.base import Cells, Parameters
+    from archsim.components.cells.numeric.capacitor_kernels import Numbers, Spreads
 
 
 class CapacitorPair(SingleRead):
@@ -37,10 +37,12 @@ class CapacitorPair(SingleRead):
     `step_least` of the mean.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"step_least"})
+    later = frozenset({"step_least"})
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "cells_per_reference": ("area_m2",), "residual_pulses": (), "trim_pulses": (),
+        "cells_per_reference": ("area_m2",),
+        "residual_pulses": (),
+        "trim_pulses": (),
     }  # fmt: skip
 
     leak_time_constant_s: Time
@@ -84,12 +86,9 @@ class CapacitorPair(SingleRead):
     @property
     def held_siemens(self) -> float:
         """The largest weight of either sign that a nominal cell holds, at the start and after the leak's end."""
-        lowest = max(self.threshold_v, self.capacitor_least_v)
-        room = [
-            min(self.capacitor_most_v - common, common - lowest)
-            for common in (self.capacitor_start_v, self.leak_target_v)
-        ]
-        return self.transistor_siemens_per_v * min(room)
+        ends = self.capacitor_start_v, self.leak_target_v
+        up, down = self.capacitor_most_v - max(ends), min(ends) - max(self.threshold_v, self.capacitor_least_v)
+        return self.transistor_siemens_per_v * min(up, down)
 
     @property
     def transistor_siemens_per_v(self) -> float:
@@ -112,53 +111,32 @@ class CapacitorPair(SingleRead):
             raise PydanticCustomError("capacitor", message, {"start": start})
         return self
 
+    def capacitor_numbers(self) -> Numbers:
+        """Return what all 3T1C of a device have in common, in V, uS and s."""
+        import numpy as np
 
-def capacitor_numbers(device: Capacitor3T1C) -> Numbers:
-    """Return what all cells of a device have in common, in V, uS and s; zero is what belongs to the absent PCM pair."""
-    import numpy as np
+        from archsim.components.cells.numeric.capacitor_kernels import Numbers
 
-    from archsim.components.cells.numeric.kernels import Numbers
+        real = np.float32
+        return Numbers(
+            span=self.cells_per_reference, start=real(self.capacitor_start_v), least=real(self.capacitor_least_v),
+            most=real(self.capacitor_most_v), target=real(self.leak_target_v), tau=float(self.leak_time_constant_s),
+            bend=real(self.step_bend / self.capacitor_start_v), step=real(self.step_siemens * 1e6),
+            read_noise=real(self.transfer_noise_siemens * 1e6), residual_pulses=self.residual_pulses,
+            trim_pulses=self.trim_pulses,
+        )  # fmt: skip
 
-    nothing: dict[str, Any] = dict.fromkeys(Numbers._fields, np.float32(0))
-    return Numbers(**{**nothing, **capacitor_terms(device)})
+    def capacitor_spreads(self, switches: Switches) -> Spreads:
+        """Return the means and the spreads with which cells are made, in V, uS and s; no spread without variability."""
+        from archsim.components.cells.numeric.capacitor_kernels import Spreads
 
-
-def capacitor_terms(device: CapacitorPair) -> dict[str, Any]:
-    """Return what all 3T1C of a device have in common, in V, uS and s."""
-    import numpy as np
-
-    micro, real = 1e6, np.float32
-    return {
-        "span": device.cells_per_reference,
-        "start": real(device.capacitor_start_v),
-        "least": real(device.capacitor_least_v),
-        "most": real(device.capacitor_most_v),
-        "target": real(device.leak_target_v),
-        "tau": float(device.leak_time_constant_s),
-        "bend": real(device.step_bend / device.capacitor_start_v),
-        "step": real(device.step_siemens * micro),
-        "read_noise": real(device.transfer_noise_siemens * micro),
-        "residual_pulses": device.residual_pulses,
-        "trim_pulses": device.trim_pulses,
-    }
-
-
-def spreads_of(device: CapacitorPair, switches: Switches) -> Spreads:
-    """Return the means and the spreads with which cells are made, in V, uS and s; no spread without variability."""
-    from archsim.components.cells.numeric.kernels import Spreads
-
-    vary = 1.0 if switches.variability else 0.0
-    return Spreads(
-        k=device.transistor_siemens_per_v * 1e6,
-        threshold=device.threshold_v,
-        step=device.step_v,
-        tau=float(device.leak_time_constant_s),
-        k_spread=device.transistor_spread * vary,
-        threshold_spread=device.threshold_spread_v * vary,
-        step_spread=device.step_spread * vary,
-        leak_spread=device.leak_spread * vary,
-        step_least=device.step_least,
-    )
+        vary = switches.variation
+        return Spreads(
+            k=self.transistor_siemens_per_v * 1e6, threshold=self.threshold_v, step=self.step_v,
+            tau=float(self.leak_time_constant_s), k_spread=self.transistor_spread * vary,
+            threshold_spread=self.threshold_spread_v * vary, step_spread=self.step_spread * vary,
+            leak_spread=self.leak_spread * vary, step_least=self.step_least,
+        )  # fmt: skip
 
 
 EXAMPLE_OF_CAPACITOR = {
@@ -175,22 +153,21 @@ EXAMPLE_OF_CAPACITOR = {
 class Capacitor3T1C(CapacitorPair, Device):
     """Three transistors and a capacitor alone: W = g - g_shared. It leaks, and nothing but a rewrite restores it."""
 
-    rewrite_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "residual_pulse", "residual_read")
-    example: ClassVar[Mapping[str, Any]] = {**EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_CAPACITOR}
+    rewrite_steps = ("transfer_read", "residual_pulse", "residual_read")
+    example = {**EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_CAPACITOR}
 
-    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+        """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.capacitor import Capacitor3T1CCells
 
         return Capacitor3T1CCells(self.parameters(switches), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> CapacitorParameters:
+    def parameters(self, switches: Switches) -> Parameters:
         """Return what its cells in numbers are made from."""
-        from archsim.components.cells.numeric.capacitor import CapacitorParameters
+        from archsim.components.cells.numeric.base import Parameters
 
-        return CapacitorParameters(
-            capacitor_numbers(self), spreads_of(self, switches), switches.leakage, self.step_siemens * 1e6,
-            self.held_siemens * 1e6,
-        )  # fmt: skip
+        numbers, spreads = self.capacitor_numbers(), self.capacitor_spreads(switches)
+        return Parameters(numbers, spreads, self.step_siemens * 1e6, self.held_siemens * 1e6, leaks=switches.leakage)
 
     def repeats(self, step: str) -> int:
         """Pulses, a read, a trim, a read."""

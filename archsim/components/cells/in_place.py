@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from archsim.base.units import Energy, Ratio, Share
 from archsim.components.base import component
-from archsim.components.cells.base import Device, SomeConductance, Switches
+from archsim.components.cells.base import EVERYTHING, Device, SomeConductance, Switches
 
 if TYPE_CHECKING:
-    from archsim.components.cells.numeric.base import Cells
-    from archsim.components.cells.numeric.in_place import InPlaceNumbers
+    from archsim.components.cells.numeric.base import Cells, Parameters
 
 
 class InPlaceCell(Device):
@@ -23,7 +21,7 @@ class InPlaceCell(Device):
     in the cell.
     """
 
-    later: ClassVar[frozenset[str]] = Device.later | {"step_least", "bound_least", "pulse_energy_j"}
+    later = Device.later | {"step_least", "bound_least", "pulse_energy_j"}
 
     step_siemens: SomeConductance = 0.05e-6
     step_spread: Ratio = 0.0
@@ -40,23 +38,30 @@ class InPlaceCell(Device):
         """As given."""
         return self.pulse_energy_j
 
-    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+        """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.in_place import InPlaceCells
 
         return InPlaceCells(self.parameters(switches), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> InPlaceNumbers:
-        """Return what its cells in numbers are made from."""
-        return in_place_numbers(self, switches)
+    def parameters(self, switches: Switches) -> Parameters:
+        """Return what its cells in numbers are made from, in uS; no spread without variability."""
+        from archsim.components.cells.numeric.base import Parameters
+        from archsim.components.cells.numeric.in_place import InPlaceNumbers
+
+        step, bound, vary = self.step_siemens * 1e6, self.bound_siemens * 1e6, switches.variation
+        numbers = InPlaceNumbers(
+            step, bound, self.step_spread * vary, self.asymmetry_spread * vary, self.bound_spread * vary,
+            self.softness, self.step_least, self.bound_least,
+        )  # fmt: skip
+        return Parameters(numbers, None, step, bound)
 
 
 @component("static_cell", "device")
 class StaticCell(InPlaceCell):
     """An ideal cell that is trained in place: all steps are equal, up to a hard bound, and it keeps its weight."""
 
-    example: ClassVar[Mapping[str, Any]] = {
-        "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V",
-    }  # fmt: skip
+    example = {"area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V"}
 
 
 @component("soft_bounds", "device")
@@ -70,26 +75,9 @@ class SoftBounds(InPlaceCell):
     step_spread: Ratio
     asymmetry_spread: Ratio
     bound_spread: Ratio
-    two_terminals: ClassVar[bool] = True
-    softness: ClassVar[float] = 1.0
-    example: ClassVar[Mapping[str, Any]] = {
+    two_terminals = True
+    softness = 1.0
+    example = {
         "area": "1 um2", "read_energy": "50 fJ", "supply": "1.0 V", "read": "0.2 V", "step": "0.1 uS",
         "step_spread": "30 %", "asymmetry_spread": "1 %", "bound": "60 uS", "bound_spread": "30 %",
     }  # fmt: skip
-
-
-def in_place_numbers(device: InPlaceCell, switches: Switches) -> InPlaceNumbers:
-    """Return what all cells of a device have in common, in uS; no spread without variability."""
-    from archsim.components.cells.numeric.in_place import InPlaceNumbers
-
-    vary = 1.0 if switches.variability else 0.0
-    return InPlaceNumbers(
-        step=device.step_siemens * 1e6,
-        bound=device.bound_siemens * 1e6,
-        step_spread=device.step_spread * vary,
-        asymmetry_spread=device.asymmetry_spread * vary,
-        bound_spread=device.bound_spread * vary,
-        softness=device.softness,
-        step_least=device.step_least,
-        bound_least=device.bound_least,
-    )

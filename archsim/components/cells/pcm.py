@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.units import Conductance, Count, Energy, Ratio, Share, Time
 from archsim.components.base import Action, component
-from archsim.components.cells.base import EXAMPLE, EXAMPLE_OF_READ, Device, SingleRead, SomeConductance, Switches
+from archsim.components.cells.base import (
+    EVERYTHING,
+    EXAMPLE,
+    EXAMPLE_OF_READ,
+    Device,
+    SingleRead,
+    SomeConductance,
+    Switches,
+)
 
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.ageing import Habits
-    from archsim.components.cells.numeric.base import Cells
-    from archsim.components.cells.numeric.pcm import PairParameters
-    from archsim.components.cells.numeric.pcm_kernels import PairNumbers, PairSpreads
+    from archsim.components.cells.numeric.base import Cells, Parameters
+    from archsim.components.cells.numeric.programming import Programming
 
 
 class PcmPair(SingleRead):
@@ -82,17 +89,37 @@ class PcmPair(SingleRead):
         share = math.log(self.ramp_s / self.ramp_least_s) / span
         return self.set_scale_siemens * min(max(share, 0.0), 1.0)
 
-    @property
-    def drifts(self) -> bool:
-        """Whether any device drifts."""
-        return self.drift_exponent > 0 or self.drift_exponent_spread > 0
+    def programming(self, switches: Switches) -> Programming:
+        """Return what all PCM pairs of a device have in common, in uS; without programming error none of its terms."""
+        import numpy as np
+
+        from archsim.components.cells.numeric.programming import Programming
+
+        real, error = np.float32, 1e6 if switches.programming_error else 0.0
+        return Programming(
+            gain=real(self.gain), reachable=real(self.reachable_siemens * 1e6),
+            scale=real(self.set_scale_siemens * 1e6), error=real(self.set_error_siemens * error),
+            error_slope=real(self.set_error_slope_siemens * error),
+            error_bend=real(self.set_error_bend_siemens * error), control=real(self.set_control_siemens * 1e6),
+            control_loss=real(self.set_control_loss_siemens * 1e6),
+            reset=real(self.reset_conductance_siemens * error), reset_spread=real(self.reset_spread_siemens * error),
+        )  # fmt: skip
+
+    def habits(self, switches: Switches) -> Habits:
+        """Return how devices age, in uS; without variability all of them drift alike and none is stuck."""
+        from archsim.components.cells.numeric.ageing import Habits
+
+        vary = switches.variation
+        return Habits(
+            self.drift_exponent, self.drift_exponent_spread * vary, self.stuck_reset * vary, self.stuck_set * vary,
+            reset=self.reset_conductance_siemens * 1e6, set=self.set_scale_siemens * 1e6,
+        )  # fmt: skip
 
     @model_validator(mode="after")
     def _has_ramps(self) -> Self:
         if not self.ramp_least_s < self.ramp_most_s:
-            raise PydanticCustomError(
-                "ramps", "the slowest ramp is not slower than the fastest; give ramp_least < ramp_most"
-            )
+            message = "the slowest ramp is not slower than the fastest; give ramp_least < ramp_most"
+            raise PydanticCustomError("ramps", message)
         if not self.stuck_reset + self.stuck_set < 1:
             raise PydanticCustomError("stuck", "all devices are stuck; give stuck_reset + stuck_set < 100 %")
         return self
@@ -119,7 +146,7 @@ class PcmPairCell(PcmPair, Device):
     et al., IEEE Trans. Electron Devices 62, 3498 (2015).
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"set_step_least", "set_limit_least"})
+    later = frozenset({"set_step_least", "set_limit_least"})
 
     set_step_siemens: SomeConductance
     set_step_spread: Ratio
@@ -131,8 +158,8 @@ class PcmPairCell(PcmPair, Device):
     set_energy_j: Energy
     refresh_above_siemens: Conductance
     refreshed: Share
-    transfer_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "reset", "ramp", "verify")
-    example: ClassVar[Mapping[str, Any]] = {
+    transfer_steps = ("transfer_read", "reset", "ramp", "verify")
+    example = {
         **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, "set_step": "1 uS", "set_step_spread": "20 %",
         "set_limit": "25 uS", "set_limit_spread": "10 %", "set_noise": "60 %", "set_energy": "4 pJ",
         "refresh_above": "15 uS", "refreshed": "10 %",
@@ -141,24 +168,37 @@ class PcmPairCell(PcmPair, Device):
     @model_validator(mode="after")
     def _is_kept_below_its_limit(self) -> Self:
         if not self.refresh_above_siemens < self.set_limit_siemens:
-            raise PydanticCustomError(
-                "refresh", "no pair would ever be RESET: SET pulses end at set_limit; give refresh_above < set_limit"
-            )
+            message = "no pair would ever be RESET: SET pulses end at set_limit; give refresh_above < set_limit"
+            raise PydanticCustomError("refresh", message)
         return self
 
-    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+        """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.pcm import PcmPairCells
 
         return PcmPairCells(self.parameters(switches), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> PairParameters:
-        """Return what its cells in numbers are made from."""
-        from archsim.components.cells.numeric.pcm import PairParameters
+    def parameters(self, switches: Switches) -> Parameters:
+        """Return what its cells in numbers are made from; without programming error all SET pulses are alike."""
+        import numpy as np
 
-        return PairParameters(
-            pair_numbers(self, switches), pair_spreads(self, switches), habits_of(self, switches),
-            self.gain * self.set_step_siemens * 1e6, self.gain * self.reachable_siemens * 1e6, 2 * self.iterations,
-            float(self.drift_start_s),
+        from archsim.components.cells.numeric.base import Parameters
+        from archsim.components.cells.numeric.pcm_kernels import PairNumbers, PairSpreads
+
+        real, vary = np.float32, switches.variation
+        step = self.gain * self.set_step_siemens * 1e6
+        noise = self.set_noise if switches.programming_error else 0.0
+        numbers = PairNumbers(
+            real(step), real(noise), refresh_above=real(self.refresh_above_siemens * 1e6),
+            read_noise=real(self.transfer_noise_siemens * 1e6), pcm=self.programming(switches),
+        )  # fmt: skip
+        spreads = PairSpreads(
+            self.set_step_siemens * 1e6, self.set_step_spread * vary, self.set_limit_siemens * 1e6,
+            self.set_limit_spread * vary, self.set_step_least, self.set_limit_least,
+        )  # fmt: skip
+        return Parameters(
+            numbers, spreads, step, self.gain * self.reachable_siemens * 1e6, self.habits(switches),
+            float(self.drift_start_s), 2 * self.iterations,
         )  # fmt: skip
 
     @property
@@ -177,72 +217,4 @@ class PcmPairCell(PcmPair, Device):
 
     def actions(self) -> dict[str, Action]:
         """Reads and the steps of a transfer; an item is one cell, a time is one row's."""
-        return {
-            **super().actions(),
-            **self.programming_actions(self.read_energy_j, share=self.refreshed),
-        }
-
-
-def pcm_terms(device: PcmPair, switches: Switches) -> dict[str, Any]:
-    """Return what all PCM pairs of a device have in common, in uS; without programming error none of its terms."""
-    import numpy as np
-
-    micro, real = 1e6, np.float32
-    error = micro if switches.programming_error else 0.0
-    return {
-        "gain": real(device.gain),
-        "reachable": real(device.reachable_siemens * micro),
-        "scale": real(device.set_scale_siemens * micro),
-        "error": real(device.set_error_siemens * error),
-        "error_slope": real(device.set_error_slope_siemens * error),
-        "error_bend": real(device.set_error_bend_siemens * error),
-        "control": real(device.set_control_siemens * micro),
-        "control_loss": real(device.set_control_loss_siemens * micro),
-        "reset": real(device.reset_conductance_siemens * error),
-        "reset_spread": real(device.reset_spread_siemens * error),
-    }
-
-
-def pair_numbers(device: PcmPairCell, switches: Switches) -> PairNumbers:
-    """Return what all cells of a device have in common, in uS; without programming error all SET pulses are alike."""
-    import numpy as np
-
-    from archsim.components.cells.numeric.pcm_kernels import PairNumbers
-
-    return PairNumbers(
-        step=np.float32(device.gain * device.set_step_siemens * 1e6),
-        noise=np.float32(device.set_noise if switches.programming_error else 0.0),
-        refresh_above=np.float32(device.refresh_above_siemens * 1e6),
-        read_noise=np.float32(device.transfer_noise_siemens * 1e6),
-        **pcm_terms(device, switches),
-    )
-
-
-def pair_spreads(device: PcmPairCell, switches: Switches) -> PairSpreads:
-    """Return the means and the spreads with which devices are made, in uS; no spread without variability."""
-    from archsim.components.cells.numeric.pcm_kernels import PairSpreads
-
-    vary = 1.0 if switches.variability else 0.0
-    return PairSpreads(
-        step=device.set_step_siemens * 1e6,
-        step_spread=device.set_step_spread * vary,
-        limit=device.set_limit_siemens * 1e6,
-        limit_spread=device.set_limit_spread * vary,
-        step_least=device.set_step_least,
-        limit_least=device.set_limit_least,
-    )
-
-
-def habits_of(device: PcmPair, switches: Switches) -> Habits:
-    """Return what a device's figures say, in uS; without variability all devices drift alike and none is stuck."""
-    from archsim.components.cells.numeric.ageing import Habits
-
-    vary = 1.0 if switches.variability else 0.0
-    return Habits(
-        exponent=device.drift_exponent,
-        exponent_spread=device.drift_exponent_spread * vary,
-        stuck_reset=device.stuck_reset * vary,
-        stuck_set=device.stuck_set * vary,
-        reset=device.reset_conductance_siemens * 1e6,
-        set=device.set_scale_siemens * 1e6,
-    )
+        return {**super().actions(), **self.programming_actions(self.read_energy_j, share=self.refreshed)}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 from archsim.base.units import Conductance, Energy
 from archsim.components.base import Action, component
-from archsim.components.cells.base import EXAMPLE, EXAMPLE_OF_READ, Device, Switches
-from archsim.components.cells.capacitor import EXAMPLE_OF_CAPACITOR, CapacitorPair, capacitor_terms, spreads_of
-from archsim.components.cells.pcm import EXAMPLE_OF_PAIR, PcmPair, habits_of, pcm_terms
+from archsim.components.cells.base import EVERYTHING, EXAMPLE, EXAMPLE_OF_READ, Device, Switches
+from archsim.components.cells.capacitor import EXAMPLE_OF_CAPACITOR, CapacitorPair
+from archsim.components.cells.pcm import EXAMPLE_OF_PAIR, PcmPair
 
 if TYPE_CHECKING:
-    from archsim.components.cells.numeric.base import Cells
-    from archsim.components.cells.numeric.kernels import Numbers
-    from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CParameters
+    from archsim.components.cells.numeric.base import Cells, Parameters
 
 
 @component("pcm_3t1c", "device")
@@ -32,42 +29,44 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     programming error come back as they were, and an update counts as it did on average.
     """
 
-    retired: ClassVar[Mapping[str, str]] = {
+    retired = {
         "read_conductance": "no figure was ever made from it: read_energy is what a read costs, and measured activity "
-        "brings its own conductance",
+        "brings its own conductance"
     }
 
-    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {**CapacitorPair.choices, **PcmPair.choices}
+    choices = {**CapacitorPair.choices, **PcmPair.choices}
 
     offset_siemens: Conductance
     row_polarity: Literal["uniform", "alternating"] = "uniform"
     leak_compensation: Literal["none", "nominal"] = "none"
     invert_energy_j: Energy
-    transfer_steps: ClassVar[tuple[str, ...]] = (
+    transfer_steps = (
         "transfer_read", "reset", "ramp", "verify", "residual_pulse", "residual_read", "invert",
     )  # fmt: skip
-    rewrite_steps: ClassVar[tuple[str, ...]] = ("transfer_read", "residual_pulse", "residual_read")
-    programming_steps: ClassVar[tuple[str, ...]] = ("reset", "ramp", "verify")
-    example: ClassVar[Mapping[str, Any]] = {
+    rewrite_steps = ("transfer_read", "residual_pulse", "residual_read")
+    programming_steps = ("reset", "ramp", "verify")
+    example = {
         **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, **EXAMPLE_OF_CAPACITOR, "offset": "2 uS",
         "invert_energy": "0 J",
     }  # fmt: skip
 
-    def _cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> Cells:
+    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+        """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CCells
 
         return Pcm3T1CCells(self.parameters(switches), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> Pcm3T1CParameters:
+    def parameters(self, switches: Switches) -> Parameters:
         """Return what its cells in numbers are made from; without leakage there is nothing to compensate for."""
-        from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CParameters
+        import numpy as np
 
-        return Pcm3T1CParameters(
-            numbers_of(self, switches), spreads_of(self, switches), habits_of(self, switches),
-            step=self.step_siemens * 1e6,
-            reach=self.gain * self.reachable_siemens * 1e6,
-            resets=2 * self.iterations,
-            drift_start_s=float(self.drift_start_s),
+        from archsim.components.cells.numeric.base import Parameters
+
+        offset, pcm = np.float32(self.offset_siemens * 1e6), self.programming(switches)
+        return Parameters(
+            self.capacitor_numbers()._replace(offset=offset, pcm=pcm), self.capacitor_spreads(switches),
+            self.step_siemens * 1e6, self.gain * self.reachable_siemens * 1e6, self.habits(switches),
+            float(self.drift_start_s), 2 * self.iterations,
             leaks=switches.leakage,
             inverts=switches.polarity_inversion,
             alternates=self.row_polarity == "alternating" and switches.polarity_inversion,
@@ -91,13 +90,3 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
             **self.residual_actions(self.read_energy_j),
             "invert": Action(self.invert_energy_j),
         }
-
-
-def numbers_of(device: Pcm3T1C, switches: Switches) -> Numbers:
-    """Return what all cells of a device have in common, in V, uS and s; without programming error none of its terms."""
-    import numpy as np
-
-    from archsim.components.cells.numeric.kernels import Numbers
-
-    pcm = {"offset": np.float32(device.offset_siemens * 1e6), **pcm_terms(device, switches)}
-    return Numbers(**capacitor_terms(device), **pcm)

@@ -15,18 +15,16 @@ from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PART, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import load_data
+from archsim.functional.history import DivergedError, Epoch, history
 from archsim.functional.losses import loss_name
 from archsim.functional.probe import Findings, Probe
 from archsim.functional.remarks import rates_warnings
 from archsim.functional.train import (
-    DivergedError,
-    Epoch,
     Progress,
     Training,
     check_ablations,
     check_cells,
     check_network,
-    history,
     scales_of,
     seeds_from,
 )

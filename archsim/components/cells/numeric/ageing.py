@@ -10,41 +10,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.components.cells.numeric.draws import compiled, normals, uniforms
-from archsim.components.cells.numeric.kernels import EXPONENTS, FRESH, STUCK, Doubles, Floats
+from archsim.base.arrays import F32, F64
+from archsim.components.cells.numeric.draws import EXPONENTS, FRESH, STUCK, compiled, normals, uniforms
 
 
 class Ageing(NamedTuple):
-    """The arrays that a state holds for it: those of both devices of a cell are [2, rows, cols], `age` [rows, cols]."""
+    """The arrays that a state holds for it; those of both devices of a cell are [2, rows, cols]."""
 
-    exponents: Floats
-    age: Doubles
-    stuck: Floats
-
-    @classmethod
-    def none(cls) -> Ageing:
-        """Return the empty arrays of cells without phase-change devices, or of devices that stay as they are."""
-        return empty_ageing(0, 0, Habits(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    exponents: F32  # drift exponents; empty where none drifts
+    age: F64  # time since the devices were programmed, in s, [rows, cols]; empty where none drifts
+    stuck: F32  # at which conductance devices are stuck, in uS, or -1; empty where none is
 
 
 class Habits(NamedTuple):
     """With what the arrays are drawn: mean and spread of the drift exponent; shares of stuck devices, and where."""
 
-    exponent: float
-    exponent_spread: float
-    stuck_reset: float
-    stuck_set: float
-    reset: float
-    set: float
+    exponent: float = 0.0
+    exponent_spread: float = 0.0
+    stuck_reset: float = 0.0
+    stuck_set: float = 0.0
+    reset: float = 0.0
+    set: float = 0.0
 
-
-def empty_ageing(rows: int, cols: int, habits: Habits) -> Ageing:
-    """Return the arrays of cells of which none has aged yet; those that are not needed are empty."""
-    drifting = (rows, cols) if habits.exponent > 0 or habits.exponent_spread > 0 else (0, 0)
-    sticking = (rows, cols) if habits.stuck_reset > 0 or habits.stuck_set > 0 else (0, 0)
-    return Ageing(
-        np.zeros((2, *drifting), np.float32), np.zeros(drifting, np.float64), np.full((2, *sticking), -1, np.float32)
-    )
+    def none_aged(self, rows: int, cols: int) -> Ageing:
+        """Return the arrays of cells of which none has aged yet; those that are not needed are empty."""
+        drifting = (rows, cols) if self.exponent > 0 or self.exponent_spread > 0 else (0, 0)
+        sticking = (rows, cols) if self.stuck_reset > 0 or self.stuck_set > 0 else (0, 0)
+        stuck = np.full((2, *sticking), -1, np.float32)
+        return Ageing(np.zeros((2, *drifting), np.float32), np.zeros(drifting, np.float64), stuck)
 
 
 @compiled

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from archsim.components.cells.numeric.kernels import FRESH, Doubles, Floats, Integers
+from archsim.base.arrays import F32, F64, I64, Flags
+from archsim.components.cells.numeric.ageing import Habits
+from archsim.components.cells.numeric.draws import FRESH
 
 
 class PulseCounts(NamedTuple):
@@ -26,33 +27,40 @@ class TransferCounts(NamedTuple):
     """What a transfer or a rewrite did; conductances are in uS of weight."""
 
     cells: int
-    both_reset: int
-    """Cells whose two devices were left RESET."""
-    clipped: int
-    """Devices asked for more than the ramp's slot reaches."""
-    resets: int
-    """RESET pulses of all devices: each wears one out."""
-    pulses: int
-    pulses_clipped: int
-    residual_sum: float
-    """Sum over the cells of |weight wanted - weight left|."""
-    residual_max: float
-    programmed: int = 0
-    """Cells whose long-term devices were programmed."""
-    written: int = 0
-    """Cells that were given a weight: programmed, or by pulses on their capacitor."""
-    left_over: int = 0
-    """Of those written, cells off by more than a pulse's nominal change because slots or a range ended."""
+    both_reset: int = 0  # cells whose two devices were left RESET
+    clipped: int = 0  # devices asked for more than the ramp's slot reaches
+    resets: int = 0  # RESET pulses of all devices: each wears one out
+    pulses: int = 0
+    pulses_clipped: int = 0
+    residual_sum: float = 0.0  # sum over the cells of |weight wanted - weight left|
+    residual_max: float = 0.0
+    programmed: int = 0  # cells whose long-term devices were programmed
+    written: int = 0  # cells that were given a weight: programmed, or by pulses on their capacitor
+    left_over: int = 0  # of those written, off by more than a pulse's nominal change because slots or a range ended
 
 
 class Occupancy(NamedTuple):
     """Where the own capacitors of some cells are."""
 
     capacitors: int
-    dead: int
-    """Those below the threshold of their read transistor: g = 0, and most pulses change nothing."""
-    railed: int
-    """Those so close to an end of their range that the next pulse towards it is cut."""
+    dead: int  # below the threshold of their read transistor: g = 0, and most pulses change nothing
+    railed: int  # so close to an end of their range that the next pulse towards it is cut
+
+
+class Parameters(NamedTuple):
+    """With what a declaration has its cells made, in V, uS and s; what a kind of cells has no use for is left out."""
+
+    numbers: Any  # what all cells have in common, as compiled code takes it
+    spreads: Any  # the means and spreads with which they are drawn
+    step: float  # nominal change of a weight by one pulse
+    reach: float  # largest weight, of either sign, that is held for long
+    habits: Habits = Habits()  # how phase-change devices age
+    drift_start_s: float = 0.0
+    resets: int = 0  # RESETs of the two devices by one programming
+    leaks: bool = True
+    inverts: bool = True  # transfers invert the polarity
+    alternates: bool = False  # every other row begins inverted
+    compensates: bool = False  # transfers reckon with the nominal leak
 
 
 class Cells(ABC):
@@ -63,26 +71,24 @@ class Cells(ABC):
     how the rows are cut into groups.
     """
 
-    weights: Floats
-    """Float32 [rows, cols], C-contiguous, always up to date; only to be read."""
-    step: float
-    """Nominal change of a weight by one pulse, in uS."""
-    reach: float
-    """Largest weight, of either sign, that is held for long, in uS."""
-    state: Any
-    """The arrays of the cells [rows, cols], a named tuple, and `numbers` what they have in common."""
-    numbers: Any
     kernel: Callable[..., Any]
     """The compiled update(arrays, numbers, nx, nd, phi, slots) -> (pulses, clipped), of counts as in `update`."""
     exact_kernel: Callable[..., Any]
-    """The same of real numbers in place of pulses, see `exact_kernels`."""
+    """The same of real numbers in place of pulses, see `exact_updates`."""
+
+    def __init__(self, state: Any, parameters: Parameters, key: tuple[int, int]) -> None:
+        self.state = state  # a named tuple of the arrays of the cells [rows, cols]
+        self.weights: F32 = state.weights  # [rows, cols], C-contiguous, always up to date; only to be read
+        self.parameters, self.numbers = parameters, parameters.numbers
+        self.step, self.reach = parameters.step, parameters.reach
+        self._key = key  # seed and shard
 
     @property
     def compiled_state(self) -> Any:
         """The state as compiled code takes it: of one type for all cells of a kind, whatever their shape."""
         return self.state
 
-    def update(self, nx: Integers, nd: Integers, phi: Floats, slots: int = 15) -> PulseCounts:
+    def update(self, nx: I64, nd: I64, phi: F32, slots: int = 15) -> PulseCounts:
         """Pulse every cell floor(nx |nd| / slots + phi) times in the direction of nd's sign.
 
         nx [rows] holds counts of 0 to `slots`, nd [cols] signed ones, phi [rows] phases of [0, 1). Raises ValueError
@@ -95,31 +101,31 @@ class Cells(ABC):
             raise ValueError(f"a count of pulses is beyond {slots}, or a phase not within [0, 1)")
         return PulseCounts(*self.kernel(self.compiled_state, self.numbers, nx, nd, phi, slots))
 
-    @abstractmethod
-    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let some seconds pass for these rows, or for each its own [row_stop - row_start].
 
-        Capacitors leak, and phase-change devices drift if they do.
+        Capacitors leak, and phase-change devices drift if they do; others keep what they hold.
         """
+        self._check_rows(row_start, row_stop)
 
-    @abstractmethod
     def transfer(
         self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
     ) -> TransferCounts:
-        """Move the weights of these rows to the long-term devices, inverting their polarity if so told.
+        """Move the weights of these rows to the long-term devices, if there are any; invert their polarity if told.
 
         `held_s` is for how long the rows' capacitors have held since they were last written, and are likely to again.
         """
+        return self._nothing(row_start, row_stop)
 
-    @abstractmethod
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
-        """Put back what these rows' capacitors lost in the `dt_s` since they were last written, as far as is known."""
+        """Put back what these rows' capacitors, if any, lost in `dt_s` since they were written, as far as is known."""
+        return self._nothing(row_start, row_stop)
 
     @abstractmethod
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Write weights [rows, cols], in uS, to all cells: the weights that training starts from."""
 
-    def out_of_range(self, weights: Floats) -> NDArray[np.bool_]:
+    def out_of_range(self, weights: F32) -> Flags:
         """Return which weights [rows, cols], in uS, are at or beyond the largest that these cells hold for long."""
         return np.abs(weights) >= np.float32(self.reach)
 
@@ -128,28 +134,38 @@ class Cells(ABC):
         return Occupancy(0, 0, 0)
 
     @abstractmethod
-    def conductances(self) -> Floats:
+    def conductances(self) -> F32:
         """Return what a read of each cell draws current through, [rows, cols], in uS; unsigned, without gain."""
 
     @abstractmethod
-    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return by name what the cells of these rows hold, [rows, cols] in uS, only to be read.
 
         The names are W, and where there is such a thing g - g_shared, G+ and G-.
         """
 
     def _nothing(self, start: int, stop: int) -> TransferCounts:
-        """Return the counts of a transfer or rewrite that finds nothing to do."""
         self._check_rows(start, stop)
-        return TransferCounts((stop - start) * self.weights.shape[1], 0, 0, 0, 0, 0, 0.0, 0.0)
+        return TransferCounts((stop - start) * self.weights.shape[1])
+
+    def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
+        """Return what draws of a transfer are keyed by."""
+        return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
 
     def _check_rows(self, start: int, stop: int) -> None:
         if not 0 <= start < stop <= len(self.weights):
             raise ValueError(f"rows {start} to {stop} of {len(self.weights)}")
 
-    def _check_shape(self, weights: Floats) -> None:
+    def _wanted(self, weights: F32) -> F32:
+        """Return weights as kernels take them; raise ValueError where they are not those of all cells."""
         if weights.shape != self.weights.shape:
             raise ValueError(f"weights {weights.shape} for cells {self.weights.shape}")
+        return np.ascontiguousarray(weights, np.float32)
+
+
+def checked_key(seed: int, shard: int) -> tuple[int, int]:
+    """Return the generator's key; raise ValueError where a word does not fit."""
+    return checked_word("seed", seed), checked_word("shard", shard)
 
 
 def checked_word(name: str, value: int) -> int:

@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 
-from archsim.components.cells.numeric.ageing import Ageing
-from archsim.components.cells.numeric.base import Cells, Occupancy, TransferCounts, checked_word
-from archsim.components.cells.numeric.exact_kernels import update_exactly
-from archsim.components.cells.numeric.kernels import (
-    REWRITE_READ,
-    Doubles,
-    Floats,
-    Numbers,
-    Spreads,
-    State,
-    conducting,
-    decay,
-    differences,
-    leak,
-    make,
-    noisy,
-    rewrite,
-    turn,
-    update,
-)
+from archsim.base.arrays import F32, F64
+from archsim.components.cells.numeric.ageing import Ageing, Habits
+from archsim.components.cells.numeric.base import Cells, Occupancy, Parameters, TransferCounts, checked_key
+from archsim.components.cells.numeric.capacitor_kernels import State, conducting, differences, make, turn
+from archsim.components.cells.numeric.capacitor_update import decay, leak, update
+from archsim.components.cells.numeric.capacitor_writing import rewrite
+from archsim.components.cells.numeric.draws import REWRITE_READ, noisy
+from archsim.components.cells.numeric.exact_updates import update_exactly
 
 _ONE = np.float32(1)
-
-
-class CapacitorParameters(NamedTuple):
-    """With what cells of a 3T1C alone are made: see `Numbers` and `Spreads`; weights are in uS."""
-
-    numbers: Numbers
-    spreads: Spreads
-    leaks: bool
-    step: float
-    """Nominal change of a weight by one pulse."""
-    reach: float
-    """Largest weight, of either sign, that is held for long."""
 
 
 class DecayFactors:
@@ -48,11 +24,11 @@ class DecayFactors:
 
     KEPT = 16  # they are computed again, to the same bits, when one of more intervals comes again
 
-    def __init__(self, *taus: Floats) -> None:
+    def __init__(self, *taus: F32) -> None:
         self._taus = taus
-        self._seen: dict[float, tuple[Floats, ...] | None] = {}
+        self._seen: dict[float, tuple[F32, ...] | None] = {}
 
-    def rows(self, start: int, stop: int, dt_s: float | Doubles) -> tuple[Floats, ...]:
+    def rows(self, start: int, stop: int, dt_s: float | F64) -> tuple[F32, ...]:
         """Return the factors of these rows, one array for each array of time constants."""
         if not isinstance(dt_s, float):
             return tuple(decay(tau, start, dt_s) for tau in self._taus)
@@ -69,16 +45,11 @@ class DecayFactors:
 class CapacitorCells(Cells):
     """Base of the cells with a 3T1C, p (g - g_shared): updates land on its capacitor, which leaks."""
 
-    def __init__(
-        self, state: State, numbers: Numbers, spreads: Spreads, key: tuple[int, int], leaks: bool, step: float
-    ) -> None:
-        self._key, self._leaks = key, leaks
-        self.state, self.numbers = state, numbers
+    def __init__(self, state: State, parameters: Parameters, key: tuple[int, int]) -> None:
+        super().__init__(state, parameters, key)
         self._turned = turn(state)
-        self.weights = state.weights
         self.kernel, self.exact_kernel = update, update_exactly
-        self.step = step
-        make(self._turned, numbers, spreads, *key)
+        make(self._turned, self.numbers, parameters.spreads, *key)
         self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
 
     @property
@@ -86,10 +57,10 @@ class CapacitorCells(Cells):
         """The state with its columns turned into rows."""
         return self._turned
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
+    def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let own and shared capacitors decay towards the leak's target."""
         self._check_rows(row_start, row_stop)
-        if self._leaks:
+        if self.parameters.leaks:
             own, shared = self._decay.rows(row_start, row_stop, dt_s)
             leak(self._turned, self.numbers, row_start, row_stop, own, shared)
 
@@ -101,21 +72,19 @@ class CapacitorCells(Cells):
         self._check_rows(row_start, row_stop)
         wanted = differences(self._turned, self.numbers, row_start, row_stop)
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
-        if self._leaks:
+        if self.parameters.leaks:
             wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
         return self._put(wanted, row_start)
 
-    def conductances(self) -> Floats:
+    def conductances(self) -> F32:
         """Return G+ + G- + g + the cell's part of g_shared."""
-        return cast("Floats", conducting(self._turned, self.numbers))
+        return cast("F32", conducting(self._turned, self.numbers))
 
-    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W and g - g_shared."""
         stop = len(self.weights) if row_stop is None else row_stop
-        return {
-            "W": self.weights[row_start:stop],
-            "g - g_shared": differences(self._turned, self.numbers, row_start, stop),
-        }
+        held = differences(self._turned, self.numbers, row_start, stop)
+        return {"W": self.weights[row_start:stop], "g - g_shared": held}
 
     def occupancy(self) -> Occupancy:
         """Return how many capacitors there are, how many are below threshold, and how many at an end of their range."""
@@ -125,37 +94,25 @@ class CapacitorCells(Cells):
         lowest = state.voltage - state.down * (_ONE + bends) < numbers.least
         return Occupancy(dead.size, int(dead.sum()), int((highest | lowest).sum()))
 
-    def _put(self, wanted: Floats, start: int) -> TransferCounts:
+    def _put(self, wanted: F32, start: int) -> TransferCounts:
         """Pulse the own capacitors of rows from `start` on until g - g_shared is as wanted."""
         pulses, clipped, left, most, over = rewrite(self._turned, self.numbers, wanted, start)
         return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most), 0, wanted.size, over)
-
-    def _draw(self, seed: int, what: int, index: int) -> tuple[int, int, int, int]:
-        return checked_word("seed", seed), self._key[1], what, checked_word("index", index)
 
 
 class Capacitor3T1CCells(CapacitorCells):
     """Cells of a 3T1C alone: W = g - g_shared; nothing holds a weight but its capacitor."""
 
-    def __init__(self, parameters: CapacitorParameters, rows: int, cols: int, seed: int, shard: int) -> None:
-        key = checked_word("seed", seed), checked_word("shard", shard)
-        state = empty_state(rows, cols, parameters.numbers.span, Ageing.none())
-        super().__init__(state, parameters.numbers, parameters.spreads, key, parameters.leaks, parameters.step)
-        self.reach = parameters.reach
+    def __init__(self, parameters: Parameters, rows: int, cols: int, seed: int, shard: int) -> None:
+        state = empty_state(rows, cols, parameters.numbers.span, Habits().none_aged(rows, cols))
+        super().__init__(state, parameters, checked_key(seed, shard))
 
-    def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
-    ) -> TransferCounts:
-        """Do nothing: there is no long-term device."""
-        return self._nothing(row_start, row_stop)
-
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Reset all capacitors and pulse the own ones until g - g_shared is as given, as far as the pulses reach."""
-        self._check_shape(weights)
-        state = self.state
+        wanted, state = self._wanted(weights), self.state
         state.voltage[:] = state.shared_voltage[:] = self.numbers.start
         state.shared[:] = state.shared_k * np.maximum(state.shared_voltage - state.shared_threshold, np.float32(0))
-        return self._put(np.ascontiguousarray(weights, np.float32), 0)
+        return self._put(wanted, 0)
 
 
 def empty_state(rows: int, cols: int, span: int, ageing: Ageing) -> State:

@@ -13,6 +13,13 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
+# What is drawn: the last word of the generator's counter.
+(
+    TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
+    EXPONENTS, STUCK, SET_PULSE,
+) = range(1, 14)  # fmt: skip
+FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 compiled = cast("Callable[[F], F]", numba.njit(cache=True, error_model="numpy"))
@@ -55,3 +62,13 @@ def normals(seed: Any, shard: Any, what: Any, index: Any, row: Any, col: Any) ->
     radius = math.sqrt(-2.0 * math.log(first))
     angle = 2.0 * math.pi * second
     return radius * math.cos(angle), radius * math.sin(angle)
+
+
+@compiled
+def noisy(wanted: Any, start: Any, noise: Any, key: Any) -> None:
+    """Add read noise of that standard deviation to values of rows from `start` on."""
+    seed, shard, what, index = key
+    for row in range(wanted.shape[0]):
+        for col in range(wanted.shape[1]):
+            first, _ = normals(seed, shard, what, index, row + start, col)
+            wanted[row, col] = wanted[row, col] + noise * np.float32(first)

@@ -1,6 +1,6 @@
 """Cells that are trained in place, in numbers: every pulse moves the weight itself, which keeps what it holds.
 
-Float32 in a fixed order, as in `kernels`; weights are in uS.
+Float32 in a fixed order, as in `capacitor_kernels`; weights are in uS.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from archsim.components.cells.numeric.base import Cells, TransferCounts, checked_word
-from archsim.components.cells.numeric.draws import compiled, normals
-from archsim.components.cells.numeric.exact_kernels import update_in_place_exactly
-from archsim.components.cells.numeric.kernels import BOUNDS, FRESH, STEPS, Doubles, Floats, coincide, columns_pulsed
+from archsim.base.arrays import F32, Flags
+from archsim.components.cells.numeric.base import Cells, Parameters, TransferCounts, checked_key
+from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
+from archsim.components.cells.numeric.draws import BOUNDS, FRESH, STEPS, compiled, normals
+from archsim.components.cells.numeric.exact_updates import update_in_place_exactly
 
 _ONE = np.float32(1)
 
@@ -21,13 +21,11 @@ _ONE = np.float32(1)
 class InPlaceState(NamedTuple):
     """The cells of a shard, arrays [rows, cols]; each weight lies within -bound and +bound."""
 
-    weights: Floats
-    up: Floats
-    """The up-step at a weight of zero, in uS."""
-    down: Floats
-    bound: Floats
-    slope: Floats
-    """By how much a step shrinks per uS towards the bound: 1 / bound where bounds are soft, else 0."""
+    weights: F32
+    up: F32  # the up-step at a weight of zero, in uS
+    down: F32
+    bound: F32
+    slope: F32  # by how much a step shrinks per uS towards the bound: 1 / bound where bounds are soft, else 0
 
 
 class InPlaceNumbers(NamedTuple):
@@ -91,46 +89,32 @@ def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots:
 class InPlaceCells(Cells):
     """Cells that keep their weights by themselves: they do not leak, and there is nothing to transfer or rewrite."""
 
-    def __init__(self, numbers: InPlaceNumbers, rows: int, cols: int, seed: int, shard: int) -> None:
-        self.state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
-        self.numbers = numbers
+    def __init__(self, parameters: Parameters, rows: int, cols: int, seed: int, shard: int) -> None:
+        key = checked_key(seed, shard)
+        arrays = (np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields)
+        super().__init__(InPlaceState(*arrays), parameters, key)
         self.kernel, self.exact_kernel = update_in_place, update_in_place_exactly
-        self.weights = self.state.weights
-        self.step, self.reach = self.numbers.step, self.numbers.bound
-        make_in_place(self.state, self.numbers, checked_word("seed", seed), checked_word("shard", shard))
+        make_in_place(self.state, self.numbers, *key)
 
-    def leak(self, row_start: int, row_stop: int, dt_s: float | Doubles) -> None:
-        """Do nothing."""
-
-    def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
-    ) -> TransferCounts:
-        """Do nothing."""
-        return self._nothing(row_start, row_stop)
-
-    def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
-        """Do nothing."""
-        return self._nothing(row_start, row_stop)
-
-    def program(self, weights: Floats, seed: int, index: int = 0) -> TransferCounts:
+    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Set the weights as exactly as their bounds allow; those beyond are counted."""
-        self._check_shape(weights)
-        wanted = weights.astype(np.float32)
+        wanted = self._wanted(weights)
         self.weights[:] = np.clip(wanted, -self.state.bound, self.state.bound)
         left = np.abs(wanted - self.weights)
         return TransferCounts(
-            wanted.size, 0, int((left > 0).sum()), 0, 0, 0, float(left.sum(dtype=np.float64)), float(left.max()),
-            wanted.size, wanted.size, int((left > self.numbers.step).sum()),
+            wanted.size, clipped=int((left > 0).sum()), residual_sum=float(left.sum(dtype=np.float64)),
+            residual_max=float(left.max()), programmed=wanted.size, written=wanted.size,
+            left_over=int((left > self.numbers.step).sum()),
         )  # fmt: skip
 
-    def out_of_range(self, weights: Floats) -> NDArray[np.bool_]:
+    def out_of_range(self, weights: F32) -> Flags:
         """Return which weights are at or beyond the bounds of their own cell."""
-        return cast("NDArray[np.bool_]", np.abs(weights) >= self.state.bound)
+        return cast("Flags", np.abs(weights) >= self.state.bound)
 
-    def conductances(self) -> Floats:
+    def conductances(self) -> F32:
         """Return |W|: one of two devices holds it, the other none."""
         return np.abs(self.weights)
 
-    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, Floats]:
+    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W."""
         return {"W": self.weights[row_start:row_stop]}

@@ -1,6 +1,6 @@
 """Compiled kernels of PCM pairs that are trained in place: partial SET pulses, and occasional RESET.
 
-Float32 in a fixed order, as in `kernels`; conductances and weights are in uS.
+Float32 in a fixed order, as in `capacitor_kernels`; conductances and weights are in uS.
 """
 
 from __future__ import annotations
@@ -9,21 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.components.cells.numeric.draws import compiled, normals
-from archsim.components.cells.numeric.kernels import (
-    BOUNDS,
-    FIRST,
-    FRESH,
-    SET_PULSE,
-    STEPS,
-    Doubles,
-    Floats,
-    Integers,
-    coincide,
-    columns_pulsed,
-    programmed,
-    unless_stuck,
-)
+from archsim.base.arrays import F32, F64, I64
+from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
+from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, SET_PULSE, STEPS, compiled, normals
+from archsim.components.cells.numeric.programming import Programming, program_pair
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -31,44 +20,26 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 class PairState(NamedTuple):
     """The cells of a shard: arrays [rows, cols], or [2, rows, cols] where G+ and G- differ."""
 
-    weights: Floats
-    """W = F (G+ - G-), in uS: a function of the rest, always up to date."""
-    plus: Floats
-    """G+, in uS."""
-    minus: Floats
-    """G-, in uS."""
-    steps: Floats
-    """Mean change by the first SET pulse after a RESET, in uS."""
-    limits: Floats
-    """The conductance that SET pulses approach, in uS."""
-    fired: Integers
-    """SET pulses of both devices so far: the index of the next one's draw."""
-    key: Integers
-    """Seed and shard, of the draws of SET pulses."""
-    exponents: Floats
-    age: Doubles
-    stuck: Floats
+    weights: F32  # W = F (G+ - G-), in uS: a function of the rest, always up to date
+    plus: F32  # G+, in uS
+    minus: F32  # G-, in uS
+    steps: F32  # mean change by the first SET pulse after a RESET, in uS
+    limits: F32  # the conductance that SET pulses approach, in uS
+    fired: I64  # SET pulses of both devices so far: the index of the next one's draw
+    key: I64  # seed and shard, of the draws of SET pulses
+    exponents: F32  # these three as in `Ageing`
+    age: F64
+    stuck: F32
 
 
 class PairNumbers(NamedTuple):
     """What all cells of a device have in common: float32, in uS."""
 
-    gain: Any
-    step: Any
-    """Nominal change of the weight by the first pulse after a RESET."""
-    noise: Any
-    """Spread of a SET pulse's change, relative to its mean."""
+    step: Any  # nominal change of the weight by the first pulse after a RESET
+    noise: Any  # spread of a SET pulse's change, relative to its mean
     refresh_above: Any
-    reachable: Any
-    scale: Any
-    error: Any
-    error_slope: Any
-    error_bend: Any
-    control: Any
-    control_loss: Any
-    reset: Any
-    reset_spread: Any
     read_noise: Any
+    pcm: Programming
 
 
 class PairSpreads(NamedTuple):
@@ -90,22 +61,12 @@ def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) ->
             steps = normals(seed, shard, STEPS, FRESH, row, col)
             limits = normals(seed, shard, BOUNDS, FRESH, row, col)
             for side in range(2):
-                state.steps[side, row, col] = spreads.step * max(
-                    spreads.step_least, 1.0 + spreads.step_spread * steps[side]
-                )
-                state.limits[side, row, col] = spreads.limit * max(
-                    spreads.limit_least, 1.0 + spreads.limit_spread * limits[side]
-                )
-            write_pair(state, numbers, row, col, _ZERO, _ZERO, normals(seed, shard, FIRST, FRESH, row, col))
-
-
-@compiled
-def write_pair(state: Any, numbers: Any, row: Any, col: Any, plus: Any, minus: Any, draws: Any) -> None:
-    """Program both devices of a cell to targets, zero standing for RESET."""
-    first, second = draws
-    state.plus[row, col] = unless_stuck(programmed(plus, np.float32(first), numbers), state.stuck, 0, row, col)
-    state.minus[row, col] = unless_stuck(programmed(minus, np.float32(second), numbers), state.stuck, 1, row, col)
-    state.weights[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
+                step = 1.0 + spreads.step_spread * steps[side]
+                limit = 1.0 + spreads.limit_spread * limits[side]
+                state.steps[side, row, col] = spreads.step * max(spreads.step_least, step)
+                state.limits[side, row, col] = spreads.limit * max(spreads.limit_least, limit)
+            draws = normals(seed, shard, FIRST, FRESH, row, col)
+            state.weights[row, col] = program_pair(state, numbers.pcm, row, col, _ZERO, _ZERO, draws)
 
 
 @compiled
@@ -132,7 +93,7 @@ def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: An
             side, conductances = (0, state.plus) if place < upward else (1, state.minus)
             for _ in range(count):
                 clipped += set_once(state, numbers, conductances, side, row, col)
-            state.weights[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
+            state.weights[row, col] = numbers.pcm.gain * (state.plus[row, col] - state.minus[row, col])
             pulses += count
     return pulses, clipped
 
@@ -166,6 +127,7 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
     because a device was clipped.
     """
     seed, shard, what, index = key
+    pcm = numbers.pcm
     written = both = beyond = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
@@ -173,17 +135,16 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
             if max(state.plus[row, col], state.minus[row, col]) <= above:
                 continue
             weight = wanted[row - start, col]
-            plus = max(weight, _ZERO) / numbers.gain
-            minus = max(-weight, _ZERO) / numbers.gain
-            cut = plus > numbers.reachable or minus > numbers.reachable
+            plus = max(weight, _ZERO) / pcm.gain
+            minus = max(-weight, _ZERO) / pcm.gain
+            cut = plus > pcm.reachable or minus > pcm.reachable
             if cut:
                 beyond += 1
-                plus, minus = min(plus, numbers.reachable), min(minus, numbers.reachable)
+                plus, minus = min(plus, pcm.reachable), min(minus, pcm.reachable)
             if plus == minus:
                 both += 1
-            write_pair(state, numbers, row, col, plus, minus, normals(seed, shard, what, index, row, col))
-            if state.age.shape[0]:
-                state.age[row, col] = 0.0
+            draws = normals(seed, shard, what, index, row, col)
+            state.weights[row, col] = program_pair(state, pcm, row, col, plus, minus, draws)
             written += 1
             left = abs(weight - state.weights[row, col])
             left_sum += left

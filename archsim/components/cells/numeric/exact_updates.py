@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from archsim.components.cells.numeric.capacitor_kernels import refresh_weight, turn
 from archsim.components.cells.numeric.draws import compiled
-from archsim.components.cells.numeric.kernels import refresh_weight, turn
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -84,5 +84,5 @@ def update_pairs_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, s
             after = before + count * (state.steps[side, row, col] * room)
             limited += after > limit
             conductances[row, col] = min(after, limit)
-            state.weights[row, col] = numbers.gain * (state.plus[row, col] - state.minus[row, col])
+            state.weights[row, col] = numbers.pcm.gain * (state.plus[row, col] - state.minus[row, col])
     return pulses, limited

@@ -1,0 +1,222 @@
+"""Compiled kernels of the cells with a 3T1C: what the cells of a shard are, how they are made, and what they hold.
+
+Everything is float32 in a fixed order, without fused or reassociated arithmetic, so that the plain numpy of
+`cells_reference` gives the same bits. Exponentials, logarithms and sines are taken in double precision by the C
+library and rounded once; only they could differ between machines. Conductances and weights are in microsiemens.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba.core.errors import TypingError
+from numba.extending import overload
+
+from archsim.base.arrays import F32, F64
+from archsim.components.cells.numeric.draws import (
+    FIRST,
+    FRESH,
+    LEAK,
+    SHARED_LEAK,
+    SHARED_TRANSISTOR,
+    STEPS,
+    TRANSISTOR,
+    compiled,
+    normals,
+)  # fmt: skip
+from archsim.components.cells.numeric.programming import Programming, program_pair
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+
+
+class State(NamedTuple):
+    """The cells of a shard: what was fixed when they were made, and what they hold.
+
+    Arrays are [rows, cols]; those of the references [rows, ceil(cols / cells_per_reference)]; polarity [rows]. Those
+    that `turn` transposes lie column after column in memory.
+    """
+
+    weights: F32  # W = pcm + polarity (g - g_shared), in uS: a function of the rest, always up to date
+    pcm: F32  # F (G+ - G-), in uS
+    plus: F32  # G+, in uS
+    minus: F32  # G-, in uS
+    polarity: F32  # +1 or -1, by row
+    voltage: F32  # V of the own capacitor
+    k: F32  # transconductance of the read transistor, in uS/V
+    threshold: F32  # V_T of the read transistor, in V
+    up: F32  # the up-step at the start voltage, in V
+    down: F32  # the down-step at the start voltage, in V
+    tau: F32  # time constant of the own capacitor, in s
+    shared: F32  # g_shared, in uS: a function of the voltage, always up to date
+    shared_voltage: F32
+    shared_k: F32
+    shared_threshold: F32
+    shared_tau: F32
+    exponents: F32  # these three as in `Ageing`
+    age: F64
+    stuck: F32
+
+
+class Numbers(NamedTuple):
+    """What all cells of a device have in common: float32, in V, uS and s; the pulses are whole numbers."""
+
+    span: int
+    start: Any
+    least: Any
+    most: Any
+    target: Any
+    tau: float
+    bend: Any  # relative change of a step per volt
+    step: Any  # nominal change of the weight by a pulse
+    read_noise: Any
+    residual_pulses: int
+    trim_pulses: int
+    offset: Any = _ZERO
+    pcm: Programming = Programming()
+
+
+class Spreads(NamedTuple):
+    """With what means and spreads cells are made: double precision, in V, uS and s."""
+
+    k: float
+    threshold: float
+    step: float
+    tau: float
+    k_spread: float
+    threshold_spread: float
+    step_spread: float
+    leak_spread: float
+    step_least: float
+
+
+def turn(state: Any) -> State:
+    """Return the state with those arrays transposed that lie column after column in memory; twice, it is the same.
+
+    Compiled code takes them so, row after row, and turns them back. For numba tells types apart by how arrays lie in
+    memory, and one of a single row or column lies both ways: kept as columns its type would depend on its shape.
+    """
+    return State(
+        state.weights, state.pcm.T, state.plus.T, state.minus.T, state.polarity, state.voltage.T, state.k.T,
+        state.threshold.T, state.up.T, state.down.T, state.tau.T, state.shared.T, state.shared_voltage.T,
+        state.shared_k.T, state.shared_threshold.T, state.shared_tau.T, state.exponents, state.age, state.stuck,
+    )  # fmt: skip
+
+
+@overload(turn)
+def _turn_compiled(state: Any) -> Callable[..., Any]:
+    if state.types[State._fields.index("voltage")].layout != "C":
+        raise TypingError("the kernels of cells with capacitors take their compiled_state, not their state")
+    return turn
+
+
+@compiled
+def read(voltage: Any, k: Any, threshold: Any) -> Any:
+    """Return g = k max(V - V_T, 0), in uS."""
+    above = voltage - threshold
+    return k * above if above > _ZERO else _ZERO
+
+
+@compiled
+def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any, most: Any) -> Any:
+    """Return a capacitor's voltage after some pulses of a signed step, and how many of them its range cut short.
+
+    A pulse changes V by step (1 - bend (V - start)), `bend` being negated for downward steps: V <- V keep + more. Two
+    pulses are one with the square of `keep`, and so on, so that n take log n steps. It moves V ever on in one
+    direction, so that the range need only be looked at in the end; where it was left, all is done pulse by pulse.
+    """
+    lessened = step * bend
+    keep, more = _ONE - lessened, step + lessened * start
+    after, power, shift, left = voltage, keep, more, count
+    while left > 0:
+        if left & 1:
+            after = after * power + shift
+        shift, power, left = shift * power + shift, power * power, left >> 1
+    clipped = 0
+    if after > most or after < least:
+        after = voltage
+        for _ in range(count):
+            after = after * keep + more
+            if after > most or after < least:
+                after = min(max(after, least), most)
+                clipped += 1
+    return after, clipped
+
+
+@compiled
+def difference_at(state: Any, row: Any, col: Any, group: Any) -> Any:
+    """Return g - g_shared of a cell whose reference is that of `group`, in uS."""
+    return read(state.voltage[row, col], state.k[row, col], state.threshold[row, col]) - state.shared[row, group]
+
+
+@compiled
+def refresh_weight(state: Any, row: Any, col: Any, group: Any) -> None:
+    """Bring one weight up to date, whose reference is that of `group`."""
+    state.weights[row, col] = state.pcm[row, col] + state.polarity[row] * difference_at(state, row, col, group)
+
+
+@compiled
+def refresh_shared(state: Any, row: Any, group: Any) -> None:
+    """Bring one reference conductance up to date."""
+    state.shared[row, group] = read(
+        state.shared_voltage[row, group], state.shared_k[row, group], state.shared_threshold[row, group]
+    )
+
+
+@compiled
+def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
+    """Draw what is fixed when the chip is made, and reset all."""
+    state = turn(kept)
+    k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread, step_least = spreads
+    rows, cols = state.weights.shape
+    for row in range(rows):
+        for group in range(state.shared.shape[1]):
+            first, second = normals(seed, shard, SHARED_TRANSISTOR, FRESH, row, group)
+            state.shared_k[row, group] = k * max(0.0, 1.0 + k_spread * first)
+            state.shared_threshold[row, group] = threshold + threshold_spread * second
+            first, second = normals(seed, shard, SHARED_LEAK, FRESH, row, group)
+            state.shared_tau[row, group] = tau * math.exp(leak_spread * first)
+            state.shared_voltage[row, group] = numbers.start
+            refresh_shared(state, row, group)
+        for col in range(cols):
+            first, second = normals(seed, shard, TRANSISTOR, FRESH, row, col)
+            state.k[row, col] = k * max(0.0, 1.0 + k_spread * first)
+            state.threshold[row, col] = threshold + threshold_spread * second
+            first, second = normals(seed, shard, STEPS, FRESH, row, col)
+            state.up[row, col] = step * max(step_least, 1.0 + step_spread * first)
+            state.down[row, col] = step * max(step_least, 1.0 + step_spread * second)
+            first, second = normals(seed, shard, LEAK, FRESH, row, col)
+            state.tau[row, col] = tau * math.exp(leak_spread * first)
+            state.voltage[row, col] = numbers.start
+            draws = normals(seed, shard, FIRST, FRESH, row, col)
+            state.pcm[row, col] = program_pair(state, numbers.pcm, row, col, _ZERO, _ZERO, draws)
+            refresh_weight(state, row, col, col // numbers.span)
+
+
+@compiled
+def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
+    """Return g - g_shared of some rows."""
+    state = turn(kept)
+    found = np.empty((stop - start, state.weights.shape[1]), np.float32)
+    for row in range(start, stop):
+        for col in range(found.shape[1]):
+            found[row - start, col] = difference_at(state, row, col, col // numbers.span)
+    return found
+
+
+@compiled
+def conducting(kept: Any, numbers: Any) -> Any:
+    """Return G+ + G- + g + the cell's part of g_shared, for all cells."""
+    state = turn(kept)
+    rows, cols = state.weights.shape
+    found = np.empty((cols, rows), np.float32)
+    part = np.float32(numbers.span)
+    for col in range(cols):
+        group = col // numbers.span
+        for row in range(rows):
+            shared = state.shared[row, group]
+            held = (difference_at(state, row, col, group) + shared) + shared / part
+            found[col, row] = (state.plus[row, col] + state.minus[row, col]) + held
+    return found.T
