@@ -49,4 +49,5 @@ def compiled(
     if keep:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of(own))).hexdigest()
         own.__qualname__ = f"{own.__name__}.{words}.{digest[:16]}"
-    return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", forceinline=inline)(own))
+    options = {"forceinline": inline, "no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
+    return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", **options)(own))

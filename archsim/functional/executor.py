@@ -100,12 +100,14 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
         measures.drive[FORWARD, s],
     )  # fmt: skip
     measures.work[FORWARD, s] += 2 * rows * cols
-    z[:cols] = np.float32(0.0)
+    for j in range(cols):
+        z[j] = np.float32(0.0)
     forward_rows(driven[:rows], weights, z[:cols])
     if noise > 0:
         base = key(setup.rules.seed, READ, layer, example)
         add_noise(z[:cols], noise * alpha[layer], base, r * buffers.acts.shape[2] + col0)
-    z[:cols] /= alpha[layer]
+    for j in range(cols):
+        z[j] /= alpha[layer]
     read_out = buffers.sums[layer, slot, r, col0:col1]
     if grid[layer, 0] > 1:
         to_levels(z[:cols], partial_range, either_side(read_levels), read_out)
@@ -179,11 +181,14 @@ def read_backward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z
     # The converter sees the product at full drive; the scale is restored digitally.
     read_back = buffers.errors[layer, slot, c, row0:row1]
     if largest > 0:
-        z[: read_back.shape[0]] /= scale
+        for i in range(read_back.shape[0]):
+            z[i] /= scale
         to_levels(z[: read_back.shape[0]], partial_range, either_side(error_levels), read_back)
-        read_back *= largest
+        for i in range(read_back.shape[0]):
+            read_back[i] *= largest
     else:
-        read_back[:] = np.float32(0.0)
+        for i in range(read_back.shape[0]):
+            read_back[i] = np.float32(0.0)
     buffers.counts[1, layer, slot] += 1
     return buffers.counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]
 
@@ -262,7 +267,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             for phase in range(setup.rules.spans.phases[layer]):
                 pulse_rows(setup, s, example, phase, nx, phases)
                 if phase:
-                    nd[:cols] = -nd[:cols]
+                    for j in range(cols):
+                        nd[j] = -nd[j]
                 fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4])
                 measures.fired[2, s] += fired
                 measures.pulsed[FIRED, s] += fired

@@ -132,16 +132,19 @@ def train_float(
         size = min(batch, order.shape[0] - begin)
         for b in range(size):
             example = order[begin + b]
-            acts[b, 0, : x.shape[1]] = x[example]
+            for i in range(x.shape[1]):
+                acts[b, 0, i] = x[example, i]
             for layer in range(layers):
                 w = weights[layer]
                 if bias[layer]:
                     acts[b, layer, w.shape[0] - 1] = np.float32(1.0)
-                z[: w.shape[1]] = np.float32(0.0)
+                for j in range(w.shape[1]):
+                    z[j] = np.float32(0.0)
                 forward_rows(acts[b, layer, : w.shape[0]], w, z[: w.shape[1]])
                 if layer < layers - 1:
                     activate(code[layer], parameter[layer], z[: w.shape[1]])
-                    acts[b, layer + 1, : w.shape[1]] = z[: w.shape[1]]
+                    for j in range(w.shape[1]):
+                        acts[b, layer + 1, j] = z[j]
             outputs = weights[layers - 1].shape[1]
             own, hit, _ = output_delta(
                 code[layers - 1], z[:outputs], y[example], t[example], deltas[b, layers - 1, :outputs]
@@ -179,16 +182,19 @@ def evaluate(weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: 
     right = 0
     squares = 0.0
     for n in range(x.shape[0]):
-        act[: x.shape[1]] = x[n]
+        for i in range(x.shape[1]):
+            act[i] = x[n, i]
         for layer in range(layers):
             w = weights[layer]
             if bias[layer]:
                 act[w.shape[0] - 1] = np.float32(1.0)
-            z[: w.shape[1]] = np.float32(0.0)
+            for j in range(w.shape[1]):
+                z[j] = np.float32(0.0)
             forward_rows(act[: w.shape[0]], w, z[: w.shape[1]])
             if layer < layers - 1:
                 activate(code[layer], parameter[layer], z[: w.shape[1]])
-                act[: w.shape[1]] = z[: w.shape[1]]
+                for j in range(w.shape[1]):
+                    act[j] = z[j]
         outputs = weights[layers - 1].shape[1]
         _, hit, own = output_delta(code[layers - 1], z[:outputs], y[n], t[n], delta[:outputs])
         right += hit

@@ -22,12 +22,12 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# What is drawn: the last word of the generator's counter.
+# What is drawn: the last word of the generator's counter. (For each plain integer numba would compile the draws anew.)
 (
     TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
     EXPONENTS, STUCK, SET_PULSE,
-) = range(1, 14)  # fmt: skip
-FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
+) = (np.int64(what) for what in range(1, 14))  # fmt: skip
+FRESH = np.int64(2**32 - 1)  # the index of what is drawn when the chip is made
 MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
