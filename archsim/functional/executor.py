@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from archsim.functional.compiling import compiled
+from archsim.functional.compiling import compiled, is_kept
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
 from archsim.functional.hashes import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
@@ -304,10 +304,9 @@ def make_pieces(trains: Trains) -> dict[str, Callable[..., Any]]:
 def make_play(update: Callable[..., Any], shards: int, sorts: int, trains: Trains = PULSED) -> Callable[..., Any]:
     """Return `play`, compiled for cells with this update in the place of `fire`, in so many shards of so many sorts.
 
-    `trains` is what drives the update. Archsim's own cells have it kept on disk; the counts are in its name as they are
-    in its types.
+    `trains` is what drives the update. It is kept on disk if the update is; the counts are in its name as they are in
+    its types.
     """
-    module = getattr(update, "__module__", "")
-    words = f"{module}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}"
+    words = f"{update.__module__}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}"
     parts = {**make_pieces(trains), fire.__name__: update, "COUNT": trains.count}
-    return compiled(play, parts, words, keep=module.startswith("archsim."))
+    return compiled(play, parts, words, keep=is_kept(update))
