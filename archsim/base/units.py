@@ -97,6 +97,7 @@ def unit_scale(unit: str, si: str) -> Fraction | None:
     return None
 
 
+@functools.lru_cache(maxsize=4096)  # a spec that is loaded again has mostly the same figures
 def parse_number(text: str) -> Fraction:
     """Return a plain decimal number exactly; raise ValueError for anything else, NaN and inf included."""
     try:
@@ -110,6 +111,7 @@ def parse_number(text: str) -> Fraction:
     return Fraction(number)
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_quantity(text: str, si: str) -> Fraction:
     """Return `text` ("1.667 pJ") in the SI unit `si`, exactly; raise ValueError that says what is wrong.
 
@@ -145,6 +147,11 @@ _EXAMPLES = {
 }  # fmt: skip
 
 
+@functools.cache
+def _exactly(end: float) -> Fraction:
+    return Fraction(repr(end))
+
+
 @dataclass(frozen=True)
 class Dimension:
     """How one field of a spec is read: its SI unit, its range, and whether it stays exact."""
@@ -178,9 +185,9 @@ class Dimension:
             raise PydanticCustomError(
                 "quantity", "{why}; {hint}", {"why": str(error), "hint": "give " + self.describe()}
             ) from None
-        least = Fraction(repr(self.least))
+        least = _exactly(self.least)
         low = number <= least if self.above else number < least
-        if low or (math.isfinite(self.most) and number > Fraction(repr(self.most))):
+        if low or (math.isfinite(self.most) and number > _exactly(self.most)):
             message = {"given": str(value), "hint": "give " + self.describe()}
             raise PydanticCustomError("range", "'{given}' is out of range; {hint}", message)
         if self.whole:
