@@ -56,5 +56,5 @@ def compiled(
     if keep:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of(own))).hexdigest()
         own.__qualname__ = f"{own.__name__}.{words}.{digest[:16]}"
-    options = {"forceinline": inline, "no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {"forceinline": inline, "no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
     return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", **options)(own))

@@ -16,5 +16,5 @@ _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False
 
 def compiled(function: F) -> F:
     """Return a function compiled, and sooner if its name begins with _, for calls by compiled code alone."""
-    inner = function.__name__.startswith("_")
-    return cast("F", numba.njit(**_OPTIONS, no_cpython_wrapper=inner, no_cfunc_wrapper=True)(function))
+    options = _OPTIONS | {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True}
+    return cast("F", numba.njit(**options)(function))
