@@ -16,7 +16,7 @@ from numba.core.errors import TypingError
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from archsim.components.cells.numeric.draws import compiled, normals
+from archsim.components.cells.numeric.draws import compiled, inner, normals
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -172,7 +172,7 @@ def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any
     return after, clipped
 
 
-@compiled
+@inner
 def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
     """Pulse one cell until g - g_shared is `difference`, in a burst and a trim.
 
@@ -198,7 +198,7 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
     return pulses, clipped, stopped
 
 
-@compiled
+@inner
 def refresh_weight(state: Any, row: Any, col: Any, group: Any) -> Any:
     """Bring one weight up to date, whose reference is that of `group`, and return it."""
     own = read(state.voltage[row, col], state.k[row, col], state.threshold[row, col])
@@ -207,7 +207,7 @@ def refresh_weight(state: Any, row: Any, col: Any, group: Any) -> Any:
     return weight
 
 
-@compiled
+@inner
 def refresh_shared(state: Any, row: Any, group: Any) -> None:
     """Bring one reference conductance up to date."""
     state.shared[row, group] = read(
@@ -323,7 +323,7 @@ def column_pulsed(digits: int) -> Any:
             own = k[row] * above if above > _ZERO else _ZERO
             counts[row], after[row], weights[row] = count, moved, pcm[row] + polarity[row] * (own - shared[row])
 
-    return compiled(pulse_column)
+    return inner(pulse_column)
 
 
 _FEW, _MANY = 2, 4  # bits of a pulse count for which code is compiled; more pulses take the general way, as exactly

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.components.cells.numeric.draws import compiled, normals
+from archsim.components.cells.numeric.draws import compiled, inner, normals
 from archsim.components.cells.numeric.kernels import (
     BOUNDS,
     FIRST,
@@ -99,7 +99,7 @@ def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) ->
             write_pair(state, numbers, row, col, _ZERO, _ZERO, normals(seed, shard, FIRST, FRESH, row, col))
 
 
-@compiled
+@inner
 def write_pair(state: Any, numbers: Any, row: Any, col: Any, plus: Any, minus: Any, draws: Any) -> None:
     """Program both devices of a cell to targets, zero standing for RESET."""
     first, second = draws
@@ -137,7 +137,7 @@ def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: An
     return pulses, clipped
 
 
-@compiled
+@inner
 def set_once(state: Any, numbers: Any, conductances: Any, side: Any, row: Any, col: Any) -> Any:
     """Give a device one SET pulse; return 1 if it was clipped, else 0."""
     if state.stuck.shape[1] and state.stuck[side, row, col] >= _ZERO:
