@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numba.core.errors import TypingError
@@ -26,8 +26,8 @@ Integers = NDArray[np.int64]
 (
     TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
     EXPONENTS, STUCK, SET_PULSE,
-) = (np.int64(what) for what in range(1, 14))  # fmt: skip
-FRESH = np.int64(2**32 - 1)  # the index of what is drawn when the chip is made
+) = (cast("int", np.int64(what)) for what in range(1, 14))  # fmt: skip
+FRESH = cast("int", np.int64(2**32 - 1))  # the index of what is drawn when the chip is made
 MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
