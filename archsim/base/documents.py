@@ -7,6 +7,7 @@ a section hold for all bare figures in it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -49,7 +50,23 @@ Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
 
 
 def read_yaml(text: str, label: str) -> dict[str, Any]:
-    """Return a YAML mapping with all scalars as text; raise SpecError for anything that is not plain data."""
+    """Return a YAML mapping with all scalars as text; raise SpecError for anything that is not plain data.
+
+    A text that was read before is not parsed again: studies load the same few files for each of their points.
+    """
+    found = _copied(_parsed(text, label))
+    assert isinstance(found, dict)
+    return found
+
+
+def _copied(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _copied(value) for key, value in plain.items()}
+    return [_copied(item) for item in plain] if isinstance(plain, list) else plain
+
+
+@functools.lru_cache(maxsize=128)
+def _parsed(text: str, label: str) -> Any:
     problems: list[Problem] = []
     try:
         tree = _Reader(text, label, problems).document()

@@ -93,6 +93,7 @@ def _scale_by_pint(unit: str, si: str) -> Fraction | None:
         return None
 
 
+@functools.lru_cache(maxsize=4096)  # a spec that is loaded again has mostly the same figures
 def parse_number(text: str) -> Fraction:
     """Return a plain decimal number exactly; raise ValueError for anything else, NaN and inf included."""
     try:
@@ -106,6 +107,7 @@ def parse_number(text: str) -> Fraction:
     return Fraction(number)
 
 
+@functools.lru_cache(maxsize=4096)
 def parse_quantity(text: str, si: str) -> Fraction:
     """Return `text` ("1.667 pJ") in the SI unit `si`, exactly; raise ValueError that says what is wrong.
 

@@ -23,6 +23,12 @@ def files_of(function: Callable[..., Any]) -> list[Path]:
     return sorted({Path(str(sys.modules[each.__module__].__file__)) for each in _reached(function, set())})
 
 
+def is_kept(function: Callable[..., Any]) -> bool:
+    """Return whether numba keeps a compiled function on disk, and a file holds it that another process can import."""
+    module, stats = sys.modules.get(function.__module__), getattr(function, "stats", None)
+    return bool(getattr(stats, "cache_path", None) and getattr(module, "__file__", None))
+
+
 def _reached(function: Any, met: set[int]) -> Iterator[Any]:
     if id(function) in met:
         return
@@ -43,10 +49,12 @@ def compiled(
     If told to `keep` it, numba does so on disk. As numba looks only at the function's own file, the name under which it
     does tells apart, too, the contents of all files that `files_of` finds, and `words` the parts. Numba's files of a
     function are not safe from two processes that compile it for different types at once: let `words` tell types apart.
-    Code that calls foreign functions is not to be kept, since only their own module could load it again.
+    Keep code only if all that it calls `is_kept`. The interpreter cannot call what is taken in (`inline`): numba leaves
+    out what would turn its arguments.
     """
     own = rebuilt(function, parts)
     if keep:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of(own))).hexdigest()
         own.__qualname__ = f"{own.__name__}.{words}.{digest[:16]}"
-    return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", forceinline=inline)(own))
+    options: dict[str, Any] = {"forceinline": inline, "no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
+    return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", **options)(own))

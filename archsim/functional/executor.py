@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
-from archsim.functional.compiling import compiled
+from archsim.functional.compiling import compiled, is_kept
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
 from archsim.functional.hashes import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
@@ -98,12 +98,14 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
         measures.drive[FORWARD, s],
     )  # fmt: skip
     measures.work[FORWARD, s] += 2 * rows * cols
-    z[:cols] = np.float32(0.0)
+    for j in range(cols):
+        z[j] = np.float32(0.0)
     forward_rows(driven[:rows], weights, z[:cols])
     if noise > 0:
         base = key(setup.rules.seed, READ, layer, example)
         add_noise(z[:cols], noise * alpha[layer], base, r * buffers.acts.shape[2] + col0)
-    z[:cols] /= alpha[layer]
+    for j in range(cols):
+        z[j] /= alpha[layer]
     read_out = buffers.sums[layer, slot, r, col0:col1]
     if grid[layer, 0] > 1 or layer == grid.shape[0] - 1:
         full = partial_range if grid[layer, 0] > 1 else output_range
@@ -176,11 +178,14 @@ def read_backward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z
     # The converter sees the product at full drive; the scale is restored digitally.
     read_back = buffers.errors[layer, slot, c, row0:row1]
     if largest > 0:
-        z[: read_back.shape[0]] /= scale
+        for i in range(read_back.shape[0]):
+            z[i] /= scale
         to_levels(z[: read_back.shape[0]], partial_range, either_side(error_levels), read_back)
-        read_back *= largest
+        for i in range(read_back.shape[0]):
+            read_back[i] *= largest
     else:
-        read_back[:] = np.float32(0.0)
+        for i in range(read_back.shape[0]):
+            read_back[i] = np.float32(0.0)
     buffers.counts[1, layer, slot] += 1
     return buffers.counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]
 
@@ -259,7 +264,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             for phase in range(setup.rules.spans.phases[layer]):
                 pulse_rows(setup, s, example, phase, nx, phases)
                 if phase:
-                    nd[:cols] = -nd[:cols]
+                    for j in range(cols):
+                        nd[j] = -nd[j]
                 fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4])
                 measures.fired[2, s] += fired
                 measures.pulsed[FIRED, s] += fired
@@ -294,10 +300,9 @@ def make_pieces(trains: Trains) -> dict[str, Callable[..., Any]]:
 def make_play(update: Callable[..., Any], shards: int, sorts: int, trains: Trains = PULSED) -> Callable[..., Any]:
     """Return `play`, compiled for cells with this update in the place of `fire`, in so many shards of so many sorts.
 
-    `trains` is what drives the update. Archsim's own cells have it kept on disk; the counts are in its name as they are
-    in its types.
+    `trains` is what drives the update. It is kept on disk if the update is; the counts are in its name as they are in
+    its types.
     """
-    module = getattr(update, "__module__", "")
-    words = f"{module}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}"
+    words = f"{update.__module__}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}"
     parts = {**make_pieces(trains), fire.__name__: update, "COUNT": trains.count}
-    return compiled(play, parts, words, keep=module.startswith("archsim."))
+    return compiled(play, parts, words, keep=is_kept(update))

@@ -112,17 +112,20 @@ def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
 @numba.njit(cache=True)
 def forward(weights: tuple[F32, ...], functions: Functions, x: F32, acts: F32, z: F32) -> None:
     """Compute an example: into `acts` [layers, lines] the vectors that layers take, into `z` the last one's sums."""
-    acts[0, : x.shape[0]] = x
+    for i in range(x.shape[0]):  # one by one: numba compiles the copy of a slice for seconds
+        acts[0, i] = x[i]
     for layer in range(len(weights)):
         w = weights[layer]
         rows, outputs = w.shape
         if functions.bias[layer]:
             acts[layer, rows - 1] = np.float32(1.0)
-        z[:outputs] = np.float32(0.0)
+        for j in range(outputs):
+            z[j] = np.float32(0.0)
         forward_rows(acts[layer, :rows], w, z[:outputs])
         if layer < len(weights) - 1:
             activate(functions.code[layer], functions.parameter[layer], z[:outputs])
-            acts[layer + 1, :outputs] = z[:outputs]
+            for j in range(outputs):
+                acts[layer + 1, j] = z[j]
 
 
 @numba.njit(cache=True)

@@ -99,9 +99,11 @@ def output_delta(code: int, z: F32, label: int, target: F32, delta: F32) -> tupl
         return own, best == label, 0.0
     outputs = z.shape[0]
     if target.shape[0]:
-        delta[:] = target
+        for j in range(outputs):
+            delta[j] = target[j]
     else:
-        delta[:] = np.float32(0.0)
+        for j in range(outputs):
+            delta[j] = np.float32(0.0)
         delta[0 if outputs == 1 else label] = np.float32(1.0 if outputs > 1 else label)
     best = 0
     for j in range(1, outputs):

@@ -130,4 +130,5 @@ def move(
             costs_m[0] += more_m
             if costs_m[0] < costs_m[1]:
                 costs_m[1] = costs_m[0]
-                best[:] = tiles
+                for j in range(len(best)):
+                    best[j] = tiles[j]

@@ -12,4 +12,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Without numba's count of references to arrays, which would be an atomic operation at each access to one and take two
 # thirds of the time. What is compiled so must allocate nothing.
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
-compiled = cast("Callable[[F], F]", numba.njit(**_OPTIONS))
+
+
+def compiled(function: F) -> F:
+    """Return a function compiled, and sooner if its name begins with _, for calls by compiled code alone."""
+    options = _OPTIONS | {"no_cpython_wrapper": function.__name__.startswith("_"), "no_cfunc_wrapper": True}
+    return cast("F", numba.njit(**options)(function))

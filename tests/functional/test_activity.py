@@ -128,7 +128,7 @@ def bits(value: float) -> float:
     ("base", "sets", "share"),
     [
         (REFERENCE, [], linear),
-        (PACKET, ["tile.rows=32", "tile.cols=16", "tile.count=16"], linear),
+        (PACKET, ["tile.rows=33", "tile.cols=16", "tile.count=16"], linear),
         (PACKET, [f"tile.row_driver={BIT_SERIAL}", f"tile.col_driver={BIT_SERIAL}"], bits),
         (REFERENCE, ["schedule.mode=pipelined", "schedule.in_flight=3"], linear),
     ],

@@ -232,7 +232,7 @@ def reference(model: ChipModel, examples: int) -> list[Any]:
 
 LOST = ["schedule.transfer.interval_examples=1000000"]
 NETWORKS = [
-    ([6, 4], {}), ([7, 5, 3], {}), ([9, 8, 6, 4], {"hidden": "clipped_relu"}), ([6, 4], {"signed": True}),
+    ([6, 4], {}), ([7, 5, 3], {}), ([9, 8, 6, 5, 4], {"hidden": "clipped_relu"}), ([6, 4], {"signed": True}),
     *(([7, 5, 3], {"hidden": hidden, "output": output, "target": target, "signed": True, "slope": 0.2})
       for hidden, (output, target) in zip(HIDDEN, itertools.cycle([("linear", "values"), ("sigmoid", "class"),
                                                                    ("sigmoid", "values"), ("softmax", "class")]),
@@ -367,4 +367,11 @@ def test_compiled_loops_are_told_apart_by_update_and_by_what_all_files_hold(monk
     for changed, told in changes.items():
         monkeypatch.setattr(Path, "read_bytes", lambda path, of=changed: honest(path) + b"#" * (path.name == of))
         assert {each for each in both if kept_as(each) not in names} == told, changed
-    assert not make_play(linear, 2, 1).stats.cache_path  # type: ignore[attr-defined]
+
+
+def test_a_loop_is_kept_on_disk_if_its_update_is() -> None:
+    kept: Any = make_play(linear, 2, 1)
+    assert kept.stats.cache_path
+    assert "tests.functional.test_chip_model.linear" in kept.py_func.__qualname__
+    for other in (numba.njit(linear.py_func), numba.njit(lambda *_: (0, 0))):  # type: ignore[attr-defined]
+        assert not make_play(other, 2, 1).stats.cache_path  # type: ignore[attr-defined]

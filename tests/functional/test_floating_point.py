@@ -242,5 +242,5 @@ def test_the_baseline_learns_the_digits() -> None:
     order, rates = order_of(1438, 20, 0), learning_rates(workload.training, 20)
     for epoch in range(20):
         part = order[epoch * 1438 : (epoch + 1) * 1438]
-        train_float(weights, functions, x[:1438], y[:1438], t[:1438], part, rates[epoch], 1)
+        train_float(weights, functions, x[:1438], y[:1438], t[:1438], part, float(rates[epoch]), 1)
     assert evaluate(weights, functions, x[1438:], y[1438:], t[1438:])[0] > 0.9 * (len(x) - 1438)

@@ -26,7 +26,7 @@ def data(inputs: int, classes: int) -> Data:
 
 
 def model_of(*sizes: int, noise: float, seed: int = 0, ablate: tuple[str, ...] = ("converters",)) -> ChipModel:
-    settings = [STATIC, f"numerics.read_noise={noise}", "numerics.output_range=1000", "numerics.partial_range=1000"]
+    settings = [f"numerics.read_noise={noise}", "numerics.output_range=1000", "numerics.partial_range=1000"]
     workload = network(*sizes)
     schedule = schedule_of(workload, 40, [*settings, "tile.rows=32", "tile.cols=16"])
     return chip_model(schedule, data(sizes[0], sizes[-1]), seed, order_of(40, 60, seed), ablate)

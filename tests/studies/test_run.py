@@ -186,8 +186,9 @@ QUICK = {
 def pairs() -> list[Any]:
     """Return each shipped chip with each shipped workload of dense layers that fits; all but a few are slow."""
     found = []
-    for arch, workload in itertools.product(builtin_names("arch_specs"), builtin_names("workloads")):
-        network, tile = load_workload(workload).value, load_arch(arch).value.tile
+    tiles = {name: load_arch(name).value.tile for name in builtin_names("arch_specs")}
+    networks = {name: load_workload(name).value for name in builtin_names("workloads")}
+    for (arch, tile), (workload, network) in itertools.product(tiles.items(), networks.items()):
         if tile.missing("tile"):
             continue  # it only infers
         if not all(isinstance(layer, Dense) for layer in network.layers):

@@ -25,6 +25,7 @@ from archsim.components.cells.numeric.draws import (
     STEPS,
     TRANSISTOR,
     compiled,
+    inner,
     normals,
 )  # fmt: skip
 from archsim.components.cells.numeric.programming import Programming, program_pair
@@ -145,19 +146,19 @@ def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any
     return after, clipped
 
 
-@compiled
+@inner
 def difference_at(state: Any, row: Any, col: Any, group: Any) -> Any:
     """Return g - g_shared of a cell whose reference is that of `group`, in uS."""
     return read(state.voltage[row, col], state.k[row, col], state.threshold[row, col]) - state.shared[row, group]
 
 
-@compiled
+@inner
 def refresh_weight(state: Any, row: Any, col: Any, group: Any) -> None:
     """Bring one weight up to date, whose reference is that of `group`."""
     state.weights[row, col] = state.pcm[row, col] + state.polarity[row] * difference_at(state, row, col, group)
 
 
-@compiled
+@inner
 def refresh_shared(state: Any, row: Any, group: Any) -> None:
     """Bring one reference conductance up to date."""
     state.shared[row, group] = read(

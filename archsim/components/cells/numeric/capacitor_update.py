@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from archsim.components.cells.numeric.capacitor_kernels import pulse, refresh_shared, refresh_weight, turn
-from archsim.components.cells.numeric.draws import compiled
+from archsim.components.cells.numeric.draws import compiled, inner
 
 MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
 
@@ -52,7 +52,7 @@ def column_pulsed(digits: int) -> Any:
             own = k[row] * above if above > _ZERO else _ZERO
             counts[row], after[row], weights[row] = count, moved, pcm[row] + polarity[row] * (own - shared[row])
 
-    return compiled(pulse_column)
+    return inner(pulse_column)
 
 
 _FEW, _MANY = 2, 4  # bits of a pulse count for which code is compiled; more pulses take the general way, as exactly

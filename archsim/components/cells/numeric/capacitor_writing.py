@@ -16,13 +16,13 @@ from archsim.components.cells.numeric.capacitor_kernels import (
     refresh_weight,
     turn,
 )  # fmt: skip
-from archsim.components.cells.numeric.draws import compiled, normals
+from archsim.components.cells.numeric.draws import compiled, inner, normals
 from archsim.components.cells.numeric.programming import program_pair
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
-@compiled
+@inner
 def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
     """Pulse one cell until g - g_shared is `difference`, in a burst and a trim.
 

@@ -17,12 +17,15 @@ import numpy as np
 (
     TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
     EXPONENTS, STUCK, SET_PULSE,
-) = range(1, 14)  # fmt: skip
-FRESH = 2**32 - 1  # the index of what is drawn when the chip is made
+) = (cast("int", np.int64(what)) for what in range(1, 14))  # fmt: skip
+FRESH = cast("int", np.int64(2**32 - 1))  # the index of what is drawn when the chip is made
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 compiled = cast("Callable[[F], F]", numba.njit(cache=True, error_model="numpy"))
+_INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inner = cast("Callable[[F], F]", numba.njit(cache=True, error_model="numpy", **_INNER))
+"""What compiled code alone can call: it compiles sooner, as no code unpacks a state of many arrays for it."""
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)

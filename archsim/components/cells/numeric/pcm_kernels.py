@@ -11,7 +11,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
 from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
-from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, SET_PULSE, STEPS, compiled, normals
+from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, SET_PULSE, STEPS, compiled, inner, normals
 from archsim.components.cells.numeric.programming import Programming, program_pair
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
@@ -98,7 +98,7 @@ def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: An
     return pulses, clipped
 
 
-@compiled
+@inner
 def set_once(state: Any, numbers: Any, conductances: Any, side: Any, row: Any, col: Any) -> Any:
     """Give a device one SET pulse; return 1 if it was clipped, else 0."""
     if state.stuck.shape[1] and state.stuck[side, row, col] >= _ZERO:

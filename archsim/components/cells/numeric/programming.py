@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.components.cells.numeric.draws import compiled
+from archsim.components.cells.numeric.draws import compiled, inner
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
@@ -45,7 +45,7 @@ def programmed(target: Any, draw: Any, pcm: Any) -> Any:
     return conductance if conductance > _ZERO else _ZERO
 
 
-@compiled
+@inner
 def program_pair(state: Any, pcm: Any, row: Any, col: Any, plus: Any, minus: Any, draws: Any) -> Any:
     """Program both devices of a cell to targets, zero standing for RESET, unless they are stuck; return F (G+ - G-)."""
     plus, minus = programmed(plus, np.float32(draws[0]), pcm), programmed(minus, np.float32(draws[1]), pcm)
