@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from archsim.functional.functions import Functions, activate, derive
 from archsim.functional.losses import output_delta
-from archsim.workload.layers import Dense
+from archsim.workload.kinds import Dense
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
 

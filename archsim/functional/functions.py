@@ -16,7 +16,7 @@ import numpy.typing as npt
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.functional.periphery import either_side
 from archsim.workload.activations import ACTIVATIONS
-from archsim.workload.layers import Dense
+from archsim.workload.kinds import Dense
 from archsim.workload.network import Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]

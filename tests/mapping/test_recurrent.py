@@ -263,7 +263,7 @@ def test_operations_are_those_of_plain_loops(mode: str) -> None:
     workload = work(layers, steps, mode)
     ops = 0
     for index, layer in enumerate(workload.layers):
-        for step in workload.steps_of(index):
+        for step in workload.layers[index].vectors(workload):
             for _ in range(layer.columns):
                 ops += 2 * layer.rows
                 if mode == "training":
