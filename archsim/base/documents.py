@@ -56,13 +56,9 @@ def read_yaml(text: str, label: str) -> dict[str, Any]:
         what = " ".join(str(getattr(error, "problem", None) or error).split())
         if "nesting depth" in what:  # libyaml's own limit, which comes before the event that ours would see
             raise SpecError([_too_deep(f"{label}{line}")]) from None
-        raise SpecError(
-            [Problem(f"{label}{line}", f"not YAML: {what}", "check the indentation and the quotes")]
-        ) from None
+        raise SpecError.at(f"{label}{line}", f"not YAML: {what}", "check the indentation and the quotes") from None
     if not isinstance(node, yaml.MappingNode):
-        raise SpecError(
-            [Problem(label, "not a mapping of keys to values", "begin with 'kind: arch' or 'kind: workload'")]
-        )
+        raise SpecError.at(label, "not a mapping of keys to values", "begin with 'kind: arch' or 'kind: workload'")
     problems: list[Problem] = []
     tree = _plain(node, label, problems)
     if problems:
@@ -74,21 +70,19 @@ def read_yaml(text: str, label: str) -> dict[str, Any]:
 def read_text(path: Path, label: str) -> str:
     """Return a file's text; raise SpecError if it cannot be that of a spec."""
     if path.is_dir():
-        raise SpecError([Problem(label, "a folder, not a file", "name the .yaml file in it")])
+        raise SpecError.at(label, "a folder, not a file", "name the .yaml file in it")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise SpecError([Problem(label, "no such file", "check the path")]) from None
+        raise SpecError.at(label, "no such file", "check the path") from None
     except OSError as error:
-        raise SpecError([Problem(label, f"cannot be read: {error.strerror}", "check its permissions")]) from None
+        raise SpecError.at(label, f"cannot be read: {error.strerror}", "check its permissions") from None
     if len(data) > MOST_BYTES:
-        raise SpecError(
-            [Problem(label, f"{counted(len(data), 'byte')}; a spec has at most {MOST_BYTES:,}", "give a spec")]
-        )
+        raise SpecError.at(label, f"{counted(len(data), 'byte')}; a spec has at most {MOST_BYTES:,}", "give a spec")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise SpecError([Problem(label, "not text in UTF-8", "give a YAML file")]) from None
+        raise SpecError.at(label, "not text in UTF-8", "give a YAML file") from None
 
 
 def _check_events(text: str, label: str) -> None:
@@ -96,13 +90,11 @@ def _check_events(text: str, label: str) -> None:
     for event in yaml.parse(text, Loader=_LOADER):
         line = f"{label}, line {event.start_mark.line + 1}" if event.start_mark else label
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError(
-                [Problem(line, "anchors and aliases are not allowed", "write the value out, or use 'extends'")]
-            )
+            raise SpecError.at(line, "anchors and aliases are not allowed", "write the value out, or use 'extends'")
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                raise SpecError([Problem(line, "a second document in one file", "give each its own file")])
+                raise SpecError.at(line, "a second document in one file", "give each its own file")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MOST_DEPTH:

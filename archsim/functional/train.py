@@ -24,7 +24,8 @@ from archsim.functional.remarks import baseline_warnings
 from archsim.functional.setup import MAINTENANCE, examples_of
 from archsim.functional.targets import check_reach, targets_or_none
 from archsim.mapping.schedule import Schedule
-from archsim.spec.arch import ArchSpec, TileSpec
+from archsim.spec.arch import ArchSpec
+from archsim.spec.tile import TileSpec
 from archsim.workload.network import Rates, Workload
 
 F32: TypeAlias = npt.NDArray[np.float32]

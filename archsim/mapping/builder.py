@@ -15,7 +15,7 @@ from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
 from archsim.mapping.signal import Groups, Signal
-from archsim.spec.arch import REDUCTIONS, TRANSPORTS
+from archsim.spec.choices import REDUCTIONS, TRANSPORTS
 
 
 class Transport(Protocol):

@@ -14,7 +14,7 @@ from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
-from archsim.spec.arch import REFRESH_POLICIES, TRANSFER_POLICIES
+from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import SpecError
 from archsim.base.section import Section, yaml_key
 from archsim.base.units import Length, Ratio, Voltage
 from archsim.components.base import Component
@@ -100,7 +100,7 @@ class Scaling(Section):
         if found._needs_tables and _nm(node_m) not in NODES_NM:
             what = f"a target of {_nm(node_m):g} nm, the chip's node, is not in the tables"
             hint = f"allowed: {', '.join(map(str, NODES_NM))} nm, or give the factors yourself"
-            raise SpecError([Problem("scaling", what, hint)])
+            raise SpecError.at("scaling", what, hint)
         return found
 
     @property
@@ -169,7 +169,7 @@ def _solved(equations: tuple[tuple[float, ...], tuple[float, ...]], quantity: st
     if beyond:
         what = f"{supply_v:g} V is beyond the equation of {quantity} at {node} nm"
         hint = f"give reference_supply and target_supply, or scaling.{quantity}"
-        raise SpecError([Problem("scaling", what, hint)])
+        raise SpecError.at("scaling", what, hint)
     return value
 
 

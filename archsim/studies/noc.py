@@ -23,7 +23,7 @@ from archsim.report.figure import Dot, Plot, Series, linear
 from archsim.report.folder import check_folder
 from archsim.report.table import Column, Table, words
 from archsim.results.metrics import package_version
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.study import Study, all_faults, registered
 
 SCHEMA, NAME = "archsim-network-1", "network.json"

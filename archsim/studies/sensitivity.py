@@ -24,7 +24,8 @@ from archsim.results.metrics import package_version
 from archsim.results.peak import peak
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch, split_overrides
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.study import Study, default_folder, registered
 from archsim.workload import load_workload
 from archsim.workload.network import Workload

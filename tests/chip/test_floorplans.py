@@ -19,7 +19,8 @@ from archsim.chip.floorplan import Columns, Explicit, HTree, Plan, Rect, Ring, S
 from archsim.chip.floorplan.explicit import places
 from archsim.chip.floorplan.flp import write_flp
 from archsim.chip.floorplan.geometry import holes, overlaps
-from archsim.spec.arch import FLOORPLANS, ArchSpec, Floorplan
+from archsim.spec.arch import ArchSpec
+from archsim.spec.choices import FLOORPLANS, Floorplan
 from archsim.spec.loading import hash_of, load_arch
 
 REFERENCE = load_arch("ambrogio_nature_2018")

@@ -21,7 +21,7 @@ from archsim.base.errors import SpecError
 from archsim.base.section import options_of
 from archsim.chip.floorplan import Plan, grid
 from archsim.chip.topologies import Topology, bus, cmesh, graph, htree, mesh, ring, torus
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.spec.loading import load_arch
 from archsim.studies.views import schema_of
 from tests.helpers import chip_of

@@ -25,7 +25,7 @@ from archsim.export import (
     write_ptrace,
 )
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
+from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 

@@ -23,7 +23,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import HOST, Traffic, distances_of, route_cost_m, traffic_of
 from archsim.simulation.run import simulate
-from archsim.spec.arch import PLACEMENTS, REDUCTIONS
+from archsim.spec.choices import PLACEMENTS, REDUCTIONS
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from tests.helpers import PACKET, REFERENCE, network

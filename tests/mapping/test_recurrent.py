@@ -18,8 +18,9 @@ from archsim.results.bill import account
 from archsim.results.peak import peak
 from archsim.simulation import simulate
 from archsim.simulation.run import Trace
-from archsim.spec.arch import TRANSFER_POLICIES
-from archsim.spec.loading import load_arch, split_overrides
+from archsim.spec.choices import TRANSFER_POLICIES
+from archsim.spec.loading import load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.crosscheck import plan_of
 from archsim.studies.train.study import execute_training
 from archsim.workload import Dataset, Training, Workload, load_workload

@@ -22,7 +22,7 @@ from archsim.noc import compiled, kernel
 from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.noc import Request, settings_of
 from tests.noc.flit_reference import PORTS, TILE, simulate
 

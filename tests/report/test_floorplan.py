@@ -22,7 +22,7 @@ from archsim.report.floorplan import Layout, Load, floorplan, layout_of, limits_
 from archsim.report.svg import svg
 from archsim.report.table import percent
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
+from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
 from archsim.studies.floorplans.draw import document
 from archsim.studies.run.loads import drawing_data, drawn

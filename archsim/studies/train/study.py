@@ -37,7 +37,8 @@ from archsim.report.folder import check_folder, replace_file, write_folder
 from archsim.results.bill import ActivityFile, activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
-from archsim.spec.loading import load_arch, split_overrides
+from archsim.spec.loading import load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.study import Study, all_faults, default_folder, json_text, registered
 from archsim.studies.train.document import document
 from archsim.studies.train.measures import ACCURACY, R2
