@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from archsim.base.registry import Registry
-from archsim.base.section import Options, Section, options_of
+from archsim.base.section import Options, Section, kinds_of, options_of
 
 TOPOLOGIES: Registry[Callable[..., Any]] = Registry("topology", home="archsim.chip.topologies")
 FLOORPLANS: Registry[type[Floorplan]] = Registry("floorplan", home="archsim.chip.floorplan")
@@ -66,15 +66,5 @@ class Floorplan(Section, ABC):
         """
 
 
-F = TypeVar("F", bound=type[Floorplan])
-
-
-def floorplan(kind: str) -> Callable[[F], F]:
-    """Return a class decorator that registers a floorplan under `kind`."""
-
-    def register(cls: F) -> F:
-        cls.kind = kind
-        FLOORPLANS.add(kind)(cls)
-        return cls
-
-    return register
+floorplan = kinds_of(FLOORPLANS)
+"""Class decorator: `@floorplan(kind)` registers a kind of floorplan."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import model_validator
@@ -174,10 +175,7 @@ def _solved(equations: tuple[tuple[float, ...], tuple[float, ...]], quantity: st
 
 
 def _polynomial(powers: tuple[float, ...], at: float) -> float:
-    total = 0.0
-    for factor in powers:
-        total = total * at + factor
-    return total
+    return reduce(lambda total, factor: total * at + factor, powers, 0.0)
 
 
 def scaled(section: S, scaling: Scaling, supply_v: float) -> tuple[S, dict[str, Scaled]]:

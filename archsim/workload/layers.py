@@ -7,19 +7,17 @@ sums in one place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol
 
 from archsim.base.registry import Registry
-from archsim.base.section import Flag, Section
+from archsim.base.section import Flag, Section, kinds_of
 from archsim.base.units import Count
 from archsim.workload.activations import Activation
 
 LAYERS: Registry[type[Layer]] = Registry("kind of layer", home="archsim.workload.kinds")
 """Kinds of layers by name."""
-
-L = TypeVar("L", bound="type[Layer]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +181,5 @@ class Weighted(Layer):
         return (Block(0, self.vector, self.bias),)
 
 
-def layer(kind: str) -> Callable[[L], L]:
-    """Return a class decorator that registers a kind of layer."""
-
-    def register(cls: L) -> L:
-        cls.kind = kind
-        LAYERS.add(kind)(cls)
-        return cls
-
-    return register
+layer = kinds_of(LAYERS)
+"""Class decorator: `@layer(kind)` registers a kind of layer."""
