@@ -17,7 +17,7 @@ from archsim.base.units import Dimension
 from archsim.chip import build_chip
 from archsim.cli import main
 from archsim.components import COMPONENTS
-from archsim.functional.train import edges_of
+from archsim.functional.train import quantisers_of
 from archsim.results.peak import chip_metrics, peak
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
@@ -103,7 +103,7 @@ def measured(kind: str, name: str, value: Any) -> Found | None:
     fineness = {name: float(getattr(device, name)) for name in ("reachable_siemens", "residual_pulses", "trim_pulses")
                 if hasattr(device, name)}  # fmt: skip
     if mode == "training":
-        edges = edges_of(spec, tile, 1.0)
+        edges = quantisers_of(spec, tile, 1.0)
         fineness |= dict(zip(("drive", "delta", "read", "error", "slots"), map(float, edges.levels), strict=False))
     return Found(saved, times, fineness)
 

@@ -25,7 +25,7 @@ from archsim.components.base import COMPONENTS
 from archsim.components.crossbar import Crossbar
 from archsim.functional.datasets import load_data
 from archsim.functional.floating_point import order_of
-from archsim.functional.train import chip_model, edges_of, scales_of
+from archsim.functional.train import chip_model, quantisers_of, scales_of
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import Activity, ActivityFile, LayerActivity, account
@@ -182,7 +182,7 @@ def numbers(spec: Loaded[ArchSpec], workload: Workload) -> Results:
         found[f"drive {name}"] = tile.row_driver.on_shares()
         if not tile.missing("tile"):
             found[f"drive back {name}"] = tile.backward_driver.on_shares()
-            found[f"edges {name}"] = edges_of(spec.value, tile, 0.05)
+            found[f"edges {name}"] = quantisers_of(spec.value, tile, 0.05)
         found[f"cells {name}"] = cells(tile)
     return found
 
