@@ -18,7 +18,7 @@ from archsim.results.evaluate import evaluate
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec, Published
-from archsim.spec.files import builtin_names
+from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.studies.study import Study, folder_of, registered
 from archsim.workload import load_workload

@@ -26,7 +26,7 @@ from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.files import builtin_names
+from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
 from archsim.studies.study import Study, all_faults, folder_of, registered

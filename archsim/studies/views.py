@@ -31,7 +31,7 @@ from archsim.spec.choices import (
     TRANSFER_POLICIES,
     TRANSPORTS,
 )
-from archsim.spec.files import builtin_names, find_file, kind_of
+from archsim.spec.finding import builtin_names, find_file, kind_of
 from archsim.spec.loading import Loaded, differences, flat, load_arch
 from archsim.spec.scaling import factors_of, left_alone
 from archsim.studies.run.plan import plan_from_file

@@ -14,7 +14,7 @@ import pytest
 
 from archsim.cli import main
 from archsim.spec.choices import TOPOLOGIES
-from archsim.spec.files import builtin_folder
+from archsim.spec.finding import builtin_folder
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SHORT = (CHIP, WORK, "--examples", "30")

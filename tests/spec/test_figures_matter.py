@@ -33,7 +33,7 @@ from archsim.results.breakdowns import programming_data
 from archsim.results.peak import peak
 from archsim.simulation.run import simulate
 from archsim.spec.arch import AnyFigure, ArchSpec
-from archsim.spec.files import builtin_names
+from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.tile import TileSpec
 from archsim.studies.published import compare

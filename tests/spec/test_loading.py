@@ -19,7 +19,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.schema import json_schema
 from archsim.components.base import Role
 from archsim.spec.arch import ArchSpec
-from archsim.spec.files import builtin_names, find_file, kind_of
+from archsim.spec.finding import builtin_names, find_file, kind_of
 from archsim.spec.loading import Loaded, differences, hash_of, load_arch
 from archsim.studies.views import check_file
 from archsim.workload import Workload, load_workload

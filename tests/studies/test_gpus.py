@@ -15,7 +15,7 @@ from archsim.cli import main
 from archsim.report.figure import Bars, Plot
 from archsim.report.folder import check_folder
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.files import builtin_folder
+from archsim.spec.finding import builtin_folder
 from archsim.spec.loading import load_arch
 from archsim.studies.gpus.document import document
 from archsim.studies.gpus.study import execute_gpus

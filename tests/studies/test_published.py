@@ -24,7 +24,7 @@ from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.results.peak import chip_metrics
-from archsim.spec.files import builtin_names
+from archsim.spec.finding import builtin_names
 from archsim.studies.published import AIM, EXACT, compare, document, execute_published, failed, named
 
 CHIPS = [name for name in builtin_names("arch_specs") if load_arch(name).value.published]

@@ -19,7 +19,7 @@ from archsim.results.bill import ActivityFile
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
 from archsim.spec.faults import problems_of
-from archsim.spec.files import builtin_names
+from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
 from archsim.studies.study import all_faults
