@@ -18,7 +18,7 @@ from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Op, Schedule
 from archsim.simulation.run import Trace, simulate
-from archsim.spec.arch import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
+from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
 from archsim.workload import Dataset, Dense, Training, Workload
 from archsim.workload.activations import ACTIVATIONS

@@ -91,21 +91,19 @@ def _parsed(text: str, label: str) -> Any:
 def read_text(path: Path, label: str) -> str:
     """Return a file's text; raise SpecError if it cannot be that of a spec."""
     if path.is_dir():
-        raise SpecError([Problem(label, "a folder, not a file", "name the .yaml file in it")])
+        raise SpecError.at(label, "a folder, not a file", "name the .yaml file in it")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise SpecError([Problem(label, "no such file", "check the path")]) from None
+        raise SpecError.at(label, "no such file", "check the path") from None
     except OSError as error:
-        raise SpecError([Problem(label, f"cannot be read: {error.strerror}", "check its permissions")]) from None
+        raise SpecError.at(label, f"cannot be read: {error.strerror}", "check its permissions") from None
     if len(data) > MOST_BYTES:
-        raise SpecError(
-            [Problem(label, f"{counted(len(data), 'byte')}; a spec has at most {MOST_BYTES:,}", "give a spec")]
-        )
+        raise SpecError.at(label, f"{counted(len(data), 'byte')}; a spec has at most {MOST_BYTES:,}", "give a spec")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise SpecError([Problem(label, "not text in UTF-8", "give a YAML file")]) from None
+        raise SpecError.at(label, "not text in UTF-8", "give a YAML file") from None
 
 
 class _Reader:

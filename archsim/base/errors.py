@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, order=True)
@@ -30,6 +31,11 @@ class SpecError(ArchsimError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def at(cls, where: str, what: str, hint: str = "") -> Self:
+        """Return the error of one fault: where, what was given, what is allowed or to try."""
+        return cls([Problem(where, what, hint)])
 
 
 class InfeasibleError(ArchsimError):

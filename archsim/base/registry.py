@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.errors import SpecError, nearest
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Registry(Generic[T]):
         except KeyError:
             article = "an" if self.noun[0] in "aeiou" else "a"
             what = f"'{name}' is not {article} {self.noun}"
-            raise SpecError([Problem(where, what, nearest(name, self._entries))]) from None
+            raise SpecError.at(where, what, nearest(name, self._entries)) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -23,7 +23,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archsim.base.errors import SpecError
 from archsim.base.registry import Registry
-from archsim.base.units import SUFFIXES
+from archsim.base.units import UNITS
+
+C = TypeVar("C", bound=type[Any])
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _flag(value: object) -> object:
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """True or false, as in a file, or 1 or 0."""
 
-_SUFFIXES = sorted((f"_{suffix}" for suffix in SUFFIXES.values()), key=len, reverse=True)
+_SUFFIXES = sorted((f"_{unit.suffix}" for unit in UNITS.values() if unit.suffix), key=len, reverse=True)
 
 
 @functools.cache
@@ -121,6 +123,19 @@ class Section(BaseModel):
 def _later(cls: type[Section]) -> frozenset[str]:
     """Return what any class of its line names as having come later."""
     return frozenset().union(*(getattr(each, "later", ()) for each in cls.__mro__))
+
+
+def kinds_of(registry: Registry[Any]) -> Callable[[str], Callable[[C], C]]:
+    """Return the class decorator, with a name, that registers a kind of section and lets it know its name."""
+
+    def named(kind: str) -> Callable[[C], C]:
+        def register(cls: C) -> C:
+            cls.kind = kind
+            return cast(C, registry.add(kind)(cls))
+
+        return register
+
+    return named
 
 
 class Options(Section):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -27,27 +27,36 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
 _POWER = re.compile(r"(?<=[A-Za-z])([23])\b")
 
-# SI unit text -> suffix of names in code; longest suffixes are matched first.
-SUFFIXES = {
-    "s": "s",
-    "s/m": "s_per_m",
-    "J": "j",
-    "J/bit": "j_per_bit",
-    "J/bit/m": "j_per_bit_m",
-    "W": "w",
-    "m": "m",
-    "m**2": "m2",
-    "Hz": "hz",
-    "V": "v",
-    "S": "siemens",
-    "F": "f",
-    "F/m": "f_per_m",
-    "bit/s": "bit_per_s",
-    "op/s": "op_per_s",
-    "op/s/W": "op_per_j",
-    "op/s/m**2": "op_per_s_m2",
-}
 
+class Unit(NamedTuple):
+    """An SI unit of specs: the suffix of names in code, what it is a unit of, and a figure in it."""
+
+    suffix: str
+    noun: str
+    example: str
+
+
+UNITS = {
+    "s": Unit("s", "time", "64 ns"),
+    "s/m": Unit("s_per_m", "time per length", "150 ps/mm"),
+    "J": Unit("j", "energy", "1.667 pJ"),
+    "J/bit": Unit("j_per_bit", "energy per bit", "0.2 pJ/bit"),
+    "J/bit/m": Unit("j_per_bit_m", "energy per bit and length", "40.4 fJ/bit/mm"),
+    "W": Unit("w", "power", "10 mW"),
+    "m": Unit("m", "length", "1.35 mm"),
+    "m**2": Unit("m2", "area", "240 um2"),
+    "Hz": Unit("hz", "frequency", "1 GHz"),
+    "V": Unit("v", "voltage", "1.0 V"),
+    "S": Unit("siemens", "conductance", "20 uS"),
+    "F": Unit("f", "capacitance", "2.1 fF"),
+    "F/m": Unit("f_per_m", "capacitance per length", "0.315 pF/mm"),
+    "bit/s": Unit("bit_per_s", "data rate", "6.4 GB/s"),
+    "op/s": Unit("op_per_s", "throughput", "125 TOP/s"),
+    "op/s/W": Unit("op_per_j", "efficiency", "28065 GOP/s/W"),
+    "op/s/m**2": Unit("op_per_s_m2", "throughput per area", "3.6 TOP/s/mm2"),
+    "": Unit("", "pure numbers", "0.1 or 10 %"),
+}
+"""By the unit's text."""
 
 _OWN = ("bit = [information]", "op = [operation] = OP = operation")
 """What pint does not know, or takes for a pure number."""
@@ -124,23 +133,8 @@ def parse_quantity(text: str, si: str) -> Fraction:
         raise ValueError(f"'{text}' has no unit")
     scale = unit_scale(unit, si)
     if scale is None:
-        raise ValueError(f"'{unit}' is not a unit of {_DIMENSION_NAMES.get(si, si)}")
+        raise ValueError(f"'{unit}' is not a unit of {UNITS[si].noun if si in UNITS else si}")
     return number * scale
-
-
-_DIMENSION_NAMES = {
-    "s": "time", "s/m": "time per length", "J": "energy", "J/bit": "energy per bit",
-    "J/bit/m": "energy per bit and length", "W": "power", "m": "length", "m**2": "area",
-    "Hz": "frequency", "V": "voltage", "S": "conductance", "F": "capacitance",
-    "F/m": "capacitance per length", "bit/s": "data rate", "op/s": "throughput", "op/s/W": "efficiency",
-    "op/s/m**2": "throughput per area", "": "pure numbers",
-}  # fmt: skip
-_EXAMPLES = {
-    "s": "64 ns", "s/m": "150 ps/mm", "J": "1.667 pJ", "J/bit": "0.2 pJ/bit", "J/bit/m": "40.4 fJ/bit/mm",
-    "W": "10 mW", "m": "1.35 mm", "m**2": "240 um2", "Hz": "1 GHz", "V": "1.0 V", "S": "20 uS", "F": "2.1 fF",
-    "F/m": "0.315 pF/mm", "bit/s": "6.4 GB/s", "op/s": "125 TOP/s", "op/s/W": "28065 GOP/s/W",
-    "op/s/m**2": "3.6 TOP/s/mm2", "": "0.1 or 10 %",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -156,11 +150,12 @@ class Dimension:
 
     def describe(self) -> str:
         """Return what is allowed, in words."""
-        noun = "a whole number" if self.whole else _DIMENSION_NAMES.get(self.si, self.si)
+        own = UNITS[self.si]
+        noun = "a whole number" if self.whole else own.noun
         low = f"above {self.least:g}" if self.above else f"{self.least:g} or more"
         top = "" if math.isinf(self.most) else f" and at most {self.most:{',.0f' if self.whole else 'g'}}"
-        unit = self.si.replace("**", "") if self.si else ""
-        example = f", for example '{_EXAMPLES[self.si]}'" if self.si in _EXAMPLES and not self.whole else ""
+        unit = self.si.replace("**", "")
+        example = "" if self.whole else f", for example '{own.example}'"
         return f"{noun} {low}{top}{' ' + unit if unit else ''}{example}"
 
     def text(self, value: Fraction | float | int) -> str:

@@ -11,7 +11,8 @@ from typing import Annotated
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.section import Choice, Section
 from archsim.base.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
-from archsim.spec.loading import Figure, load_section
+from archsim.spec.figures import Figure
+from archsim.spec.loading import load_section
 from archsim.workload.network import MODES
 
 FOLDER = Path(__file__).parent

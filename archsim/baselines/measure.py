@@ -22,7 +22,7 @@ from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.baselines.measured import SCHEMA
 from archsim.baselines.steps import BATCHES_HELD, PRECISIONS, eager_step, graph_of, lean_step, problem
 from archsim.workload import load_workload
-from archsim.workload.layers import Dense
+from archsim.workload.kinds import Dense
 
 BATCHES = tuple(2**i for i in range(13))
 GEMM_SHAPES = ((250, 529), (512, 512), (1760, 1760), (2048, 2048), (2560, 2560), (4096, 4096), (5124, 2048),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archsim.workload.layers import Dense
+from archsim.workload.kinds import Dense
 
 BATCHES_HELD = 16
 """Batches that lie on the device and are trained on in turn, so that no step finds its inputs in a small cache."""

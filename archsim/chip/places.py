@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from archsim.chip.floorplan import Rect
+from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
 
 Line: TypeAlias = list[tuple[float, float]]

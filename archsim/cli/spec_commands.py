@@ -126,7 +126,8 @@ def import_(
 ) -> None:
     """Print the workload of an ONNX model: archsim import MODEL.onnx > workload.yaml."""
     from archsim.base.documents import dump_yaml
-    from archsim.workload.onnx import import_onnx, sizes_of
+    from archsim.workload.onnx.importing import import_onnx
+    from archsim.workload.onnx.sizes import sizes_of
     from archsim.workload.weights import write_weights
 
     found = import_onnx(

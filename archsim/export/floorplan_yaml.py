@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from archsim.base.documents import dump_yaml
-from archsim.chip.floorplan import CHANNEL, Plan, Rect
+from archsim.chip.floorplan import CHANNEL, Plan
+from archsim.chip.floorplan.plan import Rect
 from archsim.export.formats import CHIP_FILES, ChipFile
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.words import counted
-from archsim.chip.floorplan import Block, Plan, Rect
+from archsim.chip.floorplan import Block, Plan
 from archsim.chip.floorplan.flp import content, real, write_flp
 from archsim.chip.floorplan.geometry import holes
+from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
 from archsim.export.formats import CHIP_FILES, ChipFile
 from archsim.results.bill import CHIP

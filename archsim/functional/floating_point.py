@@ -17,7 +17,7 @@ from archsim.functional.datasets import Data
 from archsim.functional.functions import Functions, activate, derive, functions_of
 from archsim.functional.losses import output_delta, score
 from archsim.functional.targets import targets_or_none
-from archsim.workload.layers import Dense
+from archsim.workload.kinds import Dense
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
 

@@ -16,7 +16,7 @@ from archsim.base.arrays import F32, I64, Flags
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.functional.periphery import either_side
 from archsim.workload.activations import ACTIVATIONS
-from archsim.workload.layers import Dense
+from archsim.workload.kinds import Dense
 from archsim.workload.network import Workload
 
 RELU, CLIPPED_RELU, LEAKY_RELU, TANH, HARD_SIGMOID, SIGMOID, LINEAR, SOFTMAX = range(8)

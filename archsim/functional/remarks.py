@@ -7,7 +7,8 @@ from math import sqrt
 
 from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import SpecError
-from archsim.spec.loading import Loaded, find_file
+from archsim.spec.finding import find_file
+from archsim.spec.loading import Loaded
 from archsim.workload.network import Rates, Workload
 
 BELOW = 0.01

@@ -23,7 +23,8 @@ from archsim.functional.pulses import EXACT, PULSED
 from archsim.functional.setup import MAINTENANCE, examples_of
 from archsim.functional.targets import check_reach
 from archsim.mapping.schedule import Schedule
-from archsim.spec.arch import ArchSpec, TileSpec
+from archsim.spec.arch import ArchSpec
+from archsim.spec.tile import TileSpec
 from archsim.workload.network import Workload
 
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]

@@ -47,7 +47,7 @@ def backward_pass(builder: StepBuilder, forward: Forward) -> Backward:
         for step in reversed(range(workload.steps)):
             builder.step = step
             for index in reversed(stretch):
-                if step not in workload.steps_of(index):
+                if step not in workload.layers[index].vectors(workload):
                     continue
                 if workload.layers[index].blocks:
                     _backward_layer(builder, index, found)
@@ -63,7 +63,7 @@ def losses(builder: StepBuilder, forward: Forward) -> dict[int, list[Signal]]:
     layer = len(workload.layers) - 1
     local: dict[int, list[Signal]] = {}
     waits: dict[int, list[int]] = {}
-    for step in workload.steps_of(layer):
+    for step in workload.layers[layer].vectors(workload):
         builder.step = step
         local[step] = [transport.read_out(builder, s, "loss", layer) for s in forward.outputs[layer, step]]
         home = local[step][-1]
@@ -228,13 +228,13 @@ def _backward_gathered(builder: StepBuilder, index: int, forward: Forward, found
     """Let a digital layer that needs all steps work back when the sums of all of them have come."""
     workload = builder.mapping.workload
     arrived: dict[int, dict[int, list[int]]] = {}
-    for step in reversed(workload.steps_of(index)):
+    for step in reversed(workload.layers[index].vectors(workload)):
         builder.step = step
         arrived[step] = _arrivals(builder, index, forward, found)
     ops = [op for tiles in arrived.values() for own in tiles.values() for op in own]
     gate = builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])
     deltas: list[Signal] = []
-    for step in reversed(workload.steps_of(index - 1)):
+    for step in reversed(workload.layers[index - 1].vectors(workload)):
         builder.step = step
         if step in arrived:  # else it works at the last step for all of them
             deltas = _work_back(builder, index, forward, arrived[step], [gate])

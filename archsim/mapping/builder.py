@@ -15,7 +15,7 @@ from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
 from archsim.mapping.signal import Groups, Signal
-from archsim.spec.arch import REDUCTIONS, TRANSPORTS
+from archsim.spec.choices import REDUCTIONS, TRANSPORTS
 
 
 class Transport(Protocol):
@@ -177,7 +177,7 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
     home = builder.grids[last][-1][-1]  # where the loss is computed
     for shard in builder.mapping.shards:
         kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
-        steps = len(workload.steps_of(shard.layer))
+        steps = len(layer.vectors(workload))
         places = steps if held.room is None else min(steps, held.room)
         x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
         need, units = places * inputs * x, shard.cols // layer.gates
@@ -189,7 +189,9 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
             need += places * results * d
             parts += f" and {results * places} of d and derivative of {d}"
             if shard == home and (target := builder.target_words(shard.tile)):
-                count = len(workload.steps_of(last)) * (inputs if workload.dataset.target == "values" else results)
+                count = len(workload.layers[last].vectors(workload)) * (
+                    inputs if workload.dataset.target == "values" else results
+                )
                 need += count * target
                 parts += f" and {count} targets of {target}"
         elif state := kit.kept(layer, units, backward=False):
@@ -209,7 +211,7 @@ def check_memory(builder: StepBuilder, held: Held) -> None:
     for shard, need, parts in memory_needs(builder, held):
         have, layer = builder.kits[shard.tile].tile.spec.memory.words, workload.layers[shard.layer]
         if need > have:
-            fewer = ", or fewer steps" if len(workload.steps_of(shard.layer)) > 1 else ""
+            fewer = ", or fewer steps" if len(layer.vectors(workload)) > 1 else ""
             raise InfeasibleError(
                 f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold "
                 f"{counted(need, 'word')} ({parts}), it has {have:,} ({need - have:,} short); use a larger "

@@ -46,7 +46,7 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
     workload = builder.mapping.workload
     found = Forward(backward=room is None)
     read: dict[tuple[int, int], int] = {}
-    labelled = workload.steps_of(len(workload.layers) - 1)
+    labelled = workload.layers[-1].vectors(workload)
     for stretch in workload.stretches:
         gate = gather(builder, stretch[0], found) if workload.layers[stretch[0]].gathers else []
         for step in range(workload.steps):
@@ -54,7 +54,7 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
             if stretch[0] == 0:
                 load_step(builder, target_bits if step in labelled else 0, found, read.get((0, step - (room or 0))))
             for index in stretch:
-                if step not in workload.steps_of(index):
+                if step not in workload.layers[index].vectors(workload):
                     continue
                 after = next((i for i in stretch if i > index and workload.layers[i].blocks), -1)
                 waits = [read[after, step - room]] if room is not None and (after, step - room) in read else []
@@ -167,7 +167,8 @@ def finish(builder: StepBuilder, index: int, found: Forward, sums: Sequence[Sign
 def gather(builder: StepBuilder, index: int, found: Forward) -> list[int]:
     """Read out the inputs of a layer at all steps where they are; return the op after which that is done."""
     ops = []
-    for step in builder.mapping.workload.steps_of(index - 1):
+    workload = builder.mapping.workload
+    for step in workload.layers[index - 1].vectors(workload):
         builder.step = step
         local = [builder.transport.read_out(builder, s, "digital", index) for s in found.outputs[index - 1, step]]
         found.outputs[index - 1, step] = local

@@ -34,7 +34,7 @@ class Inference:
 
     def digital_ops(self, workload: Workload) -> int:
         """Those of the forward pass."""
-        return sum(layer.digital_ops * len(workload.steps_of(i)) for i, layer in enumerate(workload.layers))
+        return sum(layer.digital_ops * len(layer.vectors(workload)) for layer in workload.layers)
 
     def check(self, chip: Chip) -> None:
         """Every chip can do it."""
@@ -84,7 +84,7 @@ def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
     workload = builder.mapping.workload
     layer = len(workload.layers) - 1
     stored = []
-    for step in workload.steps_of(layer):
+    for step in workload.layers[layer].vectors(workload):
         builder.step = step
         for signal in forward.outputs[layer, step]:
             ready = builder.transport.read_out(builder, signal, "forward", layer)

@@ -8,7 +8,7 @@ from archsim.mapping.builder import StepBuilder
 from archsim.mapping.schedule import Maintenance, Need
 from archsim.mapping.shards import Shard
 from archsim.mapping.training import check_interval
-from archsim.spec.arch import REFRESH_POLICIES, TRANSFER_POLICIES
+from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 
 
 def _needs_it(builder: StepBuilder, shard: Shard) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from archsim.chip.graph import Chip
 from archsim.mapping.recipes import FORWARD, TileKit
-from archsim.spec.arch import TRANSPORTS
-from archsim.workload.layers import Dense, Layer
+from archsim.spec.choices import TRANSPORTS
+from archsim.workload.kinds import Dense
+from archsim.workload.layers import Layer
 from archsim.workload.network import Workload
 
 

@@ -6,7 +6,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.placement import in_order
 from archsim.mapping.shards import Cut, Mapping, Shard, cut, split
 from archsim.mapping.traffic import Traffic, traffic_of
-from archsim.spec.arch import PLACEMENTS
+from archsim.spec.choices import PLACEMENTS
 from archsim.workload.network import Workload
 
 __all__ = ["Cut", "Mapping", "Shard", "cut", "map_workload", "split"]

@@ -22,7 +22,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.shards import Cut
 from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import Distances, Floats, Integers, Traffic, distances_of
-from archsim.spec.arch import PLACEMENTS
+from archsim.spec.choices import PLACEMENTS
 
 Positive = Annotated[float, Dimension("", most=1e3)]
 Asked = Callable[[], Traffic]

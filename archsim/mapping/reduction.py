@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archsim.spec.arch import REDUCTIONS
+from archsim.spec.choices import REDUCTIONS
 
 
 @REDUCTIONS.add("chain")

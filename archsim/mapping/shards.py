@@ -91,7 +91,7 @@ class Mapping:
         The first layer's inputs have none, and a recurrent layer's first step has no step before it.
         """
         layer = self.workload.layers[shard.layer]
-        from_before = layer.recurrent and step > self.workload.steps_of(shard.layer).start
+        from_before = layer.recurrent and step > layer.vectors(self.workload).start
         least, most = 0 if shard.layer else layer.inputs, layer.vector if from_before else layer.inputs
         return range(max(shard.input_start, least), min(shard.input_stop, most))
 

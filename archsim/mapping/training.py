@@ -14,7 +14,7 @@ from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Need, Stage
-from archsim.spec.arch import REFRESH_POLICIES, TRANSFER_POLICIES
+from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload
 
 
@@ -39,7 +39,7 @@ class Training:
         """
         total = 0
         for index, layer in enumerate(workload.layers):
-            runs = len(workload.steps_of(index))
+            runs = len(layer.vectors(workload))
             back = layer.inputs * runs if index else 0
             back += layer.outputs * (runs - 1) if layer.recurrent else 0
             total += 4 * layer.synapses * runs + 2 * layer.columns * back
@@ -47,7 +47,7 @@ class Training:
 
     def digital_ops(self, workload: Workload) -> int:
         """Once forward, and twice as much backward."""
-        return sum(3 * layer.digital_ops * len(workload.steps_of(i)) for i, layer in enumerate(workload.layers))
+        return sum(3 * layer.digital_ops * len(layer.vectors(workload)) for layer in workload.layers)
 
     def check(self, chip: Chip) -> None:
         """Raise SpecError if the chip lacks what only training needs."""
@@ -123,14 +123,14 @@ def target_bits(builder: StepBuilder) -> int:
 
 def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradients: int, batch: int) -> list[int]:
     """Add an update op for each shard: the outer products of all steps, one after another."""
-    updates = []
+    updates, workload = [], builder.mapping.workload
     for shard in builder.mapping.shards:
         kit = builder.kits[shard.tile]
         stored = kit.update(shard.rows, shard.cols, shard.inputs, signed=builder.signed(shard))
         words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
         arriving = replace(stored, uses=(*stored.uses, kit.use("memory", "write", words)))
         stages, needs = [], []
-        for step in builder.mapping.workload.steps_of(shard.layer):
+        for step in workload.layers[shard.layer].vectors(workload):
             # Where no backward op has stored d, it is written as it arrives.
             stages.append(stored if builder.mapping.backward_inputs(shard, step) else arriving)
             needs += [forward.ops[shard.index, step], *backward.ready[shard.index, step]]

@@ -12,7 +12,7 @@ import numpy as np
 from archsim.base.errors import Problem, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
-from archsim.chip.topologies import Topology
+from archsim.chip.topologies.base import Topology
 
 ARBITRATIONS: Registry[tuple[int, int, int]] = Registry("arbitration")
 """Who goes first: the weights of age, turn and place in a waiting packet's rank."""

@@ -75,7 +75,7 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
     audits.append(audit("examples done", schedule.examples, trace.examples))
     if schedule.updates:
         applied = sum(trace.done[op] * len(ops[op].stages) for op in schedule.updates)
-        due = sum(len(workload.steps_of(shard.layer)) for shard in shards) * schedule.examples
+        due = sum(len(workload.layers[shard.layer].vectors(workload)) for shard in shards) * schedule.examples
         name = "each shard's update applied once per example" + (" and step" if workload.steps > 1 else "")
         audits.append(audit(name, due, applied))
     executed = workload.ops_executed_per_example * schedule.examples
@@ -90,7 +90,7 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
     transfers = [op for op in ops if op.kind == "transfer"]
     wanted = sum(op.instances or 0 for op in transfers)
     audits.append(audit("transfers done as due", wanted, sum(trace.done[op.index] for op in transfers)))
-    cells = {shard.index: shard.cells * len(workload.steps_of(shard.layer)) for shard in shards}
+    cells = {shard.index: shard.cells * len(workload.layers[shard.layer].vectors(workload)) for shard in shards}
     logged = {op.maintenance.shard for op in ops if op.maintenance is not None}
     updated = sum(cells[shard] for shard in logged) * schedule.examples
     audits.append(audit("updates read or open, per cell", updated, trace.dwell.cells + trace.dwell.open))

@@ -17,7 +17,7 @@ from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies.package import PORT
 from archsim.mapping.schedule import Use
 from archsim.simulation.run import Trace
-from archsim.spec.arch import TileSpec
+from archsim.spec.tile import TileSpec
 
 if TYPE_CHECKING:
     from archsim.functional.activity import Measured

@@ -7,7 +7,7 @@ from typing import Any
 
 from archsim.chip.graph import Chip
 from archsim.mapping.inference import programming
-from archsim.mapping.partition import Mapping as ShardMapping
+from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.simulation.run import StageCount, Trace, simulate
 
@@ -89,7 +89,7 @@ def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
                 "row_shards": row_shards,
                 "col_shards": col_shards,
                 "tiles": [shard.tile for shard in shards[:TOP]],
-                "ops_per_example": workload.ops_per_synapse * layer.synapses * len(workload.steps_of(index)),
+                "ops_per_example": workload.ops_per_synapse * layer.synapses * len(layer.vectors(workload)),
                 "energy_j": energy.get(layer.name, 0.0),
                 "stalls_cycles": states,
             }

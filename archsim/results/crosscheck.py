@@ -25,8 +25,8 @@ from archsim.functional.floating_point import Baseline, order_of
 from archsim.functional.losses import score
 from archsim.functional.train import check_loss, chip_model
 from archsim.mapping.modes import build_schedule
-from archsim.mapping.partition import Mapping
 from archsim.mapping.schedule import Maintenance, Op, Schedule
+from archsim.mapping.shards import Mapping
 from archsim.results.bill import ActivityFile, Bill, account, activity_of
 from archsim.results.recount import PARTS, Recount, billed_j
 from archsim.simulation.run import Trace, simulate

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.notes import notes_of
-from archsim.mapping.partition import Mapping as ShardMapping
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
+from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
 from archsim.results.metrics import Parts, measure

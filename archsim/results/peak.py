@@ -11,7 +11,7 @@ from archsim.chip.graph import Chip, Tile
 from archsim.mapping.builder import Transport
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Stage
-from archsim.spec.arch import TRANSPORTS
+from archsim.spec.choices import TRANSPORTS
 from archsim.workload.network import MODES
 
 

@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, sqrt
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, model_validator
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from archsim.base import units
 from archsim.base.errors import Problem, SpecError
-from archsim.base.registry import Registry
-from archsim.base.section import Choice, Options, Section, options_of
+from archsim.base.section import Choice, Options, Section
 from archsim.base.units import Conductance, Count, CountOrZero, Frequency, Length, Lines, Ratio, Time, Voltage, cycles
 from archsim.components.base import Component, Role
-from archsim.components.cells.base import Device
-from archsim.components.converters import Converter
-from archsim.components.crossbar import Array, Crossbar
-from archsim.components.digital import Accumulator, HostPort, LineCircuit, NeuronUnit
-from archsim.components.drivers import Driver
+from archsim.components.digital import HostPort
 from archsim.components.interconnect import ChipLink, Link, Router
-from archsim.components.memory import Memory
+from archsim.spec.choices import (
+    FLOORPLANS,
+    PLACEMENTS,
+    REDUCTIONS,
+    REFRESH_POLICIES,
+    TOPOLOGIES,
+    TRANSFER_POLICIES,
+    TRANSPORTS,
+    Floorplan,
+    OptionsOf,
+)
 from archsim.spec.scaling import Scaling
-
-# Choices that later stages provide; each registry loads its home when it is first asked.
-TOPOLOGIES: Registry[Callable[..., Any]] = Registry("topology", home="archsim.chip.topologies")
-FLOORPLANS: Registry[type[Floorplan]] = Registry("floorplan", home="archsim.chip.floorplan")
-PLACEMENTS: Registry[Callable[..., Any]] = Registry("placement", home="archsim.mapping.placement")
-TRANSPORTS: Registry[Any] = Registry("transport", home="archsim.mapping.transports")
-REDUCTIONS: Registry[Callable[..., Any]] = Registry("reduction", home="archsim.mapping.reduction")
-TRANSFER_POLICIES: Registry[Callable[..., Any]] = Registry("transfer policy", home="archsim.mapping.maintenance")
-REFRESH_POLICIES: Registry[Callable[..., Any]] = Registry("refresh policy", home="archsim.mapping.maintenance")
-
-
-@dataclass(frozen=True)
-class OptionsOf:
-    """Marks a field that holds the options of the entry of a registry which another field, before it, names."""
-
-    registry: Registry[Callable[..., Any]]
-    chosen_by: str
-
-    def section(self, chosen: object) -> type[Options]:
-        """Return the section of the options of the entry of that name; one without any if there is no such entry."""
-        return options_of(self.registry[chosen]) if isinstance(chosen, str) and chosen in self.registry else Options
-
-    def read(self, value: Any, info: ValidationInfo) -> Options:
-        """Return the options checked against the entry's signature; every fault keeps its place in the file."""
-        if self.chosen_by not in info.data:
-            return Options()  # the name itself is wrong, and reported
-        section = self.section(info.data[self.chosen_by])
-        return value if isinstance(value, section) else section.model_validate(value)
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self.read)
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        sections = dict.fromkeys(self.section(name) for name in self.registry)
-        return {"anyOf": [handler.resolve_ref_schema(handler(each.__pydantic_core_schema__)) for each in sections]}
+from archsim.spec.tile import TileSpec
 
 
 class Technology(Section):
@@ -69,99 +37,6 @@ class Technology(Section):
     node_m: Length
     clock_hz: Frequency
     supply_v: Voltage
-
-
-class TileSpec(Section):
-    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many.
-
-    A tile that only infers needs no `col_driver` and no `row_converter`: these are `none`. The `accumulator` adds up
-    what is converted step by step.
-    """
-
-    later: ClassVar[frozenset[str]] = frozenset({"accumulator"})
-
-    count: Count
-    rows: Lines
-    cols: Lines
-    device: Annotated[Device, Role("device")]
-    array: Annotated[Array, Role("array")]
-    row_driver: Annotated[Driver, Role("driver")]
-    col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
-    col_converter: Annotated[Converter, Role("converter")]
-    row_converter: Annotated[Converter | Literal["shared", "none"], Role("converter", words=("shared", "none"))]
-    memory: Annotated[Memory, Role("memory")]
-    neuron: Annotated[NeuronUnit, Role("neuron")]
-    accumulator: Annotated[Accumulator, Role("accumulator")] | None = None
-    periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
-
-    @property
-    def updated_array(self) -> Crossbar:
-        """The array, as one that can be updated; raise SpecError if it cannot."""
-        if not isinstance(self.array, Crossbar):
-            raise SpecError(self.missing("tile"))
-        return self.array
-
-    @property
-    def backward_driver(self) -> Driver:
-        """The driver of the columns; raise SpecError if there is none."""
-        if isinstance(self.col_driver, str):
-            raise SpecError(self.missing("tile"))
-        return self.col_driver
-
-    @property
-    def backward_converter(self) -> Converter:
-        """The converter that reads rows: its own bank, or the one shared with the columns; SpecError if none."""
-        if self.row_converter == "none":
-            raise SpecError(self.missing("tile"))
-        return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
-
-    def missing(self, place: str) -> list[Problem]:
-        """Return what it lacks for training, as problems; `place` is where it stands in the file."""
-        found = []
-        if self.col_driver == "none":
-            found.append(_untrainable(f"{place}.col_driver", "a driver of the columns"))
-        if self.row_converter == "none":
-            found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
-        if not isinstance(self.array, Crossbar):
-            hint = "give a 'crossbar', or a workload with 'mode: inference'"
-            found.append(Problem(f"{place}.array", f"a '{self.array.kind}' cannot be updated in training", hint))
-        return found
-
-    @model_validator(mode="after")
-    def _is_read_as_it_is_driven(self) -> Self:
-        for edge, driver in (("row_driver", self.row_driver), ("col_driver", self.col_driver)):
-            converter = self.col_converter if edge == "row_driver" else self.row_converter
-            converter = self.col_converter if converter == "shared" else converter
-            if isinstance(driver, str) or isinstance(converter, str):
-                continue
-            way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
-            names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
-            if way == "twos_complement" and driver.samples == 1:
-                message = "'array.{key}: twos_complement' needs a '{edge}' that is sampled at each step, bit by bit"
-                raise PydanticCustomError("signs", message, names)
-            if way == "bipolar" and not self.device.two_terminals:
-                message = "'array.{key}: bipolar' needs cells of two terminals, and a '{device}' is none; give another"
-                raise PydanticCustomError("signs", message, {**names, "device": self.device.kind})
-            if driver.samples > 1 and self.accumulator is None:
-                message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
-                raise PydanticCustomError("accumulator", message, {"edge": edge})
-            if converter.slices > 1 and self.accumulator is None:
-                message = "weights lie in {slices} slices, and nothing adds them up; give an accumulator"
-                raise PydanticCustomError("accumulator", message, {"slices": str(converter.slices)})
-            if driver.window_s < converter.least_window_s:
-                message = (
-                    "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "
-                    "a window of {least} ns or more, or fewer bits"
-                )
-                raise PydanticCustomError("window", message, {
-                    "edge": edge, "window": f"{float(driver.window_s * 10**9):g}", "kind": converter.kind,
-                    "least": f"{float(converter.least_window_s * 10**9):g}"})  # fmt: skip
-        return self
-
-
-def _untrainable(where: str, part: str) -> Problem:
-    hint = f"give {part}, or a workload with 'mode: inference'"
-    return Problem(where, "is 'none', and training sends errors back through it", hint)
 
 
 class Routing(Section):
@@ -178,38 +53,6 @@ class Routing(Section):
     link: Annotated[Link, Role("link")]
     router: Annotated[Router, Role("router")]
     reduction: Annotated[str, Choice(REDUCTIONS)]
-
-
-class Floorplan(Section, ABC):
-    """Where tiles, the host port and other blocks lie; a subclass is one kind, with its own keys.
-
-    `example` holds values of them with which it can be built, for the conformance tests.
-    """
-
-    kind: ClassVar[str]
-    role: ClassVar[str] = "floorplan"
-    example: ClassVar[Mapping[str, Any]] = {}
-
-    @abstractmethod
-    def plan(self, tiles_m2: Sequence[float], host_m2: float) -> Any:
-        """Return the `archsim.chip.floorplan.Plan` of tiles and a host port of these areas, in square metres.
-
-        Raises SpecError with everything that does not fit.
-        """
-
-
-F = TypeVar("F", bound=type[Floorplan])
-
-
-def floorplan(kind: str) -> Callable[[F], F]:
-    """Return a class decorator that registers a floorplan under `kind`."""
-
-    def register(cls: F) -> F:
-        cls.kind = kind
-        FLOORPLANS.add(kind)(cls)
-        return cls
-
-    return register
 
 
 class Package(Section):

@@ -14,7 +14,7 @@ from archsim.base.errors import Problem, nearest
 from archsim.base.section import Section, marks_of, yaml_key
 from archsim.base.units import Dimension
 from archsim.components.base import Role
-from archsim.spec.arch import OptionsOf
+from archsim.spec.choices import OptionsOf
 
 
 def problems_of(

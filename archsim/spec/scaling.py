@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import SpecError
 from archsim.base.section import Section, yaml_key
 from archsim.base.units import Length, Ratio, Voltage
 from archsim.components.base import Component
@@ -100,7 +101,7 @@ class Scaling(Section):
         if found._needs_tables and _nm(node_m) not in NODES_NM:
             what = f"a target of {_nm(node_m):g} nm, the chip's node, is not in the tables"
             hint = f"allowed: {', '.join(map(str, NODES_NM))} nm, or give the factors yourself"
-            raise SpecError([Problem("scaling", what, hint)])
+            raise SpecError.at("scaling", what, hint)
         return found
 
     @property
@@ -169,15 +170,12 @@ def _solved(equations: tuple[tuple[float, ...], tuple[float, ...]], quantity: st
     if beyond:
         what = f"{supply_v:g} V is beyond the equation of {quantity} at {node} nm"
         hint = f"give reference_supply and target_supply, or scaling.{quantity}"
-        raise SpecError([Problem("scaling", what, hint)])
+        raise SpecError.at("scaling", what, hint)
     return value
 
 
 def _polynomial(powers: tuple[float, ...], at: float) -> float:
-    total = 0.0
-    for factor in powers:
-        total = total * at + factor
-    return total
+    return reduce(lambda total, factor: total * at + factor, powers, 0.0)
 
 
 def scaled(section: S, scaling: Scaling, supply_v: float) -> tuple[S, dict[str, Scaled]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from archsim.base.errors import Problem, SpecError
 from archsim.base.record import Record
 from archsim.base.words import agreeing, counted
-from archsim.chip.floorplan import grid
+from archsim.chip.floorplan.generators import grid
 from archsim.noc.patterns import TRAFFIC, Traffic
 from archsim.noc.router import Router, Wires
 from archsim.noc.saturation import LinkLoads, Load, Setting, latency_at, saturation
@@ -18,7 +18,7 @@ from archsim.report.colours import CYCLE
 from archsim.report.document import Command, Document, Points, Section, Text, say
 from archsim.report.figure import Dot, Plot, Series, linear
 from archsim.report.table import Column, Table, words
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.studies import study
 from archsim.studies.names import all_faults, folder_of
 from archsim.studies.study import Data, Prepared, Progress, Study, registered, signed

@@ -20,7 +20,8 @@ from archsim.results.evaluate import evaluate
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec, Published
-from archsim.spec.loading import Loaded, builtin_names, load_arch
+from archsim.spec.finding import builtin_names
+from archsim.spec.loading import Loaded, load_arch
 from archsim.studies import study
 from archsim.studies.names import folder_of
 from archsim.studies.study import Prepared, Progress, Study, given, registered, silent

@@ -24,7 +24,8 @@ from archsim.report.folder import check_folder, write_folder
 from archsim.report.paint import save
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch, split_overrides
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.names import all_faults
 from archsim.workload import load_workload
 from archsim.workload.network import Workload

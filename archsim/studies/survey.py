@@ -24,7 +24,9 @@ from archsim.report.table import Column, Table, percent
 from archsim.results.evaluate import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
+from archsim.spec.finding import builtin_names
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies import study
 from archsim.studies.names import all_faults, folder_of
 from archsim.studies.study import Data, Prepared, Progress, Study, given, named, registered, signed, silent

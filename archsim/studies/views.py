@@ -21,7 +21,8 @@ from archsim.components import COMPONENTS
 from archsim.export.formats import TRACES
 from archsim.noc.patterns import TRAFFIC
 from archsim.report.table import metric_text
-from archsim.spec.arch import (
+from archsim.spec.arch import ArchSpec
+from archsim.spec.choices import (
     FLOORPLANS,
     PLACEMENTS,
     REDUCTIONS,
@@ -29,9 +30,9 @@ from archsim.spec.arch import (
     TOPOLOGIES,
     TRANSFER_POLICIES,
     TRANSPORTS,
-    ArchSpec,
 )
-from archsim.spec.loading import Loaded, builtin_names, description_of, differences, find_file, flat, kind_of, load_arch
+from archsim.spec.finding import builtin_names, description_of, find_file, kind_of
+from archsim.spec.loading import Loaded, differences, flat, load_arch
 from archsim.spec.scaling import factors_of, left_alone
 from archsim.studies.run.plan import plan_from_file
 from archsim.workload import Workload, load_workload

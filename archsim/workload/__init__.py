@@ -1,6 +1,7 @@
 """Workloads: networks, their data sets and how they are trained."""
 
-from archsim.workload.layers import Dense, Digital, Gru, Layer, Lstm, Rnn
+from archsim.workload.kinds import Dense, Digital, Gru, Lstm, Rnn
+from archsim.workload.layers import Layer
 from archsim.workload.loading import load_workload
 from archsim.workload.network import Dataset, Training, Workload
 

@@ -15,7 +15,8 @@ from archsim.base.section import Choice, Flag, Section
 from archsim.base.units import Bits, Count, CountOrZero, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
-from archsim.workload.layers import LAYERS, Dense, Layer
+from archsim.workload.kinds import Dense
+from archsim.workload.layers import LAYERS, Layer
 
 
 @dataclass(frozen=True)
@@ -175,11 +176,6 @@ class Workload(Section):
         """How often the run goes through the data set."""
         return int(MODES[self.mode].epochs(self))
 
-    def steps_of(self, layer: int) -> range:
-        """Return the steps of an example at which a layer runs: all, or the last alone from a `last_step` layer on."""
-        last = any(own.at == "last_step" for own in self.layers[: layer + 1])
-        return range(self.steps - 1 if last else 0, self.steps)
-
     @property
     def stretches(self) -> tuple[tuple[int, ...], ...]:
         """Layers in stretches which go through an example step by step; one that gathers all steps is alone."""
@@ -199,8 +195,7 @@ class Workload(Section):
     @property
     def ops_per_example(self) -> int:
         """Operations of one example by that convention; digital work is not among them."""
-        runs = [layer.synapses * len(self.steps_of(index)) for index, layer in enumerate(self.layers)]
-        return self.ops_per_synapse * sum(runs)
+        return self.ops_per_synapse * sum(layer.synapses * len(layer.vectors(self)) for layer in self.layers)
 
     @property
     def ops_executed_per_example(self) -> int:

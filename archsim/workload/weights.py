@@ -20,7 +20,7 @@ def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, np
             held = {name: np.asarray(archive[name], np.float32) for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         hint = "give the file that `archsim import --weights` wrote"
-        raise SpecError([Problem(where, f"cannot be read as weights: {error}", hint)]) from None
+        raise SpecError.at(where, f"cannot be read as weights: {error}", hint) from None
     faults = []
     for name, shape in names.items():
         if name not in held:
@@ -48,4 +48,4 @@ def write_weights(path: Path, weights: Mapping[str, npt.NDArray[np.float32]]) ->
             aside.unlink(missing_ok=True)
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
-        raise SpecError([Problem(f"--weights {path}", what, "name a file in a folder that is there")]) from None
+        raise SpecError.at(f"--weights {path}", what, "name a file in a folder that is there") from None

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.chip import Chip, build_chip
-from archsim.chip.floorplan import Plan, grid
-from archsim.chip.graph import tile_parts
-from archsim.chip.topologies import Topology, bus, mesh
-from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
+from archsim.chip.floorplan import Plan
+from archsim.chip.floorplan.generators import grid
+from archsim.chip.parts import tile_parts
+from archsim.chip.topologies.base import Topology
+from archsim.chip.topologies.buses import bus
+from archsim.chip.topologies.meshes import mesh
+from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
 
 REFERENCE = load_arch("ambrogio_nature_2018")

@@ -15,11 +15,15 @@ from hypothesis import strategies as st
 from archsim.base.errors import SpecError
 from archsim.base.schema import json_schema
 from archsim.chip import Chip, build_chip
-from archsim.chip.floorplan import Columns, Explicit, HTree, Plan, Rect, Ring, Snake, grid
-from archsim.chip.floorplan.explicit import places
+from archsim.chip.floorplan import Plan
+from archsim.chip.floorplan.explicit import Explicit, places
 from archsim.chip.floorplan.flp import write_flp
+from archsim.chip.floorplan.generators import Columns, HTree, Snake, grid
 from archsim.chip.floorplan.geometry import holes, overlaps
-from archsim.spec.arch import FLOORPLANS, ArchSpec, Floorplan
+from archsim.chip.floorplan.plan import Rect
+from archsim.chip.floorplan.ring import Ring
+from archsim.spec.arch import ArchSpec
+from archsim.spec.choices import FLOORPLANS, Floorplan
 from archsim.spec.loading import hash_of, load_arch
 
 REFERENCE = load_arch("ambrogio_nature_2018")

@@ -19,9 +19,15 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.base.section import options_of
-from archsim.chip.floorplan import Plan, grid
-from archsim.chip.topologies import Topology, bus, cmesh, graph, htree, mesh, ring, torus
-from archsim.spec.arch import TOPOLOGIES
+from archsim.chip.floorplan import Plan
+from archsim.chip.floorplan.generators import grid
+from archsim.chip.topologies.base import Topology
+from archsim.chip.topologies.buses import bus
+from archsim.chip.topologies.given import graph
+from archsim.chip.topologies.meshes import cmesh, mesh
+from archsim.chip.topologies.rings import ring, torus
+from archsim.chip.topologies.trees import htree
+from archsim.spec.choices import TOPOLOGIES
 from archsim.spec.loading import load_arch
 from archsim.studies.views import schema_of
 from tests.helpers import chip_of

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from archsim.cli import main
-from archsim.spec.arch import TOPOLOGIES
-from archsim.spec.loading import builtin_folder
+from archsim.spec.choices import TOPOLOGIES
+from archsim.spec.finding import builtin_folder
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SHORT = (CHIP, WORK, "--examples", "30")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from archsim.base.section import yaml_key
-from archsim.base.units import SUFFIXES
+from archsim.base.units import UNITS
 from archsim.components import COMPONENTS, Action, Component
 from archsim.components.base import Role
 from archsim.components.cells.in_place import StaticCell
@@ -147,7 +147,7 @@ def test_its_yaml_keys_carry_no_unit_and_do_not_collide(kind: str) -> None:
     keys = [yaml_key(name) for name in names]
     assert len(set(keys)) == len(names)
     for key in keys:
-        assert not any(key.endswith(f"_{suffix}") for suffix in SUFFIXES.values())
+        assert not any(unit.suffix and key.endswith(f"_{unit.suffix}") for unit in UNITS.values())
 
 
 @every_kind

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.chip.floorplan import Block, Explicit, Rect, grid
+from archsim.chip.floorplan import Block
+from archsim.chip.floorplan.explicit import Explicit
 from archsim.chip.floorplan.flp import read_flp, write_flp
+from archsim.chip.floorplan.generators import grid
 from archsim.chip.floorplan.geometry import overlaps
+from archsim.chip.floorplan.plan import Rect
 from archsim.chip.places import node_rect
 from archsim.export.graphml import chip_graphml
 from archsim.export.hotspot import PowerTrace, chip_flp, mean_power, read_ptrace, write_ptrace
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
+from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 

@@ -89,7 +89,7 @@ def test_settings_go_to_the_chip_or_to_the_workload() -> None:
     """The keys are told apart by name: a workload's are those that a chip's spec does not have."""
     from archsim.base.section import yaml_key
     from archsim.spec.arch import ArchSpec
-    from archsim.spec.loading import OF_WORKLOADS, split_overrides
+    from archsim.spec.settings import OF_WORKLOADS, split_overrides
     from archsim.workload.network import Workload
 
     chips, works = ({yaml_key(name) for name in cls.model_fields} for cls in (ArchSpec, Workload))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from archsim.base.errors import InfeasibleError
 from archsim.chip import Chip, build_chip
 from archsim.mapping import Mapping, map_workload
-from archsim.mapping.partition import split
 from archsim.mapping.placement import snake_order
-from archsim.spec.arch import PLACEMENTS, REDUCTIONS
+from archsim.mapping.shards import split
+from archsim.spec.choices import PLACEMENTS, REDUCTIONS
 from archsim.spec.loading import load_arch
 from archsim.workload import Dataset, Dense, Training, Workload, load_workload
 

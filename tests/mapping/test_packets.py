@@ -24,7 +24,7 @@ from archsim.noc.patterns import Packets, draw_packets
 from archsim.noc.saturation import carry, saturation
 from archsim.results.breakdowns import link_rows
 from archsim.simulation.run import simulate
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.noc import Inputs, settings_of
 from tests.helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from archsim.base.errors import InfeasibleError, SpecError
 from archsim.chip import Chip, build_chip
 from archsim.mapping import build_schedule, map_workload
-from archsim.mapping.partition import Cut, Mapping, cut
+from archsim.mapping.partition import cut
 from archsim.mapping.placement import greedy, in_order, snake, spectral
 from archsim.mapping.schedule import Schedule
+from archsim.mapping.shards import Cut, Mapping
 from archsim.mapping.spectrum import Effort, smoothest
 from archsim.mapping.traffic import HOST, Traffic, distances_of, route_cost_m, traffic_of
 from archsim.simulation.run import simulate
-from archsim.spec.arch import PLACEMENTS, REDUCTIONS
+from archsim.spec.choices import PLACEMENTS, REDUCTIONS
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from tests.helpers import PACKET, REFERENCE, network

@@ -18,8 +18,9 @@ from archsim.results.bill import account
 from archsim.results.peak import peak
 from archsim.simulation import simulate
 from archsim.simulation.run import Trace
-from archsim.spec.arch import TRANSFER_POLICIES
-from archsim.spec.loading import load_arch, split_overrides
+from archsim.spec.choices import TRANSFER_POLICIES
+from archsim.spec.loading import load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.crosscheck import plan_of
 from archsim.studies.train.study import execute_training
 from archsim.workload import Dataset, Training, Workload, load_workload
@@ -263,7 +264,7 @@ def test_operations_are_those_of_plain_loops(mode: str) -> None:
     workload = work(layers, steps, mode)
     ops = 0
     for index, layer in enumerate(workload.layers):
-        for step in workload.steps_of(index):
+        for step in workload.layers[index].vectors(workload):
             for _ in range(layer.columns):
                 ops += 2 * layer.rows
                 if mode == "training":

@@ -16,13 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.base.errors import StuckError
-from archsim.chip.floorplan import Plan, grid
-from archsim.chip.topologies import Graph, Topology
+from archsim.chip.floorplan import Plan
+from archsim.chip.floorplan.generators import grid
+from archsim.chip.topologies import Graph
+from archsim.chip.topologies.base import Topology
 from archsim.noc import compiled, kernel
 from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.noc import Inputs, settings_of
 from tests.noc.flit_reference import PORTS, TILE, simulate
 

@@ -12,8 +12,9 @@ import pytest
 
 from archsim.base.units import engineering
 from archsim.chip import Chip, build_chip, places
-from archsim.chip.floorplan import Block, Rect
+from archsim.chip.floorplan import Block
 from archsim.chip.floorplan.flp import read_flp
+from archsim.chip.floorplan.plan import Rect
 from archsim.cli import main
 from archsim.export.floorplan_yaml import floorplan_yaml
 from archsim.export.hotspot import read_ptrace
@@ -24,7 +25,7 @@ from archsim.report.floorplan import Layout, Load, floorplan, layout_of, limits_
 from archsim.report.svg import svg
 from archsim.report.table import percent
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.arch import FLOORPLANS, TOPOLOGIES
+from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
 from archsim.studies.floorplans.draw import document
 from archsim.studies.run.loads import drawing_data, drawn

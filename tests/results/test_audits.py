@@ -16,7 +16,7 @@ from archsim.results.bill import Bill, Item, account
 from archsim.results.evaluate import evaluate
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.run import Trace, simulate
-from archsim.spec.arch import TRANSFER_POLICIES
+from archsim.spec.choices import TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from tests.helpers import BUS, PACKET, REFERENCE, SHIPPED, Case, cases, network, schedule_of

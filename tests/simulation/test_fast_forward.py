@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from archsim.simulation.run import Trace, simulate
-from archsim.spec.arch import REFRESH_POLICIES, TRANSFER_POLICIES
+from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload import load_workload
 from tests.helpers import BUS, PACKET, REFERENCE, Case, cases, network, observed, schedule_of
 

@@ -32,8 +32,10 @@ from archsim.results.bill import Activity, ActivityFile, LayerActivity, account
 from archsim.results.breakdowns import programming_data
 from archsim.results.peak import peak
 from archsim.simulation.run import simulate
-from archsim.spec.arch import AnyFigure, ArchSpec, TileSpec
-from archsim.spec.loading import Loaded, builtin_names, load_arch
+from archsim.spec.arch import AnyFigure, ArchSpec
+from archsim.spec.finding import builtin_names
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.tile import TileSpec
 from archsim.studies.published import compare
 from archsim.workload import Workload, load_workload
 from tests.helpers import PACKET

@@ -19,16 +19,8 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.schema import json_schema
 from archsim.components.base import Role
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import (
-    Loaded,
-    builtin_names,
-    description_of,
-    differences,
-    find_file,
-    hash_of,
-    kind_of,
-    load_arch,
-)
+from archsim.spec.finding import builtin_names, description_of, find_file, kind_of
+from archsim.spec.loading import Loaded, differences, hash_of, load_arch
 from archsim.studies.views import check_file
 from archsim.workload import Workload, load_workload
 

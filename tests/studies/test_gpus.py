@@ -15,7 +15,8 @@ from archsim.cli import main
 from archsim.report.figure import Bars, Plot
 from archsim.report.folder import check_folder
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.loading import builtin_folder, load_arch
+from archsim.spec.finding import builtin_folder
+from archsim.spec.loading import load_arch
 from archsim.studies.gpus import tables
 from archsim.studies.gpus.shape import Catch, Compared, GpuComparison, MeasuredCatch
 from archsim.studies.gpus.study import STUDY, Inputs

@@ -17,7 +17,7 @@ from archsim.report.figure import Plot
 from archsim.report.files import files_of
 from archsim.report.html import page
 from archsim.report.markdown import markdown
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.noc import LINKS, STUDY, TIMES_ZERO_LOAD, Inputs, settings_of
 from tests.noc.test_saturation import ring
 

@@ -24,8 +24,10 @@ from archsim.report.document import Points
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
 from archsim.results.evaluate import evaluate
-from archsim.spec.arch import FLOORPLANS, PLACEMENTS, TOPOLOGIES, ArchSpec
-from archsim.spec.loading import Figure, Loaded, hash_of, load_arch
+from archsim.spec.arch import ArchSpec
+from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES
+from archsim.spec.figures import Figure
+from archsim.spec.loading import Loaded, hash_of, load_arch
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
 from archsim.studies.floorplans.optimise import data_of, execute_optimisation, spec_of
 from archsim.studies.floorplans.optimise_document import document

@@ -24,7 +24,7 @@ from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.results.peak import chip_metrics
-from archsim.spec.loading import builtin_names
+from archsim.spec.finding import builtin_names
 from archsim.studies.published import AIM, EXACT, STUDY, Comparison, Inputs, Row, compare, name_of
 
 document = STUDY.report

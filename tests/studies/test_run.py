@@ -19,7 +19,8 @@ from archsim.base.documents import read_yaml
 from archsim.base.errors import SpecError
 from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.loading import builtin_names, load_arch
+from archsim.spec.finding import builtin_names
+from archsim.spec.loading import load_arch
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document
 from archsim.studies.run.study import OWNED, write_report

@@ -12,7 +12,8 @@ import yaml
 from archsim.base.errors import SpecError
 from archsim.functional.floating_point import initial_weights
 from archsim.workload import load_workload
-from archsim.workload.onnx import import_onnx, sizes_of
+from archsim.workload.onnx.importing import import_onnx
+from archsim.workload.onnx.sizes import sizes_of
 
 onnx = pytest.importorskip("onnx")
 helper, numpy_helper, FLOAT = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT

@@ -13,7 +13,7 @@ import pytest
 from archsim.base.documents import dump_yaml
 from archsim.base.errors import SpecError
 from archsim.workload import Workload, load_workload
-from archsim.workload.onnx import Imported, import_onnx
+from archsim.workload.onnx.importing import Imported, import_onnx
 
 onnx = pytest.importorskip("onnx")
 from tests.workload.test_onnx import draw, saved  # noqa: E402

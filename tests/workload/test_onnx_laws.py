@@ -23,7 +23,7 @@ from archsim.results.evaluate import evaluate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.workload import Workload, load_workload
-from archsim.workload.onnx import Imported, import_onnx
+from archsim.workload.onnx.importing import Imported, import_onnx
 
 onnx = pytest.importorskip("onnx")
 

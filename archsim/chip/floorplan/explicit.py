@@ -21,7 +21,7 @@ from archsim.chip.floorplan.geometry import TOUCH_M
 from archsim.chip.floorplan.given_faults import TILE, Given, faults_of, names_that_do_not_fit, too_empty, too_large
 from archsim.chip.floorplan.plan import CHANNEL, DIGITAL, Block, Plan, Rect
 from archsim.chip.floorplan.ring import Name
-from archsim.spec.arch import Floorplan, floorplan
+from archsim.spec.choices import Floorplan, floorplan
 
 Coordinate = Annotated[float, Dimension("m", least=-1.0, above=False, most=1.0)]
 FILLER = re.compile(r"filler_\d+")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from archsim.base.units import Count, LengthOrZero, Share
 from archsim.chip.floorplan.plan import CHANNEL, Block, Plan, Rect
-from archsim.spec.arch import Floorplan, floorplan
+from archsim.spec.choices import Floorplan, floorplan
 
 
 def site_side_m(tiles_m2: Sequence[float], white_space: float) -> float:

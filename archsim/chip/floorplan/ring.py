@@ -12,7 +12,7 @@ from archsim.base.section import Section
 from archsim.base.units import Area, Share
 from archsim.chip.floorplan.generators import filled, site_side_m
 from archsim.chip.floorplan.plan import Block, Plan, Rect
-from archsim.spec.arch import Floorplan, floorplan
+from archsim.spec.choices import Floorplan, floorplan
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.\-]*$")]
 """A block's name, one word."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import SpecError
 from archsim.base.units import Count
 from archsim.base.words import counted
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires, mean_m
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 
 
 @TOPOLOGIES.add("bus")
@@ -22,7 +22,7 @@ def bus(plan: Plan, *, segments: Count = 1) -> Topology:
     if segments > len(rows):
         what = f"{counted(segments, 'segment')} for {counted(len(rows), 'row')} of tiles"
         hint = f"give at most {len(rows)}, or a floorplan with fewer columns"
-        raise SpecError([Problem("routing.options.segments", what, hint)])
+        raise SpecError.at("routing.options.segments", what, hint)
     wires = Wires(plan)
     names = ["bus"] if segments == 1 else [f"bus{i}" for i in range(segments)]
     segment_of_row = {row: i * segments // len(rows) for i, row in enumerate(rows)}

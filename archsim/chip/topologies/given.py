@@ -18,7 +18,7 @@ from archsim.base.units import Length
 from archsim.base.words import counted
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Graph, Topology, Wires, mean_m
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 
 _WHERE = "routing.options.links"
 

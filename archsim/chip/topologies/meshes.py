@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from archsim.base.units import Count
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires, block_of, mean_m
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 
 
 @TOPOLOGIES.add("mesh")

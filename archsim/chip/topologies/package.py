@@ -15,7 +15,8 @@ from math import ceil, sqrt
 
 import networkx as nx
 
-from archsim.chip.floorplan import Block, Plan, Rect
+from archsim.chip.floorplan import Block, Plan
+from archsim.chip.floorplan.plan import Rect
 from archsim.chip.topologies.base import Graph, Point, Topology
 
 PORT = "chip_port"

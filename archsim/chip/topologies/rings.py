@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from archsim.base.section import Flag
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires
-from archsim.spec.arch import TOPOLOGIES
+from archsim.spec.choices import TOPOLOGIES
 
 
 @TOPOLOGIES.add("ring")

@@ -13,7 +13,7 @@ from archsim.mapping.builder import refuse_link
 from archsim.mapping.recipes import Side, TileKit
 from archsim.mapping.schedule import Message, Need, Stage, Use
 from archsim.mapping.signal import Groups, Signal
-from archsim.spec.arch import TRANSPORTS
+from archsim.spec.choices import TRANSPORTS
 
 if TYPE_CHECKING:
     from archsim.chip.graph import Chip

@@ -22,7 +22,8 @@ from archsim.results.evaluate import Result, evaluate
 from archsim.results.metrics import package_version
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch, split_overrides
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.floorplans.compare_document import compare_csv, document
 from archsim.studies.names import all_faults, folder_of, names_of, undominated
 from archsim.studies.old import Study, json_text, registered

@@ -11,7 +11,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.chip import Chip, build_chip
-from archsim.chip.graph import tile_parts
+from archsim.chip.parts import tile_parts
 from archsim.export.formats import CHIP_FILES
 from archsim.report.document import Block, Command, Document, Facts, Section, say
 from archsim.report.floorplan import floorplan

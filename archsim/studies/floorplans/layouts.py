@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from archsim.base.section import marks_of, yaml_key
 from archsim.base.units import Dimension
-from archsim.spec.arch import FLOORPLANS, PLACEMENTS, TOPOLOGIES, ArchSpec, Floorplan
+from archsim.spec.arch import ArchSpec
+from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES, Floorplan
 from archsim.spec.loading import Loaded
 
 COLUMNS = "columns"

@@ -12,7 +12,8 @@ from archsim.base.words import counted
 from archsim.report.document import Document
 from archsim.report.folder import check_folder
 from archsim.results.metrics import package_version
-from archsim.spec.loading import differences, load_arch, split_overrides
+from archsim.spec.loading import differences, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.floorplans.layouts import Point
 from archsim.studies.floorplans.optimise_document import document
 from archsim.studies.floorplans.search import BUDGET, OBJECTIVES, Candidate, Optimisation, check_objective, optimise

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archsim.baselines.comparison import compare_gpus
-from archsim.chip.floorplan import Rect
+from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
 from archsim.report.floorplan import layout_of
 from archsim.results.breakdowns import TOP, link_rows

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from archsim.chip.floorplan import Block, Rect
+from archsim.chip.floorplan import Block
+from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
 from archsim.report.floorplan import Layout, Load, layout_of
 from archsim.results.breakdowns import link_rows

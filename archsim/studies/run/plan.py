@@ -18,7 +18,9 @@ from archsim.results.bill import ActivityFile
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
 from archsim.spec.faults import problems_of
-from archsim.spec.loading import Loaded, builtin_names, load_arch, split_overrides
+from archsim.spec.finding import builtin_names
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.names import all_faults
 from archsim.studies.study import Pair
 from archsim.workload import Workload, load_workload

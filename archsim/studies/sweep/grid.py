@@ -25,7 +25,8 @@ from archsim.results.bill import ActivityFile, activity_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, path_parts, split_overrides
+from archsim.spec.loading import Loaded
+from archsim.spec.settings import path_parts, split_overrides
 from archsim.workload.network import Workload
 
 Settings: TypeAlias = Mapping[str, str]

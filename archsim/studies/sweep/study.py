@@ -17,7 +17,8 @@ from archsim.functional.train import Progress, check_ablations, seeds_from
 from archsim.report.document import Document
 from archsim.report.folder import check_folder, replace_file, write_folder
 from archsim.results.metrics import package_version
-from archsim.spec.loading import Loaded, load_arch, split_overrides
+from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies import study
 from archsim.studies.names import all_faults, default_folder
 from archsim.studies.old import Study, json_text, registered

@@ -35,7 +35,8 @@ from archsim.report.folder import check_folder, replace_file, write_folder
 from archsim.results.bill import ActivityFile, activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
-from archsim.spec.loading import load_arch, split_overrides
+from archsim.spec.loading import load_arch
+from archsim.spec.settings import split_overrides
 from archsim.studies.names import all_faults, default_folder
 from archsim.studies.old import Study, json_text, registered
 from archsim.studies.train.document import document

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import SpecError
 from archsim.workload.onnx.reading import SMALL, Proto
 
 Shape: TypeAlias = tuple[int, ...]
@@ -67,7 +67,7 @@ class Constant:
         """Return its numbers; raise SpecError if they are too many, cannot be read or are not of its shape."""
         if self.elements > MOST_ELEMENTS:
             what = f"has {self.elements:,} numbers, more than the {MOST_ELEMENTS:,} that are read"
-            raise SpecError([Problem(f"constant '{self.name}'", what, "import without --weights")])
+            raise SpecError.at(f"constant '{self.name}'", what, "import without --weights")
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # a division by zero that the model itself makes
@@ -76,12 +76,10 @@ class Constant:
             raise
         except Exception as error:  # a library evaluates what a file says: any kind may come out
             what = f"cannot be read: {str(error).strip().splitlines()[:1] or [type(error).__name__]}"
-            raise SpecError(
-                [Problem(f"constant '{self.name}'", what, "keep the model's data files beside it")]
-            ) from None
+            raise SpecError.at(f"constant '{self.name}'", what, "keep the model's data files beside it") from None
         if found.shape != self.shape:
             what = f"is of shape {found.shape}, and {self.shape} was said"
-            raise SpecError([Problem(f"constant '{self.name}'", what, "export the model again")])
+            raise SpecError.at(f"constant '{self.name}'", what, "export the model again")
         return found
 
     def scalar(self) -> float | None:
@@ -157,7 +155,7 @@ def folded(node: Proto, inputs: Sequence[Constant], shapes: Sequence[Shape], ops
     def compute(place: int) -> Array:
         if node.op_type == "MatMul" and prod(shapes[0]) * inputs[0].shape[-1] > 2**36:
             what = f"is a product of {prod(shapes[0]) * inputs[0].shape[-1]:,} multiply-adds"
-            raise SpecError([Problem(f"constant '{node.output[0]}'", what, "import without --weights")])
+            raise SpecError.at(f"constant '{node.output[0]}'", what, "import without --weights")
         found: list[Array] = _evaluator(node, tuple(by_name), opsets).run(
             None, {name: by_name[name].numbers() for name in by_name}
         )

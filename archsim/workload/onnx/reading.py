@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import SpecError
 
 Proto: TypeAlias = Any
 """A message of ONNX's format; the package is optional, and so are its types."""
@@ -24,10 +24,10 @@ def read_model(path: Path, where: str) -> Proto:
         import onnx
     except ImportError:
         hint = "pip install 'archsim[onnx]'"
-        raise SpecError([Problem("import", "the package onnx is not installed", hint)]) from None
+        raise SpecError.at("import", "the package onnx is not installed", hint) from None
     if not path.is_file():
         what = "is no file" if path.exists() else "cannot be read: no such file"
-        raise SpecError([Problem(where, what, "give a model in ONNX's binary form")])
+        raise SpecError.at(where, what, "give a model in ONNX's binary form")
     unsound: tuple[type[Exception], ...] = (OSError, *faults())
     try:
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
@@ -38,7 +38,7 @@ def read_model(path: Path, where: str) -> Proto:
     except unsound as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         hint = "export it again, in ONNX's binary form, and keep its data files beside it"
-        raise SpecError([Problem(where, f"is not a sound ONNX model: {lines[0]}", hint)]) from None
+        raise SpecError.at(where, f"is not a sound ONNX model: {lines[0]}", hint) from None
 
 
 def faults() -> tuple[type[Exception], ...]:
@@ -109,7 +109,7 @@ def _check_expansion(model: Proto, where: str) -> None:
         if key in under_way or len(under_way) > 100:
             circle = " calls ".join(name for _, name, _ in [*under_way, key])
             what, hint = f"its functions have no end ({circle})", "export it without functions"
-            raise SpecError([Problem(where, what, hint)])
+            raise SpecError.at(where, what, hint)
         if key not in sizes:
             under_way.append(key)
             sizes[key] = total(functions[key].node, size)
@@ -119,7 +119,7 @@ def _check_expansion(model: Proto, where: str) -> None:
     nodes = total(model.graph.node, size)
     if nodes > MOST_NODES:
         what = f"has {nodes:,} nodes with its functions, more than the {MOST_NODES:,} that are read"
-        raise SpecError([Problem(where, what, "import the model's parts one by one")])
+        raise SpecError.at(where, what, "import the model's parts one by one")
 
 
 def total(nodes: Any, size: Callable[[Proto], int]) -> int:

@@ -73,7 +73,7 @@ def walk(graph: Graph, where: str) -> Found:
         loose = [node.label for node in graph.nodes if node.kind in READERS]
         kinds += f"; no constant has the weights of '{loose[0]}'" if loose else ""
         hint = "archsim needs Gemm, MatMul with constant weights, LSTM, GRU or RNN"
-        raise SpecError([Problem(where, f"holds nothing fully connected ({kinds})", hint)])
+        raise SpecError.at(where, f"holds nothing fully connected ({kinds})", hint)
     tables = tuple(
         node for node in uses
         if node.kind in LOOK_UPS and graph.constant(node, 0) is not None and node.outputs[0] not in graph.constants

@@ -1,0 +1,92 @@
+"""Figures of a spec: each with its source, and where two specs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from archsim.base.documents import Leaf, Tree
+from archsim.base.section import Section, marks_of, yaml_key
+from archsim.base.units import Dimension, engineering
+from archsim.spec.arch import AnyFigure
+from archsim.spec.scaling import Scaled
+from archsim.spec.settings import path_parts
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a spec as it was written, and where it comes from.
+
+    Of one that was scaled to another node, `text` is what it was scaled to, and `written` what the file has.
+    `given_for` says for which choices it holds, where that was said or they were changed since.
+    """
+
+    text: str
+    source: str
+    status: str
+    note: str = ""
+    written: str = ""
+    given_for: str = ""
+
+    @property
+    def to_set(self) -> str:
+        """The text with which an override would leave it as it is: scaling comes after overrides."""
+        return self.written or self.text
+
+
+def figure_paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (dotted path, value as text) of every figure of a section, in order."""
+    if isinstance(value, Section):
+        for name, field in type(value).model_fields.items():
+            here = f"{path}.{yaml_key(name)}" if path else yaml_key(name)
+            item = getattr(value, name)
+            if (mark := _mark(field)) is not None:
+                if item is not None:
+                    yield here, mark.text(item) if isinstance(mark, Dimension) else str(item)
+            else:
+                yield from figure_paths(item, here)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from figure_paths(item, f"{path}.{key}")
+    elif isinstance(value, tuple):
+        for i, item in enumerate(value):
+            yield from figure_paths(item, f"{path}[{i}]")
+
+
+def figure_at(tree: Tree, path: str, default: str) -> Figure:
+    """Return the figure at a path of a tree; of one that is not there, the default."""
+    found: Any = tree
+    for part in path_parts(path):
+        if isinstance(part, int):
+            found = found[part] if isinstance(found, list) and part < len(found) else None
+        else:
+            found = found.get(part) if isinstance(found, dict) else None
+    if not isinstance(found, Leaf):
+        return Figure(default, "archsim's default", "assumption")
+    status = found.status or ("quoted" if found.source else "assumption")
+    return Figure(found.text, found.source, status, found.note, given_for=found.given_for)
+
+
+def rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scaled]) -> dict[str, Figure]:
+    """Return the figures that were scaled, each with what it was, both nodes and the factor as its source.
+
+    What was assumed or fitted stays so.
+    """
+    now = dict(figure_paths(value, ""))
+    found, words = {}, value.scaling.onto(value.technology.node_m).words
+    for path, mark in marks.items():
+        was, number = figures[path], float(now[path].split()[0])
+        text = engineering(number, {"energy": "J", "area": "m2", "delay": "s"}[mark.quantity], 6)
+        source = (
+            f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {words} by {mark.source}"
+        )
+        status = was.status if was.status in ("assumption", "fitted") else "derived"
+        found[path] = Figure(text, source, status, was.note, was.text, was.given_for)
+    return found
+
+
+def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:
+    return next((mark for mark in marks_of(field) if isinstance(mark, Dimension | AnyFigure)), None)

@@ -1,0 +1,119 @@
+"""Files of specs: built-in or by path, each laid on the file that it extends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from archsim.base.documents import Tree, annotated, merged, read_text, read_yaml
+from archsim.base.errors import SpecError, nearest
+from archsim.spec.misfits import marked
+
+TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
+
+
+def builtin_folder(folder: str) -> Path:
+    """Return where built-in files lie: at the root of a checkout, or in the installed package."""
+    package = Path(__file__).parents[1]
+    root = package.parent
+    return (
+        root / folder
+        if (root / "pyproject.toml").is_file() and (root / folder).is_dir()
+        else package / "_data" / folder
+    )
+
+
+def builtin_names(folder: str) -> list[str]:
+    """Return the names of the built-in files of `arch_specs` or `workloads`."""
+    return sorted(path.stem for path in builtin_folder(folder).glob("*.yaml"))
+
+
+def find_file(name: str, folder: str) -> Path:
+    """Return the file that a built-in name or a path stands for; raise SpecError with the nearest names."""
+    looks_like_path = name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name
+    path = Path(name).expanduser()
+    if not looks_like_path and name in builtin_names(folder):
+        return builtin_folder(folder) / f"{name}.yaml"
+    if looks_like_path and not path.exists():
+        beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        hint = nearest(path.name, beside) if beside else f"there is no .yaml file in {path.parent}"
+        raise SpecError.at(name, "no such file", hint)
+    if not path.exists():
+        raise SpecError.at(
+            name, f"neither a file nor a built-in name of {folder}", nearest(name, builtin_names(folder))
+        )
+    return path
+
+
+def kind_of(path: Path) -> str:
+    """Return the `kind` that a file opens with."""
+    label = label_of(path)
+    kind = read_yaml(read_text(path, label), label).get("kind")
+    if not isinstance(kind, str):
+        raise SpecError.at(f"{label}: kind", "is missing", "begin the file with 'kind: arch' or 'kind: workload'")
+    return kind
+
+
+def description_of(name: str, folder: str) -> str:
+    """Return what a file says of itself, which it does not take from the file that it extends; "" for nothing."""
+    path = find_file(name, folder)
+    label = label_of(path)
+    own = read_yaml(read_text(path, label), label).get("description")
+    return own if isinstance(own, str) else ""
+
+
+def label_of(path: Path) -> str:
+    """Return how messages name a file: relative to the current directory where it lies in it."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]:
+    """Return a file's tree laid on that of the file it extends, and so on down; raise SpecError on a circle."""
+    files: dict[Path, str] = {}
+    trees: list[dict[str, Tree]] = []
+    following: Path | None = path
+    while following is not None:
+        files[following.resolve()] = label
+        plain = read_yaml(read_text(following, label), label)
+        given = plain.pop("kind", None)
+        if given != kind:
+            what = "is missing" if given is None else f"'{given}' is not '{kind}'"
+            raise SpecError.at(f"{label}: kind", what, f"begin the file with 'kind: {kind}'")
+        base = plain.pop("extends", None)
+        trees.append(annotated(plain, label))
+        if base is None:
+            break
+        where = f"{label}: extends"
+        following = _base(base, following, where, folder)
+        if (met := following.resolve()) in files:
+            labels = list(files.values())
+            circle = [*labels[list(files).index(met) :], files[met]]
+            what = f"'{base}' leads in a circle: {' -> '.join(circle)}"
+            raise SpecError.at(where, what, "extend a file that does not extend this one")
+        label = label_of(following)
+    tree = trees.pop()
+    while trees:
+        for key in ("name", *TEXTS_ABOUT):
+            tree.pop(key, None)
+        out = marked(tree, merged(tree, trees.pop()))
+        assert isinstance(out, dict)
+        tree = out
+    return tree
+
+
+def _base(base: object, path: Path, where: str, folder: str) -> Path:
+    """Return the file that `extends` names: one beside the file, or as everywhere; raise SpecError if there is none.
+
+    A file that has the name of the built-in one that it extends does not mean itself.
+    """
+    if not isinstance(base, str):
+        raise SpecError.at(where, "is not a name", "give one built-in name or path")
+    beside = path.parent / (base if base.endswith((".yaml", ".yml")) else f"{base}.yaml")
+    own = base in builtin_names(folder) and beside.resolve() == path.resolve()
+    try:
+        return beside if beside.is_file() and not own else find_file(base, folder)
+    except SpecError as error:
+        raise SpecError([replace(error.problems[0], where=where, what=f"'{base}': {error.problems[0].what}")]) from None

@@ -1,0 +1,112 @@
+"""A kind of tile: what stands on its edges, and whether that can train."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.errors import Problem, SpecError
+from archsim.base.section import Section
+from archsim.base.units import Count, Lines
+from archsim.components.base import Role
+from archsim.components.cells.base import Device
+from archsim.components.converters import Converter
+from archsim.components.crossbar import Array, Crossbar
+from archsim.components.digital import Accumulator, LineCircuit, NeuronUnit
+from archsim.components.drivers import Driver
+from archsim.components.memory import Memory
+
+
+class TileSpec(Section):
+    """A kind of tile: crossbar, drivers and converters on its edges, memory and neuron unit; and how many.
+
+    A tile that only infers needs no `col_driver` and no `row_converter`: these are `none`. The `accumulator` adds up
+    what is converted step by step.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"accumulator"})
+
+    count: Count
+    rows: Lines
+    cols: Lines
+    device: Annotated[Device, Role("device")]
+    array: Annotated[Array, Role("array")]
+    row_driver: Annotated[Driver, Role("driver")]
+    col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
+    col_converter: Annotated[Converter, Role("converter")]
+    row_converter: Annotated[Converter | Literal["shared", "none"], Role("converter", words=("shared", "none"))]
+    memory: Annotated[Memory, Role("memory")]
+    neuron: Annotated[NeuronUnit, Role("neuron")]
+    accumulator: Annotated[Accumulator, Role("accumulator")] | None = None
+    periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
+
+    @property
+    def updated_array(self) -> Crossbar:
+        """The array, as one that can be updated; raise SpecError if it cannot."""
+        if not isinstance(self.array, Crossbar):
+            raise SpecError(self.missing("tile"))
+        return self.array
+
+    @property
+    def backward_driver(self) -> Driver:
+        """The driver of the columns; raise SpecError if there is none."""
+        if isinstance(self.col_driver, str):
+            raise SpecError(self.missing("tile"))
+        return self.col_driver
+
+    @property
+    def backward_converter(self) -> Converter:
+        """The converter that reads rows: its own bank, or the one shared with the columns; SpecError if none."""
+        if self.row_converter == "none":
+            raise SpecError(self.missing("tile"))
+        return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
+
+    def missing(self, place: str) -> list[Problem]:
+        """Return what it lacks for training, as problems; `place` is where it stands in the file."""
+        found = []
+        if self.col_driver == "none":
+            found.append(_untrainable(f"{place}.col_driver", "a driver of the columns"))
+        if self.row_converter == "none":
+            found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
+        if not isinstance(self.array, Crossbar):
+            hint = "give a 'crossbar', or a workload with 'mode: inference'"
+            found.append(Problem(f"{place}.array", f"a '{self.array.kind}' cannot be updated in training", hint))
+        return found
+
+    @model_validator(mode="after")
+    def _is_read_as_it_is_driven(self) -> Self:
+        for edge, driver in (("row_driver", self.row_driver), ("col_driver", self.col_driver)):
+            converter = self.col_converter if edge == "row_driver" else self.row_converter
+            converter = self.col_converter if converter == "shared" else converter
+            if isinstance(driver, str) or isinstance(converter, str):
+                continue
+            way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
+            names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
+            if way == "twos_complement" and driver.samples == 1:
+                message = "'array.{key}: twos_complement' needs a '{edge}' that is sampled at each step, bit by bit"
+                raise PydanticCustomError("signs", message, names)
+            if way == "bipolar" and not self.device.two_terminals:
+                message = "'array.{key}: bipolar' needs cells of two terminals, and a '{device}' is none; give another"
+                raise PydanticCustomError("signs", message, {**names, "device": self.device.kind})
+            if driver.samples > 1 and self.accumulator is None:
+                message = "'{edge}' is sampled at each step, and nothing adds the samples up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"edge": edge})
+            if converter.slices > 1 and self.accumulator is None:
+                message = "weights lie in {slices} slices, and nothing adds them up; give an accumulator"
+                raise PydanticCustomError("accumulator", message, {"slices": str(converter.slices)})
+            if driver.window_s < converter.least_window_s:
+                message = (
+                    "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "
+                    "a window of {least} ns or more, or fewer bits"
+                )
+                raise PydanticCustomError("window", message, {
+                    "edge": edge, "window": f"{float(driver.window_s * 10**9):g}", "kind": converter.kind,
+                    "least": f"{float(converter.least_window_s * 10**9):g}"})  # fmt: skip
+        return self
+
+
+def _untrainable(where: str, part: str) -> Problem:
+    hint = f"give {part}, or a workload with 'mode: inference'"
+    return Problem(where, "is 'none', and training sends errors back through it", hint)
