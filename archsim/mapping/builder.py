@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol
@@ -70,28 +70,22 @@ class StepBuilder:
         self.reduce = REDUCTIONS.lookup(chip.spec.routing.reduction, "routing.reduction")
 
     def op(
-        self,
-        kind: str,
-        phase: str,
-        layer: int,
-        tile: int,
-        label: str,
-        stages: tuple[Stage, ...],
-        needs: Sequence[Need],
-        *,
-        variants: tuple[tuple[Stage, ...], ...] = (),
-        maintenance: Maintenance | None = None,
+        self, kind: str, phase: str, layer: int, at: Shard | int, stages: Sequence[Stage], needs: Iterable[int | Need],
+        *, label: str = "", variants: tuple[tuple[Stage, ...], ...] = (), maintenance: Maintenance | None = None,
         instances: int | None = None,
-    ) -> int:
-        """Add an op and return its index."""
+    ) -> int:  # fmt: skip
+        """Add an op at a shard, by whose name it is told, or on a tile (-1: on none), and return its index.
+
+        Of `needs`, an index stands for the op of the same example.
+        """
         index = len(self.ops)
-        unique = tuple(dict.fromkeys(needs))
-        stages_of = variants or (stages,)
-        op = Op(index, kind, phase, layer, tile, label, stages_of, unique, maintenance, instances, self.step)
-        self.ops.append(op)
+        unique = tuple(dict.fromkeys(Need(need) if isinstance(need, int) else need for need in needs))
+        tile, name = (at, label) if isinstance(at, int) else (at.tile, at.name)
+        stages_of = variants or (tuple(stages),)
+        self.ops.append(Op(index, kind, phase, layer, tile, name, stages_of, unique, maintenance, instances, self.step))
         return index
 
-    def also_needs(self, op: int, needs: Sequence[Need]) -> None:
+    def also_needs(self, op: int, *needs: Need) -> None:
         """Let an op wait for more."""
         self.ops[op] = replace(self.ops[op], needs=tuple(dict.fromkeys((*self.ops[op].needs, *needs))))
 
@@ -105,10 +99,10 @@ class StepBuilder:
         bits = {"class": 0, "values": workload.dataset.target_bits, "inputs": kit.bits(FORWARD)}
         return kit.words(workload.layers[-1].outputs, 8 * ceil(bits[workload.dataset.target] / 8))
 
-    def row_groups(self, shard: Shard) -> list[int]:
+    def row_groups(self, shard: Shard) -> tuple[int, ...]:
         """Return how many rows are written together, group after group, when all of a shard are."""
         together = min(self.chip.spec.schedule.rows_written, shard.rows)
-        return [stop - start for start, stop in split(shard.rows, together)]
+        return tuple(stop - start for start, stop in split(shard.rows, together))
 
     def value_bits(self, signal: Signal) -> int:
         """Bits of one number of a signal."""
@@ -154,8 +148,7 @@ class StepBuilder:
             own = self.transport.read_out(self, sums[b], phase, layer)
             there = self.send(sums[a], [((own.tile,), own.values)], phase, layer)[own.tile]
             stage = self.kits[own.tile].digital("add", own.values)
-            needs = [Need(there), Need(own.op)]
-            op = self.op("add", phase, layer, own.tile, "", (stage,), needs)
+            op = self.op("add", phase, layer, own.tile, [stage], [there, own.op])
             sums[b] = Signal(op, own.tile, own.start, own.stop, own.side)
         return sums[-1]
 

@@ -20,9 +20,7 @@ class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
-    words = Words(
-        example="inferred example", peak="in forward passes back to back, on vectors of one sign", left_out=""
-    )
+    words = Words("inferred example", peak="in forward passes back to back, on vectors of one sign", left_out="")
 
     def epochs(self, workload: Workload) -> int:
         """The data set once."""
@@ -60,8 +58,8 @@ class Inference:
         ahead = k + spec.schedule.prefetch
         check_memory(builder, self.held(builder))
         forward, stored = self.passes(builder)
-        end = builder.op("end", "store", -1, -1, "", (), [Need(op) for op in stored])
-        builder.also_needs(forward.load, [Need(end, add=1 - ahead)])
+        end = builder.op("end", "store", -1, -1, (), stored)
+        builder.also_needs(forward.load, Need(end, add=1 - ahead))
         gates = [Need(end, add=1 - k)]
         if batch > 1:
             gates.append(Need(end, den=batch, scale=batch, add=0))
@@ -91,12 +89,12 @@ def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
             if workload.layers[layer].loss_activates:
                 work = workload.layers[layer].forward_work
                 stage = builder.kits[ready.tile].work({name: count * ready.values for name, count in work.items()})
-                op = builder.op("activate", "forward", layer, ready.tile, "", (stage,), [Need(ready.op)])
+                op = builder.op("activate", "forward", layer, ready.tile, [stage], [ready.op])
                 ready = Signal(op, ready.tile, ready.start, ready.stop, FORWARD)
             there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]
             bits = ready.values * 8 * ceil(builder.value_bits(ready) / 8)
             port = host_stage(builder.chip, bits)
-            stored.append(builder.op("store", "store", layer, -1, "", (port,), [Need(there)]))
+            stored.append(builder.op("store", "store", layer, -1, [port], [there]))
     return stored
 
 
@@ -120,6 +118,6 @@ def programming(chip: Chip, mapping: Mapping) -> Schedule:
         groups = builder.row_groups(shard)
         cycles = chip.spec.cycles(device.row_time_s(device.writing_steps))
         stage = kit.maintain(device.writing_steps, "program", groups, shard.cols, cycles)
-        written.append(builder.op("program", "program", shard.layer, shard.tile, shard.name, (stage,), []))
-    end = builder.op("end", "program", -1, -1, "", (), [Need(op) for op in written])
+        written.append(builder.op("program", "program", shard.layer, shard, [stage], []))
+    end = builder.op("end", "program", -1, -1, (), written)
     return Schedule(chip, mapping, tuple(builder.ops), end, 1, 1, 1, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, log2
@@ -76,15 +77,14 @@ class Training:
         forward, backward = self.passes(builder)
         gradients = -1
         if batch > 1:
-            needs = [Need(op) for ops in backward.ready.values() for op in ops]
-            gradients = builder.op("gradients", "update", -1, -1, "", (), needs)
+            gradients = builder.op("gradients", "update", -1, -1, (), itertools.chain(*backward.ready.values()))
         updates = _updates(builder, forward, backward, gradients, batch)
-        end = builder.op("end", "update", -1, -1, "", (), [Need(op) for op in updates])
+        end = builder.op("end", "update", -1, -1, (), updates)
         if batch == 1:
-            builder.also_needs(forward.load, [Need(end, add=1 - k - prefetch)])
+            builder.also_needs(forward.load, Need(end, add=1 - k - prefetch))
             gates = [Need(end, add=1 - k)]
         else:
-            builder.also_needs(forward.load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
+            builder.also_needs(forward.load, Need(end, off=-prefetch, den=batch, scale=batch, add=0))
             gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
         if maintenance:
             if spec.schedule.transfer is not None:
@@ -129,15 +129,14 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
         stored = kit.update(shard.rows, shard.cols, shard.inputs, signed=builder.signed(shard))
         words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
         arriving = replace(stored, uses=(*stored.uses, kit.use("memory", "write", words)))
-        stages, needs = [], []
+        stages, needs = [], list[int | Need]()
         for step in builder.mapping.workload.steps_of(shard.layer):
             # Where no backward op has stored d, it is written as it arrives.
             stages.append(stored if builder.mapping.backward_inputs(shard, step) else arriving)
             needs += [forward.ops[shard.index, step], *backward.ready[shard.index, step]]
-        waits = [Need(op) for op in needs]
         if batch > 1:
-            waits.append(Need(gradients, den=batch, scale=batch, add=batch))
-        updates.append(builder.op("update", "update", shard.layer, shard.tile, shard.name, tuple(stages), waits))
+            needs.append(Need(gradients, den=batch, scale=batch, add=batch))
+        updates.append(builder.op("update", "update", shard.layer, shard, stages, needs))
     return updates
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.units import parse_metric
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from archsim.spec.loading import Loaded
 
 SCHEMA = "archsim-metrics-1"
+HEADLINE = ("time_per_example_s", "energy_per_example_j", "area_m2", "efficiency_op_per_j", "efficiency_peak_op_per_j",
+            "throughput_per_area_peak_op_per_s_m2")  # fmt: skip
+"""The metrics by which specs are compared where each is simulated once: see `evaluate.headline_metrics`."""
 
 
 def package_version() -> str:
@@ -32,9 +34,8 @@ def package_version() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a run's cycles are made of, by difference between four runs; they add up to `total`.
+class Parts(NamedTuple):
+    """What a run's cycles are made of, by difference between four runs: together they are all of them.
 
     `interval`: the peak's initiation interval times the examples. `dependencies`: what ops wait for each
     other with unlimited units and without maintenance. `contention`: what limited units add to that.
@@ -46,11 +47,6 @@ class Parts:
     dependencies: int
     contention: int
     maintenance: int
-
-    @property
-    def total(self) -> int:
-        """Cycles of the run."""
-        return self.interval + self.dependencies + self.contention + self.maintenance
 
 
 def measure(
@@ -68,7 +64,7 @@ def measure(
     """Return the content of metrics.json. All figures are SI; what is undefined is None."""
     chip = trace.schedule.chip
     clock_hz = float(chip.spec.technology.clock_hz)
-    metrics = _metrics(trace, bound, bill, top, clock_hz)
+    metrics = metrics_of(trace, bill, top, bound)
     mode, name = workload.value.mode, workload.value.name
     own = chip_metrics(chip, mode) if chip.spec.published else {}
     known = {"": {**metrics, **own}, name: {**own, **metrics}}  # of the chip alone, an example is one vector
@@ -100,8 +96,7 @@ def measure(
         },
         "metrics": metrics,
         "time_per_example_parts_s": {
-            name: _ratio(getattr(parts, name) / clock_hz, trace.examples)
-            for name in ("interval", "dependencies", "contention", "maintenance")
+            name: _ratio(cycles / clock_hz, trace.examples) for name, cycles in parts._asdict().items()
         },
         "energy_j": {
             "total": bill.total_j,
@@ -121,9 +116,11 @@ def measure(
     }
 
 
-def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float) -> dict[str, float | int | None]:
+def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) -> dict[str, Any]:
+    """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a `bound` that is not."""
     schedule = trace.schedule
     chip, workload = schedule.chip, schedule.mapping.workload
+    clock_hz = float(chip.spec.technology.clock_hz)
     examples, cells = trace.examples, sum(shard.cells for shard in schedule.mapping.shards)
     time_s = trace.cycles / clock_hz
     energy_j = bill.total_j
@@ -133,12 +130,14 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
     throughput = _ratio(ops * examples, time_s)
     area_m2 = chip.area_m2
     dwell = trace.dwell
-    writes = _writes_per_cell(trace)
+    done = [(chip.tiles[op.tile].spec.device, trace.done[op.index] / len(op.maintenance.groups))
+            for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None]  # fmt: skip
+    writes = [times * device.writes_per_transfer for device, times in done]  # RESETs of each long-term device
     best = peak_metrics(top)
     return {
         "time_total_s": time_s,
         "time_per_example_s": _ratio(time_s, examples),
-        "time_per_example_lower_bound_s": _ratio(bound.cycles / clock_hz, examples),
+        "time_per_example_lower_bound_s": None if bound is None else _ratio(bound.cycles / clock_hz, examples),
         "time_per_example_peak_s": best["time_per_example_peak_s"],
         "examples_per_s": _ratio(examples, time_s),
         "ops_per_example": ops,
@@ -165,7 +164,7 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
         "tiles": len(chip.tiles),
         "chips": chip.spec.chips,
         "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
-        "transfers": _transfers(trace),
+        "transfers": _ratio(fsum(times for _, times in done), len(done)) or 0.0,
         "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
         "pcm_writes_per_cell_max": max(writes, default=0.0),
         "transfer_power_peak_w": transfer_power_w(trace),
@@ -176,25 +175,6 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
 
 def _ratio(a: float | int | None, b: float | int) -> float | None:
     return None if a is None or not b else a / b
-
-
-def _transfers(trace: Trace) -> float:
-    """Return how often all row groups of a shard were transferred, averaged over shards that transfer."""
-    done = [
-        trace.done[op.index] / len(op.maintenance.groups)
-        for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None
-    ]  # fmt: skip
-    return fsum(done) / len(done) if done else 0.0
-
-
-def _writes_per_cell(trace: Trace) -> list[float]:
-    """Return the RESETs that each long-term device has seen, by transfer op."""
-    schedule = trace.schedule
-    return [
-        trace.done[op.index] / len(op.maintenance.groups)
-        * schedule.chip.tiles[op.tile].spec.device.writes_per_transfer
-        for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None
-    ]  # fmt: skip
 
 
 def transfer_power_w(trace: Trace) -> float:

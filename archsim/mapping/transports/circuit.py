@@ -11,7 +11,7 @@ from archsim.components.interconnect import DurationLink
 from archsim.mapping.buffers import node_of
 from archsim.mapping.builder import refuse_link
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
-from archsim.mapping.schedule import Message, Need, Stage, Use
+from archsim.mapping.schedule import Message, Stage, Use
 from archsim.mapping.signal import Groups, Signal
 from archsim.spec.arch import TRANSPORTS
 
@@ -72,7 +72,7 @@ class Circuit:
         if not signal.held:
             return signal
         stage = builder.kits[signal.tile].read_out(signal.side, signal.values)
-        op = builder.op("convert", phase, layer, signal.tile, "", (stage,), [Need(signal.op)])
+        op = builder.op("convert", phase, layer, signal.tile, [stage], [signal.op])
         return Signal(op, signal.tile, signal.start, signal.stop, signal.side)
 
     def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
@@ -91,7 +91,7 @@ class Circuit:
             shows.append((signal.tile, "send"))
         owner = signal.tile if signal.tile >= 0 else remote[0]
         stage = Stage(cycles, acquire, tuple(release), uses, tuple(shows), (owner, "waiting_link"))
-        op = builder.op("send", phase, layer, owner, "", (stage,), [Need(signal.op)])
+        op = builder.op("send", phase, layer, owner, [stage], [signal.op])
         builder.messages.append(Message(op, (op,) * len(remote), total * 8 * ceil(builder.value_bits(signal) / 8)))
         arrived = dict.fromkeys(remote, op)
         if any(signal.tile in tiles for tiles, _ in groups):

@@ -11,7 +11,7 @@ from archsim.components.interconnect import PacketLink
 from archsim.mapping.buffers import tree_of
 from archsim.mapping.builder import refuse_link
 from archsim.mapping.recipes import Side, TileKit
-from archsim.mapping.schedule import Message, Need, Stage, Use
+from archsim.mapping.schedule import Message, Stage, Use
 from archsim.mapping.signal import Groups, Signal
 from archsim.spec.arch import TRANSPORTS
 
@@ -96,7 +96,7 @@ def send_tree(
     first = -1
 
     def add(after: Sequence[int], label: str, *stages: Stage) -> int:
-        return builder.op("send", phase, layer, owner, label, stages, [Need(index) for index in after])
+        return builder.op("send", phase, layer, owner, stages, after, label=label)
 
     for hop in tree:
         place = (hop.before, hop.via)
