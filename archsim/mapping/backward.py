@@ -15,12 +15,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archsim.mapping.builder import StepBuilder, Target
+from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.forward import Forward, moved, read_array, share
 from archsim.mapping.recipes import BACKWARD, FORWARD
 from archsim.mapping.schedule import Stage
 from archsim.mapping.shards import Shard
-from archsim.mapping.signal import Signal
 
 
 @dataclass(frozen=True)

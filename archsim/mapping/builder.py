@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Protocol
 
 from archsim.base.errors import InfeasibleError, Problem, SpecError
@@ -14,8 +13,33 @@ from archsim.mapping.buffers import Buffers
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
-from archsim.mapping.signal import Groups, Signal
 from archsim.spec.arch import REDUCTIONS, TRANSPORTS
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A piece `start` to `stop` of a vector on its way from op to op: where it is, and which op brought it there.
+
+    `held` says that it is still a sample on the lines of `side`; else it is digital in the tile's memory.
+    `tile` is -1 for the host. `bits` of one number are given where they are not those of its side.
+    """
+
+    op: int
+    tile: int
+    start: int
+    stop: int
+    side: Side
+    held: bool = False
+    bits: int = 0
+
+    @property
+    def values(self) -> int:
+        """How many numbers."""
+        return self.stop - self.start
+
+
+Groups = Sequence[tuple[tuple[int, ...], int]]
+Target = tuple[int, int, tuple[int, ...]]
 
 
 class Transport(Protocol):
@@ -46,9 +70,6 @@ def refuse_link(chip: Chip, transport: str, link: str) -> None:
     """Raise SpecError: a transport needs links of the kind `link`, and the chip has others."""
     what = f"transport '{transport}' cannot use a '{chip.spec.routing.link.kind}'"
     raise SpecError([Problem("routing.link.kind", what, f"give routing.link the kind '{link}'")])
-
-
-Target = tuple[int, int, tuple[int, ...]]
 
 
 class StepBuilder:
@@ -97,7 +118,7 @@ class StepBuilder:
         """Words of a tile's memory that hold what outputs are compared with at one step; none for a class."""
         workload, kit = self.mapping.workload, self.kits[tile]
         bits = {"class": 0, "values": workload.dataset.target_bits, "inputs": kit.bits(FORWARD)}
-        return kit.words(workload.layers[-1].outputs, 8 * ceil(bits[workload.dataset.target] / 8))
+        return kit.words(workload.layers[-1].outputs, bits[workload.dataset.target])
 
     def row_groups(self, shard: Shard) -> tuple[int, ...]:
         """Return how many rows are written together, group after group, when all of a shard are."""
@@ -131,12 +152,8 @@ class StepBuilder:
         """Send to each target (start, stop, tiles) what it needs of the sources; return by tile what to wait for."""
         arrived: dict[int, list[int]] = {tile: [] for _, _, tiles in targets for tile in tiles}
         for source in sources:
-            groups = []
-            for start, stop, tiles in targets:
-                values = min(stop, source.stop) - max(start, source.start)
-                if values > 0:
-                    groups.append((tiles, values))
-            if groups:
+            parts = [(ways, min(stop, source.stop) - max(start, source.start)) for start, stop, ways in targets]
+            if groups := [(tiles, values) for tiles, values in parts if values > 0]:
                 for tile, op in self.send(source, groups, phase, layer).items():
                     arrived[tile].append(op)
         return arrived
@@ -172,11 +189,11 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
         kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
         steps = len(workload.steps_of(shard.layer))
         places = steps if held.room is None else min(steps, held.room)
-        x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
+        x = kit.words(shard.inputs, kit.bits(FORWARD))
         need, units = places * inputs * x, shard.cols // layer.gates
         parts = f"{counted(inputs * places, 'vector')} x of {counted(x, 'word')}"
         if results:
-            d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
+            d = kit.words(shard.cols, kit.bits(BACKWARD))
             if shard.layer < len(workload.layers) - 1 or not layer.loss_activates:  # the loss derives at once
                 d += kit.kept(layer, units)
             need += places * results * d
@@ -190,7 +207,7 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
             parts += f" and {inputs} of states of {state}"
         behind = workload.layers[shard.layer + 1 : shard.layer + 2]
         if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
-            y = kit.words(units, 8 * ceil(kit.bits(FORWARD) / 8))
+            y = kit.words(units, kit.bits(FORWARD))
             need += inputs * steps * y
             parts += f" and {counted(inputs * steps, 'vector')} that are gathered of {y}"
         yield shard, need, parts

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import StepBuilder, Target
+from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
-from archsim.mapping.signal import Signal
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil
 
 from archsim.base.errors import Problem, SpecError
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
+from archsim.mapping.builder import Held, Signal, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
-from archsim.mapping.recipes import FORWARD, TileKit
+from archsim.mapping.recipes import FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Schedule, Stage
 from archsim.mapping.shards import Mapping
-from archsim.mapping.signal import Signal
 from archsim.workload.network import MODES, Words, Workload
 
 
@@ -92,8 +90,7 @@ def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
                 op = builder.op("activate", "forward", layer, ready.tile, [stage], [ready.op])
                 ready = Signal(op, ready.tile, ready.start, ready.stop, FORWARD)
             there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]
-            bits = ready.values * 8 * ceil(builder.value_bits(ready) / 8)
-            port = host_stage(builder.chip, bits)
+            port = host_stage(builder.chip, ready.values * whole_bytes(builder.value_bits(ready)))
             stored.append(builder.op("store", "store", layer, -1, [port], [there]))
     return stored
 

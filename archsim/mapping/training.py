@@ -13,7 +13,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.backward import Backward, backward_pass
 from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
-from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
+from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Stage
 from archsim.spec.arch import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload
@@ -117,7 +117,7 @@ def target_bits(builder: StepBuilder) -> int:
     """Return the bits of a target that the host sends: a class in whole bytes, values, or nothing."""
     workload = builder.mapping.workload
     outputs = workload.layers[-1].outputs
-    label = 8 * ceil(max(1, ceil(log2(max(2, outputs)))) / 8)
+    label = whole_bytes(max(1, ceil(log2(max(2, outputs)))))
     return {"class": label, "values": outputs * workload.dataset.target_bits, "inputs": 0}[workload.dataset.target]
 
 
@@ -127,7 +127,7 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
     for shard in builder.mapping.shards:
         kit = builder.kits[shard.tile]
         stored = kit.update(shard.rows, shard.cols, shard.inputs, signed=builder.signed(shard))
-        words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
+        words = kit.words(shard.cols, kit.bits(BACKWARD))
         arriving = replace(stored, uses=(*stored.uses, kit.use("memory", "write", words)))
         stages, needs = [], list[int | Need]()
         for step in builder.mapping.workload.steps_of(shard.layer):

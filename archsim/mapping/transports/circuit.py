@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
+from archsim.chip.graph import Chip
 from archsim.components.interconnect import DurationLink
 from archsim.mapping.buffers import node_of
-from archsim.mapping.builder import refuse_link
-from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
+from archsim.mapping.builder import Groups, Signal, StepBuilder, refuse_link
+from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit, whole_bytes
 from archsim.mapping.schedule import Message, Stage, Use
-from archsim.mapping.signal import Groups, Signal
+from archsim.mapping.shards import Shard
 from archsim.spec.arch import TRANSPORTS
-
-if TYPE_CHECKING:
-    from archsim.chip.graph import Chip
-    from archsim.mapping.builder import StepBuilder
-    from archsim.mapping.shards import Shard
 
 
 class Circuit:
@@ -92,7 +87,7 @@ class Circuit:
         owner = signal.tile if signal.tile >= 0 else remote[0]
         stage = Stage(cycles, acquire, tuple(release), uses, tuple(shows), (owner, "waiting_link"))
         op = builder.op("send", phase, layer, owner, [stage], [signal.op])
-        builder.messages.append(Message(op, (op,) * len(remote), total * 8 * ceil(builder.value_bits(signal) / 8)))
+        builder.messages.append(Message(op, (op,) * len(remote), total * whole_bytes(builder.value_bits(signal))))
         arrived = dict.fromkeys(remote, op)
         if any(signal.tile in tiles for tiles, _ in groups):
             arrived[signal.tile] = op if signal.held else signal.op

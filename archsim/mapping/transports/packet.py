@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil
-from typing import TYPE_CHECKING
 
+from archsim.chip.graph import Chip
 from archsim.components.interconnect import PacketLink
 from archsim.mapping.buffers import tree_of
-from archsim.mapping.builder import refuse_link
-from archsim.mapping.recipes import Side, TileKit
+from archsim.mapping.builder import Groups, Signal, StepBuilder, refuse_link
+from archsim.mapping.recipes import Side, TileKit, whole_bytes
 from archsim.mapping.schedule import Message, Stage, Use
-from archsim.mapping.signal import Groups, Signal
+from archsim.mapping.shards import Shard
 from archsim.spec.arch import TRANSPORTS
-
-if TYPE_CHECKING:
-    from archsim.chip.graph import Chip
-    from archsim.mapping.builder import StepBuilder
-    from archsim.mapping.shards import Shard
 
 
 class Packet:
@@ -48,7 +42,7 @@ class Packet:
         link = builder.chip.spec.routing.link
         assert isinstance(link, PacketLink)
         arrived: dict[int, int] = {}
-        width = 8 * ceil(builder.value_bits(signal) / 8)
+        width = whole_bytes(builder.value_bits(signal))
         for tiles, values in groups:
             bits = values * width
             remote = [tile for tile in tiles if tile != signal.tile]
@@ -64,7 +58,7 @@ class Packet:
         """The conversion; and the flits on one link and through one router, billed."""
         link, router = kit.chip.spec.routing.link, kit.chip.router
         assert isinstance(link, PacketLink)
-        flits = link.flits(lines * 8 * ceil(kit.bits(side) / 8))
+        flits = link.flits(lines * whole_bytes(kit.bits(side)))
         wire = kit.chip.longest_link.unit
         body = kit.chip.spec.cycles(flits * kit.chip.longest_link.flit_s)
         sent = Stage(body, (wire,), ((body, wire),), (Use(wire, "flit", flits), Use(router, "forward", flits)))
