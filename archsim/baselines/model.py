@@ -32,23 +32,15 @@ class Steps:
 
 
 def steps(
-    gpu: Gpu,
-    precision: str,
-    layers: Sequence[tuple[int, int]],
-    batches: Sequence[int],
-    *,
-    bias: bool = True,
-    training: bool = True,
-    how: str = "graph",
-    law: Constants | None = None,
-) -> Steps:
+    gpu: Gpu, precision: str, layers: Sequence[tuple[int, int]], batches: Sequence[int], *, bias: bool = True,
+    training: bool = True, how: str = "graph", law: Constants | None = None,
+) -> Steps:  # fmt: skip
     """Return steps of SGD, or forward passes, on fully connected (inputs, outputs) layers, at each batch size.
 
     Per layer: forward, backward (not in the first layer) and update as a product that reads and writes the weights;
     activation, derivative, softmax, error and the sums of biases as kernels of their own. Without `training`, forward
-    and activation alone. `how` is who starts kernels:
-    `graph` (a graph replayed), `stream` (the host, one after another) or `eager` (a framework, whose host time hides
-    the device's or is hidden by it).
+    and activation alone. `how` is who starts kernels: `graph` (a graph replayed), `stream` (the host, one after
+    another) or `eager` (a framework, whose host time hides the device's or is hidden by it).
     """
     import numpy as np
 

@@ -36,14 +36,9 @@ def operation_j(gpu: Gpu, precision: str, law: Constants) -> float:
 
 
 def sustained(
-    gpu: Gpu,
-    precision: str,
-    works: Sequence[Work],
-    ops: Array,
-    launches_s: Array | float,
-    least_s: float,
+    gpu: Gpu, precision: str, works: Sequence[Work], ops: Array, launches_s: Array | float, least_s: float,
     law: Constants,
-) -> Sustained:
+) -> Sustained:  # fmt: skip
     """Return the time of works and launches one after another, at the highest clock whose power the limit allows.
 
     `ops` are the operations of all works, `least_s` the time that the host takes for them. Power is idle, awake, and

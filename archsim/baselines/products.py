@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
@@ -40,16 +40,9 @@ class Work:
 
 
 def product(
-    gpu: Gpu,
-    precision: str,
-    rows: Array,
-    columns: Array,
-    depth: Array,
-    moved_bytes: Array,
-    held_bytes: Array,
-    law: Constants,
-    aligned: Bools | bool = True,
-) -> Work:
+    gpu: Gpu, precision: str, rows: Array, columns: Array, depth: Array, moved_bytes: Array, held_bytes: Array,
+    law: Constants, aligned: Bools | bool = True,
+) -> Work:  # fmt: skip
     """Return the work of each product (rows x depth) by (depth x columns), without its launch.
 
     The result is cut into tiles, and its depth into pieces that are added afterwards: into no more than it takes to
@@ -85,9 +78,7 @@ def product(
         taken = np.take_along_axis(np.broadcast_to(each, time_s.shape), quickest, axis=-1)[..., 0]
         return np.where(vector, 0.0, taken)
 
-    return Work(
-        of_quickest(busy_s), traffic.traffic_s, of_quickest(adding_s), traffic.memory_bytes, traffic.cache_bytes
-    )
+    return replace(traffic, busy_s=of_quickest(busy_s), adding_s=of_quickest(adding_s))
 
 
 def moved(gpu: Gpu, moved_bytes: Array, held_bytes: Array, law: Constants) -> Work:

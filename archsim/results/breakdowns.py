@@ -9,6 +9,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.inference import programming
 from archsim.mapping.partition import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
+from archsim.simulation.dwell import EDGES
 from archsim.simulation.run import StageCount, Trace, simulate
 
 TOP = 50
@@ -38,18 +39,13 @@ def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, sourc
     rows = []
     for (layer, direction), (count, energy_j) in used.items():
         found = None if activity is None else getattr(activity.layers.get(layer), direction, None)
-        rows.append(
-            {
-                "layer": layer,
-                "direction": direction,
-                "by": "spec" if found is None else "measured",
-                "conductance_siemens": None if found is None else found.conductance_siemens,
-                "on_time_s": None if found is None else float(found.on_time_s),
-                "read_energy_j": energy_j / count,
-                "read_energy_spec_j": fixed[layer, direction][1] / count,
-                "cell_reads": count,
-            }
-        )
+        rows.append({
+            "layer": layer, "direction": direction, "by": "spec" if found is None else "measured",
+            "conductance_siemens": None if found is None else found.conductance_siemens,
+            "on_time_s": None if found is None else float(found.on_time_s),
+            "read_energy_j": energy_j / count, "read_energy_spec_j": fixed[layer, direction][1] / count,
+            "cell_reads": count,
+        })  # fmt: skip
     ours, theirs = bill.by(lambda item: item.component), spec_bill.by(lambda item: item.component)
     effect = {name: {"spec": theirs[name], "used": ours[name]} for name in ours if ours[name] != theirs[name]}
     effect["total"] = {"spec": spec_bill.total_j, "used": bill.total_j}
@@ -75,25 +71,15 @@ def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
     workload = schedule.mapping.workload
     for index, layer in enumerate(workload.layers):
         shards = [shard for shard in schedule.mapping.shards if shard.layer == index]
-        states = {
-            state: sum(trace.tile_states[place[shard.tile]][state] for shard in shards)
-            for state in trace.tile_states[0]
-        }  # fmt: skip
+        own = [trace.tile_states[place[shard.tile]] for shard in shards]
         row_shards, col_shards = schedule.mapping.grid[index]
-        rows.append(
-            {
-                "name": layer.name,
-                "inputs": layer.inputs,
-                "outputs": layer.outputs,
-                "synapses": layer.synapses,
-                "row_shards": row_shards,
-                "col_shards": col_shards,
-                "tiles": [shard.tile for shard in shards[:TOP]],
-                "ops_per_example": workload.ops_per_synapse * layer.synapses * len(workload.steps_of(index)),
-                "energy_j": energy.get(layer.name, 0.0),
-                "stalls_cycles": states,
-            }
-        )
+        rows.append({
+            "name": layer.name, "inputs": layer.inputs, "outputs": layer.outputs, "synapses": layer.synapses,
+            "row_shards": row_shards, "col_shards": col_shards, "tiles": [shard.tile for shard in shards[:TOP]],
+            "ops_per_example": workload.ops_per_synapse * layer.synapses * len(workload.steps_of(index)),
+            "energy_j": energy.get(layer.name, 0.0),
+            "stalls_cycles": {state: sum(each[state] for each in own) for state in trace.tile_states[0]},
+        })  # fmt: skip
     return rows
 
 
@@ -135,17 +121,12 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
     ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
     return [
         {
-            "name": by_unit[unit].name,
-            "length_m": by_unit[unit].length_m,
-            "messages": grants,
-            "busy_cycles": busy,
-            "utilisation": busy / trace.cycles if trace.cycles else None,
-            "wait_cycles": waited,
-            "buffer_wait_cycles": places.get(unit, 0),
-            "energy_j": energy,
+            "name": by_unit[unit].name, "length_m": by_unit[unit].length_m, "messages": grants, "busy_cycles": busy,
+            "utilisation": busy / trace.cycles if trace.cycles else None, "wait_cycles": waited,
+            "buffer_wait_cycles": places.get(unit, 0), "energy_j": energy,
         }
         for unit, (grants, busy, waited, energy) in ranked
-    ]
+    ]  # fmt: skip
 
 
 def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
@@ -159,16 +140,11 @@ def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
 
 def dwell_data(trace: Trace) -> dict[str, Any]:
     """Return how long updates stayed on their capacitors, in cycles: counts, median, 99th percentile, histogram."""
-    from archsim.simulation.dwell import EDGES
-
     dwell = trace.dwell
     last = len(EDGES) - 1
     bins = [(int(EDGES[i]), int(EDGES[min(i + 1, last)]), int(n)) for i, n in enumerate(dwell.counts) if n]
     return {
-        "cell_updates_read": dwell.cells,
-        "cell_updates_open": dwell.open,
-        "total_cycles": dwell.total_cycles,
-        "median_cycles": dwell.percentile_cycles(0.5),
-        "p99_cycles": dwell.percentile_cycles(0.99),
+        "cell_updates_read": dwell.cells, "cell_updates_open": dwell.open, "total_cycles": dwell.total_cycles,
+        "median_cycles": dwell.percentile_cycles(0.5), "p99_cycles": dwell.percentile_cycles(0.99),
         "histogram": [{"from_cycles": a, "to_cycles": b, "cell_updates": count} for a, b, count in bins],
-    }
+    }  # fmt: skip

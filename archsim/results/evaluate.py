@@ -50,17 +50,10 @@ class Result:
 
 
 def evaluate(
-    arch: Loaded[ArchSpec],
-    workload: Loaded[Workload],
-    *,
-    examples: int | None = None,
-    full: bool = False,
-    seed: int = 0,
-    activity: ActivityFile | None = None,
-    activity_from: str = "",
-    command: str = "",
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], *, examples: int | None = None, full: bool = False,
+    seed: int = 0, activity: ActivityFile | None = None, activity_from: str = "", command: str = "",
     progress: Callable[[int], None] | None = None,
-) -> Result:
+) -> Result:  # fmt: skip
     """Return the result of training `workload` on `arch` for `examples` (by default all epochs).
 
     With `activity`, measured as `activity_from` says, it replaces the spec's energy of array reads.

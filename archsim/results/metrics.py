@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archsim.base.errors import Problem, SpecError, nearest
@@ -50,17 +51,9 @@ class Parts(NamedTuple):
 
 
 def measure(
-    arch: Loaded[ArchSpec],
-    workload: Loaded[Workload],
-    trace: Trace,
-    bound: Trace,
-    parts: Parts,
-    bill: Bill,
-    top: Peak,
-    *,
-    seed: int = 0,
-    command: str = "",
-) -> dict[str, Any]:
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Trace, parts: Parts, bill: Bill,
+    top: Peak, *, seed: int = 0, command: str = "",
+) -> dict[str, Any]:  # fmt: skip
     """Return the content of metrics.json. All figures are SI; what is undefined is None."""
     chip = trace.schedule.chip
     clock_hz = float(chip.spec.technology.clock_hz)
@@ -100,9 +93,7 @@ def measure(
         },
         "energy_j": {
             "total": bill.total_j,
-            "by_component": bill.by(lambda item: item.component),
-            "by_phase": bill.by(lambda item: item.phase),
-            "by_layer": bill.by(lambda item: item.layer),
+            **{f"by_{name}": bill.by(attrgetter(name)) for name in ("component", "phase", "layer")},
             "by_tile": dict(bill.by_tile),
         },
         "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
@@ -190,10 +181,7 @@ def beside(place: str, figure: Published, metrics: Mapping[str, Any]) -> dict[st
         raise SpecError([Problem(f"{place}.metric", what, nearest(figure.metric, metrics))])
     simulated, value = metrics[figure.metric], parse_metric(figure.metric, figure.value)
     return {
-        "metric": figure.metric,
-        "published": value,
-        "simulated": simulated,
+        "metric": figure.metric, "published": value, "simulated": simulated,
         "ratio": None if simulated is None else simulated / value,
-        "kind": figure.kind,
-        "tolerance": figure.tolerance,
-    }
+        "kind": figure.kind, "tolerance": figure.tolerance,
+    }  # fmt: skip

@@ -11,6 +11,7 @@ from archsim.chip.graph import Chip, Tile
 from archsim.mapping.builder import Transport
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Stage
+from archsim.results.bill import largest_first
 from archsim.spec.arch import TRANSPORTS
 from archsim.workload.network import MODES
 
@@ -79,7 +80,7 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
         busiest_unit=busiest[0],
         busy_cycles={name: steps * cycles for name, cycles in busy.items()},
         energy_per_example_j=fsum(by_component.values()),
-        energy_j_by_component=dict(sorted(by_component.items(), key=lambda pair: (-pair[1], pair[0]))),
+        energy_j_by_component=largest_first(by_component),
         area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),
     )
 
@@ -134,9 +135,8 @@ def _tile_metrics(chip: Chip, mode: str) -> dict[str, float]:
     spent_j = fsum(
         use.count * chip.units[use.unit].actions[use.action].energy_j for stage in forward for use in stage.uses
     )
-    found = {
-        "tile_area_m2": area_m2, "read_latency_s": latency_s, "read_energy_j": spent_j + leakage_w * latency_s,
-    }  # fmt: skip
+    read_j = spent_j + leakage_w * latency_s
+    found = {"tile_area_m2": area_m2, "read_latency_s": latency_s, "read_energy_j": read_j}
     if mode == "training":
         rows, cols = tile.spec.rows, tile.spec.cols
         found["read_back_latency_s"] = _latency_s(chip, _read(chip, tile, BACKWARD))

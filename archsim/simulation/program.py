@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -66,18 +67,12 @@ def compile_schedule(schedule: Schedule, capacity: Sequence[int]) -> Program:
     stages: list[Variants] = []
     cache: dict[tuple[int, int], CompiledStage] = {}
     for op in schedule.ops:
-        variants = []
-        for variant in op.variants:
-            compiled = []
-            for stage in variant:
-                key = (op.index, id(stage))
-                if key not in cache:
-                    cache[key] = CompiledStage(len(specs), stage, capacity, place)
-                    specs.append(stage)
-                    stage_ops.append(op.index)
-                compiled.append(cache[key])
-            variants.append(tuple(compiled))
-        stages.append(tuple(variants))
+        for stage in itertools.chain(*op.variants):
+            if (op.index, id(stage)) not in cache:
+                cache[op.index, id(stage)] = CompiledStage(len(specs), stage, capacity, place)
+                specs.append(stage)
+                stage_ops.append(op.index)
+        stages.append(tuple(tuple(cache[op.index, id(stage)] for stage in variant) for variant in op.variants))
     ops = schedule.ops
     general = [tuple(need for need in op.needs if not need.plain) for op in ops]
     totals = [

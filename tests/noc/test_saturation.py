@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import random
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from archsim.base.errors import StuckError
 from archsim.chip.floorplan import Plan, grid
 from archsim.chip.topologies import Graph, Topology
-from archsim.noc import compiled, kernel
+from archsim.noc import compiled, flits, kernel
 from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
@@ -255,6 +256,7 @@ def in_plain_python(module: Any) -> Any:
 def test_compiled_and_plain_python_give_equal_results(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
     monkeypatch.setattr(compiled, "compiled", in_plain_python(compiled).compiled)
+    monkeypatch.setitem(sys.modules, flits.__name__, in_plain_python(flits))
     plain = in_plain_python(kernel)
     wires, router = wires_of("mesh", 3, 3), replace(Router(4, 2, 6), **{option: True})  # type: ignore[arg-type]
     packets = draw_packets(TRAFFIC["uniform"](Traffic(3, 3)), 0.5, 4, 200, 5)
