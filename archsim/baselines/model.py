@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.power import sustained
-from archsim.baselines.products import Work, are_aligned, moved, product
-
-if TYPE_CHECKING:
-    from archsim.baselines.products import Array
+from archsim.baselines.products import Array, Work, are_aligned, moved, product
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,6 @@ def steps(
     and activation alone. `how` is who starts kernels: `graph` (a graph replayed), `stream` (the host, one after
     another) or `eager` (a framework, whose host time hides the device's or is hidden by it).
     """
-    import numpy as np
-
     law = law or constants()
     value = PRECISIONS[precision].value_bytes
     batch = np.asarray(batches, dtype=float)

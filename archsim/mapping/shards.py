@@ -130,10 +130,9 @@ def cut(workload: Workload, chip: Chip) -> Cut:
         raise InfeasibleError(_too_small(workload, chip, needs))
     pieces: list[Piece] = []
     for layer, (rows, cols) in enumerate(cuts):
-        for (r, (block, start, top, bottom, inputs)), (c, columns) in itertools.product(
-            enumerate(rows), enumerate(cols)
-        ):
-            pieces.append(Piece(len(pieces), layer, r, c, top, bottom, *columns, block, start, inputs))
+        for r, (block, start, top, bottom, inputs) in enumerate(rows):
+            for c, columns in enumerate(cols):
+                pieces.append(Piece(len(pieces), layer, r, c, top, bottom, *columns, block, start, inputs))
     return Cut(workload, tuple(pieces), tuple((len(rows), len(cols)) for rows, cols in cuts))
 
 

@@ -20,12 +20,9 @@ def programming_data(chip: Chip, mapping: ShardMapping) -> dict[str, Any]:
     """Return what it takes to write all weights once, before the run and apart from its totals: seconds and joules."""
     trace = simulate(programming(chip, mapping))
     bill = account(trace)
-    return {
-        "time_s": trace.cycles / float(chip.spec.technology.clock_hz),
-        "energy_j": bill.total_j,
-        "energy_j_by_layer": bill.by(lambda item: item.layer),
-        "cells": sum(shard.cells for shard in mapping.shards),
-    }
+    time_s, cells = trace.cycles / float(chip.spec.technology.clock_hz), sum(shard.cells for shard in mapping.shards)
+    by_layer = bill.by(lambda item: item.layer)
+    return {"time_s": time_s, "energy_j": bill.total_j, "energy_j_by_layer": by_layer, "cells": cells}
 
 
 def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, source: str) -> dict[str, Any]:

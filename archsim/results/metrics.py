@@ -78,15 +78,9 @@ def measure(
         "schema": SCHEMA,
         "arch": {"name": arch.value.name, "hash": arch.hash},
         "workload": {"name": workload.value.name, "hash": workload.hash},
-        "version": package_version(),
-        "seed": seed,
-        "command": command,
-        "run": {
-            "examples": trace.examples,
-            "cycles": trace.cycles,
-            "examples_simulated": trace.examples_simulated,
-            "examples_fast_forwarded": trace.examples_fast_forwarded,
-        },
+        "version": package_version(), "seed": seed, "command": command,
+        "run": {"examples": trace.examples, "cycles": trace.cycles, "examples_simulated": trace.examples_simulated,
+                "examples_fast_forwarded": trace.examples_fast_forwarded},
         "metrics": metrics,
         "time_per_example_parts_s": {
             name: _ratio(cycles / clock_hz, trace.examples) for name, cycles in parts._asdict().items()
@@ -97,14 +91,9 @@ def measure(
             "by_tile": dict(bill.by_tile),
         },
         "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
-        "stalls_cycles": stalls(trace),
-        "layers": layer_rows(trace, bill),
-        "tiles": tile_rows(trace),
-        "links": link_rows(trace)[:TOP],
-        "dwell": dwell_data(trace),
-        "published": published,
-        "audits": audits,
-    }
+        "stalls_cycles": stalls(trace), "layers": layer_rows(trace, bill), "tiles": tile_rows(trace),
+        "links": link_rows(trace)[:TOP], "dwell": dwell_data(trace), "published": published, "audits": audits,
+    }  # fmt: skip
 
 
 def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) -> dict[str, Any]:
