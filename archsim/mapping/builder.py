@@ -62,8 +62,8 @@ class Transport(Protocol):
     def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
         """Return a read of `shard` that the signal drives directly, or None if it must be stored first."""
 
-    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
-        """Return what one vector costs beyond the read, over one link of that length, for the peak."""
+    def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+        """Return what one vector costs beyond the read, over the longest link of a die, for the peak."""
 
 
 def refuse_link(chip: Chip, transport: str, link: str) -> None:

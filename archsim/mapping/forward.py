@@ -29,18 +29,12 @@ class Forward:
     ops: dict[tuple[int, int], int] = field(default_factory=dict)
     outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
 
-    @property
-    def load(self) -> int:
-        """The first load."""
-        return self.loads[0]
-
 
 def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None) -> Forward:
     """Add the loads of an example and the forward ops of all layers; return where everything is.
 
-    Each step at which the last layer runs has a target of so many bits. With `room` a layer runs at a step only when
-    the next one has read its vector of `room` steps before, so that memories need no more places; nothing goes
-    backward.
+    Each step at which the last layer runs has a target of so many bits. With `room` nothing goes backward, and a layer
+    runs at a step only when the next one has read its vector of `room` steps before: memories need no more places.
     """
     workload = builder.mapping.workload
     found = Forward(backward=room is None)

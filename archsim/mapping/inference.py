@@ -57,18 +57,18 @@ class Inference:
         check_memory(builder, self.held(builder))
         forward, stored = self.passes(builder)
         end = builder.op("end", "store", -1, -1, (), stored)
-        builder.also_needs(forward.load, Need(end, add=1 - ahead))
+        builder.also_needs(forward.loads[0], Need(end, add=1 - ahead))
         gates = [Need(end, add=1 - k)]
         if batch > 1:
             gates.append(Need(end, den=batch, scale=batch, add=0))
         gate_first_layer(builder, forward, gates)
         return end, ()
 
-    def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
+    def full_step(self, kit: TileKit, transport: Transport) -> Iterable[Stage]:
         """Yield the forward pass of a full tile."""
         rows, cols = kit.tile.spec.rows, kit.tile.spec.cols
         yield kit.integrate(FORWARD, rows, cols, rows, by_ramp=transport.held)
-        yield from transport.peak_stages(kit, FORWARD, cols, length_m)
+        yield from transport.peak_stages(kit, FORWARD, cols)
         yield kit.digital("activate", cols)
 
 

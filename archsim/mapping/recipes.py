@@ -246,23 +246,18 @@ class TileKit:
 
     def update(self, rows: int, cols: int, inputs: int, *, signed: bool = False) -> Stage:
         """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""
-        units = self.tile.units
-        spec, array = self.chip.spec, self.tile.spec.updated_array
+        units, array = self.tile.units, self.tile.spec.updated_array
         phases = array.phases(signed=signed)  # a row fires in the phase of its own sign
         words = self.words(inputs, self.bits(FORWARD)) + self.words(cols, self.bits(BACKWARD))
-        uses: tuple[Use, ...] = (
-            self.use("row_driver", "pulse", rows),
-            self.use("col_driver", "pulse", cols * phases),
-            self.use("crossbar", "update_rows", rows),
-            self.use("crossbar", "update_cols", cols * phases),
+        uses = (
+            self.use("row_driver", "pulse", rows), self.use("col_driver", "pulse", cols * phases),
+            self.use("crossbar", "update_rows", rows), self.use("crossbar", "update_cols", cols * phases),
             self.use("memory", "read", words),
-        )
-        if self.tile.spec.device.pulse_j:
-            uses += (self.use("device", "update", rows * cols),)
-        cycles = spec.cycles(phases * array.update_s)
+            *((self.use("device", "update", rows * cols),) if self.tile.spec.device.pulse_j else ()),
+        )  # fmt: skip
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]
-        latency = max(cycles, fetch)
+        latency = max(self.chip.spec.cycles(phases * array.update_s), fetch)
         release = [*((latency, unit) for unit in held), (fetch, units["memory"])]
         return self._stage(latency, [*held, units["memory"]], release, uses, "update")
 
@@ -271,11 +266,9 @@ class TileKit:
 
         Cells are read through the converters of their columns, once each for every read.
         """
-        device = self.tile.spec.device
-        cells = sum(groups) * cols
-        uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
-        uses += (self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells),)
-        units = self.tile.units
+        device, units, cells = self.tile.spec.device, self.tile.units, sum(groups) * cols
+        uses = [self.use("device", step, device.repeats(step) * cells) for step in steps]
+        uses.append(self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells))
         held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
         held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles

@@ -81,10 +81,10 @@ class Training:
         updates = _updates(builder, forward, backward, gradients, batch)
         end = builder.op("end", "update", -1, -1, (), updates)
         if batch == 1:
-            builder.also_needs(forward.load, Need(end, add=1 - k - prefetch))
+            builder.also_needs(forward.loads[0], Need(end, add=1 - k - prefetch))
             gates = [Need(end, add=1 - k)]
         else:
-            builder.also_needs(forward.load, Need(end, off=-prefetch, den=batch, scale=batch, add=0))
+            builder.also_needs(forward.loads[0], Need(end, off=-prefetch, den=batch, scale=batch, add=0))
             gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
         if maintenance:
             if spec.schedule.transfer is not None:
@@ -94,16 +94,16 @@ class Training:
         gate_first_layer(builder, forward, gates)
         return end, tuple(updates)
 
-    def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
+    def full_step(self, kit: TileKit, transport: Transport) -> Iterable[Stage]:
         """Yield forward, backward and update of a full tile."""
         rows, cols, by_ramp = kit.tile.spec.rows, kit.tile.spec.cols, transport.held
         yield kit.integrate(FORWARD, rows, cols, rows, by_ramp=by_ramp)
-        yield from transport.peak_stages(kit, FORWARD, cols, length_m)
+        yield from transport.peak_stages(kit, FORWARD, cols)
         yield kit.digital("activate", cols, "write", 1)
         yield kit.integrate(BACKWARD, rows, cols, cols, by_ramp=by_ramp)
         if transport.held:
             yield kit.scan(BACKWARD, rows)
-        yield from transport.peak_stages(kit, BACKWARD, rows, length_m)
+        yield from transport.peak_stages(kit, BACKWARD, rows)
         yield kit.digital("derive", cols, "read", 1)
         if not transport.held:
             yield kit.maximum(rows)

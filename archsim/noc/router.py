@@ -142,13 +142,6 @@ class Wires:
                 classes.append(-1 if self.from_tiles[link] else own)
         return tuple(links), (*classes[:-1], -1)
 
-    def zero_load_cycles(self, source: int, target: int, router: Router) -> int:
-        """Return the latency of a packet alone: every router and wire on its way, and its flits, one a cycle."""
-        links = list(self.routes(source, target)[0][0])
-        routers = int(self.to_router[links].sum())
-        wires = int(self.has_length[links].sum())
-        return routers * router.router_cycles + wires * router.link_cycles + router.packet_flits
-
     def link_load(self, weights: np.ndarray) -> np.ndarray:
         """Return by link the flits per cycle that it must carry if each tile sends one flit per cycle.
 

@@ -75,17 +75,11 @@ def compile_schedule(schedule: Schedule, capacity: Sequence[int]) -> Program:
         stages.append(tuple(tuple(cache[op.index, id(stage)] for stage in variant) for variant in op.variants))
     ops = schedule.ops
     general = [tuple(need for need in op.needs if not need.plain) for op in ops]
-    totals = [
-        schedule.examples if op.maintenance is None else FOREVER if op.instances is None else op.instances
-        for op in ops
-    ]  # fmt: skip
-    rules = [
-        (total, tuple((need.op, need.add) for need in op.needs if need.plain), own,
-         not others and op.maintenance is None)
-        for op, total, others, own in zip(ops, totals, general, stages, strict=True)
-    ]  # fmt: skip
-    return Program(
-        specs, stage_ops, stages, general, [op.maintenance for op in ops],
-        [op.index for op in ops if op.maintenance is not None], [op.index for op in ops if op.maintenance is None],
-        totals, rules,
-    )  # fmt: skip
+    plain = [tuple((need.op, need.add) for need in op.needs if need.plain) for op in ops]
+    maintenance = [op.maintenance for op in ops]
+    maintained, example_ops = ([op.index for op in ops if (op.maintenance is None) == others] for others in (0, 1))
+    asked = [FOREVER if op.instances is None else op.instances for op in ops]
+    totals = [schedule.examples if m is None else total for m, total in zip(maintenance, asked, strict=True)]
+    simple = [not needs and m is None for needs, m in zip(general, maintenance, strict=True)]
+    rules = list(zip(totals, plain, stages, simple, strict=True))
+    return Program(specs, stage_ops, stages, general, maintenance, maintained, example_ops, totals, rules)

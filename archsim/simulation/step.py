@@ -109,15 +109,20 @@ def trace_step(schedule: Schedule) -> Step:
         stages[entry.op, entry.n].append(entry)
     path: list[Segment] = []
     at, here = end, (schedule.end, last)
+
+    def spend(what: str, begin: int, until: int) -> None:
+        if until > max(begin, start):
+            path.append(Segment(what, *here, max(begin, start), until))
+
     while at > start:
         for entry in reversed(stages[here]):
             what = schedule.ops[entry.op].variants[0][entry.stage].waits
-            _add(path, entry.shows, here, max(entry.granted, start), entry.ended, start)
-            _add(path, what[1] if what else "waiting_link", here, entry.requested, entry.granted, start)
+            spend(entry.shows, entry.granted, entry.ended)
+            spend(what[1] if what else "waiting_link", entry.requested, entry.granted)
             at = entry.requested
         before = moments.cause(*here, at)
         if before is None:
-            _add(path, "waiting_data", here, start, at, start)
+            spend("waiting_data", start, at)
             break
         here = before
     return Step(schedule, last, start, end, records, tuple(reversed(path)))
@@ -148,9 +153,3 @@ class _Moments:
             if before[1] >= 0 and self.end(*before) == at:
                 return before
         return (op, n - 1) if n and self.end(op, n - 1) == at else None
-
-
-def _add(path: list[Segment], what: str, here: tuple[int, int], begin: int, end: int, least: int) -> None:
-    begin = max(begin, least)
-    if end > begin:
-        path.append(Segment(what, *here, begin, end))

@@ -156,7 +156,7 @@ class Circuit:
         cycles = chip.spec.cycles(windows * window) + flight
         return cycles, tuple(acquire), tuple(use for use in uses if use.count)
 
-    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+    def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
         """The ramp, and the pulses on one link and through one router, billed."""
         link = kit.chip.spec.routing.link
         assert isinstance(link, DurationLink)

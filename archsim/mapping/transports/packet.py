@@ -54,7 +54,7 @@ class Packet:
                 builder.messages.append(Message(first, tuple(there[tile] for tile in remote), bits))
         return arrived
 
-    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+    def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
         """The conversion; and the flits on one link and through one router, billed."""
         link, router = kit.chip.spec.routing.link, kit.chip.router
         assert isinstance(link, PacketLink)
