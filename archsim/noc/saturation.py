@@ -157,11 +157,17 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
     channels, classes, count = links * router.vcs, wires.topology.class_count, len(fixed.created)
     at_router = np.concatenate([wires.to_router, np.zeros(tiles, dtype=bool)]).astype(np.int64)
     seats, asks, by_link, ports, active = (
-        np.zeros(shape, dtype)
+        np.zeros(shape, dtype).view(np.recarray)
         for shape, dtype in ((channels + tiles, SEAT), (channels + tiles, REQUEST), (links, LINK),
                              (links + tiles, PORT), ((links, router.vcs), ACTIVE))
     )  # fmt: skip
-    for array, names in ((seats, ("packet", "to", "from_")), (asks, ("next", "offer", "accepted", "granted"))):
+    nobody = (
+        (seats, ("packet", "to", "from_")),
+        (asks, ("next", "offer", "accepted", "granted")),
+        (by_link, ("asking", "offer", "granted", "held", "used")),
+        (ports, ("chosen", "accepted", "turn", "used")),
+    )
+    for array, names in nobody:
         for name in names:
             array[name] = -1
     seats["port"] = np.concatenate([np.repeat(np.arange(links), router.vcs), links + np.arange(tiles)])
@@ -169,12 +175,8 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
     seats["group"][:channels] = np.repeat(wires.group, router.vcs)
     seats["early"][:channels] = np.repeat(fixed.early[wires.group], router.vcs)
     seats["credits"][:channels] = router.buffer_flits
-    for name in ("asking", "offer", "granted", "held", "used"):
-        by_link[name] = -1
     by_link["flight"] = np.where(wires.has_length, router.link_cycles, 0)
     by_link["group"] = wires.group
-    for name in ("chosen", "accepted", "turn", "used"):
-        ports[name] = -1
     ports["route"], ports["grant"] = at_router * router.route_cycles, at_router * router.grant_cycles
     ports["leave"] = at_router * router.leave_cycles
     longest = router.leave_cycles + router.link_cycles + router.credit_cycles + router.route_cycles + 1
@@ -184,14 +186,12 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
         return np.zeros(shape, dtype)
 
     return State(
-        seats=seats.view(np.recarray), asks=asks.view(np.recarray), links=by_link.view(np.recarray),
-        ports=ports.view(np.recarray),
-        hop=fixed.path_first.copy(), arrived=np.full(count, -1), next_of=fixed.source_first[:-1].copy(),
-        queue=zeros(channels, fixed.ring, dtype=np.int32), active=active.view(np.recarray),
-        group_active=zeros(links), links_active=zeros(groups), sent=zeros(links), waits=zeros(links),
-        coming=zeros(slots, 3, room), waiting=zeros(slots, 3), head_of=zeros(slots, room),
-        links_due=zeros(2, links), groups_due=zeros(2, groups), group_due=zeros(groups), due=zeros(2, 2),
-        tally=zeros(3),
+        seats=seats, asks=asks, links=by_link, ports=ports, active=active, hop=fixed.path_first.copy(),
+        arrived=np.full(count, -1), next_of=fixed.source_first[:-1].copy(),
+        queue=zeros(channels, fixed.ring, dtype=np.int32), group_active=zeros(links), links_active=zeros(groups),
+        sent=zeros(links), waits=zeros(links), coming=zeros(slots, 3, room), waiting=zeros(slots, 3),
+        head_of=zeros(slots, room), links_due=zeros(2, links), groups_due=zeros(2, groups), group_due=zeros(groups),
+        due=zeros(2, 2), tally=zeros(3),
     )  # fmt: skip
 
 

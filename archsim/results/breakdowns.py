@@ -83,11 +83,10 @@ def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
 def tile_rows(trace: Trace) -> list[dict[str, Any]]:
     """Return the first used tiles: what they hold, and their states in cycles."""
     names = [layer.name for layer in trace.schedule.mapping.workload.layers]
-    rows = [
+    return [
         {"tile": shard.tile, "layer": names[shard.layer], "shard": shard.name, "cells": shard.cells, "cycles": states}
-        for shard, states in zip(trace.schedule.mapping.shards, trace.tile_states, strict=True)
+        for shard, states in zip(trace.schedule.mapping.shards[:TOP], trace.tile_states[:TOP], strict=True)
     ]
-    return rows[:TOP]
 
 
 def link_rows(trace: Trace) -> list[dict[str, Any]]:
@@ -110,11 +109,8 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
         energies = _energies_j(chip, entry)
         for at, unit in entry.stage.release:
             if unit in by_unit:
-                line = totals.setdefault(unit, [0, 0, 0, 0.0])
-                line[0] += entry.grants
-                line[1] += at * entry.grants
-                line[2] += entry.wait_cycles
-                line[3] += fsum(energies.get(unit, ()))
+                more = (entry.grants, at * entry.grants, entry.wait_cycles, fsum(energies.get(unit, ())))
+                totals[unit] = [a + b for a, b in zip(totals.get(unit, (0, 0, 0, 0.0)), more, strict=True)]
     ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
     return [
         {

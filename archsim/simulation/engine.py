@@ -355,13 +355,11 @@ class Engine:
         self.upkeep.close(self.done)
 
     def _explain(self, waiting: list[int]) -> str:
-        ops = self.schedule.ops
-        layers = self.schedule.mapping.workload.layers
+        ops, layers = self.schedule.ops, self.schedule.mapping.workload.layers
 
         def name(index: int) -> str:
             op = ops[index]
-            layer = f" {layers[op.layer].name}{op.label}" if op.layer >= 0 else ""
-            return f"{op.kind}{layer}"
+            return f"{op.kind} {layers[op.layer].name}{op.label}" if op.layer >= 0 else op.kind
 
         lines = []
         for index in waiting[:10]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from archsim.mapping.schedule import STATES, Schedule, Stage
+from archsim.mapping.schedule import Schedule, Stage
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.engine import Engine, Observer
 from archsim.simulation.fast_forward import FastForward
+from archsim.simulation.tile_states import BIT
 from archsim.simulation.timeline import Timeline
 
 Progress = Callable[[int], None]
@@ -87,11 +88,9 @@ def simulate(
 
 def _trace(engine: Engine, jumped: int) -> Trace:
     state, schedule = engine.state, engine.schedule
-    states = []
-    for total in state.tiles.totals:
-        named = {state: total.get(1 << i, 0) for i, state in enumerate(STATES)}
-        named["waiting_data"] += total.get(0, 0)
-        states.append(named)
+    states = [{name: total.get(bit, 0) for name, bit in BIT.items()} for total in state.tiles.totals]
+    for named, total in zip(states, state.tiles.totals, strict=True):
+        named["waiting_data"] += total.get(0, 0)  # in no state
     program, upkeep = state.program, state.upkeep
     counts = map(StageCount, program.stage_ops, program.stage_specs, state.grants, state.waits)
     return Trace(
