@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archsim.base.errors import Problem, SpecError
-from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, paper
+from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, gathered, paper
 from archsim.baselines.measured import PRECISION_OF, Measured, MeasuredNetwork, measurements
 from archsim.baselines.model import Steps, steps
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 BATCHES = tuple(2**i for i in range(13))
 MOST_BATCH = 1_000_000
-FIGURES = ("throughput_op_per_s", "efficiency_op_per_j", "throughput_per_area_op_per_s_m2")
+FIGURES_AND_UNITS = (("throughput", "op_per_s"), ("efficiency", "op_per_j"), ("throughput_per_area", "op_per_s_m2"))
+FIGURES = tuple(f"{figure}_{unit}" for figure, unit in FIGURES_AND_UNITS)
 """What is compared; the ratio of each is chip / GPU, so that above 1 the chip is ahead."""
 
 
@@ -59,39 +60,25 @@ def parse_batches(text: str) -> tuple[int, ...]:
 
 
 def compare_gpus(
-    result: Simulated,
-    gpus: Sequence[str] = (),
-    batches: Sequence[int] = BATCHES,
-    measured: Sequence[Path] = (),
+    result: Simulated, gpus: Sequence[str] = (), batches: Sequence[int] = BATCHES, measured: Sequence[Path] = (),
     known: Mapping[str, Gpu] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Return a run against known GPUs (archsim's if not given; all if none is named), with what was measured.
 
     Plain data in SI units: `chip` (peak and sustained), `paper`, `gpus` (peaks by data sheet, modelled rows, from which
     batch on the GPU catches up) and `measured`. Raises SpecError for GPUs and measured files that will not do.
     """
     known = baselines().gpus if known is None else known
-    problems: list[Problem] = []
-    chosen: Mapping[str, Gpu] = {}
-    found: list[tuple[Measured, MeasuredNetwork]] = []
-    try:
-        chosen = find_gpus(gpus, known)
-    except SpecError as error:
-        problems += error.problems
     workload = result.workload.value
-    try:
-        found = measurements(workload, measured, known)
-    except SpecError as error:
-        problems += error.problems
+    problems: list[Problem] = []
+    chosen = gathered(problems, find_gpus, gpus, known) or {}
+    found = gathered(problems, measurements, workload, measured, known) or []
     if problems:
         raise SpecError(problems)
     chip = _chip(result.data["metrics"])
     return {
-        "mode": workload.mode,
-        "ops_per_synapse": workload.ops_per_synapse,
-        "ops_per_example": workload.ops_per_example,
-        "synapses": workload.synapses,
-        "chip": chip,
+        "mode": workload.mode, "ops_per_synapse": workload.ops_per_synapse,
+        "ops_per_example": workload.ops_per_example, "synapses": workload.synapses, "chip": chip,
         "paper": _paper(chip) if workload.mode == paper().mode else None,
         "gpus": [_gpu(name, gpu, workload, chip, batches) for name, gpu in chosen.items()],
         "measured": [_measured(each, network, workload, chip, known) for each, network in found
@@ -104,15 +91,9 @@ def _chip(metrics: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     ops = metrics["ops_per_example"]
     found = {}
     for name, infix in (("peak", "_peak"), ("sustained", "")):
-        throughput = metrics[f"throughput{infix}_op_per_s"]
-        efficiency = metrics[f"efficiency{infix}_op_per_j"]
-        found[name] = {
-            "time_per_example_s": _over(ops, throughput),
-            "energy_per_example_j": _over(ops, efficiency),
-            "throughput_op_per_s": throughput,
-            "efficiency_op_per_j": efficiency,
-            "throughput_per_area_op_per_s_m2": metrics[f"throughput_per_area{infix}_op_per_s_m2"],
-        }
+        own = {f"{figure}_{unit}": metrics[f"{figure}{infix}_{unit}"] for figure, unit in FIGURES_AND_UNITS}
+        per_example = _over(ops, own["throughput_op_per_s"]), _over(ops, own["efficiency_op_per_j"])
+        found[name] = {"time_per_example_s": per_example[0], "energy_per_example_j": per_example[1], **own}
     return found
 
 
@@ -124,14 +105,12 @@ def _paper(chip: Mapping[str, Any]) -> dict[str, Any]:
     published = {"efficiency_op_per_j": quoted.efficiency_op_per_j,
                  "throughput_per_area_op_per_s_m2": quoted.density_op_per_s_m2}  # fmt: skip
     return {
-        "gpu": quoted.gpu,
-        "precision": quoted.precision,
-        **own,
+        "gpu": quoted.gpu, "precision": quoted.precision, **own,
         "quoted": {"efficiency_op_per_j": quoted.energy_ratio, "throughput_per_area_op_per_s_m2": quoted.area_ratio},
         "published": published,
         "published_ratio": {name: value / own[name] for name, value in published.items()},
         "ratio": _ratios(chip, own),
-    }
+    }  # fmt: skip
 
 
 def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]) -> dict[str, Any]:
@@ -146,17 +125,10 @@ def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batch
         modelled += [row for row in rows if row["batch"] in batches]
         catches.append({"precision": precision, **_catches([row for row in rows if row["batch"] in BATCHES], chip)})
     return {
-        "name": name,
-        "title": gpu.title,
-        "node_m": gpu.node_m,
-        "area_m2": gpu.area_m2,
-        "power_limit_w": gpu.power_limit_w,
-        "bandwidth_bytes_per_s": float(gpu.bandwidth_bit_per_s) / 8,
-        "fastest": gpu.fastest,
-        "peaks": peaks,
-        "modelled": modelled,
-        "catches_up": catches,
-    }
+        "name": name, "title": gpu.title, "node_m": gpu.node_m, "area_m2": gpu.area_m2,
+        "power_limit_w": gpu.power_limit_w, "bandwidth_bytes_per_s": float(gpu.bandwidth_bit_per_s) / 8,
+        "fastest": gpu.fastest, "peaks": peaks, "modelled": modelled, "catches_up": catches,
+    }  # fmt: skip
 
 
 def modelled_steps(gpu: Gpu, precision: str, workload: Workload, batches: Sequence[int], how: str = "graph") -> Steps:
@@ -254,13 +226,8 @@ def _measured(
     rows.sort(key=lambda line: (list(PRECISIONS).index(line["precision"]), line["how"] != "graph", line["batch"]))
     series = dict.fromkeys((line["precision"], line["how"]) for line in rows)
     return {
-        "file": each.label,
-        "gpu": each.file.gpu.name,
-        "baseline": name,
-        "date": each.file.date,
-        "software": dict(each.file.software),
-        "method": each.file.method,
-        "rows": rows,
+        "file": each.label, "gpu": each.file.gpu.name, "baseline": name, "date": each.file.date,
+        "software": dict(each.file.software), "method": each.file.method, "rows": rows,
         "catches_up": [
             {"precision": precision, "how": how, **_catches([line for line in rows
              if (line["precision"], line["how"]) == (precision, how)], chip)}

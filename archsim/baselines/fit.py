@@ -11,10 +11,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
+import numpy as np
 import typer
 
 from archsim.base.documents import dump_yaml, read_text
@@ -23,10 +24,7 @@ from archsim.baselines.gpus import PRECISIONS, baselines
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.measured import PRECISION_OF, shipped
 from archsim.baselines.power import sustained
-from archsim.baselines.products import are_aligned, product
-
-if TYPE_CHECKING:
-    from archsim.baselines.products import Array, Bools
+from archsim.baselines.products import Array, are_aligned, product
 
 FOLDS = 5
 """Rows of the same weights (outputs_m x inputs_k), which differ in batch and transposition, stay in one fold."""
@@ -49,45 +47,33 @@ FREE: Mapping[str, tuple[float, float]] = {
 """What is fitted, and between which bounds; no product of DeepBench takes less than 8 us."""
 
 
-@dataclass(frozen=True)
-class Products:
-    """Measured products: arrays of one length. `graph`: a graph started them, not the host."""
+PRODUCT = np.dtype([("gpu", "U32"), ("precision", "U16"), ("outputs", float), ("batch", float), ("inputs", float),
+                    ("time_s", float), ("graph", bool)])  # fmt: skip
+"""A measured product; `graph`: a graph started it, not the host."""
+Products: TypeAlias = Any
+"""An array of such records, whose fields are arrays by their names."""
 
-    gpu: Array
-    precision: Array
-    outputs: Array
-    batch: Array
-    inputs: Array
-    time_s: Array
-    graph: Bools
 
-    def __getitem__(self, which: Bools) -> Products:
-        """Return some of the products."""
-        return replace(self, **{name: getattr(self, name)[which] for name in self.__dataclass_fields__})
+def table(rows: Sequence[tuple[Any, ...]]) -> Products:
+    """Return products as records, with their fields as arrays."""
+    return np.array(rows, dtype=PRODUCT).view(np.recarray)
 
-    def __add__(self, other: Products) -> Products:
-        """Return these products and then the others."""
-        import numpy as np
 
-        names = self.__dataclass_fields__
-        return Products(**{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names})
+def together(*parts: Products) -> Products:
+    """Return the products of several tables, one after another."""
+    return np.concatenate(parts).view(np.recarray)
 
 
 def shipped_products() -> Products:
     """Return the products of the measured files that come with archsim."""
-    import numpy as np
-
-    rows = [(each.file.gpu.baseline, PRECISION_OF[row.precision], row.outputs_m, row.batch_n, row.inputs_k, row.time_s)
-            for each in shipped() for row in each.file.gemms]  # fmt: skip
-    gpu, precision, *numbers = map(np.array, zip(*rows, strict=True))
-    outputs, batch, inputs, time_s = (each.astype(float) for each in numbers)
-    return Products(gpu, precision, outputs, batch, inputs, time_s, np.ones(len(rows), dtype=bool))
+    return table([
+        (file.gpu.baseline, PRECISION_OF[row.precision], row.outputs_m, row.batch_n, row.inputs_k, row.time_s, True)
+        for file in (each.file for each in shipped()) for row in file.gemms
+    ])  # fmt: skip
 
 
 def read_products(path: Path) -> Products:
     """Return the products of a table; raise SpecError with what is wrong in it."""
-    import numpy as np
-
     label = str(path)
     rows = list(csv.DictReader(io.StringIO(read_text(path, label))))
     columns = {"gpu": str, "precision": str, "outputs_m": float, "batch_n": float, "inputs_k": float, "time_ms": float}
@@ -108,15 +94,11 @@ def read_products(path: Path) -> Products:
                 problems.append(Problem(f"{where}: {name}", f"'{row[name]}' is not a number", "give one above 0"))
     if problems:
         raise SpecError(problems)
-    given = {name: np.array(values) for name, values in found.items()}
-    return Products(given["gpu"], given["precision"], given["outputs_m"], given["batch_n"], given["inputs_k"],
-                    given["time_ms"] * 1e-3, np.zeros(len(rows), dtype=bool))  # fmt: skip
+    return table([(*row, time_ms * 1e-3, False) for *row, time_ms in zip(*found.values(), strict=True)])
 
 
 def predicted_s(products: Products, law: Constants) -> Array:
     """Return the modelled time of each product in seconds; each works on the same data again, as long as one likes."""
-    import numpy as np
-
     out = np.zeros(len(products.time_s))
     for name, precision in sorted({*zip(products.gpu.tolist(), products.precision.tolist(), strict=True)}):
         gpu, (unit, value) = baselines().gpus[name], UNITS[precision]
@@ -147,8 +129,6 @@ def shipped_values() -> dict[str, float]:
 
 def log_errors(values: Sequence[float], products: Products) -> Array:
     """Return ln(modelled / measured) of each product."""
-    import numpy as np
-
     return np.asarray(np.log(predicted_s(products, with_values(values, constants())) / products.time_s))
 
 
@@ -160,8 +140,6 @@ def group_names(products: Products) -> list[tuple[str, str, int]]:
 
 def weights(products: Products) -> Array:
     """Return the weight of each product in the fit: each group weighs the same, those of small batches more."""
-    import numpy as np
-
     names = group_names(products)
     count = {name: names.count(name) for name in set(names)}
     found = np.array([(SMALL_WEIGHT if RANGES[name[2]][1] <= SMALL_BATCH else 1) / count[name] for name in names])
@@ -174,8 +152,6 @@ def fit(products: Products, seed: int = 1) -> tuple[float, ...]:
     The goal is the weighted mean of the absolute log errors. What no product tells of, as the launch from a graph where
     no graph started any, keeps its shipped value. Raises SpecError without SciPy.
     """
-    import numpy as np
-
     try:
         from scipy.optimize import differential_evolution, minimize
     except ImportError:
@@ -195,8 +171,6 @@ def fit(products: Products, seed: int = 1) -> tuple[float, ...]:
 
 def folds(products: Products, count: int = FOLDS) -> Array:
     """Return the fold of each product: shapes of weights in order of size, dealt out in turn."""
-    import numpy as np
-
     shapes = sorted(set(zip(products.outputs.tolist(), products.inputs.tolist(), strict=True)))
     place = {shape: i % count for i, shape in enumerate(shapes)}
     return np.array([place[shape] for shape in zip(products.outputs.tolist(), products.inputs.tolist(), strict=True)])
@@ -204,8 +178,6 @@ def folds(products: Products, count: int = FOLDS) -> Array:
 
 def fits_left_out(products: Products) -> dict[str, dict[str, float]]:
     """Return the values of FREE with cards left out, and with folds left out, by the words for what was."""
-    import numpy as np
-
     fold = folds(products)
     masks = {" and ".join(cards): np.isin(products.gpu, cards) for cards in LEFT_OUT}
     masks |= {f"fold {i + 1} of {FOLDS}": fold == i for i in range(FOLDS)}
@@ -214,8 +186,6 @@ def fits_left_out(products: Products) -> dict[str, dict[str, float]]:
 
 def left_out_errors(products: Products, fitted: Mapping[str, Mapping[str, float]], folded: bool = False) -> Array:
     """Return ln(modelled / measured) of each product, with constants fitted without its card, or its fold."""
-    import numpy as np
-
     fold, errors = folds(products), np.zeros(len(products.time_s))
     parts = {f"fold {i + 1} of {FOLDS}": fold == i for i in range(FOLDS)} if folded else {
         name: products.gpu == name for name in dict.fromkeys(products.gpu.tolist())}  # fmt: skip
@@ -237,8 +207,6 @@ class Accuracy:
 
 def accuracies(products: Products, errors: Array) -> list[Accuracy]:
     """Return how far the model is off: in all, in small batches, and for each GPU, precision and range of batches."""
-    import numpy as np
-
     names = group_names(products)
     masks = {"all": np.ones(len(errors), dtype=bool), f"all, batch <= {SMALL_BATCH}": products.batch <= SMALL_BATCH}
     for gpu, precision, place in sorted(set(names)):
@@ -268,7 +236,7 @@ def main(
 ) -> None:
     """Fit the constants of the GPU model, and report the errors on cards and on folds left out."""
     try:
-        products = read_products(file) + shipped_products()
+        products = together(read_products(file), shipped_products())
         values = tuple(shipped_values().values()) if shipped_only else fit(products)
         tables = {"errors of these constants": log_errors(values, products)}
         if not shipped_only:

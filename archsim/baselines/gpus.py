@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ParamSpec, TypeVar
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.section import Choice, Section
@@ -17,6 +17,8 @@ from archsim.workload.network import MODES
 
 FOLDER = Path(__file__).parent
 Part = Annotated[float, Dimension("", most=1.0)]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,15 @@ def load_gpus(path: Path = FOLDER / "gpus.yaml") -> Baselines:
     return Baselines(gpus, quoted, loaded.figures)
 
 
+def gathered(problems: list[Problem], ask: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
+    """Return what a call does; if it raises SpecError, None, and what is wrong is added to `problems`."""
+    try:
+        return ask(*args, **named)
+    except SpecError as error:
+        problems += error.problems
+        return None
+
+
 @functools.cache
 def baselines() -> Baselines:
     """Return the GPUs that come with archsim."""
@@ -155,10 +166,8 @@ def known_gpus(files: Sequence[Path] = ()) -> dict[str, Gpu]:
     found = dict(baselines().gpus)
     problems: list[Problem] = []
     for path in files:
-        try:
-            found |= load_gpus(path).gpus
-        except SpecError as error:
-            problems += error.problems
+        if (own := gathered(problems, load_gpus, path)) is not None:
+            found |= own.gpus
     if problems:
         raise SpecError(problems)
     return found

@@ -19,6 +19,7 @@ import typer
 
 from archsim.base.documents import dump_yaml
 from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
+from archsim.baselines.comparison import parse_batches
 from archsim.baselines.measured import SCHEMA
 from archsim.baselines.steps import BATCHES_HELD, PRECISIONS, eager_step, graph_of, lean_step, problem
 from archsim.workload import load_workload
@@ -174,14 +175,10 @@ def gemm_rows(meter: Meter, precisions: Sequence[str], seconds: float) -> list[d
 
 
 def measure(
-    workloads: Sequence[str],
-    device: str = "cuda",
-    batches: Sequence[int] = BATCHES,
-    precisions: Sequence[str] = ("fp32", "tf32", "bf16"),
-    seconds: float = 1.5,
-    gemms: bool = False,
+    workloads: Sequence[str], device: str = "cuda", batches: Sequence[int] = BATCHES,
+    precisions: Sequence[str] = ("fp32", "tf32", "bf16"), seconds: float = 1.5, gemms: bool = False,
     baseline: str | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Return a measured file's content; raise SpecError for what cannot be measured here.
 
     `baseline` names the GPU among archsim's baselines; `seconds` is how long each graph is measured.
@@ -195,25 +192,18 @@ def measure(
     idle_w = _idle_power_w(meter, seconds)
     usable = [name for name in precisions if meter.device == "cuda" or not PRECISIONS[name].cuda_only]
     return {
-        "kind": "measured",
-        "schema": SCHEMA,
-        "gpu": {"name": meter.about["name"], "baseline": baseline},
+        "kind": "measured", "schema": SCHEMA, "gpu": {"name": meter.about["name"], "baseline": baseline},
         "date": datetime.date.today().isoformat(),
         "software": {"torch": str(torch.__version__), "cuda": torch.version.cuda, "driver": meter.about["driver"]},
-        "method": METHOD,
-        "power_idle_w": idle_w,
-        "power_limit_w": meter.about["limit_w"],
+        "method": METHOD, "power_idle_w": idle_w, "power_limit_w": meter.about["limit_w"],
         "workloads": [
-            {
-                "name": network.name,
-                "layers": [[layer.inputs, layer.outputs] for layer in network.layers],
-                "bias": all(layer.bias for layer in network.dense_layers()),
-                "rows": network_rows(meter, network.dense_layers(), batches, usable, seconds),
-            }
+            {"name": network.name, "layers": [[layer.inputs, layer.outputs] for layer in network.layers],
+             "bias": all(layer.bias for layer in network.dense_layers()),
+             "rows": network_rows(meter, network.dense_layers(), batches, usable, seconds)}
             for network in networks
         ],
         "gemms": gemm_rows(meter, usable, seconds / 15) if gemms else [],
-    }
+    }  # fmt: skip
 
 
 def _idle_power_w(meter: Meter, seconds: float) -> float | None:
@@ -283,13 +273,7 @@ def main(
 ) -> None:
     """Measure SGD steps of workloads on this machine's GPU, and write what `archsim compare --measured` reads."""
     try:
-        try:
-            batches = [int(part) for part in batch.split(",")]
-        except ValueError:
-            raise SpecError(
-                [Problem("--batch", f"'{batch}' is not a list of numbers", "for example 1,16,256")]
-            ) from None
-        found = measure(workloads, device, batches, precision.split(","), seconds, gemms, baseline)
+        found = measure(workloads, device, parse_batches(batch), precision.split(","), seconds, gemms, baseline)
     except ArchsimError as error:
         typer.echo(f"archsim: {error}", err=True)
         raise typer.Exit(2) from None

@@ -15,7 +15,7 @@ from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.section import Flag, Section
 from archsim.base.units import Count, Dimension
-from archsim.baselines.gpus import FOLDER, Gpu, baselines
+from archsim.baselines.gpus import FOLDER, Gpu, baselines, gathered
 from archsim.spec.faults import problems_of
 from archsim.workload.network import Workload
 
@@ -147,13 +147,9 @@ def measurements(
     found = [(each, network) for each in shipped() if (network := each.network(workload)) is not None]
     problems: list[Problem] = []
     for path in paths:
-        try:
-            each = read_measured(path, known)
-        except SpecError as error:
-            problems += error.problems
+        if (each := gathered(problems, read_measured, path, known)) is None:
             continue
-        network = each.network(workload)
-        if network is None:
+        if (network := each.network(workload)) is None:
             problems.append(_another(each, workload))
         else:
             found.append((each, network))

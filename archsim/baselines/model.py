@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.power import sustained
-from archsim.baselines.products import are_aligned, moved, product
-
-if TYPE_CHECKING:
-    from archsim.baselines.products import Array
+from archsim.baselines.products import Array, are_aligned, moved, product
 
 
 @dataclass(frozen=True)
@@ -32,26 +31,16 @@ class Steps:
 
 
 def steps(
-    gpu: Gpu,
-    precision: str,
-    layers: Sequence[tuple[int, int]],
-    batches: Sequence[int],
-    *,
-    bias: bool = True,
-    training: bool = True,
-    how: str = "graph",
-    law: Constants | None = None,
-) -> Steps:
+    gpu: Gpu, precision: str, layers: Sequence[tuple[int, int]], batches: Sequence[int], *, bias: bool = True,
+    training: bool = True, how: str = "graph", law: Constants | None = None,
+) -> Steps:  # fmt: skip
     """Return steps of SGD, or forward passes, on fully connected (inputs, outputs) layers, at each batch size.
 
     Per layer: forward, backward (not in the first layer) and update as a product that reads and writes the weights;
     activation, derivative, softmax, error and the sums of biases as kernels of their own. Without `training`, forward
-    and activation alone. `how` is who starts kernels:
-    `graph` (a graph replayed), `stream` (the host, one after another) or `eager` (a framework, whose host time hides
-    the device's or is hidden by it).
+    and activation alone. `how` is who starts kernels: `graph` (a graph replayed), `stream` (the host, one after
+    another) or `eager` (a framework, whose host time hides the device's or is hidden by it).
     """
-    import numpy as np
-
     law = law or constants()
     value = PRECISIONS[precision].value_bytes
     batch = np.asarray(batches, dtype=float)

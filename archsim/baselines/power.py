@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants
-from archsim.baselines.products import Work
-
-if TYPE_CHECKING:
-    from archsim.baselines.products import Array
+from archsim.baselines.products import Array, Work
 
 HALVINGS = 40
 
@@ -36,22 +34,15 @@ def operation_j(gpu: Gpu, precision: str, law: Constants) -> float:
 
 
 def sustained(
-    gpu: Gpu,
-    precision: str,
-    works: Sequence[Work],
-    ops: Array,
-    launches_s: Array | float,
-    least_s: float,
+    gpu: Gpu, precision: str, works: Sequence[Work], ops: Array, launches_s: Array | float, least_s: float,
     law: Constants,
-) -> Sustained:
+) -> Sustained:  # fmt: skip
     """Return the time of works and launches one after another, at the highest clock whose power the limit allows.
 
     `ops` are the operations of all works, `least_s` the time that the host takes for them. Power is idle, awake, and
     energy over time; that of operations and of the cache goes with the square of the voltage. Where the slowest clock
     still takes more than the limit, the work is stretched until it does not.
     """
-    import numpy as np
-
     memory_j = 8 * law.power.memory_j_per_bit * sum(work.memory_bytes for work in works)
     core_j = operation_j(gpu, precision, law) * ops + 8 * law.power.cache_j_per_bit * sum(w.cache_bytes for w in works)
     always_w = gpu.power_idle_w + law.power.awake_share * (gpu.power_limit_w - gpu.power_idle_w)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, fields, replace
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array: TypeAlias = NDArray[np.float64]
-    Bools: TypeAlias = NDArray[np.bool_]
-
+Array: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
 SUM_BYTES = 4
 """Sums are held in FP32 until they are complete, whatever the precision."""
 VECTOR_BYTES = 16
@@ -37,23 +35,14 @@ class Work:
 
     def time_s(self, law: Constants, clock: Array | float = 1.0) -> Array:
         """Return the time at a share of the full clock: of arithmetic and traffic, a power mean."""
-        import numpy as np
-
         mean = ((self.busy_s / clock) ** law.overlap + self.traffic_s**law.overlap) ** (1 / law.overlap)
         return np.asarray(mean + self.adding_s)
 
 
 def product(
-    gpu: Gpu,
-    precision: str,
-    rows: Array,
-    columns: Array,
-    depth: Array,
-    moved_bytes: Array,
-    held_bytes: Array,
-    law: Constants,
-    aligned: Bools | bool = True,
-) -> Work:
+    gpu: Gpu, precision: str, rows: Array, columns: Array, depth: Array, moved_bytes: Array, held_bytes: Array,
+    law: Constants, aligned: Bools | bool = True,
+) -> Work:  # fmt: skip
     """Return the work of each product (rows x depth) by (depth x columns), without its launch.
 
     The result is cut into tiles, and its depth into pieces that are added afterwards: into no more than it takes to
@@ -65,8 +54,6 @@ def product(
     `moved_bytes` are read and written by the product; of `held_bytes`, all that is used in turn, the cache keeps what
     fits. Arrays of one shape.
     """
-    import numpy as np
-
     shapes = np.array([(*shape, pieces) for shape in law.tiles.shapes for pieces in law.tiles.splits], dtype=float)
     tile_rows, tile_columns, pieces = shapes.T
     rows, columns, depth = (np.asarray(each, dtype=float)[..., None] for each in (rows, columns, depth))
@@ -89,9 +76,7 @@ def product(
         taken = np.take_along_axis(np.broadcast_to(each, time_s.shape), quickest, axis=-1)[..., 0]
         return np.where(vector, 0.0, taken)
 
-    return Work(
-        of_quickest(busy_s), traffic.traffic_s, of_quickest(adding_s), traffic.memory_bytes, traffic.cache_bytes
-    )
+    return replace(traffic, busy_s=of_quickest(busy_s), adding_s=of_quickest(adding_s))
 
 
 def moved(gpu: Gpu, moved_bytes: Array, held_bytes: Array, law: Constants) -> Work:
@@ -100,8 +85,6 @@ def moved(gpu: Gpu, moved_bytes: Array, held_bytes: Array, law: Constants) -> Wo
     Such a set stays in a cache that it fits into; of a larger one, nothing is left when it is wanted again: what was
     used longest ago goes first.
     """
-    import numpy as np
-
     moved_bytes = np.asarray(moved_bytes, dtype=float)
     kept = np.where(np.asarray(held_bytes, dtype=float) <= gpu.cache_bytes, moved_bytes, 0.0)
     memory = law.bandwidth_share * float(gpu.bandwidth_bit_per_s) / 8

@@ -79,24 +79,24 @@ def anneal(
 
 
 @compiled
-def change_m(tiles: Any, shard: Any, goal: Any, other: Any, costs: Any) -> Any:
-    """Return what it costs if `shard` moves to the tile `goal`, and the shard `other` there (-1: none) to its own."""
+def _add_change_m(total: Any, tiles: Any, shard: Any, goal: Any, other: Any, costs: Any) -> Any:
+    """Add to `total` what it costs if `shard` moves to `goal`; its distance from `other`, which comes here, stays."""
     first, others, values, to_host, x_m, y_m, host_m = costs
     home = tiles[shard]
-    total = to_host[shard] * (host_m[goal] - host_m[home])
+    total += to_host[shard] * (host_m[goal] - host_m[home])
     for k in range(first[shard], first[shard + 1]):
-        if others[k] != other:  # the distance of two that change places stays
+        if others[k] != other:
             at = tiles[others[k]]
             far = abs(x_m[goal] - x_m[at]) + abs(y_m[goal] - y_m[at])
             total += values[k] * (far - abs(x_m[home] - x_m[at]) - abs(y_m[home] - y_m[at]))
-    if other >= 0:
-        total += to_host[other] * (host_m[home] - host_m[goal])
-        for k in range(first[other], first[other + 1]):
-            if others[k] != shard:
-                at = tiles[others[k]]
-                far = abs(x_m[home] - x_m[at]) + abs(y_m[home] - y_m[at])
-                total += values[k] * (far - abs(x_m[goal] - x_m[at]) - abs(y_m[goal] - y_m[at]))
     return total
+
+
+@compiled
+def change_m(tiles: Any, shard: Any, goal: Any, other: Any, costs: Any) -> Any:
+    """Return what it costs if `shard` moves to the tile `goal`, and the shard `other` there (-1: none) to its own."""
+    total = _add_change_m(0.0, tiles, shard, goal, other, costs)
+    return total if other < 0 else _add_change_m(total, tiles, other, tiles[shard], shard, costs)
 
 
 @compiled

@@ -10,16 +10,16 @@ held sums drive the next array directly, it is found by one ramp more over the s
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from archsim.mapping.builder import StepBuilder, Target
+from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.forward import Forward, moved, read_array, share
 from archsim.mapping.recipes import BACKWARD, FORWARD
-from archsim.mapping.schedule import Need, Stage
+from archsim.mapping.schedule import Stage
 from archsim.mapping.shards import Shard
-from archsim.mapping.signal import Signal
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def losses(builder: StepBuilder, forward: Forward) -> dict[int, list[Signal]]:
             there = builder.send(signal, [((home.tile,), signal.values)], "loss", layer)
             waits[step].append(there[home.tile])
     if len(local) > 1:
-        turn = builder.op("turn", "loss", layer, -1, "", (), [Need(op) for ops in waits.values() for op in ops])
+        turn = builder.op("turn", "loss", layer, -1, (), itertools.chain(*waits.values()))
         waits = {step: [*ops, turn] for step, ops in waits.items()}
     deltas = {}
     for step, signals in local.items():
@@ -94,8 +94,7 @@ def _targets(builder: StepBuilder, forward: Forward) -> list[Signal]:
     found = []
     for shard in (row[0] for row in builder.grids[0] if row[0].inputs):
         stage = builder.kits[shard.tile].recall(shard.inputs)
-        needs = [Need(forward.ops[shard.index, step])]
-        op = builder.op("recall", "loss", layer, shard.tile, "", (stage,), needs)
+        op = builder.op("recall", "loss", layer, shard.tile, [stage], [forward.ops[shard.index, step]])
         found.append(Signal(op, shard.tile, shard.input_start, shard.input_stop, FORWARD))
     return found
 
@@ -110,7 +109,7 @@ def _hand_back(builder: StepBuilder, layer: int, signals: Sequence[Signal], wait
     stages = [stage]
     if last.loss_activates:
         stages += _scaled(builder, layer, home.tile, last.outputs)
-    op = builder.op("loss", "loss", layer, home.tile, "", tuple(stages), [Need(index) for index in waits])
+    op = builder.op("loss", "loss", layer, home.tile, stages, waits)
     deltas = []
     for signal in signals[:-1]:
         piece = Signal(op, home.tile, signal.start, signal.stop, FORWARD)
@@ -130,10 +129,10 @@ def _backward_layer(builder: StepBuilder, index: int, found: Backward) -> None:
     """Add the backward ops of a layer with weights at the builder's step."""
     workload, step, grid = builder.mapping.workload, builder.step, builder.grids[index]
     layer = workload.layers[index]
-    parts = found.parts.pop((index, step))
-    deltas = parts[0]
+    sums = found.parts.pop((index, step))
+    deltas = sums[0]
     if index < len(workload.layers) - 1 or not layer.loss_activates:
-        deltas = _through_activation(builder, index, parts, found)
+        deltas = _through_activation(builder, index, sums, found)
     if (grid[0][0].index, step) not in found.ready:
         _read_back(builder, index, deltas, found)
     from_inputs, from_before = [], []
@@ -141,18 +140,15 @@ def _backward_layer(builder: StepBuilder, index: int, found: Backward) -> None:
         asked = builder.mapping.backward_inputs(row[0], step)
         if not asked:
             continue
-        held = builder.transport.held
-        own = [
-            Signal(found.ready[s.index, step][0], s.tile, asked.start, asked.stop, BACKWARD, held) for s in row
-        ]  # fmt: skip
-        total = builder.add_up(own, "backward", index)
+        reads, held = [(found.ready[s.index, step][0], s.tile) for s in row], builder.transport.held
+        parts = [Signal(op, tile, asked.start, asked.stop, BACKWARD, held) for op, tile in reads]
+        total = builder.add_up(parts, "backward", index)
         if total.start < layer.inputs < total.stop:  # it goes two ways: a sample can be sent only once
             total = builder.transport.read_out(builder, total, "backward", index)
         if total.start < layer.inputs:
             from_inputs.append(replace(total, stop=min(total.stop, layer.inputs)))
         if total.stop > layer.inputs:
-            before = moved(replace(total, start=max(total.start, layer.inputs)), -layer.inputs)
-            from_before.append(before)
+            from_before.append(moved(replace(total, start=max(total.start, layer.inputs)), -layer.inputs))
     if from_inputs:
         found.parts[index - 1, step].append(from_inputs)
     if from_before:
@@ -173,8 +169,7 @@ def _read_back(builder: StepBuilder, index: int, deltas: Sequence[Signal], found
         if asked := builder.mapping.backward_inputs(shard, step):
             stage = read_array(builder, shard, BACKWARD, activates=False)
             after = transport.after_read(builder.kits[shard.tile], BACKWARD, len(asked), signed=True)
-            needs = [Need(op) for op in arrived[shard.tile]]
-            op = builder.op("backward", "backward", index, shard.tile, shard.name, (stage, *after), needs)
+            op = builder.op("backward", "backward", index, shard, (stage, *after), arrived[shard.tile])
             found.ready[shard.index, step] = [op]
 
 
@@ -189,18 +184,14 @@ def _through_activation(
     if layer.ramp_derives and index > 0 and len(parts[0]) == 1 and _drive(builder, index, parts[0][0], found):
         return []
     targets: list[Target] = [(s.col_start // layer.gates, s.col_stop // layer.gates, (s.tile,)) for s in holders]
-    arrived: dict[int, list[int]] = {}
-    for sums in parts:
-        for tile, ops in builder.spread(sums, targets, "backward", index).items():
-            arrived[tile] = [*arrived.get(tile, ()), *ops]
+    arrived = builder.spread(list(itertools.chain(*parts)), targets, "backward", index)
     deltas = []
     for shard in holders:
         kit, units = builder.kits[shard.tile], shard.cols // layer.gates
         counts = {"add": units * (len(parts) - 1)} if len(parts) > 1 else {}
         counts |= {action: count * units for action, count in layer.backward_work.items()}
         stages = (kit.work(counts, "read", kit.kept(layer, units)), *_scaled(builder, index, shard.tile, shard.cols))
-        needs = [Need(op) for op in arrived[shard.tile]]
-        op = builder.op("derivative", "backward", index, shard.tile, "", stages, needs)
+        op = builder.op("derivative", "backward", index, shard.tile, stages, arrived[shard.tile])
         deltas.append(Signal(op, shard.tile, shard.col_start, shard.col_stop, FORWARD))
     return deltas
 
@@ -218,8 +209,8 @@ def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> b
     after = builder.transport.after_read(builder.kits[shard.tile], BACKWARD, shard.inputs, signed=True)
     source = builder.kits[sums.tile]
     search = source.scan(sums.side, sums.values) if sums.held else source.maximum(sums.values)
-    largest = builder.op("maximum", "backward", index, sums.tile, "", (search,), [Need(sums.op)])
-    op = builder.op("backward", "backward", index, shard.tile, shard.name, (driven, *after), [Need(largest)])
+    largest = builder.op("maximum", "backward", index, sums.tile, [search], [sums.op])
+    op = builder.op("backward", "backward", index, shard, (driven, *after), [largest])
     found.ready[shard.index, builder.step] = [op]
     return True
 
@@ -232,7 +223,7 @@ def _backward_gathered(builder: StepBuilder, index: int, forward: Forward, found
         builder.step = step
         arrived[step] = _arrivals(builder, index, forward, found)
     ops = [op for tiles in arrived.values() for own in tiles.values() for op in own]
-    gate = builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])
+    gate = builder.op("gather", "digital", index, -1, (), ops)
     deltas: list[Signal] = []
     for step in reversed(workload.layers[index - 1].vectors(workload)):
         builder.step = step
@@ -244,11 +235,8 @@ def _backward_gathered(builder: StepBuilder, index: int, forward: Forward, found
 def _arrivals(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> dict[int, list[int]]:
     """Bring the sums of the builder's step to where a digital layer has worked; return by tile what to wait for."""
     targets: list[Target] = [(s.start, s.stop, (s.tile,)) for s in forward.outputs[index, builder.step]]
-    arrived: dict[int, list[int]] = {}
-    for sums in found.parts.pop((index, builder.step)):
-        for tile, ops in builder.spread(sums, targets, "digital", index).items():
-            arrived[tile] = [*arrived.get(tile, ()), *ops]
-    return arrived
+    sums = itertools.chain(*found.parts.pop((index, builder.step)))
+    return builder.spread(list(sums), targets, "digital", index)
 
 
 def _work_back(
@@ -261,8 +249,7 @@ def _work_back(
     for place, signal in enumerate(forward.outputs[index - 1, step]):
         if place < places:
             stage = builder.kits[signal.tile].work({"multiply_add": 2 * len(share(layer.digital_ops, place, places))})
-            needs = [Need(op) for op in (*arrived[signal.tile], *waits)]
-            op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
+            op = builder.op("digital", "digital", index, signal.tile, [stage], (*arrived[signal.tile], *waits))
         else:  # it has passed on what it had, and is told by the last that works
             op = deltas[-1].op
         deltas.append(Signal(op, signal.tile, signal.start, signal.stop, FORWARD))

@@ -60,8 +60,7 @@ def tree_of(chip: Chip, source: int, tiles: Sequence[int]) -> tuple[Hop, ...]:
         steps = zip(itertools.pairwise(nodes), topology.classes(nodes), strict=True)
         for link, run in itertools.groupby(steps, key=lambda step: chip.graph.edges[step[0]]["link"]):
             over = list(run)
-            (start, _), _ = over[0]
-            (_, far), kind = over[-1]
+            start, ((_, far), kind) = over[0][0][0], over[-1]
             entered.setdefault(link, (start, before, via))
             own = classes.setdefault(link, set())
             if far.startswith("router"):
@@ -69,8 +68,7 @@ def tree_of(chip: Chip, source: int, tiles: Sequence[int]) -> tuple[Hop, ...]:
             before, via = link, kind
         taken.setdefault(before, []).append(tile)
     return tuple(
-        Hop(link, start, before, via, tuple(sorted(classes[link])), tuple(taken.get(link, ())))
-        for link, (start, before, via) in entered.items()
+        Hop(link, *way, tuple(sorted(classes[link])), tuple(taken.get(link, ()))) for link, way in entered.items()
     )
 
 
@@ -135,8 +133,8 @@ class Buffers:
             what = f"a packet of {counted(self.largest_flits, 'flit')} does not fit into a buffer of {self.flits}"
             hint = f"use buffer_flits={self.largest_flits} or more, wider links or smaller tiles"
             raise SpecError([Problem("routing.router.buffer_flits", what, hint)])
-        places = 1 if self.one_packet else places
         return tuple(
-            Unit(index, f"{link}.buffer{kind}{'.first' * first}", "router", {}, 1 if first else places, buffer_of=link)
+            Unit(index, f"{link}.buffer{kind}{'.first' * first}", "router", {},
+                 1 if first or self.one_packet else places, buffer_of=link)
             for (link, kind, first), index in self.units.items()
-        )
+        )  # fmt: skip

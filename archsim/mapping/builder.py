@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Protocol
 
 from archsim.base.errors import InfeasibleError, Problem, SpecError
@@ -14,8 +13,33 @@ from archsim.mapping.buffers import Buffers
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
-from archsim.mapping.signal import Groups, Signal
 from archsim.spec.choices import REDUCTIONS, TRANSPORTS
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A piece `start` to `stop` of a vector on its way from op to op: where it is, and which op brought it there.
+
+    `held` says that it is still a sample on the lines of `side`; else it is digital in the tile's memory.
+    `tile` is -1 for the host. `bits` of one number are given where they are not those of its side.
+    """
+
+    op: int
+    tile: int
+    start: int
+    stop: int
+    side: Side
+    held: bool = False
+    bits: int = 0
+
+    @property
+    def values(self) -> int:
+        """How many numbers."""
+        return self.stop - self.start
+
+
+Groups = Sequence[tuple[tuple[int, ...], int]]
+Target = tuple[int, int, tuple[int, ...]]
 
 
 class Transport(Protocol):
@@ -38,17 +62,14 @@ class Transport(Protocol):
     def drive(self, builder: StepBuilder, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
         """Return a read of `shard` that the signal drives directly, or None if it must be stored first."""
 
-    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
-        """Return what one vector costs beyond the read, over one link of that length, for the peak."""
+    def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
+        """Return what one vector costs beyond the read, over the longest link of a die, for the peak."""
 
 
 def refuse_link(chip: Chip, transport: str, link: str) -> None:
     """Raise SpecError: a transport needs links of the kind `link`, and the chip has others."""
     what = f"transport '{transport}' cannot use a '{chip.spec.routing.link.kind}'"
     raise SpecError([Problem("routing.link.kind", what, f"give routing.link the kind '{link}'")])
-
-
-Target = tuple[int, int, tuple[int, ...]]
 
 
 class StepBuilder:
@@ -70,28 +91,22 @@ class StepBuilder:
         self.reduce = REDUCTIONS.lookup(chip.spec.routing.reduction, "routing.reduction")
 
     def op(
-        self,
-        kind: str,
-        phase: str,
-        layer: int,
-        tile: int,
-        label: str,
-        stages: tuple[Stage, ...],
-        needs: Sequence[Need],
-        *,
-        variants: tuple[tuple[Stage, ...], ...] = (),
-        maintenance: Maintenance | None = None,
+        self, kind: str, phase: str, layer: int, at: Shard | int, stages: Sequence[Stage], needs: Iterable[int | Need],
+        *, label: str = "", variants: tuple[tuple[Stage, ...], ...] = (), maintenance: Maintenance | None = None,
         instances: int | None = None,
-    ) -> int:
-        """Add an op and return its index."""
+    ) -> int:  # fmt: skip
+        """Add an op at a shard, by whose name it is told, or on a tile (-1: on none), and return its index.
+
+        Of `needs`, an index stands for the op of the same example.
+        """
         index = len(self.ops)
-        unique = tuple(dict.fromkeys(needs))
-        stages_of = variants or (stages,)
-        op = Op(index, kind, phase, layer, tile, label, stages_of, unique, maintenance, instances, self.step)
-        self.ops.append(op)
+        unique = tuple(dict.fromkeys(Need(need) if isinstance(need, int) else need for need in needs))
+        tile, name = (at, label) if isinstance(at, int) else (at.tile, at.name)
+        stages_of = variants or (tuple(stages),)
+        self.ops.append(Op(index, kind, phase, layer, tile, name, stages_of, unique, maintenance, instances, self.step))
         return index
 
-    def also_needs(self, op: int, needs: Sequence[Need]) -> None:
+    def also_needs(self, op: int, *needs: Need) -> None:
         """Let an op wait for more."""
         self.ops[op] = replace(self.ops[op], needs=tuple(dict.fromkeys((*self.ops[op].needs, *needs))))
 
@@ -103,12 +118,12 @@ class StepBuilder:
         """Words of a tile's memory that hold what outputs are compared with at one step; none for a class."""
         workload, kit = self.mapping.workload, self.kits[tile]
         bits = {"class": 0, "values": workload.dataset.target_bits, "inputs": kit.bits(FORWARD)}
-        return kit.words(workload.layers[-1].outputs, 8 * ceil(bits[workload.dataset.target] / 8))
+        return kit.words(workload.layers[-1].outputs, bits[workload.dataset.target])
 
-    def row_groups(self, shard: Shard) -> list[int]:
+    def row_groups(self, shard: Shard) -> tuple[int, ...]:
         """Return how many rows are written together, group after group, when all of a shard are."""
         together = min(self.chip.spec.schedule.rows_written, shard.rows)
-        return [stop - start for start, stop in split(shard.rows, together)]
+        return tuple(stop - start for start, stop in split(shard.rows, together))
 
     def value_bits(self, signal: Signal) -> int:
         """Bits of one number of a signal."""
@@ -137,12 +152,8 @@ class StepBuilder:
         """Send to each target (start, stop, tiles) what it needs of the sources; return by tile what to wait for."""
         arrived: dict[int, list[int]] = {tile: [] for _, _, tiles in targets for tile in tiles}
         for source in sources:
-            groups = []
-            for start, stop, tiles in targets:
-                values = min(stop, source.stop) - max(start, source.start)
-                if values > 0:
-                    groups.append((tiles, values))
-            if groups:
+            parts = [(ways, min(stop, source.stop) - max(start, source.start)) for start, stop, ways in targets]
+            if groups := [(tiles, values) for tiles, values in parts if values > 0]:
                 for tile, op in self.send(source, groups, phase, layer).items():
                     arrived[tile].append(op)
         return arrived
@@ -154,8 +165,7 @@ class StepBuilder:
             own = self.transport.read_out(self, sums[b], phase, layer)
             there = self.send(sums[a], [((own.tile,), own.values)], phase, layer)[own.tile]
             stage = self.kits[own.tile].digital("add", own.values)
-            needs = [Need(there), Need(own.op)]
-            op = self.op("add", phase, layer, own.tile, "", (stage,), needs)
+            op = self.op("add", phase, layer, own.tile, [stage], [there, own.op])
             sums[b] = Signal(op, own.tile, own.start, own.stop, own.side)
         return sums[-1]
 
@@ -179,11 +189,11 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
         kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
         steps = len(layer.vectors(workload))
         places = steps if held.room is None else min(steps, held.room)
-        x = kit.words(shard.inputs, 8 * ceil(kit.bits(FORWARD) / 8))
+        x = kit.words(shard.inputs, kit.bits(FORWARD))
         need, units = places * inputs * x, shard.cols // layer.gates
         parts = f"{counted(inputs * places, 'vector')} x of {counted(x, 'word')}"
         if results:
-            d = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
+            d = kit.words(shard.cols, kit.bits(BACKWARD))
             if shard.layer < len(workload.layers) - 1 or not layer.loss_activates:  # the loss derives at once
                 d += kit.kept(layer, units)
             need += places * results * d
@@ -199,7 +209,7 @@ def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int,
             parts += f" and {inputs} of states of {state}"
         behind = workload.layers[shard.layer + 1 : shard.layer + 2]
         if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
-            y = kit.words(units, 8 * ceil(kit.bits(FORWARD) / 8))
+            y = kit.words(units, kit.bits(FORWARD))
             need += inputs * steps * y
             parts += f" and {counted(inputs * steps, 'vector')} that are gathered of {y}"
         yield shard, need, parts

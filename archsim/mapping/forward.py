@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import StepBuilder, Target
+from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
-from archsim.mapping.signal import Signal
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,12 @@ class Forward:
     ops: dict[tuple[int, int], int] = field(default_factory=dict)
     outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
 
-    @property
-    def load(self) -> int:
-        """The first load."""
-        return self.loads[0]
-
 
 def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None) -> Forward:
     """Add the loads of an example and the forward ops of all layers; return where everything is.
 
-    Each step at which the last layer runs has a target of so many bits. With `room` a layer runs at a step only when
-    the next one has read its vector of `room` steps before, so that memories need no more places; nothing goes
-    backward.
+    Each step at which the last layer runs has a target of so many bits. With `room` nothing goes backward, and a layer
+    runs at a step only when the next one has read its vector of `room` steps before: memories need no more places.
     """
     workload = builder.mapping.workload
     found = Forward(backward=room is None)
@@ -63,17 +56,17 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
                     continue
                 forward_layer(builder, index, found, waits)
                 if room is not None and step + room < workload.steps:
-                    own = [Need(found.ops[shard.index, step]) for row in builder.grids[index] for shard in row]
-                    read[index, step] = builder.op("read", "forward", index, -1, "", (), own)
+                    own = [found.ops[shard.index, step] for row in builder.grids[index] for shard in row]
+                    read[index, step] = builder.op("read", "forward", index, -1, (), own)
     return found
 
 
 def gate_first_layer(builder: StepBuilder, forward: Forward, gates: Sequence[Need]) -> None:
     """Let the first layer's forward ops wait for what `gates` say."""
-    begin = builder.op("begin", "forward", -1, -1, "", (), gates)  # one gate for all, or it is tiles x tiles
+    begin = builder.op("begin", "forward", -1, -1, (), gates)  # one gate for all, or it is tiles x tiles
     for (shard, _), op in forward.ops.items():
         if builder.mapping.shards[shard].layer == 0:
-            builder.also_needs(op, [Need(begin)])
+            builder.also_needs(op, Need(begin))
 
 
 def load_step(builder: StepBuilder, target_bits: int, found: Forward, read: int | None) -> None:
@@ -81,8 +74,7 @@ def load_step(builder: StepBuilder, target_bits: int, found: Forward, read: int 
     workload = builder.mapping.workload
     bits = workload.layers[0].inputs * workload.dataset.input_bits + target_bits
     before = [*found.loads[-1:], *([] if read is None else [read])]
-    needs = [Need(op) for op in before]
-    found.loads.append(builder.op("load", "load", 0, -1, "", (host_stage(builder.chip, bits),), needs))
+    found.loads.append(builder.op("load", "load", 0, -1, [host_stage(builder.chip, bits)], before))
 
 
 def host_stage(chip: Chip, bits: int) -> Stage:
@@ -105,10 +97,8 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     shards = [shard for row in grid for shard in row]
     held_output = transport.held and len(grid) == 1 and not output and layer.ramp_activates
     alone = not layer.recurrent and len(sources) == len(shards) == 1
-    direct = transport.held and alone and sources[0].tile >= 0
-    stages = {shard.index: read_array(builder, shard, FORWARD, held_output, found.backward) for shard in shards}
     driven = None
-    if direct:
+    if transport.held and alone and sources[0].tile >= 0:
         stage = read_array(builder, shards[0], FORWARD, held_output, found.backward, by_ramp=True)
         driven = builder.drive(sources[0], stage, shards[0], FORWARD)
     arrived: dict[int, list[int]] = {}
@@ -116,13 +106,10 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
         targets: list[Target] = [(row[0].input_start, row[0].input_stop, tuple(s.tile for s in row)) for row in grid]
         arrived = builder.spread(sources, targets, "forward", index)
     for shard in shards:
-        needs = [Need(op) for op in ([sources[0].op] if driven else arrived[shard.tile] or [load])]
-        needs += [Need(op) for op in waits]
+        needs = [*([sources[0].op] if driven else arrived[shard.tile] or [load]), *waits]
+        stage = driven or read_array(builder, shard, FORWARD, held_output, found.backward)
         after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols, signed=builder.signed(shard))
-        stage = driven or stages[shard.index]
-        found.ops[shard.index, step] = builder.op(
-            "forward", "forward", index, shard.tile, shard.name, (stage, *after), needs
-        )
+        found.ops[shard.index, step] = builder.op("forward", "forward", index, shard, (stage, *after), needs)
     found.outputs[index, step] = [
         finish(builder, index, found, sum_up(builder, index, column, found), output)
         for column in zip(*grid, strict=True)
@@ -153,14 +140,14 @@ def finish(builder: StepBuilder, index: int, found: Forward, sums: Sequence[Sign
     total = builder.transport.read_out(builder, total, "forward", index)
     units = total.values // layer.gates
     counts = {action: count * units for action, count in layer.forward_work.items()}
-    needs = [Need(total.op)]
+    needs = [total.op]
     for other in sums[:-1]:
         there = builder.transport.read_out(builder, other, "forward", index)
-        needs.append(Need(builder.send(there, [((total.tile,), there.values)], "forward", index)[total.tile]))
+        needs.append(builder.send(there, [((total.tile,), there.values)], "forward", index)[total.tile])
         counts = {"add": (layer.gates - layer.apart) * units, **counts}
     kit = builder.kits[total.tile]
     stage = kit.work(counts, "write", kit.kept(layer, units, backward=found.backward))
-    op = builder.op("activate", "forward", index, total.tile, "", (stage,), needs)
+    op = builder.op("activate", "forward", index, total.tile, [stage], needs)
     return Signal(op, total.tile, total.start // layer.gates, total.stop // layer.gates, FORWARD)
 
 
@@ -173,7 +160,7 @@ def gather(builder: StepBuilder, index: int, found: Forward) -> list[int]:
         local = [builder.transport.read_out(builder, s, "digital", index) for s in found.outputs[index - 1, step]]
         found.outputs[index - 1, step] = local
         ops += [signal.op for signal in local]
-    return [builder.op("gather", "digital", index, -1, "", (), [Need(op) for op in ops])]
+    return [builder.op("gather", "digital", index, -1, (), ops)]
 
 
 def digital_layer(builder: StepBuilder, index: int, found: Forward, waits: Sequence[int]) -> None:
@@ -190,8 +177,7 @@ def digital_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     for place, signal in enumerate(local[:places]):
         ops = [signal.op] if place < places - 1 else [other.op for other in local[place:]]
         stage = builder.kits[signal.tile].work({"multiply_add": len(share(layer.digital_ops, place, places))})
-        needs = [Need(op) for op in (*ops, *waits)]
-        op = builder.op("digital", "digital", index, signal.tile, "", (stage,), needs)
+        op = builder.op("digital", "digital", index, signal.tile, [stage], (*ops, *waits))
         own = share(layer.outputs, place, places)
         outputs.append(Signal(op, signal.tile, own.start, own.stop, FORWARD))
     found.outputs[index, step] = outputs
@@ -217,9 +203,7 @@ def read_array(
     kept = kit.kept(layer, shard.cols, backward=keeps) if activates else 0
     if side is FORWARD:
         signed = builder.signed(shard)
-        stage = kit.integrate(
-            side, shard.rows, shard.cols, shard.inputs, signed=signed, kept=kept, by_ramp=by_ramp
-        )  # fmt: skip
+        stage = kit.integrate(side, shard.rows, shard.cols, shard.inputs, signed=signed, kept=kept, by_ramp=by_ramp)
         extra, work = [], layer.forward_work
     else:
         stage = kit.integrate(side, shard.inputs, shard.cols, shard.cols, by_ramp=by_ramp)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil
 
 from archsim.base.errors import Problem, SpecError
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
+from archsim.mapping.builder import Held, Signal, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
-from archsim.mapping.recipes import FORWARD, TileKit
+from archsim.mapping.recipes import FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Schedule, Stage
 from archsim.mapping.shards import Mapping
-from archsim.mapping.signal import Signal
 from archsim.workload.network import MODES, Words, Workload
 
 
@@ -20,9 +18,7 @@ class Inference:
     """Forward passes alone. Of a batch, all examples must be done before the next batch begins; of one, none must."""
 
     ops_per_synapse = 2
-    words = Words(
-        example="inferred example", peak="in forward passes back to back, on vectors of one sign", left_out=""
-    )
+    words = Words("inferred example", peak="in forward passes back to back, on vectors of one sign", left_out="")
 
     def epochs(self, workload: Workload) -> int:
         """The data set once."""
@@ -60,19 +56,19 @@ class Inference:
         ahead = k + spec.schedule.prefetch
         check_memory(builder, self.held(builder))
         forward, stored = self.passes(builder)
-        end = builder.op("end", "store", -1, -1, "", (), [Need(op) for op in stored])
-        builder.also_needs(forward.load, [Need(end, add=1 - ahead)])
+        end = builder.op("end", "store", -1, -1, (), stored)
+        builder.also_needs(forward.loads[0], Need(end, add=1 - ahead))
         gates = [Need(end, add=1 - k)]
         if batch > 1:
             gates.append(Need(end, den=batch, scale=batch, add=0))
         gate_first_layer(builder, forward, gates)
         return end, ()
 
-    def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
+    def full_step(self, kit: TileKit, transport: Transport) -> Iterable[Stage]:
         """Yield the forward pass of a full tile."""
         rows, cols = kit.tile.spec.rows, kit.tile.spec.cols
         yield kit.integrate(FORWARD, rows, cols, rows, by_ramp=transport.held)
-        yield from transport.peak_stages(kit, FORWARD, cols, length_m)
+        yield from transport.peak_stages(kit, FORWARD, cols)
         yield kit.digital("activate", cols)
 
 
@@ -91,12 +87,11 @@ def _hand_over(builder: StepBuilder, forward: Forward) -> list[int]:
             if workload.layers[layer].loss_activates:
                 work = workload.layers[layer].forward_work
                 stage = builder.kits[ready.tile].work({name: count * ready.values for name, count in work.items()})
-                op = builder.op("activate", "forward", layer, ready.tile, "", (stage,), [Need(ready.op)])
+                op = builder.op("activate", "forward", layer, ready.tile, [stage], [ready.op])
                 ready = Signal(op, ready.tile, ready.start, ready.stop, FORWARD)
             there = builder.send(ready, [((-1,), ready.values)], "store", layer)[-1]
-            bits = ready.values * 8 * ceil(builder.value_bits(ready) / 8)
-            port = host_stage(builder.chip, bits)
-            stored.append(builder.op("store", "store", layer, -1, "", (port,), [Need(there)]))
+            port = host_stage(builder.chip, ready.values * whole_bytes(builder.value_bits(ready)))
+            stored.append(builder.op("store", "store", layer, -1, [port], [there]))
     return stored
 
 
@@ -120,6 +115,6 @@ def programming(chip: Chip, mapping: Mapping) -> Schedule:
         groups = builder.row_groups(shard)
         cycles = chip.spec.cycles(device.row_time_s(device.writing_steps))
         stage = kit.maintain(device.writing_steps, "program", groups, shard.cols, cycles)
-        written.append(builder.op("program", "program", shard.layer, shard.tile, shard.name, (stage,), []))
-    end = builder.op("end", "program", -1, -1, "", (), [Need(op) for op in written])
+        written.append(builder.op("program", "program", shard.layer, shard, [stage], []))
+    end = builder.op("end", "program", -1, -1, (), written)
     return Schedule(chip, mapping, tuple(builder.ops), end, 1, 1, 1, ())

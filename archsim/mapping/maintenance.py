@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 
 from archsim.mapping.builder import StepBuilder
 from archsim.mapping.schedule import Maintenance, Need
@@ -16,31 +17,20 @@ def _needs_it(builder: StepBuilder, shard: Shard) -> bool:
 
 
 def _add(
-    builder: StepBuilder,
-    shard: Shard,
-    instances: list[list[int]],
-    needs: Sequence[Need],
-    *,
-    state: str,
-    total: int | None,
-    period_cycles: int = 0,
-) -> int:
+    builder: StepBuilder, shard: Shard, instances: Sequence[tuple[int, ...]], need: Need, state: str,
+    total: int | None, period_cycles: int = 0,
+) -> int:  # fmt: skip
     """Add the op that handles `instances` of row groups of a shard, one instance after another."""
     kit = builder.kits[shard.tile]
     device = kit.tile.spec.device
     steps = device.transfer_steps if state == "transfer" else device.rewrite_steps
     group_cycles = builder.chip.spec.cycles(device.row_time_s(steps))
-    stages = {tuple(groups): (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in instances}
-    firsts = [sum(len(groups) for groups in instances[:i]) for i in range(len(instances))]
-    most = max(max(groups) for groups in instances) * shard.cols
-    own = Maintenance(
-        shard.index, tuple(tuple(groups) for groups in instances), tuple(firsts), group_cycles, period_cycles, most
-    )
-    variants = tuple(stages[tuple(groups)] for groups in instances)
-    return builder.op(
-        state, state, shard.layer, shard.tile, shard.name, (), needs,
-        variants=variants, maintenance=own, instances=total,
-    )  # fmt: skip
+    stages = {groups: (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in instances}
+    firsts = itertools.accumulate(map(len, instances[:-1]), initial=0)
+    most = max(map(max, instances)) * shard.cols
+    own = Maintenance(shard.index, tuple(instances), tuple(firsts), group_cycles, period_cycles, most)
+    variants = tuple(stages[groups] for groups in instances)
+    return builder.op(state, state, shard.layer, shard, (), [need], variants=variants, maintenance=own, instances=total)
 
 
 @TRANSFER_POLICIES.add("stop_all")
@@ -51,9 +41,7 @@ def stop_all(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Nee
     for shard in builder.mapping.shards:
         if _needs_it(builder, shard):
             need = Need(end, num=interval, off=interval, add=0)
-            groups = builder.row_groups(shard)
-            total = builder.examples // interval
-            op = _add(builder, shard, [groups], [need], state="transfer", total=total)
+            op = _add(builder, shard, [builder.row_groups(shard)], need, "transfer", builder.examples // interval)
             gates.append(Need(op, den=interval, add=0))
     return gates
 
@@ -69,7 +57,7 @@ def staggered(builder: StepBuilder, updates: Sequence[int], end: int) -> list[Ne
             first = max(batch, (shard.index + 1) * (interval // batch) // count * batch)
             total = max(0, (builder.examples - first) // interval + 1)
             need = Need(update, num=interval, off=first, add=0)
-            _add(builder, shard, [builder.row_groups(shard)], [need], state="transfer", total=total)
+            _add(builder, shard, [builder.row_groups(shard)], need, "transfer", total)
     return []
 
 
@@ -86,7 +74,7 @@ def interleaved(builder: StepBuilder, updates: Sequence[int], end: int) -> list[
                 total += 1
             while total and need.count(total - 1) > builder.examples:
                 total -= 1
-            _add(builder, shard, [[group] for group in groups], [need], state="transfer", total=total)
+            _add(builder, shard, [(group,) for group in groups], need, "transfer", total)
     return []
 
 
@@ -103,8 +91,4 @@ def rewrite(builder: StepBuilder, updates: Sequence[int]) -> None:
     period = builder.chip.spec.cycles(period_s)
     for shard, update in zip(builder.mapping.shards, updates, strict=True):
         if builder.chip.tiles[shard.tile].spec.device.rewrite_steps:
-            groups = [builder.row_groups(shard)]
-            _add(builder, shard, groups, [Need(update, add=0)], state="refresh", total=None, period_cycles=period)
-
-
-Policy = Callable[[StepBuilder, Sequence[int], int], list[Need]]
+            _add(builder, shard, [builder.row_groups(shard)], Need(update, add=0), "refresh", None, period)

@@ -12,12 +12,8 @@ from archsim.workload.layers import Layer
 from archsim.workload.network import Workload
 
 
-def notes_of(chip: Chip, workload: Workload) -> tuple[str, ...]:
-    """Return a sentence for each such way that a workload takes on a chip, with the layers that it concerns."""
-    return tuple(_notes(chip, workload))
-
-
-def _notes(chip: Chip, workload: Workload) -> Iterator[str]:
+def notes_of(chip: Chip, workload: Workload) -> Iterator[str]:
+    """Yield a sentence for each such way that a workload takes on a chip, with the layers that it concerns."""
     layers, training = workload.layers, workload.mode == "training"
     kits = [TileKit(chip, next(tile for tile in chip.tiles if tile.kind == kind)) for kind, _ in chip.spec.tile_kinds]
     signed = ", ".join(layer.name for i, layer in enumerate(layers) if layer.blocks and workload.signed_vector(i))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -92,10 +92,11 @@ def spectral(
     }
     members = {kind: np.flatnonzero(np.array(kinds) == kind) for kind in used}
     laid = []
-    for along, across in _directions(_smoothest(demand, tie, Effort(rounds, residual, steps))):
+    vectors = _smoothest(demand, tie, Effort(rounds, residual, steps))
+    for (one, other), a, b in itertools.product((vectors, vectors[::-1]), (1, -1), (1, -1)):
         tiles = np.empty(demand.count, dtype=np.int64)
         for kind, own in members.items():
-            tiles[own] = _lay(along[own], across[own], used[kind], distances)
+            tiles[own] = _lay(a * one[own], b * other[own], used[kind], distances)
         laid.append(tuple(tiles.tolist()))
     return min(laid, key=lambda tiles: distances.cost_m(demand, tiles))
 
@@ -131,12 +132,8 @@ def snake_order(chip: Chip) -> list[int]:
 def _rows(chip: Chip) -> list[list[int]]:
     """Return the tiles of each row of the floorplan, chip after chip."""
     own = len(chip.tiles) // chip.spec.chips
-
-    def row_of(tile: int) -> tuple[int, int]:
-        return tile // own, chip.plan.grid[tile][0]
-
-    in_order = sorted(range(len(chip.tiles)), key=lambda tile: (tile // own, chip.plan.grid[tile]))
-    return [list(row) for _, row in itertools.groupby(in_order, key=row_of)]
+    places = sorted((tile // own, *chip.plan.grid[tile], tile) for tile in range(len(chip.tiles)))
+    return [[place[-1] for place in row] for _, row in itertools.groupby(places, key=lambda place: place[:2])]
 
 
 def _fill(chip: Chip, cut: Cut, order: Sequence[int]) -> Tiles:
@@ -147,30 +144,22 @@ def _fill(chip: Chip, cut: Cut, order: Sequence[int]) -> Tiles:
         free.setdefault((spec.rows, spec.cols), deque()).append((place, tile))
     tiles = []
     for piece in cut.pieces:
-        home = _take(free, piece.rows, piece.cols)
-        if home is None:
+        fits = [(rows * cols, queue[0], queue) for (rows, cols), queue in free.items()
+                if rows >= piece.rows and cols >= piece.cols and queue]  # fmt: skip
+        if not fits:
             raise InfeasibleError(
                 f"layer {cut.workload.layers[piece.layer].name}: no free tile holds a shard of "
                 f"{piece.rows} x {piece.cols}; use more tiles of kind 'tile'"
             )
-        tiles.append(home)
+        tiles.append(min(fits, key=lambda entry: entry[:2])[2].popleft()[1])
     return tuple(tiles)
-
-
-def _take(free: dict[tuple[int, int], deque[tuple[int, int]]], rows: int, cols: int) -> int | None:
-    """Take the next tile of the smallest size that holds so many rows and columns; None if there is none."""
-    fitting = [(r * c, queue[0], queue) for (r, c), queue in free.items() if r >= rows and c >= cols and queue]
-    if not fitting:
-        return None
-    return min(fitting, key=lambda entry: entry[:2])[2].popleft()[1]
 
 
 def _by_kind(chip: Chip, tiles: Tiles) -> tuple[list[str], dict[str, Integers]]:
     """Return the kind of each piece's tile, and all tiles of the chip by kind."""
-    every: dict[str, list[int]] = {}
-    for tile in chip.tiles:
-        every.setdefault(tile.kind, []).append(tile.index)
-    return [chip.tiles[tile].kind for tile in tiles], {kind: np.array(own) for kind, own in every.items()}
+    kinds = np.array([tile.kind for tile in chip.tiles])
+    free = {kind: np.flatnonzero(kinds == kind) for kind in dict.fromkeys(kinds.tolist())}
+    return [chip.tiles[tile].kind for tile in tiles], free
 
 
 def _least(cost_m: Floats, host_m: Floats) -> int:
@@ -185,21 +174,14 @@ def _smoothest(traffic: Traffic, tie: float, effort: Effort) -> tuple[Floats, Fl
     first, others, values = traffic.neighbours()
     to_host = traffic.of_host()
     near = np.flatnonzero(to_host)
-    shards = np.arange(host)
-    sources = [np.repeat(shards, np.diff(first)), near, np.full(len(near), host), shards[:-1], shards[1:]]
-    targets = [others, np.full(len(near), host), near, shards[1:], shards[:-1]]
+    shards, at_host = np.arange(host), np.full(len(near), host)
+    sources = [np.repeat(shards, np.diff(first)), near, at_host, shards[:-1], shards[1:]]
+    targets = [others, at_host, near, shards[1:], shards[:-1]]
     weights = np.concatenate([values, to_host[near], to_host[near]])
     ties = np.full(2 * (host - 1), tie * weights.mean())
     ends = np.concatenate(sources), np.concatenate(targets)
     along, across = smoothest(ends, np.concatenate([weights, ties]), host + 1, effort)
     return along[:host], across[:host]
-
-
-def _directions(vectors: tuple[Floats, Floats]) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the two vectors in either order and with either sign."""
-    for one, other in (vectors, vectors[::-1]):
-        for a, b in itertools.product((1, -1), repeat=2):
-            yield a * one, b * other
 
 
 def _lay(along: Floats, across: Floats, tiles: Integers, distances: Distances) -> Integers:

@@ -37,6 +37,11 @@ FORWARD = Side("forward", "row_driver", "col_converter", "col_hold", "read_rows"
 BACKWARD = Side("backward", "col_driver", "row_converter", "row_hold", "read_cols", "ramp_cols")
 
 
+def whole_bytes(bits: int) -> int:
+    """Return the bits of the whole bytes that hold so many."""
+    return 8 * -(-bits // 8)
+
+
 @dataclass(frozen=True)
 class TileKit:
     """The stages that one tile can perform; energies and times come from its components."""
@@ -104,8 +109,8 @@ class TileKit:
         return max(-(-lines // self.banks(side, lines)), -(-widest // wires))
 
     def words(self, values: int, bits: int) -> int:
-        """Return how many words of the tile's memory hold so many values."""
-        return self.tile.spec.memory.words_for(values, bits)
+        """Return how many words of the tile's memory hold so many values, each in whole bytes."""
+        return self.tile.spec.memory.words_for(values, whole_bytes(bits))
 
     def integrate(
         self, side: Side, rows: int, cols: int, stored: int, *, signed: bool = False, kept: int = 0,
@@ -119,7 +124,7 @@ class TileKit:
         """
         lines = rows if side is FORWARD else cols
         cycles = self.integrate_cycles(side, signed=signed)
-        words = self.words(stored, 8 * -(-self.bits(side) // 8))
+        words = self.words(stored, self.bits(side))
         units = self.tile.units
         accesses = {"write": words + kept} if by_ramp else {"write": words + kept, "read": words}
         uses = (
@@ -169,10 +174,8 @@ class TileKit:
         cycles, last = (self.chip.spec.cycles(steps * step_s) for steps in (samples, samples - 1))
         release = [(last, units["crossbar"]), (last, units[side.driver])]
         release += [(cycles, units[side.reader]), (cycles, units[side.hold])]
-        uses = (
-            self.use(side.reader, "convert", samples * lines),
-            self.use("accumulator", "add", samples * lines * slices),
-        )
+        added = self.use("accumulator", "add", samples * lines * slices)
+        uses = (self.use(side.reader, "convert", samples * lines), added)
         return self._stage(cycles, [units[side.reader]], release, uses, side.phase)
 
     def read_out(self, side: Side, lines: int, widest: int = 0, wires: int = 1) -> Stage:
@@ -184,7 +187,7 @@ class TileKit:
 
     def digital(self, action: str, values: int, memory: str = "", bits: int = 0) -> Stage:
         """Return a step of the neuron unit, with the memory words that it reads or writes."""
-        return self.work({action: values}, memory, self.words(values, bits) if memory else 0)
+        return self.work({action: values}, memory, self._packed(values, bits) if memory else 0)
 
     def work(self, counts: Mapping[str, int], memory: str = "", words: int = 0) -> Stage:
         """Return a stage in which the neuron unit does so many of each action, one kind after another.
@@ -204,7 +207,7 @@ class TileKit:
 
     def recall(self, values: int) -> Stage:
         """Return the stage that reads so many numbers of a vector x from memory."""
-        words, store = self.words(values, 8 * -(-self.bits(FORWARD) // 8)), self.tile.units["memory"]
+        words, store = self.words(values, self.bits(FORWARD)), self.tile.units["memory"]
         cycles = self.duration("memory", "read", words)
         return self._stage(cycles, [store], [(cycles, store)], (self.use("memory", "read", words),), "digital")
 
@@ -213,13 +216,10 @@ class TileKit:
 
         The neuron unit compares as many at once as it has lanes, then these in a tree.
         """
-        unit, lanes = self.tile.units["neuron"], self.tile.spec.neuron.lanes
-        levels = ceil(log2(min(values, lanes)))
-        cycles = self.duration("neuron", "compare", values) + self.chip.spec.cycles(
-            levels * self.tile.spec.neuron.step_s
-        )
-        uses = (self.use("neuron", "compare", values),)
-        return self._stage(cycles, [unit], [(cycles, unit)], uses, "digital")
+        unit, neuron = self.tile.units["neuron"], self.tile.spec.neuron
+        tree = self.chip.spec.cycles(ceil(log2(min(values, neuron.lanes))) * neuron.step_s)
+        cycles = self.duration("neuron", "compare", values) + tree
+        return self._stage(cycles, [unit], [(cycles, unit)], (self.use("neuron", "compare", values),), "digital")
 
     def scan(self, side: Side, lines: int) -> Stage:
         """Return the stage that finds the largest of the samples on some lines, before a ramp reads them out.
@@ -237,29 +237,27 @@ class TileKit:
         That is what backward reads again; where nothing goes backward, the state that the next step needs.
         """
         if backward and layer.kept_bits:
-            return self.words(outputs, layer.kept_bits)
+            return self._packed(outputs, layer.kept_bits)
         values = layer.kept_values if backward else layer.state_values
-        return self.words(values * outputs, 8 * -(-self.bits(FORWARD) // 8))
+        return self.words(values * outputs, self.bits(FORWARD))
+
+    def _packed(self, values: int, bits: int) -> int:
+        return self.tile.spec.memory.words_for(values, bits)
 
     def update(self, rows: int, cols: int, inputs: int, *, signed: bool = False) -> Stage:
         """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""
-        units = self.tile.units
-        spec, array = self.chip.spec, self.tile.spec.updated_array
+        units, array = self.tile.units, self.tile.spec.updated_array
         phases = array.phases(signed=signed)  # a row fires in the phase of its own sign
-        words = self.words(inputs, 8 * -(-self.bits(FORWARD) // 8)) + self.words(cols, 8 * -(-self.bits(BACKWARD) // 8))
-        uses: tuple[Use, ...] = (
-            self.use("row_driver", "pulse", rows),
-            self.use("col_driver", "pulse", cols * phases),
-            self.use("crossbar", "update_rows", rows),
-            self.use("crossbar", "update_cols", cols * phases),
+        words = self.words(inputs, self.bits(FORWARD)) + self.words(cols, self.bits(BACKWARD))
+        uses = (
+            self.use("row_driver", "pulse", rows), self.use("col_driver", "pulse", cols * phases),
+            self.use("crossbar", "update_rows", rows), self.use("crossbar", "update_cols", cols * phases),
             self.use("memory", "read", words),
-        )
-        if self.tile.spec.device.pulse_j:
-            uses += (self.use("device", "update", rows * cols),)
-        cycles = spec.cycles(phases * array.update_s)
+            *((self.use("device", "update", rows * cols),) if self.tile.spec.device.pulse_j else ()),
+        )  # fmt: skip
         fetch = self.duration("memory", "read", words)
         held = [units["crossbar"], units["row_driver"], units["col_driver"]]
-        latency = max(cycles, fetch)
+        latency = max(self.chip.spec.cycles(phases * array.update_s), fetch)
         release = [*((latency, unit) for unit in held), (fetch, units["memory"])]
         return self._stage(latency, [*held, units["memory"]], release, uses, "update")
 
@@ -268,11 +266,9 @@ class TileKit:
 
         Cells are read through the converters of their columns, once each for every read.
         """
-        device = self.tile.spec.device
-        cells = sum(groups) * cols
-        uses = tuple(self.use("device", step, device.repeats(step) * cells) for step in steps)
-        uses += (self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells),)
-        units = self.tile.units
+        device, units, cells = self.tile.spec.device, self.tile.units, sum(groups) * cols
+        uses = [self.use("device", step, device.repeats(step) * cells) for step in steps]
+        uses.append(self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells))
         held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
         held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles

@@ -25,11 +25,9 @@ def tree(count: int) -> list[tuple[int, int]]:
     adds: list[tuple[int, int]] = []
     live = list(range(count))
     while len(live) > 1:
-        odd = len(live) % 2
-        rest = live[:1] if odd else []
-        pairs = live[odd:]
-        adds += list(zip(pairs[::2], pairs[1::2], strict=True))
-        live = [*rest, *pairs[1::2]]
+        odd = len(live) % 2  # the first of an odd number waits
+        adds += zip(live[odd::2], live[odd + 1 :: 2], strict=True)
+        live = live[:odd] + live[odd + 1 :: 2]
     return adds
 
 

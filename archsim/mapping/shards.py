@@ -129,12 +129,10 @@ def cut(workload: Workload, chip: Chip) -> Cut:
     if sum(needs) > len(chip.tiles):
         raise InfeasibleError(_too_small(workload, chip, needs))
     pieces: list[Piece] = []
-    for index, (rows, cols) in enumerate(cuts):
-        for r, (block, start, row_start, row_stop, inputs) in enumerate(rows):
-            for c, (col_start, col_stop) in enumerate(cols):
-                pieces.append(
-                    Piece(len(pieces), index, r, c, row_start, row_stop, col_start, col_stop, block, start, inputs)
-                )
+    for layer, (rows, cols) in enumerate(cuts):
+        for r, (block, start, top, bottom, inputs) in enumerate(rows):
+            for c, columns in enumerate(cols):
+                pieces.append(Piece(len(pieces), layer, r, c, top, bottom, *columns, block, start, inputs))
     return Cut(workload, tuple(pieces), tuple((len(rows), len(cols)) for rows, cols in cuts))
 
 
@@ -149,8 +147,7 @@ def _cuts(workload: Workload, spec: ArchSpec) -> list[tuple[list[tuple[int, int,
 
 def _row_cuts(layer: Layer, most: int) -> list[tuple[int, int, int, int, int]]:
     """Return (block, first input, first row, last row + 1, inputs) of a layer's pieces, from the top."""
-    cuts = []
-    above = 0
+    cuts, above = [], 0
     for index, block in enumerate(layer.blocks):
         for start, stop in split(block.rows, most):
             inputs = min(stop, block.inputs) - start
@@ -173,17 +170,12 @@ def _col_cuts(layer: Layer, spec: ArchSpec) -> list[Span]:
 
 
 def _too_small(workload: Workload, chip: Chip, needs: list[int]) -> str:
-    def line(layer: Layer, tiles: int) -> str:
-        return f"{layer.name} ({layer.rows:,} x {layer.columns:,}) needs {tiles:,}"
-
     total, have, tile = sum(needs), len(chip.tiles), chip.spec.tile
     shown = sorted(zip(workload.layers, needs, strict=True), key=lambda pair: -pair[1])[:5]
-    lines = ", ".join(line(layer, tiles) for layer, tiles in shown if tiles)
+    lines = ", ".join(f"{layer.name} ({layer.rows:,} x {layer.columns:,}) needs {n:,}" for layer, n in shown if n)
     own = have // chip.spec.chips
     more = f"--set tile.count={total}" if chip.spec.package is None else f"--set package.chips={ceil(total / own)}"
-    holder = (
-        f"the chip {chip.spec.name}" if chip.spec.chips == 1 else f"{counted(chip.spec.chips, 'chip')} {chip.spec.name}"
-    )
+    holder = f"{'the chip' if chip.spec.chips == 1 else counted(chip.spec.chips, 'chip')} {chip.spec.name}"
     return (
         f"workload {workload.name} needs {counted(total, 'tile')} of {tile.rows} x {tile.cols}, {holder} has "
         f"{have:,} ({total - have:,} short): {lines}; use {more}, or larger tile.rows and tile.cols"

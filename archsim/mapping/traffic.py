@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping as Table
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,11 +45,11 @@ class Traffic:
         The partners of shard `s`, in order, are `others[first[s] : first[s + 1]]`, its values with them the same
         places of `values`; returned are `first`, `others` and `values`.
         """
-        pairs: dict[tuple[int, int], int] = {}
+        pairs: Counter[tuple[int, int]] = Counter()
         for (source, target), values in self.values.items():
             if HOST not in (source, target):
-                for pair in ((source, target), (target, source)):
-                    pairs[pair] = pairs.get(pair, 0) + values
+                pairs[source, target] += values
+                pairs[target, source] += values
         places = sorted(pairs)
         owners = np.array([owner for owner, _ in places], dtype=np.int64)
         first = np.searchsorted(owners, np.arange(self.count + 1)).astype(np.int64)
@@ -62,10 +63,9 @@ def traffic_of(chip: Chip, mapping: Mapping) -> Traffic:
     What shards exchange does not depend on where they are, so that any mapping will do.
     """
     shard_on = {shard.tile: shard.index for shard in mapping.shards} | {HOST: HOST}
-    values: dict[tuple[int, int], int] = {}
+    values: Counter[tuple[int, int]] = Counter()
     for flow in step_flows(chip, mapping):
-        pair = shard_on[flow.source], shard_on[flow.target]
-        values[pair] = values.get(pair, 0) + flow.values
+        values[shard_on[flow.source], shard_on[flow.target]] += flow.values
     return Traffic(len(mapping.shards), values)
 
 

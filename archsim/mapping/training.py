@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil, log2
@@ -12,7 +13,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.backward import Backward, backward_pass
 from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
-from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
+from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Stage
 from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload
@@ -76,15 +77,14 @@ class Training:
         forward, backward = self.passes(builder)
         gradients = -1
         if batch > 1:
-            needs = [Need(op) for ops in backward.ready.values() for op in ops]
-            gradients = builder.op("gradients", "update", -1, -1, "", (), needs)
+            gradients = builder.op("gradients", "update", -1, -1, (), itertools.chain(*backward.ready.values()))
         updates = _updates(builder, forward, backward, gradients, batch)
-        end = builder.op("end", "update", -1, -1, "", (), [Need(op) for op in updates])
+        end = builder.op("end", "update", -1, -1, (), updates)
         if batch == 1:
-            builder.also_needs(forward.load, [Need(end, add=1 - k - prefetch)])
+            builder.also_needs(forward.loads[0], Need(end, add=1 - k - prefetch))
             gates = [Need(end, add=1 - k)]
         else:
-            builder.also_needs(forward.load, [Need(end, off=-prefetch, den=batch, scale=batch, add=0)])
+            builder.also_needs(forward.loads[0], Need(end, off=-prefetch, den=batch, scale=batch, add=0))
             gates = [Need(gradients, add=1 - k), Need(end, den=batch, scale=batch, add=0)]
         if maintenance:
             if spec.schedule.transfer is not None:
@@ -94,16 +94,16 @@ class Training:
         gate_first_layer(builder, forward, gates)
         return end, tuple(updates)
 
-    def full_step(self, kit: TileKit, transport: Transport, length_m: float) -> Iterable[Stage]:
+    def full_step(self, kit: TileKit, transport: Transport) -> Iterable[Stage]:
         """Yield forward, backward and update of a full tile."""
         rows, cols, by_ramp = kit.tile.spec.rows, kit.tile.spec.cols, transport.held
         yield kit.integrate(FORWARD, rows, cols, rows, by_ramp=by_ramp)
-        yield from transport.peak_stages(kit, FORWARD, cols, length_m)
+        yield from transport.peak_stages(kit, FORWARD, cols)
         yield kit.digital("activate", cols, "write", 1)
         yield kit.integrate(BACKWARD, rows, cols, cols, by_ramp=by_ramp)
         if transport.held:
             yield kit.scan(BACKWARD, rows)
-        yield from transport.peak_stages(kit, BACKWARD, rows, length_m)
+        yield from transport.peak_stages(kit, BACKWARD, rows)
         yield kit.digital("derive", cols, "read", 1)
         if not transport.held:
             yield kit.maximum(rows)
@@ -117,7 +117,7 @@ def target_bits(builder: StepBuilder) -> int:
     """Return the bits of a target that the host sends: a class in whole bytes, values, or nothing."""
     workload = builder.mapping.workload
     outputs = workload.layers[-1].outputs
-    label = 8 * ceil(max(1, ceil(log2(max(2, outputs)))) / 8)
+    label = whole_bytes(max(1, ceil(log2(max(2, outputs)))))
     return {"class": label, "values": outputs * workload.dataset.target_bits, "inputs": 0}[workload.dataset.target]
 
 
@@ -127,17 +127,16 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
     for shard in builder.mapping.shards:
         kit = builder.kits[shard.tile]
         stored = kit.update(shard.rows, shard.cols, shard.inputs, signed=builder.signed(shard))
-        words = kit.words(shard.cols, 8 * ceil(kit.bits(BACKWARD) / 8))
+        words = kit.words(shard.cols, kit.bits(BACKWARD))
         arriving = replace(stored, uses=(*stored.uses, kit.use("memory", "write", words)))
-        stages, needs = [], []
+        stages, needs = [], list[int | Need]()
         for step in workload.layers[shard.layer].vectors(workload):
             # Where no backward op has stored d, it is written as it arrives.
             stages.append(stored if builder.mapping.backward_inputs(shard, step) else arriving)
             needs += [forward.ops[shard.index, step], *backward.ready[shard.index, step]]
-        waits = [Need(op) for op in needs]
         if batch > 1:
-            waits.append(Need(gradients, den=batch, scale=batch, add=batch))
-        updates.append(builder.op("update", "update", shard.layer, shard.tile, shard.name, tuple(stages), waits))
+            needs.append(Need(gradients, den=batch, scale=batch, add=batch))
+        updates.append(builder.op("update", "update", shard.layer, shard, stages, needs))
     return updates
 
 

@@ -16,7 +16,8 @@ In a cycle, in this order (Jiang et al., A detailed and flexible cycle-accurate 
 Both allocators are separable, by one iteration of iSLIP (McKeown 1999): outputs grant, inputs accept one of their
 grants, and turns pass on with what is accepted. A source takes only a channel that has a credit. Groups of links, and
 links, are looked at only in cycles in which something may have changed for them; a cycle's work is that of the flits
-that move. The same functions run compiled and, with numba's compiler off, in plain Python.
+that move. The same functions run compiled and, with numba's compiler off, in plain Python. numba keeps the compiled
+loop until this file changes: touch it after a change of `flits` or `state`.
 
 tests/noc/flit_reference.py, which looks at everything in every cycle, has every packet in at the same cycle.
 """
@@ -28,131 +29,21 @@ from typing import Any
 import numpy as np
 
 from archsim.noc.compiled import compiled
-from archsim.noc.state import NEVER, NOBODY, Fixed, State
-
-CYCLE, IN, MADE = range(3)
-FLIT, CREDIT, ASK = range(3)
-LINKS, GROUPS = range(2)
-
-
-@compiled
-def _after(number: Any, last: Any, count: Any) -> Any:
-    """Return how many come between `last` and a number on the way around."""
-    return number - last - 1 if number > last else number - last - 1 + count
-
-
-@compiled
-def _slot(state: State, time: Any) -> Any:
-    return time & (len(state.waiting) - 1)
-
-
-@compiled
-def _plan_ask(state: State, seat: Any, time: Any) -> None:
-    slot = _slot(state, time)
-    state.ask_by[slot, state.waiting[slot, ASK]] = seat
-    state.waiting[slot, ASK] += 1
-
-
-@compiled
-def _plan_credit(state: State, credit: Any, time: Any) -> None:
-    slot = _slot(state, time)
-    state.credit_to[slot, state.waiting[slot, CREDIT]] = credit
-    state.waiting[slot, CREDIT] += 1
-
-
-@compiled
-def _plan_flit(state: State, channel: Any, packet: Any, time: Any) -> None:
-    slot = _slot(state, time)
-    place = state.waiting[slot, FLIT]
-    state.flit_to[slot, place] = channel
-    state.flit_of[slot, place] = packet
-    state.waiting[slot, FLIT] = place + 1
-
-
-@compiled
-def _link_due(fixed: Fixed, state: State, link: Any) -> None:
-    """Look at the channels of a link before the next flits leave."""
-    own = state.links[link]
-    if not own.due:
-        own.due = 1
-        early = fixed.early[own.group]
-        state.links_due[early, state.due[early, LINKS]] = link
-        state.due[early, LINKS] += 1
-
-
-@compiled
-def _group_due(fixed: Fixed, state: State, group: Any) -> None:
-    """Look at the switch of a group."""
-    if not state.group_due[group]:
-        state.group_due[group] = 1
-        early = fixed.early[group]
-        state.groups_due[early, state.due[early, GROUPS]] = group
-        state.due[early, GROUPS] += 1
+from archsim.noc.flits import after, ask_channel, credit_in, flit_in, group_due, leave, link_due, next_packet, slot_of
+from archsim.noc.state import ASK, CREDIT, CYCLE, FLIT, GROUPS, IN, LINKS, MADE, NEVER, NOBODY, Fixed, State
 
 
 @compiled
 def _take(fixed: Fixed, state: State, now: Any) -> None:
     """Take in what reaches its place in this cycle."""
-    slot = _slot(state, now)
+    slot = slot_of(state, now)
     for place in range(state.waiting[slot, FLIT]):
-        _flit_in(fixed, state, state.flit_to[slot, place], state.flit_of[slot, place], now)
+        flit_in(fixed, state, state.coming[slot, FLIT, place], state.head_of[slot, place], now)
     for place in range(state.waiting[slot, CREDIT]):
-        _credit_in(fixed, state, state.credit_to[slot, place])
+        credit_in(fixed, state, state.coming[slot, CREDIT, place])
     for place in range(state.waiting[slot, ASK]):  # those of flits that came in now among them
-        _ask(fixed, state, state.ask_by[slot, place], now)
+        ask_channel(fixed, state, state.coming[slot, ASK, place], now)
     state.waiting[slot, FLIT] = state.waiting[slot, CREDIT] = state.waiting[slot, ASK] = 0
-
-
-@compiled
-def _flit_in(fixed: Fixed, state: State, channel: Any, packet: Any, now: Any) -> None:
-    seat = state.seats[channel]
-    seat.have += 1
-    if packet != -1:
-        if seat.packet == -1:
-            _first(fixed, state, channel, packet)
-            _plan_ask(state, channel, now + state.ports[seat.port].route)
-        else:
-            state.queue[channel, (state.asks[channel].begin + seat.queued) % fixed.ring] = packet
-            seat.queued += 1
-    elif seat.to != -1:
-        _group_due(fixed, state, seat.at)
-
-
-@compiled
-def _first(fixed: Fixed, state: State, number: Any, packet: Any) -> None:
-    """Let a packet be the first of a seat."""
-    seat = state.seats[number]
-    seat.packet = packet
-    seat.left = fixed.flits
-    hop = state.hop[packet]
-    state.asks[number].hop = hop
-    seat.last = hop == fixed.path_last[packet]
-    seat.at = state.links[fixed.hop_link[hop]].group
-
-
-@compiled
-def _credit_in(fixed: Fixed, state: State, credit: Any) -> None:
-    channel = state.seats[credit >> 1]
-    channel.credits += 1
-    if credit & 1:
-        channel.busy = 0
-    if credit & 1 or channel.early:
-        link = np.int64(channel.port)
-        if state.links[link].asking != -1:
-            _link_due(fixed, state, link)
-    if channel.from_ != -1:
-        _group_due(fixed, state, channel.group)
-
-
-@compiled
-def _ask(fixed: Fixed, state: State, number: Any, now: Any) -> None:
-    """Queue the first packet of a seat for its next link."""
-    ask = state.asks[number]
-    link = fixed.hop_link[ask.hop]
-    ask.next = state.links[link].asking
-    state.links[link].asking = number
-    ask.ready = now
-    _link_due(fixed, state, link)
 
 
 @compiled
@@ -170,14 +61,14 @@ def _give_channels(fixed: Fixed, state: State, link: Any, now: Any) -> None:
             wanted = fixed.hop_class[state.asks[number].hop]
             if (wanted == -1 or wanted == own.class_) and (own.credits or seat.port < len(state.links)):
                 age, turn, place = fixed.rank
-                rank = age * seat.packet + turn * _after(number, granted, len(state.seats)) + place * number
+                rank = age * seat.packet + turn * after(number, granted, len(state.seats)) + place * number
                 if rank < best_rank:
                     best, best_rank = number, rank
             number = np.int64(state.asks[number].next)
         if best != -1:
             offered = True
             ask, count = state.asks[best], len(state.seats)
-            if ask.offer == -1 or _after(channel, ask.accepted, count) < _after(ask.offer, ask.accepted, count):
+            if ask.offer == -1 or after(channel, ask.accepted, count) < after(ask.offer, ask.accepted, count):
                 ask.offer = channel
     if offered:
         _accept_channels(fixed, state, link, now)
@@ -213,9 +104,9 @@ def _accept_channels(fixed: Fixed, state: State, link: Any, now: Any) -> None:
                 state.group_active[fixed.group_first[group] + state.links_active[group]] = link
                 state.links_active[group] += 1
         number = following
-    _group_due(fixed, state, state.links[link].group)
+    group_due(fixed, state, state.links[link].group)
     if state.links[link].asking != -1:  # a packet that was offered nothing may be next cycle
-        _link_due(fixed, state, link)
+        link_due(fixed, state, link)
 
 
 @compiled
@@ -235,7 +126,7 @@ def _connect(fixed: Fixed, state: State, group: Any, now: Any) -> None:
         if best != -1:
             port, count = state.ports[state.active[link, best].port], len(state.links)
             other = port.chosen
-            if other == -1 or _after(link, port.accepted, count) < _after(other, port.accepted, count):
+            if other == -1 or after(link, port.accepted, count) < after(other, port.accepted, count):
                 port.chosen = link
     if not asked:
         return
@@ -250,8 +141,8 @@ def _connect(fixed: Fixed, state: State, group: Any, now: Any) -> None:
                 if own.held == -1:  # turns pass on but with what is held
                     port.accepted = link
                     own.granted = port.turn = leaving.seat
-                _leave(fixed, state, link, leaving.channel, leaving.seat, now)
-    _group_due(fixed, state, group)
+                leave(fixed, state, link, leaving.channel, leaving.seat, now)
+    group_due(fixed, state, group)
 
 
 @compiled
@@ -292,98 +183,13 @@ def _best_place(fixed: Fixed, state: State, link: Any, now: Any) -> Any:
             elif own.active == 1:
                 return np.int64(0), later
             else:
-                rank = _after(leaving.port, last, len(state.ports)) * fixed.channels
+                rank = after(leaving.port, last, len(state.ports)) * fixed.channels
                 if leaving.port < len(state.links):
-                    rank += _after(number, port.turn, fixed.channels) if port.turn != -1 else number % fixed.channels
+                    rank += after(number, port.turn, fixed.channels) if port.turn != -1 else number % fixed.channels
                 rank = age * seat.packet + turn * rank + place * number
                 if rank < best_rank:
                     best, best_rank = np.int64(i), rank
     return best, later
-
-
-@compiled
-def _leave(fixed: Fixed, state: State, link: Any, channel: Any, number: Any, now: Any) -> None:
-    """Let a flit leave for a channel of a link from the seat of its packet, in this cycle."""
-    own, to, seat = state.links[link], state.seats[channel], state.seats[number]
-    port = state.ports[seat.port]
-    packet, head, tail = seat.packet, seat.left == fixed.flits, seat.left == 1
-    arrives = now + port.leave + own.flight
-    own.used = port.used = now
-    seat.have -= 1
-    seat.left -= 1
-    to.credits -= 1
-    if head:
-        state.waits[link] += now - state.asks[number].ready - port.grant
-        state.hop[packet] += 1
-    if seat.last:  # tiles take what comes for them
-        _plan_credit(state, 2 * channel + (fixed.wait & tail), arrives + fixed.credit)
-        if tail:
-            state.arrived[packet] = arrives + 1
-    else:
-        _plan_flit(state, channel, packet if head else NOBODY, arrives)
-    if seat.port < len(state.links):
-        _plan_credit(state, 2 * number + (fixed.wait & tail), now + fixed.credit)
-    if tail:
-        state.sent[link] += 1
-        own.held = -1
-        _tail_out(fixed, state, link, channel, now)
-        _next_first(fixed, state, number, now)
-    elif fixed.hold:
-        own.held = own.offer if seat.have else -1
-
-
-@compiled
-def _tail_out(fixed: Fixed, state: State, link: Any, channel: Any, now: Any) -> None:
-    """Part a channel from the packet whose tail has left for it."""
-    own, to = state.links[link], state.seats[channel]
-    to.from_ = -1
-    own.active -= 1
-    for i in range(own.active):
-        leaving, last = state.active[link, i], state.active[link, own.active]
-        if leaving.channel == channel:
-            leaving.channel = last.channel
-            leaving.seat = last.seat
-            leaving.port = last.port
-    if not own.active:
-        group, first = to.group, fixed.group_first[to.group]
-        state.links_active[group] -= 1
-        for place in range(first, first + state.links_active[group]):
-            if state.group_active[place] == link:
-                state.group_active[place] = state.group_active[first + state.links_active[group]]
-    if not fixed.wait:
-        to.busy = 0
-        if own.asking != -1:
-            _link_due(fixed, state, link)
-
-
-@compiled
-def _next_first(fixed: Fixed, state: State, number: Any, now: Any) -> None:
-    """Let the packet behind one whose tail has left its seat be the first there."""
-    seat = state.seats[number]
-    seat.packet = seat.to = -1
-    if seat.port >= len(state.links):
-        _next_packet(fixed, state, seat.port - len(state.links), now + 1)
-    elif seat.queued:
-        ask = state.asks[number]
-        packet = state.queue[number, ask.begin]
-        ask.begin = (ask.begin + 1) % fixed.ring
-        seat.queued -= 1
-        _first(fixed, state, number, packet)
-        _plan_ask(state, number, now + 1 + state.ports[seat.port].route)
-
-
-@compiled
-def _next_packet(fixed: Fixed, state: State, source: Any, earliest: Any) -> None:
-    """Let a source's next packet be its first and ask for a channel, if it is made by then."""
-    place = state.next_of[source]
-    if place < fixed.source_first[source + 1]:
-        packet = fixed.packets_of[place]
-        if fixed.created[packet] <= earliest:
-            number = len(state.active) * fixed.channels + source
-            state.next_of[source] = place + 1
-            _first(fixed, state, number, packet)
-            state.seats[number].have = fixed.flits
-            _plan_ask(state, number, earliest)
 
 
 @compiled
@@ -393,7 +199,7 @@ def _make(fixed: Fixed, state: State, now: Any) -> None:
     while made < len(fixed.created) and fixed.created[made] <= now:
         source = fixed.source[made]
         if state.seats[len(state.active) * fixed.channels + source].packet == -1:
-            _next_packet(fixed, state, source, now)
+            next_packet(fixed, state, source, now)
         made += 1
     state.tally[MADE] = made
 
@@ -437,7 +243,7 @@ def run(fixed: Fixed, state: State, until: Any, last_measured: Any) -> None:
         if now >= until:
             break
         tally[CYCLE] = now
-        slot, early = _slot(state, now), np.int64(1)
+        slot, early = slot_of(state, now), np.int64(1)
         _make(fixed, state, now)
         while early != -1:  # sources, then routers; once more, if a wire takes no time
             _take(fixed, state, now)

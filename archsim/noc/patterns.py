@@ -90,8 +90,7 @@ def bit_complement(grid: Traffic) -> np.ndarray:
 def tornado(grid: Traffic) -> np.ndarray:
     """Just less than half of the way around, in both dimensions."""
     row, column = _places(grid)
-    around = ((size + 1) // 2 - 1 for size in (grid.rows, grid.columns))
-    far_row, far_column = around
+    far_row, far_column = ((size + 1) // 2 - 1 for size in (grid.rows, grid.columns))
     return _permuted(grid, (row + far_row) % grid.rows, (column + far_column) % grid.columns)
 
 

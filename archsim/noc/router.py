@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import networkx as nx
 import numpy as np
 
 from archsim.base.errors import Problem, nearest
@@ -108,25 +108,14 @@ class Wires:
         for a, _, link in edges:
             self.from_tiles[self._index[link]] &= not a.startswith("router")
         self.to_router = np.array([ends[i].startswith("router") for i in range(len(self.names))])
-        self.group = self._groups((a, self._index[link]) for a, _, link in edges)
-        self._routes: dict[tuple[int, int], list[Route]] = {}
-
-    def _groups(self, senders: Iterable[tuple[str, int]]) -> np.ndarray:
-        """Return by link the number of its group: links that leave one node, and so compete for its inputs."""
-        root = list(range(len(self.names)))
-
-        def find(link: int) -> int:
-            while root[link] != link:
-                link = root[link]
-            return link
-
+        self.group = np.empty(len(self.names), dtype=np.int64)
+        """By link the number of its group: links that leave one node, and so compete for its inputs."""
         first: dict[str, int] = {}
-        for node, link in senders:
-            a, b = find(first.setdefault(node, link)), find(link)
-            root[max(a, b)] = min(a, b)
-        roots = [find(link) for link in range(len(self.names))]
-        numbers = {own: i for i, own in enumerate(dict.fromkeys(roots))}
-        return np.array([numbers[own] for own in roots], dtype=np.int64)
+        together: nx.Graph[int] = nx.empty_graph(len(self.names))
+        together.add_edges_from((first.setdefault(a, self._index[link]), self._index[link]) for a, _, link in edges)
+        for number, links in enumerate(nx.connected_components(together)):
+            self.group[list(links)] = number
+        self._routes: dict[tuple[int, int], list[Route]] = {}
 
     def routes(self, source: int, target: int) -> list[Route]:
         """Return the routes from one tile to another, among which its packets are divided evenly; they are kept."""
@@ -152,13 +141,6 @@ class Wires:
                 links.append(link)
                 classes.append(-1 if self.from_tiles[link] else own)
         return tuple(links), (*classes[:-1], -1)
-
-    def zero_load_cycles(self, source: int, target: int, router: Router) -> int:
-        """Return the latency of a packet alone: every router and wire on its way, and its flits, one a cycle."""
-        links = list(self.routes(source, target)[0][0])
-        routers = int(self.to_router[links].sum())
-        wires = int(self.has_length[links].sum())
-        return routers * router.router_cycles + wires * router.link_cycles + router.packet_flits
 
     def link_load(self, weights: np.ndarray) -> np.ndarray:
         """Return by link the flits per cycle that it must carry if each tile sends one flit per cycle.

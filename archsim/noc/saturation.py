@@ -12,7 +12,7 @@ from archsim.base.errors import StuckError
 from archsim.noc import kernel
 from archsim.noc.patterns import Packets, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
-from archsim.noc.state import ACTIVE, LINK, PORT, REQUEST, SEAT, Fixed, State
+from archsim.noc.state import ACTIVE, CYCLE, LINK, PORT, REQUEST, SEAT, Fixed, State
 
 BATCHES, STUDENT_95 = 20, 2.093  # the 97.5 % point of Student's t with 19 degrees of freedom
 LATENCY_LIMIT = 500.0  # mean latency in cycles above which BookSim calls a network unstable (latency_thres)
@@ -113,14 +113,13 @@ def carry(wires: Wires, router: Router, packets: Packets, until: int, measured: 
     fixed, state = build(wires, router, packets)
     count = len(packets.created) if measured is None else measured
     kernel.run(fixed, state, until, count)
-    if kernel.idle(state) and (state.arrived[:count] == -1).any():
-        first = int(np.argmax(state.arrived[:count] == -1))
+    under_way = state.arrived[:count] == -1
+    if kernel.idle(state) and under_way.any():
+        first = int(np.argmax(under_way))
         ends = f"tile{packets.source[first]} to tile{packets.target[first]}"
         raise StuckError(f"packets wait for each other in a ring, the first of them on its way from {ends}")
-    hops = int(state.sent.sum())
-    return Outcome(
-        state.arrived, state.sent, state.waits, int(state.tally[kernel.CYCLE]), router.packet_flits * hops, hops
-    )
+    cycles, hops = int(state.tally[CYCLE]), int(state.sent.sum())
+    return Outcome(state.arrived, state.sent, state.waits, cycles, router.packet_flits * hops, hops)
 
 
 def build(wires: Wires, router: Router, packets: Packets) -> tuple[Fixed, State]:
@@ -164,11 +163,17 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
     channels, classes, count = links * router.vcs, wires.topology.class_count, len(fixed.created)
     at_router = np.concatenate([wires.to_router, np.zeros(tiles, dtype=bool)]).astype(np.int64)
     seats, asks, by_link, ports, active = (
-        np.zeros(shape, dtype)
+        np.zeros(shape, dtype).view(np.recarray)
         for shape, dtype in ((channels + tiles, SEAT), (channels + tiles, REQUEST), (links, LINK),
                              (links + tiles, PORT), ((links, router.vcs), ACTIVE))
     )  # fmt: skip
-    for array, names in ((seats, ("packet", "to", "from_")), (asks, ("next", "offer", "accepted", "granted"))):
+    nobody = (
+        (seats, ("packet", "to", "from_")),
+        (asks, ("next", "offer", "accepted", "granted")),
+        (by_link, ("asking", "offer", "granted", "held", "used")),
+        (ports, ("chosen", "accepted", "turn", "used")),
+    )
+    for array, names in nobody:
         for name in names:
             array[name] = -1
     seats["port"] = np.concatenate([np.repeat(np.arange(links), router.vcs), links + np.arange(tiles)])
@@ -176,12 +181,8 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
     seats["group"][:channels] = np.repeat(wires.group, router.vcs)
     seats["early"][:channels] = np.repeat(fixed.early[wires.group], router.vcs)
     seats["credits"][:channels] = router.buffer_flits
-    for name in ("asking", "offer", "granted", "held", "used"):
-        by_link[name] = -1
     by_link["flight"] = np.where(wires.has_length, router.link_cycles, 0)
     by_link["group"] = wires.group
-    for name in ("chosen", "accepted", "turn", "used"):
-        ports[name] = -1
     ports["route"], ports["grant"] = at_router * router.route_cycles, at_router * router.grant_cycles
     ports["leave"] = at_router * router.leave_cycles
     longest = router.leave_cycles + router.link_cycles + router.credit_cycles + router.route_cycles + 1
@@ -191,14 +192,12 @@ def _state(wires: Wires, router: Router, fixed: Fixed) -> State:
         return np.zeros(shape, dtype)
 
     return State(
-        seats=seats.view(np.recarray), asks=asks.view(np.recarray), links=by_link.view(np.recarray),
-        ports=ports.view(np.recarray),
-        hop=fixed.path_first.copy(), arrived=np.full(count, -1), next_of=fixed.source_first[:-1].copy(),
-        queue=zeros(channels, fixed.ring, dtype=np.int32), active=active.view(np.recarray),
-        group_active=zeros(links), links_active=zeros(groups), sent=zeros(links), waits=zeros(links),
-        flit_to=zeros(slots, room), flit_of=zeros(slots, room), credit_to=zeros(slots, room),
-        ask_by=zeros(slots, room), waiting=zeros(slots, 3), links_due=zeros(2, links), groups_due=zeros(2, groups),
-        group_due=zeros(groups), due=zeros(2, 2), tally=zeros(3),
+        seats=seats, asks=asks, links=by_link, ports=ports, active=active, hop=fixed.path_first.copy(),
+        arrived=np.full(count, -1), next_of=fixed.source_first[:-1].copy(),
+        queue=zeros(channels, fixed.ring, dtype=np.int32), group_active=zeros(links), links_active=zeros(groups),
+        sent=zeros(links), waits=zeros(links), coming=zeros(slots, 3, room), waiting=zeros(slots, 3),
+        head_of=zeros(slots, room), links_due=zeros(2, links), groups_due=zeros(2, groups), group_due=zeros(groups),
+        due=zeros(2, 2), tally=zeros(3),
     )  # fmt: skip
 
 
@@ -216,21 +215,17 @@ def latency_at(setting: Setting, load: float) -> LinkLoads:
     offered = (last - first) * flits / tiles / setting.cycles
     latency = (found.arrived - packets.created)[first:last][found.arrived[first:last] != -1]
     mean = float(latency.mean()) if len(latency) else None
+    p50, p95, p99, most = np.percentile(latency, (50, 95, 99, 100)).tolist() if len(latency) else [None] * 4
     all_in = len(latency) == last - first
     return LinkLoads(
         load=load, offered=offered, accepted=accepted, accepted_least=float(by_tile.min()),
         saturated=not all_in or accepted < ACCEPTED_LEAST * offered or (mean is not None and mean > LATENCY_LIMIT),
-        latency_mean=mean, latency_ci95=_interval(latency), latency_p50=_percentile(latency, 50),
-        latency_p95=_percentile(latency, 95), latency_p99=_percentile(latency, 99),
-        latency_max=_percentile(latency, 100), packets=last - first, packets_in=len(latency),
-        simulated_cycles=found.cycles, hops=found.hops, events=found.events,
+        latency_mean=mean, latency_ci95=_interval(latency), latency_p50=p50, latency_p95=p95, latency_p99=p99,
+        latency_max=most, packets=last - first, packets_in=len(latency), simulated_cycles=found.cycles,
+        hops=found.hops, events=found.events,
         utilisation=tuple((found.sent * flits / max(found.cycles, 1)).tolist()),
         wait_mean=tuple((found.waits_cycles / np.maximum(found.sent, 1)).tolist()),
     )  # fmt: skip
-
-
-def _percentile(latency: np.ndarray, percent: int) -> float | None:
-    return float(np.percentile(latency, percent)) if len(latency) else None
 
 
 def _interval(latency: np.ndarray) -> float | None:
@@ -246,9 +241,7 @@ def saturation(setting: Setting, resolution: float = 0.01) -> tuple[LinkLoads, l
     By bisection between none and the bound, to `resolution` of the bound.
     """
     bound = setting.bound
-    low, high = 0.0, 1.0
-    tried: list[LinkLoads] = []
-    best: LinkLoads | None = None
+    low, high, best, tried = 0.0, 1.0, None, list[LinkLoads]()
     while high - low > resolution or best is None:
         middle = (low + high) / 2
         tried.append(latency_at(setting, middle * bound))

@@ -12,6 +12,9 @@ Records: TypeAlias = Any
 """An array of records, whose fields are named."""
 NEVER = np.int64(1) << np.int64(62)
 NOBODY = np.int64(-1)
+CYCLE, IN, MADE = range(3)  # the places of `tally`
+FLIT, CREDIT, ASK = range(3)  # what comes in a cycle
+LINKS, GROUPS = range(2)  # what is due
 
 _COUNT, _TIME = np.int32, np.int64
 SEAT = np.dtype([  # what every flit touches first: 64 bytes, a line of a cache
@@ -133,16 +136,13 @@ class State(NamedTuple):
     """By link: packets."""
     waits: Ints
     """By link: cycles that heads waited for it, for a channel or the switch."""
-    flit_to: Ints
-    """By slot of the wheel of cycles: channels at which flits arrive."""
-    flit_of: Ints
-    """The packet, if such a flit is a head; else -1."""
-    credit_to: Ints
-    """By slot: channels whose credits come back, times 2, and 1 for a tail's if `wait`."""
-    ask_by: Ints
-    """By slot: seats whose first packet asks for a channel."""
+    coming: Ints
+    """By slot of the wheel of cycles: channels at which flits arrive; channels whose credits come back, times 2, and 1
+    for a tail's if `wait`; seats whose first packet asks for a channel."""
     waiting: Ints
-    """By slot: how many flits, credits and requests there are."""
+    """By slot: how many of each."""
+    head_of: Ints
+    """By slot: for each flit, the packet, if it is a head; else -1."""
     links_due: Ints
     """Early or not, and by cycle, this or the next: links that may give a channel."""
     groups_due: Ints

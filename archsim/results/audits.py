@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from math import fsum, isclose
+from operator import attrgetter
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from archsim.results.bill import MEASURED, Bill
 from archsim.simulation.run import Trace
@@ -14,22 +18,26 @@ def stalls(trace: Trace) -> dict[str, int]:
     return {state: sum(tile[state] for tile in trace.tile_states) for state in trace.tile_states[0]}
 
 
-def executed_ops(trace: Trace) -> int:
-    """Return the operations done, counted from the ops that ran: 2 per cell and pass; digital work is not counted."""
+PASSES = ("forward", "backward", "update")
+
+
+def work_of(trace: Trace) -> NDArray[np.int64]:
+    """Return the operations done in crossbars, [pass; shard], counted from the ops that ran: 2 per cell and pass."""
     schedule = trace.schedule
     shards = {shard.tile: shard for shard in schedule.mapping.shards}
-    total = 0
+    work = np.zeros((len(PASSES), len(shards)), dtype=np.int64)
     for op in schedule.ops:
-        shard = shards.get(op.tile)
-        if shard is None:
-            continue
-        if op.kind in ("forward", "update"):
-            passes = len(op.stages) if op.kind == "update" else 1
-            total += 2 * shard.cells * passes * trace.done[op.index]
-        elif op.kind == "backward":
-            rows = len(schedule.mapping.backward_inputs(shard, op.step))
-            total += 2 * rows * shard.cols * trace.done[op.index]
-    return total
+        if op.kind in PASSES:
+            shard = shards[op.tile]
+            rows = len(schedule.mapping.backward_inputs(shard, op.step)) if op.kind == "backward" else shard.rows
+            times = trace.done[op.index] * (len(op.stages) if op.kind == "update" else 1)  # a stage for each step
+            work[PASSES.index(op.kind), shard.index] += 2 * rows * shard.cols * times
+    return work
+
+
+def executed_ops(trace: Trace) -> int:
+    """Return the operations done in all crossbars."""
+    return int(work_of(trace).sum())
 
 
 def digital_ops(trace: Trace) -> int:
@@ -58,20 +66,16 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
     metered_j = _metered_j(trace, bill)
     audits = [audit("the bill's total is what was metered, joules", metered_j, bill.total_j, 1e-9)]
     audits += [
-        audit(f"energy by {name} adds up to what was metered, joules", metered_j, fsum(bill.by(key).values()), 1e-9)
-        for name, key in (
-            ("component", lambda item: item.component),
-            ("phase", lambda item: item.phase),
-            ("layer", lambda item: item.layer),
-        )
-    ]
+        audit(f"energy by {name} adds up to what was metered, joules", metered_j,
+              fsum(bill.by(attrgetter(name)).values()), 1e-9)
+        for name in ("component", "phase", "layer")
+    ]  # fmt: skip
     chip = schedule.chip
     wires_m2 = fsum(part.area_m2 for part in chip.parts if part.component == "link")
     die_m2 = chip.plan.area_m2
     audits.append(audit("areas of all parts add up to the floorplan, m2", die_m2 + wires_m2, chip.area_m2, 1e-9))
-    audits.append(
-        audit("states of used tiles add up to tiles x cycles", len(shards) * trace.cycles, sum(stalls(trace).values()))
-    )
+    in_states = sum(stalls(trace).values())
+    audits.append(audit("states of used tiles add up to tiles x cycles", len(shards) * trace.cycles, in_states))
     audits.append(audit("examples done", schedule.examples, trace.examples))
     if schedule.updates:
         applied = sum(trace.done[op] * len(ops[op].stages) for op in schedule.updates)

@@ -66,17 +66,13 @@ def activity_of(layers: Sequence[str], measured: Iterable[Measured]) -> Activity
     for part in measured:
         own = found.setdefault(layers[part.layer], {})
         if isinstance(part, Reads):
+            on_s = Fraction(repr(part.on_time_s))
             own[part.direction] = Activity(
-                conductance_siemens=part.conductance_siemens,
-                on_time_s=Fraction(repr(part.on_time_s)),
-                swings=part.swings_per_line,
+                conductance_siemens=part.conductance_siemens, on_time_s=on_s, swings=part.swings_per_line
             )
         else:
-            own["update"] = Pulses(
-                row_pulses=part.row_pulses / part.rows,
-                col_pulses=part.col_pulses / part.cols,
-                cell_pulses=part.cell_pulses / part.cells,
-            )
+            rows, cols, cells = part.row_pulses / part.rows, part.col_pulses / part.cols, part.cell_pulses / part.cells
+            own["update"] = Pulses(row_pulses=rows, col_pulses=cols, cell_pulses=cells)
     return ActivityFile(layers={name: LayerActivity(**own) for name, own in found.items()})
 
 
@@ -134,8 +130,7 @@ class Bill:
         groups: dict[str, list[float]] = defaultdict(list)
         for item in self.items:
             groups[key(item)].append(item.energy_j)
-        sums = {name: fsum(values) for name, values in groups.items()}
-        return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
+        return largest_first({name: fsum(values) for name, values in groups.items()})
 
 
 def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
@@ -179,22 +174,18 @@ def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: Activit
     return energy_j if found is None else found
 
 
-def _row_line(tile: TileSpec, times: float | None) -> float | None:
-    return None if times is None else times * tile.array.line_energy_j(tile.cols)
-
-
-def _col_line(tile: TileSpec, times: float | None) -> float | None:
-    return None if times is None else times * tile.array.line_energy_j(tile.rows)
+def _line_j(tile: TileSpec, crossed: int, times: float | None) -> float | None:
+    return None if times is None else times * tile.array.line_energy_j(crossed)
 
 
 MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
     ("device", "read"): lambda tile, own: tile.device.read_energy_at_j(own.conductance_siemens, float(own.on_time_s)),
-    ("crossbar", "read_rows"): lambda tile, own: _row_line(tile, own.swings),
-    ("crossbar", "ramp_rows"): lambda tile, own: _row_line(tile, own.swings),
-    ("crossbar", "read_cols"): lambda tile, own: _col_line(tile, own.swings),
-    ("crossbar", "ramp_cols"): lambda tile, own: _col_line(tile, own.swings),
-    ("crossbar", "update_rows"): lambda tile, own: _row_line(tile, own.row_pulses),
-    ("crossbar", "update_cols"): lambda tile, own: _col_line(tile, own.col_pulses),
+    ("crossbar", "read_rows"): lambda tile, own: _line_j(tile, tile.cols, own.swings),
+    ("crossbar", "ramp_rows"): lambda tile, own: _line_j(tile, tile.cols, own.swings),
+    ("crossbar", "read_cols"): lambda tile, own: _line_j(tile, tile.rows, own.swings),
+    ("crossbar", "ramp_cols"): lambda tile, own: _line_j(tile, tile.rows, own.swings),
+    ("crossbar", "update_rows"): lambda tile, own: _line_j(tile, tile.cols, own.row_pulses),
+    ("crossbar", "update_cols"): lambda tile, own: _line_j(tile, tile.rows, own.col_pulses),
     ("device", "update"): lambda tile, own: own.cell_pulses * tile.device.pulse_j,
 }
 """Actions whose energy follows from what training measured, and how, in joules; None where it was not measured."""
@@ -214,5 +205,9 @@ def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float)
     spent["host"].append(chip.spec.host.total_leakage_w * time_s)
     wires = ("link", "chip_link", PORT)
     spent[CHIP] += [part.leakage_w * time_s for part in chip.parts if part.component in wires]
-    sums = {place: fsum(values) for place, values in spent.items()}
+    return largest_first({place: fsum(values) for place, values in spent.items()})
+
+
+def largest_first(sums: Mapping[str, float]) -> dict[str, float]:
+    """Return numbers by name, the largest first; equal ones by name."""
     return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -9,6 +9,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.inference import programming
 from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
+from archsim.simulation.dwell import EDGES
 from archsim.simulation.run import StageCount, Trace, simulate
 
 TOP = 50
@@ -19,12 +20,9 @@ def programming_data(chip: Chip, mapping: ShardMapping) -> dict[str, Any]:
     """Return what it takes to write all weights once, before the run and apart from its totals: seconds and joules."""
     trace = simulate(programming(chip, mapping))
     bill = account(trace)
-    return {
-        "time_s": trace.cycles / float(chip.spec.technology.clock_hz),
-        "energy_j": bill.total_j,
-        "energy_j_by_layer": bill.by(lambda item: item.layer),
-        "cells": sum(shard.cells for shard in mapping.shards),
-    }
+    time_s, cells = trace.cycles / float(chip.spec.technology.clock_hz), sum(shard.cells for shard in mapping.shards)
+    by_layer = bill.by(lambda item: item.layer)
+    return {"time_s": time_s, "energy_j": bill.total_j, "energy_j_by_layer": by_layer, "cells": cells}
 
 
 def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, source: str) -> dict[str, Any]:
@@ -38,18 +36,13 @@ def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, sourc
     rows = []
     for (layer, direction), (count, energy_j) in used.items():
         found = None if activity is None else getattr(activity.layers.get(layer), direction, None)
-        rows.append(
-            {
-                "layer": layer,
-                "direction": direction,
-                "by": "spec" if found is None else "measured",
-                "conductance_siemens": None if found is None else found.conductance_siemens,
-                "on_time_s": None if found is None else float(found.on_time_s),
-                "read_energy_j": energy_j / count,
-                "read_energy_spec_j": fixed[layer, direction][1] / count,
-                "cell_reads": count,
-            }
-        )
+        rows.append({
+            "layer": layer, "direction": direction, "by": "spec" if found is None else "measured",
+            "conductance_siemens": None if found is None else found.conductance_siemens,
+            "on_time_s": None if found is None else float(found.on_time_s),
+            "read_energy_j": energy_j / count, "read_energy_spec_j": fixed[layer, direction][1] / count,
+            "cell_reads": count,
+        })  # fmt: skip
     ours, theirs = bill.by(lambda item: item.component), spec_bill.by(lambda item: item.component)
     effect = {name: {"spec": theirs[name], "used": ours[name]} for name in ours if ours[name] != theirs[name]}
     effect["total"] = {"spec": spec_bill.total_j, "used": bill.total_j}
@@ -75,36 +68,25 @@ def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
     workload = schedule.mapping.workload
     for index, layer in enumerate(workload.layers):
         shards = [shard for shard in schedule.mapping.shards if shard.layer == index]
-        states = {
-            state: sum(trace.tile_states[place[shard.tile]][state] for shard in shards)
-            for state in trace.tile_states[0]
-        }  # fmt: skip
+        own = [trace.tile_states[place[shard.tile]] for shard in shards]
         row_shards, col_shards = schedule.mapping.grid[index]
-        rows.append(
-            {
-                "name": layer.name,
-                "inputs": layer.inputs,
-                "outputs": layer.outputs,
-                "synapses": layer.synapses,
-                "row_shards": row_shards,
-                "col_shards": col_shards,
-                "tiles": [shard.tile for shard in shards[:TOP]],
-                "ops_per_example": workload.ops_per_synapse * layer.synapses * len(layer.vectors(workload)),
-                "energy_j": energy.get(layer.name, 0.0),
-                "stalls_cycles": states,
-            }
-        )
+        rows.append({
+            "name": layer.name, "inputs": layer.inputs, "outputs": layer.outputs, "synapses": layer.synapses,
+            "row_shards": row_shards, "col_shards": col_shards, "tiles": [shard.tile for shard in shards[:TOP]],
+            "ops_per_example": workload.ops_per_synapse * layer.synapses * len(layer.vectors(workload)),
+            "energy_j": energy.get(layer.name, 0.0),
+            "stalls_cycles": {state: sum(each[state] for each in own) for state in trace.tile_states[0]},
+        })  # fmt: skip
     return rows
 
 
 def tile_rows(trace: Trace) -> list[dict[str, Any]]:
     """Return the first used tiles: what they hold, and their states in cycles."""
     names = [layer.name for layer in trace.schedule.mapping.workload.layers]
-    rows = [
+    return [
         {"tile": shard.tile, "layer": names[shard.layer], "shard": shard.name, "cells": shard.cells, "cycles": states}
-        for shard, states in zip(trace.schedule.mapping.shards, trace.tile_states, strict=True)
+        for shard, states in zip(trace.schedule.mapping.shards[:TOP], trace.tile_states[:TOP], strict=True)
     ]
-    return rows[:TOP]
 
 
 def link_rows(trace: Trace) -> list[dict[str, Any]]:
@@ -127,25 +109,17 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
         energies = _energies_j(chip, entry)
         for at, unit in entry.stage.release:
             if unit in by_unit:
-                line = totals.setdefault(unit, [0, 0, 0, 0.0])
-                line[0] += entry.grants
-                line[1] += at * entry.grants
-                line[2] += entry.wait_cycles
-                line[3] += fsum(energies.get(unit, ()))
+                more = (entry.grants, at * entry.grants, entry.wait_cycles, fsum(energies.get(unit, ())))
+                totals[unit] = [a + b for a, b in zip(totals.get(unit, (0, 0, 0, 0.0)), more, strict=True)]
     ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
     return [
         {
-            "name": by_unit[unit].name,
-            "length_m": by_unit[unit].length_m,
-            "messages": grants,
-            "busy_cycles": busy,
-            "utilisation": busy / trace.cycles if trace.cycles else None,
-            "wait_cycles": waited,
-            "buffer_wait_cycles": places.get(unit, 0),
-            "energy_j": energy,
+            "name": by_unit[unit].name, "length_m": by_unit[unit].length_m, "messages": grants, "busy_cycles": busy,
+            "utilisation": busy / trace.cycles if trace.cycles else None, "wait_cycles": waited,
+            "buffer_wait_cycles": places.get(unit, 0), "energy_j": energy,
         }
         for unit, (grants, busy, waited, energy) in ranked
-    ]
+    ]  # fmt: skip
 
 
 def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
@@ -159,16 +133,11 @@ def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
 
 def dwell_data(trace: Trace) -> dict[str, Any]:
     """Return how long updates stayed on their capacitors, in cycles: counts, median, 99th percentile, histogram."""
-    from archsim.simulation.dwell import EDGES
-
     dwell = trace.dwell
     last = len(EDGES) - 1
     bins = [(int(EDGES[i]), int(EDGES[min(i + 1, last)]), int(n)) for i, n in enumerate(dwell.counts) if n]
     return {
-        "cell_updates_read": dwell.cells,
-        "cell_updates_open": dwell.open,
-        "total_cycles": dwell.total_cycles,
-        "median_cycles": dwell.percentile_cycles(0.5),
-        "p99_cycles": dwell.percentile_cycles(0.99),
+        "cell_updates_read": dwell.cells, "cell_updates_open": dwell.open, "total_cycles": dwell.total_cycles,
+        "median_cycles": dwell.percentile_cycles(0.5), "p99_cycles": dwell.percentile_cycles(0.99),
         "histogram": [{"from_cycles": a, "to_cycles": b, "cell_updates": count} for a, b, count in bins],
-    }
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import isclose
 from typing import Any, TypeAlias
@@ -25,17 +25,17 @@ from archsim.functional.floating_point import Baseline, order_of
 from archsim.functional.losses import score
 from archsim.functional.train import check_loss, chip_model
 from archsim.mapping.modes import build_schedule
-from archsim.mapping.schedule import Maintenance, Op, Schedule
+from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Mapping
+from archsim.results.audits import PASSES, work_of
 from archsim.results.bill import ActivityFile, Bill, account, activity_of
 from archsim.results.recount import PARTS, Recount, billed_j
+from archsim.results.watch import I64, Watch
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.timeline import Timeline
 
-I64: TypeAlias = npt.NDArray[np.int64]
 Row: TypeAlias = dict[str, Any]
 
-PASSES = ("forward", "backward", "update")
 CONDUCTANCE = 0.01
 """By what fraction the energy of reads may differ: conductances are read now and then, and straight between."""
 EXACT = 1e-5
@@ -60,74 +60,6 @@ class CrossCheck:
         return all(row["passed"] for row in self.rows)
 
 
-class Watch:
-    """An observer that notes what the model is held against: staleness, and when capacitors were read.
-
-    `stale[shard]` counts forward passes by how many updates of earlier examples had not ended when they started.
-    `reads` lists the maintenance ops: (op, instance, cycles since each of its rows was written, updates so far).
-    `until[shard]` says up to which cycle each row has leaked, which is told every `leak_interval` examples.
-    """
-
-    def __init__(self, schedule: Schedule) -> None:
-        shards = schedule.mapping.shards
-        self._interval = schedule.chip.spec.numerics.leak_interval
-        self._shard = {shard.tile: shard.index for shard in shards}
-        self.stale: list[Counter[int]] = [Counter() for _ in shards]
-        self.reads: list[tuple[int, int, I64, int]] = []
-        self.until = [np.zeros(shard.rows, dtype=np.int64) for shard in shards]
-        self._written = [np.zeros(shard.rows, dtype=np.int64) for shard in shards]
-        self._updates = [0] * len(shards)
-
-    def on_start(self, op: Op, n: int, cycle: int) -> None:
-        """Note how stale a forward pass is, and for how long rows that are read now were left alone."""
-        if op.kind == "forward":
-            shard = self._shard[op.tile]
-            self.stale[shard][n - self._updates[shard]] += 1
-        elif op.maintenance is not None:
-            m = op.maintenance
-            first, reads = rows_read(m, n, cycle)
-            own = slice(first, first + len(reads))
-            self.reads.append((op.index, n, reads - self._written[m.shard][own], self._updates[m.shard]))
-            self._written[m.shard][own] = self.until[m.shard][own] = reads + m.group_cycles
-
-    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        """Stages within an op change nothing."""
-
-    def on_end(self, op: Op, n: int, cycle: int) -> None:
-        """Count updates."""
-        if op.kind == "update":
-            shard = self._shard[op.tile]
-            self._updates[shard] += 1
-            if (n + 1) % self._interval == 0:
-                np.maximum(self.until[shard], cycle, out=self.until[shard])
-
-
-def rows_read(m: Maintenance, n: int, cycle: int) -> tuple[int, I64]:
-    """Return the first row that an instance, begun in that cycle, reads, and when it reads that and the next ones."""
-    variant = n % len(m.groups)
-    groups = m.groups[variant]
-    reads = np.repeat(cycle + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
-    return sum(map(sum, m.groups[:variant])), reads
-
-
-class _Both:
-    """Two observers as one, the first one first."""
-
-    def __init__(self, watch: Watch, carrier: Carrier) -> None:
-        self._watch, self._carrier = watch, carrier
-
-    def on_start(self, op: Op, n: int, cycle: int) -> None:
-        self._watch.on_start(op, n, cycle)
-        self._carrier.on_start(op, n, cycle)
-
-    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        pass
-
-    def on_end(self, op: Op, n: int, cycle: int) -> None:
-        self._watch.on_end(op, n, cycle)
-        self._carrier.on_end(op, n, cycle)
-
-
 def default_examples(chip: Chip, mapping: Mapping) -> int:
     """Return how many examples span two transfers of every row of every shard, and go on until rows next leak.
 
@@ -145,13 +77,9 @@ def default_examples(chip: Chip, mapping: Mapping) -> int:
 
 
 def crosscheck(
-    schedule: Schedule,
-    data: Data,
-    *,
-    seed: int = 0,
-    tolerance: float = TOLERANCE,
+    schedule: Schedule, data: Data, *, seed: int = 0, tolerance: float = TOLERANCE,
     progress: Callable[[int], None] | None = None,
-) -> CrossCheck:
+) -> CrossCheck:  # fmt: skip
     """Return the comparison of a schedule's events with its numbers, all six points.
 
     `tolerance` is the fraction of the test set by which accuracy may fall short. Raises DivergedError if training in
@@ -162,8 +90,9 @@ def crosscheck(
     epochs = -(-schedule.examples // per_epoch)
     order = order_of(per_epoch, epochs, seed)
     carried, alone = (chip_model(schedule, data, seed, order) for _ in range(2))
-    watch, carrier = Watch(schedule), Carrier(carried)
-    events = simulate(schedule, observer=_Both(watch, carrier), progress=progress)
+    carrier = Carrier(carried)
+    watch = Watch(schedule, carrier)
+    events = simulate(schedule, observer=watch, progress=progress)
     carrier.finish()
     trace = simulate(schedule, timeline=True)
     timeline = trace.timeline
@@ -198,25 +127,12 @@ def row(name: str, expected: float | None, found: float | None, within: float = 
     return {"name": name, "expected": expected, "found": found, "difference": difference, "passed": passed}
 
 
-def engine_work(trace: Trace) -> I64:
-    """Return the operations that the engine counted, [forward, backward, update; shard]: 2 per cell and pass."""
-    shards = trace.schedule.mapping.shards
-    by_tile = {shard.tile: shard for shard in shards}
-    work = np.zeros((len(PASSES), len(shards)), dtype=np.int64)
-    for op in trace.schedule.ops:
-        if op.kind in PASSES:
-            shard = by_tile[op.tile]
-            rows = shard.inputs if op.kind == "backward" else shard.rows
-            work[PASSES.index(op.kind), shard.index] += 2 * rows * shard.cols * trace.done[op.index]
-    return work
-
-
 def operations(trace: Trace, model: ChipModel) -> list[Row]:
     """Point 1: the operations that the engine counted and those that the model executed are the workload's."""
     workload = trace.schedule.mapping.workload
     synapses = 2 * workload.synapses
     defined = (synapses, 2 * sum(layer.inputs * layer.outputs for layer in workload.layers[1:]), synapses)
-    counted, executed = engine_work(trace), model.measures.work
+    counted, executed = work_of(trace), model.measures.work
     found = []
     for i, kind in enumerate(PASSES):
         wanted = defined[i] * trace.schedule.examples
@@ -259,13 +175,12 @@ def staleness(watch: Watch, model: ChipModel) -> list[Row]:
         for behind, count in counts.items():
             seen[shard, min(max(behind, 0), seen.shape[1] - 1)] += count
     values = np.arange(used.shape[1], dtype=np.int64)
-    means, most = zip(
-        *((_mean(t, values), int(np.flatnonzero(t.sum(axis=0)).max(initial=0))) for t in (seen, used)), strict=True
-    )
+    mean, own_mean = (_mean(counts, values) for counts in (seen, used))
+    most = (int(np.flatnonzero(counts.sum(axis=0)).max(initial=0)) for counts in (seen, used))
     differ = int((seen != used).sum())
     return [
-        row("3. staleness, mean over forward passes of shards, updates", means[0], means[1]),
-        row("3. staleness, maximum, updates", most[0], most[1]),
+        row("3. staleness, mean over forward passes of shards, updates", mean, own_mean),
+        row("3. staleness, maximum, updates", *most),
         row(f"3. bins of the shards' histograms of staleness that differ, of {used.size}", 0, differ),
     ]  # fmt: skip
 
@@ -307,9 +222,8 @@ def _transfers(trace: Trace, log: dict[tuple[int, int], tuple[I64, int]]) -> lis
         return []
     played = Counter(op for op, _ in log)
     differ = sum(trace.done[op.index] != played[op.index] for op in ops)
-    found = [
-        row(f"4. transfer and rewrite ops done another number of times than in the events, of {len(ops)}", 0, differ)
-    ]
+    name = f"4. transfer and rewrite ops done another number of times than in the events, of {len(ops)}"
+    found = [row(name, 0, differ)]
     transfers = [op for op in ops if op.kind == "transfer" and op.maintenance is not None]
     groups = sum(len(op.maintenance.groups) for op in transfers if op.maintenance)
     if transfers:
@@ -336,23 +250,22 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
     """Return the rows about levels and ranges: those of each shard's own tile."""
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
     numerics = schedule.chip.spec.numerics
-    quantisers = model.quantisers
-    wanted: list[tuple[str, Sequence[float], Sequence[float]]] = [
-        ("steps of the row drivers", [2**t.row_driver.bits - 1 for t in tiles], [e.drive_levels for e in quantisers]),
-        ("steps of the column drivers", [2**t.backward_driver.bits - 1 for t in tiles],
-         [e.delta_levels for e in quantisers]),
-        ("codes of forward converters", [2**t.col_converter.bits - 1 for t in tiles],
-         [e.read_levels for e in quantisers]),
-        ("codes of backward converters", [2**t.backward_converter.bits - 1 for t in tiles],
-         [e.error_levels for e in quantisers]),
-        ("slots of an update", [t.updated_array.pulses for t in tiles], [e.pulses for e in quantisers]),
-        ("range of partial sums", [numerics.partial_range for _ in tiles], [e.partial_range for e in quantisers]),
-        ("range of outputs", [numerics.output_range for _ in tiles], [e.output_range for e in quantisers]),
-        ("range of hidden units", [numerics.activation_range for _ in tiles], [e.activation_range for e in quantisers]),
-    ]  # fmt: skip
+    pairs: list[dict[str, tuple[float, float]]] = [
+        {
+            "steps of the row drivers": (2**tile.row_driver.bits - 1, used.drive_levels),
+            "steps of the column drivers": (2**tile.backward_driver.bits - 1, used.delta_levels),
+            "codes of forward converters": (2**tile.col_converter.bits - 1, used.read_levels),
+            "codes of backward converters": (2**tile.backward_converter.bits - 1, used.error_levels),
+            "slots of an update": (tile.updated_array.pulses, used.pulses),
+            "range of partial sums": (numerics.partial_range, used.partial_range),
+            "range of outputs": (numerics.output_range, used.output_range),
+            "range of hidden units": (numerics.activation_range, used.activation_range),
+        }
+        for tile, used in zip(tiles, model.quantisers, strict=True)
+    ]
     found = []
-    for name, chip, used in wanted:
-        own, other = next((pair for pair in zip(chip, used, strict=True) if pair[0] != pair[1]), (chip[0], used[0]))
+    for name, first in pairs[0].items():
+        own, other = next((each[name] for each in pairs if each[name][0] != each[name][1]), first)
         found.append(row(f"4. {name}, chip and model", own, other))
     return found
 

@@ -14,7 +14,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
-from archsim.results.metrics import Parts, measure
+from archsim.results.metrics import HEADLINE, Parts, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.step import Step, trace_step
@@ -50,17 +50,10 @@ class Result:
 
 
 def evaluate(
-    arch: Loaded[ArchSpec],
-    workload: Loaded[Workload],
-    *,
-    examples: int | None = None,
-    full: bool = False,
-    seed: int = 0,
-    activity: ActivityFile | None = None,
-    activity_from: str = "",
-    command: str = "",
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], *, examples: int | None = None, full: bool = False,
+    seed: int = 0, activity: ActivityFile | None = None, activity_from: str = "", command: str = "",
     progress: Callable[[int], None] | None = None,
-) -> Result:
+) -> Result:  # fmt: skip
     """Return the result of training `workload` on `arch` for `examples` (by default all epochs).
 
     With `activity`, measured as `activity_from` says, it replaces the spec's energy of array reads.
@@ -83,6 +76,17 @@ def evaluate(
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
     return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
+
+
+def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:
+    """Return the metrics that `HEADLINE` names, in SI units, of one simulation, without audits, bound and breakdowns.
+
+    Raises InfeasibleError, SpecError or StuckError as `evaluate` does.
+    """
+    chip = build_chip(spec)
+    trace = simulate(build_schedule(chip, map_workload(workload, chip), examples))
+    found = metrics_of(trace, account(trace), peak(chip, workload.mode, workload.steps))
+    return {name: found[name] for name in HEADLINE}
 
 
 def _parts(schedule: Schedule, trace: Trace, bound: Trace, top: Peak) -> Parts:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.units import parse_metric
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from archsim.spec.loading import Loaded
 
 SCHEMA = "archsim-metrics-1"
+HEADLINE = ("time_per_example_s", "energy_per_example_j", "area_m2", "efficiency_op_per_j", "efficiency_peak_op_per_j",
+            "throughput_per_area_peak_op_per_s_m2")  # fmt: skip
+"""The metrics by which specs are compared where each is simulated once: see `evaluate.headline_metrics`."""
 
 
 def package_version() -> str:
@@ -32,9 +35,8 @@ def package_version() -> str:
         return "unknown"
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a run's cycles are made of, by difference between four runs; they add up to `total`.
+class Parts(NamedTuple):
+    """What a run's cycles are made of, by difference between four runs: together they are all of them.
 
     `interval`: the peak's initiation interval times the examples. `dependencies`: what ops wait for each
     other with unlimited units and without maintenance. `contention`: what limited units add to that.
@@ -47,28 +49,15 @@ class Parts:
     contention: int
     maintenance: int
 
-    @property
-    def total(self) -> int:
-        """Cycles of the run."""
-        return self.interval + self.dependencies + self.contention + self.maintenance
-
 
 def measure(
-    arch: Loaded[ArchSpec],
-    workload: Loaded[Workload],
-    trace: Trace,
-    bound: Trace,
-    parts: Parts,
-    bill: Bill,
-    top: Peak,
-    *,
-    seed: int = 0,
-    command: str = "",
-) -> dict[str, Any]:
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Trace, parts: Parts, bill: Bill,
+    top: Peak, *, seed: int = 0, command: str = "",
+) -> dict[str, Any]:  # fmt: skip
     """Return the content of metrics.json. All figures are SI; what is undefined is None."""
     chip = trace.schedule.chip
     clock_hz = float(chip.spec.technology.clock_hz)
-    metrics = _metrics(trace, bound, bill, top, clock_hz)
+    metrics = metrics_of(trace, bill, top, bound)
     mode, name = workload.value.mode, workload.value.name
     own = chip_metrics(chip, mode) if chip.spec.published else {}
     known = {"": {**metrics, **own}, name: {**own, **metrics}}  # of the chip alone, an example is one vector
@@ -89,41 +78,29 @@ def measure(
         "schema": SCHEMA,
         "arch": {"name": arch.value.name, "hash": arch.hash},
         "workload": {"name": workload.value.name, "hash": workload.hash},
-        "version": package_version(),
-        "seed": seed,
-        "command": command,
-        "run": {
-            "examples": trace.examples,
-            "cycles": trace.cycles,
-            "examples_simulated": trace.examples_simulated,
-            "examples_fast_forwarded": trace.examples_fast_forwarded,
-        },
+        "version": package_version(), "seed": seed, "command": command,
+        "run": {"examples": trace.examples, "cycles": trace.cycles, "examples_simulated": trace.examples_simulated,
+                "examples_fast_forwarded": trace.examples_fast_forwarded},
         "metrics": metrics,
         "time_per_example_parts_s": {
-            name: _ratio(getattr(parts, name) / clock_hz, trace.examples)
-            for name in ("interval", "dependencies", "contention", "maintenance")
+            name: _ratio(cycles / clock_hz, trace.examples) for name, cycles in parts._asdict().items()
         },
         "energy_j": {
             "total": bill.total_j,
-            "by_component": bill.by(lambda item: item.component),
-            "by_phase": bill.by(lambda item: item.phase),
-            "by_layer": bill.by(lambda item: item.layer),
+            **{f"by_{name}": bill.by(attrgetter(name)) for name in ("component", "phase", "layer")},
             "by_tile": dict(bill.by_tile),
         },
         "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
-        "stalls_cycles": stalls(trace),
-        "layers": layer_rows(trace, bill),
-        "tiles": tile_rows(trace),
-        "links": link_rows(trace)[:TOP],
-        "dwell": dwell_data(trace),
-        "published": published,
-        "audits": audits,
-    }
+        "stalls_cycles": stalls(trace), "layers": layer_rows(trace, bill), "tiles": tile_rows(trace),
+        "links": link_rows(trace)[:TOP], "dwell": dwell_data(trace), "published": published, "audits": audits,
+    }  # fmt: skip
 
 
-def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float) -> dict[str, float | int | None]:
+def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) -> dict[str, Any]:
+    """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a `bound` that is not."""
     schedule = trace.schedule
     chip, workload = schedule.chip, schedule.mapping.workload
+    clock_hz = float(chip.spec.technology.clock_hz)
     examples, cells = trace.examples, sum(shard.cells for shard in schedule.mapping.shards)
     time_s = trace.cycles / clock_hz
     energy_j = bill.total_j
@@ -133,12 +110,14 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
     throughput = _ratio(ops * examples, time_s)
     area_m2 = chip.area_m2
     dwell = trace.dwell
-    writes = _writes_per_cell(trace)
+    done = [(chip.tiles[op.tile].spec.device, trace.done[op.index] / len(op.maintenance.groups))
+            for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None]  # fmt: skip
+    writes = [times * device.writes_per_transfer for device, times in done]  # RESETs of each long-term device
     best = peak_metrics(top)
     return {
         "time_total_s": time_s,
         "time_per_example_s": _ratio(time_s, examples),
-        "time_per_example_lower_bound_s": _ratio(bound.cycles / clock_hz, examples),
+        "time_per_example_lower_bound_s": None if bound is None else _ratio(bound.cycles / clock_hz, examples),
         "time_per_example_peak_s": best["time_per_example_peak_s"],
         "examples_per_s": _ratio(examples, time_s),
         "ops_per_example": ops,
@@ -165,7 +144,7 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
         "tiles": len(chip.tiles),
         "chips": chip.spec.chips,
         "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
-        "transfers": _transfers(trace),
+        "transfers": _ratio(fsum(times for _, times in done), len(done)) or 0.0,
         "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
         "pcm_writes_per_cell_max": max(writes, default=0.0),
         "transfer_power_peak_w": transfer_power_w(trace),
@@ -176,25 +155,6 @@ def _metrics(trace: Trace, bound: Trace, bill: Bill, top: Peak, clock_hz: float)
 
 def _ratio(a: float | int | None, b: float | int) -> float | None:
     return None if a is None or not b else a / b
-
-
-def _transfers(trace: Trace) -> float:
-    """Return how often all row groups of a shard were transferred, averaged over shards that transfer."""
-    done = [
-        trace.done[op.index] / len(op.maintenance.groups)
-        for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None
-    ]  # fmt: skip
-    return fsum(done) / len(done) if done else 0.0
-
-
-def _writes_per_cell(trace: Trace) -> list[float]:
-    """Return the RESETs that each long-term device has seen, by transfer op."""
-    schedule = trace.schedule
-    return [
-        trace.done[op.index] / len(op.maintenance.groups)
-        * schedule.chip.tiles[op.tile].spec.device.writes_per_transfer
-        for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None
-    ]  # fmt: skip
 
 
 def transfer_power_w(trace: Trace) -> float:
@@ -210,10 +170,7 @@ def beside(place: str, figure: Published, metrics: Mapping[str, Any]) -> dict[st
         raise SpecError([Problem(f"{place}.metric", what, nearest(figure.metric, metrics))])
     simulated, value = metrics[figure.metric], parse_metric(figure.metric, figure.value)
     return {
-        "metric": figure.metric,
-        "published": value,
-        "simulated": simulated,
+        "metric": figure.metric, "published": value, "simulated": simulated,
         "ratio": None if simulated is None else simulated / value,
-        "kind": figure.kind,
-        "tolerance": figure.tolerance,
-    }
+        "kind": figure.kind, "tolerance": figure.tolerance,
+    }  # fmt: skip

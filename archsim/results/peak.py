@@ -11,6 +11,7 @@ from archsim.chip.graph import Chip, Tile
 from archsim.mapping.builder import Transport
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Stage
+from archsim.results.bill import largest_first
 from archsim.spec.choices import TRANSPORTS
 from archsim.workload.network import MODES
 
@@ -50,38 +51,32 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
     done.check(chip)
     transport.check(chip, steps)
-    ops = 0
-    energies: dict[str, list[float]] = defaultdict(list)
-    busiest = ("", 0.0)
+    ops, energies = 0, defaultdict[str, list[float]](list)
     busy: dict[str, float] = {}
     for kind, tile_spec in spec.tile_kinds:
         tile = next(tile for tile in chip.tiles if tile.kind == kind)
-        stages = list(done.full_step(TileKit(chip, tile), transport, chip.longest_link.length_m))
+        stages = list(done.full_step(TileKit(chip, tile), transport))
         count = tile_spec.count * spec.chips
         ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * count
         for stage in stages:
             for use in stage.uses:
                 unit = chip.units[use.unit]
                 energies[unit.component].append(count * use.count * unit.actions[use.action].energy_j)
-        for name, cycles in _busy(chip, stages).items():
-            label = name if kind == "tile" else f"{kind}: {name}"
-            busy[label] = cycles
-            if cycles > busiest[1]:
-                busiest = (label, cycles)
-    interval_s = busiest[1] / clock_hz
+        named = _busy(chip, stages).items()
+        busy |= {name if kind == "tile" else f"{kind}: {name}": cycles for name, cycles in named}
+    busiest = max(busy, key=lambda name: busy[name])  # of equal ones the first
+    interval_s = busy[busiest] / clock_hz
     for part in chip.parts:
         if part.leakage_w and not part.host:
             energies[part.component].append(part.leakage_w * interval_s)
     by_component = {name: steps * fsum(values) for name, values in energies.items()}
     return Peak(
-        ops_per_example=steps * ops,
-        time_per_example_s=steps * interval_s,
-        busiest_unit=busiest[0],
+        ops_per_example=steps * ops, time_per_example_s=steps * interval_s, busiest_unit=busiest,
         busy_cycles={name: steps * cycles for name, cycles in busy.items()},
         energy_per_example_j=fsum(by_component.values()),
-        energy_j_by_component=dict(sorted(by_component.items(), key=lambda pair: (-pair[1], pair[0]))),
+        energy_j_by_component=largest_first(by_component),
         area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),
-    )
+    )  # fmt: skip
 
 
 def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:
@@ -134,9 +129,8 @@ def _tile_metrics(chip: Chip, mode: str) -> dict[str, float]:
     spent_j = fsum(
         use.count * chip.units[use.unit].actions[use.action].energy_j for stage in forward for use in stage.uses
     )
-    found = {
-        "tile_area_m2": area_m2, "read_latency_s": latency_s, "read_energy_j": spent_j + leakage_w * latency_s,
-    }  # fmt: skip
+    read_j = spent_j + leakage_w * latency_s
+    found = {"tile_area_m2": area_m2, "read_latency_s": latency_s, "read_energy_j": read_j}
     if mode == "training":
         rows, cols = tile.spec.rows, tile.spec.cols
         found["read_back_latency_s"] = _latency_s(chip, _read(chip, tile, BACKWARD))
@@ -149,7 +143,7 @@ def _read(chip: Chip, tile: Tile, side: Side) -> list[Stage]:
     kit, rows, cols = TileKit(chip, tile), tile.spec.rows, tile.spec.cols
     transport: Transport = TRANSPORTS[chip.spec.routing.transport]
     lines, inputs = (cols, rows) if side is FORWARD else (rows, cols)
-    converted = transport.peak_stages(kit, side, lines, chip.longest_link.length_m)[0]
+    converted = transport.peak_stages(kit, side, lines)[0]
     return [kit.integrate(side, rows, cols, inputs, by_ramp=transport.held), converted]
 
 

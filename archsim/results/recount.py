@@ -138,9 +138,5 @@ class Recount:
 def billed_j(bill: Bill, part: str) -> float:
     """Return what a bill has of a part, in joules."""
     phase, components, actions = PARTS[part]
-    found = [
-        item.energy_j
-        for item in bill.items
-        if item.phase == phase and item.component in components and item.action in actions
-    ]
-    return float(sum(found))
+    own = (item for item in bill.items if item.phase == phase and item.component in components)
+    return float(sum(item.energy_j for item in own if item.action in actions))

@@ -49,14 +49,9 @@ class Engine:
     """The state of a simulation; `step` advances it to the next cycle in which something happens."""
 
     def __init__(
-        self,
-        schedule: Schedule,
-        *,
-        unlimited: bool = False,
-        uncontended: Collection[int] = (),
-        observer: Observer | None = None,
-        timeline: Timeline | None = None,
-    ) -> None:
+        self, schedule: Schedule, *, unlimited: bool = False, uncontended: Collection[int] = (),
+        observer: Observer | None = None, timeline: Timeline | None = None,
+    ) -> None:  # fmt: skip
         self.schedule = schedule
         self.observer = observer
         units = schedule.chip.units
@@ -175,12 +170,8 @@ class Engine:
         m = self.maintenance[op]
         if m is None or not m.period_cycles:
             return True
-        update = self.schedule.updates[m.shard]
-        if (
-            self.started[op] > self.done[op]
-            or self.now < self.upkeep.due[m.shard]
-            or self.done[update] >= self.schedule.examples
-        ):
+        update, under_way = self.schedule.updates[m.shard], self.started[op] > self.done[op]
+        if under_way or self.now < self.upkeep.due[m.shard] or self.done[update] >= self.schedule.examples:
             self.watchers[update].append(op)
             return False
         return True
@@ -346,8 +337,7 @@ class Engine:
         if timeline is not None and not run.stage and run.op in timeline.tracked:
             timeline.add(run.op, run.n, now + self.state.offset)
         if self.observer is not None:
-            op = self.schedule.ops[run.op]
-            offset = self.state.offset
+            op, offset = self.schedule.ops[run.op], self.state.offset
             at_cycle = now + offset
             if run.stage == 0:
                 self.observer.on_start(op, run.n, at_cycle)
@@ -365,13 +355,11 @@ class Engine:
         self.upkeep.close(self.done)
 
     def _explain(self, waiting: list[int]) -> str:
-        ops = self.schedule.ops
-        layers = self.schedule.mapping.workload.layers
+        ops, layers = self.schedule.ops, self.schedule.mapping.workload.layers
 
         def name(index: int) -> str:
             op = ops[index]
-            layer = f" {layers[op.layer].name}{op.label}" if op.layer >= 0 else ""
-            return f"{op.kind}{layer}"
+            return f"{op.kind} {layers[op.layer].name}{op.label}" if op.layer >= 0 else op.kind
 
         lines = []
         for index in waiting[:10]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from archsim.simulation.engine_state import EngineState
 from archsim.simulation.program import FOREVER
-from archsim.simulation.recurrence import Period, Snapshot, add, between, examples_left, minus, move, repeat, snapshot
+from archsim.simulation.recurrence import Period, Snapshot, between, examples_left, minus, move, repeat, snapshot
 
 
 @dataclass
@@ -19,10 +19,8 @@ class Episode:
     """
 
     period: Period
-    advance: list[int]
     triggers: list[tuple[int, ...]]
     stages: list[tuple[int, ...]]
-    maintenance_cycles: list[int]
     journal: list[tuple[bool, int, int]]
 
 
@@ -65,58 +63,49 @@ class Episodes:
         if all(state.started[op] == since.started[op] for op in maintained) or len(known) >= MOST_EPISODES:
             return
         now = snapshot(state)
-        advance = [now.started[op] - since.started[op] for op in maintained]
-        delta = minus(now.done, since.done)
+        period, delta = between(state, since, now), minus(now.done, since.done)
         triggers = [self._due(op, since.started[op], since.done, delta) for op in maintained]
-        if [len(due) for due in triggers] != advance:
+        if [len(due) for due in triggers] != [more for _, more in period.advance]:
             return
-        stages = [self._stages(op, since.started[op], more) for op, more in zip(maintained, advance, strict=True)]
-        cycles = minus(now.maintenance_cycles, since.maintenance_cycles)
+        stages = [self._stages(op, since.started[op], more) for op, more in period.advance]
         moments = [(is_start, which, cycle - since.cycle) for is_start, which, cycle in journal]
-        known.append(Episode(between(since, now), advance, triggers, stages, cycles, moments))
+        known.append(Episode(period, triggers, stages, moments))
 
     def replay(self, key: Hashable) -> int:
         """Jump over an episode that is known to follow from here; return how many examples it has, 0 without one."""
         episode = self._found(key)
         if episode is None:
             return 0
-        state, period = self.state, episode.period
-        maintained, here = state.program.maintained, state.now
-        repeat(state, period, 1)
+        state, here = self.state, self.state.now
+        repeat(state, episode.period, 1)
         state.tiles.account_all(state.clock)
-        instance = {op: state.started[op] for op in maintained}
+        instance = {op: state.started[op] for op in state.program.maintained}
         for is_start, which, cycle in episode.journal:
             if is_start:
                 state.upkeep.read_capacitors(which, instance[which], here + cycle)
                 instance[which] += 1
             else:
                 state.upkeep.log_of_update[which].add(here + cycle)
-        for op, more in zip(maintained, episode.advance, strict=True):
-            state.started[op] += more
-            state.done[op] += more
-        add(state.upkeep.cycles, episode.maintenance_cycles, 1)
-        return move(state, period, 1)
+        return move(state, episode.period, 1, maintained=True)
 
     def _found(self, key: Hashable) -> Episode | None:
         """Return the first known episode that follows from here and ends before the examples do."""
         known = self.known.get(key)
         if not known:
             return None
-        maintained, started, done = self.state.program.maintained, self.state.started, self.state.done
-        room = examples_left(self.state)
-        first = [self._first_due(op) for op in maintained]
+        started, done, room = self.state.started, self.state.done, examples_left(self.state)
+        first = [self._first_due(op) for op in self.state.program.maintained]
         for episode in known:
             examples = episode.period.examples
             if examples <= room and all(
                 at == due[0] if due else at > examples for at, due in zip(first, episode.triggers, strict=True)
             ):
                 delta = [examples] * len(done)
+                own = zip(episode.period.advance, episode.triggers, episode.stages, strict=True)
                 if all(
                     (not due or self._due(op, started[op], done, delta) == due)
                     and self._stages(op, started[op], more) == stages
-                    for op, due, more, stages in zip(
-                        maintained, episode.triggers, episode.advance, episode.stages, strict=True
-                    )
+                    for (op, more), due, stages in own
                 ):
                     return episode
         return None

@@ -19,18 +19,7 @@ from archsim.simulation.dwell import UpdateLog
 from archsim.simulation.engine_state import EngineState
 from archsim.simulation.episodes import MOST_MAINTAINED, Episodes
 from archsim.simulation.program import FOREVER
-from archsim.simulation.recurrence import (
-    Period,
-    Snapshot,
-    add,
-    between,
-    examples_left,
-    key_of,
-    minus,
-    move,
-    repeat,
-    snapshot,
-)
+from archsim.simulation.recurrence import Period, Snapshot, between, examples_left, key_of, move, repeat, snapshot
 
 Times: TypeAlias = dict[int, tuple[int, ...]]
 """By shard when its updates end, in cycles from the beginning of a period."""
@@ -50,12 +39,8 @@ class FastForward:
         self.anchor = self._anchor()
         self.anchor_done = 0
         program = state.program
-        self.gates = [
-            (op, need)
-            for op in program.example_ops
-            for need in program.general[op]
-            if program.maintenance[need.op] is not None
-        ]
+        general = ((op, need) for op in program.example_ops for need in program.general[op])
+        self.gates = [(op, need) for op, need in general if program.maintenance[need.op] is not None]
         few = len(program.maintained) <= MOST_MAINTAINED
         self.has_episodes = bool(program.maintained and not self.gates and not state.upkeep.due and few)
 
@@ -84,7 +69,7 @@ class FastForward:
             if self.measuring is not None:
                 if self.measuring[0] == key:
                     since = self.measuring[1]
-                    found = self.periods[key] = between(since, snapshot(state)), update_times(state, since)
+                    found = self.periods[key] = between(state, since, snapshot(state)), update_times(state, since)
                     self.measuring = None
             elif key in self.seen:
                 self.measuring = (key, snapshot(state))
@@ -180,25 +165,16 @@ class FastForward:
             self.intervals[key] = snapshot(state)
             self.intervals[key].dwell = upkeep.dwell.snapshot()
             return
-        now = snapshot(state)
-        period = between(before, now)
+        period = between(state, before, snapshot(state))
         repeats = examples_left(state) // period.examples
         if repeats <= 0:
             return
         repeat(state, period, repeats)
         self.episodes.forget()
-        for op in state.program.maintained:
-            more = now.started[op] - before.started[op]
-            state.started[op] += repeats * more
-            state.done[op] += repeats * more
-        for each in state.instances():
-            if state.program.maintenance[each.op] is not None:
-                each.n += repeats * (now.started[each.op] - before.started[each.op])
-        self.jumped += move(state, period, repeats)
-        add(upkeep.cycles, minus(now.maintenance_cycles, before.maintenance_cycles), repeats)
+        self.jumped += move(state, period, repeats, maintained=True)
         upkeep.dwell.repeat(before.dwell, repeats)
         for shard, log in upkeep.logs.items():
-            more = now.log_counts[shard] - before.log_counts[shard]
+            more = period.until.log_counts[shard] - before.log_counts[shard]
             log.jump(repeats * period.cycles, repeats * more)
             upkeep.read_until[shard] = [until + repeats * more for until in upkeep.read_until[shard]]
         upkeep.due = {shard: due + repeats * period.cycles for shard, due in upkeep.due.items()}

@@ -30,13 +30,11 @@ class Upkeep:
         self.read_until: dict[int, list[int]] = {}
         self.due: dict[int, int] = {}
         self.periods: dict[int, int] = {}
-        for m in self._maintenance:
-            if m is not None:
-                self.read_until[m.shard] = [0] * max(
-                    sum(len(groups) for groups in m.groups), len(self.read_until.get(m.shard, ()))
-                )
-                if m.period_cycles:
-                    self.due[m.shard] = self.periods[m.shard] = m.period_cycles
+        for m in filter(None, self._maintenance):
+            groups = max(sum(map(len, m.groups)), len(self.read_until.get(m.shard, ())))
+            self.read_until[m.shard] = [0] * groups
+            if m.period_cycles:
+                self.due[m.shard] = self.periods[m.shard] = m.period_cycles
         self.log_of_update = {schedule.updates[shard]: log for shard, log in self.logs.items()}
         self.dwell = DwellTimes()
         self.journal: list[tuple[bool, int, int]] | None = None
@@ -104,7 +102,7 @@ class Upkeep:
 
     def close(self, done: list[int]) -> None:
         """Count the updates that no read has closed; `done` are the instances of each op."""
-        groups = {m.shard: m.groups for m in reversed(self._maintenance) if m is not None}
+        groups = {m.shard: m.groups for m in filter(None, reversed(self._maintenance))}
         for index, until in self.read_until.items():
             update = self._schedule.updates[index]
             updates = done[update] * len(self._schedule.ops[update].stages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -66,31 +67,19 @@ def compile_schedule(schedule: Schedule, capacity: Sequence[int]) -> Program:
     stages: list[Variants] = []
     cache: dict[tuple[int, int], CompiledStage] = {}
     for op in schedule.ops:
-        variants = []
-        for variant in op.variants:
-            compiled = []
-            for stage in variant:
-                key = (op.index, id(stage))
-                if key not in cache:
-                    cache[key] = CompiledStage(len(specs), stage, capacity, place)
-                    specs.append(stage)
-                    stage_ops.append(op.index)
-                compiled.append(cache[key])
-            variants.append(tuple(compiled))
-        stages.append(tuple(variants))
+        for stage in itertools.chain(*op.variants):
+            if (op.index, id(stage)) not in cache:
+                cache[op.index, id(stage)] = CompiledStage(len(specs), stage, capacity, place)
+                specs.append(stage)
+                stage_ops.append(op.index)
+        stages.append(tuple(tuple(cache[op.index, id(stage)] for stage in variant) for variant in op.variants))
     ops = schedule.ops
     general = [tuple(need for need in op.needs if not need.plain) for op in ops]
-    totals = [
-        schedule.examples if op.maintenance is None else FOREVER if op.instances is None else op.instances
-        for op in ops
-    ]  # fmt: skip
-    rules = [
-        (total, tuple((need.op, need.add) for need in op.needs if need.plain), own,
-         not others and op.maintenance is None)
-        for op, total, others, own in zip(ops, totals, general, stages, strict=True)
-    ]  # fmt: skip
-    return Program(
-        specs, stage_ops, stages, general, [op.maintenance for op in ops],
-        [op.index for op in ops if op.maintenance is not None], [op.index for op in ops if op.maintenance is None],
-        totals, rules,
-    )  # fmt: skip
+    plain = [tuple((need.op, need.add) for need in op.needs if need.plain) for op in ops]
+    maintenance = [op.maintenance for op in ops]
+    maintained, example_ops = ([op.index for op in ops if (op.maintenance is None) == others] for others in (0, 1))
+    asked = [FOREVER if op.instances is None else op.instances for op in ops]
+    totals = [schedule.examples if m is None else total for m, total in zip(maintenance, asked, strict=True)]
+    simple = [not needs and m is None for needs, m in zip(general, maintenance, strict=True)]
+    rules = list(zip(totals, plain, stages, simple, strict=True))
+    return Program(specs, stage_ops, stages, general, maintenance, maintained, example_ops, totals, rules)

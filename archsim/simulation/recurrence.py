@@ -29,13 +29,14 @@ class Snapshot:
 
 @dataclass
 class Period:
-    """What was added between two moments, and which these are."""
+    """What was added between two moments, and which these are; `advance` has instances by maintained op."""
 
     examples: int
     cycles: int
     grants: list[int]
     waits: list[int]
     tiles: list[dict[int, int]]
+    advance: tuple[tuple[int, int], ...]
     since: Snapshot
     until: Snapshot
 
@@ -48,13 +49,10 @@ def key_of(state: EngineState) -> Hashable:
     def place(each: OpInstance) -> tuple[int, int, int]:
         return each.op, each.n - (base if maintenance[each.op] is None else started[each.op]), each.stage
 
-    agenda = tuple(
-        (
-            cycle - now,
-            tuple(sorted((1, *place(e)) if isinstance(e, OpInstance) else (0, *e) for e in state.agenda[cycle])),
-        )
-        for cycle in sorted(state.agenda)
-    )
+    def due(entries: list[Any]) -> Hashable:
+        return tuple(sorted((1, *place(each)) if isinstance(each, OpInstance) else (0, *each) for each in entries))
+
+    agenda = tuple((cycle - now, due(state.agenda[cycle])) for cycle in sorted(state.agenda))
     queues = tuple(
         (unit, tuple((*place(each), now - each.requested) for each in queue))
         for unit, queue in sorted(state.queues.items()) if queue
@@ -75,28 +73,30 @@ def snapshot(state: EngineState) -> Snapshot:
     )  # fmt: skip
 
 
-def between(since: Snapshot, until: Snapshot) -> Period:
-    """Return what was added between two moments."""
-    return Period(
-        until.base - since.base, until.cycle - since.cycle, minus(until.grants, since.grants),
-        minus(until.waits, since.waits),
-        [
-            {bit: count - before.get(bit, 0) for bit, count in now.items()}
-            for now, before in zip(until.tiles, since.tiles, strict=True)
-        ],
-        since, until,
-    )  # fmt: skip
+def between(state: EngineState, since: Snapshot, until: Snapshot) -> Period:
+    """Return what was added between two moments of a state."""
+    tiles = [
+        {bit: count - before.get(bit, 0) for bit, count in now.items()}
+        for now, before in zip(until.tiles, since.tiles, strict=True)
+    ]
+    advance = tuple((op, until.started[op] - since.started[op]) for op in state.program.maintained)
+    grants, waits = minus(until.grants, since.grants), minus(until.waits, since.waits)
+    return Period(until.base - since.base, until.cycle - since.cycle, grants, waits, tiles, advance, since, until)
 
 
-def move(state: EngineState, period: Period, repeats: int) -> int:
-    """Move a state on by so many periods, maintenance left out; return how many examples these are."""
+def move(state: EngineState, period: Period, repeats: int, *, maintained: bool = False) -> int:
+    """Move a state on by so many periods, with their maintenance if `maintained`; return how many examples."""
     examples = repeats * period.examples
-    for op in state.program.example_ops:
-        state.started[op] += examples
-        state.done[op] += examples
+    advance = dict.fromkeys(state.program.example_ops, examples)
+    if maintained:
+        advance |= {op: repeats * more for op, more in period.advance}
+        add(state.upkeep.cycles, minus(period.until.maintenance_cycles, period.since.maintenance_cycles), repeats)
+    for op, more in advance.items():
+        state.started[op] += more
+        state.done[op] += more
     for each in state.instances():
+        each.n += advance.get(each.op, 0)
         if state.program.maintenance[each.op] is None:
-            each.n += examples
             each.age = (each.n, each.op)
     state.offset += repeats * period.cycles
     add(state.grants, period.grants, repeats)
@@ -111,12 +111,11 @@ def repeat(state: EngineState, period: Period, count: int) -> None:
     """Keep in the timeline that what happened in a period happens again from here, so many times."""
     if state.timeline is None:
         return
-    since, until, maintained = period.since, period.until, state.program.maintained
-    here = [(op, state.started[op] - since.started[op]) for op in maintained]
-    more = [(op, until.started[op] - since.started[op]) for op in maintained]
-    first = Shift(state.now - since.cycle, state.ended - since.base, tuple(here))
-    each = Shift(period.cycles, period.examples, tuple(more))
-    state.timeline.repeat(since.mark, until.mark, count, first, each)
+    since = period.since
+    here = tuple((op, state.started[op] - since.started[op]) for op, _ in period.advance)
+    first = Shift(state.now - since.cycle, state.ended - since.base, here)
+    each = Shift(period.cycles, period.examples, period.advance)
+    state.timeline.repeat(since.mark, period.until.mark, count, first, each)
 
 
 def examples_left(state: EngineState) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from archsim.mapping.schedule import STATES, Schedule, Stage
+from archsim.mapping.schedule import Schedule, Stage
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.engine import Engine, Observer
 from archsim.simulation.fast_forward import FastForward
+from archsim.simulation.tile_states import BIT
 from archsim.simulation.timeline import Timeline
 
 Progress = Callable[[int], None]
@@ -31,7 +32,6 @@ class Trace:
     schedule: Schedule
     cycles: int
     examples: int
-    examples_simulated: int
     examples_fast_forwarded: int
     started: tuple[int, ...]
     done: tuple[int, ...]
@@ -41,20 +41,23 @@ class Trace:
     refresh_cycles: int
     cells_programmed_at_once: int
     dwell: DwellTimes
-    events: int
     timeline: Timeline | None = None
+
+    @property
+    def examples_simulated(self) -> int:
+        """Those that were gone through event by event."""
+        return self.examples - self.examples_fast_forwarded
+
+    @property
+    def events(self) -> int:
+        """How many stages were granted."""
+        return sum(entry.grants for entry in self.stages)
 
 
 def simulate(
-    schedule: Schedule,
-    *,
-    full: bool = False,
-    unlimited: bool = False,
-    uncontended: Collection[int] = (),
-    observer: Observer | None = None,
-    timeline: bool = False,
-    progress: Progress | None = None,
-) -> Trace:
+    schedule: Schedule, *, full: bool = False, unlimited: bool = False, uncontended: Collection[int] = (),
+    observer: Observer | None = None, timeline: bool = False, progress: Progress | None = None,
+) -> Trace:  # fmt: skip
     """Return the trace of a schedule, executed on its chip.
 
     `full` goes through every example event by event; else stretches that recur are jumped, with equal
@@ -85,29 +88,14 @@ def simulate(
 
 def _trace(engine: Engine, jumped: int) -> Trace:
     state, schedule = engine.state, engine.schedule
-    states = []
-    for total in state.tiles.totals:
-        named = {state: total.get(1 << i, 0) for i, state in enumerate(STATES)}
-        named["waiting_data"] += total.get(0, 0)
-        states.append(named)
-    stages = tuple(
-        StageCount(*entry)
-        for entry in zip(state.program.stage_ops, state.program.stage_specs, state.grants, state.waits, strict=True)
-    )
+    states = [{name: total.get(bit, 0) for name, bit in BIT.items()} for total in state.tiles.totals]
+    for named, total in zip(states, state.tiles.totals, strict=True):
+        named["waiting_data"] += total.get(0, 0)  # in no state
+    program, upkeep = state.program, state.upkeep
+    counts = map(StageCount, program.stage_ops, program.stage_specs, state.grants, state.waits)
     return Trace(
-        schedule=schedule,
-        cycles=state.now,
-        examples=state.ended,
-        examples_simulated=state.ended - jumped,
-        examples_fast_forwarded=jumped,
-        started=tuple(state.started),
-        done=tuple(state.done),
-        stages=stages,
-        tile_states=tuple(states),
-        transfer_cycles=state.upkeep.cycles[0],
-        refresh_cycles=state.upkeep.cycles[1],
-        cells_programmed_at_once=state.upkeep.cells_peak,
-        dwell=state.upkeep.dwell,
-        events=sum(state.grants),
-        timeline=state.timeline,
-    )
+        schedule=schedule, cycles=state.now, examples=state.ended, examples_fast_forwarded=jumped,
+        started=tuple(state.started), done=tuple(state.done), stages=tuple(counts), tile_states=tuple(states),
+        transfer_cycles=upkeep.cycles[0], refresh_cycles=upkeep.cycles[1], cells_programmed_at_once=upkeep.cells_peak,
+        dwell=upkeep.dwell, timeline=state.timeline,
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from archsim.mapping.schedule import Op, Schedule
@@ -51,9 +52,9 @@ class Step:
     @property
     def shares(self) -> dict[str, int]:
         """Cycles of the critical path by what they are spent on, the largest first; they add up to the step."""
-        totals: dict[str, int] = {}
+        totals: Counter[str] = Counter()
         for segment in self.path:
-            totals[segment.what] = totals.get(segment.what, 0) + segment.end - segment.start
+            totals[segment.what] += segment.end - segment.start
         return dict(sorted(totals.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
@@ -103,20 +104,25 @@ def trace_step(schedule: Schedule) -> Step:
     end = moments.end(schedule.end, last)
     start = moments.end(schedule.end, last - 1) if last else 0
     records = tuple(entry for entry in recorder.records if entry.ended > start and entry.requested < end)
-    stages: dict[tuple[int, int], list[Record]] = {}
+    stages: defaultdict[tuple[int, int], list[Record]] = defaultdict(list)
     for entry in records:
-        stages.setdefault((entry.op, entry.n), []).append(entry)
+        stages[entry.op, entry.n].append(entry)
     path: list[Segment] = []
     at, here = end, (schedule.end, last)
+
+    def spend(what: str, begin: int, until: int) -> None:
+        if until > max(begin, start):
+            path.append(Segment(what, *here, max(begin, start), until))
+
     while at > start:
-        for entry in reversed(stages.get(here, [])):
+        for entry in reversed(stages[here]):
             what = schedule.ops[entry.op].variants[0][entry.stage].waits
-            _add(path, entry.shows, here, max(entry.granted, start), entry.ended, start)
-            _add(path, what[1] if what else "waiting_link", here, entry.requested, entry.granted, start)
+            spend(entry.shows, entry.granted, entry.ended)
+            spend(what[1] if what else "waiting_link", entry.requested, entry.granted)
             at = entry.requested
         before = moments.cause(*here, at)
         if before is None:
-            _add(path, "waiting_data", here, start, at, start)
+            spend("waiting_data", start, at)
             break
         here = before
     return Step(schedule, last, start, end, records, tuple(reversed(path)))
@@ -147,9 +153,3 @@ class _Moments:
             if before[1] >= 0 and self.end(*before) == at:
                 return before
         return (op, n - 1) if n and self.end(op, n - 1) == at else None
-
-
-def _add(path: list[Segment], what: str, here: tuple[int, int], begin: int, end: int, least: int) -> None:
-    begin = max(begin, least)
-    if end > begin:
-        path.append(Segment(what, *here, begin, end))

@@ -44,9 +44,8 @@ class TileStates:
         """Charge the cycles of a tile up to now."""
         elapsed = now - self.since[tile]
         if elapsed:
-            mask = self.masks[tile]
+            mask, total = self.masks[tile], self.totals[tile]
             lowest = mask & -mask
-            total = self.totals[tile]
             total[lowest] = total.get(lowest, 0) + elapsed
             self.since[tile] = now
 

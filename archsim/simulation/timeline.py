@@ -80,8 +80,7 @@ class Timeline:
     def chunks(self, most: int = 1 << 18) -> Iterator[tuple[Int, Int, Int]]:
         """Yield (op, instance, start cycle) of all records in the order of time, some `most` at a time."""
         self.mark()
-        waiting: list[tuple[Int, Int, Int]] = []
-        size = 0
+        waiting, size = list[tuple[Int, Int, Int]](), 0
         for part in self._expand(tuple(self.nodes), 0, np.zeros(self.ops, dtype=np.int64), most):
             waiting.append(part)
             size += len(part[0])

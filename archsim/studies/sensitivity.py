@@ -11,30 +11,17 @@ from typing import Literal, TypeAlias
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Named, Record
 from archsim.base.words import agreeing, counted
-from archsim.chip.graph import build_chip
-from archsim.mapping.modes import build_schedule
-from archsim.mapping.partition import map_workload
 from archsim.report.colours import COLOURS
 from archsim.report.document import Block, Document, Fold, Points, Section, say
 from archsim.report.figure import Bar, Bars, Piece, logarithmic
 from archsim.report.table import Column, Table, metric_name, metric_text
-from archsim.results.bill import account
-from archsim.results.peak import peak
-from archsim.simulation.run import simulate
+from archsim.results.evaluate import headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.names import default_folder
 from archsim.studies.study import Data, Pair, Prepared, Progress, Study, named, registered, signed, silent
 from archsim.workload.network import Workload
 
-METRICS = (
-    "time_per_example_s",
-    "energy_per_example_j",
-    "area_m2",
-    "efficiency_op_per_j",
-    "efficiency_peak_op_per_j",
-    "throughput_per_area_peak_op_per_s_m2",
-)
 FACTORS = (("x 1/2", Fraction(1, 2)), ("x 2", Fraction(2)))
 SHOWN, WIDEST = 20, 4
 """So many figures are drawn for each metric, and so many are named for it above all."""
@@ -88,22 +75,6 @@ def prepare(inputs: Inputs) -> Prepared[Sensitivity]:
     )
 
 
-def outcome(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:
-    """Return the metrics of a study for one spec, in SI units."""
-    chip = build_chip(spec)
-    trace = simulate(build_schedule(chip, map_workload(workload, chip), examples))
-    energy_j, top = account(trace).total_j, peak(chip, workload.mode, workload.steps)
-    ops = workload.ops_per_example * examples
-    return {
-        "time_per_example_s": trace.cycles / float(spec.technology.clock_hz) / examples,
-        "energy_per_example_j": energy_j / examples,
-        "area_m2": chip.area_m2,
-        "efficiency_op_per_j": ops / energy_j,
-        "efficiency_peak_op_per_j": top.efficiency_op_per_j,
-        "throughput_per_area_peak_op_per_s_m2": top.throughput_op_per_s / top.area_m2,
-    }
-
-
 def scaled(text: str, factor: Fraction) -> str | None:
     """Return a figure's text times a factor, exactly; None for zero and for what is not a number.
 
@@ -133,7 +104,7 @@ def sensitivity(
     does not fit, is kept with the reason.
     """
     count = workload.value.examples if examples is None else examples
-    base = outcome(arch.value, workload.value, count)
+    base = headline_metrics(arch.value, workload.value, count)
     figures = [
         (path, figure) for path, figure in arch.figures.items()
         if figure.status in ("assumption", "fitted") and not path.startswith(("published", "scaling"))
@@ -148,7 +119,7 @@ def sensitivity(
             refused: str | None = None
             try:
                 changed = arch.with_overrides([f"{path}={_whole(figure.to_set, value)}"]).value
-                metrics = outcome(changed, workload.value, count)
+                metrics = headline_metrics(changed, workload.value, count)
             except ArchsimError as error:
                 refused = str(error).splitlines()[0]
             effects.append(Effect(figure=path, given=figure.to_set, status=figure.status, factor=name, value=value,

@@ -373,12 +373,12 @@ def test_both_hoppers_are_told_from_the_older_cards() -> None:
 
 
 def test_every_card_is_told_from_the_others() -> None:
-    products = _deepbench() + fits.shipped_products()
+    products = fits.together(_deepbench(), fits.shipped_products())
     check_groups(products, fits.left_out_errors(products, LEFT_OUT))
 
 
 def test_rows_left_out_are_told_from_the_others() -> None:
-    products = _deepbench() + fits.shipped_products()
+    products = fits.together(_deepbench(), fits.shipped_products())
     check_groups(products, fits.left_out_errors(products, LEFT_OUT, folded=True))
 
 
@@ -401,7 +401,7 @@ def test_steps_of_training_of_which_no_time_was_fitted() -> None:
 
 @pytest.mark.slow
 def test_the_fit_again() -> None:
-    products = _deepbench() + fits.shipped_products()
+    products = fits.together(_deepbench(), fits.shipped_products())
     assert dict(zip(fits.FREE, fits.fit(products), strict=True)) == pytest.approx(fits.shipped_values(), rel=0.05)
     again = dict(zip(fits.FREE, fits.fit(products[products.gpu != "V100"]), strict=True))
     assert again == pytest.approx(LEFT_OUT["V100"], rel=0.05)
@@ -431,7 +431,8 @@ def test_rows_of_the_same_weights_stay_together(tmp_path: Path) -> None:
 def test_errors_are_those_of_the_values_given(tmp_path: Path) -> None:
     products = fits.read_products(_table(tmp_path))
     law = fits.with_values(tuple(fits.shipped_values().values()), LAW)
-    exact = fits.replace(products, time_s=fits.predicted_s(products, law))
+    exact = products.copy()
+    exact.time_s = fits.predicted_s(products, law)
     assert fits.log_errors(tuple(fits.shipped_values().values()), exact) == pytest.approx(0, abs=1e-12)
     slower = {**fits.shipped_values(), "arithmetic_share": fits.shipped_values()["arithmetic_share"] / 2}
     found = fits.log_errors(tuple(slower.values()), exact)

@@ -44,10 +44,10 @@ def sending(chip: Chip, flows: Sequence[Flow]) -> tuple[Schedule, list[dict[int,
     """Return a schedule that sends these packets at cycle 0, and for each by tile the op of its arrival."""
     workload = network(8, 5)
     builder = StepBuilder(chip, map_workload(workload, chip), 1)
-    begin = builder.op("begin", "forward", -1, -1, "", (), [])
+    begin = builder.op("begin", "forward", -1, -1, (), [])
     arrived = [send_tree(builder, begin, source, tiles, flits, "forward", 0)[1] for source, tiles, flits in flows]
     ends = [Need(op) for each in arrived for op in each.values()]
-    end = builder.op("end", "update", -1, -1, "", (), ends)
+    end = builder.op("end", "update", -1, -1, (), ends)
     whole = replace(chip, units=(*chip.units, *builder.buffers.built()))
     return Schedule(whole, builder.mapping, tuple(builder.ops), end, 1, 1, 1, (end,)), arrived
 
@@ -228,9 +228,9 @@ def timed(chip: Chip, sent: Packets, flits: int) -> np.ndarray:
     builder = StepBuilder(chip, map_workload(network(8, 5), chip), 1)
     ends = []
     for cycle, source, target in zip(sent.created.tolist(), sent.source.tolist(), sent.target.tolist(), strict=True):
-        made = builder.op("begin", "forward", -1, -1, "", (Stage(cycle),), [])
+        made = builder.op("begin", "forward", -1, -1, [Stage(cycle)], [])
         ends.append(send_tree(builder, made, source, [target], flits, "forward", 0)[1][target])
-    end = builder.op("end", "update", -1, -1, "", (), [Need(op) for op in ends])
+    end = builder.op("end", "update", -1, -1, (), ends)
     whole = replace(chip, units=(*chip.units, *builder.buffers.built()))
     _, done = record(Schedule(whole, builder.mapping, tuple(builder.ops), end, 1, 1, 1, (end,)))
     return np.array([done[op, 0] for op in ends])

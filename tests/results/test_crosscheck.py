@@ -20,8 +20,9 @@ from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.results import crosscheck as subject
 from archsim.results.bill import account, activity_of
-from archsim.results.crosscheck import CrossCheck, Watch, crosscheck, default_examples
+from archsim.results.crosscheck import CrossCheck, crosscheck, default_examples
 from archsim.results.recount import Recount
+from archsim.results.watch import Watch
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.loading import load_arch
 from archsim.studies import crosscheck as crosschecks

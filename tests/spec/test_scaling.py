@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archsim import evaluate, load_arch, load_workload
 from archsim.base.errors import SpecError
+from archsim.results.metrics import HEADLINE
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.spec.scaling import NODES_NM, Scaling, factors_of, left_alone
@@ -182,7 +183,7 @@ def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypa
     assert spec.figures["tile.neuron.area"].status == "assumption"
     area_m2 = spec.value.tile.neuron.area_m2
     monkeypatch.setattr(
-        study, "outcome", lambda arch, *_: dict.fromkeys(study.METRICS, arch.tile.neuron.area_m2 / area_m2)
+        study, "headline_metrics", lambda arch, *_: dict.fromkeys(HEADLINE, arch.tile.neuron.area_m2 / area_m2)
     )
     found = study.sensitivity(spec, load_workload("mlp_digits"), examples=1)
     ratios = {

@@ -87,8 +87,8 @@ def test_it_simulates_no_more_than_its_budget(budget: int, monkeypatch: pytest.M
         calls.append(spec)
         return real(spec, *rest)
 
-    real = module.outcome
-    monkeypatch.setattr(module, "outcome", counted)
+    real = module.headline_metrics
+    monkeypatch.setattr(module, "headline_metrics", counted)
     result = optimise(chip(), work(), "time", budget=budget, examples=5)
     assert len(calls) == len(result.candidates) == budget
     assert [each.number for each in result.candidates] == list(range(1, budget + 1))

@@ -19,10 +19,10 @@ from archsim.report.files import files_of
 from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
+from archsim.results.metrics import HEADLINE
 from archsim.spec.loading import load_arch
 from archsim.studies import sensitivity
 from archsim.studies.sensitivity import (
-    METRICS,
     MOVED,
     SHOWN,
     STUDY,
@@ -83,7 +83,7 @@ def test_effects_are_those_of_the_formulas(data: dict[str, Any]) -> None:
 
 
 def test_the_widest_come_first_and_what_moves_nothing_is_left_out(data: dict[str, Any]) -> None:
-    for metric in METRICS:
+    for metric in HEADLINE:
         widths = [max(abs((ratio or 1.0) - 1) for ratio in row[1:]) for row in ranked(data, metric)]
         assert widths == sorted(widths, reverse=True)
         assert len(moving(data, metric)) == sum(width > MOVED for width in widths)
@@ -91,7 +91,7 @@ def test_the_widest_come_first_and_what_moves_nothing_is_left_out(data: dict[str
 
 def test_the_tornado_is_the_ratios(data: dict[str, Any]) -> None:
     figures = document(data).figures()
-    assert set(figures) == {metric for metric in METRICS if moving(data, metric)}
+    assert set(figures) == {metric for metric in HEADLINE if moving(data, metric)}
     for metric, figure in figures.items():
         assert isinstance(figure, Bars)
         assert figure.zero == 1.0
@@ -108,13 +108,13 @@ def test_the_tornado_is_the_ratios(data: dict[str, Any]) -> None:
 
 def test_tables_hold_every_figure_and_show_those_that_move(data: dict[str, Any]) -> None:
     tables = document(data).tables()
-    assert set(tables) == {*METRICS, "widest"}
-    for metric in METRICS:
+    assert set(tables) == {*HEADLINE, "widest"}
+    for metric in HEADLINE:
         assert [(row[0], *row[3:]) for row in tables[metric].rows] == ranked(data, metric)
         assert [row[0] for row in tables[metric].read] == [path for path, *_ in moving(data, metric)[:SHOWN]]
         own = [row[1:] for row in tables["widest"].rows if row[1:] in ranked(data, metric)]
         assert own[:1] == moving(data, metric)[:1]
-    assert len(tables["widest"].rows) == sum(min(WIDEST, len(moving(data, metric))) for metric in METRICS)
+    assert len(tables["widest"].rows) == sum(min(WIDEST, len(moving(data, metric))) for metric in HEADLINE)
 
 
 def test_a_metric_that_nothing_moves_and_a_value_that_is_refused_are_said(data: dict[str, Any]) -> None:

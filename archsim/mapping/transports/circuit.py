@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
+from archsim.chip.graph import Chip
 from archsim.components.interconnect import DurationLink
 from archsim.mapping.buffers import node_of
-from archsim.mapping.builder import refuse_link
-from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
-from archsim.mapping.schedule import Message, Need, Stage, Use
-from archsim.mapping.signal import Groups, Signal
+from archsim.mapping.builder import Groups, Signal, StepBuilder, refuse_link
+from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit, whole_bytes
+from archsim.mapping.schedule import Message, Stage, Use
+from archsim.mapping.shards import Shard
 from archsim.spec.choices import TRANSPORTS
-
-if TYPE_CHECKING:
-    from archsim.chip.graph import Chip
-    from archsim.mapping.builder import StepBuilder
-    from archsim.mapping.shards import Shard
 
 
 class Circuit:
@@ -72,7 +67,7 @@ class Circuit:
         if not signal.held:
             return signal
         stage = builder.kits[signal.tile].read_out(signal.side, signal.values)
-        op = builder.op("convert", phase, layer, signal.tile, "", (stage,), [Need(signal.op)])
+        op = builder.op("convert", phase, layer, signal.tile, [stage], [signal.op])
         return Signal(op, signal.tile, signal.start, signal.stop, signal.side)
 
     def send(self, builder: StepBuilder, signal: Signal, groups: Groups, phase: str, layer: int) -> dict[int, int]:
@@ -91,8 +86,8 @@ class Circuit:
             shows.append((signal.tile, "send"))
         owner = signal.tile if signal.tile >= 0 else remote[0]
         stage = Stage(cycles, acquire, tuple(release), uses, tuple(shows), (owner, "waiting_link"))
-        op = builder.op("send", phase, layer, owner, "", (stage,), [Need(signal.op)])
-        builder.messages.append(Message(op, (op,) * len(remote), total * 8 * ceil(builder.value_bits(signal) / 8)))
+        op = builder.op("send", phase, layer, owner, [stage], [signal.op])
+        builder.messages.append(Message(op, (op,) * len(remote), total * whole_bytes(builder.value_bits(signal))))
         arrived = dict.fromkeys(remote, op)
         if any(signal.tile in tiles for tiles, _ in groups):
             arrived[signal.tile] = op if signal.held else signal.op
@@ -161,7 +156,7 @@ class Circuit:
         cycles = chip.spec.cycles(windows * window) + flight
         return cycles, tuple(acquire), tuple(use for use in uses if use.count)
 
-    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+    def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
         """The ramp, and the pulses on one link and through one router, billed."""
         link = kit.chip.spec.routing.link
         assert isinstance(link, DurationLink)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil
-from typing import TYPE_CHECKING
 
+from archsim.chip.graph import Chip
 from archsim.components.interconnect import PacketLink
 from archsim.mapping.buffers import tree_of
-from archsim.mapping.builder import refuse_link
-from archsim.mapping.recipes import Side, TileKit
-from archsim.mapping.schedule import Message, Need, Stage, Use
-from archsim.mapping.signal import Groups, Signal
+from archsim.mapping.builder import Groups, Signal, StepBuilder, refuse_link
+from archsim.mapping.recipes import Side, TileKit, whole_bytes
+from archsim.mapping.schedule import Message, Stage, Use
+from archsim.mapping.shards import Shard
 from archsim.spec.choices import TRANSPORTS
-
-if TYPE_CHECKING:
-    from archsim.chip.graph import Chip
-    from archsim.mapping.builder import StepBuilder
-    from archsim.mapping.shards import Shard
 
 
 class Packet:
@@ -48,7 +42,7 @@ class Packet:
         link = builder.chip.spec.routing.link
         assert isinstance(link, PacketLink)
         arrived: dict[int, int] = {}
-        width = 8 * ceil(builder.value_bits(signal) / 8)
+        width = whole_bytes(builder.value_bits(signal))
         for tiles, values in groups:
             bits = values * width
             remote = [tile for tile in tiles if tile != signal.tile]
@@ -60,11 +54,11 @@ class Packet:
                 builder.messages.append(Message(first, tuple(there[tile] for tile in remote), bits))
         return arrived
 
-    def peak_stages(self, kit: TileKit, side: Side, lines: int, length_m: float) -> tuple[Stage, ...]:
+    def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:
         """The conversion; and the flits on one link and through one router, billed."""
         link, router = kit.chip.spec.routing.link, kit.chip.router
         assert isinstance(link, PacketLink)
-        flits = link.flits(lines * 8 * ceil(kit.bits(side) / 8))
+        flits = link.flits(lines * whole_bytes(kit.bits(side)))
         wire = kit.chip.longest_link.unit
         body = kit.chip.spec.cycles(flits * kit.chip.longest_link.flit_s)
         sent = Stage(body, (wire,), ((body, wire),), (Use(wire, "flit", flits), Use(router, "forward", flits)))
@@ -96,7 +90,7 @@ def send_tree(
     first = -1
 
     def add(after: Sequence[int], label: str, *stages: Stage) -> int:
-        return builder.op("send", phase, layer, owner, label, stages, [Need(index) for index in after])
+        return builder.op("send", phase, layer, owner, stages, after, label=label)
 
     for hop in tree:
         place = (hop.before, hop.via)

@@ -21,10 +21,10 @@ from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.partition import map_workload
 from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
+from archsim.results.evaluate import headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
-from archsim.studies.sensitivity import outcome
 from archsim.workload.network import Workload
 
 BUDGET = 40  # assumption: simulations of a search unless said otherwise
@@ -294,7 +294,7 @@ class Search:
         try:
             loaded = self._loaded(point)
             told["hash"] = loaded.hash
-            metrics = outcome(loaded.value, self.workload, self.examples)
+            metrics = headline_metrics(loaded.value, self.workload, self.examples)
             names = (field.name for field in dataclasses.fields(Figures))
             told["figures"] = Figures(**{name: metrics[name] for name in names})
         except ArchsimError as error:
