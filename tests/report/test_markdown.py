@@ -75,7 +75,7 @@ def test_cells_hold_hostile_texts(text: str) -> None:
     assert normal(texts) == normal("".join([text.strip(), "n", text.strip(), "1", text.strip(), "2"]))
 
 
-@settings(max_examples=1000 if os.environ.get("ARCHSIM_THOROUGH") else 10)
+@settings(max_examples=1000 if os.environ.get("ARCHSIM_THOROUGH") else 200)
 @given(TEXTS)
 def test_every_kind_of_block_has_the_elements_that_it_has_with_plain_texts(text: str) -> None:
     def elements(of: str) -> list[str]:

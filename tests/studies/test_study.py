@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from archsim.base.errors import SpecError
 from archsim.cli import main
+from archsim.cli.apps import app
 from archsim.report.folder import check_folder, is_report
-from archsim.studies.study import all_studies, show_again, study_in
+from archsim.studies.study import Pair, all_studies, show_again, study_in
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SMALL = ["--set", "tile.rows=128", "--set", "tile.cols=128"]
@@ -42,6 +46,47 @@ def test_every_study_is_tried_here() -> None:
     alone = {name for name, study in all_studies().items() if study.document is not None}
     assert alone == {*COMMANDS, "runs.json"}  # that one is of the folders of others: see test_runs
     assert all(name in study.owned for name, study in all_studies().items())
+
+
+def command_of(words: str) -> Any:
+    found: Any = typer.main.get_command(app)
+    for word in words.split():
+        found = found.commands[word]
+    return found
+
+
+ANSWERED = {"out", "as_json", "quiet"}
+
+
+@pytest.mark.parametrize("name", sorted(set(all_studies()) - {"runs.json"}))  # `report` is also for one folder
+def test_a_command_asks_for_what_its_study_is_asked(name: str) -> None:
+    inputs = all_studies()[name].inputs
+    command = command_of(inputs.words)
+    asked = {own.name: own for own in command.params}
+    fields = {own.name: own for own in dataclasses.fields(inputs)}
+    assert set(asked) == {*fields, *ANSWERED}
+    for key, field in fields.items():
+        option = asked[key]
+        if field.metadata.get("flag", " ") and field.default is not dataclasses.MISSING:
+            assert field.metadata.get("flag", f"--{key.replace('_', '-')}") in option.opts  # as its line is written
+            assert option.default in (None, field.default) or list(option.default) == list(field.default)
+        else:
+            assert option.param_type_name == "argument"
+
+
+def test_a_line_repeats_what_was_asked() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Asked(Pair):
+        words = "a study"
+        load: tuple[float, ...] = ()
+        full: bool = False
+        hold: str | None = None
+
+    line = Asked("chip", "work load", load=(0.1, 2.0), full=True, hold="7 ms", sets=("a=b",)).line
+    assert sorted(line.split(" --")) == sorted(
+        ["archsim a study chip 'work load'", "set a=b", "load 0.1", "load 2", "full", "hold '7 ms'"]
+    )
+    assert Asked("chip", "w").line == "archsim a study chip w"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
