@@ -33,14 +33,16 @@ from archsim.studies.run.figures import plan
 from archsim.studies.run.headline import HEADLINE
 from archsim.studies.run.page import Page
 from archsim.studies.train.figures import learning
+from archsim.studies.train.history import History
 from archsim.workload import load_workload
+from tests.studies import test_train_document as training
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "</script><script>alert(1)</script>\"'><img src=http://x.invalid/a onerror=alert(1)>../$\\frac$`|"
 TEXTS = ("name", "description", "text", "source", "note", "path", "layer", "shard", "command", "hash", "op", "link")
-HISTORY = {
-    "arch": {"name": "chip", "hash": "a"}, "workload": {"name": "net", "hash": "b"}, "version": "1",
-    "command": "archsim train", "ablated": [], "seeds": [0, 1], "accuracy_chip": [[0.5, 0.75], [0.4, 0.7]],
+HISTORY: dict[str, Any] = {
+    **training.HISTORY, "arch": {"name": "chip", "hash": "a"}, "workload": {"name": "net", "hash": "b"},
+    "command": "archsim train", "seeds": [0, 1], "accuracy_chip": [[0.5, 0.75], [0.4, 0.7]],
     "accuracy_float": [[0.6, 0.9], [0.62, 0.91]], "loss_chip": [[1.0, 0.5]] * 2, "loss_float": [[0.9, 0.4]] * 2,
     "final": {"accuracy_chip_mean": 0.725, "accuracy_float_mean": 0.905, "difference": -0.18},
 }  # fmt: skip
@@ -54,7 +56,7 @@ def result() -> Result:
 
 @pytest.fixture(scope="module")
 def made(result: Result) -> Page:
-    return page_of(result, HISTORY)
+    return page_of(result, History.model_validate(HISTORY))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def html(shown: Document) -> str:
 @pytest.fixture(scope="module")
 def evil(made: Page) -> dict[str, str]:
     """The report of a run all whose names and notes are hostile."""
-    return files_of(document(Page(hostile(made.data), hostile(made.details), hostile(HISTORY))))
+    return files_of(document(Page(hostile(made.data), hostile(made.details), History.model_validate(hostile(HISTORY)))))
 
 
 def bars_of(shown: Document, name: str) -> Bars:
@@ -316,7 +318,7 @@ def test_the_histogram_of_dwell_times_holds_all_updates(made: Page, shown: Docum
 
 
 def test_accuracy_is_drawn_where_it_is() -> None:
-    drawn = learning(HISTORY)
+    drawn = learning(History.model_validate(HISTORY))
     assert drawn is not None
     for side in ("float", "chip"):
         own = [series for series in drawn.series if series.dashed == (side == "float") and series.thin]
@@ -325,11 +327,13 @@ def test_accuracy_is_drawn_where_it_is() -> None:
     for series in drawn.series:  # those of seeds and their means
         for dot in series.dots:
             assert float(re.findall(r"([\d.]+) ?%", dot.tip)[0]) == pytest.approx(100 * dot.y, abs=0.01)
-    assert learning({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]}) is None
+    assert learning(History.model_validate({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]})) is None
 
 
 def test_r2_is_drawn_where_examples_have_values() -> None:
-    drawn = learning({**HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]})
+    drawn = learning(History.model_validate({
+        **HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]
+    }))  # fmt: skip
     assert drawn is not None
     dots = [dot for series in drawn.series if series.thin for dot in series.dots]
     assert (drawn.title, len(dots)) == ("R2 on the test set", 7)

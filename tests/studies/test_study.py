@@ -11,6 +11,8 @@ from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.report.folder import check_folder, is_report
 from archsim.studies.study import all_studies, show_again, study_in
+from archsim.studies.train.history import History
+from tests.studies.test_train_document import HISTORY
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SMALL = ["--set", "tile.rows=128", "--set", "tile.cols=128"]
@@ -21,6 +23,7 @@ COMMANDS = {
     "published.json": ["published", "chang_ibmjrd_2019"],
     "gpus.json": ["compare", CHIP, WORK, "--examples", "20", "--gpu", "H100", "--batch", "1,64"],
     "sweep.json": ["sweep", CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
+    "history.json": ["train", CHIP, WORK, *SMALL, "--epochs", "1"],
     "compare.json": ["floorplan", "compare", WORK, CHIP, f"{CHIP}_packet", "--examples", "20"],
     "optimise.json": ["floorplan", "optimise", CHIP, WORK, "--objective", "time", "--budget", "2", "--examples", "10"],
     "floorplan.json": ["floorplan", "draw", CHIP, "--workload", WORK, "--examples", "10"],
@@ -74,10 +77,32 @@ def test_what_is_not_what_archsim_writes_is_told(text: str, tmp_path: Path) -> N
             (tmp_path / name).unlink()
 
 
-def test_a_training_alone_is_made_by_its_command(tmp_path: Path) -> None:
+def test_a_training_and_a_run_share_a_folder_and_keep_each_others_files(tmp_path: Path) -> None:
+    out, data = tmp_path / "out", History.model_validate(HISTORY)
+    training = all_studies()["history.json"]
+    training.write(data, out)
+    alone = files(out)
+    assert call(["run", CHIP, WORK, "--examples", "5", "--out", str(out)]) == 0
+    both = files(out)
+    assert both.items() > alone.items()
+    training.write(data, out)
+    assert files(out) == both
+    assert call(["report", str(out)]) == 0
+    assert files(out) == both
+    (out / "metrics.json").unlink()  # now it is of the training alone
+    assert call(["report", str(out)]) == 0
+    assert files(out).items() > alone.items()
+
+
+def test_a_training_of_an_earlier_archsim_shows_what_there_is_and_says_what_is_not(tmp_path: Path) -> None:
+    study = all_studies()["history.json"]
+    (tmp_path / "history.json").write_text(json.dumps(HISTORY))
+    shown, _ = show_again(study, tmp_path)
+    assert list(shown.figures()) == ["accuracy", "loss"]
+    assert "which an earlier archsim wrote: train again for it" in (tmp_path / "train.md").read_text("utf-8")
     (tmp_path / "history.json").write_text(json.dumps({"schema": "archsim-history-1"}))
     with pytest.raises(SpecError, match="archsim train"):
-        show_again(all_studies()["history.json"], tmp_path)
+        show_again(study, tmp_path)
     assert is_report(tmp_path)
 
 

@@ -14,13 +14,14 @@ from archsim.results.breakdowns import TOP, link_rows
 from archsim.results.evaluate import Result
 from archsim.studies.run.loads import layout_data
 from archsim.studies.run.page import DETAILS_SCHEMA, Page
+from archsim.studies.train.history import History
 from archsim.workload.network import MODES
 
 NAMED_TILES = 64
 """Up to so many tiles are named in the floorplan by layer, and its links are drawn."""
 
 
-def page_of(result: Result, history: Mapping[str, Any] | None = None) -> Page:
+def page_of(result: Result, history: History | None = None) -> Page:
     """Return a result as its report shows it."""
     return Page(result.data, details(result), history)
 

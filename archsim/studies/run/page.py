@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archsim.studies.train.history import History
+
 DETAILS_SCHEMA = "archsim-details-1"
 
 
@@ -18,7 +20,7 @@ class Page:
 
     data: Mapping[str, Any]
     details: Mapping[str, Any]
-    history: Mapping[str, Any] | None = None
+    history: History | None = None
 
     @property
     def metrics(self) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from archsim.results.metrics import SCHEMA
 from archsim.studies.gpus.shape import GPUS, OrNull
 from archsim.studies.run.page import DETAILS_SCHEMA, Page
 from archsim.studies.study import study_in
+from archsim.studies.train.history import History
 
 Shape: TypeAlias = Any
 """What JSON must look like: a type, types that are allowed, [shape] of each item, {key: shape} of a mapping, or OrNull.
@@ -116,25 +117,6 @@ CROSSCHECK: Shape = [{"name": str, "expected": FIGURE, "found": FIGURE, "differe
 
 PROGRAMMING: Shape = {"time_s": NUMBER, "energy_j": NUMBER, "cells": COUNT}
 
-HISTORY: Shape = {
-    "arch": {"name": str, "hash": str},
-    "workload": {"name": str, "hash": str},
-    "version": str,
-    "command": str,
-    "ablated": [str],
-    "seeds": [COUNT],
-    "accuracy_chip": [[FIGURE]],
-    "accuracy_float": [[FIGURE]],
-    "loss_chip": [[NUMBER]],
-    "loss_float": [[NUMBER]],
-    "final": dict.fromkeys(("accuracy_chip_mean", "accuracy_float_mean", "difference"), FIGURE),
-}
-VALUED: Shape = {
-    **HISTORY, "r2_chip": [[FIGURE]], "r2_float": [[FIGURE]],
-    "final": dict.fromkeys((*HISTORY["final"], "r2_chip_mean", "r2_float_mean"), FIGURE),
-}  # fmt: skip
-"""The history of a training towards values."""
-
 
 def load_page(folder: Path) -> Page:
     """Return what a report's folder holds of its run; nothing is simulated.
@@ -161,17 +143,15 @@ def load_page(folder: Path) -> Page:
     return Page(data, details, saved_history(folder))
 
 
-def saved_history(folder: Path) -> dict[str, Any] | None:
-    """Return the history.json of a training in a report's folder, or None where there is none that can be read.
+def saved_history(folder: Path) -> History | None:
+    """Return the history of a training in a report's folder, or None where there is none that can be read.
 
     A training under way replaces it after each epoch, and its own report tells of it: it is no fault of a run's.
     """
     try:
-        found = json.loads((folder / "history.json").read_text("utf-8"))
+        return History.read((folder / "history.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    shape = VALUED if isinstance(found, dict) and "r2_chip" in found else HISTORY
-    return None if any(_faults(found, shape, "")) else dict(found)
 
 
 def _read(folder: Path, name: str, schema: str) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def _run(name: str, page: Page) -> dict[str, Any]:
     data = page.data
     examples, energy = data["run"]["examples"], data["energy_j"]
     cycles = sum(data["stalls_cycles"].values())
-    final = page.history["final"] if page.history is not None else {}
+    final = page.history.final.plain() if page.history is not None else {}
     return {
         "name": name,
         "arch": data["arch"],

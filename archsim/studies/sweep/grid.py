@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, prod
+from math import fsum
 from pathlib import Path
 from statistics import stdev
 from typing import Any, TypeAlias
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
-from archsim.base.words import counted
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
@@ -24,13 +23,12 @@ from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, path_parts, split_overrides
+from archsim.studies.sweep.axes import Axis
+from archsim.studies.sweep.points import Point, Settings, settings_text
 from archsim.workload.network import Workload
 
-Settings: TypeAlias = Mapping[str, str]
 Inside: TypeAlias = Callable[[float, Progress | None], None]
-
-MOST_POINTS = 1000
-"""The largest grid: more is likelier a slip than a study."""
+"""Told how much of a point is done, and where its training is."""
 METRICS = (
     "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s", "energy_per_example_j",
     "area_m2", "efficiency_op_per_j", "transfer_time_share", "refresh_time_share", "dwell_time_mean_s",
@@ -46,14 +44,6 @@ TRAINED_TO_VALUES = tuple(name.replace("accuracy", "r2") for name in TRAINED)
 
 
 @dataclass(frozen=True)
-class Axis:
-    """A key of a spec, and the values that it takes, as text."""
-
-    key: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Trainings:
     """How each point is trained: with which seeds, without which imperfections, on data from where."""
 
@@ -62,84 +52,11 @@ class Trainings:
     data_folder: Path | None = None
 
 
-def axes_of(varied: Sequence[str], sets: Sequence[str] = ()) -> tuple[Axis, ...]:
-    """Return the axes that `KEY=V1,V2,...` texts describe, beside settings that hold for all points.
-
-    A comma within brackets or quotes does not separate. Raises SpecError with all that is wrong.
-
-    >>> axes_of(["schedule.refresh.period=1 ms,2 ms"])
-    (Axis(key='schedule.refresh.period', values=('1 ms', '2 ms')),)
-    """
-    axes: list[Axis] = []
-    problems: list[Problem] = []
-    for text in varied:
-        key, equals, listed = text.partition("=")
-        key, values = key.strip(), [_unquoted(value) for value in _split(listed)]
-        where = f"--vary {key}"
-        if not key or not equals:
-            hint = "for example --vary tile.rows=128,256"
-            problems.append(Problem("--vary", f"'{text}' is not KEY=V1,V2,...", hint))
-            continue
-        if not listed.strip():
-            problems.append(Problem(where, "there are no values", f"for example --vary {key}=V1,V2"))
-        elif not all(values):
-            what = f"value {values.index('') + 1} of {len(values)} is empty"
-            problems.append(Problem(where, what, "put one comma between values, and none at the end"))
-        twice = [value for value in dict.fromkeys(values) if value and values.count(value) > 1]
-        problems += [Problem(where, f"'{value}' is given twice", "give each value once") for value in twice]
-        axes.append(Axis(key, tuple(values)))
-    given = [path_parts(setting.partition("=")[0].strip()) for setting in sets]
-    for i, axis in enumerate(axes):
-        parts, where = path_parts(axis.key), f"--vary {axis.key}"
-        for setting, own in zip(sets, given, strict=True):
-            if own[: len(parts)] == parts:
-                problems.append(Problem(where, f"--set {setting} was given as well", "either vary it or set it"))
-        for other in axes[:i]:
-            theirs = path_parts(other.key)
-            shorter = min(len(parts), len(theirs))
-            if parts == theirs:
-                problems.append(Problem(where, "is varied twice", "give all of its values in one --vary"))
-            elif parts[:shorter] == theirs[:shorter]:
-                problems.append(Problem(where, f"overlaps with --vary {other.key}", "vary one of the two"))
-    count = prod(len(axis.values) for axis in axes)
-    if not axes and not problems:
-        problems.append(Problem("--vary", "nothing is varied", "for example --vary tile.rows=128,256"))
-    if count > MOST_POINTS:
-        sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        what = f"{sizes} = {counted(count, 'point')}, more than {MOST_POINTS:,}"
-        problems.append(Problem("--vary", what, "give fewer values, or sweep one part after another"))
-    if problems:
-        raise SpecError(problems)
-    return tuple(axes)
-
-
-def _split(text: str) -> list[str]:
-    """Return the parts of a list, cut at commas outside of brackets and quotes."""
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and not quote and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts]
-
-
-def _unquoted(text: str) -> str:
-    whole = len(text) > 1 and text[0] in "'\"" and text.find(text[0], 1) == len(text) - 1
-    return text[1:-1].strip() if whole else text
-
-
-class Sweep:
+class Grid:
     """A grid of settings of a chip and a workload, ready to be run point by point; refused if it makes no sense.
 
     `arch` and `workload` are given without `sets`, which may be whole only together with what is varied. `epochs` are
-    by default the workload's. Points are what the sweep's file keeps; `data` says per workload's hash on which data.
+    by default the workload's. `data` says per workload's hash on which data.
     """
 
     def __init__(
@@ -165,53 +82,42 @@ class Sweep:
             raise SpecError(dict.fromkeys(problems))
         self.data = self._digests() if trainings is not None else {}
 
-    def points(self) -> list[dict[str, str]]:
+    def points(self) -> list[Settings]:
         """Return the settings of all points; those of the last key change first."""
-        keys = [axis.key for axis in self.axes]
-        return [
-            dict(zip(keys, values, strict=True)) for values in itertools.product(*(axis.values for axis in self.axes))
-        ]
+        return list(_grid(self.axes))
 
     def specs(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
         """Return the chip and the workload of a point; raise SpecError where they are wrong together."""
-        both = split_overrides([f"{key}={value}" for key, value in settings.items()])
+        both = split_overrides(settings_text(settings))
         arch, workload = (self._load(side, both[side]) for side in (0, 1))
         return arch, workload
 
-    def run(self, settings: Settings, inside: Inside | None = None) -> dict[str, Any]:
+    def run(self, settings: Settings, inside: Inside = lambda part, now: None) -> Point:
         """Return a point: its metrics, and what trainings reached by seed and epoch; or why it is refused.
 
         `inside` is called with the part of the point that is done, and where its training is.
         """
-        point: dict[str, Any] = {
-            "settings": dict(settings), "metrics": None, "training": None, "data": None, "audits_failed": [],
-            "refused": None,
-        }  # fmt: skip
+        data: str | None = None
         try:
             arch, workload = self.specs(settings)
-            point["data"] = self.data.get(workload.hash)
+            data = self.data.get(workload.hash)
             found: dict[str, float | None] = {}
             activity = training = None
             if self.trainings is not None:
                 runs, activity = self._train(arch.value, workload, self.trainings, inside)
                 found, training = reached(runs), _by_epoch(runs)
             count = self._examples(workload.value)
-
-            def simulated(done: int) -> None:
-                if inside is not None:
-                    inside(1.0 if self.trainings is not None else done / count, None)
-
             result = evaluate(
                 arch, workload, examples=count, seed=self.seed, activity=activity,
-                activity_from="measured in the sweep" if activity is not None else "", progress=simulated,
+                activity_from="measured in the sweep" if activity is not None else "",
+                progress=lambda done: inside(1.0 if self.trainings is not None else done / count, None),
             )  # fmt: skip
-            metrics = result.data["metrics"]
-            point["metrics"] = {**{name: metrics[name] for name in METRICS}, **found}
-            point["training"] = training
-            point["audits_failed"] = [check["name"] for check in result.data["audits"] if not check["passed"]]
         except ArchsimError as error:
-            point["refused"] = str(error)
-        return point
+            return Point(settings=settings, data=data, refused=str(error))
+        metrics = {name: result.data["metrics"][name] for name in METRICS}
+        failed = tuple(check["name"] for check in result.data["audits"] if not check["passed"])
+        return Point(settings=settings, metrics={**metrics, **found}, training=training, data=data,
+                     audits_failed=failed)  # fmt: skip
 
     def _examples(self, workload: Workload) -> int:
         return (self.epochs or workload.training.epochs) * workload.dataset.examples
@@ -226,23 +132,26 @@ class Sweep:
                 replace(each, where=wheres.get(each.where, each.where)) for each in error.problems
             ) from None
 
+    def _axes(self, side: int) -> list[Axis]:
+        """Return the axes that are of the chip (0) or of the workload (1)."""
+        return [axis for axis in self.axes if split_overrides([f"{axis.key}="])[side]]
+
     def _faults(self, side: int) -> list[Problem]:
         """Return what is wrong with the chip (0) or the workload (1) at all points that have some value.
 
         What is wrong at a few of them is for these to tell.
         """
-        axes = [axis for axis in self.axes if split_overrides([f"{axis.key}="])[side]]
+        axes = self._axes(side)
         problems: dict[tuple[str, ...], list[Problem]] = {}
         hashes: dict[tuple[str, ...], str] = {}
-        for values in itertools.product(*(axis.values for axis in axes)):
-            settings = [f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True)]
+        for settings in _grid(axes):
+            values = tuple(settings.values())
             try:
-                hashes[values] = self._load(side, settings).hash
+                hashes[values] = self._load(side, settings_text(settings)).hash
                 problems[values] = []
             except SpecError as error:
                 problems[values] = list(error.problems)
-        everywhere = _common(list(problems.values()))
-        found = list(everywhere)
+        found = _common(list(problems.values()))
         for i, axis in enumerate(axes):
             seen: dict[tuple[tuple[tuple[str, ...], str], ...], str] = {}
             for value in axis.values:
@@ -258,20 +167,16 @@ class Sweep:
         """Return by workload's hash what names its data; raise SpecError if there is none for any of them."""
         found: dict[str, str] = {}
         first: SpecError | None = None
-        keys = [axis for axis in self.axes if split_overrides([f"{axis.key}="])[1]]
-        for values in itertools.product(*(axis.values for axis in keys)):
+        for settings in _grid(self._axes(1)):
             try:
-                settings = [f"{axis.key}={value}" for axis, value in zip(keys, values, strict=True)]
-                workload = self._load(1, settings)
-                found[workload.hash] = self._named(self._data_of(workload.value))
+                workload = self._load(1, settings_text(settings))
+                data = self._data_of(workload.value)
+                found[workload.hash] = f"{data.name} {digest_of(data)}"
             except SpecError as error:
                 first = first or error
         if first is not None and not found:
             raise first
         return found
-
-    def _named(self, data: Data) -> str:
-        return f"{data.name} {digest_of(data)}"
 
     def _data_of(self, workload: Workload) -> Data:
         """Return a workload's data; the last ones are kept."""
@@ -285,7 +190,7 @@ class Sweep:
         return self._data[1]
 
     def _train(
-        self, arch: ArchSpec, workload: Loaded[Workload], trainings: Trainings, inside: Inside | None
+        self, arch: ArchSpec, workload: Loaded[Workload], trainings: Trainings, inside: Inside
     ) -> tuple[list[list[Epoch]], ActivityFile | None]:
         """Return what each seed's epochs reached on one chip, and the activity that was measured in all of them."""
         check_cells(arch)
@@ -293,8 +198,7 @@ class Sweep:
         chip = build_chip(arch)
         schedule = build_schedule(chip, map_workload(workload.value, chip), self._examples(workload.value))
         data = self._data_of(workload.value)
-        polled = None if inside is None else lambda done: inside(0.0, None)
-        timeline = simulate(schedule, timeline=True, progress=polled).timeline
+        timeline = simulate(schedule, timeline=True, progress=lambda done: inside(0.0, None)).timeline
         assert timeline is not None
         runs: list[list[Epoch]] = []
         reads: list[Measured] = []
@@ -302,17 +206,20 @@ class Sweep:
             known = self._baselines.setdefault((workload.hash, self.data[workload.hash], seed), [])
             training = Training(schedule, data, seed=seed, ablate=trainings.ablate, known=known)
 
-            def told(now: Progress, training: Training = training) -> None:
-                if inside is not None:
-                    part = now.examples / now.per_epoch if now.epoch == len(training.found) else 0.0
-                    done = len(runs) + (len(training.found) + part) / training.epochs
-                    inside(done / len(trainings.seeds), now)
+            def told(now: Progress, before: int = len(runs), epochs: int = training.epochs) -> None:
+                inside((before + now.epochs / epochs) / len(trainings.seeds), now)
 
             training.play(timeline.chunks, progress=told)
             runs.append(training.found)
             reads += [*training.model.reads(), *training.model.updates()]
         measured = together(reads)
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
+
+
+def _grid(axes: Sequence[Axis]) -> Iterator[Settings]:
+    """Yield all choices of a value of each axis; those of the last one change first."""
+    for values in itertools.product(*(axis.values for axis in axes)):
+        yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
 
 
 def reached(runs: Sequence[Sequence[Epoch]]) -> dict[str, float | None]:
@@ -336,10 +243,10 @@ def _measured(runs: Sequence[Sequence[Epoch]]) -> str:
     return "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
 
 
-def _by_epoch(runs: Sequence[Sequence[Epoch]]) -> dict[str, list[list[float | None]]]:
+def _by_epoch(runs: Sequence[Sequence[Epoch]]) -> dict[str, tuple[tuple[float | None, ...], ...]]:
     what = _measured(runs)
     names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float")
-    return {name: [[getattr(entry, name) for entry in run] for run in runs] for name in names}
+    return {name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs) for name in names}
 
 
 def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:

@@ -1,0 +1,185 @@
+"""The history of a training, as history.json holds it: what each epoch of each seed reached, and what cells hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import Field
+
+from archsim.base.record import Named, Record
+from archsim.functional.datasets import Data as DataSet
+from archsim.functional.probe import Findings
+from archsim.functional.ranges import saturation_warnings
+from archsim.functional.remarks import baseline_warnings
+from archsim.functional.train import DivergedError, Epoch
+from archsim.studies.study import Data, signed
+from archsim.workload.network import Workload
+
+T = TypeVar("T")
+Runs: TypeAlias = tuple[tuple[T, ...], ...]
+"""A value of each epoch, by seed."""
+Sides: TypeAlias = Mapping[str, Runs[float | None]]
+"""Values on the "chip" and, beside it, in "float"."""
+
+
+class Rate(Record):
+    """A learning rate: the first, by what it is multiplied with each epoch, and the least, as a share of the first."""
+
+    first: float
+    decay: float
+    floor: float
+
+
+class Rates(Record):
+    """The learning rates on the chip and of its floating-point baseline."""
+
+    chip: Rate
+    floating: Rate = Field(alias="float")
+
+    @classmethod
+    def of(cls, workload: Workload) -> Self:
+        """Return the rates of a workload."""
+        own = (workload.training, workload.training.of_the_baseline)
+        chip, floating = (
+            Rate(first=each.learning_rate, decay=each.learning_rate_decay, floor=each.learning_rate_floor)
+            for each in own
+        )
+        return cls(chip=chip, float=floating)
+
+
+class Examples(Record):
+    """Where the examples are from, and how many are trained and tested on."""
+
+    name: str
+    source: str
+    train: int
+    test: int
+
+
+class Diverged(Record):
+    """In which epoch of which seed a training left the numbers, on the chip or in floating point."""
+
+    seed: int
+    epoch: int
+    where: str
+    says: str
+
+
+class Final(Record):
+    """Means over seeds after the last epoch; R2 where examples have values for classes, of which is the difference."""
+
+    accuracy_chip_mean: float | None
+    accuracy_float_mean: float | None
+    r2_chip_mean: float | None = None
+    r2_float_mean: float | None = None
+    difference: float | None
+
+
+class History(Data):
+    """What history.json holds: of what epochs reached a list per seed with a value per epoch; the last epoch counts.
+
+    Accuracies are fractions of the test set; where examples have values for classes they are None, and R2 is given.
+    `saturation` has shares by layer and kind. `findings` are what a probe saw of the cells of the first seed, once that
+    is finished, and `activity` says whether activity.yaml holds what finished seeds measured.
+    """
+
+    schema_id: Literal["archsim-history-1"] = signed("archsim-history-1")
+    arch: Named
+    workload: Named
+    rates: Rates
+    loss: str
+    data: Examples
+    ablated: tuple[str, ...]
+    seeds: tuple[int, ...]
+    complete: bool
+    diverged: Diverged | None
+    accuracy_chip: Runs[float | None]
+    accuracy_float: Runs[float | None]
+    r2_chip: Runs[float | None] | None = None
+    r2_float: Runs[float | None] | None = None
+    loss_chip: Runs[float]
+    loss_float: Runs[float]
+    pulses_per_synapse: Runs[float]
+    clipped_share: Runs[float]
+    saturation: Runs[Mapping[str, Mapping[str, float]]]
+    warnings: tuple[str, ...]
+    final: Final
+    findings: Findings | None = None
+    activity: bool = False
+
+    @property
+    def merit(self) -> Sides:
+        """What it is judged by, accuracy or R2."""
+        if self.r2_chip is None or self.r2_float is None:
+            return {"chip": self.accuracy_chip, "float": self.accuracy_float}
+        return {"chip": self.r2_chip, "float": self.r2_float}
+
+    @property
+    def losses(self) -> Sides:
+        """Mean losses of epochs in training."""
+        return {"chip": self.loss_chip, "float": self.loss_float}
+
+    @property
+    def reached(self) -> tuple[float | None, float | None]:
+        """What it is judged by after the last epoch, on the chip and in floating point."""
+        if self.r2_chip is None:
+            return self.final.accuracy_chip_mean, self.final.accuracy_float_mean
+        return self.final.r2_chip_mean, self.final.r2_float_mean
+
+    def plain(self) -> Any:
+        """Return it as JSON holds it; where examples have classes, nothing is said of R2."""
+        found = super().plain()
+        if self.r2_chip is None:
+            del found["r2_chip"], found["r2_float"], found["final"]["r2_chip_mean"], found["final"]["r2_float_mean"]
+        return found
+
+
+def reached_by(
+    epochs: Mapping[int, Sequence[Epoch]], data: DataSet, diverged: DivergedError | None, remarks: Sequence[str]
+) -> dict[str, Any]:
+    """Return the part of a history that is of its epochs, given by seed, on these data.
+
+    A training that diverged has no final accuracy. `warnings` are the `remarks` that were made beforehand, and what the
+    epochs themselves give rise to.
+    """
+    seeds = sorted(epochs)
+    runs = [epochs[seed] for seed in seeds]
+
+    def each(of: Callable[[Epoch], T]) -> list[list[T]]:
+        return [[of(epoch) for epoch in run] for run in runs]
+
+    def mean(values: Sequence[Sequence[float | None]]) -> float | None:
+        """Return the mean of the last epochs' values; None where one of these is missing."""
+        last = [run[-1] for run in values if run]
+        known = [value for value in last if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
+
+    columns: dict[str, list[list[float | None]]] = {
+        "accuracy_chip": each(lambda epoch: epoch.accuracy_chip),
+        "accuracy_float": each(lambda epoch: epoch.accuracy_float),
+    }
+    if data.test_t is not None:
+        columns["r2_chip"] = each(lambda epoch: epoch.r2_chip)
+        columns["r2_float"] = each(lambda epoch: epoch.r2_float)
+    means = {f"{name}_mean": mean(values) for name, values in columns.items()}
+    chip, floating = list(means.values())[-2:]
+    saturation = each(lambda epoch: epoch.saturation)
+    return {
+        "seeds": seeds,
+        "diverged": None if diverged is None else Diverged(
+            seed=diverged.seed, epoch=diverged.epoch + 1, where=diverged.where, says=str(diverged)
+        ),
+        **columns,
+        "loss_chip": each(lambda epoch: epoch.loss_chip),
+        "loss_float": each(lambda epoch: epoch.loss_float),
+        "pulses_per_synapse": each(lambda epoch: epoch.pulses_per_synapse),
+        "clipped_share": each(lambda epoch: epoch.clipped_share),
+        "saturation": saturation,
+        "warnings": [
+            *remarks,
+            *baseline_warnings(columns["accuracy_float"], seeds, len(data.test_y)),
+            *saturation_warnings(saturation),
+        ],
+        "final": Final(**means, difference=None if chip is None or floating is None else chip - floating),
+    }  # fmt: skip
