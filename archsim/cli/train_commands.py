@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archsim.cli.apps import app
 from archsim.cli.options import (
+    Ablate,
     Arch,
+    DataFolder,
+    Epochs,
     Json,
     Out,
     Quiet,
@@ -28,13 +30,11 @@ def train(
     arch: Arch,
     workload: Work,
     sets: Sets = None,
-    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    epochs: Epochs = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed on.")] = 1,
-    ablate: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
-    ] = None,
+    ablate: Ablate = None,
     seed: Seed = 0,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    data: DataFolder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")] = False,
     out: Out = None,
     as_json: Json = False,
@@ -53,16 +53,14 @@ def sweep(
         list[str], typer.Option(metavar="KEY=V1,V2,...", help="A figure, and the values that it takes. Repeatable.")
     ],
     train: Annotated[bool, typer.Option("--train", help="Also train at each point, on the chip's cells.")] = False,
-    epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
+    epochs: Epochs = None,
     seeds: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed.")
     ] = None,
     seed: Seed = 0,
-    ablate: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
-    ] = None,
+    ablate: Ablate = None,
     sets: Sets = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    data: DataFolder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that was interrupted.")] = False,
     out: Out = None,
     as_json: Json = False,
@@ -87,7 +85,7 @@ def crosscheck(
             min=0, max=100, metavar="POINTS", help="By how much accuracy may fall short, in percentage points."
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")] = None,
+    data: DataFolder = None,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,

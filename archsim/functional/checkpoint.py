@@ -17,7 +17,7 @@ import numpy.typing as npt
 from archsim.base.errors import Problem, SpecError
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
-from archsim.functional.probe import Findings
+from archsim.functional.findings import Findings
 from archsim.functional.train import Epoch
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]

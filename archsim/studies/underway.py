@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from archsim.report.folder import replace_file, write_folder
 from archsim.studies.study import AnyStudy, Data, Progress
@@ -14,10 +13,7 @@ D = TypeVar("D", bound=Data)
 
 
 class Underway(ABC, Generic[D]):
-    """A study under way in its folder; `begun` says whether the folder holds something of it.
-
-    Used as a context. Whatever ends it early, an interruption or an error, leaves a report of what there is.
-    """
+    """A study under way in its folder; `begun` says whether the folder holds something of it."""
 
     begun = False
     resumed_from: tuple[str, ...] = ()
@@ -25,6 +21,10 @@ class Underway(ABC, Generic[D]):
 
     def __init__(self, study: AnyStudy, folder: Path, progress: Progress) -> None:
         self.study, self.folder, self.progress = study, folder, progress
+
+    @abstractmethod
+    def work(self) -> None:
+        """Do all steps that are left, and keep each."""
 
     @abstractmethod
     def so_far(self) -> D:
@@ -39,9 +39,12 @@ class Underway(ABC, Generic[D]):
             write_folder(self.folder, {self.study.file: text}, self.study.owned)  # it is of this study from now on
         self.begun = True
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is not None and self.begun:
-            self.study.write(self.so_far(), self.folder, keep=self.resumed_from)
+    def finish(self) -> D:
+        """Return the whole; an interruption or an error leaves a report of what there is."""
+        try:
+            self.work()
+        except BaseException:
+            if self.begun:
+                self.study.write(self.so_far(), self.folder, keep=self.resumed_from)
+            raise
+        return self.so_far()

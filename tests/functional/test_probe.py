@@ -11,7 +11,8 @@ import pytest
 
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.functional.datasets import load_data
-from archsim.functional.probe import BINS, TIMES, Findings, Probe
+from archsim.functional.findings import Findings
+from archsim.functional.probe import BINS, TIMES, Probe
 from archsim.functional.train import Training, scales_of
 from archsim.simulation.run import simulate
 from archsim.studies.train.history import History

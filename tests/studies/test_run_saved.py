@@ -164,7 +164,7 @@ def test_folders_that_hold_no_report_are_told(folder: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", sorted(all_studies()))
 def test_reports_of_other_commands_are_named(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{}", "utf-8")
-    with pytest.raises(SpecError, match=f"holds a report of `archsim {all_studies()[name].command}`"):
+    with pytest.raises(SpecError, match=f"holds a report of `archsim {all_studies()[name].inputs.words}`"):
         load_page(tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest
 from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.report.folder import check_folder, is_report
-from archsim.studies.study import all_studies, show_again, study_in
+from archsim.studies.study import Study, all_studies, show_again, study_in
 from archsim.studies.train.history import History
 from tests.studies.test_train_document import HISTORY
 
@@ -64,6 +64,14 @@ def test_a_report_is_made_again_byte_for_byte(name: str, tmp_path: Path, capsys:
     assert f"report  {out / page}" in capsys.readouterr().out
     assert files(out) == {**before, "of others.txt": b"kept"}
     assert {own.split("/")[0] for own in before} <= {*study.owned, *(own for own in before if own.endswith(".yaml"))}
+
+
+def test_what_keeps_something_takes_resume_which_is_no_part_of_the_line_that_repeats_it() -> None:
+    keeping = {study for study in all_studies().values() if isinstance(study, Study) and study.keeps}
+    assert keeping
+    for study in keeping:
+        inputs = study.inputs(CHIP, WORK, resume=True, data=Path("here"), seed=3)
+        assert inputs.line == f"archsim {study.inputs.words} {CHIP} {WORK} --seed 3"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"schema": "archsim-survey-1"}', "[" * 100_000])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archsim.functional.probe import Findings, Histogram, Loss
+from archsim.functional.findings import Findings, Histogram, Loss
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
 from archsim.report.document import Document
 from archsim.report.figure import Plot

@@ -5,26 +5,40 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Any, TypeAlias
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
+from archsim.base.record import Named
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.train import Epoch, Progress, Reached, Training, check_cells, check_network
+from archsim.functional.train import (
+    Epoch,
+    Progress,
+    Reached,
+    Training,
+    check_ablations,
+    check_cells,
+    check_network,
+    seeds_from,
+)
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, path_parts, split_overrides
-from archsim.studies.sweep.axes import Axis
+from archsim.spec.loading import Loaded, load_arch, path_parts, split_overrides
+from archsim.studies import study
+from archsim.studies.names import all_faults
+from archsim.studies.study import given, named, unsaid
+from archsim.studies.sweep.axes import Axis, axes_of
 from archsim.studies.sweep.points import Point, Settings, settings_text
+from archsim.studies.train.history import Runs
+from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
 Inside: TypeAlias = Callable[[float, Progress | None], None]
@@ -34,53 +48,55 @@ METRICS = (
     "area_m2", "efficiency_op_per_j", "transfer_time_share", "refresh_time_share", "dwell_time_mean_s",
 )  # fmt: skip
 """What a point keeps of metrics.json."""
-TRAINED = (
-    "accuracy_chip_mean", "accuracy_chip_std", "accuracy_float_mean", "accuracy_float_std", "accuracy_difference",
-    "pulses_per_synapse",
-)  # fmt: skip
-"""What its trainings add: means and standard deviations over seeds after the last epoch."""
-TRAINED_TO_VALUES = tuple(name.replace("accuracy", "r2") for name in TRAINED)
-"""The same where examples have values for classes."""
 
 
 @dataclass(frozen=True)
-class Trainings:
-    """How each point is trained: with which seeds, without which imperfections, on data from where."""
+class Inputs(study.Inputs):
+    """A chip, a workload, the figures that are varied, and whether each point is trained as well."""
 
-    seeds: tuple[int, ...]
+    words = "sweep"
+    arch: str
+    workload: str
+    vary: tuple[str, ...] = ()
+    sets: tuple[str, ...] = given("--set")
+    train: bool = False
     ablate: tuple[str, ...] = ()
-    data_folder: Path | None = None
+    epochs: int | None = None
+    seeds: int | None = None
+    seed: int = 0
+    data: Path | None = unsaid()
+    resume: bool = unsaid(False)
 
 
 class Grid:
-    """A grid of settings of a chip and a workload, ready to be run point by point; refused if it makes no sense.
+    """A grid of settings of a chip and a workload, ready to be run point by point.
 
-    `arch` and `workload` are given without `sets`, which may be whole only together with what is varied. `epochs` are
-    by default the workload's. `data` says per workload's hash on which data.
+    `given` are both without `inputs.sets`, which may be whole only together with what is varied; `data` says by the
+    hash of a workload on which data it is trained. Raises SpecError with what is wrong for all points.
     """
 
-    def __init__(
-        self,
-        arch: Loaded[ArchSpec],
-        workload: Loaded[Workload],
-        axes: Sequence[Axis],
-        *,
-        sets: Sequence[str] = (),
-        epochs: int | None = None,
-        seed: int = 0,
-        trainings: Trainings | None = None,
-    ) -> None:
-        self.axes, self.epochs, self.seed, self.trainings = tuple(axes), epochs, seed, trainings
-        self._files: tuple[Loaded[Any], Loaded[Any]] = arch, workload
-        self._sets = split_overrides(sets)
+    def __init__(self, inputs: Inputs) -> None:
+        _check_options(inputs)
+        self.inputs, self.axes = inputs, axes_of(inputs.vary, inputs.sets)
+        check_ablations(dict.fromkeys(inputs.ablate))
+        self.ablated = tuple(sorted(set(inputs.ablate)))
+        self.seeds = tuple(seeds_from(inputs.seed, inputs.seeds or 1))
+        loads = [lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload)]
+        self.given: tuple[Loaded[ArchSpec], Loaded[Workload]] = (*all_faults(loads),)
+        self._sets = split_overrides(inputs.sets)
         self._data: tuple[Workload, Data] | None = None
         self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
-        if epochs is not None:
-            _check_epochs([*(axis.key for axis in axes), *(setting.partition("=")[0].strip() for setting in sets)])
         problems = [problem for side in (0, 1) for problem in self._faults(side)]
         if problems:
             raise SpecError(dict.fromkeys(problems))
-        self.data = self._digests() if trainings is not None else {}
+        self.data = self._digests() if inputs.train else {}
+
+    def named(self, side: int) -> Named:
+        """Return the chip (0) or the workload (1) as set at all points; as given, if it is whole only with a value."""
+        try:
+            return named(self._load(side, ()))
+        except SpecError:
+            return named(self.given[side])
 
     def points(self) -> list[Settings]:
         """Return the settings of all points; those of the last key change first."""
@@ -103,14 +119,14 @@ class Grid:
             data = self.data.get(workload.hash)
             found: dict[str, float | None] = {}
             activity = training = None
-            if self.trainings is not None:
-                runs, activity = self._train(arch.value, workload, self.trainings, inside)
-                found, training = reached(runs), _by_epoch(runs)
+            if self.inputs.train:
+                runs, activity = self._train(arch.value, workload, inside)
+                found, training = reached(runs)
             count = self._examples(workload.value)
             result = evaluate(
-                arch, workload, examples=count, seed=self.seed, activity=activity,
+                arch, workload, examples=count, seed=self.inputs.seed, activity=activity,
                 activity_from="measured in the sweep" if activity is not None else "",
-                progress=lambda done: inside(1.0 if self.trainings is not None else done / count, None),
+                progress=lambda done: inside(1.0 if self.inputs.train else done / count, None),
             )  # fmt: skip
         except ArchsimError as error:
             return Point(settings=settings, data=data, refused=str(error))
@@ -120,12 +136,12 @@ class Grid:
                      audits_failed=failed)  # fmt: skip
 
     def _examples(self, workload: Workload) -> int:
-        return (self.epochs or workload.training.epochs) * workload.dataset.examples
+        return (self.inputs.epochs or workload.training.epochs) * workload.dataset.examples
 
     def _load(self, side: int, settings: Sequence[str]) -> Loaded[Any]:
         """Return the chip (0) or the workload (1) with settings; what is wrong with varied keys is told as such."""
         try:
-            return self._files[side].with_overrides([*self._sets[side], *settings])
+            return self.given[side].with_overrides([*self._sets[side], *settings])
         except SpecError as error:
             wheres = {f"--set {axis.key}": f"--vary {axis.key}" for axis in self.axes}
             raise SpecError(
@@ -180,17 +196,16 @@ class Grid:
 
     def _data_of(self, workload: Workload) -> Data:
         """Return a workload's data; the last ones are kept."""
-        assert self.trainings is not None
         if self._data is not None:
             kept, data = self._data
             if (kept.dataset, kept.layers) == (workload.dataset, workload.layers):
                 return data
         self._data = None  # before others are loaded
-        self._data = workload, load_data(workload, self.trainings.data_folder, self.seed)
+        self._data = workload, load_data(workload, self.inputs.data, self.inputs.seed)
         return self._data[1]
 
     def _train(
-        self, arch: ArchSpec, workload: Loaded[Workload], trainings: Trainings, inside: Inside
+        self, arch: ArchSpec, workload: Loaded[Workload], inside: Inside
     ) -> tuple[list[list[Epoch]], ActivityFile | None]:
         """Return what each seed's epochs reached on one chip, and the activity that was measured in all of them."""
         check_cells(arch)
@@ -202,12 +217,12 @@ class Grid:
         assert timeline is not None
         runs: list[list[Epoch]] = []
         reads: list[Measured] = []
-        for seed in trainings.seeds:
+        for seed in self.seeds:
             known = self._baselines.setdefault((workload.hash, self.data[workload.hash], seed), [])
-            training = Training(schedule, data, seed=seed, ablate=trainings.ablate, known=known)
+            training = Training(schedule, data, seed=seed, ablate=self.ablated, known=known)
 
             def told(now: Progress, before: int = len(runs), epochs: int = training.epochs) -> None:
-                inside((before + now.epochs / epochs) / len(trainings.seeds), now)
+                inside((before + now.epochs / epochs) / len(self.seeds), now)
 
             training.play(timeline.chunks, progress=told)
             runs.append(training.found)
@@ -222,31 +237,26 @@ def _grid(axes: Sequence[Axis]) -> Iterator[Settings]:
         yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
 
 
-def reached(runs: Sequence[Sequence[Epoch]]) -> dict[str, float | None]:
-    """Return means, and sample standard deviations (None for one seed), over seeds after the last epoch."""
-    last = [run[-1] for run in runs]
-    what = _measured(runs)
+def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:
+    """Return what seeds reached after the last epoch, and in each.
 
-    def both(name: str) -> tuple[float | None, float | None]:
-        values = [value for entry in last if (value := getattr(entry, name)) is not None]
-        mean = fsum(values) / len(values) if len(values) == len(last) else None
-        return mean, stdev(values) if mean is not None and len(values) > 1 else None
-
-    chip, floating = both(f"{what}_chip"), both(f"{what}_float")
-    difference = None if chip[0] is None or floating[0] is None else chip[0] - floating[0]
-    values = (*chip, *floating, difference, both("pulses_per_synapse")[0])
-    return dict(zip(TRAINED if what == "accuracy" else TRAINED_TO_VALUES, values, strict=True))
-
-
-def _measured(runs: Sequence[Sequence[Epoch]]) -> str:
-    """Return by what trainings are judged: accuracy, or r2 where examples have values for classes."""
-    return "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
-
-
-def _by_epoch(runs: Sequence[Sequence[Epoch]]) -> dict[str, tuple[tuple[float | None, ...], ...]]:
-    what = _measured(runs)
-    names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float")
-    return {name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs) for name in names}
+    These are means and sample standard deviations (None for one seed) over seeds, and pulses per synapse; and accuracy
+    and loss by seed and epoch. R2 stands for accuracy where examples have values for classes.
+    """
+    what = "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
+    names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float", "pulses_per_synapse")
+    columns = {name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs) for name in names}
+    *_, pulses = columns.values()
+    found: dict[str, float | None] = {}
+    for name in names[:2]:
+        known = [run[-1] for run in columns[name] if run[-1] is not None]
+        whole = len(known) == len(runs)
+        found[f"{name}_mean"] = fmean(known) if whole else None
+        found[f"{name}_std"] = stdev(known) if whole and len(known) > 1 else None
+    chip, _, floating, _ = found.values()
+    found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
+    found["pulses_per_synapse"] = fmean(run[-1] for run in pulses)
+    return found, {name: columns[name] for name in names[:-1]}
 
 
 def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:
@@ -254,7 +264,15 @@ def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:
     return [problem for problem in problems[0] if all(problem in own for own in problems)] if problems else []
 
 
-def _check_epochs(keys: Sequence[str]) -> None:
-    if any(path_parts(key) in (["training"], ["training", "epochs"]) for key in keys):
+def _check_options(inputs: Inputs) -> None:
+    options = {"--seeds": inputs.seeds is not None, "--ablate": bool(inputs.ablate), "--data": inputs.data is not None}
+    problems = [
+        Problem(option, "is of no use without --train", "give --train as well, or leave it out")
+        for option, is_given in options.items() if is_given and not inputs.train
+    ]  # fmt: skip
+    keys = [path_parts(text.partition("=")[0].strip()) for text in (*inputs.vary, *inputs.sets)]
+    if inputs.epochs is not None and (["training"] in keys or ["training", "epochs"] in keys):
         what = "--epochs was given, and training.epochs is varied or set"
-        raise SpecError([Problem("--epochs", what, "give the epochs in one way")])
+        problems.append(Problem("--epochs", what, "give the epochs in one way"))
+    if problems:
+        raise SpecError(problems)

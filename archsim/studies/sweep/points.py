@@ -8,6 +8,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from archsim.base.record import Named, Number, Record
+from archsim.functional.train import Progress
 from archsim.studies.names import undominated
 from archsim.studies.study import Data, signed
 
@@ -103,14 +104,19 @@ def settings_text(settings: Settings) -> list[str]:
     return [f"{key}={value}" for key, value in settings.items()]
 
 
-def point_words(done: int, total: int, settings: Settings) -> tuple[str, str]:
-    """Return what a terminal shows of a sweep under way: how far it is, and the point that is next.
+def point_words(done: int, total: int, settings: Settings, now: Progress | None, seeds: bool = False) -> str:
+    """Return what a terminal shows of a sweep under way, in two lines: where it and its training are, and the point.
 
-    >>> point_words(2, 15, {"schedule.transfer.policy": "staggered"})
-    ('point 3 of 15', 'policy=staggered')
+    >>> print(point_words(2, 15, {"schedule.transfer.policy": "staggered"}, Progress(1, 2, 500, 1438, 0.25, None)))
+    point 3 of 15, epoch 3, loss 0.250
+    policy=staggered
     """
-    where = ", ".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items())
-    return f"point {done + 1:,} of {total:,}", cut(where, 46)
+    where = cut(", ".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items()), 46)
+    place = f"point {done + 1:,} of {total:,}"
+    if now is not None:
+        loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"
+        place += f"{f', seed {now.seed}' if seeds else ''}, epoch {now.epoch + 1}{loss}"
+    return f"{place}\n{where}"
 
 
 def short(key: str, most: int = 32) -> str:

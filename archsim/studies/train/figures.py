@@ -8,7 +8,7 @@ from typing import Any
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
-from archsim.functional.probe import Findings
+from archsim.functional.findings import Findings
 from archsim.report.colours import COLOURS, CYCLE
 from archsim.report.figure import Axis, Box, Dot, Plot, Series, axis, linear, logarithmic
 from archsim.studies.train.history import History, Sides

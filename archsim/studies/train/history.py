@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field
 
 from archsim.base.record import Named, Record
-from archsim.functional.datasets import Data as DataSet
-from archsim.functional.probe import Findings
-from archsim.functional.ranges import saturation_warnings
-from archsim.functional.remarks import baseline_warnings
-from archsim.functional.train import DivergedError, Epoch
+from archsim.functional.findings import Findings
 from archsim.studies.study import Data, signed
 from archsim.workload.network import Workload
 
@@ -133,53 +129,3 @@ class History(Data):
         if self.r2_chip is None:
             del found["r2_chip"], found["r2_float"], found["final"]["r2_chip_mean"], found["final"]["r2_float_mean"]
         return found
-
-
-def reached_by(
-    epochs: Mapping[int, Sequence[Epoch]], data: DataSet, diverged: DivergedError | None, remarks: Sequence[str]
-) -> dict[str, Any]:
-    """Return the part of a history that is of its epochs, given by seed, on these data.
-
-    A training that diverged has no final accuracy. `warnings` are the `remarks` that were made beforehand, and what the
-    epochs themselves give rise to.
-    """
-    seeds = sorted(epochs)
-    runs = [epochs[seed] for seed in seeds]
-
-    def each(of: Callable[[Epoch], T]) -> list[list[T]]:
-        return [[of(epoch) for epoch in run] for run in runs]
-
-    def mean(values: Sequence[Sequence[float | None]]) -> float | None:
-        """Return the mean of the last epochs' values; None where one of these is missing."""
-        last = [run[-1] for run in values if run]
-        known = [value for value in last if value is not None]
-        return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
-
-    columns: dict[str, list[list[float | None]]] = {
-        "accuracy_chip": each(lambda epoch: epoch.accuracy_chip),
-        "accuracy_float": each(lambda epoch: epoch.accuracy_float),
-    }
-    if data.test_t is not None:
-        columns["r2_chip"] = each(lambda epoch: epoch.r2_chip)
-        columns["r2_float"] = each(lambda epoch: epoch.r2_float)
-    means = {f"{name}_mean": mean(values) for name, values in columns.items()}
-    chip, floating = list(means.values())[-2:]
-    saturation = each(lambda epoch: epoch.saturation)
-    return {
-        "seeds": seeds,
-        "diverged": None if diverged is None else Diverged(
-            seed=diverged.seed, epoch=diverged.epoch + 1, where=diverged.where, says=str(diverged)
-        ),
-        **columns,
-        "loss_chip": each(lambda epoch: epoch.loss_chip),
-        "loss_float": each(lambda epoch: epoch.loss_float),
-        "pulses_per_synapse": each(lambda epoch: epoch.pulses_per_synapse),
-        "clipped_share": each(lambda epoch: epoch.clipped_share),
-        "saturation": saturation,
-        "warnings": [
-            *remarks,
-            *baseline_warnings(columns["accuracy_float"], seeds, len(data.test_y)),
-            *saturation_warnings(saturation),
-        ],
-        "final": Final(**means, difference=None if chip is None or floating is None else chip - floating),
-    }  # fmt: skip

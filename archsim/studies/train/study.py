@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PART, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import Data, load_data
+from archsim.functional.findings import Findings
 from archsim.functional.losses import loss_name
-from archsim.functional.probe import Findings, Probe
-from archsim.functional.remarks import rates_warnings
+from archsim.functional.probe import Probe
+from archsim.functional.ranges import saturation_warnings
+from archsim.functional.remarks import baseline_warnings, rates_warnings
 from archsim.functional.train import (
+    Chunks,
     DivergedError,
     Epoch,
     Training,
@@ -31,19 +34,15 @@ from archsim.functional.train import (
 )
 from archsim.functional.train import Progress as Place
 from archsim.mapping import build_schedule, map_workload
-from archsim.mapping.schedule import Schedule
 from archsim.results.bill import activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
-from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded
 from archsim.studies.names import default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
 from archsim.studies.train.document import ACTIVITY, document
-from archsim.studies.train.history import Examples, History, Rates, reached_by
+from archsim.studies.train.history import Diverged, Examples, Final, History, Rates, T
 from archsim.studies.train.measures import ACCURACY, R2
 from archsim.studies.underway import Underway
-from archsim.workload.network import Workload
 
 TABLES = ("final", "history", "saturation", "saturation_most", "conductances", "weight_error")
 FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for place in range(2, 10)), "weight_error",
@@ -63,21 +62,27 @@ class Inputs(Pair):
     resume: bool = unsaid(False)
 
 
-@dataclass(frozen=True)
 class Task:
-    """A training to be made: the epochs of a schedule, with each of several seeds."""
+    """A training to be made: whole epochs of a schedule, with each of several seeds.
 
-    command: str
-    chip: Loaded[ArchSpec]
-    network: Loaded[Workload]
-    data: Data
-    schedule: Schedule
-    epochs: int
-    seeds: range
-    ablated: tuple[str, ...]
-    resume: bool
+    Raises SpecError with all that is wrong.
+    """
 
-    @property
+    def __init__(self, inputs: Inputs) -> None:
+        check_ablations(dict.fromkeys(inputs.ablate))
+        self.inputs, self.ablated = inputs, tuple(sorted(set(inputs.ablate)))
+        self.seeds = seeds_from(inputs.seed, inputs.seeds)
+        self.chip, self.network = inputs.load()
+        self.remarks = rates_warnings(self.network)
+        check_cells(self.chip.value)
+        check_network(self.network.value)
+        self.epochs = inputs.epochs or self.network.value.training.epochs
+        self.data = load_data(self.network.value, inputs.data, inputs.seed)
+        chip = build_chip(self.chip.value)
+        examples = self.epochs * self.network.value.dataset.examples
+        self.schedule = build_schedule(chip, map_workload(self.network.value, chip), examples)
+
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """What two trainings must have in common, so that one goes on from the other's checkpoint."""
         return {
@@ -93,40 +98,17 @@ class Task:
 
 def prepare(inputs: Inputs) -> Prepared[History]:
     """Return a training to be made; raise SpecError with all that is wrong."""
-    ablated = tuple(sorted(set(inputs.ablate)))
-    check_ablations(dict.fromkeys(inputs.ablate))
-    seeds = seeds_from(inputs.seed, inputs.seeds)
-    chip, network = inputs.load()
-    check_cells(chip.value)
-    check_network(network.value)
-    epochs = inputs.epochs or network.value.training.epochs
-    data = load_data(network.value, inputs.data, inputs.seed)
-    built = build_chip(chip.value)
-    schedule = build_schedule(built, map_workload(network.value, built), epochs * network.value.dataset.examples)
-    task = Task(inputs.line, chip, network, data, schedule, epochs, seeds, ablated, inputs.resume)
-    suffix = f"ablate-{hashlib.sha256(' '.join(ablated).encode()).hexdigest()[:8]}" if ablated else ""
-    return Prepared(default_folder(chip, network, suffix), partial(train, task))
-
-
-def train(task: Task, progress: Progress, folder: Path) -> History:
-    """Return the history of a training, which is kept in a folder epoch by epoch.
-
-    An interruption leaves a checkpoint of the last epoch that ended, from which one that resumes goes on. Raises
-    DivergedError where an epoch ends far from all sense; then there is nothing to go on from.
-    """
-    with Seeds(task, progress, folder) as seeds:
-        timeline = simulate(task.schedule, timeline=True).timeline
-        assert timeline is not None
-        for seed in task.seeds:
-            if seed not in seeds.reads:
-                seeds.train(seed, timeline.chunks)
-        return seeds.so_far()
+    task = Task(inputs)
+    suffix = f"ablate-{hashlib.sha256(' '.join(task.ablated).encode()).hexdigest()[:8]}" if task.ablated else ""
+    folder = default_folder(task.chip, task.network, suffix)
+    return Prepared(folder, lambda progress, where: Seeds(task, progress, where).finish())
 
 
 class Seeds(Underway[History]):
-    """A training under way: what each epoch of each seed reached, and the checkpoint of the last one.
+    """A training under way: what each epoch of each seed reached, with a checkpoint of the last epoch that ended.
 
     `reads` is what finished seeds measured, `findings` what the probe saw in the first seed, once that is finished.
+    Where an epoch ends far from all sense, DivergedError is raised, and there is nothing to go on from.
     """
 
     resumed_from: tuple[str, ...] = (NAME,)
@@ -139,31 +121,39 @@ class Seeds(Underway[History]):
         self.findings: Findings | None = None
         self.diverged: DivergedError | None = None
         self._arrays: Mapping[str, Any] = {}
-        if task.resume:
+        if task.inputs.resume:
             kept = Checkpoint.read(folder)
             kept.check(task.identity)
             self.begun, self.findings, self._arrays = True, kept.findings, kept.arrays
             self.found = {seed: list(run) for seed, run in kept.found.items()}
             self.reads = dict(kept.reads)
 
+    def work(self) -> None:
+        """Train the seeds that are not finished."""
+        timeline = simulate(self.task.schedule, timeline=True).timeline
+        assert timeline is not None
+        for seed in self.task.seeds:
+            if seed not in self.reads:
+                self._train(seed, timeline.chunks)
+
     def so_far(self) -> History:
         """Return the history of the epochs that ended."""
         task, data = self.task, self.task.data
         measured = together(part for own in self.reads.values() for part in own)
         found = History(
-            command=task.command, arch=named(task.chip), workload=named(task.network),
+            command=task.inputs.line, arch=named(task.chip), workload=named(task.network),
             rates=Rates.of(task.network.value), loss=loss_name(task.network.value),
             data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y)),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),
-            **reached_by(self.found, data, self.diverged, rates_warnings(task.network)),
+            **reached_by(self.found, data, self.diverged, task.remarks),
         )  # fmt: skip
         if measured:
             layers = [layer.name for layer in task.network.value.layers]
             found.beside({ACTIVITY: activity_yaml(activity_of(layers, measured))})
         return found
 
-    def train(self, seed: int, chunks: Any) -> None:
+    def _train(self, seed: int, chunks: Chunks) -> None:
         """Train one seed from where it stands to its end, by a timeline; the first one under a probe."""
         task = self.task
         probe = Probe(task.schedule) if seed == task.seeds[0] else None
@@ -192,6 +182,56 @@ class Seeds(Underway[History]):
         if probe is not None:
             self.findings = probe.findings(seed, scales_of(task.chip.value, task.network.value))
         self.reads[seed] = [*training.model.reads(), *training.model.updates()]
+
+
+def reached_by(
+    epochs: Mapping[int, Sequence[Epoch]], data: Data, diverged: DivergedError | None, remarks: Sequence[str]
+) -> dict[str, Any]:
+    """Return the part of a history that is of its epochs, given by seed, on these data.
+
+    A training that diverged has no final accuracy. `warnings` are the `remarks` that were made beforehand, and what the
+    epochs themselves give rise to.
+    """
+    seeds = sorted(epochs)
+    runs = [epochs[seed] for seed in seeds]
+
+    def each(of: Callable[[Epoch], T]) -> list[list[T]]:
+        return [[of(epoch) for epoch in run] for run in runs]
+
+    def mean(values: Sequence[Sequence[float | None]]) -> float | None:
+        """Return the mean of the last epochs' values; None where one of these is missing."""
+        last = [run[-1] for run in values if run]
+        known = [value for value in last if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
+
+    columns: dict[str, list[list[float | None]]] = {
+        "accuracy_chip": each(lambda epoch: epoch.accuracy_chip),
+        "accuracy_float": each(lambda epoch: epoch.accuracy_float),
+    }
+    if data.test_t is not None:
+        columns["r2_chip"] = each(lambda epoch: epoch.r2_chip)
+        columns["r2_float"] = each(lambda epoch: epoch.r2_float)
+    means = {f"{name}_mean": mean(values) for name, values in columns.items()}
+    chip, floating = list(means.values())[-2:]
+    saturation = each(lambda epoch: epoch.saturation)
+    return {
+        "seeds": seeds,
+        "diverged": None if diverged is None else Diverged(
+            seed=diverged.seed, epoch=diverged.epoch + 1, where=diverged.where, says=str(diverged)
+        ),
+        **columns,
+        "loss_chip": each(lambda epoch: epoch.loss_chip),
+        "loss_float": each(lambda epoch: epoch.loss_float),
+        "pulses_per_synapse": each(lambda epoch: epoch.pulses_per_synapse),
+        "clipped_share": each(lambda epoch: epoch.clipped_share),
+        "saturation": saturation,
+        "warnings": [
+            *remarks,
+            *baseline_warnings(columns["accuracy_float"], seeds, len(data.test_y)),
+            *saturation_warnings(saturation),
+        ],
+        "final": Final(**means, difference=None if chip is None or floating is None else chip - floating),
+    }  # fmt: skip
 
 
 def progress_words(now: Place, epochs: int, seeds: int) -> str:

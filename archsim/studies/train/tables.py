@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 
 from archsim.base.words import counted
-from archsim.functional.probe import Findings
+from archsim.functional.findings import Findings
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
 from archsim.report.table import Column, Table, words
 from archsim.studies.train.history import History
