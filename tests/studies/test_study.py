@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,28 @@ def test_what_keeps_something_takes_resume_which_is_no_part_of_the_line_that_rep
     for study in keeping:
         inputs = study.inputs(CHIP, WORK, resume=True, data=Path("here"), seed=3)
         assert inputs.line == f"archsim {study.inputs.words} {CHIP} {WORK} --seed 3"
+
+
+@pytest.mark.parametrize(("name", "step"), [("history.json", "epoch"), ("sweep.json", "point")])
+def test_a_first_interruption_waits_for_a_step_and_says_how_to_go_on(
+    name: str, step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, out = all_studies()[name], tmp_path / "out"
+    assert study.keeps == step
+
+    @contextmanager
+    def pressed(late: bool) -> Iterator[Callable[[], bool]]:
+        assert late
+        yield (out / name).exists
+
+    monkeypatch.setattr("archsim.cli.options.late_interrupts", pressed)
+    assert call([*COMMANDS[name], "--out", str(out)]) == 130
+    told = f"archsim: 1 {step} done and kept; the same command with --resume goes on"
+    assert told in capsys.readouterr().err
+    assert "**Interrupted**" in (out / f"{study.stem}.md").read_text("utf-8")
+    monkeypatch.undo()
+    assert call([*COMMANDS[name], "--out", str(out), "--resume"]) == 0
+    assert "**Interrupted**" not in (out / f"{study.stem}.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"schema": "archsim-survey-1"}', "[" * 100_000])

@@ -10,7 +10,7 @@ from pydantic import Field
 from archsim.base.record import Named, Record
 from archsim.functional.findings import Findings
 from archsim.studies.study import Data, signed
-from archsim.workload.network import Workload
+from archsim.workload import network as workload
 
 T = TypeVar("T")
 Runs: TypeAlias = tuple[tuple[T, ...], ...]
@@ -26,22 +26,17 @@ class Rate(Record):
     decay: float
     floor: float
 
+    @classmethod
+    def of(cls, rates: workload.Rates) -> Self:
+        """Return a rate of a workload."""
+        return cls(first=rates.learning_rate, decay=rates.learning_rate_decay, floor=rates.learning_rate_floor)
+
 
 class Rates(Record):
     """The learning rates on the chip and of its floating-point baseline."""
 
     chip: Rate
     floating: Rate = Field(alias="float")
-
-    @classmethod
-    def of(cls, workload: Workload) -> Self:
-        """Return the rates of a workload."""
-        own = (workload.training, workload.training.of_the_baseline)
-        chip, floating = (
-            Rate(first=each.learning_rate, decay=each.learning_rate_decay, floor=each.learning_rate_floor)
-            for each in own
-        )
-        return cls(chip=chip, float=floating)
 
 
 class Examples(Record):

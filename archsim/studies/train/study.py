@@ -40,7 +40,7 @@ from archsim.simulation import simulate
 from archsim.studies.names import default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
 from archsim.studies.train.document import ACTIVITY, document
-from archsim.studies.train.history import Diverged, Examples, Final, History, Rates, T
+from archsim.studies.train.history import Diverged, Examples, Final, History, Rate, Rates, T
 from archsim.studies.train.measures import ACCURACY, R2
 from archsim.studies.underway import Underway
 
@@ -138,11 +138,11 @@ class Seeds(Underway[History]):
 
     def so_far(self) -> History:
         """Return the history of the epochs that ended."""
-        task, data = self.task, self.task.data
+        task, data, rates = self.task, self.task.data, self.task.network.value.training
         measured = together(part for own in self.reads.values() for part in own)
         found = History(
             command=task.inputs.line, arch=named(task.chip), workload=named(task.network),
-            rates=Rates.of(task.network.value), loss=loss_name(task.network.value),
+            rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
             data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y)),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),

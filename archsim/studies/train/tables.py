@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from statistics import fmean
 
 from archsim.base.words import counted
@@ -69,13 +70,13 @@ def saturation_table(data: History) -> Table:
 
 def most_saturated(data: History) -> Table:
     """Return by layer the largest share that any seed and epoch had; those worth a warning are marked."""
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, list[Mapping[str, float]]] = {}
     for layer, own in ((layer, own) for run in data.saturation for layers in run for layer, own in layers.items()):
-        most = found.setdefault(layer, {})
-        for kind in REMEDIES:
-            if own.get(kind) is not None:
-                most[kind] = max(own[kind], most.get(kind, 0.0))
-    rows = tuple((layer, *(most.get(kind) for kind in REMEDIES)) for layer, most in found.items())
+        found.setdefault(layer, []).append(own)
+    rows = tuple(
+        (layer, *(max((own[kind] for own in all_of if kind in own), default=None) for kind in REMEDIES))
+        for layer, all_of in found.items()
+    )
     marked = {
         (place, i) for place, row in enumerate(rows) for i, value in enumerate(row)
         if not isinstance(value, str) and value is not None and value > WORTH_A_WARNING
