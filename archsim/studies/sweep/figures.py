@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from archsim.base.units import engineering, unit_scale
 from archsim.report.colours import CYCLE
@@ -105,20 +104,6 @@ def _tip(point: Point, metrics: Sequence[str]) -> str:
     return f"{settings}: {'; '.join(parts)}"
 
 
-def _series(
-    name: str, tone: str, points: Sequence[Point], x: Callable[[Point], float], y: str, told: Sequence[str],
-    beside: bool,
-) -> Series:  # fmt: skip
-    dots = tuple(
-        Dot(x(point), point.figure(y), _tip(point, told),
-            text=cut(next(iter(point.settings.values())), 16) if beside else "", hollow=not point.pareto)
-        for point in points
-    )  # fmt: skip
-    spreads = [_spread(point, y) for point in points]
-    known = tuple(own for own in spreads if own is not None)
-    return Series(cut(name, 60) or "on the chip", tone, dots, spread=known if len(known) == len(points) else ())
-
-
 def _baselines(
     lines: Sequence[tuple[str, str, list[Point]]], x: Callable[[Point], float], merit: str, across: Axis
 ) -> list[Series]:
@@ -142,43 +127,45 @@ def _baselines(
 
 
 def _plot(
-    data: Sweep, name: str, title: str, across: Axis, x: Callable[[Point], float], y: str,
-    order: Callable[[Point], Any] | None, told: Sequence[str], says: str,
+    data: Sweep, name: str, against: str, across: Axis, x: Callable[[Point], float], told: Sequence[str], says: str = ""
 ) -> Plot:  # fmt: skip
-    """Return lines over the points, one for each choice of the last keys; without an `order`, values stand beside."""
-    rest = list(data.vary)[1:]
-    lines = _lines(data, told)
-    if order is not None:
-        lines = [(words, tone, sorted(points, key=order)) for words, tone, points in lines]
-    series = [_series(words, tone, points, x, y, told, order is None) for words, tone, points in lines]
-    parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal."]
-    if y in (ACCURACY, R2):
-        series = [*_baselines(lines, x, y, across), *series]
-        parts.append("Dashed: in floating point.")
-        if any(own.spread for own in series):
-            parts.append("Bars are standard deviations over seeds.")
+    """Return the first metric `told` of as lines over the points, one for each choice of the last keys.
+
+    Where both are told of, values of the first key stand beside the points; else they are the axis.
+    """
+    y, beside, rest = told[0], len(told) > 1, list(data.vary)[1:]
+    lines = [
+        (words, tone, points if beside else sorted(points, key=x)) for words, tone, points in _lines(data, told)
+    ]  # fmt: skip
+    series = _baselines(lines, x, y, across) if y in (ACCURACY, R2) else []
+    for words, tone, points in lines:
+        dots = tuple(
+            Dot(x(point), point.figure(y), _tip(point, told),
+                text=cut(next(iter(point.settings.values())), 16) if beside else "", hollow=not point.pareto)
+            for point in points
+        )  # fmt: skip
+        spread = tuple(own for point in points if (own := _spread(point, y)) is not None)
+        series.append(Series(cut(words, 60) or "on the chip", tone, dots,
+                             spread=spread if len(spread) == len(points) else ()))  # fmt: skip
+    parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal.",
+             "Dashed: in floating point." if y in (ACCURACY, R2) else "",
+             "Bars are standard deviations over seeds." if any(own.spread for own in series) else ""]  # fmt: skip
+    title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {against}"
     drawn = [point for *_, points in lines for point in points]
     return Plot(name, title, " ".join(filter(None, parts)), across, _axis(drawn, y), tuple(series))
 
 
 def _plane(data: Sweep, x: str, y: str) -> Plot:
     across = _axis([point for point in data.points if point.has(y)], x)
-    (x_name, x_part, _), (y_name, y_part, _) = NAMES[x], NAMES[y]
-    title = f"{y_name[0].upper()}{y_name[1:]} against {x_name}"
     says = f"Beside the points: {short(next(iter(data.vary)), 60)}."
-    return _plot(data, f"{y_part}_{x_part}", title, across, lambda point: point.figure(x), y, None, (y, x), says)
+    name = f"{NAMES[y][1]}_{NAMES[x][1]}"
+    return _plot(data, name, NAMES[x][0], across, lambda point: point.figure(x), (y, x), says)
 
 
 def _against(data: Sweep, numbers: tuple[list[float], str], y: str) -> Plot:
-    first = next(iter(data.vary))
-    place_of = dict(zip(data.vary[first], numbers[0], strict=True))
-
-    def at(point: Point) -> float:
-        return float(place_of[point.settings[first]])
-
-    words, unit = short(first, 40), numbers[1]
-    across = axis(words + (f", {unit}" if unit else ""), numbers[0])
-    if len(numbers[0]) <= MOST_TICKS:
-        across = replace(across, ticks=tuple((number, f"{number:,.6g}") for number in sorted(numbers[0])))
-    title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {words}"
-    return _plot(data, f"first_key_{NAMES[y][1]}", title, across, at, y, at, (y,), "")
+    (values, unit), first = numbers, next(iter(data.vary))
+    place_of, words = dict(zip(data.vary[first], values, strict=True)), short(first, 40)
+    across = axis(words + (f", {unit}" if unit else ""), values)
+    if len(values) <= MOST_TICKS:
+        across = replace(across, ticks=tuple((number, f"{number:,.6g}") for number in sorted(values)))
+    return _plot(data, f"first_key_{NAMES[y][1]}", words, across, lambda point: place_of[point.settings[first]], (y,))
