@@ -108,7 +108,7 @@ def _read(folder: Path) -> Sweep:
         return Sweep.read(path.read_text("utf-8"))
     except ValidationError as error:
         fault = faults_of(error, NAME, "")[0]
-        reason = f"{fault.where} {fault.what}"
+        reason = f"{fault.where}: {fault.what}"
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
     raise SpecError([Problem(str(path), f"is damaged ({reason})", "nothing can be resumed; sweep without --resume")])
