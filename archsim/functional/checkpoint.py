@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, ValidationError
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.record import Record, faults_of
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
 from archsim.functional.findings import Findings
@@ -23,12 +24,21 @@ from archsim.functional.train import Epoch
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
-SCHEMA = "archsim-checkpoint-1"
 _HEAD = "head"
 
 # What reading a damaged file can raise, from unknown compression to a header that claims all memory and more.
 _NOT_ONE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
             SyntaxError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+
+
+class Head(Record):
+    """What a checkpoint holds beside its arrays."""
+
+    schema_id: Literal["archsim-checkpoint-1"] = Field(default="archsim-checkpoint-1", alias="schema")
+    identity: Mapping[str, Any]
+    found: tuple[Epoch, ...]
+    findings: Findings | None
+    reads: tuple[tuple[int, tuple[Reads | Updates, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -48,14 +58,11 @@ class Checkpoint:
 
     def write(self, folder: Path) -> None:
         """Write it into a folder: aside, then moved into place, so that there is always a whole one."""
-        head = {
-            "schema": SCHEMA,
-            "identity": dict(self.identity),
-            "found": [asdict(entry) for run in self.found.values() for entry in run],
-            "findings": None if self.findings is None else self.findings.plain(),
-            "reads": [[seed, [asdict(each) for each in own]] for seed, own in self.reads.items()],
-        }
-        contents: dict[str, Any] = {_HEAD: np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **self.arrays}
+        head = Head(
+            identity=self.identity, found=tuple(entry for run in self.found.values() for entry in run),
+            findings=self.findings, reads=tuple((seed, tuple(own)) for seed, own in self.reads.items()),
+        )  # fmt: skip
+        contents: dict[str, Any] = {_HEAD: np.frombuffer(head.text().encode(), dtype=np.uint8), **self.arrays}
         part = folder / PART
         try:
             with part.open("wb") as file:
@@ -80,18 +87,11 @@ class Checkpoint:
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            head = json.loads(arrays.pop(_HEAD).tobytes())
-            if head["schema"] != SCHEMA:
-                raise ValueError(f"it is of the kind {head['schema']}, not {SCHEMA}")
+            head = Head.read(arrays.pop(_HEAD).tobytes().decode())
             found: dict[int, list[Epoch]] = {}
-            for entry in head["found"]:
-                found.setdefault(entry["seed"], []).append(Epoch(**entry))
-            findings = None if head["findings"] is None else Findings.of(head["findings"])
-            reads = {
-                seed: [Reads(**each) if "direction" in each else Updates(**each) for each in own]
-                for seed, own in head["reads"]
-            }
-            return cls(dict(head["identity"]), found, findings, reads, arrays)
+            for entry in head.found:
+                found.setdefault(entry.seed, []).append(entry)
+            return cls(head.identity, found, head.findings, {seed: list(own) for seed, own in head.reads}, arrays)
         except _NOT_ONE as error:
             raise damaged(path, error) from None
 
@@ -122,10 +122,14 @@ def check_identity(
         raise SpecError(problems)
 
 
-def damaged(path: Path, error: Exception) -> SpecError:
-    """Return the error that says that a checkpoint cannot be used."""
+def damaged(path: Path, error: Exception, command: str = "train") -> SpecError:
+    """Return the error that says that what a command kept cannot be used."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return SpecError([Problem(str(path), f"is damaged ({reason})", "nothing can be resumed; train without --resume")])
+    if isinstance(error, ValidationError):
+        fault = faults_of(error, path.name, "")[0]
+        reason = f"{fault.where}: {fault.what}"
+    hint = f"nothing can be resumed; {command} without --resume"
+    return SpecError([Problem(str(path), f"is damaged ({reason})", hint)])
 
 
 def digest_of(data: Data) -> str:

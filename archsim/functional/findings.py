@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -51,18 +50,3 @@ class Findings:
     def nominal_us(self, time_s: float) -> float:
         """Return what the nominal cell lost of its offset after some time, offset (1 - exp(-t / tau)), in uS."""
         return -self.offset_us * math.expm1(-time_s / self.tau_s)
-
-    def plain(self) -> dict[str, Any]:
-        """Return the findings as plain values, for a file."""
-        return asdict(self)
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Findings:
-        """Return the findings that `plain` gave, also after they were JSON."""
-        histograms = tuple(
-            Histogram(each["name"], tuple(each["edges_us"]), {k: tuple(v) for k, v in each["counts"].items()})
-            for each in plain["histograms"]
-        )
-        columns = ("time_s", "samples", "mean_us", "rms_us")
-        losses = tuple(Loss(**{**each, **{key: tuple(each[key]) for key in columns}}) for each in plain["losses"])
-        return cls(**{**plain, "histograms": histograms, "losses": losses})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.functional.datasets import load_data
@@ -170,7 +172,7 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     assert sum(histogram.counts["at the end"]) == DIGITS.synapses
     cells = np.concatenate([each.weights.ravel() for each in training.model.cells])
     assert (histogram.edges_us[0], histogram.edges_us[-1]) == (cells.min(), cells.max())
-    STUDY.write(History.model_validate({**HISTORY, "findings": found.plain()}), tmp_path / "out")
+    STUDY.write(History.model_validate({**HISTORY, "findings": asdict(found)}), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "history.json", "train.html", "train.md", "accuracy.svg", "loss.svg", "conductances.svg", "final.csv",
         "history.csv", "conductances.csv",
@@ -183,7 +185,7 @@ def test_the_tables_hold_all_cells_and_the_closed_form() -> None:
     for each in found.histograms:
         assert len(each.edges_us) == BINS + 1
         assert [sum(counts) for counts in each.counts.values()] == [DIGITS.synapses] * 2
-    assert Findings.of(json.loads(json.dumps(found.plain()))) == found
+    assert TypeAdapter(Findings).validate_json(json.dumps(asdict(found)), strict=True) == found
     tables = document(HISTORY, found).tables()
     assert len(tables["conductances"].rows) == 4 * 2 * BINS
     for _, time, _, rms, mean, nominal, *network in tables["weight_error"].rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -47,7 +47,7 @@ def two_seeds() -> dict[str, Any]:
 
 
 def document(data: dict[str, Any], findings: Findings | None = None, activity: bool = False) -> Document:
-    return STUDY.report({**data, "findings": None if findings is None else findings.plain(), "activity": activity})
+    return STUDY.report({**data, "findings": None if findings is None else asdict(findings), "activity": activity})
 
 
 def found(transferred: bool = True) -> Findings:

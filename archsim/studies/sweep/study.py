@@ -10,12 +10,10 @@ from typing import Any
 
 import numba
 import numpy as np
-from pydantic import ValidationError
 
 from archsim.base.errors import Problem, SpecError
-from archsim.base.record import faults_of
 from archsim.base.words import counted
-from archsim.functional.checkpoint import check_identity
+from archsim.functional.checkpoint import check_identity, damaged
 from archsim.functional.train import Progress as Place
 from archsim.studies.names import default_folder
 from archsim.studies.study import Prepared, Progress, Study, registered
@@ -106,12 +104,8 @@ def _read(folder: Path) -> Sweep:
         raise SpecError([Problem("--resume", what, "sweep without --resume, or name its --out")])
     try:
         return Sweep.read(path.read_text("utf-8"))
-    except ValidationError as error:
-        fault = faults_of(error, NAME, "")[0]
-        reason = f"{fault.where}: {fault.what}"
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-    raise SpecError([Problem(str(path), f"is damaged ({reason})", "nothing can be resumed; sweep without --resume")])
+        raise damaged(path, error, "sweep") from None
 
 
 def _identity(data: Sweep) -> dict[str, Any]:
