@@ -28,6 +28,11 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the rep
 Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
+Epochs = Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")]
+Ablate = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
+]
+DataFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")]
 
 
 def lines_of(document: "Document") -> list[str]:

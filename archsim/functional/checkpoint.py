@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import Field, ValidationError
 
 from archsim.base.arrays import Array
 from archsim.base.errors import Problem, SpecError
-from archsim.functional.activity import Measured
+from archsim.base.record import Record, faults_of
+from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
+from archsim.functional.findings import Findings
 from archsim.functional.history import Epoch
-from archsim.functional.probe import Findings
 
 Arrays: TypeAlias = Mapping[str, Array]
 
 NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
-SCHEMA = "archsim-checkpoint-1"
 _HEAD = "head"
 
 # What reading a damaged file can raise, from unknown compression to a header that claims all memory and more.
@@ -32,15 +31,14 @@ _NOT_ONE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, 
             SyntaxError, zipfile.BadZipFile, zlib.error)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Head:
-    """What a checkpoint holds beside arrays, as JSON."""
+class Head(Record):
+    """What a checkpoint holds beside its arrays."""
 
-    schema: str
-    identity: dict[str, Any]
-    found: list[Epoch]
+    schema_id: Literal["archsim-checkpoint-1"] = Field(default="archsim-checkpoint-1", alias="schema")
+    identity: Mapping[str, Any]
+    found: tuple[Epoch, ...]
     findings: Findings | None
-    reads: list[tuple[int, list[Measured]]]
+    reads: tuple[tuple[int, tuple[Reads | Updates, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,11 @@ class Checkpoint:
 
     def write(self, folder: Path) -> None:
         """Write it into a folder: aside, then moved into place, so that there is always a whole one."""
-        found = [entry for run in self.found.values() for entry in run]
-        head = asdict(_Head(SCHEMA, dict(self.identity), found, self.findings, list(self.reads.items())))
-        contents: dict[str, Any] = {_HEAD: np.frombuffer(json.dumps(head).encode(), dtype=np.uint8), **self.arrays}
+        head = Head(
+            identity=self.identity, found=tuple(entry for run in self.found.values() for entry in run),
+            findings=self.findings, reads=tuple((seed, tuple(own)) for seed, own in self.reads.items()),
+        )  # fmt: skip
+        contents: dict[str, Any] = {_HEAD: np.frombuffer(head.json_text().encode(), dtype=np.uint8), **self.arrays}
         part = folder / PART
         try:
             with part.open("wb") as file:
@@ -87,14 +87,11 @@ class Checkpoint:
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
-            head = json.loads(arrays.pop(_HEAD).tobytes())
-            if head["schema"] != SCHEMA:
-                raise ValueError(f"it is of the kind {head['schema']}, not {SCHEMA}")
-            told = TypeAdapter(_Head).validate_python(head)
+            head = Head.read(arrays.pop(_HEAD).tobytes().decode())
             found: dict[int, list[Epoch]] = {}
-            for entry in told.found:
+            for entry in head.found:
                 found.setdefault(entry.seed, []).append(entry)
-            return cls(told.identity, found, told.findings, dict(told.reads), arrays)
+            return cls(head.identity, found, head.findings, {seed: list(own) for seed, own in head.reads}, arrays)
         except _NOT_ONE as error:
             raise damaged(path, error) from None
 
@@ -122,10 +119,14 @@ def check_identity(
         raise SpecError(problems)
 
 
-def damaged(path: Path, error: Exception) -> SpecError:
-    """Return the error that says that a checkpoint cannot be used."""
+def damaged(path: Path, error: Exception, command: str = "train") -> SpecError:
+    """Return the error that says that what a command kept cannot be used."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return SpecError([Problem(str(path), f"is damaged ({reason})", "nothing can be resumed; train without --resume")])
+    if isinstance(error, ValidationError):
+        fault = faults_of(error, path.name, "")[0]
+        reason = f"{fault.where}: {fault.what}"
+    hint = f"nothing can be resumed; {command} without --resume"
+    return SpecError([Problem(str(path), f"is damaged ({reason})", hint)])
 
 
 def digest_of(data: Data) -> str:

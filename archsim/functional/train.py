@@ -56,6 +56,12 @@ class Progress:
     loss_chip: float | None
     last: Epoch | None
 
+    @property
+    def epochs(self) -> float:
+        """Epochs that are done, with the part of the one under way."""
+        ended = 0 if self.last is None else self.last.epoch + 1
+        return ended + (self.examples / self.per_epoch if self.epoch == ended else 0.0)
+
 
 def check_ablations(names: Collection[str]) -> None:
     """Raise SpecError unless each name is something that can be ablated."""

@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import pkgutil
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
@@ -159,8 +159,9 @@ class Study(Generic[I, D]):
     """A study. `command` are its words, `file` holds its data and marks its folder.
 
     `prepare` raises SpecError with all that is wrong, before anything is simulated. `passed` says whether all audits
-    did. `once` are names that earlier versions wrote, beside the file and the report; `tells` is printed at the end, of
-    a {folder}. A study that `keeps` something (an "epoch", a "point") goes on with --resume.
+    did. `parts` are the names that it writes beside the file and the report, `once` those that earlier versions wrote;
+    `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a "point") goes on with
+    --resume. Its `page` is named as its file, unless given.
     """
 
     inputs: type[I]
@@ -169,19 +170,21 @@ class Study(Generic[I, D]):
     prepare: Callable[[I], Prepared[D]]
     document: Callable[[D], Document]
     passed: Callable[[D], bool] = lambda data: True
+    parts: tuple[str, ...] = ("tables", "figures")
     once: tuple[str, ...] = ()
     tells: str = ""
     keeps: str = ""
+    page: str = ""
 
     @property
     def stem(self) -> str:
         """The name of its page, without an ending."""
-        return Path(self.file).stem
+        return self.page or Path(self.file).stem
 
     @property
     def owned(self) -> tuple[str, ...]:
         """All names that it writes, or wrote; anything else in its folder is kept."""
-        return (self.file, f"{self.stem}.html", f"{self.stem}.md", "tables", "figures", *self.once)
+        return (self.file, f"{self.stem}.html", f"{self.stem}.md", *self.parts, *self.once)
 
     def perform(self, inputs: I, out: Path | None = None, progress: Progress = silent) -> tuple[D, Document, Path]:
         """Return the data, the report and its folder, `out` or one by the names of what is studied."""
@@ -191,11 +194,15 @@ class Study(Generic[I, D]):
         data = prepared.compute(progress, folder)
         return data, *self.write(data, folder)
 
-    def write(self, data: D, folder: Path) -> tuple[Document, Path]:
-        """Write data, report and further files as a folder, as a whole or not at all; return report and folder."""
+    def write(self, data: D, folder: Path, keep: Collection[str] = ()) -> tuple[Document, Path]:
+        """Write data, report and further files as a folder, as a whole or not at all; return report and folder.
+
+        Of the names that it owns, those in `keep` are left as they are.
+        """
         shown = self.document(data)
         more = data._files if isinstance(data, Data) else {}
-        return shown, write_folder(folder, {self.file: data.json_text(), **files_of(shown), **more}, self.owned)
+        owned = [name for name in self.owned if name not in keep]
+        return shown, write_folder(folder, {self.file: data.json_text(), **files_of(shown), **more}, owned)
 
     def report(self, plain: Any) -> Document:
         """Return the report of data as JSON holds it; raise ValidationError unless it is of this study."""

@@ -20,7 +20,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.results.bill import Activity, ActivityFile, LayerActivity, Pulses, account, activity_of, activity_yaml
 from archsim.simulation.run import simulate
 from archsim.studies.run.plan import plan_from_options
-from archsim.studies.train.study import execute_training
+from archsim.studies.train.study import STUDY, Inputs
 from archsim.workload import load_workload
 from tests.helpers import PACKET, REFERENCE, schedule_of
 
@@ -222,7 +222,7 @@ def test_training_measures_what_a_run_then_bills_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    execute_training(REFERENCE, "mlp_digits", sets=SMALL, epochs=1, seeds=2, out=tmp_path / "train")
+    STUDY.perform(Inputs(REFERENCE, "mlp_digits", sets=SMALL, epochs=1, seeds=2), tmp_path / "train")
     words = ["run", REFERENCE, "mlp_digits", *(w for s in SMALL for w in ("--set", s)), "--examples", "1438"]
     results = []
     for more in ([], ["--activity", "train/activity.yaml"]):

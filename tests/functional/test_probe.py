@@ -13,15 +13,16 @@ from pydantic import TypeAdapter
 
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.functional.datasets import load_data
-from archsim.functional.probe import BINS, TIMES, Findings, Probe
+from archsim.functional.findings import Findings
+from archsim.functional.probe import BINS, TIMES, Probe
 from archsim.functional.train import Training, scales_of
 from archsim.simulation.run import simulate
-from archsim.studies.train.document import document
-from archsim.studies.train.study import write_training
+from archsim.studies.train.history import History
+from archsim.studies.train.study import STUDY
 from archsim.workload import load_workload
 from tests.functional.test_chip_model import LeakyCells, model_of
 from tests.helpers import schedule_of
-from tests.studies.test_train_document import HISTORY
+from tests.studies.test_train_document import HISTORY, document
 
 SMALL = ("tile.rows=128", "tile.cols=128")
 DIGITS = load_workload("mlp_digits").value
@@ -171,7 +172,7 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     assert sum(histogram.counts["at the end"]) == DIGITS.synapses
     cells = np.concatenate([each.weights.ravel() for each in training.model.cells])
     assert (histogram.edges_us[0], histogram.edges_us[-1]) == (cells.min(), cells.max())
-    write_training(HISTORY, tmp_path / "out", found)
+    STUDY.write(History.model_validate({**HISTORY, "findings": asdict(found)}), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "history.json", "train.html", "train.md", "accuracy.svg", "loss.svg", "conductances.svg", "final.csv",
         "history.csv", "conductances.csv",
@@ -184,7 +185,7 @@ def test_the_tables_hold_all_cells_and_the_closed_form() -> None:
     for each in found.histograms:
         assert len(each.edges_us) == BINS + 1
         assert [sum(counts) for counts in each.counts.values()] == [DIGITS.synapses] * 2
-    assert TypeAdapter(Findings).validate_python(json.loads(json.dumps(asdict(found)))) == found
+    assert TypeAdapter(Findings).validate_json(json.dumps(asdict(found)), strict=True) == found
     tables = document(HISTORY, found).tables()
     assert len(tables["conductances"].rows) == 4 * 2 * BINS
     for _, time, _, rms, mean, nominal, *network in tables["weight_error"].rows:

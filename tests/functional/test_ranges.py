@@ -19,10 +19,12 @@ from archsim.functional.pulses import column_pulses, column_shares, row_pulses, 
 from archsim.functional.ranges import REMEDIES, Saturation, saturation_warnings
 from archsim.functional.remarks import baseline_warnings, rates_warnings
 from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
+from archsim.studies.train.history import History
 from archsim.studies.train.tables import most_saturated
 from archsim.workload import load_workload
 from tests.components.test_cell_conformance import KINDS, SWITCHES, cells_of, device_of
 from tests.helpers import network, schedule_of
+from tests.studies.test_train_document import HISTORY
 
 SIX = ("targets_clipped", "weights_clipped", "residuals_left", "capacitors_dead", "capacitors_railed", "pulses_clipped")
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -127,7 +129,7 @@ def test_one_line_says_what_is_cut_most_and_what_to_change() -> None:
     assert line.startswith("a, epoch 2: 48.0% of the weights")
     assert "numerics.weight_scale" in line
     assert saturation_warnings([[{"a": few}]]) == []
-    table = most_saturated({"saturation": runs})
+    table = most_saturated(History.model_validate({**HISTORY, "saturation": runs}))
     place = 1 + list(REMEDIES).index("weights_clipped")
     assert [(row[0], row[place]) for row in table.rows] == [("a", 0.48), ("b", 0.2)]
     assert set(table.marked) == {(0, place), (1, place)}

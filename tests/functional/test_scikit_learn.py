@@ -19,7 +19,7 @@ from archsim.functional.losses import score
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import check_network
 from archsim.report.terminal import lines
-from archsim.studies.train.study import execute_training
+from archsim.studies.train.study import STUDY, Inputs
 from archsim.workload import load_workload
 
 neural_network = pytest.importorskip("sklearn.neural_network")
@@ -131,9 +131,9 @@ def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any]
     path = written(tmp_path, estimator, "values", arrays_of(x, t))
     sets = ["tile.rows=128", "tile.cols=128", f"tile.device={STATIC}", "numerics.output_range=2"]
     sets.append("training.learning_rate=0.05")
-    history, document, folder = execute_training(
-        "ambrogio_nature_2018", str(path), sets=sets, epochs=4, seeds=2, out=tmp_path / "out"
-    )
+    inputs = Inputs("ambrogio_nature_2018", str(path), sets=tuple(sets), epochs=4, seeds=2)
+    data, document, folder = STUDY.perform(inputs, tmp_path / "out")
+    history = data.plain()
     assert history["accuracy_chip"] == history["accuracy_float"] == [[None] * 4] * 2
     assert (history["loss"], history["final"]["accuracy_chip_mean"]) == ("squared_error", None)
     for where in ("chip", "float"):
@@ -161,7 +161,7 @@ def test_targets_that_no_converter_reads_are_refused(digits: tuple[Any, Any], tm
     estimator = neural_network.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
     path = written(tmp_path, fitted(estimator, x[TRAIN] / 16, t[TRAIN]), "values", arrays_of(x, t))
     with pytest.raises(SpecError, match=r"numerics.output_range: .*22.5 in magnitude.*give numerics.output_range=23"):
-        execute_training("ambrogio_nature_2018", str(path), out=tmp_path / "out")
+        STUDY.perform(Inputs("ambrogio_nature_2018", str(path)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

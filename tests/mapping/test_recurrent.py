@@ -22,7 +22,7 @@ from archsim.spec.choices import TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
 from archsim.spec.settings import split_overrides
 from archsim.studies.crosscheck import plan_of
-from archsim.studies.train.study import execute_training
+from archsim.studies.train import study as training
 from archsim.workload import Dataset, Training, Workload, load_workload
 from tests.helpers import BUS, PACKET, REFERENCE, SHIPPED, Watcher, chip_of, observed
 
@@ -392,7 +392,7 @@ def test_samples_of_steps_in_flight_need_their_places_on_a_shared_converter() ->
     [("lstm_imdb", "kind 'lstm' has time and energy, but no numbers"), ("transformer_base", "mode=training")],
 )
 def test_what_has_no_numbers_is_neither_trained_nor_cross_checked(name: str, what: str) -> None:
-    for refuse in (execute_training, plan_of):
+    for refuse in (lambda *names: training.prepare(training.Inputs(*names)), plan_of):
         with pytest.raises(SpecError, match=what):
             refuse(REFERENCE, name)
 

@@ -20,7 +20,8 @@ from archsim.functional.datasets import load_data
 from archsim.functional.probe import Probe
 from archsim.functional.train import Training
 from archsim.simulation.run import simulate
-from archsim.studies.train.study import execute_training
+from archsim.studies.study import silent
+from archsim.studies.train.study import STUDY, Inputs
 from archsim.workload import load_workload
 from tests.functional.test_chip_model import model_of
 from tests.helpers import REFERENCE, schedule_of
@@ -39,16 +40,22 @@ SCHEDULES = {
 }  # fmt: skip
 
 
-def training(folder: Path, *sets: str, **options: Any) -> Path:
-    return execute_training(REFERENCE, "mlp_digits", sets=(*SMALL, *sets), out=folder, **options)[2]
+def training(folder: Path, *sets: str, progress: Any = silent, **options: Any) -> Path:
+    return STUDY.perform(Inputs(REFERENCE, "mlp_digits", sets=(*SMALL, *sets), **options), folder, progress)[2]
 
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
+def interrupt(epochs: int) -> Callable[..., None]:
+    """Return what interrupts a training when so many epochs are done."""
+
+    def progress(done: float, *_: Any) -> None:
+        if done >= epochs:
+            raise KeyboardInterrupt
+
+    return progress
 
 
 @pytest.mark.slow
@@ -57,11 +64,12 @@ def test_killed_after_any_epoch_it_goes_on_to_the_same_bytes(tmp_path: Path, nam
     sets, options = SCHEDULES[name], {"epochs": 2, "seeds": 2 if name == "sequential" else 1}
     killed: list[Path] = []
 
-    def copy(entry: Any, done: int, total: int) -> None:
-        killed.append(tmp_path / f"killed{done}")
-        shutil.copytree(tmp_path / "whole", killed[-1])  # what a kill leaves
+    def copy(done: float, *_: Any) -> None:
+        if done >= len(killed) + 1:
+            killed.append(tmp_path / f"killed{int(done)}")
+            shutil.copytree(tmp_path / "whole", killed[-1])  # what a kill leaves
 
-    whole = content(training(tmp_path / "whole", *sets, **options, epoch_ends=copy))
+    whole = content(training(tmp_path / "whole", *sets, **options, progress=copy))
     assert NAME not in whole
     assert "activity.yaml" in whole
     assert len(killed) == options["epochs"] * options["seeds"]
@@ -74,7 +82,7 @@ def test_interrupted_after_every_epoch_it_goes_on_to_the_same_bytes(tmp_path: Pa
     whole = content(training(tmp_path / "whole", **options))
     for done in range(1, 5):
         with pytest.raises(KeyboardInterrupt):
-            training(tmp_path / "stopped", **options, epoch_ends=interrupt, resume=again)
+            training(tmp_path / "stopped", **options, progress=interrupt(done), resume=again)
         kept = content(tmp_path / "stopped")
         assert {"history.json", "train.html", "train.md", NAME} <= kept.keys()
         assert ("activity.yaml" in kept) == (done > 2)  # then a seed is finished
@@ -120,7 +128,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training of three epochs that was interrupted after the first."""
     folder = tmp_path_factory.mktemp("stopped") / "out"
     with pytest.raises(KeyboardInterrupt):
-        training(folder, epochs=3, epoch_ends=interrupt)
+        training(folder, epochs=3, progress=interrupt(1))
     return folder
 
 
@@ -130,7 +138,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"epochs": 5}, "epochs: 3 in the checkpoint, 5 now; how a training ends depends on its number of epochs"),
         ({"seeds": 2}, "seeds: 0 in the checkpoint, 0, 1 now"),
         ({"seed": 4}, "seeds: 0 in the checkpoint, 4 now"),
-        ({"ablate": ["leakage"]}, "ablated: none in the checkpoint, leakage now"),
+        ({"ablate": ("leakage",)}, "ablated: none in the checkpoint, leakage now"),
         ({"sets": ("tile.memory.ports=3",)}, f"arch: {REFERENCE} "),
         ({"sets": ("training.learning_rate=0.04",)}, "workload: mlp_digits "),
         ({"sets": ("dataset.examples=1400",)}, "data: digits "),

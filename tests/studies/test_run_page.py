@@ -33,14 +33,16 @@ from archsim.studies.run.headline import HEADLINE
 from archsim.studies.run.page import Details, Page, Run
 from archsim.studies.run.saved import page_from
 from archsim.studies.train.figures import learning
+from archsim.studies.train.history import History
 from archsim.workload import load_workload
+from tests.studies import test_train_document as training
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EVIL = "</script><script>alert(1)</script>\"'><img src=http://x.invalid/a onerror=alert(1)>../$\\frac$`|"
 TEXTS = ("name", "description", "text", "source", "note", "path", "layer", "shard", "command", "hash", "op", "link")
-HISTORY = {
-    "arch": {"name": "chip", "hash": "a"}, "workload": {"name": "net", "hash": "b"}, "version": "1",
-    "command": "archsim train", "ablated": [], "seeds": [0, 1], "accuracy_chip": [[0.5, 0.75], [0.4, 0.7]],
+HISTORY: dict[str, Any] = {
+    **training.HISTORY, "arch": {"name": "chip", "hash": "a"}, "workload": {"name": "net", "hash": "b"},
+    "command": "archsim train", "seeds": [0, 1], "accuracy_chip": [[0.5, 0.75], [0.4, 0.7]],
     "accuracy_float": [[0.6, 0.9], [0.62, 0.91]], "loss_chip": [[1.0, 0.5]] * 2, "loss_float": [[0.9, 0.4]] * 2,
     "final": {"accuracy_chip_mean": 0.725, "accuracy_float_mean": 0.905, "difference": -0.18},
 }  # fmt: skip
@@ -65,12 +67,12 @@ class Made(NamedTuple):
 
 
 def page_with(data: Any, more: Any, history: Mapping[str, Any] = HISTORY) -> Page:
-    return page_from(Run.model_validate(data), Details.model_validate(more), history)
+    return page_from(Run.model_validate(data), Details.model_validate(more), History.model_validate(history))
 
 
 @pytest.fixture(scope="module")
 def made(result: Result) -> Made:
-    return Made(result.data, details(result), page_of(result, HISTORY))
+    return Made(result.data, details(result), page_of(result, History.model_validate(HISTORY)))
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +335,7 @@ def test_the_histogram_of_dwell_times_holds_all_updates(made: Made, shown: Docum
 
 
 def test_accuracy_is_drawn_where_it_is() -> None:
-    drawn = learning(HISTORY)
+    drawn = learning(History.model_validate(HISTORY))
     assert drawn is not None
     for side in ("float", "chip"):
         own = [series for series in drawn.series if series.dashed == (side == "float") and series.thin]
@@ -342,11 +344,13 @@ def test_accuracy_is_drawn_where_it_is() -> None:
     for series in drawn.series:  # those of seeds and their means
         for dot in series.dots:
             assert float(re.findall(r"([\d.]+) ?%", dot.tip)[0]) == pytest.approx(100 * dot.y, abs=0.01)
-    assert learning({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]}) is None
+    assert learning(History.model_validate({**HISTORY, "accuracy_chip": [[]], "accuracy_float": [[]]})) is None
 
 
 def test_r2_is_drawn_where_examples_have_values() -> None:
-    drawn = learning({**HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]})
+    drawn = learning(History.model_validate({
+        **HISTORY, "r2_chip": [[-2.5, 0.25], [None, 0.5]], "r2_float": [[0.6, 0.9], [0.62, 0.91]]
+    }))  # fmt: skip
     assert drawn is not None
     dots = [dot for series in drawn.series if series.thin for dot in series.dots]
     assert (drawn.title, len(dots)) == ("R2 on the test set", 7)

@@ -24,6 +24,7 @@ from archsim.studies.run.saved import load_page, page_from
 from archsim.studies.run.study import render_again, write_report
 from archsim.studies.study import all_studies
 from archsim.workload import load_workload
+from tests.studies.test_train_document import HISTORY
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +84,8 @@ def test_a_report_is_made_again_byte_for_byte(
 
 def test_a_training_in_the_same_folder_is_shown(folder: Path) -> None:
     history = {
-        "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"}, "version": "0", "command": "c",
-        "ablated": [], "seeds": [0], "accuracy_chip": [[0.5]], "accuracy_float": [[0.625]], "loss_chip": [[1.0]],
-        "loss_float": [[1.0]], "final": {"accuracy_chip_mean": 0.5, "accuracy_float_mean": 0.625, "difference": -0.125},
+        **HISTORY, "accuracy_float": [[0.625]], "loss_chip": [[1.0]], "loss_float": [[1.0]],
+        "final": {"accuracy_chip_mean": 0.5, "accuracy_float_mean": 0.625, "difference": -0.125},
     }  # fmt: skip
     (folder / "history.json").write_text(json.dumps(history), "utf-8")
     shown, _ = render_again(folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.cli.apps import app
 from archsim.report.folder import check_folder, is_report
-from archsim.studies.study import Pair, all_studies, show_again, study_in
+from archsim.studies.study import Pair, Study, all_studies, show_again, study_in
+from archsim.studies.train.history import History
+from tests.studies.test_train_document import HISTORY
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SMALL = ["--set", "tile.rows=128", "--set", "tile.cols=128"]
@@ -25,6 +29,7 @@ COMMANDS = {
     "published.json": ["published", "chang_ibmjrd_2019"],
     "gpus.json": ["compare", CHIP, WORK, "--examples", "20", "--gpu", "H100", "--batch", "1,64"],
     "sweep.json": ["sweep", CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
+    "history.json": ["train", CHIP, WORK, *SMALL, "--epochs", "1"],
     "compare.json": ["floorplan", "compare", WORK, CHIP, f"{CHIP}_packet", "--examples", "20"],
     "optimise.json": ["floorplan", "optimise", CHIP, WORK, "--objective", "time", "--budget", "2", "--examples", "10"],
     "floorplan.json": ["floorplan", "draw", CHIP, "--workload", WORK, "--examples", "10"],
@@ -108,6 +113,36 @@ def test_a_report_is_made_again_byte_for_byte(name: str, tmp_path: Path, capsys:
     assert {own.split("/")[0] for own in before} <= {*study.owned, *(own for own in before if own.endswith(".yaml"))}
 
 
+def test_what_keeps_something_takes_resume_which_is_no_part_of_the_line_that_repeats_it() -> None:
+    keeping = {study for study in all_studies().values() if isinstance(study, Study) and study.keeps}
+    assert keeping
+    for study in keeping:
+        inputs = study.inputs(CHIP, WORK, resume=True, data=Path("here"), seed=3)
+        assert inputs.line == f"archsim {study.inputs.words} {CHIP} {WORK} --seed 3"
+
+
+@pytest.mark.parametrize(("name", "step"), [("history.json", "epoch"), ("sweep.json", "point")])
+def test_a_first_interruption_waits_for_a_step_and_says_how_to_go_on(
+    name: str, step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, out = all_studies()[name], tmp_path / "out"
+    assert study.keeps == step
+
+    @contextmanager
+    def pressed(late: bool) -> Iterator[Callable[[], bool]]:
+        assert late
+        yield (out / name).exists
+
+    monkeypatch.setattr("archsim.cli.options.late_interrupts", pressed)
+    assert call([*COMMANDS[name], "--out", str(out)]) == 130
+    told = f"archsim: 1 {step} done and kept; the same command with --resume goes on"
+    assert told in capsys.readouterr().err
+    assert "**Interrupted**" in (out / f"{study.stem}.md").read_text("utf-8")
+    monkeypatch.undo()
+    assert call([*COMMANDS[name], "--out", str(out), "--resume"]) == 0
+    assert "**Interrupted**" not in (out / f"{study.stem}.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"schema": "archsim-survey-1"}', "[" * 100_000])
 def test_what_is_not_what_archsim_writes_is_told(text: str, tmp_path: Path) -> None:
     for name, study in all_studies().items():
@@ -119,10 +154,32 @@ def test_what_is_not_what_archsim_writes_is_told(text: str, tmp_path: Path) -> N
             (tmp_path / name).unlink()
 
 
-def test_a_training_alone_is_made_by_its_command(tmp_path: Path) -> None:
+def test_a_training_and_a_run_share_a_folder_and_keep_each_others_files(tmp_path: Path) -> None:
+    out, data = tmp_path / "out", History.model_validate(HISTORY)
+    training = all_studies()["history.json"]
+    training.write(data, out)
+    alone = files(out)
+    assert call(["run", CHIP, WORK, "--examples", "5", "--out", str(out)]) == 0
+    both = files(out)
+    assert both.items() > alone.items()
+    training.write(data, out)
+    assert files(out) == both
+    assert call(["report", str(out)]) == 0
+    assert files(out) == both
+    (out / "metrics.json").unlink()  # now it is of the training alone
+    assert call(["report", str(out)]) == 0
+    assert files(out).items() > alone.items()
+
+
+def test_a_training_of_an_earlier_archsim_shows_what_there_is_and_says_what_is_not(tmp_path: Path) -> None:
+    study = all_studies()["history.json"]
+    (tmp_path / "history.json").write_text(json.dumps(HISTORY))
+    shown, _ = show_again(study, tmp_path)
+    assert list(shown.figures()) == ["accuracy", "loss"]
+    assert "which an earlier archsim wrote: train again for it" in (tmp_path / "train.md").read_text("utf-8")
     (tmp_path / "history.json").write_text(json.dumps({"schema": "archsim-history-1"}))
     with pytest.raises(SpecError, match="archsim train"):
-        show_again(all_studies()["history.json"], tmp_path)
+        show_again(study, tmp_path)
     assert is_report(tmp_path)
 
 

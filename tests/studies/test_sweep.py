@@ -22,11 +22,12 @@ from archsim.results.bill import activity_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
-from archsim.studies.sweep.document import document
+from archsim.studies.study import silent
+from archsim.studies.sweep.axes import Axis, axes_of
 from archsim.studies.sweep.figures import figures, numbers_of
-from archsim.studies.sweep.grid import METRICS, TRAINED, Axis, axes_of
-from archsim.studies.sweep.points import with_pareto
-from archsim.studies.sweep.study import OWNED, Inputs, execute_sweep
+from archsim.studies.sweep.grid import METRICS, Inputs
+from archsim.studies.sweep.points import Point, Sweep, with_pareto
+from archsim.studies.sweep.study import STUDY
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import REFERENCE
@@ -37,13 +38,15 @@ WORK = "mlp_digits"
 SMALL = ("tile.rows=128", "tile.cols=128")
 VARY = ("schedule.transfer.interval_examples=400,800", "schedule.transfer.policy=stop_all,interleaved")
 SEEDS = (1, 2)
+TRAINED = {"accuracy_chip_mean", "accuracy_chip_std", "accuracy_float_mean", "accuracy_float_std",
+           "accuracy_difference", "pulses_per_synapse"}  # fmt: skip
 Answer = tuple[dict[str, Any], Path]
 
 
-def swept(folder: Path, progress: Any = None, **options: Any) -> Answer:
+def swept(folder: Path, progress: Any = silent, **options: Any) -> Answer:
     given = {"vary": VARY, "sets": SMALL, "epochs": 1, "train": True, "seeds": 2, "seed": 1, **options}
-    data, _, written = execute_sweep(Inputs(REFERENCE, WORK, **given), folder, progress)
-    return data, written
+    data, _, written = STUDY.perform(Inputs(REFERENCE, WORK, **given), folder, progress)
+    return data.plain(), written
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -150,7 +153,7 @@ def test_values_can_be_added_to_a_sweep_that_goes_on(whole: Answer, tmp_path: Pa
     [
         ({"seeds": 3}, "--resume: seeds: 1, 2 in the sweep.json that is there, 1, 2, 3 now; go on with"),
         ({"epochs": 2}, "--resume: epochs: 1 in the sweep.json that is there, 2 now"),
-        ({"ablate": ["leakage"]}, "--resume: ablated: none in the sweep.json that is there, leakage now"),
+        ({"ablate": ("leakage",)}, "--resume: ablated: none in the sweep.json that is there, leakage now"),
         ({"train": False, "seeds": None}, "--resume: train: yes in the sweep.json that is there, no now"),
         ({"sets": (*SMALL, "tile.memory.ports=3")}, f"--resume: arch: {REFERENCE} "),
         ({"sets": (*SMALL, "training.learning_rate=0.04")}, "--resume: workload: mlp_digits "),
@@ -166,14 +169,17 @@ def test_another_sweep_is_not_resumed(whole: Answer, options: dict[str, Any], sa
     assert content(whole[1]) == before
 
 
-def test_other_data_or_another_version_is_not_resumed(whole: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_data_or_another_version_is_not_resumed(
+    whole: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("archsim.studies.sweep.grid.digest_of", lambda data: "other")
         with pytest.raises(SpecError, match=r"--resume: data: digits \w+ in the sweep.json .* digits other now"):
             swept(whole[1], resume=True)
-    monkeypatch.setattr("archsim.studies.sweep.study.package_version", lambda: "9.9")
-    with pytest.raises(SpecError, match=r"--resume: version: archsim .* now"):
-        swept(whole[1], resume=True)
+    text = json.dumps({**whole[0], "version": "9.9"})
+    (tmp_path / "sweep.json").write_text(text, "utf-8")
+    with pytest.raises(SpecError, match=r"--resume: version: archsim 9\.9, .* now"):
+        swept(tmp_path, resume=True)
 
 
 def test_nothing_and_what_is_damaged_cannot_be_resumed(whole: Answer, tmp_path: Path) -> None:
@@ -279,7 +285,7 @@ def test_the_command_writes_a_folder_of_its_own_and_prints_its_file(archsim: Com
     (folder,) = (tmp_path / "reports").iterdir()
     assert folder.name.startswith(f"{REFERENCE}--{WORK}--sweep--")
     first = content(folder)
-    assert {name.split("/")[0] for name in first} == set(OWNED)
+    assert {name.split("/")[0] for name in first} == set(STUDY.owned)
     again = archsim(*words, "--json", "--quiet")
     assert again.out == (folder / "sweep.json").read_text("utf-8")
     assert content(folder) == first
@@ -297,9 +303,9 @@ def test_commas_in_brackets_and_quotes_do_not_separate() -> None:
 
 
 def test_pareto_is_what_no_other_point_beats() -> None:
-    def point(accuracy: float, time_s: float, energy_j: float) -> dict[str, Any]:
+    def point(accuracy: float, time_s: float, energy_j: float) -> Point:
         metrics = {"accuracy_chip_mean": accuracy, "time_per_example_s": time_s, "energy_per_example_j": energy_j}
-        return {"metrics": metrics}
+        return Point(settings={}, metrics=metrics)
 
     points = [
         point(0.9, 2, 2),
@@ -309,20 +315,21 @@ def test_pareto_is_what_no_other_point_beats() -> None:
         point(0.8, 2, 2),
         point(0.7, 3, 1),
     ]
-    found = [each["pareto"] for each in with_pareto([*points, {"metrics": None}])]
+    found = [each.pareto for each in with_pareto([*points, Point(settings={}, refused="too large")])]
     assert found == [True, True, False, True, False, True, False]
 
 
 def test_figures_follow_what_was_varied(whole: Answer) -> None:
     data = whole[0]
     planes = ["accuracy_time", "accuracy_energy"]
-    assert list(document(data).figures()) == [*planes, "first_key_accuracy", "first_key_time"]
+    assert list(STUDY.report(data).figures()) == [*planes, "first_key_accuracy", "first_key_time"]
     turned = {
         **data,
         "vary": dict(reversed(data["vary"].items())),
         "points": [{**point, "settings": dict(reversed(point["settings"].items()))} for point in data["points"]],
     }
-    assert [own.name for own in figures(turned)] == planes
-    assert figures({**data, "points": [{"metrics": None, "settings": {}}]}) == ()
+    assert [own.name for own in figures(Sweep.model_validate(turned))] == planes
+    refused = Point(settings={}, refused="too large")
+    assert figures(Sweep.model_validate({**data, "points": [refused]})) == ()
     assert numbers_of(["1 ms", "0.5 s", "10 us"]) == ([1.0, 500.0, 0.01], "ms")
     assert numbers_of(["1 ms", "1 nJ"]) is None

@@ -12,9 +12,10 @@ import pytest
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
 from archsim.report.terminal import MOST_LINES, lines
-from archsim.studies.sweep.document import document
-from archsim.studies.sweep.points import with_pareto
+from archsim.studies.sweep.points import Point, with_pareto
+from archsim.studies.sweep.study import STUDY
 
+document = STUDY.report
 HOSTILE = '<b>*x*</b> `y` {z} | & "q"'
 
 
@@ -34,10 +35,12 @@ def swept(points: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     for own in points:
         for key, value in own["settings"].items():
             vary[key] = list(dict.fromkeys([*vary.get(key, []), value]))
+    pareto = [own.plain() for own in with_pareto([Point.model_validate(own) for own in points])]
     return {
-        "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"}, "version": "0", "command": "c",
+        "schema": "archsim-sweep-1", "version": "0", "command": "c",
+        "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"},
         "set": [], "vary": vary, "epochs": 2, "train": {"seeds": [1, 2], "ablated": [], "versions": {}},
-        "reads_billed_by": "the spec", "complete": True, "points": with_pareto(points), **more,
+        "reads_billed_by": "the spec", "complete": True, "points": pareto, **more,
     }  # fmt: skip
 
 

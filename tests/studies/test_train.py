@@ -8,6 +8,7 @@ import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,18 +20,20 @@ from archsim.functional.history import DivergedError
 from archsim.functional.pulses import EXACT
 from archsim.functional.train import ABLATIONS, Progress, chip_model
 from archsim.simulation.run import simulate
-from archsim.studies.train.document import document
-from archsim.studies.train.study import OWNED, execute_training, progress_words
+from archsim.studies.study import silent
+from archsim.studies.train.study import STUDY, Inputs, progress_words
 from tests.helpers import STATIC, network, schedule_of
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SMALL = ("tile.rows=128", "tile.cols=128")
 
 
-def training(tmp_path: Path, *sets: str, **options: Any) -> dict[str, Any]:
-    history, _, folder = execute_training(CHIP, WORK, sets=(*SMALL, *sets), out=tmp_path / "out", **options)
-    assert json.loads((folder / "history.json").read_text("utf-8")) == history
-    return history
+def training(tmp_path: Path, *sets: str, progress: Any = silent, **options: Any) -> dict[str, Any]:
+    inputs = Inputs(CHIP, WORK, sets=(*SMALL, *sets), **options)
+    history, _, folder = STUDY.perform(inputs, tmp_path / "out", progress)
+    plain: dict[str, Any] = json.loads((folder / "history.json").read_text("utf-8"))
+    assert plain == history.plain()
+    return plain
 
 
 class Trained(NamedTuple):
@@ -43,8 +46,16 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    folder, seen = tmp_path_factory.mktemp("two"), []
-    history = training(folder, epochs=2, seeds=2, seed=5, progress=lambda *given: seen.append(given))
+    folder, places, steps = tmp_path_factory.mktemp("two"), [], []
+
+    def words(place: Progress, epochs: int, seeds: int) -> str:
+        places.append(place)
+        return progress_words(place, epochs, seeds)
+
+    with mock.patch("archsim.studies.train.study.progress_words", words):
+        history = training(folder, epochs=2, seeds=2, seed=5, progress=lambda *given: steps.append(given))
+    seen = [(place, done, total) for place, (done, total, _) in zip(places, steps, strict=True)]
+    assert [words for *_, words in steps] == [progress_words(place, 2, 2) for place in places]
     return Trained(history, folder / "out", seen)
 
 
@@ -69,7 +80,7 @@ def test_a_report_is_pages_tables_figures_and_the_activity(two: Trained) -> None
         "history.json", "train.html", "train.md", "activity.yaml", *(f"{name}.svg" for name in figures),
         *(f"{name}.csv" for name in tables),
     }  # fmt: skip
-    assert names < set(OWNED)
+    assert names < set(STUDY.owned)
     for name in figures:
         ET.parse(two.folder / f"{name}.svg")
     assert (two.folder / "train.html").stat().st_size < 500_000
@@ -92,7 +103,7 @@ def test_a_seed_alone_gives_the_same_numbers_and_another_seed_others(tmp_path: P
 def test_each_ablation_changes_the_chip_and_not_its_baseline(tmp_path: Path, name: str) -> None:
     # 1,438 examples in intervals of 400: three transfers an epoch, so that all imperfections take part.
     whole = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1)
-    without = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1, ablate=[name])
+    without = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1, ablate=(name,))
     assert without["ablated"] == [name]
     assert without["loss_chip"] != whole["loss_chip"]
     assert without["loss_float"] == whole["loss_float"]
@@ -200,17 +211,17 @@ def test_without_a_terminal_nothing_is_said_but_the_summary(tmp_path: Path, caps
     history = json.loads(told["--json"][0])
     on_chip = next(line for line in lines if line.strip().startswith("on the chip"))
     assert f"{100 * history['final']['accuracy_chip_mean']:.2f} %" in on_chip
-    assert document(history).tables()["final"].rows[0][1] == history["final"]["accuracy_chip_mean"]
+    assert STUDY.report(history).tables()["final"].rows[0][1] == history["final"]["accuracy_chip_mean"]
 
 
 def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
-    def stop(entry: Any, done: int, total: int) -> None:
+    def stop(done: float, total: int, words: str) -> None:
         assert total == 4
-        if done == 2:
+        if done >= 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training(tmp_path, epochs=4, epoch_ends=stop)
+        training(tmp_path, epochs=4, progress=stop)
     history = json.loads((tmp_path / "out" / "history.json").read_text("utf-8"))
     assert len(history["accuracy_chip"][0]) == 2
     whole = training(tmp_path, epochs=4)

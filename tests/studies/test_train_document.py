@@ -5,28 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
-from archsim.functional.probe import Findings, Histogram, Loss
+from archsim.functional.findings import Findings, Histogram, Loss
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
+from archsim.report.document import Document
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
 from archsim.report.terminal import lines
-from archsim.studies.train.document import document
-from archsim.studies.train.study import OWNED
+from archsim.studies.train.study import STUDY
 
 SERIES = ("accuracy_chip", "accuracy_float", "loss_chip", "loss_float", "pulses_per_synapse", "clipped_share")
 HISTORY: dict[str, Any] = {
-    "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"}, "version": "0", "command": "c",
+    "schema": "archsim-history-1", "version": "0", "command": "c",
+    "arch": {"name": "a", "hash": "1"}, "workload": {"name": "w", "hash": "2"},
     "rates": {where: {"first": 0.01, "decay": 0.9, "floor": 0.1} for where in ("chip", "float")},
     "data": {"name": "d", "source": "s", "train": 2, "test": 1}, "ablated": [], "complete": True, "diverged": None,
     "seeds": [0], **{name: [[0.5]] for name in SERIES}, "loss": "cross_entropy", "saturation": [[{}]], "warnings": [],
     "final": {"accuracy_chip_mean": 0.5, "accuracy_float_mean": 0.5, "difference": 0.0},
 }  # fmt: skip
 """A training of one epoch."""
+DIVERGED = {"seed": 5, "epoch": 3, "where": "on the chip"}
 HOSTILE = '<b>*x*</b> `y` {z} | & "q"'
 
 
@@ -42,6 +44,10 @@ def two_seeds() -> dict[str, Any]:
         "saturation": [[{"fc1": share}, {"fc1": {**share, "weights_clipped": 0.4}}, {}], [{"fc1": share}] * 2],
         "final": {"accuracy_chip_mean": 0.8, "accuracy_float_mean": 0.9, "difference": -0.1},
     }  # fmt: skip
+
+
+def document(data: dict[str, Any], findings: Findings | None = None, activity: bool = False) -> Document:
+    return STUDY.report({**data, "findings": None if findings is None else asdict(findings), "activity": activity})
 
 
 def found(transferred: bool = True) -> Findings:
@@ -105,7 +111,7 @@ def test_the_final_table_and_the_history_are_the_data() -> None:
                        "pulses per synapse", "clipped [%]"]  # fmt: skip
     assert [row[:3] for row in rows[1:]] == [["4", "1", "0.7"], ["4", "2", "0.8"], ["4", "3", "0.9"],
                                              ["5", "1", "0.6"], ["5", "2", "0.7"]]  # fmt: skip
-    assert "final" not in document({**data, "diverged": {"says": "lost"}}).tables()
+    assert "final" not in document({**data, "diverged": {**DIVERGED, "says": "lost"}}).tables()
 
 
 def test_saturation_is_the_largest_share_marked_where_it_is_worth_a_warning() -> None:
@@ -159,7 +165,7 @@ def test_a_terminal_shows_what_was_reached_and_the_warnings() -> None:
 def test_what_was_interrupted_or_diverged_says_so() -> None:
     interrupted = files_of(document(two_seeds()))["train.md"]
     assert "**Interrupted**: this is the history so far; the command below with `--resume` goes on." in interrupted
-    diverged = {**two_seeds(), "diverged": {"says": "training on the chip diverged"}}
+    diverged = {**two_seeds(), "diverged": {**DIVERGED, "says": "training on the chip diverged"}}
     assert "training on the chip diverged. What follows is what was reached before." in str(
         [str(block) for block in document(diverged).head]
     )
@@ -172,7 +178,7 @@ def test_all_files_are_owned_and_names_are_text_in_all_of_them(findings: Finding
     if findings is not None:
         findings = replace(findings, losses=(replace(findings.losses[0], layer=HOSTILE),))
     files = files_of(document(data, findings, activity=True))
-    assert set(files) < set(OWNED)
+    assert set(files) < set(STUDY.owned)
     for name, text in files.items():
         if name.endswith(".svg"):
             ET.fromstring(text)

@@ -15,13 +15,14 @@ from archsim.results.evaluate import Result
 from archsim.studies.run.loads import layout_data
 from archsim.studies.run.page import Details, Page, Run
 from archsim.studies.run.saved import page_from
+from archsim.studies.train.history import History
 from archsim.workload.network import MODES
 
 NAMED_TILES = 64
 """Up to so many tiles are named in the floorplan by layer, and its links are drawn."""
 
 
-def page_of(result: Result, history: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None) -> Page:
+def page_of(result: Result, history: History | None = None, more: Mapping[str, Any] | None = None) -> Page:
     """Return a result as its report shows it; `more` are its details, if they are known."""
     own = details(result) if more is None else more
     return page_from(Run.model_validate(result.data), Details.model_validate(own), history)

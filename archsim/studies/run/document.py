@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from archsim.base.units import engineering
 from archsim.base.words import agreeing, counted
@@ -14,6 +13,7 @@ from archsim.studies.run import figures, tables
 from archsim.studies.run.headline import HEADLINE, Headline, headline_text
 from archsim.studies.run.page import Page, SpecFigure
 from archsim.studies.train.figures import learning
+from archsim.studies.train.history import History
 from archsim.studies.train.measures import measure
 
 STATUS_WORDS = {
@@ -236,7 +236,7 @@ def _accuracy(page: Page) -> Section:
         ))  # fmt: skip
     else:
         drawn = learning(page.history)
-        found += [_trained(page, page.history), *([drawn] if drawn is not None else []), tables.accuracy(page)]
+        found += [_trained(page, page.history), *([drawn] if drawn is not None else []), tables.accuracy(page.history)]
     if page.data.crosscheck is not None:
         rows = page.data.crosscheck
         missed = sum(not row.passed for row in rows)
@@ -255,19 +255,19 @@ def _accuracy(page: Page) -> Section:
     return Section("accuracy", "Accuracy and cross-checks", tuple(found))
 
 
-def _trained(page: Page, history: Mapping[str, Any]) -> Text:
-    what, final, data = measure(history), history["final"], page.data
-    shown = [what.text(final[f"{what.key_of(side)}_mean"]).replace("%", " %") for side in ("chip", "float")]
+def _trained(page: Page, history: History) -> Text:
+    what, data = measure(history), page.data
+    shown = [what.text(value).replace("%", " %") for value in history.reached]
     name = "" if what.unit else f"{what.name} of "
-    other = [history[key]["hash"] != own.hash for key, own in (("arch", data.arch), ("workload", data.workload))]
-    spec = ", ".join(f"{history[key]['name']} {history[key]['hash']}" for key in ("arch", "workload"))
+    other = [history.arch.hash != data.arch.hash, history.workload.hash != data.workload.hash]
+    spec = ", ".join(f"{own.name} {own.hash}" for own in (history.arch, history.workload))
     return say(
         "{chip} trained on {workload}, beside the same network in floating point: {name}{own} on the chip and {float} "
         "in floating point on the test set, mean of {seeds} after the last epoch{ablated}.{attention} Repeat: "
         "`{command}`",
         chip=data.arch.name, workload=data.workload.name, name=name, own=shown[0], float=shown[1],
-        seeds=counted(len(history["seeds"]), "seed"), command=history["command"],
-        ablated=f", without {', '.join(history['ablated'])}" if history["ablated"] else "",
+        seeds=counted(len(history.seeds), "seed"), command=history.command,
+        ablated=f", without {', '.join(history.ablated)}" if history.ablated else "",
         attention=f" ATTENTION: it was another spec ({spec}) than this run's." if any(other) else "",
     )  # fmt: skip
 

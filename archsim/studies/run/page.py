@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from archsim.base.record import Named, Number, Record
 from archsim.mapping.schedule import STATES
 from archsim.studies.gpus.shape import Compared
+from archsim.studies.train.history import History
 
 Figure: TypeAlias = Number | None
 """A figure, or None where it is not defined."""
@@ -359,7 +360,7 @@ class Page:
     data: Run
     metrics: Metrics
     details: Details
-    history: Mapping[str, Any] | None = None
+    history: History | None = None
 
     @property
     def clock_hz(self) -> float:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -15,6 +14,7 @@ from archsim.base.record import Record, faults_of
 from archsim.studies.names import all_faults
 from archsim.studies.run.page import Details, Metrics, Page, Run
 from archsim.studies.study import study_in
+from archsim.studies.train.history import History
 
 AGAIN = "simulate it again: archsim run {folder}/run.yaml"
 R = TypeVar("R", bound=Record)
@@ -38,7 +38,7 @@ def load_page(folder: Path) -> Page:
     return page_from(data, details, saved_history(folder))
 
 
-def page_from(data: Run, details: Details, history: Mapping[str, Any] | None = None) -> Page:
+def page_from(data: Run, details: Details, history: History | None = None) -> Page:
     """Return a page of these."""
     return Page(data, Metrics.model_validate(data.metrics), details, history)
 
@@ -75,14 +75,12 @@ def _newer(text: str, kind: type[Record], where: str, again: str) -> list[Proble
     return [Problem(f"{where}: schema", what, "update archsim, or " + again if newer else again)]
 
 
-def saved_history(folder: Path) -> dict[str, Any] | None:
-    """Return the history.json of a training in a report's folder, or None where there is none that can be read.
+def saved_history(folder: Path) -> History | None:
+    """Return the history of a training in a report's folder, or None where there is none that can be read.
 
     A training under way replaces it after each epoch, and its own report tells of it: it is no fault of a run's.
     """
     try:
-        found = json.loads((folder / "history.json").read_text("utf-8"))
+        return History.read((folder / "history.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    known = isinstance(found, dict) and {"arch", "workload", "final", "seeds", "command"} <= set(found)
-    return dict(found) if known else None

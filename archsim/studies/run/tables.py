@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from archsim.base.units import engineering, si_of_metric
 from archsim.report.table import Column, Table, shares
 from archsim.studies.run.headline import HEADLINE, headline_text
 from archsim.studies.run.page import LinkRow, Page
+from archsim.studies.train.history import History
 from archsim.studies.train.measures import measure
 
 
@@ -258,16 +258,14 @@ def crosscheck(page: Page) -> Table:
     return Table("crosscheck", "Cross-check", columns, rows)
 
 
-def accuracy(page: Page) -> Table:
-    """Accuracy, or R2, on the test set and loss by seed and epoch, on the chip beside floating point, if any."""
-    history: Mapping[str, Any] = page.history or {}
+def accuracy(history: History) -> Table:
+    """Accuracy, or R2, on the test set and loss by seed and epoch, on the chip beside floating point."""
     what = measure(history)
-    names = (what.key_of("chip"), what.key_of("float"), "loss_chip", "loss_float")
     rows = [
         (str(seed), epoch, *values)
-        for place, seed in enumerate(history.get("seeds", ()))
-        for epoch, values in enumerate(zip(*(history[name][place] for name in names), strict=False), 1)
+        for seed, *runs in zip(history.seeds, *history.merit.values(), *history.losses.values(), strict=True)
+        for epoch, values in enumerate(zip(*runs, strict=True), 1)
     ]
     judged = (Column(what.head(where), what.unit, 2) for where in ("on the chip", "floating point"))
     columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"))
-    return Table("accuracy", f"{what.title} by epoch", columns, tuple(rows))
+    return Table("accuracy", f"{what.name[0].upper()}{what.name[1:]} by epoch", columns, tuple(rows))

@@ -94,7 +94,7 @@ def one_run(name: str, page: Page) -> OneRun:
     data = page.data
     examples, energy = data.run.examples, data.energy_j
     cycles = sum(data.stalls_cycles.values())
-    final = page.history["final"] if page.history is not None else {}
+    final = page.history.final.plain() if page.history is not None else {}
 
     def each(parts: Mapping[str, float]) -> dict[str, float]:
         return {key: value / examples for key, value in parts.items()} if examples else {}

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archsim.base.words import counted
-from archsim.report.document import Block, Command, Document, Points, Section, Span, Text, code, say
+from archsim.report.document import Block, Document, Points, Section, Span, Text, code, say
 from archsim.studies.sweep.figures import figures
-from archsim.studies.sweep.points import TIME, Data
+from archsim.studies.sweep.points import TIME, Sweep, settings_text
 from archsim.studies.sweep.tables import MAIN, MORE, Metrics, alike, all_table, points_table
 
 
-def document(data: Data) -> Document:
+def document(data: Sweep) -> Document:
     """Return the report of a sweep: it depends on what sweep.json holds alone."""
-    points, trained = data["points"], data["train"] is not None
+    points, trained = data.points, data.train is not None
     main = points_table(data, points, "points", "Accuracy, time and energy" if trained else "Time and energy", MAIN,
                         brief=True)  # fmt: skip
     more = points_table(data, points, "more", "Bounds, efficiency and shares", MORE)
-    best = sorted((point for point in points if point["pareto"]), key=lambda point: point["metrics"][TIME])
+    best = sorted((point for point in points if point.pareto), key=lambda point: point.figure(TIME))
     sections = [Section("points", "Points", (*figures(data), *_alike(data, MAIN, brief=True), main))]
     if best:
         table = points_table(data, best, "pareto", "The quickest first", MAIN)
@@ -25,60 +25,53 @@ def document(data: Data) -> Document:
     sections.append(Section("more", "More of each point", (*_alike(data, MORE), more, all_table(data))))
     sections += _reasons(data)
     return Document(
-        f"Sweep of {data['workload']['name']} on {data['arch']['name']}", tuple(_head(data)), tuple(sections),
-        (
-            Command(data["command"]),
-            say("Spec {arch}; workload {workload}; archsim {version}.", kind="note", arch=data["arch"]["hash"],
-                workload=data["workload"]["hash"], version=data["version"]),
-        ),
+        f"Sweep of {data.workload.name} on {data.arch.name}", tuple(_head(data)), tuple(sections),
+        data.ends(data.arch, data.workload),
         stem="sweep",
     )  # fmt: skip
 
 
-def _head(data: Data) -> Iterator[Block]:
-    train, points = data["train"], data["points"]
-    refused = sum(point["refused"] is not None for point in points)
+def _head(data: Sweep) -> Iterator[Block]:
+    train, points = data.train, data.points
+    refused = sum(point.refused is not None for point in points)
     told = f", {refused:,} of them refused; sweep.html says why" if refused else ""
     yield say("{points}{told}.", kind="lead", brief=True, points=counted(len(points), "point"), told=told)
-    if not data["complete"]:
+    if not data.complete:
         yield say("**Interrupted**: these are the points so far; the command below with `--resume` goes on.",
                   kind="warning")  # fmt: skip
     grid: list[Span] = []
-    for key, values in data["vary"].items():
+    for key, values in data.vary.items():
         grid += [Span(" x " if grid else "The grid: "), Span(f"{len(values)} of "), Span(key, "code")]
-    epochs = "the epochs of the workload" if data["epochs"] is None else counted(data["epochs"], "epoch")
+    epochs = "the epochs of the workload" if data.epochs is None else counted(data.epochs, "epoch")
     yield Text((*grid, Span(f"; each point runs for {epochs}.")))
-    if data["set"]:
-        yield Text((Span("All of them have "), *code(data["set"]).spans, Span(".")))
+    if data.sets:
+        yield Text((Span("All of them have "), *code(data.sets).spans, Span(".")))
     if train is not None:
         yield say(
             "Each is trained with {seeds}{ablated}; accuracies are those on the test set after the last epoch, means "
             "over the seeds with their sample standard deviation (std), and their difference in percentage points. "
             "The floating-point baseline has the same network, examples, order and seed.",
-            seeds=counted(len(train["seeds"]), "seed"),
-            ablated=f", without {', '.join(train['ablated'])}" if train["ablated"] else "",
+            seeds=counted(len(train.seeds), "seed"),
+            ablated=f", without {', '.join(train.ablated)}" if train.ablated else "",
         )
     goals = "accuracy, time per example and energy per example" if train is not None else "time and energy per example"
     yield say(
         "Reads of the arrays are billed by {billed}. The best of each column is bold. *Pareto*: no other point is as "
         "good in {goals}, and better in one of them.",
-        billed=data["reads_billed_by"], goals=goals,
+        billed=data.reads_billed_by, goals=goals,
     )  # fmt: skip
 
 
-def _alike(data: Data, metrics: Metrics, *, brief: bool = False) -> tuple[Text, ...]:
+def _alike(data: Sweep, metrics: Metrics, *, brief: bool = False) -> tuple[Text, ...]:
     found = alike(data, metrics)
     return (say("At all points alike: {words}.", words=", ".join(found.values()), brief=brief),) if found else ()
 
 
-def _reasons(data: Data) -> Iterator[Section]:
+def _reasons(data: Sweep) -> Iterator[Section]:
     """Yield what points were refused and whose audits failed, with the reasons."""
-    for title, name in (("Refused", "refused"), ("Audits that failed", "audits_failed")):
-        items = []
-        for point in (point for point in data["points"] if point[name]):
-            why = point[name]
-            words = "; ".join(why) if isinstance(why, list) else " ".join(why.splitlines())
-            settings = code([f"{key}={value}" for key, value in point["settings"].items()])
-            items.append(Text((*settings.spans, Span(f": {words}"))))
+    refused = [(point, " ".join(point.refused.splitlines())) for point in data.points if point.refused]
+    failed = [(point, "; ".join(point.audits_failed)) for point in data.points if point.audits_failed]
+    for title, name, told in (("Refused", "refused", refused), ("Audits that failed", "audits_failed", failed)):
+        items = [Text((*code(settings_text(point.settings)).spans, Span(f": {why}"))) for point, why in told]
         if items:
             yield Section(name, title, (Points(tuple(items)),))

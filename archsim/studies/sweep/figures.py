@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from archsim.base.units import engineering, unit_scale
 from archsim.report.colours import CYCLE
 from archsim.report.figure import Axis, Dot, Plot, Series, axis, linear
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Data, Point, cut, has, merit_of, short
+from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep, cut, merit_of, short
 
 FLOATING = "#7f8c8d"
 NAMES: Mapping[str, tuple[str, str, str]] = {  # title, part of a figure's name, unit
@@ -23,13 +22,13 @@ MOST_TICKS = 8
 """Values of the first key have a tick each if they are no more."""
 
 
-def figures(data: Data) -> tuple[Plot, ...]:
+def figures(data: Sweep) -> tuple[Plot, ...]:
     """Return the figures of a sweep; none where no point could be run."""
-    merit = merit_of(data["points"])
-    if not any(has(point, TIME) for point in data["points"]):
+    merit = merit_of(data.points)
+    if not any(point.has(TIME) for point in data.points):
         return ()
     found = [_plane(data, TIME, ENERGY)] if merit is None else [_plane(data, x, merit) for x in (TIME, ENERGY)]
-    numbers = numbers_of(next(iter(data["vary"].values())))
+    numbers = numbers_of(next(iter(data.vary.values())))
     if numbers is not None and len(numbers[0]) > 1:
         found += [_against(data, numbers, metric) for metric in ((TIME, ENERGY) if merit is None else (merit, TIME))]
     return tuple(found)
@@ -60,13 +59,13 @@ def _text(value: float, metric: str) -> str:
 def _axis(points: Sequence[Point], metric: str) -> Axis:
     """Return the axis of a metric; of accuracy and R2 with floating point and the spread over seeds, and up to one."""
     label, _, unit = NAMES[metric]
-    values = [point["metrics"][metric] for point in points if has(point, metric)]
+    values = [point.figure(metric) for point in points if point.has(metric)]
     if metric not in (ACCURACY, R2):
         return axis(label, values, unit)
     for point in points:
-        if has(point, metric):
-            value, spread = point["metrics"][metric], _spread(point, metric) or 0.0
-            floating = point["metrics"].get(_floating(metric))
+        if point.has(metric):
+            value, spread = point.figure(metric), _spread(point, metric) or 0.0
+            floating = point.get(_floating(metric))
             values += [max(value - spread, 0.0) if value >= 0 else value, min(value + spread, 1.0)]
             values += [floating] if floating is not None else []
     own = axis(label, values, unit)
@@ -80,43 +79,29 @@ def _floating(metric: str) -> str:
 
 def _spread(point: Point, metric: str) -> float | None:
     """Return the standard deviation over seeds of an accuracy, if there are several."""
-    own = point["metrics"].get(metric.replace("_mean", "_std")) if metric in (ACCURACY, R2) else None
+    own = point.get(metric.replace("_mean", "_std")) if metric in (ACCURACY, R2) else None
     return None if own is None else float(own)
 
 
-def _lines(data: Data, metrics: Sequence[str]) -> list[tuple[str, str, list[Point]]]:
+def _lines(data: Sweep, metrics: Sequence[str]) -> list[tuple[str, str, list[Point]]]:
     """Return (values of the last keys, colour, points that have these metrics)."""
     found: dict[str, list[Point]] = {}
-    for point in data["points"]:
-        own = found.setdefault(", ".join(list(point["settings"].values())[1:]), [])
-        own += [point] if all(has(point, metric) for metric in metrics) else []
+    for point in data.points:
+        own = found.setdefault(", ".join(list(point.settings.values())[1:]), [])
+        own += [point] if all(point.has(metric) for metric in metrics) else []
     kept = [(name, points) for name, points in found.items() if points]
     return [(name, CYCLE[place % len(CYCLE)], points) for place, (name, points) in enumerate(kept)]
 
 
 def _tip(point: Point, metrics: Sequence[str]) -> str:
     """Return all of a point's settings and some of its metrics."""
-    settings = ", ".join(f"{short(key)}={value}" for key, value in point["settings"].items())
+    settings = ", ".join(f"{short(key)}={value}" for key, value in point.settings.items())
     parts = []
     for metric in metrics:
         spread = _spread(point, metric)
         beside = "" if spread is None else f", std {_text(spread, metric)}"
-        parts.append(f"{NAMES[metric][0]} {_text(point['metrics'][metric], metric)}{beside}")
+        parts.append(f"{NAMES[metric][0]} {_text(point.figure(metric), metric)}{beside}")
     return f"{settings}: {'; '.join(parts)}"
-
-
-def _series(
-    name: str, tone: str, points: Sequence[Point], x: Callable[[Point], float], y: str, told: Sequence[str],
-    beside: bool,
-) -> Series:  # fmt: skip
-    dots = tuple(
-        Dot(x(point), point["metrics"][y], _tip(point, told),
-            text=cut(next(iter(point["settings"].values())), 16) if beside else "", hollow=not point["pareto"])
-        for point in points
-    )  # fmt: skip
-    spreads = [_spread(point, y) for point in points]
-    known = tuple(own for own in spreads if own is not None)
-    return Series(cut(name, 60) or "on the chip", tone, dots, spread=known if len(known) == len(points) else ())
 
 
 def _baselines(
@@ -124,7 +109,7 @@ def _baselines(
 ) -> list[Series]:
     """Return accuracy in floating point, dashed: one level line if it is the same everywhere, else one of each line."""
     key = _floating(merit)
-    values = {point["metrics"][key] for *_, points in lines for point in points if has(point, key)}
+    values = {point.figure(key) for *_, points in lines for point in points if point.has(key)}
     if len(values) == 1:
         (value,) = values
         words = f"floating point: {_text(value, merit)}"
@@ -132,54 +117,55 @@ def _baselines(
         return [Series("floating point", FLOATING, ends, dashed=True, shown=False)]
 
     def dot(point: Point) -> Dot:
-        value = point["metrics"][key]
+        value = point.figure(key)
         return Dot(x(point), value, f"{_tip(point, ())}floating point {_text(value, merit)}", size=0.35)
 
     return [
-        Series("", tone, tuple(dot(point) for point in points if has(point, key)), dashed=True)
+        Series("", tone, tuple(dot(point) for point in points if point.has(key)), dashed=True)
         for _, tone, points in lines
     ]
 
 
 def _plot(
-    data: Data, name: str, title: str, across: Axis, x: Callable[[Point], float], y: str,
-    order: Callable[[Point], Any] | None, told: Sequence[str], says: str,
+    data: Sweep, name: str, against: str, across: Axis, x: Callable[[Point], float], told: Sequence[str], says: str = ""
 ) -> Plot:  # fmt: skip
-    """Return lines over the points, one for each choice of the last keys; without an `order`, values stand beside."""
-    rest = list(data["vary"])[1:]
-    lines = _lines(data, told)
-    if order is not None:
-        lines = [(words, tone, sorted(points, key=order)) for words, tone, points in lines]
-    series = [_series(words, tone, points, x, y, told, order is None) for words, tone, points in lines]
-    parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal."]
-    if y in (ACCURACY, R2):
-        series = [*_baselines(lines, x, y, across), *series]
-        parts.append("Dashed: in floating point.")
-        if any(own.spread for own in series):
-            parts.append("Bars are standard deviations over seeds.")
+    """Return the first metric `told` of as lines over the points, one for each choice of the last keys.
+
+    Where both are told of, values of the first key stand beside the points; else they are the axis.
+    """
+    y, beside, rest = told[0], len(told) > 1, list(data.vary)[1:]
+    lines = [
+        (words, tone, points if beside else sorted(points, key=x)) for words, tone, points in _lines(data, told)
+    ]  # fmt: skip
+    series = _baselines(lines, x, y, across) if y in (ACCURACY, R2) else []
+    for words, tone, points in lines:
+        dots = tuple(
+            Dot(x(point), point.figure(y), _tip(point, told),
+                text=cut(next(iter(point.settings.values())), 16) if beside else "", hollow=not point.pareto)
+            for point in points
+        )  # fmt: skip
+        spread = tuple(own for point in points if (own := _spread(point, y)) is not None)
+        series.append(Series(cut(words, 60) or "on the chip", tone, dots,
+                             spread=spread if len(spread) == len(points) else ()))  # fmt: skip
+    parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal.",
+             "Dashed: in floating point." if y in (ACCURACY, R2) else "",
+             "Bars are standard deviations over seeds." if any(own.spread for own in series) else ""]  # fmt: skip
+    title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {against}"
     drawn = [point for *_, points in lines for point in points]
     return Plot(name, title, " ".join(filter(None, parts)), across, _axis(drawn, y), tuple(series))
 
 
-def _plane(data: Data, x: str, y: str) -> Plot:
-    across = _axis([point for point in data["points"] if has(point, y)], x)
-    (x_name, x_part, _), (y_name, y_part, _) = NAMES[x], NAMES[y]
-    title = f"{y_name[0].upper()}{y_name[1:]} against {x_name}"
-    says = f"Beside the points: {short(next(iter(data['vary'])), 60)}."
-    return _plot(data, f"{y_part}_{x_part}", title, across, lambda point: float(point["metrics"][x]), y, None, (y, x),
-                 says)  # fmt: skip
+def _plane(data: Sweep, x: str, y: str) -> Plot:
+    across = _axis([point for point in data.points if point.has(y)], x)
+    says = f"Beside the points: {short(next(iter(data.vary)), 60)}."
+    name = f"{NAMES[y][1]}_{NAMES[x][1]}"
+    return _plot(data, name, NAMES[x][0], across, lambda point: point.figure(x), (y, x), says)
 
 
-def _against(data: Data, numbers: tuple[list[float], str], y: str) -> Plot:
-    first = next(iter(data["vary"]))
-    place_of = dict(zip(data["vary"][first], numbers[0], strict=True))
-
-    def at(point: Point) -> float:
-        return float(place_of[point["settings"][first]])
-
-    words, unit = short(first, 40), numbers[1]
-    across = axis(words + (f", {unit}" if unit else ""), numbers[0])
-    if len(numbers[0]) <= MOST_TICKS:
-        across = replace(across, ticks=tuple((number, f"{number:,.6g}") for number in sorted(numbers[0])))
-    title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {words}"
-    return _plot(data, f"first_key_{NAMES[y][1]}", title, across, at, y, at, (y,), "")
+def _against(data: Sweep, numbers: tuple[list[float], str], y: str) -> Plot:
+    (values, unit), first = numbers, next(iter(data.vary))
+    place_of, words = dict(zip(data.vary[first], values, strict=True)), short(first, 40)
+    across = axis(words + (f", {unit}" if unit else ""), values)
+    if len(values) <= MOST_TICKS:
+        across = replace(across, ticks=tuple((number, f"{number:,.6g}") for number in sorted(values)))
+    return _plot(data, f"first_key_{NAMES[y][1]}", words, across, lambda point: place_of[point.settings[first]], (y,))

@@ -3,249 +3,165 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, prod
 from pathlib import Path
-from statistics import stdev
+from statistics import fmean, stdev
 from typing import Any, TypeAlias
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
-from archsim.base.words import counted
+from archsim.base.record import Named
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.floating_point import Reached
 from archsim.functional.history import Epoch
-from archsim.functional.train import Progress, Training, check_cells, check_network
+from archsim.functional.train import Progress, Training, check_ablations, check_cells, check_network, seeds_from
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded
+from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import path_parts, split_overrides
+from archsim.studies import study
+from archsim.studies.names import all_faults
+from archsim.studies.study import given, named, unsaid
+from archsim.studies.sweep.axes import Axis, axes_of
+from archsim.studies.sweep.points import Point, Settings, settings_text
+from archsim.studies.train.history import Runs
+from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
-Settings: TypeAlias = Mapping[str, str]
 Inside: TypeAlias = Callable[[float, Progress | None], None]
-
-MOST_POINTS = 1000
-"""The largest grid: more is likelier a slip than a study."""
+"""Told how much of a point is done, and where its training is."""
 METRICS = (
     "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s", "energy_per_example_j",
     "area_m2", "efficiency_op_per_j", "transfer_time_share", "refresh_time_share", "dwell_time_mean_s",
 )  # fmt: skip
 """What a point keeps of metrics.json."""
-TRAINED = (
-    "accuracy_chip_mean", "accuracy_chip_std", "accuracy_float_mean", "accuracy_float_std", "accuracy_difference",
-    "pulses_per_synapse",
-)  # fmt: skip
-"""What its trainings add: means and standard deviations over seeds after the last epoch."""
-TRAINED_TO_VALUES = tuple(name.replace("accuracy", "r2") for name in TRAINED)
-"""The same where examples have values for classes."""
 
 
 @dataclass(frozen=True)
-class Axis:
-    """A key of a spec, and the values that it takes, as text."""
+class Inputs(study.Inputs):
+    """A chip, a workload, the figures that are varied, and whether each point is trained as well."""
 
-    key: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Trainings:
-    """How each point is trained: with which seeds, without which imperfections, on data from where."""
-
-    seeds: tuple[int, ...]
+    words = "sweep"
+    arch: str
+    workload: str
+    vary: tuple[str, ...] = ()
+    sets: tuple[str, ...] = given("--set")
+    train: bool = False
     ablate: tuple[str, ...] = ()
-    data_folder: Path | None = None
+    epochs: int | None = None
+    seeds: int | None = None
+    seed: int = 0
+    data: Path | None = unsaid()
+    resume: bool = unsaid(False)
 
 
-def axes_of(varied: Sequence[str], sets: Sequence[str] = ()) -> tuple[Axis, ...]:
-    """Return the axes that `KEY=V1,V2,...` texts describe, beside settings that hold for all points.
+class Grid:
+    """A grid of settings of a chip and a workload, ready to be run point by point.
 
-    A comma within brackets or quotes does not separate. Raises SpecError with all that is wrong.
-
-    >>> axes_of(["schedule.refresh.period=1 ms,2 ms"])
-    (Axis(key='schedule.refresh.period', values=('1 ms', '2 ms')),)
-    """
-    axes: list[Axis] = []
-    problems: list[Problem] = []
-    for text in varied:
-        key, equals, listed = text.partition("=")
-        key, values = key.strip(), [_unquoted(value) for value in _split(listed)]
-        where = f"--vary {key}"
-        if not key or not equals:
-            hint = "for example --vary tile.rows=128,256"
-            problems.append(Problem("--vary", f"'{text}' is not KEY=V1,V2,...", hint))
-            continue
-        if not listed.strip():
-            problems.append(Problem(where, "there are no values", f"for example --vary {key}=V1,V2"))
-        elif not all(values):
-            what = f"value {values.index('') + 1} of {len(values)} is empty"
-            problems.append(Problem(where, what, "put one comma between values, and none at the end"))
-        twice = [value for value in dict.fromkeys(values) if value and values.count(value) > 1]
-        problems += [Problem(where, f"'{value}' is given twice", "give each value once") for value in twice]
-        axes.append(Axis(key, tuple(values)))
-    given = [path_parts(setting.partition("=")[0].strip()) for setting in sets]
-    for i, axis in enumerate(axes):
-        parts, where = path_parts(axis.key), f"--vary {axis.key}"
-        for setting, own in zip(sets, given, strict=True):
-            if own[: len(parts)] == parts:
-                problems.append(Problem(where, f"--set {setting} was given as well", "either vary it or set it"))
-        for other in axes[:i]:
-            theirs = path_parts(other.key)
-            shorter = min(len(parts), len(theirs))
-            if parts == theirs:
-                problems.append(Problem(where, "is varied twice", "give all of its values in one --vary"))
-            elif parts[:shorter] == theirs[:shorter]:
-                problems.append(Problem(where, f"overlaps with --vary {other.key}", "vary one of the two"))
-    count = prod(len(axis.values) for axis in axes)
-    if not axes and not problems:
-        problems.append(Problem("--vary", "nothing is varied", "for example --vary tile.rows=128,256"))
-    if count > MOST_POINTS:
-        sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        what = f"{sizes} = {counted(count, 'point')}, more than {MOST_POINTS:,}"
-        problems.append(Problem("--vary", what, "give fewer values, or sweep one part after another"))
-    if problems:
-        raise SpecError(problems)
-    return tuple(axes)
-
-
-def _split(text: str) -> list[str]:
-    """Return the parts of a list, cut at commas outside of brackets and quotes."""
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        else:
-            depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and not quote and depth <= 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts]
-
-
-def _unquoted(text: str) -> str:
-    whole = len(text) > 1 and text[0] in "'\"" and text.find(text[0], 1) == len(text) - 1
-    return text[1:-1].strip() if whole else text
-
-
-class Sweep:
-    """A grid of settings of a chip and a workload, ready to be run point by point; refused if it makes no sense.
-
-    `arch` and `workload` are given without `sets`, which may be whole only together with what is varied. `epochs` are
-    by default the workload's. Points are what the sweep's file keeps; `data` says per workload's hash on which data.
+    `given` are both without `inputs.sets`, which may be whole only together with what is varied; `data` says by the
+    hash of a workload on which data it is trained. Raises SpecError with what is wrong for all points.
     """
 
-    def __init__(
-        self,
-        arch: Loaded[ArchSpec],
-        workload: Loaded[Workload],
-        axes: Sequence[Axis],
-        *,
-        sets: Sequence[str] = (),
-        epochs: int | None = None,
-        seed: int = 0,
-        trainings: Trainings | None = None,
-    ) -> None:
-        self.axes, self.epochs, self.seed, self.trainings = tuple(axes), epochs, seed, trainings
-        self._files: tuple[Loaded[Any], Loaded[Any]] = arch, workload
-        self._sets = split_overrides(sets)
+    def __init__(self, inputs: Inputs) -> None:
+        _check_options(inputs)
+        self.inputs, self.axes = inputs, axes_of(inputs.vary, inputs.sets)
+        check_ablations(dict.fromkeys(inputs.ablate))
+        self.ablated = tuple(sorted(set(inputs.ablate)))
+        self.seeds = tuple(seeds_from(inputs.seed, inputs.seeds or 1))
+        loads = [lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload)]
+        self.given: tuple[Loaded[ArchSpec], Loaded[Workload]] = (*all_faults(loads),)
+        self._sets = split_overrides(inputs.sets)
         self._data: tuple[Workload, Data] | None = None
         self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
-        if epochs is not None:
-            _check_epochs([*(axis.key for axis in axes), *(setting.partition("=")[0].strip() for setting in sets)])
         problems = [problem for side in (0, 1) for problem in self._faults(side)]
         if problems:
             raise SpecError(dict.fromkeys(problems))
-        self.data = self._digests() if trainings is not None else {}
+        self.data = self._digests() if inputs.train else {}
 
-    def points(self) -> list[dict[str, str]]:
+    def named(self, side: int) -> Named:
+        """Return the chip (0) or the workload (1) as set at all points; as given, if it is whole only with a value."""
+        try:
+            return named(self._load(side, ()))
+        except SpecError:
+            return named(self.given[side])
+
+    def points(self) -> list[Settings]:
         """Return the settings of all points; those of the last key change first."""
-        keys = [axis.key for axis in self.axes]
-        return [
-            dict(zip(keys, values, strict=True)) for values in itertools.product(*(axis.values for axis in self.axes))
-        ]
+        return list(_grid(self.axes))
 
     def specs(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
         """Return the chip and the workload of a point; raise SpecError where they are wrong together."""
-        both = split_overrides([f"{key}={value}" for key, value in settings.items()])
+        both = split_overrides(settings_text(settings))
         arch, workload = (self._load(side, both[side]) for side in (0, 1))
         return arch, workload
 
-    def run(self, settings: Settings, inside: Inside | None = None) -> dict[str, Any]:
+    def run(self, settings: Settings, inside: Inside = lambda part, now: None) -> Point:
         """Return a point: its metrics, and what trainings reached by seed and epoch; or why it is refused.
 
         `inside` is called with the part of the point that is done, and where its training is.
         """
-        point: dict[str, Any] = {
-            "settings": dict(settings), "metrics": None, "training": None, "data": None, "audits_failed": [],
-            "refused": None,
-        }  # fmt: skip
+        data: str | None = None
         try:
             arch, workload = self.specs(settings)
-            point["data"] = self.data.get(workload.hash)
+            data = self.data.get(workload.hash)
             found: dict[str, float | None] = {}
             activity = training = None
-            if self.trainings is not None:
-                runs, activity = self._train(arch.value, workload, self.trainings, inside)
-                found, training = reached(runs), _by_epoch(runs)
+            if self.inputs.train:
+                runs, activity = self._train(arch.value, workload, inside)
+                found, training = reached(runs)
             count = self._examples(workload.value)
-
-            def simulated(done: int) -> None:
-                if inside is not None:
-                    inside(1.0 if self.trainings is not None else done / count, None)
-
             result = evaluate(
-                arch, workload, examples=count, seed=self.seed, activity=activity,
-                activity_from="measured in the sweep" if activity is not None else "", progress=simulated,
+                arch, workload, examples=count, seed=self.inputs.seed, activity=activity,
+                activity_from="measured in the sweep" if activity is not None else "",
+                progress=lambda done: inside(1.0 if self.inputs.train else done / count, None),
             )  # fmt: skip
-            metrics = result.data["metrics"]
-            point["metrics"] = {**{name: metrics[name] for name in METRICS}, **found}
-            point["training"] = training
-            point["audits_failed"] = [check["name"] for check in result.data["audits"] if not check["passed"]]
         except ArchsimError as error:
-            point["refused"] = str(error)
-        return point
+            return Point(settings=settings, data=data, refused=str(error))
+        metrics = {name: result.data["metrics"][name] for name in METRICS}
+        failed = tuple(check["name"] for check in result.data["audits"] if not check["passed"])
+        return Point(settings=settings, metrics={**metrics, **found}, training=training, data=data,
+                     audits_failed=failed)  # fmt: skip
 
     def _examples(self, workload: Workload) -> int:
-        return (self.epochs or workload.training.epochs) * workload.dataset.examples
+        return (self.inputs.epochs or workload.training.epochs) * workload.dataset.examples
 
     def _load(self, side: int, settings: Sequence[str]) -> Loaded[Any]:
         """Return the chip (0) or the workload (1) with settings; what is wrong with varied keys is told as such."""
         try:
-            return self._files[side].with_overrides([*self._sets[side], *settings])
+            return self.given[side].with_overrides([*self._sets[side], *settings])
         except SpecError as error:
             wheres = {f"--set {axis.key}": f"--vary {axis.key}" for axis in self.axes}
             raise SpecError(
                 replace(each, where=wheres.get(each.where, each.where)) for each in error.problems
             ) from None
 
+    def _axes(self, side: int) -> list[Axis]:
+        """Return the axes that are of the chip (0) or of the workload (1)."""
+        return [axis for axis in self.axes if split_overrides([f"{axis.key}="])[side]]
+
     def _faults(self, side: int) -> list[Problem]:
         """Return what is wrong with the chip (0) or the workload (1) at all points that have some value.
 
         What is wrong at a few of them is for these to tell.
         """
-        axes = [axis for axis in self.axes if split_overrides([f"{axis.key}="])[side]]
+        axes = self._axes(side)
         problems: dict[tuple[str, ...], list[Problem]] = {}
         hashes: dict[tuple[str, ...], str] = {}
-        for values in itertools.product(*(axis.values for axis in axes)):
-            settings = [f"{axis.key}={value}" for axis, value in zip(axes, values, strict=True)]
+        for settings in _grid(axes):
+            values = tuple(settings.values())
             try:
-                hashes[values] = self._load(side, settings).hash
+                hashes[values] = self._load(side, settings_text(settings)).hash
                 problems[values] = []
             except SpecError as error:
                 problems[values] = list(error.problems)
-        everywhere = _common(list(problems.values()))
-        found = list(everywhere)
+        found = _common(list(problems.values()))
         for i, axis in enumerate(axes):
             seen: dict[tuple[tuple[tuple[str, ...], str], ...], str] = {}
             for value in axis.values:
@@ -261,34 +177,29 @@ class Sweep:
         """Return by workload's hash what names its data; raise SpecError if there is none for any of them."""
         found: dict[str, str] = {}
         first: SpecError | None = None
-        keys = [axis for axis in self.axes if split_overrides([f"{axis.key}="])[1]]
-        for values in itertools.product(*(axis.values for axis in keys)):
+        for settings in _grid(self._axes(1)):
             try:
-                settings = [f"{axis.key}={value}" for axis, value in zip(keys, values, strict=True)]
-                workload = self._load(1, settings)
-                found[workload.hash] = self._named(self._data_of(workload.value))
+                workload = self._load(1, settings_text(settings))
+                data = self._data_of(workload.value)
+                found[workload.hash] = f"{data.name} {digest_of(data)}"
             except SpecError as error:
                 first = first or error
         if first is not None and not found:
             raise first
         return found
 
-    def _named(self, data: Data) -> str:
-        return f"{data.name} {digest_of(data)}"
-
     def _data_of(self, workload: Workload) -> Data:
         """Return a workload's data; the last ones are kept."""
-        assert self.trainings is not None
         if self._data is not None:
             kept, data = self._data
             if (kept.dataset, kept.layers) == (workload.dataset, workload.layers):
                 return data
         self._data = None  # before others are loaded
-        self._data = workload, load_data(workload, self.trainings.data_folder, self.seed)
+        self._data = workload, load_data(workload, self.inputs.data, self.inputs.seed)
         return self._data[1]
 
     def _train(
-        self, arch: ArchSpec, workload: Loaded[Workload], trainings: Trainings, inside: Inside | None
+        self, arch: ArchSpec, workload: Loaded[Workload], inside: Inside
     ) -> tuple[list[list[Epoch]], ActivityFile | None]:
         """Return what each seed's epochs reached on one chip, and the activity that was measured in all of them."""
         check_cells(arch)
@@ -296,20 +207,16 @@ class Sweep:
         chip = build_chip(arch)
         schedule = build_schedule(chip, map_workload(workload.value, chip), self._examples(workload.value))
         data = self._data_of(workload.value)
-        polled = None if inside is None else lambda done: inside(0.0, None)
-        timeline = simulate(schedule, timeline=True, progress=polled).timeline
+        timeline = simulate(schedule, timeline=True, progress=lambda done: inside(0.0, None)).timeline
         assert timeline is not None
         runs: list[list[Epoch]] = []
         reads: list[Measured] = []
-        for seed in trainings.seeds:
+        for seed in self.seeds:
             known = self._baselines.setdefault((workload.hash, self.data[workload.hash], seed), [])
-            training = Training(schedule, data, seed=seed, ablate=trainings.ablate, known=known)
+            training = Training(schedule, data, seed=seed, ablate=self.ablated, known=known)
 
-            def told(now: Progress, training: Training = training) -> None:
-                if inside is not None:
-                    part = now.examples / now.per_epoch if now.epoch == len(training.found) else 0.0
-                    done = len(runs) + (len(training.found) + part) / training.epochs
-                    inside(done / len(trainings.seeds), now)
+            def told(now: Progress, before: int = len(runs), epochs: int = training.epochs) -> None:
+                inside((before + now.epochs / epochs) / len(self.seeds), now)
 
             training.play(timeline.chunks, progress=told)
             runs.append(training.found)
@@ -318,31 +225,32 @@ class Sweep:
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
 
 
-def reached(runs: Sequence[Sequence[Epoch]]) -> dict[str, float | None]:
-    """Return means, and sample standard deviations (None for one seed), over seeds after the last epoch."""
-    last = [run[-1] for run in runs]
-    what = _measured(runs)
-
-    def both(name: str) -> tuple[float | None, float | None]:
-        values = [value for entry in last if (value := getattr(entry, name)) is not None]
-        mean = fsum(values) / len(values) if len(values) == len(last) else None
-        return mean, stdev(values) if mean is not None and len(values) > 1 else None
-
-    chip, floating = both(f"{what}_chip"), both(f"{what}_float")
-    difference = None if chip[0] is None or floating[0] is None else chip[0] - floating[0]
-    values = (*chip, *floating, difference, both("pulses_per_synapse")[0])
-    return dict(zip(TRAINED if what == "accuracy" else TRAINED_TO_VALUES, values, strict=True))
+def _grid(axes: Sequence[Axis]) -> Iterator[Settings]:
+    """Yield all choices of a value of each axis; those of the last one change first."""
+    for values in itertools.product(*(axis.values for axis in axes)):
+        yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
 
 
-def _measured(runs: Sequence[Sequence[Epoch]]) -> str:
-    """Return by what trainings are judged: accuracy, or r2 where examples have values for classes."""
-    return "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
+def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:
+    """Return what seeds reached after the last epoch, and in each.
 
-
-def _by_epoch(runs: Sequence[Sequence[Epoch]]) -> dict[str, list[list[float | None]]]:
-    what = _measured(runs)
-    names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float")
-    return {name: [[getattr(entry, name) for entry in run] for run in runs] for name in names}
+    These are means and sample standard deviations (None for one seed) over seeds, and pulses per synapse; and accuracy
+    and loss by seed and epoch. R2 stands for accuracy where examples have values for classes.
+    """
+    what = "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
+    names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float", "pulses_per_synapse")
+    columns = {name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs) for name in names}
+    *_, pulses = columns.values()
+    found: dict[str, float | None] = {}
+    for name in names[:2]:
+        known = [run[-1] for run in columns[name] if run[-1] is not None]
+        whole = len(known) == len(runs)
+        found[f"{name}_mean"] = fmean(known) if whole else None
+        found[f"{name}_std"] = stdev(known) if whole and len(known) > 1 else None
+    chip, _, floating, _ = found.values()
+    found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
+    found["pulses_per_synapse"] = fmean(run[-1] for run in pulses)
+    return found, {name: columns[name] for name in names[:-1]}
 
 
 def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:
@@ -350,7 +258,15 @@ def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:
     return [problem for problem in problems[0] if all(problem in own for own in problems)] if problems else []
 
 
-def _check_epochs(keys: Sequence[str]) -> None:
-    if any(path_parts(key) in (["training"], ["training", "epochs"]) for key in keys):
+def _check_options(inputs: Inputs) -> None:
+    options = {"--seeds": inputs.seeds is not None, "--ablate": bool(inputs.ablate), "--data": inputs.data is not None}
+    problems = [
+        Problem(option, "is of no use without --train", "give --train as well, or leave it out")
+        for option, is_given in options.items() if is_given and not inputs.train
+    ]  # fmt: skip
+    keys = [path_parts(text.partition("=")[0].strip()) for text in (*inputs.vary, *inputs.sets)]
+    if inputs.epochs is not None and (["training"] in keys or ["training", "epochs"] in keys):
         what = "--epochs was given, and training.epochs is varied or set"
-        raise SpecError([Problem("--epochs", what, "give the epochs in one way")])
+        problems.append(Problem("--epochs", what, "give the epochs in one way"))
+    if problems:
+        raise SpecError(problems)

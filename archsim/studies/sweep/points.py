@@ -1,54 +1,122 @@
-"""Points of a sweep: their metrics by name, what of them is to be small or large, and which are Pareto-optimal."""
+"""The data of a sweep: its points, with their metrics by name, and which of them are Pareto-optimal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Literal, Self, TypeAlias
 
+from pydantic import Field, model_validator
+
+from archsim.base.record import Named, Number, Record
+from archsim.functional.train import Progress
 from archsim.studies.names import undominated
+from archsim.studies.study import Data, signed
 
-Point: TypeAlias = Mapping[str, Any]
-Data: TypeAlias = Mapping[str, Any]
+Settings: TypeAlias = Mapping[str, str]
+"""A value of each key that is varied."""
 
 TIME, ENERGY, ACCURACY, R2 = "time_per_example_s", "energy_per_example_j", "accuracy_chip_mean", "r2_chip_mean"
 
 
-def has(point: Point, name: str) -> bool:
-    """Return whether a point has a metric."""
-    return point["metrics"] is not None and point["metrics"].get(name) is not None
+class Point(Record):
+    """A point of a grid: its metrics in SI units, or why it was refused.
+
+    `training` has accuracy (or R2) and loss on the chip and in floating point, by seed and epoch, and `data` names on
+    what it was trained; both are None where nothing was trained. `pareto` is against all points that were made.
+    """
+
+    settings: Settings
+    metrics: Mapping[str, Number | None] | None = None
+    training: Mapping[str, tuple[tuple[float | None, ...], ...]] | None = None
+    data: str | None = None
+    audits_failed: tuple[str, ...] = ()
+    refused: str | None = None
+    pareto: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.metrics is None) == (self.refused is None):
+            raise ValueError("a point has either metrics or a reason why it was refused")
+        return self
+
+    def get(self, name: str) -> Number | None:
+        """Return a metric, or None where there is none."""
+        return None if self.metrics is None else self.metrics.get(name)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a metric."""
+        return self.get(name) is not None
+
+    def figure(self, name: str) -> Number:
+        """Return a metric that there is."""
+        value = self.get(name)
+        assert value is not None, name
+        return value
+
+
+class Trained(Record):
+    """How each point is trained: with which seeds, without what, and with which versions of what computes."""
+
+    seeds: tuple[int, ...]
+    ablated: tuple[str, ...]
+    versions: Mapping[str, str]
+
+
+class Sweep(Data):
+    """What sweep.json holds: a grid, settings that hold for all of it, and the points that were made so far."""
+
+    schema_id: Literal["archsim-sweep-1"] = signed("archsim-sweep-1")
+    arch: Named
+    workload: Named
+    sets: tuple[str, ...] = Field(alias="set")
+    vary: Mapping[str, tuple[str, ...]]
+    epochs: int | None
+    train: Trained | None
+    reads_billed_by: str
+    complete: bool = False
+    points: tuple[Point, ...] = ()
 
 
 def merit_of(points: Sequence[Point]) -> str | None:
     """Return by what trainings are judged: the name of accuracy, of R2, or None where nothing was trained."""
-    return next((name for name in (ACCURACY, R2) if any(has(point, name) for point in points)), None)
+    return next((name for name in (ACCURACY, R2) if any(point.has(name) for point in points)), None)
 
 
-def with_pareto(points: Sequence[Point]) -> list[dict[str, Any]]:
+def with_pareto(points: Sequence[Point]) -> tuple[Point, ...]:
     """Return the points with `pareto`: no other is as good in accuracy, time and energy, and better in one of them.
 
     Where examples have values, R2 stands for accuracy; without trainings, time and energy alone count.
     """
     best = undominated([_goals(point) for point in points])
-    return [{**point, "pareto": own} for point, own in zip(points, best, strict=True)]
+    return tuple(point.model_copy(update={"pareto": own}) for point, own in zip(points, best, strict=True))
 
 
 def _goals(point: Point) -> tuple[float, ...] | None:
     """Return what is to be small, or None for a point that is refused."""
-    metrics, merit = point["metrics"], merit_of([point])
-    if metrics is None:
+    merit = merit_of([point])
+    if point.metrics is None:
         return None
-    cost = (metrics[TIME], metrics[ENERGY])
-    return cost if merit is None else (-metrics[merit], *cost)
+    return (*([-point.figure(merit)] if merit is not None else []), point.figure(TIME), point.figure(ENERGY))
 
 
-def point_words(done: int, total: int, settings: Mapping[str, str]) -> tuple[str, str]:
-    """Return what a terminal shows of a sweep under way: how far it is, and the point that is next.
+def settings_text(settings: Settings) -> list[str]:
+    """Return settings as `KEY=VALUE` texts."""
+    return [f"{key}={value}" for key, value in settings.items()]
 
-    >>> point_words(2, 15, {"schedule.transfer.policy": "staggered"})
-    ('point 3 of 15', 'policy=staggered')
+
+def point_words(done: int, total: int, settings: Settings, now: Progress | None, seeds: bool = False) -> str:
+    """Return what a terminal shows of a sweep under way, in two lines: where it and its training are, and the point.
+
+    >>> print(point_words(2, 15, {"schedule.transfer.policy": "staggered"}, Progress(1, 2, 500, 1438, 0.25, None)))
+    point 3 of 15, epoch 3, loss 0.250
+    policy=staggered
     """
-    where = ", ".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items())
-    return f"point {done + 1:,} of {total:,}", cut(where, 46)
+    where = cut(", ".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items()), 46)
+    place = f"point {done + 1:,} of {total:,}"
+    if now is not None:
+        loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"
+        place += f"{f', seed {now.seed}' if seeds else ''}, epoch {now.epoch + 1}{loss}"
+    return f"{place}\n{where}"
 
 
 def short(key: str, most: int = 32) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archsim.report.table import Column, Table, cell, display_unit
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Data, Point, has
+from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep
 
 # Metric: heading, decimals of a share, and whether less or more is better.
 Metrics = Mapping[str, tuple[str, int, str]]
@@ -38,25 +38,25 @@ MOST_ROWS = 1000
 
 
 def points_table(
-    data: Data, points: Sequence[Point], name: str, title: str, metrics: Metrics, *, brief: bool = False
+    data: Sweep, points: Sequence[Point], name: str, title: str, metrics: Metrics, *, brief: bool = False
 ) -> Table:
     """Return points in some metrics, the best in each marked, without those that none has or that are alike."""
     same = alike(data, metrics)
-    names = [own for own in metrics if own not in same and any(has(point, own) for point in points)]
-    columns = [*map(Column, heads(list(data["vary"]))), *(_column(own, metrics) for own in names)]
+    names = [own for own in metrics if own not in same and any(point.has(own) for point in points)]
+    columns = [*map(Column, heads(list(data.vary))), *(_column(own, metrics) for own in names)]
     rows = [
         (
-            *point["settings"].values(), *((point["metrics"] or {}).get(own) for own in names),
-            "refused" if point["refused"] is not None else "yes" if point["pareto"] else "",
+            *point.settings.values(), *map(point.get, names),
+            "refused" if point.refused is not None else "yes" if point.pareto else "",
         )
         for point in points
     ]  # fmt: skip
     marked = set()
-    for i, own in enumerate(names, len(data["vary"])):
-        known = [row[i] for row in rows if row[i] is not None]
+    for i, own in enumerate(names, len(data.vary)):
+        known = [point.figure(own) for point in points if point.has(own)]
         best = {"less": min, "more": max}.get(metrics[own][2])
         if best is not None and len(set(known)) > 1:
-            marked |= {(place, i) for place, row in enumerate(rows) if row[i] == best(known)}
+            marked |= {(place, i) for place, point in enumerate(points) if point.get(own) == best(known)}
     return Table(name, title, (*columns, Column("Pareto")), tuple(rows), marked=frozenset(marked), most=MOST_ROWS,
                  brief=brief)  # fmt: skip
 
@@ -67,12 +67,12 @@ def _column(name: str, metrics: Metrics) -> Column:
     return Column(heading, unit, decimals, brief=not name.endswith(("_std", "_difference")))
 
 
-def alike(data: Data, metrics: Metrics) -> dict[str, str]:
+def alike(data: Sweep, metrics: Metrics) -> dict[str, str]:
     """Return metrics that are the same at all of several points, as words by name."""
-    points = [point for point in data["points"] if point["metrics"] is not None]
+    points = [point for point in data.points if point.metrics is not None]
     found = {}
     for name in metrics if len(points) > 1 else ():
-        values = {point["metrics"].get(name) for point in points}
+        values = {point.get(name) for point in points}
         if len(values) == 1 and None not in values:
             column = _column(name, metrics)
             found[name] = f"{column.name} {cell(next(iter(values)), column)}"
@@ -93,18 +93,9 @@ def heads(keys: Sequence[str]) -> list[str]:
     return list(keys)
 
 
-def all_table(data: Data) -> Table:
+def all_table(data: Sweep) -> Table:
     """Return all metrics of all points in SI units, under their names in metrics.json, for the file alone."""
-    points = data["points"]
-    names = list(dict.fromkeys(name for point in points for name in point["metrics"] or ()))
-    rows = tuple(
-        (
-            *own["settings"].values(),
-            *((own["metrics"] or {}).get(name) for name in names),
-            own["pareto"],
-            own["refused"],
-        )
-        for own in points
-    )
-    columns = tuple(map(Column, (*data["vary"], *names, "pareto", "refused")))
+    names = list(dict.fromkeys(name for point in data.points for name in point.metrics or ()))
+    rows = tuple((*own.settings.values(), *map(own.get, names), own.pareto, own.refused) for own in data.points)
+    columns = tuple(map(Column, (*data.vary, *names, "pareto", "refused")))
     return Table("sweep", "All metrics, in SI units", columns, rows, most=0)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 from archsim.base.words import counted
-from archsim.report.document import Block, Command, Document, Fold, Section, say
+from archsim.report.document import Block, Document, Fold, Section, say
 from archsim.studies.train.figures import conductances, learning, losses, weight_error
+from archsim.studies.train.history import History, Rates
 from archsim.studies.train.measures import LOSSES, R2, measure
 from archsim.studies.train.tables import (
     conductances_table,
@@ -19,76 +18,71 @@ from archsim.studies.train.tables import (
     weight_error_table,
 )
 
-if TYPE_CHECKING:
-    from archsim.functional.probe import Findings
+ACTIVITY = "activity.yaml"
+"""The file of the activity of the arrays."""
 
 
-def document(data: Mapping[str, Any], findings: Findings | None = None, activity: bool = False) -> Document:
-    """Return the report of a training from what history.json holds, and from what a probe found of the cells.
+def document(data: History) -> Document:
+    """Return the report of a training: it depends on what history.json holds alone.
 
-    `activity` says that activity.yaml was written as well. Its files lie beside those of a run, under no folder.
+    Its files lie beside those of a run, under no folder.
     """
-    sections = (_epochs(data), *_saturation(data), *(_cells(findings) if findings is not None else ()))
     made = Document(
-        f"Training {data['workload']['name']} on {data['arch']['name']}", tuple(_head(data)), sections,
-        stem="train", figures_in="", tables_in="",
+        f"Training {data.workload.name} on {data.arch.name}", tuple(_head(data)),
+        (_epochs(data), *_saturation(data), *_cells(data)), stem="train", figures_in="", tables_in="",
     )  # fmt: skip
     foot: list[Block] = [say("Tables: {names}.", names=", ".join(f"{name}.csv" for name in made.tables()))]
-    if activity:
-        many = ", mean of the seeds that were finished" if len(data["seeds"]) > 1 else ""
-        foot.append(say("Activity of the arrays, for `archsim run --activity`: `activity.yaml`{many}.", many=many))
-    foot += [
-        Command(data["command"]),
-        say("Spec {arch}; workload {workload}; archsim {version}.", kind="note", arch=data["arch"]["hash"],
-            workload=data["workload"]["hash"], version=data["version"]),
-    ]  # fmt: skip
-    return replace(made, foot=tuple(foot))
+    if data.activity:
+        many = ", mean of the seeds that were finished" if len(data.seeds) > 1 else ""
+        foot.append(say("Activity of the arrays, for `archsim run --activity`: `{file}`{many}.", file=ACTIVITY,
+                        many=many))  # fmt: skip
+    return replace(made, foot=(*foot, *data.ends(data.arch, data.workload)))
 
 
-def _head(data: Mapping[str, Any]) -> list[Block]:
-    epochs = max(map(len, data["loss_chip"]), default=0)
+def _head(data: History) -> list[Block]:
+    epochs = max(map(len, data.loss_chip), default=0)
     head: list[Block] = [
         say("{epochs}, {seeds}{ablated}.", brief=True, kind="lead", epochs=counted(epochs, "epoch"),
-            seeds=counted(len(data["seeds"]), "seed"),
-            ablated=f"; taken away from the chip: {', '.join(data['ablated'])}" if data["ablated"] else "")
+            seeds=counted(len(data.seeds), "seed"),
+            ablated=f"; taken away from the chip: {', '.join(data.ablated)}" if data.ablated else "")
     ]  # fmt: skip
-    if data["diverged"] is not None:
+    if data.diverged is not None:
         head.append(say("Diverged: {says}. What follows is what was reached before.", kind="failed", brief=True,
-                        says=data["diverged"]["says"]))  # fmt: skip
-    elif not data["complete"]:
+                        says=data.diverged.says))  # fmt: skip
+    elif not data.complete:
         head.append(say("**Interrupted**: this is the history so far; the command below with `--resume` goes on.",
                         kind="warning"))  # fmt: skip
     final = final_table(data)
     head += [final] if final is not None else []
-    head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data["warnings"]]
+    head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data.warnings]
     head.append(say(
         "{train} for training and {test} for testing: {source}. The floating-point baseline has the same network, "
         "examples, order and seed. The learning rate {rates}. The loss is {loss}, as a mean over an epoch's examples "
         "in training.{r2}",
-        train=counted(data["data"]["train"], "example"), test=f"{data['data']['test']:,}",
-        source=data["data"]["source"], rates=_rates(data["rates"]), loss=LOSSES[data["loss"]],
+        train=counted(data.data.train, "example"), test=f"{data.data.test:,}",
+        source=data.data.source, rates=_rates(data.rates), loss=LOSSES[data.loss],
         r2=" R2 is the share of the targets' variance, all outputs together, that the network gives."
         if measure(data) is R2 else "",
     ))  # fmt: skip
     return head
 
 
-def _rates(rates: Mapping[str, Mapping[str, float]]) -> str:
+def _rates(rates: Rates) -> str:
     chip, floating = (
-        f"begins at {own['first']:g}, is multiplied by {own['decay']:g} with each epoch and kept above "
-        f"{own['first'] * own['floor']:g}"
-        for own in (rates["chip"], rates["float"])
+        f"begins at {own.first:g}, is multiplied by {own.decay:g} with each epoch and kept above "
+        f"{own.first * own.floor:g}"
+        for own in (rates.chip, rates.floating)
     )
     return chip if chip == floating else f"{chip}; the baseline's own {floating}"
 
 
-def _epochs(data: Mapping[str, Any]) -> Section:
+def _epochs(data: History) -> Section:
     table = history_table(data)
     figures = tuple(figure for figure in (learning(data), losses(data)) if figure is not None)
     return Section("epochs", "Epoch by epoch", (*figures, Fold(table.title, (table,))))
 
 
-def _saturation(data: Mapping[str, Any]) -> tuple[Section, ...]:
+def _saturation(data: History) -> tuple[Section, ...]:
     """Return the section about what met an end of a range, if anything was watched."""
     most, every = most_saturated(data), saturation_table(data)
     if not most.rows:
@@ -100,7 +94,12 @@ def _saturation(data: Mapping[str, Any]) -> tuple[Section, ...]:
     return (Section("saturation", "What met an end of a range", (words, most, every)),)
 
 
-def _cells(findings: Findings) -> tuple[Section, ...]:
+def _cells(data: History) -> tuple[Section, ...]:
+    """Return the section about what the probe saw, if it saw anything; earlier versions did not keep that."""
+    findings = data.findings
+    if findings is None:
+        words = "What the cells hold and lose is not in this file, which an earlier archsim wrote: train again for it."
+        return (Section("cells", "The cells", (say(words),)),) if data.complete else ()
     when = (
         "before and after each row's last transfer" if findings.transferred else "at the end; nothing was transferred"
     )

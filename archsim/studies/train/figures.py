@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
+from archsim.functional.findings import Findings
 from archsim.report.colours import COLOURS, CYCLE
 from archsim.report.figure import Axis, Box, Dot, Plot, Series, axis, linear, logarithmic
+from archsim.studies.train.history import History, Sides
 from archsim.studies.train.measures import measure
-
-if TYPE_CHECKING:
-    from archsim.functional.probe import Findings
 
 SIDES = (("float", "#7f8c8d", "floating point"), ("chip", COLOURS["forward"], "on the chip"))
 MOST_EPOCHS = 30
 """Beyond so many, epochs have no dots of their own."""
 
 
-def learning(history: Mapping[str, Any], name: str = "accuracy") -> Plot | None:
+def learning(history: History, name: str = "accuracy") -> Plot | None:
     """Return accuracy (or R2) on the test set by epoch, on the chip and in floating point; None before the first."""
     what = measure(history)
-    runs = {side: history[what.key_of(side)] for side, *_ in SIDES}
-    words = f"{what.title} on the test set", what.axis.split(",")[0]
-    return _curves(name, *words, runs, history["seeds"], what.unit, what.text)
+    words = f"{what.name} on the test set"
+    return _curves(name, f"{words[0].upper()}{words[1:]}", words, history.merit, history.seeds, what.unit, what.text)
 
 
-def losses(history: Mapping[str, Any]) -> Plot | None:
+def losses(history: History) -> Plot | None:
     """Return the mean loss of each epoch, on the chip and in floating point; None before the first."""
-    runs = {side: history[f"loss_{side}"] for side, *_ in SIDES}
-    return _curves("loss", "Loss", "mean loss in training", runs, history["seeds"], "", "{:.4g}".format, zero=True)
+    words = "Loss", "mean loss in training"
+    return _curves("loss", *words, history.losses, history.seeds, "", "{:.4g}".format, zero=True)
 
 
 def _curves(
-    name: str, title: str, label: str, runs: Mapping[str, Sequence[Sequence[float | None]]], seeds: Sequence[int],
-    unit: str, text: Any, zero: bool = False,
+    name: str, title: str, label: str, runs: Sides, seeds: Sequence[int], unit: str, text: Any, zero: bool = False
 ) -> Plot | None:  # fmt: skip
     known = {
         side: [[(epoch, value) for epoch, value in enumerate(run, 1) if value is not None] for run in own]

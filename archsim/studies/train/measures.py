@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from archsim.studies.train.history import History
 
 LOSSES = {"cross_entropy": "cross-entropy, summed over outputs", "squared_error": "half the squared error, summed over "
           "outputs"}  # fmt: skip
@@ -13,21 +13,11 @@ LOSSES = {"cross_entropy": "cross-entropy, summed over outputs", "squared_error"
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of merit on the test set: its key in `history.json`, its name, and the unit that it is shown in."""
+    """A figure of merit on the test set: the key of its values, its name, and the unit that it is shown in."""
 
     key: str
     name: str
     unit: str
-
-    @property
-    def title(self) -> str:
-        """The name with a capital."""
-        return self.name[0].upper() + self.name[1:]
-
-    @property
-    def axis(self) -> str:
-        """What stands at an axis."""
-        return f"{self.name} on the test set" + (f", {self.unit}" if self.unit else "")
 
     def key_of(self, where: str) -> str:
         """Return the key of its values on the "chip" or in "float"."""
@@ -46,6 +36,6 @@ ACCURACY = Measure("accuracy", "accuracy", "%")
 R2 = Measure("r2", "R2", "")
 
 
-def measure(history: Mapping[str, Any]) -> Measure:
+def measure(history: History) -> Measure:
     """Return by what the training of a history is judged."""
-    return R2 if "r2_chip" in history else ACCURACY
+    return ACCURACY if history.r2_chip is None else R2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import numpy as np
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PART, Checkpoint, damaged, digest_of
-from archsim.functional.datasets import load_data
-from archsim.functional.history import DivergedError, Epoch, history
+from archsim.functional.datasets import Data, load_data
+from archsim.functional.findings import Findings
+from archsim.functional.history import DivergedError, Epoch
 from archsim.functional.losses import loss_name
-from archsim.functional.probe import Findings, Probe
-from archsim.functional.remarks import rates_warnings
+from archsim.functional.probe import Probe
+from archsim.functional.ranges import saturation_warnings
+from archsim.functional.remarks import baseline_warnings, rates_warnings
 from archsim.functional.train import (
-    Progress,
+    Chunks,
     Training,
     check_ablations,
     check_cells,
@@ -28,179 +31,212 @@ from archsim.functional.train import (
     scales_of,
     seeds_from,
 )
+from archsim.functional.train import Progress as Place
 from archsim.mapping import build_schedule, map_workload
-from archsim.report.document import Document
-from archsim.report.files import files_of
-from archsim.report.folder import check_folder, replace_file, write_folder
-from archsim.results.bill import ActivityFile, activity_of, activity_yaml
+from archsim.results.bill import activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
-from archsim.spec.loading import load_arch
-from archsim.spec.settings import split_overrides
-from archsim.studies.names import all_faults, default_folder
-from archsim.studies.old import Study, json_text, registered
-from archsim.studies.train.document import document
+from archsim.studies.names import default_folder
+from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
+from archsim.studies.train.document import ACTIVITY, document
+from archsim.studies.train.history import Diverged, Examples, Final, History, Rate, Rates, T
 from archsim.studies.train.measures import ACCURACY, R2
-from archsim.workload import load_workload
+from archsim.studies.underway import Underway
 
 TABLES = ("final", "history", "saturation", "saturation_most", "conductances", "weight_error")
 FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for place in range(2, 10)), "weight_error",
            "weight_error_network")  # fmt: skip
-OWNED = (
-    "history.json", "train.html", "train.md", "activity.yaml", NAME, PART,
-    *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES),
-)  # fmt: skip
-"""What a training writes; anything else in its folder belongs to others and is kept."""
-STUDY = registered(
-    Study("history.json", "archsim-history-1", "train", None, OWNED)
-)  # what a probe saw of the cells is not in its file
 
 
-def execute_training(
-    arch: str,
-    workload: str,
-    *,
-    sets: Sequence[str] = (),
-    epochs: int | None = None,
-    seeds: int = 1,
-    seed: int = 0,
-    ablate: Sequence[str] = (),
-    data_folder: Path | None = None,
-    out: Path | None = None,
-    resume: bool = False,
-    epoch_ends: Callable[[Epoch, int, int], None] | None = None,
-    progress: Callable[[Progress, float, int], None] | None = None,
-) -> tuple[dict[str, Any], Document, Path]:
-    """Return the history of a training, its report, and the folder that holds them.
+@dataclass(frozen=True)
+class Inputs(Pair):
+    """A chip, a workload, what is taken away from the chip, and the seeds: `seed`, `seed` + 1, ..."""
 
-    Seeds are `seed`, `seed` + 1, ... An interruption leaves the history so far and a checkpoint of the last epoch
-    that ended, from which `resume` goes on. `epoch_ends` is called with what an epoch reached, how many epochs are
-    done, and how many there are; `progress` with where the training is, the epochs done, with their part, and all.
+    words = "train"
+    ablate: tuple[str, ...] = ()
+    epochs: int | None = None
+    seeds: int = 1
+    seed: int = 0
+    data: Path | None = unsaid()
+    resume: bool = unsaid(False)
+
+
+class Task:
+    """A training to be made: whole epochs of a schedule, with each of several seeds.
+
+    Raises SpecError with all that is wrong.
     """
-    ablate = list(dict.fromkeys(ablate))
-    check_ablations(ablate)
-    own_seeds = seeds_from(seed, seeds)
-    mine, theirs = split_overrides(sets)
-    chip_spec, network = all_faults([lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)])
-    suffix = hashlib.sha256(" ".join(sorted(ablate)).encode()).hexdigest()[:8] if ablate else ""
-    folder = out if out is not None else default_folder(chip_spec, network, f"ablate-{suffix}" if suffix else "")
-    check_folder(folder)
-    check_cells(chip_spec.value)
-    check_network(network.value)
-    kept = Checkpoint.read(folder) if resume else None
-    count = epochs if epochs is not None else network.value.training.epochs
-    data = load_data(network.value, data_folder, seed)
-    names = {
-        "arch": {"name": chip_spec.value.name, "hash": chip_spec.hash},
-        "workload": {"name": network.value.name, "hash": network.hash},
-        "rates": {
-            where: {"first": own.learning_rate, "decay": own.learning_rate_decay, "floor": own.learning_rate_floor}
-            for where, own in (("chip", network.value.training), ("float", network.value.training.of_the_baseline))
-        },
-        "loss": loss_name(network.value),
-        "version": package_version(),
-        "command": _command(arch, workload, sets, ablate, epochs, seeds, seed),
-    }
-    remarks = rates_warnings(network)
-    identity = {
-        "arch": f"{chip_spec.value.name} {chip_spec.hash}",
-        "workload": f"{network.value.name} {network.hash}",
-        "data": f"{data.name} {digest_of(data)}",
-        "epochs": count,
-        "seeds": [*own_seeds],
-        "ablated": sorted(ablate),
-        "version": f"archsim {package_version()}, numpy {np.__version__}, numba {numba.__version__}",
-    }
-    if kept is not None:
-        kept.check(identity)
-    chip = build_chip(chip_spec.value)
-    schedule = build_schedule(chip, map_workload(network.value, chip), count * network.value.dataset.examples)
-    timeline = simulate(schedule, timeline=True).timeline
-    assert timeline is not None
-    found: dict[int, list[Epoch]] = {each: list(run) for each, run in kept.found.items()} if kept is not None else {}
-    findings: Findings | None = kept.findings if kept is not None else None
-    reads: dict[int, list[Measured]] = dict(kept.reads) if kept is not None else {}  # of the finished seeds
-    diverged: DivergedError | None = None
 
-    def so_far() -> dict[str, Any]:
-        return history(found, names=names, ablate=ablate, data=data, wanted=(seeds, count), diverged=diverged,
-                       remarks=remarks)  # fmt: skip
+    def __init__(self, inputs: Inputs) -> None:
+        check_ablations(dict.fromkeys(inputs.ablate))
+        self.inputs, self.ablated = inputs, tuple(sorted(set(inputs.ablate)))
+        self.seeds = seeds_from(inputs.seed, inputs.seeds)
+        self.chip, self.network = inputs.load()
+        self.remarks = rates_warnings(self.network)
+        check_cells(self.chip.value)
+        check_network(self.network.value)
+        self.epochs = inputs.epochs or self.network.value.training.epochs
+        self.data = load_data(self.network.value, inputs.data, inputs.seed)
+        chip = build_chip(self.chip.value)
+        examples = self.epochs * self.network.value.dataset.examples
+        self.schedule = build_schedule(chip, map_workload(self.network.value, chip), examples)
 
-    def one(each: int) -> None:
-        """Train one seed from where it stands to its end; the first one under a probe."""
-        nonlocal findings
-        training = Training(schedule, data, seed=each, ablate=ablate, probe=Probe(schedule) if each == seed else None)
-        if each in found:
-            assert kept is not None
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What two trainings must have in common, so that one goes on from the other's checkpoint."""
+        return {
+            "arch": f"{self.chip.value.name} {self.chip.hash}",
+            "workload": f"{self.network.value.name} {self.network.hash}",
+            "data": f"{self.data.name} {digest_of(self.data)}",
+            "epochs": self.epochs,
+            "seeds": [*self.seeds],
+            "ablated": [*self.ablated],
+            "version": f"archsim {package_version()}, numpy {np.__version__}, numba {numba.__version__}",
+        }
+
+
+def prepare(inputs: Inputs) -> Prepared[History]:
+    """Return a training to be made; raise SpecError with all that is wrong."""
+    task = Task(inputs)
+    suffix = f"ablate-{hashlib.sha256(' '.join(task.ablated).encode()).hexdigest()[:8]}" if task.ablated else ""
+    folder = default_folder(task.chip, task.network, suffix)
+    return Prepared(folder, lambda progress, where: Seeds(task, progress, where).finish())
+
+
+class Seeds(Underway[History]):
+    """A training under way: what each epoch of each seed reached, with a checkpoint of the last epoch that ended.
+
+    `reads` is what finished seeds measured, `findings` what the probe saw in the first seed, once that is finished.
+    Where an epoch ends far from all sense, DivergedError is raised, and there is nothing to go on from.
+    """
+
+    resumed_from: tuple[str, ...] = (NAME,)
+
+    def __init__(self, task: Task, progress: Progress, folder: Path) -> None:
+        super().__init__(STUDY, folder, progress)
+        self.task = task
+        self.found: dict[int, list[Epoch]] = {}
+        self.reads: dict[int, list[Measured]] = {}
+        self.findings: Findings | None = None
+        self.diverged: DivergedError | None = None
+        self._arrays: Mapping[str, Any] = {}
+        if task.inputs.resume:
+            kept = Checkpoint.read(folder)
+            kept.check(task.identity)
+            self.begun, self.findings, self._arrays = True, kept.findings, kept.arrays
+            self.found = {seed: list(run) for seed, run in kept.found.items()}
+            self.reads = dict(kept.reads)
+
+    def work(self) -> None:
+        """Train the seeds that are not finished."""
+        timeline = simulate(self.task.schedule, timeline=True).timeline
+        assert timeline is not None
+        for seed in self.task.seeds:
+            if seed not in self.reads:
+                self._train(seed, timeline.chunks)
+
+    def so_far(self) -> History:
+        """Return the history of the epochs that ended."""
+        task, data, rates = self.task, self.task.data, self.task.network.value.training
+        measured = together(part for own in self.reads.values() for part in own)
+        found = History(
+            command=task.inputs.line, arch=named(task.chip), workload=named(task.network),
+            rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
+            data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y)),
+            ablated=task.ablated, findings=self.findings, activity=bool(measured),
+            complete=len(self.reads) == len(task.seeds),
+            **reached_by(self.found, data, self.diverged, task.remarks),
+        )  # fmt: skip
+        if measured:
+            layers = [layer.name for layer in task.network.value.layers]
+            found.beside({ACTIVITY: activity_yaml(activity_of(layers, measured))})
+        return found
+
+    def _train(self, seed: int, chunks: Chunks) -> None:
+        """Train one seed from where it stands to its end, by a timeline; the first one under a probe."""
+        task = self.task
+        probe = Probe(task.schedule) if seed == task.seeds[0] else None
+        training = Training(task.schedule, task.data, seed=seed, ablate=task.ablated, probe=probe)
+        if seed in self.found:
             try:
-                training.restore(kept.arrays, found[each])
+                training.restore(self._arrays, self.found[seed])
             except ValueError as error:
-                raise damaged(folder / NAME, error) from None
+                raise damaged(self.folder / NAME, error) from None
 
-        def ended(entry: Epoch) -> None:
-            anew = not found
-            found.setdefault(each, []).append(entry)
-            if anew:
-                write_folder(folder, {"history.json": json_text(so_far())}, OWNED)  # of this training from now on
-            Checkpoint(identity, found, findings, reads, training.arrays()).write(folder)
-            replace_file(folder, "history.json", json_text(so_far()))  # alone: the report is written at the end
-            if epoch_ends is not None:
-                epoch_ends(entry, sum(map(len, found.values())), seeds * count)
+        def ended(epoch: Epoch) -> None:
+            self.found.setdefault(seed, []).append(epoch)
+            self.keep()
+            Checkpoint(task.identity, self.found, self.findings, self.reads, training.arrays()).write(self.folder)
 
-        def inside(now: Progress) -> None:
-            if progress is not None:
-                part = now.examples / now.per_epoch if now.epoch == len(training.found) else 0.0
-                progress(now, (each - seed) * count + len(training.found) + part, seeds * count)
+        def inside(place: Place) -> None:
+            done = (seed - task.seeds[0]) * task.epochs + place.epochs
+            words = progress_words(place, task.epochs, len(task.seeds))
+            self.progress(done, len(task.seeds) * task.epochs, words)
 
-        training.play(timeline.chunks, ended, inside)
-        if training.probe is not None:
-            findings = training.probe.findings(each, scales_of(chip_spec.value, network.value))
-        reads[each] = [*training.model.reads(), *training.model.updates()]
-
-    try:
-        for each in own_seeds:
-            if each not in reads:
-                one(each)
-    except DivergedError as error:
-        diverged = error
-        raise
-    finally:
-        result = so_far()
-        if found:
-            layers = [layer.name for layer in network.value.layers]
-            whole = together(part for own in reads.values() for part in own)
-            activity = activity_of(layers, whole) if whole else None
-            shown = write_training(result, folder, findings, activity, goes_on=len(reads) < seeds and diverged is None)
-    return result, shown, folder
+        try:
+            training.play(chunks, ended, inside)
+        except DivergedError as error:
+            self.diverged, self.resumed_from = error, ()
+            raise
+        if probe is not None:
+            self.findings = probe.findings(seed, scales_of(task.chip.value, task.network.value))
+        self.reads[seed] = [*training.model.reads(), *training.model.updates()]
 
 
-def write_training(
-    data: Mapping[str, Any],
-    folder: Path,
-    findings: Findings | None = None,
-    activity: ActivityFile | None = None,
-    *,
-    goes_on: bool = False,
-) -> Document:
-    """Write a history as history.json, the report's files and activity.yaml; return the report.
+def reached_by(
+    epochs: Mapping[int, Sequence[Epoch]], data: Data, diverged: DivergedError | None, remarks: Sequence[str]
+) -> dict[str, Any]:
+    """Return the part of a history that is of its epochs, given by seed, on these data.
 
-    None of it is in a folder of its own, so that a training and a run can share theirs.
-
-    `findings` are what a probe saw of the cells, and `activity` what finished seeds measured, if there are any. A
-    training that `goes_on` keeps its checkpoint.
+    A training that diverged has no final accuracy. `warnings` are the `remarks` that were made beforehand, and what the
+    epochs themselves give rise to.
     """
-    shown = document(data, findings, activity is not None)
-    files = {"history.json": json_text(data), **files_of(shown)}
-    if activity is not None:
-        files["activity.yaml"] = activity_yaml(activity)
-    write_folder(folder, files, [name for name in OWNED if not (goes_on and name == NAME)])
-    return shown
+    seeds = sorted(epochs)
+    runs = [epochs[seed] for seed in seeds]
+
+    def each(of: Callable[[Epoch], T]) -> list[list[T]]:
+        return [[of(epoch) for epoch in run] for run in runs]
+
+    def mean(values: Sequence[Sequence[float | None]]) -> float | None:
+        """Return the mean of the last epochs' values; None where one of these is missing."""
+        last = [run[-1] for run in values if run]
+        known = [value for value in last if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
+
+    columns: dict[str, list[list[float | None]]] = {
+        "accuracy_chip": each(lambda epoch: epoch.accuracy_chip),
+        "accuracy_float": each(lambda epoch: epoch.accuracy_float),
+    }
+    if data.test_t is not None:
+        columns["r2_chip"] = each(lambda epoch: epoch.r2_chip)
+        columns["r2_float"] = each(lambda epoch: epoch.r2_float)
+    means = {f"{name}_mean": mean(values) for name, values in columns.items()}
+    chip, floating = list(means.values())[-2:]
+    saturation = each(lambda epoch: epoch.saturation)
+    return {
+        "seeds": seeds,
+        "diverged": None if diverged is None else Diverged(
+            seed=diverged.seed, epoch=diverged.epoch + 1, where=diverged.where, says=str(diverged)
+        ),
+        **columns,
+        "loss_chip": each(lambda epoch: epoch.loss_chip),
+        "loss_float": each(lambda epoch: epoch.loss_float),
+        "pulses_per_synapse": each(lambda epoch: epoch.pulses_per_synapse),
+        "clipped_share": each(lambda epoch: epoch.clipped_share),
+        "saturation": saturation,
+        "warnings": [
+            *remarks,
+            *baseline_warnings(columns["accuracy_float"], seeds, len(data.test_y)),
+            *saturation_warnings(saturation),
+        ],
+        "final": Final(**means, difference=None if chip is None or floating is None else chip - floating),
+    }  # fmt: skip
 
 
-def progress_words(now: Progress, epochs: int, seeds: int) -> str:
+def progress_words(now: Place, epochs: int, seeds: int) -> str:
     """Return what a terminal shows of a training under way, in two lines: where it is, and the last epoch that ended.
 
-    >>> print(progress_words(Progress(1, 2, 500, 1438, 0.25, Epoch(1, 1, 0.9, 0.95, 0.3, 0.2, 0.0, 0.0)), 20, 5))
+    >>> print(progress_words(Place(1, 2, 500, 1438, 0.25, Epoch(1, 1, 0.9, 0.95, 0.3, 0.2, 0.0, 0.0)), 20, 5))
     seed 1, epoch 3 of 20: 500 of 1,438, loss 0.250
     chip 90.00%, loss 0.300; float 95.00%, loss 0.200
     """
@@ -217,12 +253,7 @@ def progress_words(now: Progress, epochs: int, seeds: int) -> str:
     return f"{first}\n{second}float {what.head('')}{what.text(floating)}, loss {last.loss_float:.3f}"
 
 
-def _command(
-    arch: str, workload: str, sets: Sequence[str], ablate: Sequence[str], epochs: int | None, seeds: int, seed: int
-) -> str:
-    """Return the command that repeats a training from its beginning, as one line for a shell."""
-    options: list[tuple[str, Any]] = [("--set", setting) for setting in sets] + [("--ablate", name) for name in ablate]
-    options += [("--epochs", epochs)] if epochs is not None else []
-    options += [("--seeds", seeds)] if seeds != 1 else []
-    options += [("--seed", seed)] if seed else []
-    return shlex.join(["archsim", "train", arch, workload, *(str(word) for option in options for word in option)])
+STUDY = registered(Study(
+    Inputs, History, "history.json", prepare, document, keeps="epoch", page="train",
+    parts=(ACTIVITY, NAME, PART, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
+))  # fmt: skip

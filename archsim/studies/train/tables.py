@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
 
 from archsim.base.words import counted
+from archsim.functional.findings import Findings
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
 from archsim.report.table import Column, Table, words
+from archsim.studies.train.history import History
 from archsim.studies.train.measures import measure
-
-if TYPE_CHECKING:
-    from archsim.functional.probe import Findings
 
 MOST_EPOCHS = 200
 """So many rows of epochs are in a page; the CSV file has all of them."""
@@ -20,35 +18,32 @@ MOST_LAYERS_ACROSS = 4
 """So many layers stand side by side; of more, each is a row."""
 
 
-def final_table(data: Mapping[str, Any]) -> Table | None:
+def final_table(data: History) -> Table | None:
     """Return what was reached after the last epoch; None if no epoch was finished, or the training diverged."""
-    what, final = measure(data), data["final"]
-    chip, floating = (final[f"{what.key_of(side)}_mean"] for side in ("chip", "float"))
-    if data["diverged"] is not None or not any(data["loss_chip"]):
+    what, (chip, floating), seeds = measure(data), data.reached, len(data.seeds)
+    if data.diverged is not None or not any(data.loss_chip):
         return None
-    seeds = len(data["seeds"])
     columns = (
         Column("after the last epoch" + (f", mean of {counted(seeds, 'seed')}" if seeds > 1 else "")),
         Column(f"{what.name} on the test set", what.unit, 2),
         Column("mean loss in training"),
     )
     rows = (
-        ("on the chip", chip, fmean(run[-1] for run in data["loss_chip"] if run)),
-        ("in floating point", floating, fmean(run[-1] for run in data["loss_float"] if run)),
-        (f"difference{', in percentage points' if what.unit else ''}", final["difference"], None),
+        ("on the chip", chip, fmean(run[-1] for run in data.loss_chip if run)),
+        ("in floating point", floating, fmean(run[-1] for run in data.loss_float if run)),
+        (f"difference{', in percentage points' if what.unit else ''}", data.final.difference, None),
     )
     return Table("final", "What was reached", columns, rows, brief=True)
 
 
-def history_table(data: Mapping[str, Any]) -> Table:
+def history_table(data: History) -> Table:
     """Return what each epoch of each seed reached."""
     what = measure(data)
-    names = (what.key_of("chip"), what.key_of("float"), "loss_chip", "loss_float", "pulses_per_synapse",
-             "clipped_share")  # fmt: skip
+    every = (*data.merit.values(), *data.losses.values(), data.pulses_per_synapse, data.clipped_share)
     rows = [
         (seed, epoch, *values)
-        for place, seed in enumerate(data["seeds"])
-        for epoch, values in enumerate(zip(*(data[name][place] for name in names), strict=True), 1)
+        for seed, *runs in zip(data.seeds, *every, strict=True)
+        for epoch, values in enumerate(zip(*runs, strict=True), 1)
     ]
     columns = (
         Column("seed"), Column("epoch"), Column(what.head("on the chip"), what.unit, 2),
@@ -61,11 +56,11 @@ def history_table(data: Mapping[str, Any]) -> Table:
 # ---- saturation
 
 
-def saturation_table(data: Mapping[str, Any]) -> Table:
+def saturation_table(data: History) -> Table:
     """Return the shares of what met an end of a range by seed, epoch and layer, for its file."""
     rows = [
         (seed, epoch, layer, *(own.get(kind) for kind in REMEDIES))
-        for seed, run in zip(data["seeds"], data["saturation"], strict=True)
+        for seed, run in zip(data.seeds, data.saturation, strict=True)
         for epoch, layers in enumerate(run, 1)
         for layer, own in layers.items()
     ]
@@ -73,15 +68,15 @@ def saturation_table(data: Mapping[str, Any]) -> Table:
     return Table("saturation", "By seed, epoch and layer", columns, tuple(rows), most=0)
 
 
-def most_saturated(data: Mapping[str, Any]) -> Table:
+def most_saturated(data: History) -> Table:
     """Return by layer the largest share that any seed and epoch had; those worth a warning are marked."""
-    found: dict[str, dict[str, float]] = {}
-    for layer, own in ((layer, own) for run in data["saturation"] for layers in run for layer, own in layers.items()):
-        most = found.setdefault(layer, {})
-        for kind in REMEDIES:
-            if own.get(kind) is not None:
-                most[kind] = max(own[kind], most.get(kind, 0.0))
-    rows = tuple((layer, *(most.get(kind) for kind in REMEDIES)) for layer, most in found.items())
+    found: dict[str, list[Mapping[str, float]]] = {}
+    for layer, own in ((layer, own) for run in data.saturation for layers in run for layer, own in layers.items()):
+        found.setdefault(layer, []).append(own)
+    rows = tuple(
+        (layer, *(max((own[kind] for own in all_of if kind in own), default=None) for kind in REMEDIES))
+        for layer, all_of in found.items()
+    )
     marked = {
         (place, i) for place, row in enumerate(rows) for i, value in enumerate(row)
         if not isinstance(value, str) and value is not None and value > WORTH_A_WARNING
