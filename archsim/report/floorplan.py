@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from archsim.base.units import engineering
 from archsim.base.words import counted
@@ -16,6 +16,7 @@ from archsim.chip.topologies.package import PORT
 from archsim.report.colours import BUSY, HEAT, shade
 from archsim.report.figure import Box, Label, Plan, Ramp, Shape
 from archsim.report.table import percent
+from archsim.results.breakdowns import LinkUse
 
 WIDTH = 1000.0
 """Drawings of floorplans are so wide, in their own units."""
@@ -35,14 +36,15 @@ LINK = "#8e5ea2"
 
 @dataclass(frozen=True)
 class Load:
-    """What a run did to a chip: mean power in watts by tile and host, and the share of cycles each link was held.
-
-    `links` has more of those that were used, by name: messages, length_m, energy_j.
-    """
+    """What a run did to a chip: mean power in watts by tile and host, and the links that were used, by name."""
 
     power_w: Mapping[str, float]
-    busy: Mapping[str, float]
-    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Mapping[str, LinkUse] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """The share of all cycles for which each link was held."""
+        return {name: link.utilisation or 0.0 for name, link in self.links.items()}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def limits_of(drawn: Iterable[tuple[Layout, Load]]) -> Limits:
     """Return the least limits that hold everything of several layouts with what a run did to them."""
     pairs = list(drawn)
     shown = [value for layout, load in pairs for value in densities(layout.blocks, load).values()]
-    busy = [load.busy.get(name, 0.0) for layout, load in pairs for name, _ in layout.wires]
+    busy = [held.get(name, 0.0) for layout, load in pairs for held in [load.busy] for name, _ in layout.wires]
     return Limits(max(shown, default=0.0), max(busy, default=0.0))
 
 
@@ -200,11 +202,10 @@ def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tup
         if load is None:
             paths.append(Shape(d, LINK, 1.4, f"link {name}"))
             continue
-        row = load.links.get(name)
-        tip = f"link {name}: held for {percent(busy)} of all cycles" if row or busy else f"link {name}: not used"
-        if row is not None:
-            tip += f"; {counted(row['messages'], 'message')}; {engineering(row['length_m'], 'm')}"
-            tip += f"; {engineering(row['energy_j'], 'J')}"
+        tip = f"link {name}: not used"
+        if used := load.links.get(name):
+            tip = f"link {name}: held for {percent(busy)} of all cycles; {counted(used.messages, 'message')}"
+            tip += f"; {engineering(used.length_m, 'm')}; {engineering(used.energy_j, 'J')}"
         paths.append(Shape(d, shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))
     return tuple(paths)
 

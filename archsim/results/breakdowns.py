@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import fsum
 from typing import Any
 
+from archsim.base.record import Record
 from archsim.chip.graph import Chip
 from archsim.mapping.inference import programming
 from archsim.mapping.partition import Mapping as ShardMapping
@@ -13,6 +14,22 @@ from archsim.simulation.run import StageCount, Trace, simulate
 
 TOP = 50
 """Long tables show this many rows."""
+
+
+class LinkUse(Record):
+    """A link that was used: grants, and over the run cycles held, cycles that requests waited, and energy.
+
+    The `utilisation` is the share of all cycles for which it was held; None where there were none.
+    """
+
+    name: str
+    length_m: float
+    messages: int
+    busy_cycles: int
+    utilisation: float | None
+    wait_cycles: int
+    buffer_wait_cycles: int
+    energy_j: float
 
 
 def programming_data(chip: Chip, mapping: ShardMapping) -> dict[str, Any]:
@@ -108,7 +125,7 @@ def tile_rows(trace: Trace) -> list[dict[str, Any]]:
 
 
 def link_rows(trace: Trace) -> list[dict[str, Any]]:
-    """Return the links that were used, the busiest first: grants, cycles held, cycles that requests waited.
+    """Return the links that were used, the busiest first, as `LinkUse` holds them.
 
     Waiting counts for each link that a waiting stage needs; that for a place in the buffer at its far end, and behind
     another packet there, apart.

@@ -145,8 +145,9 @@ class Study(Generic[I, D]):
     """A study. `command` are its words, `file` holds its data and marks its folder.
 
     `prepare` raises SpecError with all that is wrong, before anything is simulated. `passed` says whether all audits
-    did. `once` are names that earlier versions wrote, beside the file and the report; `tells` is printed at the end, of
-    a {folder}. A study that `keeps` something (an "epoch", a "point") goes on with --resume.
+    did. `once` are names that it writes at times, or earlier versions did, beside the file and the report; `tells` is
+    printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a "point") goes on with --resume.
+    `whole` is given a folder and the text of the file, and puts in what of the data lies in another file.
     """
 
     inputs: type[I]
@@ -158,6 +159,7 @@ class Study(Generic[I, D]):
     once: tuple[str, ...] = ()
     tells: str = ""
     keeps: str = ""
+    whole: Callable[[Path, str], str] = lambda folder, text: text
 
     @property
     def stem(self) -> str:
@@ -221,7 +223,7 @@ def show_again(study: AnyStudy, folder: Path) -> tuple[Document, Path]:
     try:
         text = (folder / study.file).read_text("utf-8")
         new = isinstance(study, Study)  # until all are converted
-        shown = study.document(study.data.read(text)) if new else study.old_document(folder, text)  # type: ignore[attr-defined]
+        shown = study.document(study.data.read(study.whole(folder, text))) if new else study.old_document(folder, text)  # type: ignore[attr-defined]
     except OSError as error:
         raise SpecError(
             [Problem(where, f"cannot be read: {error.strerror or error}", "check its permissions")]
