@@ -9,9 +9,7 @@ from typing import Literal, TypeVar
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.base.record import Named, Record
-from archsim.chip.graph import Chip, build_chip
-from archsim.mapping.modes import build_schedule
-from archsim.mapping.partition import map_workload
+from archsim.chip.graph import Chip
 from archsim.mapping.schedule import Schedule
 from archsim.results.breakdowns import LinkUse
 from archsim.results.evaluate import Result, evaluate
@@ -123,16 +121,6 @@ def of_all(chips: Chips, make: Callable[[str, Loaded[ArchSpec]], T]) -> list[T]:
     return found
 
 
-def check_fit(chips: Chips, workload: Loaded[Workload], examples: int) -> None:
-    """Raise SpecError that names all chips which cannot take a workload; nothing is simulated."""
-
-    def fit(_: str, arch: Loaded[ArchSpec]) -> None:
-        chip = build_chip(arch.value)
-        build_schedule(chip, map_workload(workload.value, chip), examples)
-
-    of_all(chips, fit)
-
-
 def row_of(name: str, result: Result) -> ChipRow:
     """Return the row of a chip from its run, which is simulated once more with room for everyone on the links."""
     chip, trace, metrics = result.chip, result.trace, result.data["metrics"]
@@ -142,28 +130,19 @@ def row_of(name: str, result: Result) -> ChipRow:
     wire_m, carried = _carried(trace)
     density, hottest = _hottest(chip, result.bill.by_tile, metrics["time_total_s"])
     return ChipRow(
-        name=name,
-        arch=result.arch.value.name,
-        hash=result.arch.hash,
-        floorplan=chip.spec.floorplan.kind,
-        topology=chip.spec.routing.topology,
-        area_m2=chip.area_m2,
-        white_space_share=white_m2 / chip.area_m2,
+        name=name, arch=result.arch.value.name, hash=result.arch.hash, floorplan=chip.spec.floorplan.kind,
+        topology=chip.spec.routing.topology, area_m2=chip.area_m2, white_space_share=white_m2 / chip.area_m2,
         wire_length_m=fsum(link.length_m for link in chip.links.values()),
-        wire_m_per_example=wire_m / trace.examples,
-        carried=carried,
+        wire_m_per_example=wire_m / trace.examples, carried=carried,
         busiest_link=None if busiest is None else busiest.name,
         busiest_link_share=0.0 if busiest is None else busiest.utilisation or 0.0,
         time_per_example_s=metrics["time_per_example_s"],
         time_per_example_uncontended_s=metrics["time_per_example_s"] * (free / trace.cycles),
-        contention_share=(trace.cycles - free) / trace.cycles,
-        energy_per_example_j=metrics["energy_per_example_j"],
+        contention_share=(trace.cycles - free) / trace.cycles, energy_per_example_j=metrics["energy_per_example_j"],
         throughput_per_area_op_per_s_m2=metrics["throughput_per_area_op_per_s_m2"],
-        efficiency_op_per_j=metrics["efficiency_op_per_j"],
-        peak_power_density_w_per_m2=density,
-        hottest_tile=hottest,
+        efficiency_op_per_j=metrics["efficiency_op_per_j"], peak_power_density_w_per_m2=density, hottest_tile=hottest,
         audits_failed=tuple(check["name"] for check in result.data["audits"] if not check["passed"]),
-    )
+    )  # fmt: skip
 
 
 def network_units(schedule: Schedule) -> frozenset[int]:

@@ -15,13 +15,17 @@ from pathlib import Path
 from archsim.base.errors import Problem, SpecError
 from archsim.base.units import engineering
 from archsim.base.words import counted
+from archsim.chip.graph import build_chip
+from archsim.mapping.modes import build_schedule
+from archsim.mapping.partition import map_workload
 from archsim.report.document import Block, Command, Document, Facts, Panels, Section, Text, say
 from archsim.report.figure import Dot, Plot, Series, axis
 from archsim.report.floorplan import floorplan, limits_of
 from archsim.report.table import Column, Table, percent
-from archsim.spec.loading import load_arch, split_overrides
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded, load_arch, split_overrides
 from archsim.studies import study
-from archsim.studies.floorplans.chip_rows import DRAWINGS, ChipComparison, ChipRow, check_fit, rows_of_chips
+from archsim.studies.floorplans.chip_rows import DRAWINGS, ChipComparison, ChipRow, of_all, rows_of_chips
 from archsim.studies.names import all_faults, folder_of, names_of, undominated
 from archsim.studies.run.loads import drawing_of
 from archsim.studies.run.study import details_json
@@ -57,7 +61,12 @@ def prepare(inputs: Inputs) -> Prepared[ChipComparison]:
     names = names_of(inputs.archs, [by_text[text].value.name for text in inputs.archs])
     chips = {name: by_text[text] for name, text in zip(names, inputs.archs, strict=True)}
     count = inputs.examples or network.value.examples
-    check_fit(chips, network, count)
+
+    def fit(_: str, arch: Loaded[ArchSpec]) -> None:
+        chip = build_chip(arch.value)
+        build_schedule(chip, map_workload(network.value, chip), count)
+
+    of_all(chips, fit)
 
     def compute(progress: Progress, folder: Path) -> ChipComparison:
         rows, results = rows_of_chips(chips, network, count, progress)

@@ -99,14 +99,10 @@ def drawn_chip(arch: Loaded[ArchSpec], chip: Chip, result: Result | None, comman
     inside = {name for _, tile in chip.spec.tile_kinds for name, _, _ in tile_parts(tile)} | {"router"}
     audits = [] if result is None else result.data["audits"]
     data = DrawnChip(
-        command=command,
-        arch=named(arch),
-        workload=None if result is None else named(result.workload),
+        command=command, arch=named(arch), workload=None if result is None else named(result.workload),
         examples=None if result is None else result.trace.examples,
         audits_failed=tuple(row["name"] for row in audits if not row["passed"]),
-        kind=chip.spec.floorplan.kind,
-        tiles=len(chip.tiles),
-        area_m2=chip.area_m2,
+        kind=chip.spec.floorplan.kind, tiles=len(chip.tiles), area_m2=chip.area_m2,
         parts=tuple(
             Part(component=part.component, instances=part.instances, area_m2=part.area_m2, leakage_w=part.leakage_w,
                  in_tiles=part.component in inside)
