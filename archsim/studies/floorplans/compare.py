@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.units import engineering
@@ -90,43 +91,53 @@ def _whole(folder: Path, text: str) -> str:
 
 @dataclass(frozen=True)
 class Metric:
-    """A column: its heading and SI unit, what of a chip, what that says, and which is the better of two.
+    """A column: its heading and SI unit, "" for words, what of a chip, what that says, and which is the better of two.
 
     One that `counts` what links carry compares only chips whose links carry the same.
     """
 
     heading: str
     unit: str
-    of: Callable[[ChipRow], float]
-    says: str
+    of: Callable[[ChipRow], Any]
+    says: str = ""
     better: Callable[[Iterable[float]], float] = min
     counts: bool = False
 
 
-COSTS = (
-    Metric("time per example", "s", lambda row: row.time_per_example_s, "Sustained, transfers and refresh included."),
-    Metric("lost to contention", "%", lambda row: row.contention_share, "Share of the time that goes when no message "
-           "waits for a link or for room in a router: 1 - time without such waiting / time, from a second simulation."),
-    Metric("energy per example", "J", lambda row: row.energy_per_example_j, "Leakage included."),
-    Metric("area", "m2", lambda row: row.area_m2, "The whole die, white space and host port included."),
+TABLES = (
+    ("costs", "Time, energy and area", (
+        Metric("time per example", "s", lambda row: row.time_per_example_s, "Sustained, transfers and refresh "
+               "included."),
+        Metric("lost to contention", "%", lambda row: row.contention_share, "Share of the time that goes when no "
+               "message waits for a link or for room in a router: 1 - time without such waiting / time, from a second "
+               "simulation."),
+        Metric("energy per example", "J", lambda row: row.energy_per_example_j, "Leakage included."),
+        Metric("area", "m2", lambda row: row.area_m2, "The whole die, white space and host port included."),
+        Metric("Pareto", "", lambda row: "yes" if row.pareto else "no"),
+    )),
+    ("wires", "Floorplan and links", (
+        Metric("floorplan", "", lambda row: row.floorplan),
+        Metric("topology", "", lambda row: row.topology),
+        Metric("white space", "%", lambda row: row.white_space_share, "Share of the area that holds nothing."),
+        Metric("wires", "m", lambda row: row.wire_length_m, "Lengths of all links, each way counted."),
+        Metric("carried x length, per example", "m", lambda row: row.wire_m_per_example, "What each link carries for "
+               "an example (flits on packet links, values on duration links) times its length. It compares chips whose "
+               "links carry the same.", counts=True),
+        Metric("busiest link held", "%", lambda row: row.busiest_link_share, "Share of all cycles for which the most "
+               "loaded link is held."),
+        Metric("busiest link", "", lambda row: row.busiest_link),
+    )),
+    ("rates", "Throughput, efficiency and power density", (
+        Metric("throughput per area", "OP/s/m2", lambda row: row.throughput_per_area_op_per_s_m2,
+               "Sustained, over the whole die.", max),
+        Metric("efficiency", "OP/s/W", lambda row: row.efficiency_op_per_j, "Sustained.", max),
+        Metric("peak power density", "W/m2", lambda row: row.peak_power_density_w_per_m2, "The largest mean power of "
+               "a tile over the area of its site; wires and routers belong to no tile."),
+        Metric("hottest tile", "", lambda row: row.hottest_tile),
+    )),
 )  # fmt: skip
-WIRES = (
-    Metric("white space", "%", lambda row: row.white_space_share, "Share of the area that holds nothing."),
-    Metric("wires", "m", lambda row: row.wire_length_m, "Lengths of all links, each way counted."),
-    Metric("carried x length, per example", "m", lambda row: row.wire_m_per_example, "What each link carries for an "
-           "example (flits on packet links, values on duration links) times its length. It compares chips whose links "
-           "carry the same.", counts=True),
-    Metric("busiest link held", "%", lambda row: row.busiest_link_share, "Share of all cycles for which the most "
-           "loaded link is held."),
-)  # fmt: skip
-RATES = (
-    Metric("throughput per area", "OP/s/m2", lambda row: row.throughput_per_area_op_per_s_m2,
-           "Sustained, over the whole die.", max),
-    Metric("efficiency", "OP/s/W", lambda row: row.efficiency_op_per_j, "Sustained.", max),
-    Metric("peak power density", "W/m2", lambda row: row.peak_power_density_w_per_m2, "The largest mean power of a "
-           "tile over the area of its site; wires and routers belong to no tile."),
-)  # fmt: skip
-METRICS = (*COSTS, *WIRES, *RATES)
+"""Name, title and columns of each: together they would not fit a page."""
+METRICS = tuple(metric for *_, shown in TABLES for metric in shown if metric.unit)
 
 
 def document(data: ChipComparison) -> Document:
@@ -173,34 +184,14 @@ def _carried(data: ChipComparison) -> list[str]:
 
 
 def tables(data: ChipComparison) -> tuple[Table, ...]:
-    """Return the chips' figures, the best of each column marked, as tables that fit a page."""
-    return (
-        _table(data, "costs", "Time, energy and area", COSTS, after=(
-            ("Pareto", lambda row: "yes" if row.pareto else "no"),
-        )),
-        _table(data, "wires", "Floorplan and links", WIRES, before=(
-            ("floorplan", lambda row: row.floorplan), ("topology", lambda row: row.topology),
-        ), after=(("busiest link", lambda row: row.busiest_link),)),
-        _table(data, "rates", "Throughput, efficiency and power density", RATES, after=(
-            ("hottest tile", lambda row: row.hottest_tile),
-        )),
-    )  # fmt: skip
+    """Return the chips' figures, the best of each column marked."""
+    return tuple(_table(data, name, title, shown) for name, title, shown in TABLES)
 
 
-Texts = Sequence[tuple[str, Callable[[ChipRow], str | None]]]
-
-
-def _table(
-    data: ChipComparison, name: str, title: str, metrics: Sequence[Metric], before: Texts = (), after: Texts = ()
-) -> Table:
-    columns = (
-        Column("chip"), *(Column(text) for text, _ in before),
-        *(Column(own.heading, own.unit, 2, alike=own.unit != "%") for own in metrics),
-        *(Column(text) for text, _ in after),
-    )  # fmt: skip
-    shown = (*(of for _, of in before), *(own.of for own in metrics), *(of for _, of in after))
-    rows = tuple((row.name, *(of(row) for of in shown)) for row in data.chips)
-    marked = {(place, 1 + len(before) + i) for i, own in enumerate(metrics) for place in best_of(own, data)}
+def _table(data: ChipComparison, name: str, title: str, shown: Sequence[Metric]) -> Table:
+    columns = (Column("chip"), *(Column(own.heading, own.unit, 2, alike=own.unit not in ("", "%")) for own in shown))
+    rows = tuple((row.name, *(own.of(row) for own in shown)) for row in data.chips)
+    marked = {(place, i) for i, own in enumerate(shown, 1) if own.unit for place in best_of(own, data)}
     return Table(name, title, columns, rows, marked=marked, most=len(rows), brief=True)
 
 

@@ -166,7 +166,7 @@ class Search:
     progress: Progress
     _tried: dict[Point, Candidate] = field(default_factory=dict)
     _refused: dict[Point, Candidate] = field(default_factory=dict)
-    _chips: dict[tuple[Layout, str], Chip | str] = field(default_factory=dict)
+    _chips: dict[tuple[Layout, str], Chip] = field(default_factory=dict)
     _guesses: dict[Point, Figures | None] = field(default_factory=dict)
     _traffic: Traffic | None = None
 
@@ -259,17 +259,11 @@ class Search:
         """Return a point's chip; one serves all placements, which only mapping looks at."""
         key = point.layout, point.topology
         if key not in self._chips:
-            try:
-                self._chips[key] = build_chip(self._loaded(point).value)
-            except ArchsimError as error:
-                self._chips[key] = _first_line(error)
-        chip = self._chips[key]
-        if isinstance(chip, str):
-            raise ArchsimError(chip)
+            self._chips[key] = build_chip(self._loaded(point).value)
         own = self.arch.value
         options = own.placement_options if point.placement == own.placement else Options()
-        spec = chip.spec.model_copy(update={"placement": point.placement, "placement_options": options})
-        return dataclasses.replace(chip, spec=spec)
+        chip, placed = self._chips[key], {"placement": point.placement, "placement_options": options}
+        return dataclasses.replace(chip, spec=chip.spec.model_copy(update=placed))
 
     def _loaded(self, point: Point) -> Loaded[ArchSpec]:
         return self.arch.with_overrides(settings_of(self.arch, self.space, point))
