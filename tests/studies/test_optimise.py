@@ -26,7 +26,7 @@ from archsim.report.files import files_of
 from archsim.results.evaluate import evaluate
 from archsim.spec.arch import FLOORPLANS, PLACEMENTS, TOPOLOGIES, ArchSpec
 from archsim.spec.loading import Figure, Loaded, hash_of, load_arch
-from archsim.studies.floorplans.candidates import optimised, spec_of
+from archsim.studies.floorplans.candidates import Optimised, Refused, optimised, spec_of
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
 from archsim.studies.floorplans.optimise import STUDY, Inputs
 from archsim.studies.floorplans.search import OBJECTIVES, Candidate, Figures, Optimisation, optimise
@@ -197,6 +197,9 @@ def test_failures_are_listed_with_their_reasons(monkeypatch: pytest.MonkeyPatch)
         ("no such placement today", "greedy", None)
     }
     assert sum(each.figures is not None for each in result.candidates) == 10
+    data = optimised(result, "archsim floorplan optimise", "a.yaml", "archsim run a.yaml")
+    assert [row.refused for row in data.candidates if isinstance(row, Refused)] == [each.refused for each in listed]
+    assert Optimised.read(data.text()) == data
     with pytest.raises(ArchsimError, match="no such placement"):  # the spec as given has to run
         optimise(chip("placement=greedy"), work(), "time", budget=2, examples=5)
 
