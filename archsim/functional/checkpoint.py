@@ -18,8 +18,8 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.record import Record, faults_of
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
+from archsim.functional.epochs import Epoch
 from archsim.functional.findings import Findings
-from archsim.functional.history import Epoch
 
 Arrays: TypeAlias = Mapping[str, Array]
 

@@ -13,9 +13,9 @@ from archsim.base.words import counted
 from archsim.components.cells.base import Switches
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.datasets import Data
+from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, order_of
 from archsim.functional.functions import check_functions
-from archsim.functional.history import DivergedError, Epoch
 from archsim.functional.losses import check_output, guessing, score
 from archsim.functional.periphery import Quantisers
 from archsim.functional.probe import Probe

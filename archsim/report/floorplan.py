@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from archsim.base.record import Record
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
@@ -34,16 +35,33 @@ WORDS = {
 LINK = "#8e5ea2"
 
 
-@dataclass(frozen=True)
-class Load:
-    """What a run did to a chip: mean power in watts by tile and host, and the share of cycles each link was held.
+class LinkUse(Record):
+    """A link that was used: grants, and over the run cycles held, cycles that requests waited, and energy.
 
-    `links` has more of those that were used, by name: messages, length_m, energy_j.
+    The `utilisation` is the share of all cycles for which it was held; None where there were none.
     """
 
+    name: str
+    length_m: float
+    messages: int
+    busy_cycles: int
+    utilisation: float | None
+    wait_cycles: int
+    buffer_wait_cycles: int
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a run did to a chip: mean power in watts by tile and host, and the links that were used, by name."""
+
     power_w: Mapping[str, float]
-    busy: Mapping[str, float]
-    links: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Mapping[str, LinkUse] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> dict[str, float]:
+        """The share of all cycles for which each link was held."""
+        return {name: link.utilisation or 0.0 for name, link in self.links.items()}
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,7 @@ def limits_of(drawn: Iterable[tuple[Layout, Load]]) -> Limits:
     """Return the least limits that hold everything of several layouts with what a run did to them."""
     pairs = list(drawn)
     shown = [value for layout, load in pairs for value in densities(layout.blocks, load).values()]
-    busy = [load.busy.get(name, 0.0) for layout, load in pairs for name, _ in layout.wires]
+    busy = [held.get(name, 0.0) for layout, load in pairs for held in [load.busy] for name, _ in layout.wires]
     return Limits(max(shown, default=0.0), max(busy, default=0.0))
 
 
@@ -196,11 +214,10 @@ def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tup
         if load is None:
             paths.append(Shape(d, LINK, 1.4, f"link {name}"))
             continue
-        row = load.links.get(name)
-        tip = f"link {name}: held for {percent(busy)} of all cycles" if row or busy else f"link {name}: not used"
-        if row is not None:
-            tip += f"; {counted(row['messages'], 'message')}; {engineering(row['length_m'], 'm')}"
-            tip += f"; {engineering(row['energy_j'], 'J')}"
+        tip = f"link {name}: not used"
+        if used := load.links.get(name):
+            tip = f"link {name}: held for {percent(busy)} of all cycles; {counted(used.messages, 'message')}"
+            tip += f"; {engineering(used.length_m, 'm')}; {engineering(used.energy_j, 'J')}"
         paths.append(Shape(d, shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))
     return tuple(paths)
 

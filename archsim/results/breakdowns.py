@@ -90,7 +90,7 @@ def tile_rows(trace: Trace) -> list[dict[str, Any]]:
 
 
 def link_rows(trace: Trace) -> list[dict[str, Any]]:
-    """Return the links that were used, the busiest first: grants, cycles held, cycles that requests waited.
+    """Return the links that were used, the busiest first, as `LinkUse` holds them.
 
     Waiting counts for each link that a waiting stage needs; that for a place in the buffer at its far end, and behind
     another packet there, apart.

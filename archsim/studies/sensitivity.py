@@ -35,10 +35,14 @@ Ratios: TypeAlias = tuple[str, float | None, float | None]
 
 @dataclass(frozen=True)
 class Inputs(Pair):
-    """A chip, a workload, and how many examples of it are run, by default its whole training."""
+    """A chip, a workload, and how many examples of it are run, by default its whole training.
+
+    The seed is that of every command; nothing here is drawn.
+    """
 
     words = "sensitivity"
     examples: int | None = None
+    seed: int = 0
 
 
 class Effect(Record):

@@ -159,9 +159,10 @@ class Study(Generic[I, D]):
     """A study. `command` are its words, `file` holds its data and marks its folder.
 
     `prepare` raises SpecError with all that is wrong, before anything is simulated. `passed` says whether all audits
-    did. `parts` are the names that it writes beside the file and the report, `once` those that earlier versions wrote;
-    `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a "point") goes on with
-    --resume. Its `page` is named as its file, unless given.
+    did. `parts` are the names that it writes beside the file and the report, `once` those that it writes at times, or
+    earlier versions did; `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a
+    "point") goes on with --resume. Its `page` is named as its file, unless given. `whole` is given a folder and the
+    text of the file, and puts in what of the data lies in another file.
     """
 
     inputs: type[I]
@@ -175,6 +176,7 @@ class Study(Generic[I, D]):
     tells: str = ""
     keeps: str = ""
     page: str = ""
+    whole: Callable[[Path, str], str] = lambda folder, text: text
 
     @property
     def stem(self) -> str:
@@ -241,13 +243,12 @@ def show_again(study: AnyStudy, folder: Path) -> tuple[Document, Path]:
     where, again = f"{folder}/{study.file}", f"repeat the command that wrote it: archsim {study.inputs.words}"
     try:
         text = (folder / study.file).read_text("utf-8")
-        new = isinstance(study, Study)  # until all are converted
-        shown = study.document(study.data.read(text)) if new else study.old_document(folder, text)  # type: ignore[attr-defined]
+        shown = study.document(study.data.read(study.whole(folder, text)))
     except OSError as error:
         raise SpecError(
             [Problem(where, f"cannot be read: {error.strerror or error}", "check its permissions")]
         ) from None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise SpecError([Problem(where, "is not what this archsim writes: cut off, edited or older", again)]) from None
     return shown, write_folder(folder, files_of(shown), ())
 

@@ -27,8 +27,8 @@ from archsim.report.table import percent
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
-from archsim.studies.floorplans.draw import document
-from archsim.studies.run.loads import drawing_data, drawn
+from archsim.studies.floorplans.draw import STUDY
+from archsim.studies.run.loads import Drawing, drawing_of
 from archsim.workload import load_workload
 
 NAME = "ambrogio_nature_2018"
@@ -48,9 +48,9 @@ def result() -> Result:
 
 @pytest.fixture(scope="module")
 def loaded(result: Result) -> tuple[Layout, Load]:
-    layout, load = drawn(json.loads(json.dumps(drawing_data(result.chip, result))))
-    assert load is not None
-    return layout, load
+    drawing = Drawing.read(drawing_of(result.chip, result).json_text())
+    assert drawing.load is not None
+    return drawing.layout, drawing.load
 
 
 @pytest.mark.parametrize("topology", list(TOPOLOGIES))
@@ -58,7 +58,8 @@ def loaded(result: Result) -> tuple[Layout, Load]:
 def test_everything_on_the_die_is_named_to_scale_in_the_drawing(kind: str, topology: str) -> None:
     built = chip(kind, f"routing.topology={topology}")
     layout = layout_of(built)
-    assert drawn(json.loads(json.dumps(drawing_data(built)))) == (layout, None)
+    drawing = Drawing.read(drawing_of(built).json_text())
+    assert (drawing.layout, drawing.load) == (layout, None)
     shown = floorplan(layout)
     assert [box.tip.split(" (")[0].split(";")[0] for box in shown.boxes] == [block.name for block in layout.blocks]
     scale = 1000 / built.plan.width_m
@@ -237,7 +238,7 @@ def test_the_command_draws_and_exports(
     assert f"reports/{folder.name}/floorplan.html" in printed.out
     assert "](floorplan.svg)" in (folder / "floorplan.md").read_text("utf-8")
     saved = json.loads((folder / "floorplan.json").read_text("utf-8"))
-    for name, text in files_of(document(saved)).items():  # the report is made again from its file
+    for name, text in files_of(STUDY.report(saved)).items():  # the report is made again from its file
         assert (folder / name).read_text("utf-8") == text
     assert main_json(capsys, "floorplan", "draw", NAME, "--set", RING) == saved
     first = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -23,19 +23,19 @@ from archsim.report.figure import Plan, Plot
 from archsim.report.files import files_of
 from archsim.report.floorplan import Limits, floorplan, limits_of
 from archsim.report.table import plain
-from archsim.results.evaluate import evaluate
+from archsim.results.evaluate import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.loading import load_arch
-from archsim.studies.floorplans.compare import (
-    Comparison,
-    compare,
-    execute_comparison,
+from archsim.studies.floorplans.chip_rows import (
+    ChipComparison,
+    ChipRow,
     network_units,
+    rows_of_chips,
     uncontended_cycles,
 )
-from archsim.studies.floorplans.compare_document import METRICS, best_of, document, pareto, tables
+from archsim.studies.floorplans.compare import METRICS, STUDY, Inputs, best_of, pareto, tables
 from archsim.studies.names import names_of, undominated
-from archsim.studies.run.loads import drawing_data, drawn
+from archsim.studies.run.loads import drawing_of
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import BUS, PACKET, REFERENCE, Case, Watcher, cases, network, observed, schedule_of
@@ -46,21 +46,27 @@ LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, 
 WORK, EXAMPLES = "mlp_digits", 60
 SMALL = ("tile.rows=32", "tile.cols=32", "tile.count=9", "schedule.transfer.interval_examples=20")
 CHIPS = (REFERENCE, PACKET, BUS)
+Compared = tuple[list[ChipRow], list[Result]]
+document = STUDY.report
 SET = tuple(word for setting in SMALL for word in ("--set", setting))
 
 
 @pytest.fixture(scope="module")
-def compared() -> Comparison:
-    return compare({name: load_arch(name, SMALL) for name in CHIPS}, load_workload(WORK), examples=EXAMPLES)
+def compared() -> Compared:
+    return rows_of_chips({name: load_arch(name, SMALL) for name in CHIPS}, load_workload(WORK), EXAMPLES)
 
 
 @pytest.fixture(scope="module")
-def written(compared: Comparison, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+def written(compared: Compared, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("compare") / "out"
     with pytest.MonkeyPatch.context() as patch:  # the same chips, not simulated again
-        patch.setattr("archsim.studies.floorplans.compare.compare", lambda *_, **__: compared)
-        data, _, folder = execute_comparison(WORK, CHIPS, sets=SMALL, examples=EXAMPLES, out=folder)
-    return data, folder
+        patch.setattr("archsim.studies.floorplans.compare.rows_of_chips", lambda *_, **__: compared)
+        data, _, folder = STUDY.perform(Inputs(WORK, CHIPS, sets=SMALL, examples=EXAMPLES), folder)
+    return data.plain(), folder
+
+
+def model(data: dict[str, Any], **changed: Any) -> ChipComparison:
+    return ChipComparison.model_validate({**data, **changed})
 
 
 # ---- contention for links
@@ -117,8 +123,8 @@ def test_one_message_at_a_time_loses_nothing(base: str) -> None:
     assert uncontended_cycles(trace) == trace.cycles
 
 
-def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Comparison) -> None:
-    row, result = compared.rows[2], compared.results[2]
+def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Compared) -> None:
+    row, result = compared[0][2], compared[1][2]
     free = simulate(result.schedule, uncontended=network_units(result.schedule), full=True)
     assert row.contention_share == pytest.approx(1 - free.cycles / result.trace.cycles, rel=1e-12)
     assert 0.01 < row.contention_share < 1
@@ -130,9 +136,9 @@ def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Comparison) -> No
 
 
 @pytest.mark.parametrize("place", range(len(CHIPS)))
-def test_a_row_is_the_run_of_its_chip_alone(compared: Comparison, place: int) -> None:
+def test_a_row_is_the_run_of_its_chip_alone(compared: Compared, place: int) -> None:
     # Origin: `evaluate` of the chip alone, and sums written out from the chip, the bill and the links.
-    row = compared.rows[place]
+    row = compared[0][place]
     result = evaluate(load_arch(CHIPS[place], SMALL), load_workload(WORK), examples=EXAMPLES)
     metrics, chip = result.data["metrics"], result.chip
     for key in ("area_m2", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
@@ -150,9 +156,9 @@ def test_a_row_is_the_run_of_its_chip_alone(compared: Comparison, place: int) ->
 
 
 @pytest.mark.parametrize(("place", "carried"), [(0, "value"), (1, "flit"), (2, "value")])
-def test_wire_travelled_is_counted_grant_by_grant(compared: Comparison, place: int, carried: str) -> None:
+def test_wire_travelled_is_counted_grant_by_grant(compared: Compared, place: int, carried: str) -> None:
     # Origin: the slower reference, an observer of each stage of a run without jumps.
-    row, result = compared.rows[place], compared.results[place]
+    row, result = compared[0][place], compared[1][place]
     length_of = {link.unit: link.length_m for link in result.chip.links.values()}
     watcher = Watcher()
     simulate(result.schedule, observer=watcher)
@@ -180,10 +186,11 @@ def test_the_front_is_that_of_brute_force(goals: list[tuple[int, int, int] | Non
         assert any(expected)
 
 
-def test_the_front_of_chips_is_over_time_energy_and_area(compared: Comparison) -> None:
-    goals = [(row.time_per_example_s, row.energy_per_example_j, row.area_m2) for row in compared.rows]
-    assert compared.pareto == tuple(undominated(goals))
-    assert [row["pareto"] for row in compared.data()] == list(compared.pareto)
+def test_the_front_of_chips_is_over_time_energy_and_area(compared: Compared) -> None:
+    rows, _ = compared
+    goals = [(row.time_per_example_s, row.energy_per_example_j, row.area_m2) for row in rows]
+    assert [row.pareto for row in rows] == undominated(goals)
+    assert [row.plain()["pareto"] for row in rows] == [row.pareto for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -205,12 +212,12 @@ def test_chips_of_one_name_are_told_apart(given_: list[str], names: list[str], s
 def test_the_best_of_each_column_is_marked_and_its_cells_have_one_unit(
     written: tuple[dict[str, Any], Path],
 ) -> None:
-    data, _ = written
+    data = model(written[0])
     for metric in METRICS:
-        values = [row[metric.key] for row in data["chips"]]
-        best = max(values) if metric.key in ("throughput_per_area_op_per_s_m2", "efficiency_op_per_j") else min(values)
+        values = [metric.of(row) for row in data.chips]
+        best = max(values) if metric.heading in ("throughput per area", "efficiency") else min(values)
         expected = {i for i, value in enumerate(values) if value == best} if len(set(values)) > 1 else set()
-        if metric.key == "wire_m_per_example":  # flits and values do not compare
+        if metric.heading == "carried x length, per example":  # flits and values do not compare
             expected = set()
         assert best_of(metric, data) == expected
         (table,) = (own for own in tables(data) if metric.heading in [column.name for column in own.columns])
@@ -239,7 +246,7 @@ def test_the_folder_holds_all_of_it(written: tuple[dict[str, Any], Path]) -> Non
     assert float(costs[1]["energy per example [J]"]) == data["chips"][1]["energy_per_example_j"]
     text = (folder / "compare.md").read_text("utf-8")
     assert all(f"]({name})" in text for name in ("figures/pareto.svg", *drawings))
-    assert text.count("**") == 2 * sum(len(best_of(metric, data)) for metric in METRICS)
+    assert text.count("**") == 2 * sum(len(best_of(metric, model(data))) for metric in METRICS)
     assert data["command"] in text
     for name in ("figures/pareto.svg", *drawings):
         ET.fromstring((folder / name).read_text("utf-8"))
@@ -309,7 +316,7 @@ def test_every_chip_has_its_name_in_the_plot(written: tuple[dict[str, Any], Path
         {**row, "name": name, "time_per_example_s": row["time_per_example_s"] * (1 + i * spread)}
         for i, name in enumerate(names)
     ]
-    plot = pareto({**data, "chips": chips})
+    plot = pareto(model(data, chips=chips))
     assert {text.text for text in beside(plot, 620, 210)} == set(names)
     assert {dot.tip.split(":")[0] for own in plot.series if own.shown for dot in own.dots} == set(names)
 
@@ -323,7 +330,7 @@ def test_dots_stand_for_chips_and_the_line_is_the_front(written: tuple[dict[str,
          "area_m2": areas[i], "pareto": best[i]}
         for i in range(4)
     ]  # fmt: skip
-    plot = pareto({**data, "chips": chips})
+    plot = pareto(model(data, chips=chips))
     assert isinstance(plot, Plot)
     line, dominated, optimal = plot.series
     # A staircase: up to the next quicker chip's time nothing takes less energy than the one before.
@@ -335,13 +342,14 @@ def test_dots_stand_for_chips_and_the_line_is_the_front(written: tuple[dict[str,
     )
 
 
-def test_drawings_share_their_scales(compared: Comparison, written: tuple[dict[str, Any], Path]) -> None:
-    pairs = [drawn(drawing_data(result.chip, result)) for result in compared.results]
-    loaded = [(layout, load) for layout, load in pairs if load is not None]
+def test_drawings_share_their_scales(compared: Compared, written: tuple[dict[str, Any], Path]) -> None:
+    rows, results = compared
+    drawings = [drawing_of(result.chip, result) for result in results]
+    loaded = [(own.layout, own.load) for own in drawings if own.load is not None]
     assert len(loaded) == len(CHIPS)
     common, own = limits_of(loaded), [limits_of([each]) for each in loaded]
     assert common.density_w_per_m2 == max(each.density_w_per_m2 for each in own)
-    assert common.busy == max(each.busy for each in own) == compared.rows[2].busiest_link_share
+    assert common.busy == max(each.busy for each in own) == rows[2].busiest_link_share
     (panels,) = (block for block in document(written[0]).blocks() if isinstance(block, Panels))
     twice = Limits(2 * common.density_w_per_m2, 2 * common.busy)
     for (layout, load), limits, shown in zip(loaded, own, panels.figures, strict=True):

@@ -26,15 +26,15 @@ from archsim.report.files import files_of
 from archsim.results.evaluate import evaluate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES
-from archsim.spec.figures import Figure
-from archsim.spec.loading import Loaded, hash_of, load_arch
+from archsim.spec.loading import Figure, Loaded, hash_of, load_arch
+from archsim.studies.floorplans.candidates import Optimised, Refused, optimised, spec_of
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
-from archsim.studies.floorplans.optimise import data_of, execute_optimisation, spec_of
-from archsim.studies.floorplans.optimise_document import document
+from archsim.studies.floorplans.optimise import STUDY, Inputs
 from archsim.studies.floorplans.search import OBJECTIVES, Candidate, Figures, Optimisation, optimise
 from archsim.workload import Workload, load_workload
 from tests.helpers import PACKET, REFERENCE, network
 
+document = STUDY.report
 SMALL = ("tile.count=9", "tile.rows=24", "tile.cols=24", "floorplan.columns=9", "routing.link.delay=15 ns/mm")
 """Nine small tiles in one row, on wires so slow that the way matters."""
 RING = "floorplan={kind: ring, core: {name: controller, area: 6 mm2}, white_space: 10 %}"
@@ -124,9 +124,9 @@ def test_seeds_decide_what_is_drawn_and_nothing_else() -> None:
 
 @pytest.mark.slow
 def test_the_files_are_the_same_bytes_and_the_spec_runs_to_the_best_value(tmp_path: Path) -> None:
-    sets = [*SMALL, "dataset.input_bits=6"]
+    sets = (*SMALL, "dataset.input_bits=6")
     folders = [
-        execute_optimisation(PACKET, "mlp_digits", "edp", budget=8, examples=30, sets=sets, out=tmp_path / name)[-1]
+        STUDY.perform(Inputs(PACKET, "mlp_digits", "edp", budget=8, examples=30, sets=sets), tmp_path / name)[-1]
         for name in "ab"
     ]  # fmt: skip
     texts = [
@@ -198,6 +198,9 @@ def test_failures_are_listed_with_their_reasons(monkeypatch: pytest.MonkeyPatch)
         ("no such placement today", "greedy", None)
     }
     assert sum(each.figures is not None for each in result.candidates) == 10
+    data = optimised(result, "archsim floorplan optimise", "a.yaml", "archsim run a.yaml")
+    assert [row.refused for row in data.candidates if isinstance(row, Refused)] == [each.refused for each in listed]
+    assert Optimised.read(data.json_text()) == data
     with pytest.raises(ArchsimError, match="no such placement"):  # the spec as given has to run
         optimise(chip("placement=greedy"), work(), "time", budget=2, examples=5)
 
@@ -293,7 +296,8 @@ def test_points_are_neighbours_if_one_choice_differs() -> None:
 
 
 def reported(result: Optimisation) -> dict[str, Any]:
-    return {**data_of(result), "command": "archsim floorplan optimise", "file": "a.yaml", "run": "archsim run a.yaml"}
+    data: dict[str, Any] = optimised(result, "archsim floorplan optimise", "a.yaml", "archsim run a.yaml").plain()
+    return data
 
 
 def test_the_figure_and_tables_show_each_simulation_once_and_the_best_so_far() -> None:
@@ -322,7 +326,8 @@ def test_the_figure_and_tables_show_each_simulation_once_and_the_best_so_far() -
 def test_refusals_are_told_by_reason_and_hostile_texts_are_text() -> None:
     data = reported(found("time"))
     bad = "<b>no *place* for `{x}`|"
-    refused = {**data["candidates"][-1], "number": None, "value": None, "refused": bad, "best_so_far": None}
+    none = ("number", "time_per_example_s", "energy_per_example_j", "area_m2", "value", "best_so_far")
+    refused = {**data["candidates"][-1], **dict.fromkeys(none), "refused": bad}
     odd = {
         **data, "arch": {**data["arch"], "name": bad}, "file": bad, "left_out": [{"kind": bad, "why": "it is"}],
         "candidates": [*data["candidates"], refused, refused],

@@ -15,8 +15,8 @@ import pytest
 
 from archsim.cli import main
 from archsim.functional.datasets import Data
+from archsim.functional.epochs import DivergedError
 from archsim.functional.floating_point import Baseline, order_of
-from archsim.functional.history import DivergedError
 from archsim.functional.pulses import EXACT
 from archsim.functional.train import ABLATIONS, Progress, chip_model
 from archsim.simulation.run import simulate

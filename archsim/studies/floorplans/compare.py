@@ -1,292 +1,278 @@
-"""Chips side by side as the command compares them: named, run on one workload, and written as one report."""
+"""Chips side by side on one workload: tables, a Pareto plot, and floorplans with common colours."""
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
+import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from math import fsum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archsim.base.errors import ArchsimError, Problem, SpecError
-from archsim.chip.graph import Chip, build_chip
+from archsim.base.errors import Problem, SpecError
+from archsim.base.units import engineering
+from archsim.base.words import counted
+from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
-from archsim.mapping.schedule import Schedule
-from archsim.report.document import Document
-from archsim.report.folder import check_folder
-from archsim.results.breakdowns import link_rows
-from archsim.results.evaluate import Result, evaluate
-from archsim.results.metrics import package_version
-from archsim.simulation.run import Trace, simulate
+from archsim.report.document import Block, Command, Document, Facts, Panels, Section, Text, say
+from archsim.report.figure import Dot, Plot, Series, axis
+from archsim.report.floorplan import floorplan, limits_of
+from archsim.report.table import Column, Table, percent
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
-from archsim.studies.floorplans.compare_document import compare_csv, document
+from archsim.studies import study
+from archsim.studies.floorplans.chip_rows import DRAWINGS, ChipComparison, ChipRow, of_all, rows_of_chips
 from archsim.studies.names import all_faults, folder_of, names_of, undominated
-from archsim.studies.old import Study, json_text, registered
-from archsim.studies.run.loads import drawing_data
+from archsim.studies.run.loads import drawing_of
 from archsim.studies.run.study import details_json
+from archsim.studies.study import Prepared, Progress, Study, given, named, registered
 from archsim.workload import load_workload
-from archsim.workload.network import Workload
 
-SCHEMA, NAME, DRAWINGS = "archsim-floorplan-compare-1", "compare.json", "floorplans.json"
-OWNED = (NAME, DRAWINGS, "compare.csv", "compare.html", "compare.md", "figures", "tables", "pareto.svg")
-"""What a comparison writes, or wrote in an earlier version; anything else in its folder is kept."""
-
-
-def execute_comparison(
-    workload: str,
-    archs: Sequence[str],
-    *,
-    sets: Sequence[str] = (),
-    examples: int | None = None,
-    out: Path | None = None,
-    progress: Progress | None = None,
-) -> tuple[dict[str, Any], Document, Path]:
-    """Return a comparison, as its files hold it and as its report shows it, and the report's folder.
-
-    `progress` is called with the chips done, with their part, how many there are, and words. Raises SpecError with all
-    that is wrong.
-    """
-    if len(archs) < 2:
-        hint = f"give at least two, for example: archsim floorplan compare {shlex.join([workload, *archs])} OTHER"
-        raise SpecError([Problem("ARCH", f"there is only {' '.join(archs) or 'nothing'} to compare", hint)])
-    mine, theirs = split_overrides(sets)
-    loads: list[Callable[[], Any]] = [lambda: load_workload(workload, theirs)]
-    loads += [lambda arch=arch: load_arch(arch, mine) for arch in dict.fromkeys(archs)]  # type: ignore[misc]
-    network, *loaded = all_faults(loads)
-    by_text = dict(zip(dict.fromkeys(archs), loaded, strict=True))
-    names = names_of(archs, [by_text[arch].value.name for arch in archs])
-    chips = {name: by_text[arch] for name, arch in zip(names, archs, strict=True)}
-    words = ["archsim", "floorplan", "compare", workload, *archs]
-    words += [word for given in sets for word in ("--set", given)]
-    words += ["--examples", str(examples)] if examples else []
-    folder = out or folder_of([network.value.name, "floorplans"], [*archs, *sets])
-    check_folder(folder)
-    found = compare(chips, network, examples=examples, progress=progress)
-    data: dict[str, Any] = {
-        "schema": SCHEMA,
-        "workload": {"name": network.value.name, "hash": network.hash},
-        "version": package_version(),
-        "command": shlex.join(words),
-        "set": list(sets),
-        "examples": found.examples,
-        "passed": found.passed,
-        "chips": found.data(),
-        "floorplans": found.floorplans(),
-    }
-    more = {
-        NAME: json_text({**data, "floorplans": DRAWINGS}),
-        DRAWINGS: details_json(data["floorplans"]),
-        "compare.csv": compare_csv(data),
-    }
-    return data, *STUDY.write(data, folder, more)
-
-
-def _whole(folder: Path, data: dict[str, Any]) -> dict[str, Any]:
-    return {**data, "floorplans": json.loads((folder / DRAWINGS).read_text("utf-8"))}
-
-
-STUDY = registered(Study(NAME, SCHEMA, "floorplan compare", document, OWNED, _whole))
-
-
-Progress = Callable[[float, int, str], None]
-NETWORK = ("link", "router")
-"""Components whose units a message holds on its way: wires, and places in the routers' buffers."""
+FRONT, BEATEN = "#1b6ca8", "#7f8c8d"
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one chip comes to; SI units, and None where nothing was sent or trained.
+class Inputs(study.Inputs):
+    """A workload, at least two chips, and how many examples each of them is given, by default the whole training."""
 
-    `wire_m_per_example` adds, over links, what a link carries for an example (flits on packet links, values on duration
-    links: `carried`) times its length. `contention_share` is the share of the time that goes when links and buffers
-    have room for everyone. Power densities are mean power over the area of a tile's site, wires and routers apart.
-    """
-
-    name: str
-    arch: str
-    hash: str
-    floorplan: str
-    topology: str
-    area_m2: float
-    white_space_share: float
-    wire_length_m: float
-    wire_m_per_example: float
-    carried: str
-    busiest_link: str | None
-    busiest_link_share: float
-    time_per_example_s: float
-    time_per_example_uncontended_s: float
-    contention_share: float
-    energy_per_example_j: float
-    throughput_per_area_op_per_s_m2: float
-    efficiency_op_per_j: float
-    peak_power_density_w_per_m2: float
-    hottest_tile: str
-    audits_failed: tuple[str, ...]
-
-    @property
-    def goals(self) -> tuple[float, float, float]:
-        """What is to be small: time per example, energy per example, area."""
-        return self.time_per_example_s, self.energy_per_example_j, self.area_m2
+    words = "floorplan compare"
+    workload: str
+    archs: tuple[str, ...]
+    sets: tuple[str, ...] = given("--set")
+    examples: int | None = None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A row for each chip, which of them are Pareto-optimal, and the runs that they are from, in one order."""
-
-    examples: int
-    rows: tuple[Row, ...]
-    pareto: tuple[bool, ...]
-    results: tuple[Result, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every audit of every run passed."""
-        return all(result.passed for result in self.results)
-
-    def data(self) -> list[dict[str, Any]]:
-        """Return the rows as plain data, `pareto` among it."""
-        return [
-            {**asdict(row), "audits_failed": list(row.audits_failed), "pareto": best}
-            for row, best in zip(self.rows, self.pareto, strict=True)
-        ]
-
-    def floorplans(self) -> dict[str, dict[str, Any]]:
-        """Return what is drawn of each chip by name, as plain data."""
-        return {
-            row.name: drawing_data(result.chip, result) for row, result in zip(self.rows, self.results, strict=True)
-        }
-
-
-def compare(
-    chips: Mapping[str, Loaded[ArchSpec]],
-    workload: Loaded[Workload],
-    *,
-    examples: int | None = None,
-    progress: Progress | None = None,
-) -> Comparison:
-    """Return what a workload, `examples` of it or all epochs, costs on each of at least two chips.
-
-    `progress` is called with the chips done, with their part, how many there are, and words. Raises SpecError that
-    names all chips that cannot take the workload.
-    """
-    if len(chips) < 2:
-        what = f"{len(chips)} chip{'s were' if len(chips) != 1 else ' was'} given"
-        raise SpecError([Problem("ARCH", what, "give at least two to compare, by name or path")])
-    count = workload.value.examples if examples is None else examples
-    _of_all(chips, lambda _, arch: _check(arch, workload, count))  # before any of them is simulated
-    ready = 0
-
-    def run(name: str, arch: Loaded[ArchSpec]) -> tuple[Result, Row]:
-        nonlocal ready
-
-        def inside(done: int) -> None:
-            if progress is not None:
-                progress(ready + done / count, len(chips), name)
-
-        inside(0)
-        result = evaluate(arch, workload, examples=count, progress=inside)
-        ready += 1
-        return result, row_of(name, result)
-
-    found = _of_all(chips, run)
-    rows = tuple(row for _, row in found)
-    return Comparison(
-        count, rows, tuple(undominated([row.goals for row in rows])), tuple(result for result, _ in found)
+def prepare(inputs: Inputs) -> Prepared[ChipComparison]:
+    """Return a comparison to be made; raise SpecError with all that is wrong."""
+    if len(inputs.archs) < 2:
+        again = shlex.join([inputs.workload, *inputs.archs])
+        hint = f"give at least two, for example: archsim floorplan compare {again} OTHER"
+        raise SpecError([Problem("ARCH", f"there is only {' '.join(inputs.archs) or 'nothing'} to compare", hint)])
+    mine, theirs = split_overrides(inputs.sets)
+    texts = list(dict.fromkeys(inputs.archs))
+    network, *loaded = all_faults(
+        [partial(load_workload, inputs.workload, theirs), *(partial(load_arch, text, mine) for text in texts)]
     )
+    by_text = dict(zip(texts, loaded, strict=True))
+    names = names_of(inputs.archs, [by_text[text].value.name for text in inputs.archs])
+    chips = {name: by_text[text] for name, text in zip(names, inputs.archs, strict=True)}
+    count = inputs.examples or network.value.examples
+
+    def fit(_: str, arch: Loaded[ArchSpec]) -> None:
+        chip = build_chip(arch.value)
+        build_schedule(chip, map_workload(network.value, chip), count)
+
+    of_all(chips, fit)
+
+    def compute(progress: Progress, folder: Path) -> ChipComparison:
+        rows, results = rows_of_chips(chips, network, count, progress)
+        data = ChipComparison(
+            command=inputs.line, workload=named(network), set=inputs.sets, examples=count,
+            passed=not any(row.audits_failed for row in rows), chips=tuple(rows),
+            floorplans={row.name: drawing_of(own.chip, own) for row, own in zip(rows, results, strict=True)},
+        )  # fmt: skip
+        data.beside({DRAWINGS: details_json(data.plain()["floorplans"]), "compare.csv": compare_csv(data)})
+        return data
+
+    return Prepared(folder_of([network.value.name, "floorplans"], [*inputs.archs, *inputs.sets]), compute)
 
 
-def _of_all(chips: Mapping[str, Loaded[ArchSpec]], make: Callable[[str, Loaded[ArchSpec]], Any]) -> list[Any]:
-    """Return what is made of each chip; raise SpecError with the faults of all of them."""
-    found: list[Any] = []
-    problems: list[Problem] = []
-    for name, arch in chips.items():
-        try:
-            found.append(make(name, arch))
-        except SpecError as error:
-            problems += [Problem(f"{name}: {each.where}", each.what, each.hint) for each in error.problems]
-        except ArchsimError as error:
-            problems.append(Problem(name, str(error)))
-    if problems:
-        raise SpecError(problems)
+def _whole(folder: Path, text: str) -> str:
+    return json.dumps({**json.loads(text), "floorplans": json.loads((folder / DRAWINGS).read_text("utf-8"))})
+
+
+# ---- the report
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column: its heading and SI unit, "" for words, what of a chip, what that says, and which is the better of two.
+
+    One that `counts` what links carry compares only chips whose links carry the same.
+    """
+
+    heading: str
+    unit: str
+    of: Callable[[ChipRow], Any]
+    says: str = ""
+    better: Callable[[Iterable[float]], float] = min
+    counts: bool = False
+
+
+TABLES = (
+    ("costs", "Time, energy and area", (
+        Metric("time per example", "s", lambda row: row.time_per_example_s, "Sustained, transfers and refresh "
+               "included."),
+        Metric("lost to contention", "%", lambda row: row.contention_share, "Share of the time that goes when no "
+               "message waits for a link or for room in a router: 1 - time without such waiting / time, from a second "
+               "simulation."),
+        Metric("energy per example", "J", lambda row: row.energy_per_example_j, "Leakage included."),
+        Metric("area", "m2", lambda row: row.area_m2, "The whole die, white space and host port included."),
+        Metric("Pareto", "", lambda row: "yes" if row.pareto else "no"),
+    )),
+    ("wires", "Floorplan and links", (
+        Metric("floorplan", "", lambda row: row.floorplan),
+        Metric("topology", "", lambda row: row.topology),
+        Metric("white space", "%", lambda row: row.white_space_share, "Share of the area that holds nothing."),
+        Metric("wires", "m", lambda row: row.wire_length_m, "Lengths of all links, each way counted."),
+        Metric("carried x length, per example", "m", lambda row: row.wire_m_per_example, "What each link carries for "
+               "an example (flits on packet links, values on duration links) times its length. It compares chips whose "
+               "links carry the same.", counts=True),
+        Metric("busiest link held", "%", lambda row: row.busiest_link_share, "Share of all cycles for which the most "
+               "loaded link is held."),
+        Metric("busiest link", "", lambda row: row.busiest_link),
+    )),
+    ("rates", "Throughput, efficiency and power density", (
+        Metric("throughput per area", "OP/s/m2", lambda row: row.throughput_per_area_op_per_s_m2,
+               "Sustained, over the whole die.", max),
+        Metric("efficiency", "OP/s/W", lambda row: row.efficiency_op_per_j, "Sustained.", max),
+        Metric("peak power density", "W/m2", lambda row: row.peak_power_density_w_per_m2, "The largest mean power of "
+               "a tile over the area of its site; wires and routers belong to no tile."),
+        Metric("hottest tile", "", lambda row: row.hottest_tile),
+    )),
+)  # fmt: skip
+"""Name, title and columns of each: together they would not fit a page."""
+METRICS = tuple(metric for *_, shown in TABLES for metric in shown if metric.unit)
+
+
+def document(data: ChipComparison) -> Document:
+    """Return the report of a comparison: it depends on what compare.json and floorplans.json hold alone."""
+    specs = ", ".join(f"{row.name} {row.hash}" for row in data.chips)
+    return Document(
+        f"{counted(len(data.chips), 'chip')} side by side on {data.workload.name}",
+        tuple(_head(data)),
+        (
+            Section("chips", "The chips", (*tables(data), pareto(data))),
+            Section("floorplans", "Floorplans", tuple(_floorplans(data))),
+            Section("columns", "What the columns say",
+                    (Facts(tuple((metric.heading, say("{says}", says=metric.says)) for metric in METRICS)),)),
+        ),
+        (
+            Command(data.command),
+            say("Specs {specs}; workload {workload}; archsim {version}. All figures of all chips, in SI units, are in "
+                "`compare.csv` and `compare.json`.", kind="note", specs=specs, workload=data.workload.hash,
+                version=data.version),
+        ),
+        stem="compare",
+    )  # fmt: skip
+
+
+def _head(data: ChipComparison) -> Iterator[Text]:
+    for row in data.chips:
+        if row.audits_failed:
+            failed = "; ".join(row.audits_failed)
+            yield say("{name}: FAILED: {failed}", kind="failed", brief=True, name=row.name, failed=failed)
+    every = f" All of them have {', '.join(data.set)}." if data.set else ""
+    yield say("Each chip trains {count}.{every} The best of each column is marked. Pareto: no other chip is as good in "
+              "time per example, energy per example and area, and better in one of them.", brief=True,
+              count=counted(data.examples, "example"), every=every)  # fmt: skip
+    if len(carried := _carried(data)) > 1:
+        yield say("Links carry {what} on others.", what=" on some chips and ".join(f"{what}s" for what in carried))
+
+
+def _carried(data: ChipComparison) -> list[str]:
+    """Return what links carry: values on one chip and flits on another do not compare."""
+    return sorted({row.carried for row in data.chips if row.carried})
+
+
+# ---- tables
+
+
+def tables(data: ChipComparison) -> tuple[Table, ...]:
+    """Return the chips' figures, the best of each column marked."""
+    return tuple(_table(data, name, title, shown) for name, title, shown in TABLES)
+
+
+def _table(data: ChipComparison, name: str, title: str, shown: Sequence[Metric]) -> Table:
+    columns = (Column("chip"), *(Column(own.heading, own.unit, 2, alike=own.unit not in ("", "%")) for own in shown))
+    rows = tuple((row.name, *(own.of(row) for own in shown)) for row in data.chips)
+    marked = {(place, i) for i, own in enumerate(shown, 1) if own.unit for place in best_of(own, data)}
+    return Table(name, title, columns, rows, marked=marked, most=len(rows), brief=True)
+
+
+def best_of(metric: Metric, data: ChipComparison) -> set[int]:
+    """Return the rows that are the best of a column; none where all are equal, or where they do not compare."""
+    values = [metric.of(row) for row in data.chips]
+    if len(set(values)) == 1 or (metric.counts and len(_carried(data)) > 1):
+        return set()
+    return {place for place, value in enumerate(values) if value == metric.better(values)}
+
+
+def compare_csv(data: ChipComparison) -> str:
+    """Return all figures of all chips as CSV, in SI units, under their names in compare.json."""
+    rows = tuple(
+        tuple("; ".join(own) if isinstance(own, list) else own for own in row.plain().values()) for row in data.chips
+    )
+    return Table("compare", "", tuple(map(Column, ChipRow.model_fields)), rows).csv()
+
+
+# ---- figures
+
+
+def pareto(data: ChipComparison) -> Plot:
+    """Return energy against time per example: areas as sizes of the dots, the front in these two as a line."""
+    largest = max(row.area_m2 for row in data.chips)
+    places = [row.goals[:2] for row in data.chips]
+    front = sorted({place for place, best in zip(places, undominated(places), strict=True) if best})
+    corners = [front[0], *(corner for a, b in itertools.pairwise(front) for corner in ((b[0], a[1]), b))]
+
+    def dots(best: bool) -> tuple[Dot, ...]:
+        return tuple(
+            Dot(x, y, _tip(row), row.name, 1.6 * math.sqrt(row.area_m2 / largest), not best)
+            for row, (x, y) in zip(data.chips, places, strict=True) if row.pareto is best
+        )  # fmt: skip
+
+    line = Series("front in time and energy", FRONT, tuple(Dot(x, y, "", size=0.1) for x, y in corners), dashed=True,
+                  shown=False)  # fmt: skip
+    kinds = (("dominated", BEATEN, dots(False)), ("Pareto-optimal in time, energy and area", FRONT, dots(True)))
+    series = [Series(text, tone, own, line=False) for text, tone, own in kinds if own]
+    return Plot(
+        "pareto", "Time, energy and area", "The area of a dot is in proportion to the chip's.",
+        axis("time per example", [x for x, _ in places], "s", room=0.15),
+        axis("energy per example", [y for _, y in places], "J", room=0.15),
+        (line, *series) if len(front) > 1 else tuple(series),
+    )  # fmt: skip
+
+
+def _tip(row: ChipRow) -> str:
+    said = ", ".join(engineering(own, unit, 4) for own, unit in zip(row.goals, ("s", "J", "m2"), strict=True))
+    return f"{row.name}: {said}; {percent(row.contention_share)} of the time lost to contention"
+
+
+def _floorplans(data: ChipComparison) -> Iterator[Block]:
+    drawn = [(own.layout, own.load) for own in data.floorplans.values()]
+    limits = limits_of((layout, load) for layout, load in drawn if load is not None)
+    yield say("Colours of blocks are power density, mean over the run; colour and width of a link are the share of all "
+              "cycles for which it was held. Colours mean the same in all drawings; each has a scale of length of its "
+              "own.")  # fmt: skip
+    names = drawing_names(list(data.floorplans))
+    yield Panels(tuple(
+        floorplan(layout, load, limits, name=name, title=chip, layers=own.layers)
+        for name, (layout, load), (chip, own) in zip(names, drawn, data.floorplans.items(), strict=True)
+    ))  # fmt: skip
+
+
+def drawing_names(names: Sequence[str]) -> list[str]:
+    """Return a name for each chip's drawing, safe and distinct as a file's on any system.
+
+    >>> drawing_names(["a b", "a/b", "c"])
+    ['floorplan_a_b', 'floorplan_a_b_2', 'floorplan_c']
+    """
+    found: list[str] = []
+    for name in names:
+        stem = f"floorplan_{re.sub(r'[^A-Za-z0-9.+-]+', '_', name).strip('._') or 'chip'}"
+        numbered = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
+        found.append(next(each for each in numbered if each.lower() not in map(str.lower, found)))
     return found
 
 
-def _check(arch: Loaded[ArchSpec], workload: Loaded[Workload], examples: int) -> None:
-    chip = build_chip(arch.value)
-    build_schedule(chip, map_workload(workload.value, chip), examples)
-
-
-def row_of(name: str, result: Result) -> Row:
-    """Return the row of a chip from its run, which is simulated once more with room for everyone on the links."""
-    chip, trace, metrics = result.chip, result.trace, result.data["metrics"]
-    links = link_rows(trace)
-    white_m2 = fsum(part.area_m2 for part in chip.parts if part.component == "white_space")
-    free = uncontended_cycles(trace)
-    wire_m, carried = _carried(trace)
-    density, hottest = _hottest(chip, result.bill.by_tile, metrics["time_total_s"])
-    return Row(
-        name=name,
-        arch=result.arch.value.name,
-        hash=result.arch.hash,
-        floorplan=chip.spec.floorplan.kind,
-        topology=chip.spec.routing.topology,
-        area_m2=chip.area_m2,
-        white_space_share=white_m2 / chip.area_m2,
-        wire_length_m=fsum(link.length_m for link in chip.links.values()),
-        wire_m_per_example=wire_m / trace.examples,
-        carried=carried,
-        busiest_link=links[0]["name"] if links else None,
-        busiest_link_share=links[0]["utilisation"] if links else 0.0,
-        time_per_example_s=metrics["time_per_example_s"],
-        time_per_example_uncontended_s=metrics["time_per_example_s"] * (free / trace.cycles),
-        contention_share=(trace.cycles - free) / trace.cycles,
-        energy_per_example_j=metrics["energy_per_example_j"],
-        throughput_per_area_op_per_s_m2=metrics["throughput_per_area_op_per_s_m2"],
-        efficiency_op_per_j=metrics["efficiency_op_per_j"],
-        peak_power_density_w_per_m2=density,
-        hottest_tile=hottest,
-        audits_failed=tuple(check["name"] for check in result.data["audits"] if not check["passed"]),
-    )
-
-
-def network_units(schedule: Schedule) -> frozenset[int]:
-    """Return the indices of the links and of the routers' buffers."""
-    return frozenset(unit.index for unit in schedule.chip.units if unit.component in NETWORK)
-
-
-def uncontended_cycles(trace: Trace) -> int:
-    """Return the cycles of a run in which no message waits for a link or a buffer; never more than the run's own.
-
-    Every order of the run as it was is possible then too. Where messages that come earlier make others wait elsewhere,
-    and so the whole longer (an anomaly of list schedules: Graham, SIAM J. Appl. Math. 17, 1969), it is the shortest
-    that is known.
-    """
-    schedule = trace.schedule
-    return min(trace.cycles, simulate(schedule, uncontended=network_units(schedule)).cycles)
-
-
-def _carried(trace: Trace) -> tuple[float, str]:
-    """Return what all links carried times their lengths, in metres, and what that was."""
-    chip = trace.schedule.chip
-    lengths = {link.unit: link.length_m for link in chip.links.values()}
-    counts = [
-        (use.action, use.count * entry.grants * lengths[use.unit])
-        for entry in trace.stages for use in entry.stage.uses if use.unit in lengths and entry.grants
-    ]  # fmt: skip
-    words = {"pulse": "value"}  # on a duration link a pulse is a value
-    carried = dict.fromkeys(words.get(action, action) for action, _ in counts)
-    return fsum(metres for _, metres in counts), " and ".join(carried)
-
-
-def _hottest(chip: Chip, energy_j: Mapping[str, float], time_s: float) -> tuple[float, str]:
-    """Return the largest mean power of a tile over the area of its site, in watts per square metre, and the tile."""
-    tiles = [block for block in chip.plan.named() if block.kind == "tile"]
-    densities = {tile.name: energy_j[tile.name] / time_s / tile.rect.area_m2 for tile in tiles}
-    hottest = max(densities, key=lambda tile: densities[tile])
-    return densities[hottest], hottest
+STUDY = registered(Study(
+    Inputs, ChipComparison, "compare.json", prepare, document, lambda data: data.passed,
+    once=(DRAWINGS, "compare.csv", "pareto.svg"), whole=_whole,
+))  # fmt: skip

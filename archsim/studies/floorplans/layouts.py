@@ -19,7 +19,8 @@ from pydantic.fields import FieldInfo
 from archsim.base.section import marks_of, yaml_key
 from archsim.base.units import Dimension
 from archsim.spec.arch import ArchSpec
-from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES, Floorplan
+from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES
+from archsim.spec.figures import Figure
 from archsim.spec.loading import Loaded
 
 COLUMNS = "columns"
@@ -41,9 +42,9 @@ class Layout:
     @property
     def text(self) -> str:
         """The section of a spec, on one line."""
-        columns = [] if self.columns is None else [f"{COLUMNS}: {self.columns}"]
-        rest = [f"{key}: {text if _PLAIN.fullmatch(text) else json.dumps(text)}" for key, text in self.carried]
-        return "{" + ", ".join([f"kind: {self.kind}", *columns, *rest]) + "}"
+        columns = () if self.columns is None else (f"{COLUMNS}: {self.columns}",)
+        rest = (f"{key}: {text if _PLAIN.fullmatch(text) else json.dumps(text)}" for key, text in self.carried)
+        return "{" + ", ".join((f"kind: {self.kind}", *columns, *rest)) + "}"
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,8 @@ class Space:
 
     def points(self, placements: Sequence[str] | None = None) -> list[Point]:
         """Return all points, or those with one of these placements."""
-        chosen = self.placements if placements is None else placements
-        return [
-            Point(layout, placement, topology)
-            for topology, layout, placement in itertools.product(self.topologies, self.layouts, chosen)
-        ]
+        every = itertools.product(self.topologies, self.layouts, self.placements if placements is None else placements)
+        return [Point(layout, placement, topology) for topology, layout, placement in every]
 
 
 def space_of(start: Loaded[ArchSpec], *, topologies: bool = False) -> Space:
@@ -91,12 +89,10 @@ def space_of(start: Loaded[ArchSpec], *, topologies: bool = False) -> Space:
     """
     spec = start.value
     layouts, left_out = _layouts(start)
-    known = [name for name in TOPOLOGIES if topologies and name not in GIVEN_TOPOLOGIES]
-    others = [name for name in known if name != spec.routing.topology]
+    own = spec.routing.topology
+    others = [name for name in TOPOLOGIES if topologies and name not in GIVEN_TOPOLOGIES and name != own]
     placements = [name for name in PLACEMENTS if name != spec.placement]
-    return Space(
-        tuple(layouts), (spec.placement, *placements), (spec.routing.topology, *others), tuple(left_out)
-    )  # fmt: skip
+    return Space(tuple(layouts), (spec.placement, *placements), (own, *others), tuple(left_out))
 
 
 def settings_of(start: Loaded[ArchSpec], space: Space, point: Point) -> tuple[str, ...]:
@@ -138,48 +134,33 @@ def column_counts(tiles: int) -> list[int]:
 def _layouts(start: Loaded[ArchSpec]) -> tuple[list[Layout], list[tuple[str, str]]]:
     spec = start.value
     given = spec.floorplan
-    said = {
-        yaml_key(name): value for name, value in given if value not in (None, 0, 0.0, ()) and yaml_key(name) != COLUMNS
-    }
-    texts = {
-        key: figure.text
-        for key in map(yaml_key, type(given).model_fields)
-        if (figure := start.figures.get(f"floorplan.{key}")) is not None
-    }
+    said = [yaml_key(name) for name, value in given if value not in (None, 0, 0.0, ()) and yaml_key(name) != COLUMNS]
     counts = column_counts(sum(tile.count for _, tile in spec.tile_kinds))
     own = getattr(given, COLUMNS, None)
-    layouts = [Layout(given.kind, own)]
-    if own is not None:
-        layouts += [Layout(given.kind, n) for n in counts if n != own]
+    others = [] if own is None else [n for n in counts if n != own]
+    layouts = [Layout(given.kind, n) for n in (own, *others)]
+    with_own = [*counts, *([] if own is None or own in counts else [own])]
     left_out = []
     for kind, cls in FLOORPLANS.items():
         if kind == given.kind:
             continue
         fields = {yaml_key(name): field for name, field in cls.model_fields.items() if yaml_key(name) != COLUMNS}
-        lost = [key for key in said if key not in fields]
-        needed = {key: _text(field, texts.get(key)) for key, field in fields.items()}
-        missing = [key for key, text in needed.items() if text is None and fields[key].is_required()]
+        texts = {key: _text(field, start.figures.get(f"floorplan.{key}")) for key, field in fields.items()}
+        lost = ", ".join(key for key in said if key not in fields)
+        missing = ", ".join(key for key, text in texts.items() if text is None and fields[key].is_required())
         if lost or missing:
-            words = [f"has no place for what '{given.kind}' says of {', '.join(lost)}"] if lost else []
-            words += [f"needs {', '.join(missing)}, which '{given.kind}' does not say"] if missing else []
+            words = [f"has no place for what '{given.kind}' says of {lost}"] if lost else []
+            words += [f"needs {missing}, which '{given.kind}' does not say"] if missing else []
             left_out.append((kind, "; ".join(words)))
             continue
-        carried = tuple((key, text) for key, text in needed.items() if text is not None)
-        layouts += [Layout(kind, n, carried) for n in (_with_own(counts, own) if _has_columns(cls) else [None])]
+        carried = tuple((key, text) for key, text in texts.items() if text is not None)
+        layouts += [Layout(kind, n, carried) for n in (with_own if COLUMNS in cls.model_fields else [None])]
     return layouts, left_out
 
 
-def _has_columns(cls: type[Floorplan]) -> bool:
-    return COLUMNS in cls.model_fields
-
-
-def _with_own(counts: Sequence[int], own: int | None) -> list[int]:
-    return [*counts, *([own] if own is not None and own not in counts else [])]
-
-
-def _text(field: FieldInfo, given: str | None) -> str | None:
+def _text(field: FieldInfo, given: Figure | None) -> str | None:
     """Return a key's text as given; of a width that may be nothing, nothing; else None."""
-    marks = [mark for mark in marks_of(field) if isinstance(mark, Dimension)]
-    if given is None and any(mark.si == "m" and mark.least == 0 and not mark.above for mark in marks):
-        return "0 m" if field.is_required() else None
-    return given
+    if given is not None:
+        return given.text
+    widths = (mark for mark in marks_of(field) if isinstance(mark, Dimension) and mark.si == "m")
+    return "0 m" if field.is_required() and any(mark.least == 0 and not mark.above for mark in widths) else None

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
@@ -25,6 +25,8 @@ from archsim.results.evaluate import headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
+from archsim.studies.names import all_faults
+from archsim.studies.study import Progress, silent
 from archsim.workload.network import Workload
 
 BUDGET = 40  # assumption: simulations of a search unless said otherwise
@@ -33,7 +35,6 @@ COARSE_SHARE = 0.5  # assumption: of the budget, for the most promising by the g
 SLOW_PLACEMENTS = frozenset({"annealed"})  # it takes seconds where others take milliseconds: never only for a guess
 DIGITS = 9
 """To so many digits figures must be equal to count as equal: the rest may be rounding."""
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ OBJECTIVES: Registry[Objective] = Registry("search objective")
 OBJECTIVES.add("time")(Objective("time per example", "s", lambda f: (f.time_per_example_s,)))
 OBJECTIVES.add("energy")(Objective("energy per example", "J", lambda f: (f.energy_per_example_j,)))
 OBJECTIVES.add("area")(Objective("area", "m2", lambda f: (f.area_m2, f.time_per_example_s)))
-OBJECTIVES.add("edp")(
-    Objective("energy x time per example", "J s", lambda f: (f.energy_per_example_j * f.time_per_example_s,))
-)
+OBJECTIVES.add("edp")(Objective(
+    "energy x time per example", "J s", lambda f: (f.energy_per_example_j * f.time_per_example_s,)
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class Optimisation:
         """The best spec."""
         return self.arch.with_overrides(self.best.settings)
 
+    @property
+    def simulated(self) -> int:
+        """How many candidates were simulated."""
+        return sum(candidate.number is not None for candidate in self.candidates)
+
     def value(self, candidate: Candidate) -> float | None:
         """Return a candidate's objective, in SI units; None if it was refused."""
         return None if candidate.figures is None else OBJECTIVES[self.objective].of(candidate.figures)[0]
@@ -120,61 +126,49 @@ def optimise(
     examples: int | None = None,
     seed: int = 0,
     topologies: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Optimisation:
     """Return the search for the chip's floorplan and placement with the least `objective`, never worse than given.
 
-    `progress` is called with the simulations done, the budget, and words. Raises SpecError for an objective or a budget
-    that cannot be, and whatever a run of the spec as given would raise; other points' errors are kept with them.
+    Raises SpecError for an objective or a budget that cannot be, and whatever a run of the spec as given would raise;
+    other points' errors are kept with them.
     """
-    search = Search(arch, workload, check_objective(objective, budget), budget, examples, seed, topologies, progress)
+    goal, space = check_objective(objective, budget), space_of(arch, topologies=topologies)
+    count = examples_of(arch.value, workload.value) if examples is None else examples
+    search = Search(arch, workload.value, goal, budget, count, space, random.Random(seed), progress)
     candidates, best = search.run()
-    return Optimisation(
-        arch, workload, objective, budget, search.examples, seed, search.space, tuple(candidates), best
-    )  # fmt: skip
+    return Optimisation(arch, workload, objective, budget, count, seed, space, tuple(candidates), best)
 
 
 def check_objective(name: str, budget: int) -> Objective:
     """Return the objective of that name; raise SpecError with everything that is wrong with it and the budget."""
-    problems: list[Problem] = []
-    if name not in OBJECTIVES:
-        try:
-            OBJECTIVES.lookup(name, "--objective")
-        except SpecError as error:
-            problems += error.problems
-    if budget < 1:
-        problems.append(
-            Problem("--budget", counted(budget, "simulation"), "give 1 or more; the first is the spec as given")
-        )
-    if problems:
-        raise SpecError(problems)
-    return OBJECTIVES[name]
+
+    def enough() -> None:
+        if budget < 1:
+            hint = "give 1 or more; the first is the spec as given"
+            raise SpecError([Problem("--budget", counted(budget, "simulation"), hint)])
+
+    objective: Objective = all_faults([lambda: OBJECTIVES.lookup(name, "--objective"), enough])[0]
+    return objective
 
 
+@dataclass
 class Search:
     """The state of a search while it runs."""
 
-    def __init__(
-        self,
-        arch: Loaded[ArchSpec],
-        workload: Loaded[Workload],
-        objective: Objective,
-        budget: int,
-        examples: int | None,
-        seed: int,
-        topologies: bool,
-        progress: Progress | None,
-    ) -> None:
-        self.arch, self.workload, self.objective, self.budget = arch, workload.value, objective, budget
-        self.examples = examples_of(arch.value, workload.value) if examples is None else examples
-        self.space = space_of(arch, topologies=topologies)
-        self._random = random.Random(seed)
-        self._progress = progress
-        self._tried: dict[Point, Candidate] = {}
-        self._refused: dict[Point, Candidate] = {}
-        self._chips: dict[tuple[Layout, str], Chip | str] = {}
-        self._guesses: dict[Point, Figures | None] = {}
-        self._traffic: Traffic | None = None
+    arch: Loaded[ArchSpec]
+    workload: Workload
+    objective: Objective
+    budget: int
+    examples: int
+    space: Space
+    draws: random.Random
+    progress: Progress
+    _tried: dict[Point, Candidate] = field(default_factory=dict)
+    _refused: dict[Point, Candidate] = field(default_factory=dict)
+    _chips: dict[tuple[Layout, str], Chip] = field(default_factory=dict)
+    _guesses: dict[Point, Figures | None] = field(default_factory=dict)
+    _traffic: Traffic | None = None
 
     def run(self) -> tuple[list[Candidate], Candidate]:
         """Return all candidates, those that could not be built last, and the best."""
@@ -191,7 +185,7 @@ class Search:
             if near:
                 self._simulate(near[0], "local")
             elif rest:
-                self._simulate(self._random.choice(rest), "random")
+                self._simulate(self.draws.choice(rest), "random")
             else:
                 break
         return [*self._tried.values(), *self._refused.values()], self._best()
@@ -200,11 +194,8 @@ class Search:
         return point not in self._tried and point not in self._refused
 
     def _best(self) -> Candidate:
-        return min((each for each in self._tried.values() if each.figures is not None), key=self._key)
-
-    def _key(self, candidate: Candidate) -> tuple[float, ...]:
-        assert candidate.figures is not None
-        return self._rounded(candidate.figures)
+        done = [(self._rounded(each.figures), each) for each in self._tried.values() if each.figures is not None]
+        return min(done, key=lambda pair: pair[0])[1]
 
     def _rounded(self, figures: Figures) -> tuple[float, ...]:
         return tuple(float(f"{value:.{DIGITS - 1}e}") for value in self.objective.of(figures))
@@ -215,17 +206,16 @@ class Search:
         They are ranked with quick placements; after the first of a layout follow the slow placements on it. A guess
         knows lengths and no contention, so it does not compare topologies.
         """
-        if self._progress is not None:
-            self._progress(len(self._tried), self.budget, "ranking floorplans")
+        self.progress(len(self._tried), self.budget, "ranking floorplans")
         slow = [name for name in self.space.placements if name in SLOW_PLACEMENTS]
         quick = [name for name in self.space.placements if name not in SLOW_PLACEMENTS]
         points = [point for point in self.space.points(quick) if self._is_open(point)]
         by_topology: list[list[Point]] = []
         for topology in self.space.topologies:
-            ranked: dict[Point, None] = {}
-            for point in self._sorted([point for point in points if point.topology == topology]):
-                ranked[point] = None
-                ranked |= dict.fromkeys(dataclasses.replace(point, placement=name) for name in slow)
+            ranked = dict.fromkeys(
+                each for point in self._sorted([point for point in points if point.topology == topology])
+                for each in (point, *(dataclasses.replace(point, placement=name) for name in slow))
+            )  # fmt: skip
             by_topology.append([point for point in ranked if self._is_open(point)])
         return [point for turn in itertools.zip_longest(*by_topology) for point in turn if point is not None]
 
@@ -269,17 +259,11 @@ class Search:
         """Return a point's chip; one serves all placements, which only mapping looks at."""
         key = point.layout, point.topology
         if key not in self._chips:
-            try:
-                self._chips[key] = build_chip(self._loaded(point).value)
-            except ArchsimError as error:
-                self._chips[key] = _first_line(error)
-        chip = self._chips[key]
-        if isinstance(chip, str):
-            raise ArchsimError(chip)
+            self._chips[key] = build_chip(self._loaded(point).value)
         own = self.arch.value
         options = own.placement_options if point.placement == own.placement else Options()
-        spec = chip.spec.model_copy(update={"placement": point.placement, "placement_options": options})
-        return dataclasses.replace(chip, spec=spec)
+        chip, placed = self._chips[key], {"placement": point.placement, "placement_options": options}
+        return dataclasses.replace(chip, spec=chip.spec.model_copy(update=placed))
 
     def _loaded(self, point: Point) -> Loaded[ArchSpec]:
         return self.arch.with_overrides(settings_of(self.arch, self.space, point))
@@ -288,15 +272,13 @@ class Search:
 
     def _simulate(self, point: Point, phase: str) -> None:
         number, settings = len(self._tried) + 1, settings_of(self.arch, self.space, point)
-        if self._progress is not None:
-            self._progress(number - 1, self.budget, f"simulation {number} of at most {self.budget}")
+        self.progress(number - 1, self.budget, f"simulation {number} of at most {self.budget}")
         told: dict[str, Any] = {}
         try:
             loaded = self._loaded(point)
             told["hash"] = loaded.hash
             metrics = headline_metrics(loaded.value, self.workload, self.examples)
-            names = (field.name for field in dataclasses.fields(Figures))
-            told["figures"] = Figures(**{name: metrics[name] for name in names})
+            told["figures"] = Figures(**{own.name: metrics[own.name] for own in dataclasses.fields(Figures)})
         except ArchsimError as error:
             if point == self.space.start:
                 raise

@@ -12,7 +12,7 @@ from archsim.chip.graph import Chip
 from archsim.report.floorplan import layout_of
 from archsim.results.breakdowns import TOP, link_rows
 from archsim.results.evaluate import Result
-from archsim.studies.run.loads import layout_data
+from archsim.studies.run.loads import DrawnDie
 from archsim.studies.run.page import Details, Page, Run
 from archsim.studies.run.saved import page_from
 from archsim.studies.train.history import History
@@ -131,7 +131,7 @@ def _union(spans: list[tuple[int, int]]) -> list[list[int]]:
 
 def _floorplan(chip: Chip, layer_of: Mapping[int, str]) -> dict[str, Any]:
     """Return the die in metres: sites with the area in use and the layer, host, other blocks, wires and routers."""
-    plan, layout = chip.plan, layout_data(layout_of(chip))
+    plan, layout = chip.plan, DrawnDie.of(layout_of(chip)).plain()
     sites = [
         {**_rect(site), "used_m2": chip.tile_share(tile)[0], "layer": layer_of.get(i)}
         for i, (site, tile) in enumerate(zip(plan.sites, chip.tiles, strict=True))

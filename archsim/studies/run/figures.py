@@ -14,7 +14,6 @@ from archsim.report.colours import COLOURS, colour, component_colour
 from archsim.report.figure import Axis, Bar, Bars, Box, Dot, Lanes, Piece, Plan, Plot, Series, Stretch
 from archsim.report.floorplan import Load, floorplan
 from archsim.report.table import percent, words
-from archsim.studies.run.loads import layout_from, load_from
 from archsim.studies.run.page import Bin, Page
 
 Drawn: TypeAlias = Bars | Lanes | Plan | Plot
@@ -112,14 +111,14 @@ def load_of(page: Page) -> Load:
     """Return what the run did to the die: mean power by tile, and the load of links."""
     time_s = page.metrics.time_total_s
     power_w = {name: energy / time_s for name, energy in page.data.energy_j.by_tile.items()} if time_s else {}
-    return load_from(power_w, [link.plain() for link in page.details.links])
+    return Load(power_w, {link.name: link for link in page.details.links})
 
 
 @shown_in("area")
 def plan(page: Page) -> Plan:
     """The floorplan with power density and load of links."""
-    layers = {f"tile{i}": site["layer"] for i, site in enumerate(page.details.floorplan["sites"])}
-    return floorplan(layout_from(page.details.floorplan), load_of(page), layers=layers)
+    layers = {f"tile{i}": site.layer for i, site in enumerate(page.details.floorplan.sites)}
+    return floorplan(page.details.floorplan.layout, load_of(page), layers=layers)
 
 
 @shown_in("area")

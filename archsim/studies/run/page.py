@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from archsim.base.record import Named, Number, Record
 from archsim.mapping.schedule import STATES
+from archsim.report.floorplan import LinkUse
 from archsim.studies.gpus.shape import Compared
+from archsim.studies.run.loads import DrawnDie
 from archsim.studies.train.history import History
 
 Figure: TypeAlias = Number | None
@@ -315,17 +317,18 @@ class PartRow(Part):
     area_m2: float
 
 
-class LinkRow(Part):
-    """A link that was used."""
+class Site(Part):
+    """A place on the die: the layer of the tile on it, if it is used."""
 
-    name: str
-    length_m: float
-    messages: int
-    busy_cycles: int
-    utilisation: Figure
-    wait_cycles: int
-    buffer_wait_cycles: int
-    energy_j: float
+    layer: str | None
+
+
+class Die(DrawnDie):
+    """The floorplan, by tile what lies on it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sites: tuple[Site, ...]
 
 
 class Details(Part):
@@ -345,9 +348,9 @@ class Details(Part):
     tiles: tuple[TileRow, ...]
     bill: tuple[Item, ...]
     parts: tuple[PartRow, ...]
-    links: tuple[LinkRow, ...]
+    links: tuple[LinkUse, ...]
     gpus: Compared
-    floorplan: Mapping[str, Any]
+    floorplan: Die
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archsim.base.units import engineering, si_of_metric
+from archsim.report.floorplan import LinkUse
 from archsim.report.table import Column, Table, shares
 from archsim.studies.run.headline import HEADLINE, headline_text
-from archsim.studies.run.page import LinkRow, Page
+from archsim.studies.run.page import Page
 from archsim.studies.train.history import History
 from archsim.studies.train.measures import measure
 
@@ -140,7 +141,7 @@ def tiles(page: Page) -> Table:
     return Table("tiles", "Tiles", columns, tuple(rows))
 
 
-def links(links: Sequence[LinkRow]) -> Table:
+def links(links: Sequence[LinkUse]) -> Table:
     """The links that were used, the busiest first."""
     rows = tuple(
         (own.name, own.length_m, own.messages, own.busy_cycles, own.utilisation, own.wait_cycles,

@@ -15,8 +15,8 @@ from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
+from archsim.functional.epochs import Epoch
 from archsim.functional.floating_point import Reached
-from archsim.functional.history import Epoch
 from archsim.functional.train import Progress, Training, check_ablations, check_cells, check_network, seeds_from
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload

@@ -16,8 +16,8 @@ from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PART, Checkpoint, damaged, digest_of
 from archsim.functional.datasets import Data, load_data
+from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
-from archsim.functional.history import DivergedError, Epoch
 from archsim.functional.losses import loss_name
 from archsim.functional.probe import Probe
 from archsim.functional.ranges import saturation_warnings

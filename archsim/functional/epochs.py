@@ -1,4 +1,4 @@
-"""What a training reached, epoch by epoch, and the file that says so."""
+"""What a training reached, epoch by epoch, or where it diverged."""
 
 from __future__ import annotations
 
