@@ -79,8 +79,8 @@ def one(case: Case) -> list[float]:
     from archsim.results.evaluate import evaluate
     from archsim.simulation import simulate
     from archsim.spec.loading import load_arch
+    from archsim.studies.enlarging import enlargement
     from archsim.studies.run.study import write_report
-    from archsim.studies.survey import enlargement
     from archsim.workload import load_workload
 
     with tempfile.TemporaryDirectory() as folder:

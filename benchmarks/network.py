@@ -7,7 +7,7 @@ import time
 
 from archsim.noc.patterns import draw_packets
 from archsim.noc.saturation import Outcome, Setting, carry
-from archsim.studies.noc import Inputs, settings_of
+from archsim.studies.noc.study import Inputs, settings_of
 from benchmarks.report import Figure
 
 HALF = 0.4  # of the bound of uniform traffic on a mesh; the 8 x 8 mesh saturates at 0.8 of it

@@ -36,7 +36,7 @@ APART = {
     "gpus": {"baselines/gpus.py", "studies/gpus"},
     "loading": {"spec/loading.py", "workload/loading.py"},
     "maintenance": {"mapping/maintenance.py", "simulation/maintenance.py"},
-    "noc": {"noc", "studies/noc.py"},
+    "noc": {"noc", "studies/noc"},
     "plan": {"chip/floorplan/plan.py", "studies/run/plan.py"},
     "run": {"simulation/run.py", "studies/run"},
     "train": {"functional/train.py", "studies/train"},

@@ -228,4 +228,4 @@ def network(
     quiet: Quiet = False,
 ) -> None:
     """A network alone under synthetic traffic: latency against offered load, and where it saturates."""
-    perform(ctx, "archsim.studies.noc")
+    perform(ctx, "archsim.studies.noc.study")

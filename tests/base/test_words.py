@@ -43,7 +43,7 @@ KNOWN = {
     ("studies/run/document.py", "mode.ops_per_synapse"),
     ("studies/run/document.py", "mode.steps"), ("studies/run/document.py", "metrics.chips"),
     ("studies/run/document.py", "{ops}"), ("report/floorplan.py", "RASTER"),
-    ("studies/noc.py", "TIMES_ZERO_LOAD"),
+    ("studies/noc/document.py", "TIMES_ZERO_LOAD"),
     ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),
     ("functional/targets.py", "own.shape[1]"),
     *((f"workload/onnx/{file}.py", figure) for file, figure in (

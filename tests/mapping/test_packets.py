@@ -25,7 +25,7 @@ from archsim.noc.saturation import carry, saturation
 from archsim.results.breakdowns import link_rows
 from archsim.simulation.run import simulate
 from archsim.spec.choices import TOPOLOGIES
-from archsim.studies.noc import Inputs, settings_of
+from archsim.studies.noc.study import Inputs, settings_of
 from tests.helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 
 LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))

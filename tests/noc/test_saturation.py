@@ -26,7 +26,7 @@ from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
 from archsim.spec.choices import TOPOLOGIES
-from archsim.studies.noc import Inputs, settings_of
+from archsim.studies.noc.study import Inputs, settings_of
 from tests.noc.flit_reference import PORTS, TILE, simulate
 
 

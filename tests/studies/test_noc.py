@@ -18,7 +18,8 @@ from archsim.report.files import files_of
 from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.spec.choices import TOPOLOGIES
-from archsim.studies.noc import LINKS, STUDY, TIMES_ZERO_LOAD, Inputs, settings_of
+from archsim.studies.noc.document import LINKS, TIMES_ZERO_LOAD
+from archsim.studies.noc.study import STUDY, Inputs, settings_of
 from tests.noc.test_saturation import ring
 
 EVIL = "<b>*a*</b> `c` {x} | d"

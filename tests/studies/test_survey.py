@@ -19,7 +19,8 @@ from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
-from archsim.studies.survey import COLUMNS, SHARES, STUDY, Inputs, Survey, enlargement, held_interval, ranked, survey
+from archsim.studies.enlarging import enlargement, held_interval
+from archsim.studies.survey import COLUMNS, SHARES, STUDY, Inputs, Survey, ranked, survey
 from archsim.workload import load_workload
 
 CHIP = load_arch("ambrogio_nature_2018")

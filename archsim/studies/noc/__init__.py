@@ -1,0 +1,1 @@
+"""A network alone under synthetic traffic."""
