@@ -12,11 +12,10 @@ from archsim.base.record import Record
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
-from archsim.chip.graph import Chip
-from archsim.chip.places import Wire, wires_of
+from archsim.chip.places import Layout
 from archsim.chip.topologies.package import PORT
 from archsim.report.colours import BUSY, HEAT, shade
-from archsim.report.figure import Box, Label, Plan, Ramp, Shape
+from archsim.report.figure import Box, Label, Plan, Ramp, Wire
 from archsim.report.table import percent
 
 WIDTH = 1000.0
@@ -72,21 +71,6 @@ class Limits:
     busy: float
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The die: its size in metres, rectangles that have an area, and a line in metres for each link with a length."""
-
-    width_m: float
-    height_m: float
-    blocks: tuple[Block, ...]
-    wires: tuple[Wire, ...]
-
-
-def layout_of(chip: Chip) -> Layout:
-    """Return the layout of a chip."""
-    return Layout(chip.plan.width_m, chip.plan.height_m, chip.plan.named(), tuple(wires_of(chip)))
-
-
 def limits_of(drawn: Iterable[tuple[Layout, Load]]) -> Limits:
     """Return the least limits that hold everything of several layouts with what a run did to them."""
     pairs = list(drawn)
@@ -134,7 +118,7 @@ def floorplan(
     return Plan(
         name, title, " ".join(says), round(layout.height_m * scale, 1),
         boxes=_raster(layout, load, scale) if crowded else tuple(boxes),
-        crowd=_crowd(boxes) if crowded else (),
+        crowd=tuple(boxes) if crowded else (),
         wires=_wires(layout, load, ends, scale),
         texts=() if crowded else _texts(layout, scale, layers or {}, dense, ends),
         legend=(
@@ -173,14 +157,6 @@ def _block_tip(block: Block, load: Load | None, dense: Mapping[str, float], laye
     return "; ".join([*parts, engineering(block.rect.area_m2, "m2")])
 
 
-def _crowd(boxes: Iterable[Box]) -> tuple[Shape, ...]:
-    """Return one path for all rectangles of a colour; colours are few, since scales have a few steps each."""
-    by_tone: dict[str, str] = defaultdict(str)
-    for box in boxes:
-        by_tone[box.tone] += f"M{box.x:g} {box.y:g}h{box.width:g}v{box.height:g}h-{box.width:g}z"
-    return tuple(Shape(d, tone) for tone, d in by_tone.items())
-
-
 def _raster(layout: Layout, load: Load | None, scale: float) -> tuple[Box, ...]:
     """Return unseen squares with what the blocks whose middle lies in them have together."""
     found: dict[tuple[int, int], list[Block]] = defaultdict(list)
@@ -202,7 +178,7 @@ def _raster(layout: Layout, load: Load | None, scale: float) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tuple[Shape, ...]:
+def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tuple[Wire, ...]:
     """Return the links, the busiest last and so on top."""
     held = {} if load is None else load.busy
     ranked = sorted(layout.wires, key=lambda wire: held.get(wire[0], 0.0))[-MOST_WIRES:]
@@ -210,15 +186,15 @@ def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tup
     for name, line in ranked:
         busy = held.get(name, 0.0)
         share = busy / ends.busy if ends.busy else 0.0
-        d = "M" + " ".join(f"{x * scale:.1f} {y * scale:.1f}" for x, y in line)
+        points = tuple((round(x * scale, 1), round(y * scale, 1)) for x, y in line)
         if load is None:
-            paths.append(Shape(d, LINK, 1.4, f"link {name}"))
+            paths.append(Wire(points, LINK, 1.4, f"link {name}"))
             continue
         tip = f"link {name}: not used"
         if used := load.links.get(name):
             tip = f"link {name}: held for {percent(busy)} of all cycles; {counted(used.messages, 'message')}"
             tip += f"; {engineering(used.length_m, 'm')}; {engineering(used.energy_j, 'J')}"
-        paths.append(Shape(d, shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))
+        paths.append(Wire(points, shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))
     return tuple(paths)
 
 

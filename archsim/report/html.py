@@ -8,12 +8,12 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from archsim.base.words import counted
 from archsim.report.beside import beside, ticks
-from archsim.report.bytecode import keeping
+from archsim.report.bytecode import templates
 from archsim.report.colours import in_dark
 from archsim.report.document import Document, Text
 
@@ -65,16 +65,8 @@ def drawn(tone: str, what: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    made = keeping(trim_blocks=True, lstrip_blocks=True, autoescape=True, keep_trailing_newline=True)
-    made.loader, made.undefined = PackageLoader("archsim.report"), StrictUndefined
-    made.filters["counted"] = counted
-    made.filters["inline"] = inline
-    made.filters["breaks"] = breaks
-    made.filters["dark"] = dark
-    made.filters["drawn"] = drawn
-    made.filters["block"] = lambda block: type(block).__name__.lower()
-    made.globals |= {"beside": beside, "ticks": ticks}
-    return made
+    return templates(beside=beside, block=lambda block: type(block).__name__.lower(), breaks=breaks, counted=counted,
+                     dark=dark, drawn=drawn, inline=inline, ticks=ticks)  # fmt: skip
 
 
 def _source(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,15 +136,16 @@ def _lanes(axes: Axes, own: Lanes) -> None:
 
 def _plan(axes: Axes, own: Plan) -> None:
     from matplotlib.patches import PathPatch, Rectangle
+    from matplotlib.path import Path as Line
 
     axes.add_patch(Rectangle((0, 0), 1000, own.height, fc="white", ec="#6b6b6b", lw=0.6))
-    for shape in own.crowd:
-        axes.add_patch(PathPatch(_path(shape.d), fc=shape.tone, lw=0))
+    for box in own.crowd:
+        axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, lw=0))
     for box in own.boxes:
         if box.tone != "transparent":
             axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, ec="#6b6b6b", lw=0.4))
     for wire in own.wires:
-        axes.add_patch(PathPatch(_path(wire.d), fc="none", ec=wire.tone, lw=0.5 * wire.width))
+        axes.add_patch(PathPatch(Line(wire.points), fc="none", ec=wire.tone, lw=0.5 * wire.width))
     points = 72 * WIDTH / 1000
     for text in own.texts:
         axes.annotate(_plain(text.text), (text.x, text.y), ha="center", va="center", fontsize=text.size * points,
@@ -154,21 +154,3 @@ def _plan(axes: Axes, own: Plan) -> None:
     axes.set_ylim(own.height + 2, -2)
     axes.set_aspect("equal")
     axes.set_axis_off()
-
-
-def _path(d: str) -> Any:
-    """Return the path of SVG's M, h, v, z and the points that follow an M, which are all that a drawing has."""
-    from matplotlib.path import Path as Line
-
-    points: list[tuple[float, float]] = []
-    codes: list[Any] = []
-    for command, numbers in re.findall(r"([MhvZz])([^MhvZz]*)", d):
-        values = [float(each) for each in re.findall(r"-?[\d.]+(?:e-?\d+)?", numbers)]
-        if command == "M":
-            points += zip(values[::2], values[1::2], strict=True)
-            codes += [Line.MOVETO, *[Line.LINETO] * (len(values) // 2 - 1)]
-        else:
-            x, y = points[-1]
-            points.append((x + values[0], y) if command == "h" else (x, y + values[0]) if command == "v" else (x, y))
-            codes.append(Line.LINETO if command in "hv" else Line.CLOSEPOLY)
-    return Line(points, codes)
