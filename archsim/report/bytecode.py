@@ -30,7 +30,7 @@ class Compiled(BytecodeCache):
         """Return the file that holds a template's code, "" if it lies in none."""
         if filename is None:
             return ""
-        return str(Path(cache_from_source(filename, optimization=self.options)).with_suffix(".jinja"))
+        return str(Path(cache_from_source(f"{filename}.py", optimization=self.options)).with_suffix(".jinja"))
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Fill a bucket with the code that was kept, if there is any."""

@@ -45,7 +45,7 @@ def told_apart(axis: Axis, left: float, wide: float) -> list[tuple[float, str | 
 
 def keys_of(legend: Legend, left: float) -> list[Key]:
     """Return the entries of a legend, in as many lines as it needs."""
-    keys, x, y = [], left, 8
+    keys, x, y = [], left, 8.0
     for text, tone in legend:
         width = 26 + LETTER * len(text)
         if x > left and x + width > WIDTH - 10:
