@@ -17,8 +17,6 @@ from archsim.report.bytecode import templates
 from archsim.report.colours import in_dark
 from archsim.report.document import Document, Text
 
-TAGS = {"em": "em", "strong": "strong", "code": "code"}
-
 
 def page(document: Document) -> str:
     """Return the page of a document.
@@ -39,11 +37,8 @@ def policy(*scripts: str) -> str:
 
 def inline(text: Text) -> Markup:
     """Return a text with its styles as HTML."""
-    parts = [
-        Markup(f"<{tag}>{escape(span.text)}</{tag}>") if (tag := TAGS.get(span.style)) else escape(span.text)
-        for span in text.spans
-    ]
-    return Markup().join(parts)
+    styled = Markup("<{0}>{1}</{0}>")
+    return Markup().join(styled.format(span.style, span.text) if span.style else span.text for span in text.spans)
 
 
 def breaks(text: str) -> Markup:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from archsim.base.errors import ArchsimError, InfeasibleError, Problem, SpecError
 from archsim.base.record import Named, Record
-from archsim.base.units import engineering, parse_quantity
+from archsim.base.units import engineering, parse_quantity, percent
 from archsim.base.words import counted
 from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule, memory_words
@@ -20,7 +20,7 @@ from archsim.mapping.shards import tiles_needed
 from archsim.report.bars import from_zero
 from archsim.report.document import Block, Document, Facts, Points, Section, Text, code, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.table import Column, Table, percent
+from archsim.report.table import Column, Table
 from archsim.results.evaluate import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec

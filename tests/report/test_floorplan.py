@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.chip import Chip, build_chip, places
 from archsim.chip.floorplan import Block
 from archsim.chip.floorplan.flp import read_flp
@@ -24,7 +24,6 @@ from archsim.report.document import Document, Section
 from archsim.report.files import files_of
 from archsim.report.floorplan import Load, floorplan, limits_of
 from archsim.report.svg import svg
-from archsim.report.table import percent
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.choices import FLOORPLANS, TOPOLOGIES
 from archsim.spec.loading import load_arch
