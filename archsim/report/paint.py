@@ -36,27 +36,24 @@ def painted(figure: Shown) -> Figure:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        made = Figure(figsize=(WIDTH, _height(figure)), layout="constrained")
+        made = Figure(layout="constrained")
         axes = made.subplots()
         match figure:
             case Bars():
                 _bars(axes, figure)
+                height = 0.9 + 0.2 * len(figure.bars)
             case Plot():
                 _plot(axes, figure)
+                height = 3.2
             case Lanes():
                 _lanes(axes, figure)
+                height = 0.9 + 0.2 * len(figure.lanes)
             case Plan():
                 _plan(axes, figure)
+                height = min(9.0, 0.5 + WIDTH * figure.height / 1000)
+        made.set_size_inches(WIDTH, height)
         _legend(made, figure.legend, figure.marks if isinstance(figure, Plot) else {})
     return made
-
-
-def _height(figure: Shown) -> float:
-    if isinstance(figure, Bars):
-        return 0.9 + 0.2 * len(figure.bars)
-    if isinstance(figure, Plan):
-        return min(9.0, 0.5 + WIDTH * figure.height / 1000)
-    return 3.2 if isinstance(figure, Plot) else 0.9 + 0.2 * len(figure.lanes)
 
 
 def _plain(text: str) -> str:
