@@ -148,7 +148,9 @@ def test_a_drawing_of_many_shapes_has_few_tooltips_and_all_shapes(
     monkeypatch.setattr(floorplan_module, "MOST_WIRES", 3)
     many = floorplan(*loaded)
     assert many.crowd == few.boxes
-    assert svg(many).count("v") >= len(few.boxes)
+    paths = [own for own in ET.fromstring(svg(many)).iter("{http://www.w3.org/2000/svg}path") if own.get("fill")]
+    assert sum((path.get("d") or "").count("z") for path in paths) == len(few.boxes)
+    assert [path.get("fill") for path in paths] == sorted({box.tone for box in few.boxes})
     assert sum(int(re.findall(r"(\d+) blocks?", box.tip)[0]) for box in many.boxes) == len(few.boxes)
     busiest = sorted(loaded[1].busy.get(name, 0.0) for name, _ in loaded[0].wires)[-3:]
     held = [re.findall(r"held for (.*?) of all", wire.tip)[0] for wire in many.wires]
