@@ -330,7 +330,25 @@ def common_unit(values: Sequence[float], unit: str) -> tuple[float, str]:
     return scale * over, f"{prefix}{own}"
 
 
-def _significant(value: float, digits: int) -> str:
+def number(value: float, digits: int = 4, most: int = 8) -> str:
+    """Return so many digits without an exponent, with `most` decimals.
+
+    >>> number(0.054321), number(12345.6), number(0.0)
+    ('0.05432', '12,346', '0')
+    """
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
-    text = f"{value:,.{decimals}f}"
+    return f"{value:,.{min(decimals, most)}f}"
+
+
+def _significant(value: float, digits: int) -> str:
+    text = number(value, digits, most=99)
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(share: float) -> str:
+    """Return a share as text.
+
+    >>> percent(0.1234), percent(0.0001), percent(0.0)
+    ('12.3 %', '< 0.1 %', '0 %')
+    """
+    return "0 %" if not share else f"{100 * share:.1f} %" if abs(share) >= 0.0005 else "< 0.1 %"

@@ -1,17 +1,33 @@
-"""Where the nodes of the routing graph lie on the floorplan."""
+"""Where blocks, links and the nodes of the routing graph lie on the die."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from archsim.chip.floorplan.plan import Rect
+from archsim.chip.floorplan.plan import Block, Rect
 from archsim.chip.graph import Chip
 
 Line: TypeAlias = list[tuple[float, float]]
 Wire: TypeAlias = tuple[str, Line]
 INSIDE = 0.33  # of a site, from its centre: where a link that leaves it begins
 _BOW = 0.36  # of a site, by which a line that passes over others is bent aside
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The die: its size in metres, rectangles that have an area, and a line in metres for each link with a length."""
+
+    width_m: float
+    height_m: float
+    blocks: tuple[Block, ...]
+    wires: tuple[Wire, ...]
+
+
+def layout_of(chip: Chip) -> Layout:
+    """Return the layout of a chip."""
+    return Layout(chip.plan.width_m, chip.plan.height_m, chip.plan.named(), tuple(wires_of(chip)))
 
 
 def wires_of(chip: Chip) -> Iterator[Wire]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.report.figure import Axis, Bar, Bars, Piece, axis
-from archsim.report.table import percent, words
+from archsim.report.table import words
 
 MOST_BARS = 24
 """So many are shown one by one; the tables have all of them."""

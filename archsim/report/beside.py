@@ -17,8 +17,6 @@ LETTER, LINE = 7.2, 13.0
 """How wide a letter and how high a line of these texts is, in pixels."""
 DOT = 11.0
 """The diameter of a large dot, in pixels."""
-
-
 TICK, APART = 0.46, 0.5
 """How wide a letter of a tick's text is taken to be, and what is between two of them, in rem on a page."""
 BEYOND = (0.5, 1.0)

@@ -12,7 +12,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BytecodeCache, Environment
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
 
@@ -30,7 +30,7 @@ class Compiled(BytecodeCache):
         """Return the file that holds a template's code, "" if it lies in none."""
         if filename is None:
             return ""
-        return str(Path(cache_from_source(filename, optimization=self.options)).with_suffix(".jinja"))
+        return str(Path(cache_from_source(f"{filename}.py", optimization=self.options)).with_suffix(".jinja"))
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Fill a bucket with the code that was kept, if there is any."""
@@ -56,3 +56,12 @@ class Compiled(BytecodeCache):
 def keeping(**options: Any) -> Environment:
     """Return an environment of these options that keeps its compiled templates."""
     return Environment(bytecode_cache=Compiled(options), **options)
+
+
+def templates(**names: Any) -> Environment:
+    """Return the environment of the report's own templates, which know these names as filters and as functions."""
+    made = keeping(trim_blocks=True, lstrip_blocks=True, autoescape=True, keep_trailing_newline=True)
+    made.loader, made.undefined = PackageLoader("archsim.report"), StrictUndefined
+    made.globals |= names
+    made.filters |= {**names, "g": "{:g}".format}
+    return made

@@ -13,8 +13,6 @@ COLOURS = {
     "send": "#8e5ea2", "receive": "#c39bd3", "flight": "#d7bde2", "transfer": "#b03a2e", "refresh": "#e6846e",
     "waiting_link": "#7f8c8d", "waiting_tile": "#a5b0b1", "waiting_transfer": "#d98880", "waiting_data": "#e6eaea",
     "load": "#566573", "store": "#566573", "program": "#6c3483", "loss": "#e0a526", "leakage": "#c8cdd0",
-}  # fmt: skip
-COMPONENTS = {
     "device": "#1b6ca8", "crossbar": "#7db8e0", "row_driver": "#0b5d57", "col_driver": "#5fb3a8",
     "col_converter": "#c77f0a", "row_converter": "#f0c05a", "memory": "#8e5ea2", "neuron": "#c9a6d8",
     "gain_and_polarity": "#8a5a3b", "pcm_write_driver": "#d98880", "clock_and_control": "#b03a2e",
@@ -26,22 +24,15 @@ HEAT = ("#ffffe5", "#fff7bc", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c
 """Power density, from none to the most: ColorBrewer's YlOrBr."""
 BUSY = ("#d0d1e6", "#a6bddb", "#67a9cf", "#3690c0", "#02818a", "#016c59", "#014636")
 """Load of links, from none to the most: ColorBrewer's PuBuGn without what cannot be seen on white."""
-
-
 DARK_PAPER, LEAST_CONTRAST = "#15181b", 3.0
 """What a page is drawn on in dark, and the least contrast of what is drawn (WCAG 2.2, 1.4.11)."""
-QUIET = {COLOURS["waiting_data"]: "#2d3439", COMPONENTS["white_space"]: "#3b4349"}
+QUIET = {COLOURS["waiting_data"]: "#2d3439", COLOURS["white_space"]: "#3b4349"}
 """Where nothing is or happens: such colours stay near the paper, and so have others in dark."""
 
 
 def colour(name: str, place: int = 0) -> str:
-    """Return the colour that a state or phase has in all figures; else one by place."""
+    """Return the colour that a state, phase or component has in all figures; else one by place."""
     return COLOURS.get(name, CYCLE[place % len(CYCLE)])
-
-
-def component_colour(name: str, place: int = 0) -> str:
-    """Return the colour that a component has in all figures; else one by place."""
-    return COMPONENTS.get(name, CYCLE[place % len(CYCLE)])
 
 
 def contrast(one: str, other: str) -> float:

@@ -11,6 +11,7 @@ from archsim.report.figure import Figure
 from archsim.report.table import Table
 
 Style: TypeAlias = Literal["", "em", "strong", "code"]
+"""As HTML names its tags."""
 Kind: TypeAlias = Literal["", "lead", "note", "warning", "failed"]
 _MARKUP = re.compile(r"`(?P<code>[^`]+)`|\*\*(?P<strong>[^*]+)\*\*|\*(?P<em>[^*]+)\*")
 

@@ -254,13 +254,17 @@ class Lanes(Shown):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Rectangles of one colour without tooltips, or the line of a link: a path in the drawing's units."""
+class Wire:
+    """A line through points, in the drawing's units, with its tooltip."""
 
-    d: str
+    points: tuple[tuple[float, float], ...]
     tone: str
-    width: float = 0.0
-    tip: str = ""
+    width: float
+    tip: str
+
+    def path(self) -> str:
+        """Return it as a path of SVG."""
+        return "M" + " ".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
 
 
 @dataclass(frozen=True)
@@ -285,12 +289,12 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Plan(Shown):
-    """A drawing to scale, 1,000 units wide: `crowd` is drawn first, then blocks, links and texts."""
+    """A drawing to scale, 1,000 units wide: `crowd`, without tooltips, is drawn first, then blocks, links and texts."""
 
     height: float
     boxes: tuple[Box, ...]
-    crowd: tuple[Shape, ...] = ()
-    wires: tuple[Shape, ...] = ()
+    crowd: tuple[Box, ...] = ()
+    wires: tuple[Wire, ...] = ()
     texts: tuple[Label, ...] = ()
     legend: Legend = ()
     ramps: tuple[Ramp, ...] = ()

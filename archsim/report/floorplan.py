@@ -9,15 +9,13 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from archsim.base.record import Record
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
-from archsim.chip.graph import Chip
-from archsim.chip.places import Wire, wires_of
+from archsim.chip.places import Layout
 from archsim.chip.topologies.package import PORT
 from archsim.report.colours import BUSY, HEAT, shade
-from archsim.report.figure import Box, Label, Plan, Ramp, Shape
-from archsim.report.table import percent
+from archsim.report.figure import Box, Label, Plan, Ramp, Wire
 
 WIDTH = 1000.0
 """Drawings of floorplans are so wide, in their own units."""
@@ -27,12 +25,16 @@ have tooltips: a chip of 4,096 tiles still makes a page that can be sent."""
 LEAST_TEXT, MOST_TEXT, QUARTER = 15.0, 28.0, 0.42
 """The least size of a text in the drawing's units, 11 pixels in a drawing that is 46 rem wide; the largest; and the
 share of a block's sides that links through its middle leave on either side. A page hides what it shows too small."""
-TONES = {"tile": "#d6e6f2", "host_port": "#aab4bd", PORT: "#c9c0d6", DIGITAL: "#cfe3d4", CHANNEL: "#efece4"}
-WORDS = {
-    "tile": "tile", "host_port": "host port", PORT: "port of a chip", DIGITAL: "digital block",
-    CHANNEL: "routing channel",
+KINDS = {
+    "tile": ("tile", "#d6e6f2"), "host_port": ("host port", "#aab4bd"), PORT: ("port of a chip", "#c9c0d6"),
+    DIGITAL: ("digital block", "#cfe3d4"), CHANNEL: ("routing channel", "#efece4"),
 }  # fmt: skip
+"""What each kind of block is called, and its colour."""
 LINK = "#8e5ea2"
+MEANT = (
+    "Colours of blocks are power density, mean over the run; colour and width of a link are the share of all cycles "
+    "for which it was held."
+)
 
 
 class LinkUse(Record):
@@ -72,21 +74,6 @@ class Limits:
     busy: float
 
 
-@dataclass(frozen=True)
-class Layout:
-    """The die: its size in metres, rectangles that have an area, and a line in metres for each link with a length."""
-
-    width_m: float
-    height_m: float
-    blocks: tuple[Block, ...]
-    wires: tuple[Wire, ...]
-
-
-def layout_of(chip: Chip) -> Layout:
-    """Return the layout of a chip."""
-    return Layout(chip.plan.width_m, chip.plan.height_m, chip.plan.named(), tuple(wires_of(chip)))
-
-
 def limits_of(drawn: Iterable[tuple[Layout, Load]]) -> Limits:
     """Return the least limits that hold everything of several layouts with what a run did to them."""
     pairs = list(drawn)
@@ -122,24 +109,23 @@ def floorplan(
     ]
     says = [f"{layout.width_m * 1e3:.4g} x {layout.height_m * 1e3:.4g} mm."]
     if load is not None and limits is None:
-        says.append("Colours of blocks are power density, mean over the run; colour and width of a link are the share "
-                    "of all cycles for which it was held.")  # fmt: skip
+        says.append(MEANT)
     if crowded:
         says.append(f"Tooltips tell of {RASTER} x {RASTER} parts of the die: it has "
                     f"{counted(len(layout.blocks), 'block')}.")  # fmt: skip
     if len(layout.wires) > MOST_WIRES:
         says.append(f"Of {counted(len(layout.wires), 'link')}, the {MOST_WIRES} busiest are drawn.")
     powered = () if load is None else ("tile", "host_port")
-    count = {kind: sum(block.kind == kind for block in layout.blocks) for kind in WORDS}
+    count = {kind: sum(block.kind == kind for block in layout.blocks) for kind in KINDS}
     return Plan(
         name, title, " ".join(says), round(layout.height_m * scale, 1),
         boxes=_raster(layout, load, scale) if crowded else tuple(boxes),
-        crowd=_crowd(boxes) if crowded else (),
+        crowd=tuple(boxes) if crowded else (),
         wires=_wires(layout, load, ends, scale),
         texts=() if crowded else _texts(layout, scale, layers or {}, dense, ends),
         legend=(
-            *((f"{word} ({n})" if (n := count[kind]) > 1 else word, TONES[kind])
-              for kind, word in WORDS.items() if count[kind] and kind not in powered),
+            *((f"{word} ({n})" if (n := count[kind]) > 1 else word, tone)
+              for kind, (word, tone) in KINDS.items() if count[kind] and kind not in powered),
             *((("link", LINK),) if load is None and layout.wires else ()),
         ),
         ramps=() if load is None else (
@@ -155,7 +141,7 @@ def _density(value_w_per_m2: float) -> str:
 def _tone(block: Block, dense: Mapping[str, float], ends: Limits) -> str:
     if block.name in dense and ends.density_w_per_m2:
         return shade(HEAT, dense[block.name] / ends.density_w_per_m2)
-    return TONES[block.kind]
+    return KINDS[block.kind][1]
 
 
 def _box(block: Block, scale: float, tone: str, tip: str) -> Box:
@@ -164,21 +150,13 @@ def _box(block: Block, scale: float, tone: str, tip: str) -> Box:
 
 
 def _block_tip(block: Block, load: Load | None, dense: Mapping[str, float], layer: str | None) -> str:
-    what = f"{block.name} ({WORDS[block.kind]})" if block.kind not in ("tile", "host_port") else block.name
+    what = f"{block.name} ({KINDS[block.kind][0]})" if block.kind not in ("tile", "host_port") else block.name
     parts = [what if layer is None else f"{what}, layer {layer}"]
     if load is not None and block.name in dense:
         parts.append(f"{engineering(load.power_w[block.name], 'W')}, {_density(dense[block.name])}")
     elif load is not None and block.kind == "tile":
         parts.append("no power of its own")
     return "; ".join([*parts, engineering(block.rect.area_m2, "m2")])
-
-
-def _crowd(boxes: Iterable[Box]) -> tuple[Shape, ...]:
-    """Return one path for all rectangles of a colour; colours are few, since scales have a few steps each."""
-    by_tone: dict[str, str] = defaultdict(str)
-    for box in boxes:
-        by_tone[box.tone] += f"M{box.x:g} {box.y:g}h{box.width:g}v{box.height:g}h-{box.width:g}z"
-    return tuple(Shape(d, tone) for tone, d in by_tone.items())
 
 
 def _raster(layout: Layout, load: Load | None, scale: float) -> tuple[Box, ...]:
@@ -202,7 +180,7 @@ def _raster(layout: Layout, load: Load | None, scale: float) -> tuple[Box, ...]:
     return tuple(boxes)
 
 
-def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tuple[Shape, ...]:
+def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tuple[Wire, ...]:
     """Return the links, the busiest last and so on top."""
     held = {} if load is None else load.busy
     ranked = sorted(layout.wires, key=lambda wire: held.get(wire[0], 0.0))[-MOST_WIRES:]
@@ -210,15 +188,15 @@ def _wires(layout: Layout, load: Load | None, ends: Limits, scale: float) -> tup
     for name, line in ranked:
         busy = held.get(name, 0.0)
         share = busy / ends.busy if ends.busy else 0.0
-        d = "M" + " ".join(f"{x * scale:.1f} {y * scale:.1f}" for x, y in line)
+        points = tuple((round(x * scale, 1), round(y * scale, 1)) for x, y in line)
         if load is None:
-            paths.append(Shape(d, LINK, 1.4, f"link {name}"))
+            paths.append(Wire(points, LINK, 1.4, f"link {name}"))
             continue
         tip = f"link {name}: not used"
         if used := load.links.get(name):
             tip = f"link {name}: held for {percent(busy)} of all cycles; {counted(used.messages, 'message')}"
             tip += f"; {engineering(used.length_m, 'm')}; {engineering(used.energy_j, 'J')}"
-        paths.append(Shape(d, shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))
+        paths.append(Wire(points, shade(BUSY, share) if busy else BUSY[0], round(1.2 + 2.8 * share, 2), tip))
     return tuple(paths)
 
 
@@ -235,7 +213,7 @@ def _texts(
         for _, line in layout.wires for (ax, ay), (bx, by) in pairwise(line)
     ]  # fmt: skip
     texts = []
-    for kind in WORDS:
+    for kind in KINDS:
         own = [block for block in layout.blocks if block.kind == kind]
         sides = [tuple(side * scale for side in astuple(block.rect)) for block in own]
         names = [[block.name] for block in own]

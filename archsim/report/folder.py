@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from archsim.base.errors import Problem, SpecError
 
@@ -57,11 +58,10 @@ def write_folder(folder: Path, files: Mapping[str, str], owned: Collection[str])
     Raises SpecError if it cannot be written; then what was there is untouched.
     """
     check_folder(folder)
-    try:
+    with _told(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            new = aside / "new"
+        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as made:
+            aside, new = Path(made), Path(made) / "new"
             new.mkdir()
             for name, text in files.items():
                 path = new / name
@@ -80,22 +80,25 @@ def write_folder(folder: Path, files: Mapping[str, str], owned: Collection[str])
                 if (aside / "old").exists():
                     (aside / "old").rename(folder)
                 raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
     return folder
 
 
 def replace_file(folder: Path, name: str, text: str) -> None:
     """Replace one file in a report's folder, alone and at once; raise SpecError if it cannot be written."""
     part = folder / f".{name}.part"
+    with _told(folder):
+        try:
+            part.write_text(text, encoding="utf-8", newline="\n")
+            part.replace(folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Raise SpecError where a folder cannot be written."""
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(folder / name)
+        yield
     except OSError as error:
         what = f"cannot be written: {error.strerror or error}"
         raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,16 +8,14 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from archsim.base.words import counted
 from archsim.report.beside import beside, ticks
-from archsim.report.bytecode import keeping
+from archsim.report.bytecode import templates
 from archsim.report.colours import in_dark
 from archsim.report.document import Document, Text
-
-TAGS = {"em": "em", "strong": "strong", "code": "code"}
 
 
 def page(document: Document) -> str:
@@ -39,11 +37,8 @@ def policy(*scripts: str) -> str:
 
 def inline(text: Text) -> Markup:
     """Return a text with its styles as HTML."""
-    parts = [
-        Markup(f"<{tag}>{escape(span.text)}</{tag}>") if (tag := TAGS.get(span.style)) else escape(span.text)
-        for span in text.spans
-    ]
-    return Markup().join(parts)
+    styled = Markup("<{0}>{1}</{0}>")
+    return Markup().join(styled.format(span.style, span.text) if span.style else span.text for span in text.spans)
 
 
 def breaks(text: str) -> Markup:
@@ -65,16 +60,8 @@ def drawn(tone: str, what: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    made = keeping(trim_blocks=True, lstrip_blocks=True, autoescape=True, keep_trailing_newline=True)
-    made.loader, made.undefined = PackageLoader("archsim.report"), StrictUndefined
-    made.filters["counted"] = counted
-    made.filters["inline"] = inline
-    made.filters["breaks"] = breaks
-    made.filters["dark"] = dark
-    made.filters["drawn"] = drawn
-    made.filters["block"] = lambda block: type(block).__name__.lower()
-    made.globals |= {"beside": beside, "ticks": ticks}
-    return made
+    return templates(beside=beside, block=lambda block: type(block).__name__.lower(), breaks=breaks, counted=counted,
+                     dark=dark, drawn=drawn, inline=inline, ticks=ticks)  # fmt: skip
 
 
 def _source(name: str) -> str:

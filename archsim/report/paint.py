@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,27 +36,24 @@ def painted(figure: Shown) -> Figure:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        made = Figure(figsize=(WIDTH, _height(figure)), layout="constrained")
+        made = Figure(layout="constrained")
         axes = made.subplots()
         match figure:
             case Bars():
                 _bars(axes, figure)
+                height = 0.9 + 0.2 * len(figure.bars)
             case Plot():
                 _plot(axes, figure)
+                height = 3.2
             case Lanes():
                 _lanes(axes, figure)
+                height = 0.9 + 0.2 * len(figure.lanes)
             case Plan():
                 _plan(axes, figure)
+                height = min(9.0, 0.5 + WIDTH * figure.height / 1000)
+        made.set_size_inches(WIDTH, height)
         _legend(made, figure.legend, figure.marks if isinstance(figure, Plot) else {})
     return made
-
-
-def _height(figure: Shown) -> float:
-    if isinstance(figure, Bars):
-        return 0.9 + 0.2 * len(figure.bars)
-    if isinstance(figure, Plan):
-        return min(9.0, 0.5 + WIDTH * figure.height / 1000)
-    return 3.2 if isinstance(figure, Plot) else 0.9 + 0.2 * len(figure.lanes)
 
 
 def _plain(text: str) -> str:
@@ -137,15 +133,16 @@ def _lanes(axes: Axes, own: Lanes) -> None:
 
 def _plan(axes: Axes, own: Plan) -> None:
     from matplotlib.patches import PathPatch, Rectangle
+    from matplotlib.path import Path as Line
 
     axes.add_patch(Rectangle((0, 0), 1000, own.height, fc="white", ec="#6b6b6b", lw=0.6))
-    for shape in own.crowd:
-        axes.add_patch(PathPatch(_path(shape.d), fc=shape.tone, lw=0))
+    for box in own.crowd:
+        axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, lw=0))
     for box in own.boxes:
         if box.tone != "transparent":
             axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, ec="#6b6b6b", lw=0.4))
     for wire in own.wires:
-        axes.add_patch(PathPatch(_path(wire.d), fc="none", ec=wire.tone, lw=0.5 * wire.width))
+        axes.add_patch(PathPatch(Line(wire.points), fc="none", ec=wire.tone, lw=0.5 * wire.width))
     points = 72 * WIDTH / 1000
     for text in own.texts:
         axes.annotate(_plain(text.text), (text.x, text.y), ha="center", va="center", fontsize=text.size * points,
@@ -154,21 +151,3 @@ def _plan(axes: Axes, own: Plan) -> None:
     axes.set_ylim(own.height + 2, -2)
     axes.set_aspect("equal")
     axes.set_axis_off()
-
-
-def _path(d: str) -> Any:
-    """Return the path of SVG's M, h, v, z and the points that follow an M, which are all that a drawing has."""
-    from matplotlib.path import Path as Line
-
-    points: list[tuple[float, float]] = []
-    codes: list[Any] = []
-    for command, numbers in re.findall(r"([MhvZz])([^MhvZz]*)", d):
-        values = [float(each) for each in re.findall(r"-?[\d.]+(?:e-?\d+)?", numbers)]
-        if command == "M":
-            points += zip(values[::2], values[1::2], strict=True)
-            codes += [Line.MOVETO, *[Line.LINETO] * (len(values) // 2 - 1)]
-        else:
-            x, y = points[-1]
-            points.append((x + values[0], y) if command == "h" else (x, y + values[0]) if command == "v" else (x, y))
-            codes.append(Line.LINETO if command in "hv" else Line.CLOSEPOLY)
-    return Line(points, codes)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from archsim.base.units import common_unit, engineering, si_of_metric
+from archsim.base.units import common_unit, engineering, number
 from archsim.base.words import agreeing, counted
 
 Row: TypeAlias = Sequence[Any]
@@ -149,61 +148,9 @@ def cell(value: Any, column: Column) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
 
 
-def number(value: float) -> str:
-    """Return four digits without an exponent.
-
-    >>> number(0.054321), number(12345.6), number(0.0)
-    ('0.05432', '12,346', '0')
-    """
-    decimals = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:,.{min(decimals, 8)}f}"
-
-
-def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:
-    """Return a table of parts, their shares and their total."""
-    total = sum(parts.values())
-    rows = [(words(key), value, value / total if total else None) for key, value in parts.items() if value]
-    columns = (Column(what), Column({"J": "energy", "m2": "area"}.get(unit, "cycles"), unit), Column("share", "%"))
-    return Table(name, title, columns, (*rows, ("total", total, 1.0 if total else None)), note)
-
-
 def words(name: str) -> str:
     """Return a name of the data as words."""
     return name.replace("_", " ")
-
-
-def percent(share: float) -> str:
-    """Return a share as text.
-
-    >>> percent(0.1234), percent(0.0001), percent(0.0)
-    ('12.3 %', '< 0.1 %', '0 %')
-    """
-    return "0 %" if not share else f"{100 * share:.1f} %" if abs(share) >= 0.0005 else "< 0.1 %"
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric's name as words, without its unit, a peak as such first.
-
-    >>> metric_name("throughput_per_area_peak_op_per_s_m2"), metric_name("area_m2")
-    ('peak throughput per area', 'area')
-    """
-    name = re.sub(r"(_op_per)?_(s_m2|s|j|w|m2)$", "", metric)
-    return words(f"peak_{name.replace('_peak', '')}" if "_peak" in name else name)
-
-
-def display_unit(metric: str) -> str:
-    """Return the unit in which a metric is shown: operations are OP, as the field writes them."""
-    return si_of_metric(metric).replace("m**2", "m2").replace("op", "OP")
-
-
-def metric_text(value: float | None, metric: str, digits: int = 5) -> str:
-    """Return a metric's value as text in its display unit."""
-    unit = display_unit(metric)
-    if value is not None and unit in ("", "1/s"):
-        return f"{value:,}{unit[1:]}" if isinstance(value, int) else f"{value:,.{digits}g}{unit[1:]}"
-    if metric.endswith("_op_per_s_m2"):
-        return "-" if value is None else f"{engineering(value * 1e-6, 'OP/s', digits)}/mm2"
-    return engineering(value, unit, digits)
 
 
 def plain(text: str, brackets: bool = False) -> str:

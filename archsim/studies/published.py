@@ -15,8 +15,9 @@ from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.table import Column, Said, Table, metric_name, metric_text
+from archsim.report.table import Column, Said, Table
 from archsim.results.evaluate import evaluate
+from archsim.results.metric_words import metric_name, metric_text
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec, Published

@@ -14,8 +14,9 @@ from archsim.base.words import agreeing, counted
 from archsim.report.colours import COLOURS
 from archsim.report.document import Block, Document, Fold, Points, Section, say
 from archsim.report.figure import Bar, Bars, Piece, logarithmic
-from archsim.report.table import Column, Table, metric_name, metric_text
+from archsim.report.table import Column, Table
 from archsim.results.evaluate import headline_metrics
+from archsim.results.metric_words import metric_name, metric_text
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.names import default_folder

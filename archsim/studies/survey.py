@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from archsim.base.errors import ArchsimError, InfeasibleError, Problem, SpecError
 from archsim.base.record import Named, Record
-from archsim.base.units import engineering, parse_quantity
+from archsim.base.units import engineering, parse_quantity, percent
 from archsim.base.words import counted
 from archsim.report.bars import from_zero
 from archsim.report.document import Block, Document, Facts, Points, Section, Text, code, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
-from archsim.report.table import Column, Table, percent
+from archsim.report.table import Column, Table
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.finding import builtin_names

@@ -20,7 +20,7 @@ from archsim.chip.graph import build_chip
 from archsim.components import COMPONENTS
 from archsim.export.formats import TRACES
 from archsim.noc.patterns import TRAFFIC
-from archsim.report.table import metric_text
+from archsim.results.metric_words import metric_text
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import (
     FLOORPLANS,

@@ -17,8 +17,8 @@ from archsim.report.figure import (
     Plot,
     Ramp,
     Series,
-    Shape,
     Stretch,
+    Wire,
     axis,
     linear,
 )
@@ -41,9 +41,9 @@ def figures(text: str) -> tuple[Bars, Plot, Lanes, Plan]:
                 (Box(1.0, 1.0, 1.0, 1.0, TONE, text),), ((text, TONE),))  # fmt: skip
     lanes = Lanes("lanes", text, text, (text, text), (Stretch(1, 2, 3, TONE, text),), 9, 1.0, ends, legend)
     plan = Plan(
-        "plan", text, text, 500.0, (Box(0, 0, 100, 50, TONE, text),), (Shape("M0 0h9v9h-9z", TONE),),
-        (Shape("M0 0 9 9", TONE, 2.0, text),), (Label(50, 20, 9, text), Label(50, 20, 9, text, True, True)), legend,
-        (Ramp(("#ffffff", "#000000"), text),),
+        "plan", text, text, 500.0, (Box(0, 0, 100, 50, TONE, text),), (Box(0, 0, 9, 9, TONE, ""),),
+        (Wire(((0, 0), (9, 9)), TONE, 2.0, text),), (Label(50, 20, 9, text), Label(50, 20, 9, text, True, True)),
+        legend, (Ramp(("#ffffff", "#000000"), text),),
     )  # fmt: skip
     return bars, plot, lanes, plan
 

@@ -47,6 +47,13 @@ def test_another_text_or_other_options_are_compiled_anew(folder: Path) -> None:
     assert shown(folder, autoescape=True) == "-&lt;1&gt;"
 
 
+def test_templates_that_differ_in_their_ending_are_both_kept(folder: Path) -> None:
+    (folder / "a.svg").write_text("<svg/>", "utf-8")
+    shown(folder)
+    assert made(folder).get_template("a.svg").render() == "<svg/>"
+    assert len(kept(folder)) == 2
+
+
 @pytest.mark.parametrize("left", [0, 3, 12, 40, -5])
 def test_a_file_that_was_cut_off_is_not_taken(folder: Path, left: int) -> None:
     shown(folder)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from archsim.base.errors import Problem, SpecError
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.report.document import Block, Command, Document, Facts, Panels, Section, Text, say
 from archsim.report.figure import Dot, Plot, Series, axis
-from archsim.report.floorplan import floorplan, limits_of
-from archsim.report.table import Column, Table, percent
+from archsim.report.floorplan import MEANT, floorplan, limits_of
+from archsim.report.table import Column, Table
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
@@ -248,9 +248,7 @@ def _tip(row: ChipRow) -> str:
 def _floorplans(data: ChipComparison) -> Iterator[Block]:
     drawn = [(own.layout, own.load) for own in data.floorplans.values()]
     limits = limits_of((layout, load) for layout, load in drawn if load is not None)
-    yield say("Colours of blocks are power density, mean over the run; colour and width of a link are the share of all "
-              "cycles for which it was held. Colours mean the same in all drawings; each has a scale of length of its "
-              "own.")  # fmt: skip
+    yield say(f"{MEANT} Colours mean the same in all drawings; each has a scale of length of its own.")
     names = drawing_names(list(data.floorplans))
     yield Panels(tuple(
         floorplan(layout, load, limits, name=name, title=chip, layers=own.layers)

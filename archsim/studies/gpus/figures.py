@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from archsim.base.units import engineering
 from archsim.report.colours import CYCLE
 from archsim.report.figure import Axis, Bar, Bars, Dot, Piece, Plot, Series, logarithmic
-from archsim.report.table import metric_text
+from archsim.results.metric_words import metric_text
 from archsim.studies.gpus.shape import Compared, MeasuredGpu, Own, Rate, Row
 from archsim.studies.gpus.tables import ends, says, times
 

@@ -9,7 +9,7 @@ from typing import Any
 from archsim.baselines.comparison import compare_gpus
 from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
-from archsim.report.floorplan import layout_of
+from archsim.chip.places import layout_of
 from archsim.results.breakdowns import TOP, link_rows
 from archsim.results.evaluate import Result
 from archsim.studies.run.loads import DrawnDie

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Section, Text, code, say
-from archsim.report.table import Column, Table, percent, words
+from archsim.report.table import Column, Table, words
 from archsim.studies.gpus.of_run import gpu_section
 from archsim.studies.run import figures, tables
 from archsim.studies.run.headline import HEADLINE, Headline, headline_text

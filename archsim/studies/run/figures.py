@@ -6,14 +6,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.mapping.schedule import STATES
 from archsim.report.bars import MOST_BARS, WHOLE, first, from_zero, shares, stacked
-from archsim.report.colours import COLOURS, colour, component_colour
+from archsim.report.colours import COLOURS, colour
 from archsim.report.figure import Axis, Bar, Bars, Box, Dot, Lanes, Piece, Plan, Plot, Series, Stretch
 from archsim.report.floorplan import Load, floorplan
-from archsim.report.table import percent, words
+from archsim.report.table import words
 from archsim.studies.run.page import Bin, Page
 
 Drawn: TypeAlias = Bars | Lanes | Plan | Plot
@@ -126,7 +126,7 @@ def area(page: Page) -> Bars:
     """Area of the chip by component."""
     ranked = sorted(page.details.parts, key=lambda part: (-part.area_m2, part.component))
     parts = {part.component: part.area_m2 for part in ranked}
-    return shares("area", "Area by component", "Area of the whole die by component.", parts, "m2", component_colour)
+    return shares("area", "Area by component", "Area of the whole die by component.", parts, "m2", colour)
 
 
 @shown_in("tiles")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archsim.report.table import metric_text, percent
+from archsim.base.units import percent
+from archsim.results.metric_words import metric_text
 
 
 @dataclass(frozen=True)

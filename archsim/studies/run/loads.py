@@ -10,7 +10,8 @@ from archsim.base.record import Record
 from archsim.chip.floorplan import Block
 from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
-from archsim.report.floorplan import Layout, LinkUse, Load, layout_of
+from archsim.chip.places import Layout, layout_of
+from archsim.report.floorplan import LinkUse, Load
 from archsim.results.breakdowns import link_rows
 from archsim.results.evaluate import Result
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from archsim.base.units import engineering, si_of_metric
 from archsim.report.floorplan import LinkUse
-from archsim.report.table import Column, Table, shares
+from archsim.report.table import Column, Table, words
 from archsim.studies.run.headline import HEADLINE, headline_text
 from archsim.studies.run.page import Page
 from archsim.studies.train.history import History
 from archsim.studies.train.measures import measure
+
+
+def shares(name: str, title: str, what: str, parts: Mapping[str, float], unit: str, note: str = "") -> Table:
+    """Return a table of parts, their shares and their total."""
+    total = sum(parts.values())
+    rows = [(words(key), value, value / total if total else None) for key, value in parts.items() if value]
+    columns = (Column(what), Column({"J": "energy", "m2": "area"}.get(unit, "cycles"), unit), Column("share", "%"))
+    return Table(name, title, columns, (*rows, ("total", total, 1.0 if total else None)), note)
 
 
 def headline(page: Page) -> Table:

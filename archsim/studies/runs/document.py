@@ -9,7 +9,8 @@ from archsim.base.units import engineering, si_of_metric
 from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Command, Document, Fold, Section, say
 from archsim.report.figure import Bars, Plot
-from archsim.report.table import MOST_ROWS, Column, Table, metric_text, words
+from archsim.report.table import MOST_ROWS, Column, Table, words
+from archsim.results.metric_words import metric_text
 from archsim.studies.run import headline
 from archsim.studies.runs import figures
 from archsim.studies.runs.data import OneRun, Runs

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archsim.base.units import engineering
+from archsim.base.units import engineering, percent
 from archsim.mapping.schedule import STATES
-from archsim.report.colours import COLOURS, CYCLE, component_colour
+from archsim.report.colours import COLOURS, CYCLE, colour
 from archsim.report.figure import Axis, Bar, Bars, Dot, Piece, Plot, Series, axis, linear, logarithmic
-from archsim.report.table import percent, words
+from archsim.report.table import words
 from archsim.studies.runs.data import OneRun, Runs
 
 LEAST = 0.01
@@ -58,7 +58,7 @@ def _stacked(
     data: Runs,
     pick: Callable[[OneRun], Mapping[str, float | None]],
     unit: str,
-    tone: Callable[[str, int], str] = component_colour,
+    tone: Callable[[str, int], str] = colour,
     said: Callable[[str], str] = words,
     least: float = LEAST,
     order: Sequence[str] = (),
@@ -85,11 +85,11 @@ def _stacked(
         shown = [(said(part), tones[part], parts.get(part, 0.0)) for part in kept] + [(REST, REST_TONE, rest)]
         above = below = 0.0
         pieces = []
-        for what, colour, value in shown:
+        for what, hue, value in shown:
             start = above if value > 0 else below + value
             above, below = above + max(value, 0.0), below + min(value, 0.0)
             if value:
-                pieces.append(Piece(start, abs(value), colour, f"{run}, {what}: {text(value)}"))
+                pieces.append(Piece(start, abs(value), hue, f"{run}, {what}: {text(value)}"))
         low, high = min(low, below), max(high, above)
         bars.append(Bar(run, "" if unit == "%" else text(sum(parts.values())), tuple(pieces)))
     small = any(piece.tone == REST_TONE for bar in bars for piece in bar.pieces)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archsim.report.table import Column, Table, cell, display_unit
+from archsim.report.table import Column, Table, cell
+from archsim.results.metric_words import display_unit
 from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep
 
 # Metric: heading, decimals of a share, and whether less or more is better.
