@@ -171,8 +171,8 @@ def _largest(parts: Mapping[str, float]) -> Text:
 def _step(page: Page) -> Section:
     step = page.details.step
     return Section("step", "One step", (
-        say("The step that ends with example {n}: {cycles}. On the critical path each stretch begins where the one before "
-            "let it.", n=step.example, cycles=counted(step.cycles, "cycle")),
+        say("The step that ends with example {n}: {cycles}. On the critical path each stretch begins where the one "
+            "before let it.", n=step.example, cycles=counted(step.cycles, "cycle")),
         *figures.of("step", page), _also(tables.step(page)),
     ))  # fmt: skip
 
