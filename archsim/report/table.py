@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from archsim.base.units import common_unit, engineering, si_of_metric
-from archsim.base.words import agreeing, counted
+from archsim.base.words import agreeing, counted, per_cent
 
 Row: TypeAlias = Sequence[Any]
 MOST_ROWS = 24
@@ -21,6 +21,8 @@ MOST_ROWS = 24
 @dataclass(frozen=True)
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
+
+    "points" are percentage points, for differences of shares.
 
     `decimals` are those of a share. With `alike`, all values are shown in one unit, which stands in the heading. A
     column that is not `shown` stands in the CSV file alone; a terminal also leaves out one that is not `brief`.
@@ -119,10 +121,12 @@ class Table:
         return [text for text, _ in turned[0]], turned[1:], [False, *(True for _ in rows)]
 
     def csv(self) -> str:
-        """Return the table as CSV: SI values, the unit in the heading."""
+        """Return the table as CSV: SI values, the unit in the heading; shares are of 1."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
+        units = ["share" if column.unit in ("%", "points") else column.unit for column in self.columns]
+        writer.writerow([f"{column.name} [{unit}]" if unit else column.name
+                         for column, unit in zip(self.columns, units, strict=True)])  # fmt: skip
         writer.writerows(map(value_of, row) for row in self.rows)
         return out.getvalue()
 
@@ -141,7 +145,9 @@ def cell(value: Any, column: Column) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if column.unit == "%":
-        return f"{value:.{column.decimals}%}".replace("%", " %")
+        return per_cent(value, column.decimals)
+    if column.unit == "points":
+        return points(value, column.decimals)
     if column.unit.endswith("/m2"):
         return engineering(value * 1e-6, f"{column.unit[:-2]}mm2")
     if column.unit:
@@ -178,7 +184,16 @@ def percent(share: float) -> str:
     >>> percent(0.1234), percent(0.0001), percent(0.0)
     ('12.3 %', '< 0.1 %', '0 %')
     """
-    return "0 %" if not share else f"{100 * share:.1f} %" if abs(share) >= 0.0005 else "< 0.1 %"
+    return "0 %" if not share else per_cent(share) if abs(share) >= 0.0005 else "< 0.1 %"
+
+
+def points(difference: float, decimals: int = 2) -> str:
+    """Return a difference of shares in percentage points.
+
+    >>> points(-0.0529), points(0.0)
+    ('-5.29 points', '+0.00 points')
+    """
+    return per_cent(difference, decimals, "+").replace("%", "points")
 
 
 def metric_name(metric: str) -> str:

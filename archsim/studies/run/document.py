@@ -257,7 +257,7 @@ def _accuracy(page: Page) -> Section:
 
 def _trained(page: Page, history: History) -> Text:
     what, data = measure(history), page.data
-    shown = [what.text(value).replace("%", " %") for value in history.reached]
+    shown = [what.text(value) for value in history.reached]
     name = "" if what.unit else f"{what.name} of "
     other = [history.arch.hash != data.arch.hash, history.workload.hash != data.workload.hash]
     spec = ", ".join(f"{own.name} {own.hash}" for own in (history.arch, history.workload))
