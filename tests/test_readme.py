@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 import shlex
+from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from archsim.cli import main
+from archsim.components import COMPONENTS
+from archsim.export.formats import TRACES
 from archsim.results.evaluate import evaluate
+from archsim.spec.choices import PLACEMENTS, TOPOLOGIES
 from archsim.spec.loading import load_arch
+from archsim.studies.run import figures
 from archsim.workload import load_workload
 
 ROOT = Path(__file__).parent.parent
@@ -174,3 +181,36 @@ def test_the_guide_names_what_is_there() -> None:
     code = "\n".join(path.read_text("utf-8") for path in (ROOT / "archsim").rglob("*.py"))
     for name in re.findall(r"^\+@?(?:\w+ = )?(\w+)[.(]", text, flags=re.MULTILINE):
         assert re.search(rf"\b{name}\b", code), name  # what a newcomer calls to register
+
+
+GUIDE = {  # what the guide adds, and a module that imports all that it needs
+    "star": "archsim.chip.topologies.buses",
+    "nearest_to_host": "archsim.mapping.placement",
+    "Mram": "archsim.components.memory",
+    "energy_tile": "archsim.studies.run.figures",
+    "states_csv": "archsim.export.vcd",
+}
+
+
+def test_what_the_guide_adds_works_today(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    blocks = re.findall(r"```diff\n((?:\+.*\n)+)```", text)
+    for registry in (TOPOLOGIES, PLACEMENTS, COMPONENTS, TRACES):
+        assert len(registry)
+        monkeypatch.setattr(registry, "_found", dict(registry.items()))
+    monkeypatch.setitem(figures.BY_SECTION, "energy", list(figures.BY_SECTION["energy"]))
+    for name, module in GUIDE.items():
+        (block,) = (own for own in blocks if re.search(rf"^\+(?:def|class) {name}\b", own, flags=re.MULTILINE))
+        code = "from __future__ import annotations\n" + re.sub(r"^\+", "", block, flags=re.MULTILINE)
+        exec(compile(code, f"CONTRIBUTING.md: {name}", "exec"), dict(vars(import_module(module))))
+    mram = {**COMPONENTS["sram"].example, "write": "5 ns", "write_energy": "30 pJ"}
+    assert COMPONENTS["mram"].model_validate(mram).actions()["write"].latency_s == Fraction(5, 10**9)
+    chip = load_arch("ambrogio_nature_2018", ["routing.topology=star", "placement=nearest"])
+    result = evaluate(chip, load_workload("mlp_digits"), examples=20)
+    assert result.passed
+    _, *rows = csv.reader(TRACES["csv"].build(result).splitlines())
+    assert len(rows) == len(result.schedule.used_tiles)
+    assert all(sum(map(int, row[1:])) == result.trace.cycles for row in rows)
+    with pytest.raises(SystemExit):
+        main(["run", "ambrogio_nature_2018", "mlp_digits", "--examples", "20", "--quiet", "--out", str(tmp_path / "x")])
+    assert (tmp_path / "x" / "figures" / "energy_tile.svg").is_file()

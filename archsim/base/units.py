@@ -20,6 +20,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archsim.base.field_units import read_unit
+from archsim.base.words import per_cent
 
 if TYPE_CHECKING:
     import pint
@@ -351,4 +352,4 @@ def percent(share: float) -> str:
     >>> percent(0.1234), percent(0.0001), percent(0.0)
     ('12.3 %', '< 0.1 %', '0 %')
     """
-    return "0 %" if not share else f"{100 * share:.1f} %" if abs(share) >= 0.0005 else "< 0.1 %"
+    return "0 %" if not share else per_cent(share) if abs(share) >= 0.0005 else "< 0.1 %"

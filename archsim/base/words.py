@@ -1,4 +1,4 @@
-"""Words for numbers: a count with its noun, as every message, report and terminal line says it."""
+"""Words for numbers: a count with its noun, and a share, as every message, report and terminal line says them."""
 
 from __future__ import annotations
 
@@ -20,3 +20,21 @@ def agreeing(number: float, one: str, more: str) -> str:
     ('was', 'were')
     """
     return one if number == 1 else more
+
+
+def per_cent(share: float, decimals: int = 1, form: str = "") -> str:
+    """Return a share in percent, with so many decimals; `form` is "+" for a change.
+
+    >>> per_cent(0.1234), per_cent(1, 0), per_cent(0.05, 2, "+")
+    ('12.3 %', '100 %', '+5.00 %')
+    """
+    return f"{100 * share:{form}.{decimals}f} %"
+
+
+def points(difference: float, decimals: int = 2) -> str:
+    """Return a difference of shares in percentage points.
+
+    >>> points(-0.0529), points(0.0)
+    ('-5.29 points', '+0.00 points')
+    """
+    return per_cent(difference, decimals, "+").replace("%", "points")

@@ -20,6 +20,7 @@ import typer
 
 from archsim.base.documents import dump_yaml, read_text
 from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
+from archsim.base.words import per_cent
 from archsim.baselines.gpus import PRECISIONS, baselines
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.measured import PRECISION_OF, shipped
@@ -225,8 +226,10 @@ def accuracies(products: Products, errors: Array) -> list[Accuracy]:
 def accuracy_lines(found: Sequence[Accuracy]) -> list[str]:
     """Return a table of errors as lines of text."""
     lines = [f"{'':36} {'rows':>5} {'median':>8} {'90th pct':>9} {'mean log':>9}"]
-    return lines + [f"{row.group:36} {row.count:5} {row.median:8.1%} {row.p90:9.1%} {row.mean_log:+9.3f}"
-                    for row in found]  # fmt: skip
+    return lines + [
+        f"{row.group:36} {row.count:5} {per_cent(row.median):>8} {per_cent(row.p90):>9} {row.mean_log:+9.3f}"
+        for row in found
+    ]
 
 
 def main(

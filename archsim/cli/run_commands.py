@@ -1,5 +1,6 @@
 """Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def run(
     answer(
         folder / "metrics.json",
         lambda: lines_of(document),
-        f"report  {folder / 'report.html'}\nagain   archsim run {folder / 'run.yaml'}",
+        f"report  {folder / 'report.html'}\nagain   {shlex.join(['archsim', 'run', str(folder / 'run.yaml')])}",
         as_json=as_json,
         quiet=quiet,
         passed=result.passed,

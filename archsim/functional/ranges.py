@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from archsim.base.arrays import F32, F64, Array
+from archsim.base.words import per_cent
 from archsim.components.cells.numeric.base import Cells, TransferCounts
 from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.mapping.schedule import Schedule
@@ -133,5 +134,5 @@ def saturation_warnings(saturation: Sequence[Sequence[Mapping[str, Mapping[str, 
         ]  # fmt: skip
         share, epoch, layer = max(met, default=(0.0, 0, ""))
         if share > WORTH_A_WARNING:
-            lines.append(f"{layer}, epoch {-epoch}: {share:.1%} {words}; {remedy}")
+            lines.append(f"{layer}, epoch {-epoch}: {per_cent(share)} {words}; {remedy}")
     return lines

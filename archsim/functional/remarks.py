@@ -7,6 +7,7 @@ from math import sqrt
 
 from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import SpecError
+from archsim.base.words import per_cent
 from archsim.spec.finding import find_file
 from archsim.spec.loading import Loaded
 from archsim.workload.network import Rates, Workload
@@ -35,9 +36,9 @@ def baseline_warnings(accuracy: Sequence[Sequence[float | None]], seeds: Sequenc
         return []
     _, seed, best, epoch, last = max(found)
     return [
-        f"the floating-point baseline of seed {-seed} reached {best:.1%} in epoch {epoch} and ends at {last:.1%}, so "
-        "that the chip is compared with one that broke down; give a smaller training.floating_point.learning_rate, or "
-        "a training.floating_point.learning_rate_decay below 1"
+        f"the floating-point baseline of seed {-seed} reached {per_cent(best)} in epoch {epoch} and ends at "
+        f"{per_cent(last)}, so that the chip is compared with one that broke down; give a smaller "
+        "training.floating_point.learning_rate, or a training.floating_point.learning_rate_decay below 1"
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from archsim.base.units import common_unit, engineering, number
-from archsim.base.words import agreeing, counted
+from archsim.base.words import agreeing, counted, per_cent, points
 
 Row: TypeAlias = Sequence[Any]
 MOST_ROWS = 24
@@ -20,6 +20,8 @@ MOST_ROWS = 24
 @dataclass(frozen=True)
 class Column:
     """A heading and the unit of its values: an SI unit, "%" for shares, "" for counts and text.
+
+    "points" are percentage points, for differences of shares.
 
     `decimals` are those of a share. With `alike`, all values are shown in one unit, which stands in the heading. A
     column that is not `shown` stands in the CSV file alone; a terminal also leaves out one that is not `brief`.
@@ -118,10 +120,11 @@ class Table:
         return [text for text, _ in turned[0]], turned[1:], [False, *(True for _ in rows)]
 
     def csv(self) -> str:
-        """Return the table as CSV: SI values, the unit in the heading."""
+        """Return the table as CSV: SI values, the unit in the heading; shares are of 1."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([f"{column.name} [{column.unit}]" if column.unit else column.name for column in self.columns])
+        heads = [(own.name, "share" if own.unit in ("%", "points") else own.unit) for own in self.columns]
+        writer.writerow([f"{name} [{unit}]" if unit else name for name, unit in heads])
         writer.writerows(map(value_of, row) for row in self.rows)
         return out.getvalue()
 
@@ -139,8 +142,8 @@ def cell(value: Any, column: Column) -> str:
         return value.text if isinstance(value, Said) else value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if column.unit == "%":
-        return f"{value:.{column.decimals}%}".replace("%", " %")
+    if column.unit in ("%", "points"):
+        return (per_cent if column.unit == "%" else points)(value, column.decimals)
     if column.unit.endswith("/m2"):
         return engineering(value * 1e-6, f"{column.unit[:-2]}mm2")
     if column.unit:

@@ -1,4 +1,7 @@
-"""One step under the lens: every stage of a few examples, and the critical path through the last of them."""
+"""One step under the lens: every stage of a few examples, and the critical path through the last of them.
+
+A step is one example, or one mini-batch, whose examples share their weights.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Step:
-    """The step that ends example `example`: from the end of the one before (`start`) to its own (`end`)."""
+    """The step that ends with example `example`: from the end of the step before (`start`) to its own (`end`)."""
 
     schedule: Schedule
     example: int
@@ -93,7 +96,8 @@ def trace_step(schedule: Schedule) -> Step:
     spec = schedule.chip.spec.schedule
     margin = schedule.in_flight + spec.prefetch + 1
     enough = 2 * (schedule.in_flight + spec.prefetch + schedule.batch) + 1
-    last = max(0, (min(schedule.examples, enough) - margin) // schedule.batch * schedule.batch - 1)
+    whole = max(1, (min(schedule.examples, enough) - margin) // schedule.batch) * schedule.batch
+    last = min(whole, schedule.examples) - 1
     recorder = _Recorder()
     engine = Engine(schedule)
     while not engine.finished and engine.done[schedule.end] <= last:
@@ -102,7 +106,7 @@ def trace_step(schedule: Schedule) -> Step:
         engine.step()
     moments = _Moments(schedule, recorder.ends)
     end = moments.end(schedule.end, last)
-    start = moments.end(schedule.end, last - 1) if last else 0
+    start = moments.end(schedule.end, last - schedule.batch) if last >= schedule.batch else 0
     records = tuple(entry for entry in recorder.records if entry.ended > start and entry.requested < end)
     stages: defaultdict[tuple[int, int], list[Record]] = defaultdict(list)
     for entry in records:

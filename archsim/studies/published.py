@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, model_validator
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.record import Number, Record
-from archsim.base.words import counted
+from archsim.base.words import counted, per_cent
 from archsim.chip.graph import Chip, build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
@@ -188,8 +188,8 @@ def document(data: Comparison) -> Document:
     rows, missed = data.rows, data.missed
     kinds = ", ".join(f"*{kind}*: {meaning}" for kind, (meaning, _) in KINDS.items())
     head: list[Block] = [
-        say(f"Ratio is simulated over published. {kinds}. Bold: a prediction that is off by more than {AIM:.0%}, or a "
-            "fit or an input that is not met.", brief=True)
+        say(f"Ratio is simulated over published. {kinds}. Bold: a prediction that is off by more than "
+            f"{per_cent(AIM, 0)}, or a fit or an input that is not met.", brief=True)
     ]  # fmt: skip
     if missed:
         head.insert(0, say("**{n} FAILED:** {names}.", kind="failed", brief=True, n=counted(len(missed), "figure"),
@@ -264,8 +264,9 @@ def ratios_figure(rows: Sequence[Row]) -> Bars:
     ticks = tuple((float(tick), f"{tick:g}") for tick in TICKS if 1 / most <= tick <= most)
     axis = Axis("simulated / published, logarithmic", 1 / most, most, ticks, log=True)
     legend = tuple((f"{kind}: {meaning}", tone) for kind, (meaning, tone) in KINDS.items())
-    return Bars("published", "Simulated over published", f"The band is within {AIM:.0%}.", tuple(bars), axis, legend,
-                zero=1.0, band=(1 - AIM, 1 + AIM))  # fmt: skip
+    says = f"The band is within {per_cent(AIM, 0)}."
+    return Bars("published", "Simulated over published", says, tuple(bars), axis, legend, zero=1.0,
+                band=(1 - AIM, 1 + AIM))  # fmt: skip
 
 
 STUDY = registered(Study(

@@ -179,7 +179,7 @@ def document(data: Sensitivity) -> Document:
     ]  # fmt: skip
     last: list[Section] = []
     if refused:
-        told.append(say("{values} {were} refused; the last section says why.", brief=True,
+        told.append(say("{values} {were} refused; the end of the report says why.", brief=True,
                         values=counted(len(refused), "value"), were=agreeing(len(refused), "was", "were")))  # fmt: skip
         reasons = tuple(say("`{figure}` {factor} ({value}): {refused}", **effect.plain()) for effect in refused)
         last.append(Section("refused", "Refused", (

@@ -131,3 +131,11 @@ def test_its_whole_report_does(work: Path, tmp_path: Path, capsys: pytest.Captur
     shown = re.sub(r"<script.*?</script>|<style.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
     for text in (capsys.readouterr().out, shown):
         assert ONE_BEFORE_PLURAL.findall(text) == []
+
+
+def test_a_share_is_written_with_a_space_before_its_sign() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
+                ends = [part.value for part in node.format_spec.values if isinstance(part, ast.Constant)]
+                assert not any(str(end).endswith("%") for end in ends), f"{path}:{node.lineno}: say per_cent(share)"

@@ -126,7 +126,7 @@ def test_one_line_says_what_is_cut_most_and_what_to_change() -> None:
     few = dict.fromkeys(REMEDIES, 0.005)
     runs = [[{"a": few, "b": few}, {"a": {**few, "weights_clipped": 0.48}, "b": {**few, "weights_clipped": 0.2}}]]
     (line,) = saturation_warnings(runs)
-    assert line.startswith("a, epoch 2: 48.0% of the weights")
+    assert line.startswith("a, epoch 2: 48.0 % of the weights")
     assert "numerics.weight_scale" in line
     assert saturation_warnings([[{"a": few}]]) == []
     table = most_saturated(History.model_validate({**HISTORY, "saturation": runs}))
@@ -217,7 +217,7 @@ def test_exact_trains_are_neither_rounded_nor_limited() -> None:
 
 def test_a_baseline_that_breaks_down_is_told_and_the_noise_of_a_small_test_set_is_not() -> None:
     (line,) = baseline_warnings([[0.8, 0.85, 0.57], [0.8, 0.85, 0.85]], [3, 4], 10_000)
-    assert "seed 3 reached 85.0% in epoch 2 and ends at 57.0%" in line
+    assert "seed 3 reached 85.0 % in epoch 2 and ends at 57.0 %" in line
     assert baseline_warnings([[0.95, 0.93]], [0], 359) == []  # two standard errors of 359 examples are 2.3 points
     assert baseline_warnings([[0.95, 0.93]], [0], 10_000) != []
     assert baseline_warnings([[None, None], []], [0, 1], 100) == []

@@ -87,7 +87,8 @@ def test_a_report_is_pages_tables_figures_and_the_activity(two: Trained) -> None
     with (two.folder / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(int(row["seed"]), int(row["epoch"])) for row in rows] == [(s, e) for s in (5, 6) for e in (1, 2)]
-    assert [float(row["on the chip [%]"]) for row in rows] == [v for run in two.history["accuracy_chip"] for v in run]
+    reached = [value for run in two.history["accuracy_chip"] for value in run]
+    assert [float(row["on the chip [share]"]) for row in rows] == reached
 
 
 def test_a_seed_alone_gives_the_same_numbers_and_another_seed_others(tmp_path: Path, two: Trained) -> None:

@@ -15,6 +15,7 @@ from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
 from archsim.report.document import Document
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
+from archsim.report.table import Said
 from archsim.report.terminal import lines
 from archsim.studies.train.study import STUDY
 
@@ -82,10 +83,10 @@ def test_curves_are_each_seed_and_the_mean_of_those_that_reached_an_epoch() -> N
         assert [text for text, _ in drawn.legend] == ["floating point", "on the chip"]
         assert drawn.y.label == {"accuracy": "accuracy on the test set", "loss": "mean loss in training"}[name]
     last = plot("accuracy", two_seeds()).series[-1].dots
-    assert last[0].tip == "on the chip, epoch 1: 65.00%, mean of 2 seeds, 60.00% to 70.00%"
+    assert last[0].tip == "on the chip, epoch 1: 65.00 %, mean of 2 seeds, 60.00 % to 70.00 %"
     single = plot("accuracy", HISTORY)
     assert [(own.thin, own.dots[0].tip) for own in single.series] == [
-        (False, "floating point, seed 0, epoch 1: 50.00%"), (False, "on the chip, seed 0, epoch 1: 50.00%"),
+        (False, "floating point, seed 0, epoch 1: 50.00 %"), (False, "on the chip, seed 0, epoch 1: 50.00 %"),
     ]  # fmt: skip
 
 
@@ -105,10 +106,10 @@ def test_the_final_table_and_the_history_are_the_data() -> None:
     tables = document(data).tables()
     assert tables["final"].rows[0] == ("on the chip", 0.8, 2.0)  # losses of the last epochs: 1 and 3
     assert tables["final"].rows[1] == ("in floating point", 0.9, 1.0)
-    assert tables["final"].rows[2] == ("difference, in percentage points", -0.1, None)
+    assert tables["final"].rows[2] == ("difference", Said(-0.1, "-10.00 points"), None)
     rows = list(csv.reader(io.StringIO(tables["history"].csv())))
-    assert rows[0] == ["seed", "epoch", "on the chip [%]", "floating point [%]", "loss, chip", "loss, float",
-                       "pulses per synapse", "clipped [%]"]  # fmt: skip
+    assert rows[0] == ["seed", "epoch", "on the chip [share]", "floating point [share]", "loss, chip", "loss, float",
+                       "pulses per synapse", "clipped [share]"]  # fmt: skip
     assert [row[:3] for row in rows[1:]] == [["4", "1", "0.7"], ["4", "2", "0.8"], ["4", "3", "0.9"],
                                              ["5", "1", "0.6"], ["5", "2", "0.7"]]  # fmt: skip
     assert "final" not in document({**data, "diverged": {**DIVERGED, "says": "lost"}}).tables()
@@ -156,7 +157,7 @@ def test_figures_of_the_cells_are_what_the_probe_counted_and_summed() -> None:
 def test_a_terminal_shows_what_was_reached_and_the_warnings() -> None:
     text = "\n".join(lines(document(two_seeds(), found())))
     assert text.splitlines()[0] == "Training w on a"
-    for part in ("3 epochs, 2 seeds; taken away from the chip: leakage.", "mean of 2 seeds", "80.00 %", "-10.00 %",
+    for part in ("3 epochs, 2 seeds; taken away from the chip: leakage.", "mean of 2 seeds", "80.00 %", "-10.00 points",
                  "Warning: seed 4 is slow."):  # fmt: skip
         assert part in text
     assert len(text.splitlines()) < 16

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from archsim.base.units import engineering
-from archsim.base.words import counted
+from archsim.base.words import counted, per_cent
 from archsim.report.colours import CYCLE
 from archsim.report.document import Block, Command, Document, Fold, Points, Section, Text, say
 from archsim.report.figure import Dot, Plot, Series, axis, linear
@@ -130,9 +130,8 @@ def _found(data: Optimised) -> Iterator[Block]:
         yield say("Change: {changes}.", brief=True, changes=", ".join(changes))
         yield say("Before: {before}. After: {after}.", brief=True, before=before, after=after)
         yield changes_table(data)
-    yield say("The spec is `{file}`; in this folder the following command gives these figures.", brief=True,
-              file=data.file)  # fmt: skip
-    yield Command(data.run)
+    yield say("The spec is `{file}`; in this folder `{run}` gives these figures.", brief=True, file=data.file,
+              run=data.run)  # fmt: skip
 
 
 def _tried(data: Optimised) -> Iterator[Block]:
@@ -254,7 +253,7 @@ def _change(before: float, after: float) -> str:
     ('-25.00 %', '0.00 %')
     """
     share = _share(before, after)
-    return f"{share:+.2%}".replace("%", " %") if share else "0.00 %"
+    return per_cent(share, 2, "+") if share else "0.00 %"
 
 
 STUDY = registered(Study(Inputs, Optimised, "optimise.json", prepare, document, once=("optimise.svg",)))

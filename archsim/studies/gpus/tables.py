@@ -106,7 +106,7 @@ def ladder(data: Compared) -> Iterator[tuple[str, Pair | Rate, str]]:
         of = f"{paper.gpu} {says(paper.precision)}, peak taken as {taken}"
         quoted = paper.quoted
         claim = f"{quoted.efficiency_op_per_j:.0f}x and {quoted.throughput_per_area_op_per_s_m2:.0f}x"
-        yield f"published figures / {of}", paper.published_ratio, f"the paper says {claim}"
+        yield f"the reference chip as published / {of}", paper.published_ratio, f"the paper says {claim}"
         yield f"this chip's peak / {of}", paper.ratio.peak, ""
         yield f"this chip, sustained / {of}", paper.ratio.sustained, ""
     for gpu in data.gpus:
@@ -221,7 +221,7 @@ def catches_table(data: Compared) -> Table:
         of = f"{each.baseline or each.gpu}, measured"
         rows += [(f"{of}, {own.how}", says(own.precision), *caught(own)) for own in each.catches_up]
     note = "Of the powers of 2 from 1 to 4,096, and of what was measured; against the chip's sustained figures."
-    columns = (Column("GPU"), Column("precision"), Column("in time"), Column("in energy"))
+    columns = (Column("GPU"), Column("precision"), Column("batch to catch up in time"), Column("in energy"))
     return Table("gpus_catch_up", "Batch size at which the GPU catches up", columns, tuple(rows), note)
 
 

@@ -171,8 +171,8 @@ def _largest(parts: Mapping[str, float]) -> Text:
 def _step(page: Page) -> Section:
     step = page.details.step
     return Section("step", "One step", (
-        say("The step that ends example {n}: {cycles}. On the critical path each stretch begins where the one before "
-            "let it.", n=step.example, cycles=counted(step.cycles, "cycle")),
+        say("The step that ends with example {n}: {cycles}. On the critical path each stretch begins where the one "
+            "before let it.", n=step.example, cycles=counted(step.cycles, "cycle")),
         *figures.of("step", page), _also(tables.step(page)),
     ))  # fmt: skip
 
@@ -257,7 +257,7 @@ def _accuracy(page: Page) -> Section:
 
 def _trained(page: Page, history: History) -> Text:
     what, data = measure(history), page.data
-    shown = [what.text(value).replace("%", " %") for value in history.reached]
+    shown = [what.text(value) for value in history.reached]
     name = "" if what.unit else f"{what.name} of "
     other = [history.arch.hash != data.arch.hash, history.workload.hash != data.workload.hash]
     spec = ", ".join(f"{own.name} {own.hash}" for own in (history.arch, history.workload))

@@ -177,7 +177,7 @@ def timeline(page: Page) -> Lanes:
             spans += stretches(own.lane + 1, words(own.state), name, own.cycles, colour(own.state))
     spans += stretches(len(lanes) + 1, "sending", "links", step.links_cycles, COLOURS["send"])
     seen = dict.fromkeys([part.what for part in step.path] + [own.state for own in step.spans])
-    says = "Time from the end of the example before, in nanoseconds."
+    says = "Time from the end of the step before, in nanoseconds."
     if len(step.lanes) > len(lanes):
         says += f" The first {len(lanes)} of {counted(len(step.lanes), 'tile')}."
     cycles = max(step.cycles, 1)

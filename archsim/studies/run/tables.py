@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from archsim.base.units import engineering, si_of_metric
+from archsim.base.words import per_cent
 from archsim.report.floorplan import LinkUse
 from archsim.report.table import Column, Table, words
 from archsim.studies.run.headline import HEADLINE, headline_text
@@ -38,7 +39,7 @@ def headline(page: Page) -> Table:
 
 def all_metrics(page: Page) -> Table:
     """Every metric, in SI units."""
-    rows = [(name, value, si_of_metric(name)) for name, value in page.data.metrics.items()]
+    rows = [(name, value, si_of_metric(name).replace("m**2", "m2")) for name, value in page.data.metrics.items()]
     columns = (Column("metric"), Column("value"), Column("unit"))
     return Table("metrics", "All metrics", columns, tuple(rows), most=len(rows))
 
@@ -201,8 +202,8 @@ def endurance(page: Page) -> Table:
     metrics = page.metrics
     rows = (
         ("transfers of a whole shard, mean", f"{metrics.transfers:,.5g}"),
-        ("cycles in which at least one crossbar transfers", f"{metrics.transfer_time_share:.2%}"),
-        ("cycles in which at least one crossbar is refreshed", f"{metrics.refresh_time_share:.2%}"),
+        ("cycles in which at least one crossbar transfers", per_cent(metrics.transfer_time_share, 2)),
+        ("cycles in which at least one crossbar is refreshed", per_cent(metrics.refresh_time_share, 2)),
         ("RESETs per long-term device, mean", _text(metrics.pcm_writes_per_cell_mean)),
         ("RESETs per long-term device, maximum", _text(metrics.pcm_writes_per_cell_max)),
         ("peak power of cells being programmed", engineering(metrics.transfer_power_peak_w, "W")),

@@ -139,7 +139,9 @@ def _headline(data: Runs) -> tuple[Block, ...]:
             if any(value is not None for value in values):
                 rows.append((f"{what.name} {side}", *_beside(values, text)))
     names = dict.fromkeys(name for run in runs for name in run.metrics)
-    every = [(name, si_of_metric(name), *(run.metrics.get(name) for run in runs)) for name in names]
+    every = [
+        (name, si_of_metric(name).replace("m**2", "m2"), *(run.metrics.get(name) for run in runs)) for name in names
+    ]
     columns = (Column("metric"), Column("unit"), *map(Column, (run.name for run in runs)))
     return (
         Table("headline", "Headline figures", _columns(data, "figure"), tuple(rows), brief=len(runs) <= MOST_COLUMNS),

@@ -65,6 +65,7 @@ def points_table(
 def _column(name: str, metrics: Metrics) -> Column:
     heading, decimals, _ = metrics[name]
     unit = "%" if name.startswith("accuracy") or name.endswith("_share") else display_unit(name)
+    unit = "points" if name == "accuracy_difference" else unit
     return Column(heading, unit, decimals, brief=not name.endswith(("_std", "_difference")))
 
 

@@ -71,6 +71,8 @@ def _rates(rates: Rates) -> str:
     chip, floating = (
         f"begins at {own.first:g}, is multiplied by {own.decay:g} with each epoch and kept above "
         f"{own.first * own.floor:g}"
+        if own.decay != 1
+        else f"is {own.first:g}"
         for own in (rates.chip, rates.floating)
     )
     return chip if chip == floating else f"{chip}; the baseline's own {floating}"

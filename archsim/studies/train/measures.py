@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from archsim.base.words import per_cent
 from archsim.studies.train.history import History
 
 LOSSES = {"cross_entropy": "cross-entropy, summed over outputs", "squared_error": "half the squared error, summed over "
@@ -29,7 +30,7 @@ class Measure:
 
     def text(self, value: float | None) -> str:
         """Return a value as it is shown."""
-        return "-" if value is None else f"{value:.2%}" if self.unit else f"{value:.4f}"
+        return "-" if value is None else per_cent(value, 2) if self.unit else f"{value:.4f}"
 
 
 ACCURACY = Measure("accuracy", "accuracy", "%")

@@ -238,7 +238,7 @@ def progress_words(now: Place, epochs: int, seeds: int) -> str:
 
     >>> print(progress_words(Place(1, 2, 500, 1438, 0.25, Epoch(1, 1, 0.9, 0.95, 0.3, 0.2, 0.0, 0.0)), 20, 5))
     seed 1, epoch 3 of 20: 500 of 1,438, loss 0.250
-    chip 90.00%, loss 0.300; float 95.00%, loss 0.200
+    chip 90.00 %, loss 0.300; float 95.00 %, loss 0.200
     """
     place = f"seed {now.seed}, " if seeds > 1 else ""
     loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
-from archsim.base.words import counted
+from archsim.base.words import counted, per_cent, points
 from archsim.functional.findings import Findings
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
-from archsim.report.table import Column, Table, words
+from archsim.report.table import Column, Said, Table, words
 from archsim.studies.train.history import History
 from archsim.studies.train.measures import measure
 
@@ -28,10 +28,13 @@ def final_table(data: History) -> Table | None:
         Column(f"{what.name} on the test set", what.unit, 2),
         Column("mean loss in training"),
     )
+    apart: float | Said | None = data.final.difference
+    if what.unit and isinstance(apart, float):
+        apart = Said(apart, points(apart))
     rows = (
         ("on the chip", chip, fmean(run[-1] for run in data.loss_chip if run)),
         ("in floating point", floating, fmean(run[-1] for run in data.loss_float if run)),
-        (f"difference{', in percentage points' if what.unit else ''}", data.final.difference, None),
+        ("difference", apart, None),
     )
     return Table("final", "What was reached", columns, rows, brief=True)
 
@@ -82,7 +85,7 @@ def most_saturated(data: History) -> Table:
         if not isinstance(value, str) and value is not None and value > WORTH_A_WARNING
     }  # fmt: skip
     columns = (Column("layer"), *(Column(words(kind), "%", 2) for kind in REMEDIES))
-    return Table("saturation_most", "Largest shares", columns, rows, f"Above {WORTH_A_WARNING:.0%} in bold.",
+    return Table("saturation_most", "Largest shares", columns, rows, f"Above {per_cent(WORTH_A_WARNING, 0)} in bold.",
                  marked=frozenset(marked), turned=len(rows) <= MOST_LAYERS_ACROSS)  # fmt: skip
 
 
