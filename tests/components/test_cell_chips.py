@@ -104,7 +104,10 @@ def test_fast_forward_gives_the_cycles_of_the_full_run(name: str, full: bool) ->
 
 @pytest.mark.slow
 def test_the_pair_alone_trains_and_worse_than_the_reference() -> None:
-    """As in the experiments: 82.9 % with pairs alone (Burr 2015), as in software with 3T1C beside (Ambrogio 2018)."""
+    """As in the experiments: 82.9 % with pairs alone (Burr 2015), as in software with 3T1C beside (Ambrogio 2018).
+
+    Images of 8 x 8 are not those of MNIST, so that limits are a factor of two around 15 points that pairs alone lack.
+    """
     workload = load_workload("mlp_digits", ["training.learning_rate=0.01", "training.epochs=6"])
     data = load_data(workload.value)
     reached = {}
@@ -114,11 +117,11 @@ def test_the_pair_alone_trains_and_worse_than_the_reference() -> None:
         assert timeline is not None
         training = Training(schedule, data)
         training.play(timeline.chunks)
-        epochs = training.found
-        reached[name] = max(epoch.accuracy_chip for epoch in epochs)
-    assert reached[PAIR] < reached[CAPACITOR]
-    assert reached[PAIR] < reached[REFERENCE]
-    assert reached[PAIR] > 0.5  # of ten digits one would be guessed rightly
+        reached[name] = max(epoch.accuracy_chip or 0.0 for epoch in training.found)
+        software = max(epoch.accuracy_float or 0.0 for epoch in training.found)
+    assert 0.075 < software - reached[PAIR] < 0.30
+    assert software - reached[REFERENCE] < 0.075
+    assert abs(software - reached[CAPACITOR]) < 0.02
 
 
 @pytest.mark.parametrize("name", [PAIR, CAPACITOR])

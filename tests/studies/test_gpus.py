@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archsim.base.errors import SpecError
-from archsim.baselines.comparison import BATCHES, FIGURES, compare_gpus, parse_batches
+from archsim.baselines.comparison import BATCHES, FIGURES, compare_gpus, modelled_steps, parse_batches
 from archsim.baselines.gpus import FOLDER, known_gpus
 from archsim.cli import main
 from archsim.report.figure import Bars, Plot
@@ -335,7 +335,8 @@ def test_own_gpus_stand_beside_those_of_archsim(tmp_path: Path) -> None:
                              measured=(measured,), out=tmp_path / "out")  # fmt: skip
     assert [gpu["name"] for gpu in found["gpus"]] == ["Mine", "H100"]
     assert found["gpus"][0]["fastest"] == "bf16"
-    assert found["measured"][0]["rows"][0]["modelled_over_measured_time"] > 0
+    modelled = modelled_steps(known_gpus([path])["Mine"], "bf16", load_workload("mlp_digits").value, [4], "graph")
+    assert found["measured"][0]["rows"][0]["modelled_over_measured_time"] == pytest.approx(modelled.time_s[0] / 31e-6)
     assert f"--gpus {path}" in found["command"]
     assert "Mine" in (folder / "gpus.md").read_text()
     assert list(known_gpus()) == ["P100", "V100", "A100", "H100", "H200"]

@@ -98,16 +98,50 @@ def test_a_seed_alone_gives_the_same_numbers_and_another_seed_others(tmp_path: P
     assert both["loss_chip"][0] != both["loss_chip"][1]
 
 
+# 1,438 examples in intervals of 400: three transfers an epoch, so that all imperfections take part; and transfers that
+# do not reckon with the leak, which is then an imperfection that nothing mends.
+OFTEN = ("schedule.transfer.interval_examples=400", "tile.device.leak_compensation=none")
+
+# By how much more loss an ablated chip has than the whole, in parts of what the whole has more than its baseline.
+# Origin of the signs: without an imperfection the chip comes nearer to its baseline, and without polarity inversion, a
+# remedy, it goes further away. Of the sizes: the mean of eight seeds, an estimate; limits are about a factor of two.
+EFFECTS = {
+    "polarity_inversion": (0.03, 0.25),  # 0.099
+    "leakage": (-0.05, -0.01),  # -0.024
+    "variability": (-0.10, -0.01),  # -0.039
+    "programming_error": (-0.10, -0.02),  # -0.048
+    "quantisation": (-0.70, -0.40),  # that of pulses
+    "converters": (-0.02, 0.02),  # 255 levels of a sum are as good as any number
+    "pulses": (-0.70, -0.40),  # -0.536: fifteen slots, in a first epoch of steep errors
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """An epoch of four seeds on the chip with all imperfections."""
+    return training(tmp_path_factory.mktemp("whole"), *OFTEN, epochs=1, seeds=4)
+
+
 @pytest.mark.parametrize(
     "name", [name if name in ABLATIONS[:1] else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
 )
-def test_each_ablation_changes_the_chip_and_not_its_baseline(tmp_path: Path, name: str) -> None:
-    # 1,438 examples in intervals of 400: three transfers an epoch, so that all imperfections take part.
-    whole = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1)
-    without = training(tmp_path, "schedule.transfer.interval_examples=400", epochs=1, ablate=(name,))
+def test_each_ablation_moves_the_chip_as_far_as_it_should_and_not_its_baseline(
+    tmp_path: Path, whole: dict[str, Any], name: str
+) -> None:
+    without = training(tmp_path, *OFTEN, epochs=1, seeds=4, ablate=(name,))
     assert without["ablated"] == [name]
-    assert without["loss_chip"] != whole["loss_chip"]
     assert without["loss_float"] == whole["loss_float"]
+    chip, rest, baseline = (np.array(run) for run in (whole["loss_chip"], without["loss_chip"], whole["loss_float"]))
+    assert (rest != chip).all()  # in every seed
+    least, most = EFFECTS[name]
+    assert least < (rest - chip).mean() / (chip - baseline).mean() < most
+
+
+def test_without_leakage_there_is_nothing_that_a_transfer_reckons_with(tmp_path: Path) -> None:
+    own = ("schedule.transfer.interval_examples=400", "tile.device.leak_compensation=")
+    none, nominal = (training(tmp_path, own[0], own[1] + how, epochs=1, ablate=("leakage",))["loss_chip"]
+                     for how in ("none", "nominal"))  # fmt: skip
+    assert none == nominal
 
 
 def test_an_autoencoder_learns_its_inputs(tmp_path: Path) -> None:
@@ -122,17 +156,25 @@ def test_an_autoencoder_learns_its_inputs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_schedule_does_shows_in_accuracy_and_the_baseline_stays(tmp_path: Path) -> None:
-    runs = [
-        training(tmp_path, *more, epochs=1)
+def test_what_the_schedule_does_shows_in_the_loss_and_the_baseline_stays(tmp_path: Path) -> None:
+    # Origin: means of eight seeds, an estimate. Weights that are stale by a few of 1,438 examples cost next to nothing
+    # (-0.1 % of what the chip has more than its baseline); a transfer after every 100th example, not one at the end,
+    # keeps capacitors within their range, which buys back 58 % of it.
+    alone, stale, often = (
+        training(tmp_path, *more, epochs=1, seeds=4)
         for more in (
             (),
             ("schedule.mode=pipelined", "schedule.in_flight=4"),
             ("schedule.transfer.interval_examples=100",),
         )
-    ]
-    assert len({run["loss_chip"][0][0] for run in runs}) == 3
-    assert len({run["loss_float"][0][0] for run in runs}) == 1
+    )
+    assert alone["loss_float"] == stale["loss_float"] == often["loss_float"]
+    chip, late, kept, baseline = (
+        np.array(run) for run in (alone["loss_chip"], stale["loss_chip"], often["loss_chip"], alone["loss_float"])
+    )
+    assert (late != chip).all()
+    assert abs((late - chip).mean() / (chip - baseline).mean()) < 0.02
+    assert 0.4 < (chip - kept).mean() / (chip - baseline).mean() < 0.75
 
 
 def test_divergence_is_told_with_its_epoch_and_never_as_an_accuracy(tmp_path: Path) -> None:
