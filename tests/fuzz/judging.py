@@ -114,11 +114,9 @@ def _verdict(way: str, words: list[str], root: Path) -> Verdict:
 
 def audits_failed(root: Path) -> list[str]:
     """Return the audits that failed in a case's runs, but for those that a changed figure breaks by right: the fits."""
-    found = []
-    for path in sorted(root.rglob("metrics.json")):
-        audits = json.loads(path.read_text("utf-8"))["audits"]
-        found += [own["name"] for own in audits if not own["passed"] and not own["name"].startswith("published ")]
-    return found
+    path = root / "in" / "out" / "metrics.json"
+    audits = json.loads(path.read_text("utf-8"))["audits"] if path.is_file() else []
+    return [own["name"] for own in audits if not own["passed"] and not own["name"].startswith("published ")]
 
 
 def _child(words: list[str], root: Path, told: Path) -> None:
