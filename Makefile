@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint types bench clean
+.PHONY: help demo test test-slow fuzz lint types bench clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,12 @@ test: $(INSTALLED) ## all tests but the slow ones
 
 test-slow: $(INSTALLED) ## the slow tests, and all laws on more examples
 	ARCHSIM_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+SECONDS ?= 60
+SEED ?= 0
+
+fuzz: $(INSTALLED) ## mutated files and words, for SECONDS from SEED on
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --seed $(SEED)
 
 lint: $(INSTALLED) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""A fuzzer over every way in: mutated files and words of the command, each in a child process with limits."""
