@@ -130,9 +130,9 @@ def test_an_idx_file_that_is_cut_or_grown_anywhere_is_a_fault_and_no_traceback(d
         (idx(np.zeros((2, 2, 2)))[:9], "is truncated: 9 bytes, of 16 of the header alone"),
         (idx(np.zeros((2, 2, 2)))[:-1], "is truncated: 7 bytes follow the header, which says 2 x 2 x 2 = 8"),
         (idx(np.zeros((2, 2, 2))) + b"0", "is too long: more bytes follow the header than the 2 x 2 x 2 = 8"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "is truncated: 0 bytes follow the header, which says 4,294,967,295 x"),
-        (gzip.compress(idx(images(9)))[:-2000], "is not a whole gzip file (Compressed file ended before"),
-        (gzip.compress(idx(images(1)))[:-8] + b"\0" * 8, "is not a whole gzip file (CRC check failed"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "would have 79,228,162,458,924,105,385,300,197,375 bytes, by its header; at most"),
+        (gzip.compress(idx(images(9)))[:-2000], "is not a whole gzip file (it is cut off)"),
+        (gzip.compress(idx(images(1)))[:-8] + b"\0" * 8, "is not a whole gzip file (it is cut off or damaged)"),
         (b"\x1f\x8b not gzip", "is not a whole gzip file ("),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_idx_says_how(content: bytes, message: str, tmp_path:
 
 
 def test_a_file_that_cannot_be_opened_is_a_fault(tmp_path: Path) -> None:
-    assert f"{tmp_path}: cannot be read (" in fault(lambda: read_idx(tmp_path, 3))
+    assert f"{tmp_path}: is a folder, not a file" in fault(lambda: read_idx(tmp_path, 3))
 
 
 # MNIST
@@ -435,7 +435,7 @@ def test_a_file_that_is_not_npz_says_so(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     load = partial(load_data, work("mine", 3, 3), tmp_path)
     path.write_bytes(b"not an archive")
-    assert f"{path}: cannot be read as an .npz file (not an archive of arrays)" in fault(load)
+    assert f"{path}: cannot be read as an .npz file (it is cut off, damaged or no archive)" in fault(load)
     np.savez(path, a=np.zeros(3), y_train=np.zeros(3))
     message = fault(load)
     assert f"{path}: holds the arrays a, y_train; call them x_train, y_train, x_test, y_test; or train_x," in message
