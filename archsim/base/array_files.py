@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,16 @@ from archsim.base.arrays import Array
 from archsim.base.doors import MOST_ARRAY_BYTES, check_regular, door
 from archsim.base.errors import SpecError
 from archsim.base.words import counted
+
+
+def _read(file: Any, name: str, where: str, hint: str) -> Array:
+    try:
+        found: Array = file[name]
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise SpecError.at(where, f"'{name}' in it holds Python objects, which are never loaded", hint) from None
+        raise
+    return found
 
 
 def read_arrays(
@@ -33,7 +44,7 @@ def read_arrays(
             size = sum(each.file_size for each in file.zip.infolist())
             if size > most:
                 raise SpecError.at(where, f"unpacks to {counted(size, 'byte')}; at most {most:,} are read", hint)
-            found = {name: file[name] for name in choose(file.files)}
+            found = {name: _read(file, name, where, hint) for name in choose(file.files)}
     for name, array in found.items():
         if not isinstance(array, np.ndarray):
             raise SpecError.at(where, f"'{name}' in it is no array", hint)

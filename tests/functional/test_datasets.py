@@ -130,7 +130,7 @@ def test_an_idx_file_that_is_cut_or_grown_anywhere_is_a_fault_and_no_traceback(d
         (idx(np.zeros((2, 2, 2)))[:9], "is truncated: 9 bytes, of 16 of the header alone"),
         (idx(np.zeros((2, 2, 2)))[:-1], "is truncated: 7 bytes follow the header, which says 2 x 2 x 2 = 8"),
         (idx(np.zeros((2, 2, 2))) + b"0", "is too long: more bytes follow the header than the 2 x 2 x 2 = 8"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "would have 79,228,162,458,924,105,385,300,197,375 bytes, by its header; at most"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "would have 79,228,162,458,924,105,385,300,197,375 bytes, by its header"),
         (gzip.compress(idx(images(9)))[:-2000], "is not a whole gzip file (it is cut off)"),
         (gzip.compress(idx(images(1)))[:-8] + b"\0" * 8, "is not a whole gzip file (it is cut off or damaged)"),
         (b"\x1f\x8b not gzip", "is not a whole gzip file ("),
@@ -440,7 +440,7 @@ def test_a_file_that_is_not_npz_says_so(tmp_path: Path) -> None:
     message = fault(load)
     assert f"{path}: holds the arrays a, y_train; call them x_train, y_train, x_test, y_test; or train_x," in message
     np.savez(path, x_train=np.array([object()]), y_train=np.zeros(3), x_test=np.zeros(3), y_test=np.zeros(3))
-    assert "cannot be read as an .npz file (Object arrays cannot be loaded" in fault(load)
+    assert "in it holds Python objects, which are never loaded" in fault(load)
 
 
 @given(st.integers(0, 1100), st.integers(0, 255))
