@@ -29,11 +29,11 @@ def _without_middle(text: str, ends: int) -> str:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong, at one place."""
+    """One thing that is wrong, at one place, and what is allowed or to be tried."""
 
     where: str
     what: str
-    hint: str = ""
+    hint: str
 
     def __str__(self) -> str:
         where, what, hint = cut(self.where), cut(self.what), cut(self.hint)
@@ -53,7 +53,7 @@ class SpecError(ArchsimError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     @classmethod
-    def at(cls, where: str, what: str, hint: str = "") -> Self:
+    def at(cls, where: str, what: str, hint: str) -> Self:
         """Return the error of one fault: where, what was given, what is allowed or to try."""
         return cls([Problem(where, what, hint)])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from pathlib import Path
@@ -79,7 +78,7 @@ def faults_of(error: ValidationError, where: str, hint: str, joint: str = ": ") 
         parts = [part for part in fault["loc"] if part not in ("int", "float", "none")]  # of a union
         place = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(map(str, parts)))
         told.setdefault(f"{where}{joint}{place}" if place else where, said(fault)[0])
-    found = list(itertools.starmap(Problem, told.items()))
+    found = [Problem(place, what, "") for place, what in told.items()]
     shown, more = found[:MOST_PROBLEMS], len(found) - MOST_PROBLEMS
     if more > 0:
         shown.append(Problem("", f"and {more:,} more", hint))

@@ -98,7 +98,7 @@ def _download(url: str, path: Path, expected: str, timeout_s: float, end_s: floa
                 for block in _blocks(url, timeout_s, end_s):
                     file.write(block)
                     if file.tell() > MOST_BYTES:
-                        what = f"gives more than {MOST_BYTES:,} bytes, the most that are taken"
+                        what = f"gives more than {counted(MOST_BYTES, 'byte')}, the most that are taken"
                         raise SpecError([Problem(url, what, f"it is not what was asked for; {by_hand}")])
             except HTTPError as error:
                 error.close()

@@ -6,7 +6,6 @@ or an ArchsimError passes, so that a traceback fails the test by itself.
 
 from __future__ import annotations
 
-import ast
 import functools
 import gzip
 import io
@@ -150,10 +149,10 @@ def test_a_file_of_any_bytes_is_read_or_refused_in_words(kind: str, tmp_path: Pa
 @pytest.mark.parametrize("seed", range(1, 4))
 @pytest.mark.parametrize("kind", BYTES)
 def test_many_files_of_any_bytes_are_read_or_refused_in_words(kind: str, seed: int, tmp_path: Path) -> None:
-    assert any(battery(kind, tmp_path, seed, 3000 if kind in FREE else 100))
+    assert any(battery(kind, tmp_path, seed, 1000 if kind in FREE else 100))
 
 
-ODD = (None, True, 0, -1, 1e308, 10**30, "", "x", "\ud800", [], {}, [None], [[1]], {"a": {}})
+ODD: tuple[Any, ...] = (None, True, 0, -1, 1e308, 10**30, "", "x", "\ud800", [], {}, [None], [[1]], {"a": {}})
 """Values that stand in JSON where others are expected."""
 
 
@@ -215,7 +214,7 @@ def test_a_result_file_of_another_shape_is_shown_or_refused_in_words(name: str, 
 @pytest.mark.parametrize("seed", range(1, 4))
 @pytest.mark.parametrize("name", JSON)
 def test_many_result_files_of_another_shape_are_shown_or_refused(name: str, seed: int, tmp_path: Path) -> None:
-    edits(name, tmp_path, seed, 200)
+    edits(name, tmp_path, seed, 60)
 
 
 NOT_RESULTS = ("", "{", "[" * 100_000, '{"a":' * 100_000, "9" * 5000, "1e999", "NaN", '"\\ud800"', "\xff")
@@ -333,8 +332,14 @@ def test_a_run_file_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_no_fault_of_validation_is_told_in_the_library_s_words() -> None:
     assert len(LIBRARY) > 80
     for kind in get_args(ErrorType):
-        for given in (None, 5, "x", [], {}):
-            fault = {"type": kind, "loc": ("a",), "input": given, "msg": "Input should be NoneType; try", "ctx": {}}
+        for given in ODD:
+            fault: dict[str, Any] = {
+                "type": kind,
+                "loc": ("a",),
+                "input": given,
+                "msg": "Input should be NoneType; try",
+                "ctx": {},
+            }
             if kind in LIBRARY:
                 what, hint = said(fault)
                 assert what, kind
@@ -345,35 +350,13 @@ def test_no_fault_of_validation_is_told_in_the_library_s_words() -> None:
 def test_a_message_cuts_what_is_long() -> None:
     for text in ("x" * 10**6, "x " * 10**6, "'" + "9" * 5000 + "' is no number"):
         assert len(str(Problem(text, text, text))) < 3 * (MOST_TEXT + 40)
-    assert max(map(len, str(Problem("", "y" * 500)).split())) <= MOST_WORD
-
-
-@functools.cache
-def nodes() -> list[tuple[str, str, ast.AST]]:
-    """Calls and handlers of the package: (file, what is called or caught, the node)."""
-    found: list[tuple[str, str, ast.AST]] = []
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            own = (
-                node.func if isinstance(node, ast.Call) else node.type if isinstance(node, ast.ExceptHandler) else None
-            )
-            if isinstance(own, ast.Name | ast.Attribute):
-                found.append((path.relative_to(PACKAGE).as_posix(), ast.unparse(own), node))
-    return found
-
-
-def test_every_problem_is_given_a_hint() -> None:
-    missing = [
-        f"{path}:{node.lineno}" for path, name, node in nodes()
-        if name in ("Problem", "SpecError.at") and isinstance(node, ast.Call)
-        and len(node.args) + len(node.keywords) < 3 and not any(isinstance(own, ast.Starred) for own in node.args)
-    ]  # fmt: skip
-    assert missing == []
+    assert max(map(len, str(Problem("", "y" * 500, "")).split())) <= MOST_WORD
 
 
 def test_files_of_others_are_read_behind_doors_alone() -> None:
-    found = {path for path, name, _ in nodes() if name in ("np.load", "pickle.load", "onnx.load")}
+    texts = {path.relative_to(PACKAGE).as_posix(): path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
+    found = {name for name, text in texts.items() if re.search(r"\b(np|pickle|onnx)\.load\(", text)}
     assert found == {"base/array_files.py", "functional/datasets.py", "workload/onnx/reading.py"}  # its own digits
-    broad = {path for path, name, node in nodes() if isinstance(node, ast.ExceptHandler) and name == "Exception"}
+    broad = {name for name, text in texts.items() if re.search(r"except( Exception\b.*)?:", text)}
     # the command tells click's errors; pint raises anything; a thread hands on what it meets
     assert broad <= {"cli/__init__.py", "base/units.py", "functional/downloads.py"}

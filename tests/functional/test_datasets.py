@@ -8,6 +8,7 @@ import os
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -592,6 +593,42 @@ def test_offline_is_told_and_leaves_nothing(server: str, tmp_path: Path) -> None
     assert f"check the connection, or copy the file to {folder / 'mnist' / 'a.gz'} from elsewhere" in message
     assert not (tmp_path / "new").exists()
     assert "cannot be fetched (unknown url type" in fault(lambda: fetch("mnist", folder, base_url="nonsense"))
+
+
+def test_a_file_that_is_too_large_is_not_taken(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "MOST_BYTES", len(CONTENTS["a.gz"]) - 1)
+    assert "the most that are taken; it is not what was asked for" in fault(lambda: fetch("mnist", tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_server_that_answers_byte_by_byte_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Quiet):
+        def do_GET(self) -> None:
+            with suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(b"H")
+                    time.sleep(0.02)
+
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(downloads, "MOST_S", 0.2)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as httpd:
+        httpd.daemon_threads, httpd.block_on_close = True, False
+        threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{httpd.server_address[1]}"
+        message = fault(lambda: fetch("mnist", tmp_path / "new", base_url=url))
+        httpd.shutdown()
+    assert "cannot be fetched (it takes more than 0.2 s)" in message
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_killed_fetch_left_is_cleared(server: str, tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    old, young = (tmp_path / "mnist" / f".a.gz.{number}.part" for number in (1, 2))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    fetch("mnist", tmp_path)
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_an_interrupted_download_leaves_nothing(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
