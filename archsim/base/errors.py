@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+MOST_WORD, MOST_TEXT = 160, 800
+"""Characters of a word without spaces, and of a part of a message: what is longer loses its middle."""
+
+
+def cut(text: str) -> str:
+    """Return a text as messages show it: no word, nor all of it, is longer than a reader can take in.
+
+    >>> len(cut("'" + "x" * 500 + "' is not a number"))
+    117
+    """
+    if len(text) > MOST_WORD:
+        text = re.sub(rf"\S{{{MOST_WORD + 1},}}", lambda word: _without_middle(word[0], 40), text)
+    return text if len(text) <= MOST_TEXT else _without_middle(text, MOST_TEXT // 2 - 20)
+
+
+def _without_middle(text: str, ends: int) -> str:
+    return f"{text[:ends]}...({len(text):,} characters)...{text[-ends:]}"
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong, at one place."""
+    """One thing that is wrong, at one place, and what is allowed or to be tried."""
 
     where: str
     what: str
-    hint: str = ""
+    hint: str
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}; {self.hint}" if self.hint else head
+        where, what, hint = cut(self.where), cut(self.what), cut(self.hint)
+        head = f"{where}: {what}" if where else what
+        return f"{head}; {hint}" if hint else head
 
 
 class ArchsimError(Exception):
@@ -33,7 +53,7 @@ class SpecError(ArchsimError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     @classmethod
-    def at(cls, where: str, what: str, hint: str = "") -> Self:
+    def at(cls, where: str, what: str, hint: str) -> Self:
         """Return the error of one fault: where, what was given, what is allowed or to try."""
         return cls([Problem(where, what, hint)])
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
+from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from archsim.base.errors import Problem
+from archsim.base.doors import door, read_plain
+from archsim.base.errors import Problem, SpecError
+from archsim.base.validation import said
 
 Number: TypeAlias = int | float
 """A count stays a whole number, also in the files that are made of it."""
@@ -29,6 +31,20 @@ class Record(BaseModel):
         """Return what a file holds; raise ValidationError, which `faults_of` explains, unless it is of this kind."""
         return cls.model_validate_json(text, strict=True)
 
+    @classmethod
+    def read_from(cls, text: str, where: str, hint: str) -> Self:
+        """Return what the text of a file holds; raise SpecError with what is wrong in it, place by place."""
+        with door(where, "is not what archsim writes ({why})", hint, raises=(RecursionError, OverflowError)):
+            try:
+                return cls.read(text)
+            except ValidationError as error:
+                raise SpecError(faults_of(error, where, hint)) from None
+
+    @classmethod
+    def read_file(cls, path: Path, where: str, hint: str) -> Self:
+        """Return what a file holds; raise SpecError if it cannot be read, or with what is wrong in it."""
+        return cls.read_from(read_plain(path, where, hint), where, hint)
+
     def plain(self) -> Any:
         """Return it as JSON holds it: mappings, lists, numbers, text and None."""
         return self.model_dump(mode="json", by_alias=True)
@@ -36,6 +52,16 @@ class Record(BaseModel):
     def json_text(self) -> str:
         """Return it as the text of a file."""
         return json.dumps(self.plain(), indent=1, allow_nan=False) + "\n"
+
+
+def schema_of(text: str) -> Any:
+    """Return the schema that the text of a file names; None if it names none."""
+    try:
+        with door("", "", ""):
+            found = json.loads(text)
+    except SpecError:
+        return None
+    return found.get("schema") if isinstance(found, dict) else None
 
 
 class Named(Record):
@@ -51,27 +77,9 @@ def faults_of(error: ValidationError, where: str, hint: str, joint: str = ": ") 
     for fault in error.errors(include_url=False):
         parts = [part for part in fault["loc"] if part not in ("int", "float", "none")]  # of a union
         place = re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", ".".join(map(str, parts)))
-        told.setdefault(f"{where}{joint}{place}" if place else where, _what(fault["type"], fault))
-    found = list(itertools.starmap(Problem, told.items()))
+        told.setdefault(f"{where}{joint}{place}" if place else where, said(fault)[0])
+    found = [Problem(place, what, "") for place, what in told.items()]
     shown, more = found[:MOST_PROBLEMS], len(found) - MOST_PROBLEMS
     if more > 0:
-        shown.append(Problem("", f"and {more:,} more"))
+        shown.append(Problem("", f"and {more:,} more", hint))
     return [*shown[:-1], Problem(shown[-1].where, shown[-1].what, hint)]
-
-
-def _what(kind: str, fault: Any) -> str:
-    if kind in _SAID:
-        return _SAID[kind]
-    wanted = next((words for start, words in _WANTED.items() if kind.startswith(start)), None)
-    if wanted is None:
-        return str(fault["msg"]).removeprefix("Value error, ")
-    given = _NAMES.get(type(fault["input"]), "a number")
-    return f"is {given} and not {wanted}"
-
-
-_SAID = {"missing": "is missing", "json_invalid": "is no JSON: it was cut off or edited",
-         "extra_forbidden": "is unknown"}  # fmt: skip
-_WANTED = {"int": "a number", "float": "a number", "finite": "a number", "string": "text", "bool": "yes or no",
-           "tuple": "a list", "list": "a list", "model": "a mapping", "dict": "a mapping", "mapping": "a mapping",
-           "dataclass": "a mapping"}  # fmt: skip
-_NAMES = {dict: "a mapping", list: "a list", str: "text", bool: "yes or no", type(None): "null"}

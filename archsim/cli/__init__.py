@@ -4,12 +4,16 @@ Everything heavy is imported by the command that needs it. Annotations are not p
 those of all commands at each start, and as text they would have to be compiled each time.
 """
 
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from archsim.base.doors import check_text
 from archsim.base.errors import ArchsimError, StuckError
 from archsim.cli import floorplan_commands, run_commands, spec_commands, train_commands  # noqa: F401  each adds its commands
 from archsim.cli.apps import app
@@ -17,31 +21,84 @@ from archsim.cli.options import complain
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:
-    """Run the command; exit with 0, 1 (an audit failed), 2 (bad input, explained) or 130 (interrupted)."""
+    """Run the command; exit with 0, 1 (an audit failed), 2 (bad input, explained) or 130 (interrupted).
+
+    What is raised on purpose, by the machine or by the user is told in words. Anything else is a fault of archsim's own
+    and ends in a traceback.
+    """
+    _open_streams()
     try:
-        status = app(args=None if arguments is None else list(arguments), standalone_mode=False)
+        status = _asked(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has had enough
+        status = 0
     except StuckError as error:
-        complain(["the simulation is stuck", *str(error).splitlines()])
-        sys.exit(2)
+        status = _refused(["the simulation is stuck", *str(error).splitlines()])
     except ArchsimError as error:
-        complain(str(error).splitlines())
-        sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        status = _refused(str(error).splitlines())
+    except MemoryError:
+        status = _refused(["there is not enough memory for this; try a smaller network or chip, or a larger machine"])
     except OSError as error:
-        complain([f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")])
-        sys.exit(2)
+        told = f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
+        status = _refused([f"{told}; look at the path, its permissions and the space that is left"])
     except (KeyboardInterrupt, typer.Abort):
+        status = 130
         complain(["interrupted"])
-        sys.exit(130)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
     except Exception as error:
-        if hasattr(error, "format_message"):  # click's usage errors
-            complain([error.format_message(), "try: archsim --help"])
-            sys.exit(2)
-        raise
-    if status == 130:  # how click tells of an interruption
-        complain(["interrupted"])
-    sys.exit(status if isinstance(status, int) else 0)
+        if not hasattr(error, "format_message"):  # that of click's usage errors
+            raise
+        status = _refused([*_usage(error), "try: archsim --help"])
+    _leave(status)
+
+
+def _asked(arguments: list[str]) -> int:
+    """Carry a command out and return its exit status; unlike typer's own, it leaves exceptions as they are."""
+    for place, each in enumerate(arguments, start=1):
+        check_text(each, f"argument {place}")
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("archsim", arguments) as context:
+            found = command.invoke(context)
+    except typer.Exit as leave:
+        return leave.exit_code
+    return found if isinstance(found, int) else 0
+
+
+def _usage(error: Any) -> list[str]:
+    """Return what click says of how it was called, in plain words where a library checked what was given."""
+    if hasattr(cause := error.__cause__, "errors"):
+        from archsim.base.validation import said
+
+        error.message = "; ".join(said(cause.errors()[0]))
+    return str(error.format_message()).splitlines()
+
+
+def _refused(lines: Sequence[str]) -> int:
+    complain(lines)
+    return 2
+
+
+def _open_streams() -> None:
+    """See to it that there are three streams, and that any text can be written to them."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):  # closed by who called: no file may get their numbers
+        while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+            pass
+        os.close(number)
+        nowhere = Path(os.devnull)
+        sys.stdin = sys.stdin or nowhere.open(encoding="utf-8")
+        sys.stdout = sys.stdout or nowhere.open("w", encoding="utf-8")
+        sys.stderr = sys.stderr or nowhere.open("w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave(status: int) -> None:
+    """Exit, though what is still to be written may find nobody who reads."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archsim.base.errors import MOST_TEXT, cut
 from archsim.base.words import counted
 
 if TYPE_CHECKING:
@@ -141,4 +142,4 @@ def late_interrupts(late: bool) -> Iterator[Callable[[], bool]]:
 def complain(lines: Sequence[str]) -> None:
     """Print lines on standard error, each with the name of the command."""
     for line in lines:
-        typer.echo(f"archsim: {line}" if line else "", err=True)
+        typer.echo(f"archsim: {line if len(line) <= 4 * MOST_TEXT else cut(line)}" if line else "", err=True)

@@ -25,7 +25,7 @@ def check(
         except SpecError as error:
             problems += error.problems
         except ArchsimError as error:
-            problems.append(Problem(name, str(error)))
+            problems.append(Problem(name, str(error), "change the spec"))
     if problems:
         raise SpecError(problems)
 

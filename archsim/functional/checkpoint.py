@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from archsim.base.array_files import read_arrays
 from archsim.base.arrays import Array
+from archsim.base.doors import MOST_STATE_BYTES, door
 from archsim.base.errors import Problem, SpecError
-from archsim.base.record import Record, faults_of
+from archsim.base.record import Record
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import Epoch
@@ -24,11 +24,8 @@ from archsim.functional.findings import Findings
 Arrays: TypeAlias = Mapping[str, Array]
 
 NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
-_HEAD = "head"
-
-# What reading a damaged file can raise, from unknown compression to a header that claims all memory and more.
-_NOT_ONE = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError,
-            SyntaxError, zipfile.BadZipFile, zlib.error)  # fmt: skip
+_HEAD, _SUM = "head", "sum"
+DAMAGED = "is damaged ({why})"
 
 
 class Head(Record):
@@ -63,6 +60,7 @@ class Checkpoint:
             findings=self.findings, reads=tuple((seed, tuple(own)) for seed, own in self.reads.items()),
         )  # fmt: skip
         contents: dict[str, Any] = {_HEAD: np.frombuffer(head.json_text().encode(), dtype=np.uint8), **self.arrays}
+        contents[_SUM] = np.frombuffer(_sum_of(contents), dtype=np.uint8)
         part = folder / PART
         try:
             with part.open("wb") as file:
@@ -84,16 +82,18 @@ class Checkpoint:
                 what += ", only the history of a training that is complete or diverged"
             hint = "train without --resume, or name with --out the folder of a training that was interrupted"
             raise SpecError([Problem("--resume", what, hint)])
-        try:
-            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            head = Head.read(arrays.pop(_HEAD).tobytes().decode())
-            found: dict[int, list[Epoch]] = {}
-            for entry in head.found:
-                found.setdefault(entry.seed, []).append(entry)
-            return cls(head.identity, found, head.findings, {seed: list(own) for seed, own in head.reads}, arrays)
-        except _NOT_ONE as error:
-            raise damaged(path, error) from None
+        hint = "nothing can be resumed; train without --resume"
+        arrays = read_arrays(path, DAMAGED, hint, most=MOST_STATE_BYTES)
+        total = arrays.pop(_SUM, None)  # earlier versions wrote none
+        if total is not None and total.tobytes() != _sum_of(arrays):
+            raise SpecError.at(str(path), DAMAGED.replace("{why}", "its sum is not that of what it holds"), hint)
+        with door(str(path), DAMAGED, hint):
+            text = arrays.pop(_HEAD).tobytes().decode()
+        head = Head.read_from(text, str(path), hint)
+        found: dict[int, list[Epoch]] = {}
+        for entry in head.found:
+            found.setdefault(entry.seed, []).append(entry)
+        return cls(head.identity, found, head.findings, {seed: list(own) for seed, own in head.reads}, arrays)
 
     def check(self, identity: Mapping[str, Any]) -> None:
         """Raise SpecError, with all differences, unless the checkpoint is of the training with this identity."""
@@ -119,14 +119,13 @@ def check_identity(
         raise SpecError(problems)
 
 
-def damaged(path: Path, error: Exception, command: str = "train") -> SpecError:
-    """Return the error that says that what a command kept cannot be used."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, ValidationError):
-        fault = faults_of(error, path.name, "")[0]
-        reason = f"{fault.where}: {fault.what}"
-    hint = f"nothing can be resumed; {command} without --resume"
-    return SpecError([Problem(str(path), f"is damaged ({reason})", hint)])
+def _sum_of(arrays: Arrays) -> bytes:
+    """Return the SHA-256 of all arrays and their names."""
+    found = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name}{array.shape}{array.dtype}".encode(errors="surrogateescape"))
+        found.update(np.ascontiguousarray(array).data)
+    return found.digest()
 
 
 def digest_of(data: Data) -> str:

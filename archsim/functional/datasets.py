@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from archsim.base.arrays import F32, I64, Array
+from archsim.base.doors import variable
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
@@ -63,7 +63,7 @@ def data_folder(folder: Path | None = None) -> Path:
     """Return where data sets lie: the folder if one is given, else that of ARCHSIM_DATA, else `data` beneath this."""
     if folder is not None:
         return folder
-    named = os.environ.get(FOLDER_VARIABLE, "")
+    named = variable(FOLDER_VARIABLE)
     return Path(named) if named else DEFAULT_FOLDER
 
 
@@ -279,7 +279,7 @@ def _fitted(data: Data, workload: Workload) -> Data:
         hint = f"make it {len(data.train_x)} or less"
         problems.append(Problem(f"{workload.name}: dataset.examples", what, hint))
     if not len(data.test_x):
-        problems.append(Problem(f"data set '{data.name}'", "there are no examples for testing"))
+        problems.append(Problem(f"data set '{data.name}'", "there are no examples for testing", "give some"))
     else:
         for x in (data.train_x, data.test_x):
             check_signs(workload, x)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
+from queue import Empty, Full, Queue
 from urllib.error import HTTPError
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.words import counted
 from archsim.functional.datasets import data_folder
+
+MOST_BYTES, MOST_S = 100_000_000, 600
+"""Of a file, ten times the largest of MNIST; and for all files of a data set, 2 x 10^5 bit/s for MNIST. Assumptions."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ def fetch(
 
     They go to `NAME` in `data_folder(folder)`, or to that folder itself if it is called so. A file appears only when
     whole and of the right SHA-256; one that is there and right is left alone. Raises SpecError if a file cannot be
-    had, and then leaves nothing of it, nor of a folder that was made for it.
+    had, is larger than MOST_BYTES or takes with the others more than MOST_S, and then leaves nothing of it, nor of a
+    folder that was made for it.
     """
     if name not in DOWNLOADS:
         what = f"'{name}' is not a data set that can be fetched"
@@ -57,6 +64,7 @@ def fetch(
     address = (base_url or DOWNLOADS[name].url).rstrip("/")
     made = [each for each in (target, *target.parents) if not each.exists()]
     found: list[tuple[Path, bool]] = []
+    end_s = time.monotonic() + MOST_S
     try:
         target.mkdir(parents=True, exist_ok=True)
         for file, expected in DOWNLOADS[name].sha256.items():
@@ -64,7 +72,7 @@ def fetch(
             path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
             valid = path.is_file() and _sha256(path) == expected
             if not valid:
-                _download(f"{address}/{file}", path, expected, timeout_s)
+                _download(f"{address}/{file}", path, expected, timeout_s, end_s)
             found.append((path, not valid))
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
@@ -76,16 +84,22 @@ def fetch(
     return found
 
 
-def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
-    """Write what a URL gives to a path, if its SHA-256 is the expected one; raise SpecError else."""
+def _download(url: str, path: Path, expected: str, timeout_s: float, end_s: float) -> None:
+    """Write what a URL gives until `end_s` to a path, if its SHA-256 is the expected one; raise SpecError else."""
+    for left in path.parent.glob(f".{path.name}.*.part"):  # of a fetch that was killed
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > MOST_S:
+                left.unlink()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     by_hand = f"copy the file to {path} from elsewhere"
     try:
         with part.open("wb") as file:
             try:
-                with urllib.request.urlopen(url, timeout=timeout_s) as answer:
-                    while block := answer.read(1 << 20):
-                        file.write(block)
+                for block in _blocks(url, timeout_s, end_s):
+                    file.write(block)
+                    if file.tell() > MOST_BYTES:
+                        what = f"gives more than {counted(MOST_BYTES, 'byte')}, the most that are taken"
+                        raise SpecError([Problem(url, what, f"it is not what was asked for; {by_hand}")])
             except HTTPError as error:
                 error.close()
                 what = f"the server answers {error.code} {error.reason}"
@@ -100,6 +114,49 @@ def _download(url: str, path: Path, expected: str, timeout_s: float) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _blocks(url: str, timeout_s: float, end_s: float) -> Iterator[bytes]:
+    """Yield what a URL gives; raise what fetching it raises, and TimeoutError when the monotonic clock is at `end_s`.
+
+    A server can answer byte by byte for ever, each in time; so who waits is not who reads.
+    """
+    found: Queue[bytes | Exception] = Queue(8)
+    left = threading.Event()
+
+    def give(item: bytes | Exception) -> bool:
+        while not left.is_set():
+            with suppress(Full):
+                found.put(item, timeout=0.1)
+                return True
+        return False
+
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=timeout_s) as answer:
+                while block := answer.read1(1 << 20):
+                    if not give(block):
+                        return
+                if missing := getattr(answer, "length", 0):
+                    raise IncompleteRead(b"", missing)
+            give(b"")
+        except Exception as error:  # whatever it is, it is raised where it is waited for
+            give(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        while True:
+            try:
+                item = found.get(timeout=max(0.0, end_s - time.monotonic()))
+            except Empty:
+                raise TimeoutError(f"it takes more than {MOST_S:,} s") from None
+            if isinstance(item, Exception):
+                raise item
+            if not item:
+                return
+            yield item
+    finally:
+        left.set()
 
 
 def _sha256(path: Path) -> str:

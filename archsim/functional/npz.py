@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from archsim.base.array_files import read_arrays
 from archsim.base.arrays import Array
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import agreeing, counted
-
-# What reading a damaged .npz file can raise, from unknown compression to a header that claims all memory and more.
-_NOT_NPZ = (OSError, ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 # What the four arrays of an .npz file may be called, whatever the case.
 ARRAY_NAMES = (
@@ -28,20 +25,18 @@ def read_npz(path: Path, *, features_alone: bool) -> dict[str, Array]:
     """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone."""
     needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
     rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
-    try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("not an archive of arrays")
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            named = {name.lower(): name for name in file.files}
-            for row in rows:
-                if all(name in named for name in row):
-                    return {key: np.asarray(file[named[name]]) for key, name in zip(needed, row, strict=True)}
-            what = f"holds the arrays {', '.join(file.files) or '(none)'}"
-    except _NOT_NPZ as error:
-        what, hint = f"cannot be read as an .npz file ({error})", "write it with numpy.savez_compressed"
-        raise SpecError([Problem(str(path), what, hint)]) from None
-    allowed = "; or ".join(", ".join(row) for row in rows)
-    raise SpecError([Problem(str(path), what, f"call them {allowed}")])
+
+    def chosen(names: Sequence[str]) -> list[str]:
+        named = {name.lower(): name for name in names}
+        for row in rows:
+            if all(name in named for name in row):
+                return [named[name] for name in row]
+        allowed = "; or ".join(", ".join(row) for row in rows)
+        what = f"holds the arrays {', '.join(names) or '(none)'}"
+        raise SpecError.at(str(path), what, f"call them {allowed}")
+
+    what, hint = "cannot be read as an .npz file ({why})", "write it with numpy.savez_compressed"
+    return dict(zip(needed, read_arrays(path, what, hint, choose=chosen).values(), strict=True))
 
 
 def feature_problems(label: str, part: str, x: Array) -> list[Problem]:
@@ -51,7 +46,7 @@ def feature_problems(label: str, part: str, x: Array) -> list[Problem]:
         what = f"the features are {x.dtype} of shape {x.shape}, not numbers [examples, features]"
         return [Problem(where, what, "one row an example")]
     if not x.size:
-        return [Problem(where, f"the features are of shape {x.shape}: there are none")]
+        return [Problem(where, f"the features are of shape {x.shape}: there are none", "give some")]
     if not (finite := np.isfinite(x)).all():
         first = np.argwhere(~finite)[0]
         count = int(np.count_nonzero(~finite))

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from archsim.base.errors import Problem, nearest
 from archsim.base.section import Section, marks_of, yaml_key
 from archsim.base.units import Dimension
+from archsim.base.validation import said
 from archsim.components.base import Role
 from archsim.spec.choices import OptionsOf
 
@@ -62,8 +63,8 @@ def _explain(fault: Any, loc: Sequence[Any], cls: type[Section], data: Any) -> t
         return f"{shown} is not text", "give a word"
     if kind.startswith("bool"):
         return f"{shown} is not true or false", "give true or false"
-    what, _, hint = str(fault["msg"]).partition("; ")
-    return what, hint
+    what, hint = said(fault)
+    return what, hint or _wanted(_field(section, loc[-1]) if section and loc else None)
 
 
 def _wanted(field: FieldInfo | None) -> str:
@@ -73,7 +74,7 @@ def _wanted(field: FieldInfo | None) -> str:
                 return f"give {mark.describe()}"
             if isinstance(mark, Role):
                 return f"give a {mark.name}; kinds: {', '.join(mark.kinds())}"
-    return "add it"
+    return "see `archsim schema`"
 
 
 def _field(section: type[Section], key: Any) -> FieldInfo | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archsim.base.documents import Tree, annotated, merged, read_text, read_yaml
+from archsim.base.doors import user_path
 from archsim.base.errors import SpecError, nearest
 from archsim.spec.misfits import marked
 
@@ -31,7 +32,7 @@ def builtin_names(folder: str) -> list[str]:
 def find_file(name: str, folder: str) -> Path:
     """Return the file that a built-in name or a path stands for; raise SpecError with the nearest names."""
     looks_like_path = name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name
-    path = Path(name).expanduser()
+    path = user_path(name, name)
     if not looks_like_path and name in builtin_names(folder):
         return builtin_folder(folder) / f"{name}.yaml"
     if looks_like_path and not path.exists():

@@ -85,7 +85,7 @@ class TileSpec(Section):
             way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
             names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
             if way == "twos_complement" and driver.samples == 1:
-                message = "'array.{key}: twos_complement' needs a '{edge}' that is sampled at each step, bit by bit"
+                message = "'array.{key}: twos_complement' needs bits one by one; give a '{edge}' that samples each step"
                 raise PydanticCustomError("signs", message, names)
             if way == "bipolar" and not self.device.two_terminals:
                 message = "'array.{key}: bipolar' needs cells of two terminals, and a '{device}' is none; give another"

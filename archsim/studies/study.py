@@ -10,12 +10,14 @@ import importlib
 import pkgutil
 import shlex
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr
 
+from archsim.base.doors import door, read_plain
 from archsim.base.errors import Problem, SpecError
 from archsim.base.record import Named, Record
 from archsim.report.document import Command, Document, Text, say
@@ -116,11 +118,11 @@ class Data(Record):
     _files: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def read(cls, text: str) -> Self:
-        """Return what a file holds; raise ValueError unless it names its schema."""
-        found = super().read(text)
+    def read_from(cls, text: str, where: str, hint: str) -> Self:
+        """Return what the text of a file holds, which names its schema; raise SpecError with what is wrong in it."""
+        found = super().read_from(text, where, hint)
         if "schema_id" not in found.model_fields_set:
-            raise ValueError("no schema")
+            raise SpecError.at(f"{where}: schema", "is missing", hint)
         return found
 
     def beside(self, files: Mapping[str, str]) -> None:
@@ -235,21 +237,23 @@ def study_in(folder: Path) -> AnyStudy | None:
     return next((study for name, study in sorted(all_studies().items()) if (folder / name).is_file()), None)
 
 
+def edited(where: str, again: str) -> AbstractContextManager[None]:
+    """Return the door around showing what a file holds: what was written here, from the same data, showed it before.
+
+    Whatever a report cannot be made of is thus the file's fault; the command that writes it has no such door.
+    """
+    return door(where, "is not what this archsim writes: cut off, edited or older", again)
+
+
 def show_again(study: AnyStudy, folder: Path) -> tuple[Document, Path]:
     """Make the report of a study anew from what its folder holds; all other files are kept.
 
     Raises SpecError where the data cannot be read, or are of another archsim.
     """
     where, again = f"{folder}/{study.file}", f"repeat the command that wrote it: archsim {study.inputs.words}"
-    try:
-        text = (folder / study.file).read_text("utf-8")
-        shown = study.document(study.data.read(study.whole(folder, text)))
-    except OSError as error:
-        raise SpecError(
-            [Problem(where, f"cannot be read: {error.strerror or error}", "check its permissions")]
-        ) from None
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise SpecError([Problem(where, "is not what this archsim writes: cut off, edited or older", again)]) from None
+    text = read_plain(folder / study.file, where, again)
+    with edited(where, again):
+        shown = study.document(study.data.read_from(study.whole(folder, text), where, again))
     return shown, write_folder(folder, files_of(shown), ())
 
 

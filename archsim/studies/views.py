@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archsim.base.documents import read_text
+from archsim.base.doors import door, read_plain
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.schema import json_schema
@@ -136,12 +136,15 @@ def _metrics_of(name: str) -> dict[str, Any] | None:
     path = path / "metrics.json" if path.is_dir() else path
     if path.suffix != ".json":
         return None
-    try:
-        data = json.loads(read_text(path, name))
-    except json.JSONDecodeError as error:
-        raise SpecError([Problem(name, f"not a result file: {error.msg}", "give the folder of a report")]) from None
+    hint = "give the folder of a report"
+    text = read_plain(path, name, hint)
+    with door(name, "not a result file: {why}", hint):
+        data = json.loads(text)
     if not isinstance(data, dict) or not isinstance(data.get("metrics"), dict):
-        raise SpecError([Problem(name, "not a result file", "give the folder of a report")])
+        raise SpecError.at(name, "not a result file", hint)
+    for key, value in data["metrics"].items():
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            raise SpecError.at(f"{name}: metrics.{key}", "is neither a number nor null", hint)
     return data
 
 
@@ -163,7 +166,7 @@ def _run_differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return f"{value['name']} {value['hash']}" if isinstance(value, dict) else str(value)
+    return " ".join(str(value.get(key)) for key in ("name", "hash")) if isinstance(value, dict) else str(value)
 
 
 _CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {

@@ -108,7 +108,7 @@ class Workload(Section):
     @model_validator(mode="after")
     def _chains(self) -> Self:
         if not self.layers:
-            raise PydanticCustomError("layers", "a network needs at least one layer")
+            raise PydanticCustomError("layers", "a network needs at least one layer; add one")
         if self.mode == "training" and "training" not in self.model_fields_set:
             text = "'training' is missing, which a network that is trained needs; give 'training: {epochs: 1}'"
             raise PydanticCustomError("training", text)
@@ -233,5 +233,8 @@ def check_steps(layers: Sequence[Layer]) -> None:
         raise PydanticCustomError("layers", text, names)
     for layer in layers[first:]:
         if layer.recurrent:
-            text = "layer '{c}' is recurrent and needs all steps, but '{a}' before it runs at the last step alone"
+            text = (
+                "layer '{c}' is recurrent and needs all steps, but '{a}' before it runs at the last step alone; leave "
+                "'at: last_step' out there"
+            )
             raise PydanticCustomError("layers", text, {**names, "c": layer.name})

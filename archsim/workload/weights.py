@@ -9,18 +9,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from archsim.base.array_files import read_arrays
+from archsim.base.doors import MOST_STATE_BYTES
 from archsim.base.errors import Problem, SpecError
 
 
 def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, npt.NDArray[np.float32]]:
     """Return the weights of layers from an npz file, checked against their (rows, outputs); raise SpecError."""
     where = str(path)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            held = {name: np.asarray(archive[name], np.float32) for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        hint = "give the file that `archsim import --weights` wrote"
-        raise SpecError.at(where, f"cannot be read as weights: {error}", hint) from None
+    what, hint = "cannot be read as weights: {why}", "give the file that `archsim import --weights` wrote"
+    held = read_arrays(path, what, hint, most=MOST_STATE_BYTES)
     faults = []
     for name, shape in names.items():
         if name not in held:
@@ -29,9 +27,11 @@ def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, np
         elif held[name].shape != shape:
             what = f"layer '{name}' has {' x '.join(map(str, held[name].shape))} weights"
             faults.append(Problem(where, what, f"give {shape[0]} x {shape[1]}, the bias row last"))
+        elif held[name].dtype.kind not in "buif" or not np.isfinite(held[name]).all():
+            faults.append(Problem(where, f"layer '{name}' has weights that are no finite numbers", "give numbers"))
     if faults:
         raise SpecError(faults)
-    return {name: held[name] for name in names}
+    return {name: np.asarray(held[name], np.float32) for name in names}
 
 
 def write_weights(path: Path, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:

@@ -115,7 +115,7 @@ def of_all(chips: Chips, make: Callable[[str, Loaded[ArchSpec]], T]) -> list[T]:
         except SpecError as error:
             problems += [Problem(f"{name}: {each.where}", each.what, each.hint) for each in error.problems]
         except ArchsimError as error:
-            problems.append(Problem(name, str(error)))
+            problems.append(Problem(name, str(error), "change the spec, or leave it out"))
     if problems:
         raise SpecError(problems)
     return found

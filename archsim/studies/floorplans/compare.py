@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from archsim.base.doors import read_plain
 from archsim.base.errors import Problem, SpecError
 from archsim.base.units import engineering, percent
 from archsim.base.words import counted
@@ -84,7 +85,8 @@ def prepare(inputs: Inputs) -> Prepared[ChipComparison]:
 
 
 def _whole(folder: Path, text: str) -> str:
-    return json.dumps({**json.loads(text), "floorplans": json.loads((folder / DRAWINGS).read_text("utf-8"))})
+    drawings = read_plain(folder / DRAWINGS, f"{folder}/{DRAWINGS}", "compare again")
+    return json.dumps({**json.loads(text), "floorplans": json.loads(drawings)})
 
 
 # ---- the report

@@ -80,7 +80,7 @@ def _shape(inputs: Inputs) -> Traffic:
     hint = "give rows x columns, such as 8x8"
     if match is None:
         raise SpecError([Problem("--size", f"'{inputs.size}' is not the size of a grid", hint)])
-    rows, columns = int(match[1]), int(match[2])
+    rows, columns = (int(each[:9]) for each in match.groups())
     if not 2 <= rows * columns <= MOST_TILES:
         are = agreeing(rows * columns, "is", "are")
         what = f"{rows} x {columns} {are} {counted(rows * columns, 'tile')}"

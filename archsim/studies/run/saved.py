@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from pydantic import ValidationError
-
+from archsim.base.doors import read_plain
 from archsim.base.errors import Problem, SpecError
-from archsim.base.record import Record, faults_of
+from archsim.base.record import Record, schema_of
 from archsim.studies.names import all_faults
 from archsim.studies.run.page import Details, Metrics, Page, Run
 from archsim.studies.study import study_in
@@ -46,24 +44,19 @@ def page_from(data: Run, details: Details, history: History | None = None) -> Pa
 def _read(folder: Path, name: str, kind: type[R]) -> R:
     """Return a file of a report whose schema is the one that this archsim writes."""
     where, again = f"{folder}/{name}", AGAIN.format(folder=folder)
+    if not (folder / name).exists():
+        raise SpecError([Problem(where, "is not there: an older archsim wrote this report", again)])
+    text = read_plain(folder / name, where, again)
     try:
-        text = (folder / name).read_text("utf-8")
-    except FileNotFoundError:
-        raise SpecError([Problem(where, "is not there: an older archsim wrote this report", again)]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SpecError([Problem(where, f"cannot be read: {why}", again)]) from None
-    try:
-        return kind.read(text)
-    except ValidationError as error:
-        raise SpecError(_newer(text, kind, where, again) or faults_of(error, where, again)) from None
+        return kind.read_from(text, where, again)
+    except SpecError as error:
+        raise SpecError(_newer(text, kind, where, again) or error.problems) from None
 
 
 def _newer(text: str, kind: type[Record], where: str, again: str) -> list[Problem]:
     """Return what is wrong with the schema that a file names, if anything is."""
-    try:
-        given = json.loads(text)["schema"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    given = schema_of(text)
+    if given is None:
         return []
     (schema,) = get_args(kind.model_fields["schema_id"].annotation)
     if given == schema:
@@ -81,6 +74,6 @@ def saved_history(folder: Path) -> History | None:
     A training under way replaces it after each epoch, and its own report tells of it: it is no fault of a run's.
     """
     try:
-        return History.read((folder / "history.json").read_text("utf-8"))
-    except (OSError, ValueError):
+        return History.read_file(folder / "history.json", "", "")
+    except SpecError:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from archsim.base.errors import Problem, SpecError
+from archsim.base.doors import read_plain
 from archsim.export.formats import TRACES
 from archsim.report.document import Document
 from archsim.report.files import files_of
@@ -17,7 +17,8 @@ from archsim.studies.names import default_folder
 from archsim.studies.run.details import details, page_of
 from archsim.studies.run.document import document
 from archsim.studies.run.plan import RunPlan
-from archsim.studies.run.saved import load_page, saved_history
+from archsim.studies.run.saved import AGAIN, load_page, saved_history
+from archsim.studies.study import edited
 
 RENDERED = ("report.html", "report.md", "figures", "tables")
 """What is made from the data alone, and is made again without simulating."""
@@ -101,18 +102,17 @@ def render_again(folder: Path) -> tuple[Document, Path]:
 
     Raises SpecError where the folder holds no report that can be read, or cannot be written.
     """
-    shown = document(load_page(folder))
-    files = files_of(shown)
+    page = load_page(folder)
+    with edited(f"{folder}/metrics.json", AGAIN.format(folder=folder)):
+        shown = document(page)
+        files = files_of(shown)
     return shown, write_folder(folder, {**_others(folder, files), **files}, RENDERED)
 
 
 def _others(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     """Return what others, such as a training, have put beside the files of a report, in the same folders."""
     found = [path for name in RENDERED if (folder / name).is_dir() for path in sorted((folder / name).iterdir())]
-    try:
-        return {
-            name: path.read_text("utf-8") for path in found
-            if path.is_file() and (name := path.relative_to(folder).as_posix()) not in files
-        }  # fmt: skip
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(str(folder), f"cannot be read: {error}", "move what is not text elsewhere")]) from None
+    return {
+        name: read_plain(path, str(path), "move what is not text elsewhere") for path in found
+        if path.is_file() and (name := path.relative_to(folder).as_posix()) not in files
+    }  # fmt: skip

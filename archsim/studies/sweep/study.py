@@ -13,10 +13,10 @@ import numpy as np
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
-from archsim.functional.checkpoint import check_identity, damaged
+from archsim.functional.checkpoint import check_identity
 from archsim.functional.train import Progress as Place
 from archsim.studies.names import default_folder
-from archsim.studies.study import Prepared, Progress, Study, registered
+from archsim.studies.study import Prepared, Progress, Study, edited, registered
 from archsim.studies.sweep.document import document
 from archsim.studies.sweep.grid import Grid, Inputs
 from archsim.studies.sweep.points import Point, Settings, Sweep, Trained, point_words, settings_text, with_pareto
@@ -102,10 +102,10 @@ def _read(folder: Path) -> Sweep:
     if not path.is_file():
         what = f"there is nothing to resume: no {NAME} is in {folder}"
         raise SpecError([Problem("--resume", what, "sweep without --resume, or name its --out")])
-    try:
-        return Sweep.read(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise damaged(path, error, "sweep") from None
+    found = Sweep.read_file(path, str(path), "nothing can be resumed; sweep without --resume")
+    with edited(str(path), "nothing can be resumed; sweep without --resume"):
+        document(found)  # as it could be shown when it was written
+    return found
 
 
 def _identity(data: Sweep) -> dict[str, Any]:

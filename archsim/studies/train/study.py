@@ -12,9 +12,10 @@ from typing import Any
 import numba
 import numpy as np
 
+from archsim.base.doors import door
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
-from archsim.functional.checkpoint import NAME, PART, Checkpoint, damaged, digest_of
+from archsim.functional.checkpoint import DAMAGED, NAME, PART, Checkpoint, digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
@@ -158,10 +159,9 @@ class Seeds(Underway[History]):
         probe = Probe(task.schedule) if seed == task.seeds[0] else None
         training = Training(task.schedule, task.data, seed=seed, ablate=task.ablated, probe=probe)
         if seed in self.found:
-            try:
+            hint = "nothing can be resumed; train without --resume"
+            with door(str(self.folder / NAME), DAMAGED, hint, (ValueError,), speaks=(ValueError,)):
                 training.restore(self._arrays, self.found[seed])
-            except ValueError as error:
-                raise damaged(self.folder / NAME, error) from None
 
         def ended(epoch: Epoch) -> None:
             self.found.setdefault(seed, []).append(epoch)

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from archsim.base.doors import door
 from archsim.base.errors import SpecError
-from archsim.workload.onnx.reading import SMALL, Proto
+from archsim.workload.onnx.reading import SMALL, Proto, speaks
 
 Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = npt.NDArray[Any]
@@ -68,15 +69,14 @@ class Constant:
         if self.elements > MOST_ELEMENTS:
             what = f"has {self.elements:,} numbers, more than the {MOST_ELEMENTS:,} that are read"
             raise SpecError.at(f"constant '{self.name}'", what, "import without --weights")
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")  # a division by zero that the model itself makes
-                found = np.asarray(self.fetch())
-        except SpecError:
-            raise
-        except Exception as error:  # a library evaluates what a file says: any kind may come out
-            what = f"cannot be read: {str(error).strip().splitlines()[:1] or [type(error).__name__]}"
-            raise SpecError.at(f"constant '{self.name}'", what, "keep the model's data files beside it") from None
+        what, hint = "cannot be read: {why}", "keep the model's data files beside it"
+        every = (Exception,)  # a library evaluates what a file says: any kind may come out
+        with (
+            door(f"constant '{self.name}'", what, hint, every, speaks()),
+            warnings.catch_warnings(), np.errstate(all="ignore"),
+        ):  # fmt: skip
+            warnings.simplefilter("ignore")  # a division by zero that the model itself makes
+            found = np.asarray(self.fetch())
         if found.shape != self.shape:
             what = f"is of shape {found.shape}, and {self.shape} was said"
             raise SpecError.at(f"constant '{self.name}'", what, "export the model again")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.validation import said
 from archsim.workload.network import Workload
 from archsim.workload.onnx.chain import Chain, Group, chain_of, safe
 from archsim.workload.onnx.differences import notes_of
@@ -107,7 +108,7 @@ def _check(chain: Chain, where: str) -> None:
         })  # fmt: skip
     except ValidationError as error:
         hint = "import the parts of the model one by one"
-        faults = [f"{_place(each['loc'], chain)}{each['msg']}" for each in error.errors()]
+        faults = [f"{_place(each['loc'], chain)}{said(each)[0]}" for each in error.errors()]
         raise SpecError(Problem(where, f"makes no chain of layers: {fault}", hint) for fault in faults) from None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from archsim.base.doors import FOREIGN, door
 from archsim.base.errors import SpecError
 
 Proto: TypeAlias = Any
@@ -28,26 +29,26 @@ def read_model(path: Path, where: str) -> Proto:
     if not path.is_file():
         what = "is no file" if path.exists() else "cannot be read: no such file"
         raise SpecError.at(where, what, "give a model in ONNX's binary form")
-    unsound: tuple[type[Exception], ...] = (OSError, *faults())
-    try:
+    what, hint = "is not a sound ONNX model: {why}", "export it again, in ONNX's binary form, with its data beside it"
+    with door(where, what, hint, (*FOREIGN, *faults()), speaks()):
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
-        _check_text(model)
+        _check_text(model, where, hint)
         onnx.checker.check_model(str(path))
         _check_expansion(model, where)
         return _inlined(model)
-    except unsound as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        hint = "export it again, in ONNX's binary form, and keep its data files beside it"
-        raise SpecError.at(where, f"is not a sound ONNX model: {lines[0]}", hint) from None
+
+
+def speaks() -> tuple[type[Exception], ...]:
+    """Return what ONNX raises in words that tell a reader what is wrong with a model."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    return (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, onnx.defs.SchemaError, DecodeError)
 
 
 def faults() -> tuple[type[Exception], ...]:
     """Return what ONNX raises of models that are not sound."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    own = (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, onnx.defs.SchemaError)
-    return (*own, DecodeError, RuntimeError, ValueError, TypeError)
+    return (*speaks(), RuntimeError, ValueError, TypeError)
 
 
 def outline(model: Proto) -> Proto:
@@ -84,15 +85,15 @@ def inferred(model: Proto, **options: Any) -> Mapping[str, Proto]:
     return {value.name: value.type for value in (*graph.value_info, *graph.output, *graph.input)}
 
 
-def _check_text(message: Proto) -> None:
-    """Raise ValueError where a name in a message, or in those inside it, is no text."""
+def _check_text(message: Proto, where: str, hint: str) -> None:
+    """Raise SpecError where a name in a message, or in those inside it, is no text."""
     for field, value in message.ListFields():
         parts = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
         if field.type == field.TYPE_STRING and any(not isinstance(each, str) for each in parts):
-            raise ValueError(f"its '{field.name}' is no text")
+            raise SpecError.at(where, f"is not a sound ONNX model: its '{field.name}' is no text", hint)
         if field.type == field.TYPE_MESSAGE:
             for each in parts:
-                _check_text(each)
+                _check_text(each, where, hint)
 
 
 def _check_expansion(model: Proto, where: str) -> None:

@@ -13,6 +13,8 @@ from archsim.workload.onnx.recurrent import recurrent
 from archsim.workload.onnx.sizes import BATCH_AXIS
 from archsim.workload.onnx.work import DIGITAL, HOST, LOOK_UPS, MOVES, Work, work_of
 
+MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a node raises that has not the inputs and attributes which its operator says: the door of nodes."""
 MOST = 1_000_000_000
 """The largest size of a layer; see `archsim.base.units.Count`."""
 
@@ -55,9 +57,8 @@ def walk(graph: Graph, where: str) -> Found:
         except UnknownShapeError as error:
             hint = "export the model with fixed sizes, or give --dim NAME=N"
             strange.append((node, f"has no size: the shape of '{error}' is not known", hint))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            what = f"is not as its operator says ({type(error).__name__}: {error})"
-            strange.append((node, what, "export the model again"))
+        except MISREAD:
+            strange.append((node, "is not as its operator says", "export the model again"))
         except RefusedError as error:
             strange.append((node, error.what, error.hint))
     uses = [node for node in graph.nodes if node.index not in taken]
