@@ -16,7 +16,7 @@ def cut(text: str) -> str:
     """Return a text as messages show it: no word, nor all of it, is longer than a reader can take in.
 
     >>> len(cut("'" + "x" * 500 + "' is not a number"))
-    117
+    118
     """
     if len(text) > MOST_WORD:
         text = re.sub(rf"\S{{{MOST_WORD + 1},}}", lambda word: _without_middle(word[0], 40), text)

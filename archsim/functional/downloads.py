@@ -20,7 +20,7 @@ from archsim.base.words import counted
 from archsim.functional.datasets import data_folder
 
 MOST_BYTES, MOST_S = 100_000_000, 600
-"""Of a file, ten times the largest of MNIST; and for all files of a data set, 2 x 10^5 bit/s for MNIST. Assumptions."""
+"""Limits: of a file, ten times the largest of MNIST; and for all files of a data set, 2 x 10^5 bit/s for MNIST."""
 
 
 @dataclass(frozen=True)
