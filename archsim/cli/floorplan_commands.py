@@ -37,7 +37,7 @@ def optimise_floorplan(
         typer.Option(min=1, metavar="N", help="Of each simulation; else to the first transfer, 2,000 at most."),
     ] = None,
     sets: Sets = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of what the search draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what the search draws.")] = 0,
     topologies: Annotated[bool, typer.Option("--topologies", help="Also try other topologies.")] = False,
     out: Out = None,
     as_json: Json = False,

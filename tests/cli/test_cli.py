@@ -6,13 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archsim.cli import main
+from archsim.cli.apps import app
 from archsim.spec.choices import TOPOLOGIES
 from archsim.spec.finding import builtin_folder
 
@@ -251,6 +253,19 @@ def test_an_interrupted_run_leaves_130_and_no_folder(
     monkeypatch.setattr("archsim.studies.run.study.evaluate", interrupted)
     assert archsim("run", *SHORT) == Answer(130, "", "archsim: interrupted\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_each_option_that_takes_a_value_has_a_name_for_it() -> None:
+    import typer
+
+    def options(command: Any, words: str) -> Iterator[str]:
+        for name, below in getattr(command, "commands", {}).items():
+            yield from options(below, f"{words} {name}")
+        for each in command.params:
+            if each.param_type_name == "option" and not each.is_flag and each.metavar is None:
+                yield f"{words} --{each.name}"
+
+    assert list(options(typer.main.get_command(app), "archsim")) == []
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -58,15 +58,24 @@ def _head(page: Page) -> list[Block]:
         found.append(say("{text}", kind="lead", text=details.description))
     found.append(say(
         "{examples} of {name} ({synapses}) on {used} of {tiles} {take} **{time}** and **{energy}**, transfers "
-        "included. {simulated} of them simulated event by event, {jumped:,} fast-forwarded, which gives the same "
-        "cycles and counts exactly.", brief=True,
+        "included. " + _how(run.examples_simulated, run.examples_fast_forwarded), brief=True,
         examples=counted(run.examples, details.mode.example), name=data.workload.name,
         synapses=counted(details.synapses, "synapse"), used=metrics.tiles_used,
         tiles=counted(metrics.tiles, "tile"), take=agreeing(run.examples, "takes", "take"),
         time=engineering(metrics.time_total_s, "s"), energy=engineering(metrics.energy_total_j, "J"),
-        simulated=f"{run.examples_simulated:,}", jumped=run.examples_fast_forwarded,
+        simulated=run.examples_simulated, jumped=run.examples_fast_forwarded,
     ))  # fmt: skip
     return [*found, cards(page)]
+
+
+def _how(simulated: int, jumped: int) -> str:
+    """Return how {simulated} and {jumped} examples were gone through."""
+    if not jumped:
+        return "It was simulated event by event." if simulated == 1 else "All were simulated event by event."
+    return (
+        "{simulated:,} were simulated event by event, {jumped:,} fast-forwarded: the schedule recurs, and cycles and "
+        "counts are the same."
+    )
 
 
 def _figure(value: float | None) -> str:

@@ -24,7 +24,7 @@ def load_page(folder: Path) -> Page:
     Raises SpecError where there is no report, where it is newer than this archsim, cut off or lacks something.
     """
     if not folder.is_dir():
-        raise SpecError([Problem(str(folder), "is not a folder", "give the folder of a report of `archsim run`")])
+        raise SpecError([Problem(str(folder), "is not a folder", "give the folder of a report")])
     if not (folder / "metrics.json").exists():
         what, hint = "is not there, so the folder holds no report of a run", "give one that `archsim run` wrote"
         if (study := study_in(folder)) is not None:
