@@ -24,7 +24,9 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a figure, e.g. tile.rows=256. Repeatable."),
 ]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything random (a run of timing alone draws nothing).")]
+Seed = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Seed of everything random (a run of timing alone draws nothing).")
+]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the report.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
