@@ -6,6 +6,7 @@ those of all commands at each start, and as text they would have to be compiled 
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -57,7 +58,8 @@ def _asked(arguments: list[str]) -> int:
         check_text(each, f"argument {place}")
     command = typer.main.get_command(app)
     try:
-        with command.make_context("archsim", arguments) as context:
+        with warnings.catch_warnings(), command.make_context("archsim", arguments) as context:
+            warnings.showwarning = lambda message, *_, **__: complain([str(message)])
             found = command.invoke(context)
     except typer.Exit as leave:
         return leave.exit_code

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import numba
 
+from archsim.base.machine_code import njit
+
 
 def rebuilt(function: Callable[..., Any], parts: Mapping[str, Any]) -> FunctionType:
     """Return a plain function that finds `parts` under these names, in the places of what its module has there."""
@@ -57,4 +59,4 @@ def compiled(
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of(own))).hexdigest()
         own.__qualname__ = f"{own.__name__}.{words}.{digest[:16]}"
     options: dict[str, Any] = {"forceinline": inline, "no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
-    return cast("Callable[..., Any]", numba.njit(cache=keep, error_model="numpy", **options)(own))
+    return cast("Callable[..., Any]", (njit if keep else numba.njit)(error_model="numpy", **options)(own))

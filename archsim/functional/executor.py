@@ -10,10 +10,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
+from archsim.base.machine_code import njit
 from archsim.functional.compiling import compiled, is_kept
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
@@ -43,7 +43,7 @@ from archsim.functional.setup import (
 DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
 
 
-@numba.njit(cache=True)
+@njit()
 def add_drive(values: F32, full: Any, shares: F64, swings: I64, top: Any, drive: F64) -> int:
     """Add to each line's drive the share of the window that its driver is on at a value of `full` scale.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numba
 import numpy as np
 
 from archsim.base.arrays import F32, I32, I64
+from archsim.base.machine_code import njit
 from archsim.functional.datasets import Data
 from archsim.functional.functions import Functions, activate, derive, functions_of
 from archsim.functional.losses import output_delta, score
@@ -76,7 +76,7 @@ def learning_rates(rates: Rates, epochs: int) -> F32:
     return np.asarray(rates.learning_rate * shares, dtype=np.float32)
 
 
-@numba.njit(cache=True)
+@njit()
 def forward_rows(x: F32, weights: F32, z: F32) -> None:
     """Add x W to z, row after row; rows whose input is zero are left out."""
     for i in range(weights.shape[0]):
@@ -87,7 +87,7 @@ def forward_rows(x: F32, weights: F32, z: F32) -> None:
                 z[j] += value * row[j]
 
 
-@numba.njit(cache=True)
+@njit()
 def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
     """Set e to W d for the first `rows` rows; each sum is kept in eight parts, in a fixed order."""
     width = weights.shape[1]
@@ -109,7 +109,7 @@ def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
         e[i] = ((a0 + a1) + (a2 + a3)) + ((a4 + a5) + (a6 + a7))
 
 
-@numba.njit(cache=True)
+@njit()
 def forward(weights: tuple[F32, ...], functions: Functions, x: F32, acts: F32, z: F32) -> None:
     """Compute an example: into `acts` [layers, lines] the vectors that layers take, into `z` the last one's sums."""
     for i in range(x.shape[0]):  # one by one: numba compiles the copy of a slice for seconds
@@ -128,7 +128,7 @@ def forward(weights: tuple[F32, ...], functions: Functions, x: F32, acts: F32, z
                 acts[layer + 1, j] = z[j]
 
 
-@numba.njit(cache=True)
+@njit()
 def widest_of(weights: tuple[F32, ...]) -> int:
     """Return the most lines of any layer."""
     widest = 1
@@ -137,7 +137,7 @@ def widest_of(weights: tuple[F32, ...]) -> int:
     return widest
 
 
-@numba.njit(cache=True)
+@njit()
 def train_float(
     weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32, order: I32, rate: float, batch: int
 ) -> tuple[float, int]:
@@ -180,7 +180,7 @@ def train_float(
     return loss, right
 
 
-@numba.njit(cache=True)
+@njit()
 def evaluate(weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32) -> tuple[int, float]:
     """Return how many examples the network classifies rightly, and the sum of the squares of target - output."""
     layers, widest = len(weights), widest_of(weights)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
 from archsim.base.arrays import F32, I64, Flags
 from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.machine_code import njit
 from archsim.functional.periphery import either_side
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.kinds import Dense
@@ -123,7 +123,7 @@ def _parameter(layer: Dense) -> float:
     return {"clipped_relu": layer.bound, "leaky_relu": layer.slope}.get(layer.activation, 0.0)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def activate(code: Any, parameter: Any, z: F32) -> None:
     """Put a unit's activation in the place of each sum.
 
@@ -150,7 +150,7 @@ def activate(code: Any, parameter: Any, z: F32) -> None:
             z[j] = _ONE / (_ONE + np.exp(-z[j]))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def derive(code: Any, parameter: Any, a: F32, e: F32, out: F32) -> None:
     """Set `out` to e f'(z) of each unit, from its value a = f(z); at a kink, the slope below it."""
     if code == RELU:

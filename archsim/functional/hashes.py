@@ -8,14 +8,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from archsim.base.machine_code import njit
 
 PHASE, ROUNDING, READ, READ_BACK, ROW_ROUNDING = 1, 2, 3, 4, 5
 """What a draw is for: a row's train phase, the rounding of a column's count, noise of reads either way, of a row's."""
 
 
-@numba.njit(cache=True)
+@njit()
 def mix(word: Any) -> Any:
     """Return SplitMix64's finaliser of a 64-bit word."""
     x = np.uint64(word) + np.uint64(0x9E3779B97F4A7C15)
@@ -24,26 +25,26 @@ def mix(word: Any) -> Any:
     return x ^ (x >> np.uint64(31))
 
 
-@numba.njit(cache=True)
+@njit()
 def key(seed: Any, what: Any, layer: Any, example: Any) -> Any:
     """Return the key of all draws of one kind for one layer and example."""
     return mix(mix(mix(mix(np.uint64(seed)) ^ np.uint64(what)) ^ np.uint64(layer)) ^ np.uint64(example))
 
 
-@numba.njit(cache=True)
+@njit()
 def uniform(base: Any, index: Any) -> Any:
     """Return the draw with that index under a key, in [0, 1), with 24 bits: exact in single precision."""
     return np.float32(mix(base ^ np.uint64(index)) >> np.uint64(40)) * np.float32(2.0**-24)
 
 
-@numba.njit(cache=True)
+@njit()
 def normal(base: Any, index: Any) -> Any:
     """Return the standard normal draw with that index under a key (Box and Muller 1958), in single precision."""
     radius = math.sqrt(-2.0 * math.log(1.0 - np.float64(uniform(base, 2 * index))))
     return np.float32(radius * math.cos(2.0 * math.pi * np.float64(uniform(base, 2 * index + 1))))
 
 
-@numba.njit(cache=True)
+@njit()
 def add_noise(values: Any, sigma: Any, base: Any, first: Any) -> None:
     """Add normal noise of a standard deviation to values, the draws of which begin with the index `first`."""
     for i in range(values.shape[0]):

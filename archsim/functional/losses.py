@@ -6,11 +6,11 @@ error, summed over outputs. In all three the negative slope of the loss in the o
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from archsim.base.arrays import F32
 from archsim.base.errors import Problem, SpecError
+from archsim.base.machine_code import njit
 from archsim.functional.functions import LINEAR, SIGMOID, SOFTMAX
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.network import Workload
@@ -70,7 +70,7 @@ def score(right: int, squares: float, examples: int, targets: F32 | None) -> flo
     return 1.0 - squares / spread if spread else None
 
 
-@numba.njit(cache=True)
+@njit()
 def softmax_delta(z: F32, label: int, delta: F32) -> tuple[float, int]:
     """Set delta to the negative gradient of cross-entropy, y - softmax(z); return the loss and the predicted class."""
     best = 0
@@ -88,7 +88,7 @@ def softmax_delta(z: F32, label: int, delta: F32) -> tuple[float, int]:
     return float(loss), best
 
 
-@numba.njit(cache=True)
+@njit()
 def output_delta(code: int, z: F32, label: int, target: F32, delta: F32) -> tuple[float, bool, float]:
     """Set delta to target - output; return the loss, whether the class is right, and the sum of the squares of delta.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 
 from archsim.base.arrays import F32
+from archsim.base.machine_code import njit
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Quantisers:
         return self.drive_levels, self.delta_levels, self.read_levels, self.error_levels, self.pulses
 
 
-@numba.njit(cache=True)
+@njit()
 def either_side(levels: Any) -> Any:
     """Return how many of a converter's levels lie on either side of zero: half, but one at least.
 
@@ -56,7 +56,7 @@ def either_side(levels: Any) -> Any:
     return max(levels // 2, min(levels, 1))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
     """Set `out` to values between -full and full on a grid of `levels` steps of `full`; beyond, the edge.
 
@@ -73,7 +73,7 @@ def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
             out[i] = np.rint(min(max(values[i], -most), most) / grid) * grid
 
 
-@numba.njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def to_span(values: F32, low: Any, full: Any, out: F32) -> None:
     """Set `out` to values between `low` and `full`, and to an end what is next to it but for rounding of a grid."""
     near = full * np.float32(1 - 2.0**-22)

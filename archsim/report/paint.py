@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsim.report.figure import Axis, Bars, Lanes, Legend, Plan, Plot
+from archsim.report.figure import Axis, Bars, Box, Lanes, Legend, Plan, Plot
 from archsim.report.figure import Figure as Shown
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ def painted(figure: Shown) -> Figure:
         made.set_size_inches(WIDTH, height)
         _legend(made, figure.legend, figure.marks if isinstance(figure, Plot) else {})
     return made
+
+
+def _seen(boxes: Iterable[Box]) -> Iterator[Box]:
+    """Yield the boxes that are more than a tooltip's place on the page."""
+    return (box for box in boxes if box.tone != "transparent")
 
 
 def _plain(text: str) -> str:
@@ -105,7 +110,7 @@ def _bars(axes: Axes, own: Bars) -> None:
 def _plot(axes: Axes, own: Plot) -> None:
     from matplotlib.patches import Rectangle
 
-    for box in own.boxes:
+    for box in _seen(own.boxes):
         axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, color=box.tone, alpha=0.5, lw=0))
     for series in own.series:
         xs, ys = [dot.x for dot in series.dots], [dot.y for dot in series.dots]
@@ -138,9 +143,8 @@ def _plan(axes: Axes, own: Plan) -> None:
     axes.add_patch(Rectangle((0, 0), 1000, own.height, fc="white", ec="#6b6b6b", lw=0.6))
     for box in own.crowd:
         axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, lw=0))
-    for box in own.boxes:
-        if box.tone != "transparent":
-            axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, ec="#6b6b6b", lw=0.4))
+    for box in _seen(own.boxes):
+        axes.add_patch(Rectangle((box.x, box.y), box.width, box.height, fc=box.tone, ec="#6b6b6b", lw=0.4))
     for wire in own.wires:
         axes.add_patch(PathPatch(Line(wire.points), fc="none", ec=wire.tone, lw=0.5 * wire.width))
     points = 72 * WIDTH / 1000

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 
-from archsim.report.figure import Bars, Dot, Lanes, Plan, Plot, Series, axis
+from archsim.report.figure import Bars, Box, Dot, Lanes, Plan, Plot, Series, axis
 from archsim.report.paint import FORMATS, painted, save
 from tests.report.samples import figures
 
@@ -52,6 +53,14 @@ def test_a_plan_has_its_blocks_and_links() -> None:
     patches = painted(plan).axes[0].patches
     assert len(patches) == 1 + len(plan.boxes) + len(plan.crowd) + len(plan.wires)
     assert patches[-1].get_path().vertices.tolist() == [[0.0, 0.0], [9.0, 9.0]]
+
+
+@pytest.mark.parametrize("kind", ["plot", "plan"])
+def test_a_tooltip_s_place_is_not_painted(kind: str) -> None:
+    figure = KINDS[kind]
+    assert isinstance(figure, Plot | Plan)
+    unseen = replace(figure, boxes=(*figure.boxes, Box(1.0, 1.0, 1.0, 1.0, "transparent", "says")))
+    assert len(painted(unseen).axes[0].patches) == len(painted(figure).axes[0].patches)
 
 
 def test_texts_are_no_mathematics_and_settings_stay_as_they_were(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ function of a counter and a key: here the key is (seed, shard), the counter (col
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-import numba
 import numpy as np
+
+from archsim.base.machine_code import njit
 
 # What is drawn: the last word of the generator's counter.
 (
@@ -20,11 +20,8 @@ import numpy as np
 ) = (cast("int", np.int64(what)) for what in range(1, 14))  # fmt: skip
 FRESH = cast("int", np.int64(2**32 - 1))  # the index of what is drawn when the chip is made
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-compiled = cast("Callable[[F], F]", numba.njit(cache=True, error_model="numpy"))
-_INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-inner = cast("Callable[[F], F]", numba.njit(cache=True, error_model="numpy", **_INNER))
+compiled = njit(error_model="numpy")
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """What compiled code alone can call: it compiles sooner, as no code unpacks a state of many arrays for it."""
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
