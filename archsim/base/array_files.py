@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from archsim.base.arrays import Array
-from archsim.base.doors import MOST_ARRAY_BYTES, check_regular, door
+from archsim.base.doors import check_regular, door
 from archsim.base.errors import SpecError
-from archsim.base.words import counted
+from archsim.base.limits import ARRAY_BYTES, STATE_BYTES, Limit
 
 
 def _read(file: Any, name: str, where: str, hint: str) -> Array:
@@ -28,22 +28,20 @@ def _read(file: Any, name: str, where: str, hint: str) -> Array:
 
 def read_arrays(
     path: Path, what: str, hint: str, *,
-    choose: Callable[[Sequence[str]], Iterable[str]] = lambda names: names, most: int = MOST_ARRAY_BYTES,
+    choose: Callable[[Sequence[str]], Iterable[str]] = lambda names: names, most: Limit = ARRAY_BYTES,
 ) -> dict[str, Array]:  # fmt: skip
     """Return arrays of an .npz file by name, those that `choose` takes of all names; pickles are never read.
 
     Raises SpecError, `what` saying with "{why}" what it is not, if anything in it is no array or cannot be read.
     """
     where = str(path)
-    check_regular(path, where, hint)
+    check_regular(path, where, hint, STATE_BYTES)
     with door(where, what, hint), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that numpy reads all the same
         if not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            size = sum(each.file_size for each in file.zip.infolist())
-            if size > most:
-                raise SpecError.at(where, f"unpacks to {counted(size, 'byte')}; at most {most:,} are read", hint)
+            most.check(sum(each.file_size for each in file.zip.infolist()), where)
             found = {name: _read(file, name, where, hint) for name in choose(file.files)}
     for name, array in found.items():
         if not isinstance(array, np.ndarray):

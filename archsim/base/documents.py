@@ -16,11 +16,10 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from archsim.base.doors import read_whole
 from archsim.base.errors import Problem, SpecError, nearest
-from archsim.base.words import counted
+from archsim.base.limits import NESTING, SPEC_BYTES, Limit
 
-MOST_BYTES = 1_000_000
-MOST_DEPTH = 20
 STATUSES = ("quoted", "derived", "assumption", "fitted")
 NOTES = ("source", "status", "note", "given_for")
 
@@ -75,7 +74,7 @@ def _parsed(text: str, label: str) -> Any:
         line = f", line {mark.line + 1}" if mark is not None else ""
         what = " ".join(str(getattr(error, "problem", None) or error).split())
         if "nesting depth" in what:  # libyaml's own limit, which comes before the event that ours would see
-            raise SpecError([_too_deep(f"{label}{line}")]) from None
+            NESTING.check(10**3, f"{label}{line}")  # libyaml's number
         raise SpecError(
             [Problem(f"{label}{line}", f"not YAML: {what}", "check the indentation and the quotes")]
         ) from None
@@ -88,18 +87,9 @@ def _parsed(text: str, label: str) -> Any:
     return tree
 
 
-def read_text(path: Path, label: str) -> str:
+def read_text(path: Path, label: str, most: Limit = SPEC_BYTES) -> str:
     """Return a file's text; raise SpecError if it cannot be that of a spec."""
-    if path.is_dir():
-        raise SpecError.at(label, "a folder, not a file", "name the .yaml file in it")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise SpecError.at(label, "no such file", "check the path") from None
-    except OSError as error:
-        raise SpecError.at(label, f"cannot be read: {error.strerror}", "check its permissions") from None
-    if len(data) > MOST_BYTES:
-        raise SpecError.at(label, f"{counted(len(data), 'byte')}; a spec has at most {MOST_BYTES:,}", "give a spec")
+    data = read_whole(path, label, "name a file of text, and check its permissions", most)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -138,8 +128,7 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             text: str = event.value
             return None if event.tag == _NULL or (event.implicit[0] and text in _NULLS) else text
-        if depth == MOST_DEPTH:
-            raise SpecError([_too_deep(self.line(event))])
+        NESTING.check(depth + 1, self.line(event))
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(depth + 1)
         items = []
@@ -162,10 +151,6 @@ class _Reader:
             self.value(next(self.events), depth)
             self.problems[before:] = [Problem(self.line(event), "a key that is not a word", "write 'key: value'")]
         return out
-
-
-def _too_deep(where: str) -> Problem:
-    return Problem(where, f"nested more than {MOST_DEPTH} deep", "no spec needs that")
 
 
 def annotated(plain: Mapping[str, Any], label: str, default: Leaf = Leaf("")) -> dict[str, Tree]:

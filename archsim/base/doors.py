@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archsim.base.errors import SpecError
-from archsim.base.words import counted
+from archsim.base.limits import RESULT_BYTES, Limit
 
 FOREIGN: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, MemoryError, OSError,
@@ -28,13 +28,6 @@ FOREIGN: tuple[type[Exception], ...] = (
     lzma.LZMAError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """What reading a file that is cut off, damaged or made up can raise, from Python's own readers and from libraries."""
-
-MOST_JSON_BYTES = 200_000_000
-"""Of a result file; the largest that the shipped specs give has 3 MB. An assumption."""
-MOST_ARRAY_BYTES = 2**31
-"""Of arrays of data in a file, unpacked: MNIST has 55 MB, and as doubles 440 MB. An assumption."""
-MOST_STATE_BYTES = 2**36
-"""Of arrays that are held as they are, weights and checkpoints, which grow with the network. An assumption."""
 
 _REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
     (UnicodeError, "it is not text in UTF-8"),
@@ -79,22 +72,33 @@ def door(
         raise SpecError.at(where, what.replace("{why}", reason(error, speaks)), hint) from None
 
 
-def check_regular(path: Path, where: str, hint: str, most: int = MOST_STATE_BYTES) -> None:
+def check_regular(path: Path, where: str, hint: str, most: Limit) -> None:
     """Raise SpecError unless there is a file proper, no folder, pipe or device, of so many bytes at most."""
     with door(where, "cannot be read: {why}", hint):
-        found = path.stat()
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise SpecError.at(where, "no such file", "check the path") from None
     if not stat.S_ISREG(found.st_mode):
         what = "is a folder, not a file" if stat.S_ISDIR(found.st_mode) else "is a pipe or a device, not a file"
         raise SpecError.at(where, what, hint)
-    if found.st_size > most:
-        raise SpecError.at(where, f"has {counted(found.st_size, 'byte')}; at most {most:,} are read", hint)
+    most.check(found.st_size, where)
 
 
-def read_plain(path: Path, where: str, hint: str, most: int = MOST_JSON_BYTES) -> str:
-    """Return the text of a file that archsim wrote; raise SpecError if it cannot be that."""
+def read_whole(path: Path, where: str, hint: str, most: Limit) -> bytes:
+    """Return all bytes of a file; raise SpecError unless it is one proper, of so many at most."""
     check_regular(path, where, hint, most)
+    with door(where, "cannot be read: {why}", hint), path.open("rb") as file:
+        data = file.read(most.most + 1)  # a file can grow, and some of the system's own say that they have no bytes
+    most.check(len(data), where)
+    return data
+
+
+def read_plain(path: Path, where: str, hint: str, most: Limit = RESULT_BYTES) -> str:
+    """Return the text of a file that archsim wrote; raise SpecError if it cannot be that."""
+    data = read_whole(path, where, hint, most)
     with door(where, "cannot be read: {why}", hint):
-        return path.read_text("utf-8")
+        return data.decode("utf-8")
 
 
 def user_path(text: str, where: str) -> Path:

@@ -10,6 +10,8 @@ from typing import Self
 
 MOST_WORD, MOST_TEXT = 160, 800
 """Characters of a word without spaces, and of a part of a message: what is longer loses its middle."""
+MOST_TOLD = 100
+"""Faults that a message tells, the rest being counted; names among which the nearest is looked for are ten times it."""
 
 
 def cut(text: str) -> str:
@@ -46,11 +48,14 @@ class ArchsimError(Exception):
 
 
 class SpecError(ArchsimError):
-    """A file or a setting is wrong: all of its faults at once, in `problems`."""
+    """A file or a setting is wrong: all of its faults at once, in `problems`, and `more` that are only counted."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], more: int = 0) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:MOST_TOLD]]
+        if more := more + len(self.problems) - len(lines):
+            lines.append(f"and {more:,} more; mend the first ones and try again")
+        super().__init__("\n".join(lines))
 
     @classmethod
     def at(cls, where: str, what: str, hint: str) -> Self:
@@ -73,6 +78,8 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     ("did you mean 'mesh'?", 'allowed: bus, mesh')
     """
     names = list(allowed)
+    if len(names) > 10 * MOST_TOLD or (names and len(name) > MOST_WORD):
+        return f"what is there begins with '{names[0]}'"
     begins = [each for each in sorted(names) if len(name) > 2 and each.startswith(name)]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6) or begins
     if close:

@@ -13,8 +13,9 @@ from pydantic import Field
 
 from archsim.base.array_files import read_arrays
 from archsim.base.arrays import Array
-from archsim.base.doors import MOST_STATE_BYTES, door
+from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import STATE_BYTES
 from archsim.base.record import Record
 from archsim.functional.activity import Measured, Reads, Updates
 from archsim.functional.datasets import Data
@@ -83,7 +84,7 @@ class Checkpoint:
             hint = "train without --resume, or name with --out the folder of a training that was interrupted"
             raise SpecError([Problem("--resume", what, hint)])
         hint = "nothing can be resumed; train without --resume"
-        arrays = read_arrays(path, DAMAGED, hint, most=MOST_STATE_BYTES)
+        arrays = read_arrays(path, DAMAGED, hint, most=STATE_BYTES)
         total = arrays.pop(_SUM, None)  # earlier versions wrote none
         if total is not None and total.tobytes() != _sum_of(arrays):
             raise SpecError.at(str(path), DAMAGED.replace("{why}", "its sum is not that of what it holds"), hint)

@@ -16,11 +16,9 @@ from queue import Empty, Full, Queue
 from urllib.error import HTTPError
 
 from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
 from archsim.base.words import counted
 from archsim.functional.datasets import data_folder
-
-MOST_BYTES, MOST_S = 100_000_000, 600
-"""Limits: of a file, ten times the largest of MNIST; and for all files of a data set, 2 x 10^5 bit/s for MNIST."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def fetch(
 
     They go to `NAME` in `data_folder(folder)`, or to that folder itself if it is called so. A file appears only when
     whole and of the right SHA-256; one that is there and right is left alone. Raises SpecError if a file cannot be
-    had, is larger than MOST_BYTES or takes with the others more than MOST_S, and then leaves nothing of it, nor of a
+    had, is larger or takes with the others longer than the limits say, and then leaves nothing of it, nor of a
     folder that was made for it.
     """
     if name not in DOWNLOADS:
@@ -64,7 +62,7 @@ def fetch(
     address = (base_url or DOWNLOADS[name].url).rstrip("/")
     made = [each for each in (target, *target.parents) if not each.exists()]
     found: list[tuple[Path, bool]] = []
-    end_s = time.monotonic() + MOST_S
+    end_s = time.monotonic() + DOWNLOAD_S.most
     try:
         target.mkdir(parents=True, exist_ok=True)
         for file, expected in DOWNLOADS[name].sha256.items():
@@ -88,7 +86,7 @@ def _download(url: str, path: Path, expected: str, timeout_s: float, end_s: floa
     """Write what a URL gives until `end_s` to a path, if its SHA-256 is the expected one; raise SpecError else."""
     for left in path.parent.glob(f".{path.name}.*.part"):  # of a fetch that was killed
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > MOST_S:
+            if time.time() - left.stat().st_mtime > DOWNLOAD_S.most:
                 left.unlink()
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     by_hand = f"copy the file to {path} from elsewhere"
@@ -97,9 +95,9 @@ def _download(url: str, path: Path, expected: str, timeout_s: float, end_s: floa
             try:
                 for block in _blocks(url, timeout_s, end_s):
                     file.write(block)
-                    if file.tell() > MOST_BYTES:
-                        what = f"gives more than {counted(MOST_BYTES, 'byte')}, the most that are taken"
-                        raise SpecError([Problem(url, what, f"it is not what was asked for; {by_hand}")])
+                    DOWNLOAD_BYTES.check(file.tell(), url)
+            except SpecError:
+                raise
             except HTTPError as error:
                 error.close()
                 what = f"the server answers {error.code} {error.reason}"
@@ -149,7 +147,7 @@ def _blocks(url: str, timeout_s: float, end_s: float) -> Iterator[bytes]:
             try:
                 item = found.get(timeout=max(0.0, end_s - time.monotonic()))
             except Empty:
-                raise TimeoutError(f"it takes more than {MOST_S:,} s") from None
+                raise TimeoutError(f"it takes more than {DOWNLOAD_S.most:,} s") from None
             if isinstance(item, Exception):
                 raise item
             if not item:

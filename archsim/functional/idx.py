@@ -11,8 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.base.doors import MOST_ARRAY_BYTES, check_regular, door
+from archsim.base.doors import check_regular, door
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import ARRAY_BYTES, STATE_BYTES
 from archsim.base.words import counted
 
 Bytes = NDArray[np.uint8]
@@ -28,7 +29,7 @@ def read_idx(path: Path, dimensions: int) -> Bytes:
     def wrong(what: str, hint: str = "get it again") -> SpecError:
         return SpecError([Problem(str(path), what, hint)])
 
-    check_regular(path, str(path), "check the file's permissions")
+    check_regular(path, str(path), "check the file's permissions", STATE_BYTES)
     with door(str(path), "cannot be read ({why})", "get it again, or check its permissions"), path.open("rb") as plain:
         compressed = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
@@ -41,8 +42,7 @@ def read_idx(path: Path, dimensions: int) -> Bytes:
                 gzip.open(plain) as unpacked,
             ):
                 head, body, size = _idx_parts(unpacked, dimensions)  # type: ignore[arg-type]
-    if size > MOST_ARRAY_BYTES:
-        raise wrong(f"would have {counted(size, 'byte')}, by its header; at most {MOST_ARRAY_BYTES:,} are read")
+    ARRAY_BYTES.check(size, f"{path}: its header")
     magic = bytes([0, 0, 8, dimensions])
     if head[:4] != magic:
         what = f"begins with 0x{head[:4].hex()}" if head else "is empty"
@@ -64,7 +64,7 @@ def _idx_parts(file: BinaryIO, dimensions: int) -> tuple[bytes, bytes, int]:
     if len(head) < 4 + 4 * dimensions or head[:4] != bytes([0, 0, 8, dimensions]):
         return head, b"", 0
     size = math.prod(int(each) for each in np.frombuffer(head, dtype=">u4", offset=4))
-    if size > MOST_ARRAY_BYTES:
+    if size > ARRAY_BYTES.most:
         return head, b"", size
     blocks: list[bytes] = []
     left = size + 1  # the byte beyond the last tells that a file is too long, and makes gzip check its sum

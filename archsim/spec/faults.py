@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from archsim.base.errors import Problem, nearest
+from archsim.base.errors import MOST_TOLD, Problem, nearest
 from archsim.base.section import Section, marks_of, yaml_key
 from archsim.base.units import Dimension
 from archsim.base.validation import said
@@ -23,11 +23,11 @@ def problems_of(
 ) -> list[Problem]:
     """Return the faults of a validation as problems: where, what was given, what is allowed, what to try."""
     found: list[Problem] = []
-    for fault in error.errors(include_url=False):
+    for number, fault in enumerate(error.errors(include_url=False)):
         loc = [part for part in fault["loc"] if part != "__key__"]
         path = dotted(loc)
         origin = next((f"--set {key}" for key in given or () if path == key or key.startswith(f"{path}.")), None)
-        what, hint = _explain(fault, loc, cls, data)
+        what, hint = _explain(fault, loc, cls, data) if number < MOST_TOLD else said(fault)  # to explain takes its time
         if origin and origin != f"--set {path}":
             what = f"{path}: {what}"
         where = origin or (f"{label}: {path}" if path else label)

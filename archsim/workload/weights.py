@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from archsim.base.array_files import read_arrays
-from archsim.base.doors import MOST_STATE_BYTES
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import STATE_BYTES
 
 
 def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, npt.NDArray[np.float32]]:
     """Return the weights of layers from an npz file, checked against their (rows, outputs); raise SpecError."""
     where = str(path)
     what, hint = "cannot be read as weights: {why}", "give the file that `archsim import --weights` wrote"
-    held = read_arrays(path, what, hint, most=MOST_STATE_BYTES)
+    held = read_arrays(path, what, hint, most=STATE_BYTES)
     faults = []
     for name, shape in names.items():
         if name not in held:

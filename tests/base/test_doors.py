@@ -23,6 +23,7 @@ from pydantic_core.core_schema import ErrorType
 import archsim
 from archsim.base.doors import FOREIGN, check_regular, check_text, door, reason, user_path
 from archsim.base.errors import MOST_TEXT, MOST_WORD, ArchsimError, Problem, SpecError
+from archsim.base.limits import Limit
 from archsim.base.validation import LIBRARY, said
 from archsim.functional.checkpoint import Checkpoint
 from archsim.functional.idx import read_idx
@@ -300,12 +301,13 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe")
+    four = Limit("bytes", 4, "", "try")
     for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero"), tmp_path / "none", tmp_path / ("x" * 300)):
-        with pytest.raises(SpecError, match=r"not a file|cannot be read"):
-            check_regular(path, "f", "try")
+        with pytest.raises(SpecError, match=r"not a file|cannot be read|no such file"):
+            check_regular(path, "f", "try", four)
     (tmp_path / "large").write_bytes(b"12345")
-    with pytest.raises(SpecError, match="has 5 bytes; at most 4 are read; try"):
-        check_regular(tmp_path / "large", "f", "try", 4)
+    with pytest.raises(SpecError, match="5 bytes, above the limit of 4; try"):
+        check_regular(tmp_path / "large", "f", "", four)
 
 
 def test_text_of_the_shell_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,8 +109,8 @@ def test_a_time_is_in_no_other_dimension(prefix: str, si: str) -> None:
         ("--1 s", "'--1 s' is not a number with a unit"),
         ("ns", "'ns' is not a number with a unit"),
         ("", "'' is not a number with a unit"),
-        ("1e99 s", "'1e99' is out of all proportion"),
-        ("1e-99 s", "'1e-99' is out of all proportion"),
+        ("1e99 s", "'1e99': 99 as the power of ten of a number, above the limit of 60"),
+        ("1e-99 s", "'1e-99': 99 as the power of ten of a number, above the limit of 60"),
     ],
 )
 def test_what_is_no_time_is_refused_with_the_reason(text: str, says: str) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from archsim.base.errors import SpecError
+from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
 from archsim.cli import main
 from archsim.functional import downloads
 from archsim.functional.datasets import (
@@ -131,7 +133,7 @@ def test_an_idx_file_that_is_cut_or_grown_anywhere_is_a_fault_and_no_traceback(d
         (idx(np.zeros((2, 2, 2)))[:9], "is truncated: 9 bytes, of 16 of the header alone"),
         (idx(np.zeros((2, 2, 2)))[:-1], "is truncated: 7 bytes follow the header, which says 2 x 2 x 2 = 8"),
         (idx(np.zeros((2, 2, 2))) + b"0", "is too long: more bytes follow the header than the 2 x 2 x 2 = 8"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "would have 79,228,162,458,924,105,385,300,197,375 bytes, by its header"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "its header: 79,228,162,458,924,105,385,300,197,375 bytes of data"),
         (gzip.compress(idx(images(9)))[:-2000], "is not a whole gzip file (it is cut off)"),
         (gzip.compress(idx(images(1)))[:-8] + b"\0" * 8, "is not a whole gzip file (it is cut off or damaged)"),
         (b"\x1f\x8b not gzip", "is not a whole gzip file ("),
@@ -596,8 +598,8 @@ def test_offline_is_told_and_leaves_nothing(server: str, tmp_path: Path) -> None
 
 
 def test_a_file_that_is_too_large_is_not_taken(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "MOST_BYTES", len(CONTENTS["a.gz"]) - 1)
-    assert "the most that are taken; it is not what was asked for" in fault(lambda: fetch("mnist", tmp_path / "new"))
+    monkeypatch.setattr(downloads, "DOWNLOAD_BYTES", replace(DOWNLOAD_BYTES, most=len(CONTENTS["a.gz"]) - 1))
+    assert "above the limit of 9; it is not what was asked for" in fault(lambda: fetch("mnist", tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
@@ -610,7 +612,7 @@ def test_a_server_that_answers_byte_by_byte_is_left(tmp_path: Path, monkeypatch:
                     time.sleep(0.02)
 
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(downloads, "MOST_S", 0.2)
+    monkeypatch.setattr(downloads, "DOWNLOAD_S", replace(DOWNLOAD_S, most=0.2))
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as httpd:
         httpd.daemon_threads, httpd.block_on_close = True, False
         threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

@@ -14,8 +14,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archsim.base.documents import MOST_BYTES, MOST_DEPTH, STATUSES, dump_yaml, texts
+from archsim.base.documents import STATUSES, dump_yaml, texts
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import NESTING, SPEC_BYTES
 from archsim.base.schema import json_schema
 from archsim.components.base import Role
 from archsim.spec.arch import ArchSpec
@@ -105,7 +106,7 @@ def fault(name: str, *overrides: str) -> Problem:
         ("technology.clock", "nan GHz", "'nan GHz' is not a number with a unit", "above 0"),
         ("technology.clock", ".inf", "'.inf' is not a number with a unit", "above 0"),
         ("technology.clock", "0 GHz", "out of range", "above 0"),
-        ("technology.clock", "1e99 GHz", "out of all proportion", "above 0"),
+        ("technology.clock", "1e99 GHz", "above the limit of 60", "above 0"),
         ("technology.node", "32 km", "out of range", "at most 1 m"),
         ("technology.supply", "-1 V", "out of range", "above 0"),
         ("tile.rows", "0", "out of range", "1 or more"),
@@ -303,19 +304,19 @@ def test_a_tag_runs_nothing() -> None:
     assert not Path("ran").exists()
 
 
-def test_a_file_of_one_megabyte_is_read_and_a_byte_more_is_not() -> None:
-    text = "kind: workload\n#".ljust(MOST_BYTES, "x")
+def test_a_file_is_read_up_to_its_limit_and_no_byte_more() -> None:
+    text = "kind: workload\n#".ljust(SPEC_BYTES.most, "x")
     assert fault(write_text(text)).where == "chip.yaml: kind"
-    assert f"{MOST_BYTES + 1:,} bytes" in fault(write_text(text + "x")).what
+    assert f"{SPEC_BYTES.most + 1:,} bytes" in fault(write_text(text + "x")).what
 
 
 def test_nesting_is_allowed_exactly_to_its_limit() -> None:
     def nested(depth: int) -> str:  # the file itself is the first mapping
         return write_text("kind: arch\nfoo: " + "[" * (depth - 1) + "]" * (depth - 1) + "\n")
 
-    assert not any("nested" in problem.what for problem in faults(nested(MOST_DEPTH)))
-    assert f"nested more than {MOST_DEPTH}" in fault(nested(MOST_DEPTH + 1)).what
-    assert f"nested more than {MOST_DEPTH}" in fault(nested(100_000)).what
+    assert not any("nesting" in problem.what for problem in faults(nested(NESTING.most)))
+    assert f"{NESTING.most + 1} levels of nesting, above the limit" in fault(nested(NESTING.most + 1)).what
+    assert "1,000 levels of nesting, above the limit" in fault(nested(100_000)).what
 
 
 def test_a_folder_is_not_a_spec() -> None:

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base.documents import read_text
 from archsim.base.errors import SpecError
+from archsim.base.limits import FLOORPLAN_BYTES
 from archsim.base.section import Section
 from archsim.base.units import Dimension, Length, Share
 from archsim.chip.floorplan.flp import read_flp
@@ -87,7 +88,7 @@ class Explicit(Floorplan):
             raise PydanticCustomError("floorplan", "{what}; give 'tiles', 'host' and 'blocks', or 'flp'", message)
         if self.flp is not None:
             try:
-                self._flp_text = read_text(Path(self.flp), self.flp)
+                self._flp_text = read_text(Path(self.flp), self.flp, FLOORPLAN_BYTES)
             except SpecError as error:
                 message = {"what": str(error.problems[0])}
                 raise PydanticCustomError("floorplan", "{what} (relative to the current directory)", message) from None

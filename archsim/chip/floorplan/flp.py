@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator
 
-from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.errors import MOST_TOLD, Problem, SpecError, nearest
 from archsim.base.words import counted
 from archsim.chip.floorplan.plan import Block, Rect
 
@@ -53,7 +53,7 @@ def read_flp(text: str, label: str) -> tuple[Block, ...]:
         if rect is not None:
             found.append(Block(words[0], rect))
     for where, words in wires:
-        problems += _wire_problems(words, where, lines)
+        problems += _wire_problems(words, where, lines, len(problems) < MOST_TOLD)
     if not lines and not problems:
         problems.append(Problem(label, "no rectangle in it", f"give lines of {_COLUMNS}"))
     if problems:
@@ -78,11 +78,13 @@ def _rectangle(words: list[str], where: str) -> tuple[Rect | None, list[Problem]
     return Rect(x, y, width, height), problems
 
 
-def _wire_problems(words: list[str], where: str, names: Collection[str]) -> Iterator[Problem]:
+def _wire_problems(words: list[str], where: str, names: Collection[str], near: bool) -> Iterator[Problem]:
     """Yield what is wrong with a line that names two rectangles and the density of the wires between them."""
     for name in words[:2]:
         if name not in names:
-            yield Problem(where, f"wires to '{name}', which is no rectangle of the file", nearest(name, names))
+            yield Problem(
+                where, f"wires to '{name}', which is no rectangle of the file", nearest(name, names) if near else ""
+            )
     density = real(words[2])
     if density is None or density < 0:
         yield Problem(where, f"the density of wires '{words[2]}' is not a number from 0", "give two names and a number")

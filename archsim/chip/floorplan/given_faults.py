@@ -68,8 +68,9 @@ def names_that_do_not_fit(names: Sequence[str], tiles: int, has_port: bool, flp:
     """Yield the tiles and the port that a file lacks, and the tiles that it has beyond those of the chip."""
     expected = [f"tile{i}" for i in range(tiles)]
     wanted = [*expected, *(["host"] if has_port else [])]
-    missing = [name for name in wanted if name not in names]
-    beyond = [name for name in names if TILE.fullmatch(name) and name not in expected]
+    given, own = set(names), set(expected)
+    missing = [name for name in wanted if name not in given]
+    beyond = [name for name in names if TILE.fullmatch(name) and name not in own]
     if not missing and not beyond:
         return
     words = [

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from archsim.base.documents import dump_yaml, read_text, read_yaml
-from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.errors import MOST_TOLD, Problem, SpecError, nearest
 from archsim.base.section import Flag, Section
 from archsim.base.units import Count, CountOrZero
 from archsim.export.formats import TRACES
@@ -198,8 +198,8 @@ def _activity(path: Path, workload: Workload) -> tuple[ActivityFile, str]:
     names = [layer.name for layer in workload.layers]
     strange = [name for name in activity.layers if name not in names]
     if strange:
-        raise SpecError(
+        raise SpecError((
             Problem(f"{label}: layers.{name}", f"the workload has no layer '{name}'", nearest(name, names))
-            for name in strange
-        )
+            for name in strange[:MOST_TOLD]
+        ), len(strange[MOST_TOLD:]))  # fmt: skip
     return activity, text

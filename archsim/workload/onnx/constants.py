@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from archsim.base.doors import door
 from archsim.base.errors import SpecError
+from archsim.base.limits import ONNX_NUMBERS, ONNX_PRODUCTS
 from archsim.workload.onnx.reading import SMALL, Proto, speaks
 
 Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = npt.NDArray[Any]
 
-MOST_ELEMENTS = 2**28
 """Numbers of a constant that is read or computed, beyond which its numbers are refused: 1 GiB of them in single
 precision; an assumption."""
 
@@ -66,9 +66,7 @@ class Constant:
 
     def numbers(self) -> Array:
         """Return its numbers; raise SpecError if they are too many, cannot be read or are not of its shape."""
-        if self.elements > MOST_ELEMENTS:
-            what = f"has {self.elements:,} numbers, more than the {MOST_ELEMENTS:,} that are read"
-            raise SpecError.at(f"constant '{self.name}'", what, "import without --weights")
+        ONNX_NUMBERS.check(self.elements, f"constant '{self.name}'")
         what, hint = "cannot be read: {why}", "keep the model's data files beside it"
         every = (Exception,)  # a library evaluates what a file says: any kind may come out
         with (
@@ -153,9 +151,8 @@ def folded(node: Proto, inputs: Sequence[Constant], shapes: Sequence[Shape], ops
     by_name = {each.name: each for each in inputs}
 
     def compute(place: int) -> Array:
-        if node.op_type == "MatMul" and prod(shapes[0]) * inputs[0].shape[-1] > 2**36:
-            what = f"is a product of {prod(shapes[0]) * inputs[0].shape[-1]:,} multiply-adds"
-            raise SpecError.at(f"constant '{node.output[0]}'", what, "import without --weights")
+        if node.op_type == "MatMul":
+            ONNX_PRODUCTS.check(prod(shapes[0]) * inputs[0].shape[-1], f"constant '{node.output[0]}'")
         found: list[Array] = _evaluator(node, tuple(by_name), opsets).run(
             None, {name: by_name[name].numbers() for name in by_name}
         )

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archsim.base.doors import FOREIGN, door
+from archsim.base.doors import FOREIGN, check_regular, door
 from archsim.base.errors import SpecError
+from archsim.base.limits import ONNX_BYTES, ONNX_NODES
 
 Proto: TypeAlias = Any
 """A message of ONNX's format; the package is optional, and so are its types."""
-
-MOST_NODES = 200_000
-"""Nodes of a graph with its functions inlined, beyond which it is refused: ten times large models'; an assumption."""
 
 SMALL = 4096
 """Numbers of a constant that is read at once, as shapes and scales are; an assumption."""
@@ -26,9 +24,7 @@ def read_model(path: Path, where: str) -> Proto:
     except ImportError:
         hint = "pip install 'archsim[onnx]'"
         raise SpecError.at("import", "the package onnx is not installed", hint) from None
-    if not path.is_file():
-        what = "is no file" if path.exists() else "cannot be read: no such file"
-        raise SpecError.at(where, what, "give a model in ONNX's binary form")
+    check_regular(path, where, "give a model in ONNX's binary form", ONNX_BYTES)
     what, hint = "is not a sound ONNX model: {why}", "export it again, in ONNX's binary form, with its data beside it"
     with door(where, what, hint, (*FOREIGN, *faults()), speaks()):
         model = onnx.load(str(path), format="protobuf", load_external_data=False)
@@ -118,9 +114,7 @@ def _check_expansion(model: Proto, where: str) -> None:
         return sizes[key] + inner
 
     nodes = total(model.graph.node, size)
-    if nodes > MOST_NODES:
-        what = f"has {nodes:,} nodes with its functions, more than the {MOST_NODES:,} that are read"
-        raise SpecError.at(where, what, "import the model's parts one by one")
+    ONNX_NODES.check(nodes, where)
 
 
 def total(nodes: Any, size: Callable[[Proto], int]) -> int:

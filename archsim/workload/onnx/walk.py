@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import WIDTH, shown
 from archsim.workload.onnx.followers import QUANTISING, SAME_VALUES, SAME_VECTORS, with_followers
 from archsim.workload.onnx.matrices import READERS, Matrix, RefusedError
 from archsim.workload.onnx.nodes import Graph, Node, UnknownShapeError
@@ -15,7 +16,6 @@ from archsim.workload.onnx.work import DIGITAL, HOST, LOOK_UPS, MOVES, Work, wor
 
 MISREAD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading a node raises that has not the inputs and attributes which its operator says: the door of nodes."""
-MOST = 1_000_000_000
 """The largest size of a layer; see `archsim.base.units.Count`."""
 
 
@@ -57,6 +57,8 @@ def walk(graph: Graph, where: str) -> Found:
         except UnknownShapeError as error:
             hint = "export the model with fixed sizes, or give --dim NAME=N"
             strange.append((node, f"has no size: the shape of '{error}' is not known", hint))
+        except SpecError:
+            raise
         except MISREAD:
             strange.append((node, "is not as its operator says", "export the model again"))
         except RefusedError as error:
@@ -138,8 +140,8 @@ def _check_sizes(matrix: Matrix) -> None:
     """Raise RefusedError if a layer could not have these sizes."""
     sizes = {"inputs": matrix.inputs, "outputs": matrix.outputs, "vectors": matrix.vectors}
     for name, size in sizes.items():
-        if not 0 < size <= MOST:
-            raise RefusedError(f"has {size:,} {name}", f"a layer has 1 to {MOST:,}")
+        if not 0 < size <= WIDTH.most:
+            raise RefusedError(f"has {shown(size)} {name}", f"a layer has 1 to {WIDTH.most:,}")
 
 
 def _addend(node: Node, matrix: Matrix) -> list[Work]:
