@@ -19,9 +19,8 @@ SOURCES = {path: path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if pa
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_is_asked_somewhere_and_says_why(name: str) -> None:
-    assert any(
-        re.search(rf"\b{name}\b\.(check|faults|most)|=\s*{name}\b", text, re.MULTILINE) for text in SOURCES.values()
-    )
+    asked = re.compile(rf"\b{name}\b(\.(check|faults|most)|\))|=\s*{name}\b")
+    assert any(asked.search(text) for text in SOURCES.values())
     assert LIMITS[name].why.endswith("An assumption.") or re.search(r"\w+\.\w+", LIMITS[name].why)
 
 
@@ -77,7 +76,7 @@ def test_many_faults_are_told_in_part_and_counted(tmp_path: Path) -> None:
     from archsim.spec.loading import load_arch
 
     path = tmp_path / "x.yaml"
-    keys = "".join(f"unknown_key_{i}: 1\n" for i in range(60_000))
+    keys = "".join(f"unknown_key_{i}: 1\n" for i in range(30_000))
     path.write_text(f"kind: arch\nextends: ambrogio_nature_2018\n{keys}tile:\n{keys.replace('unknown', '  other')}")
     begin = time.monotonic()
     with pytest.raises(SpecError) as caught:
@@ -85,8 +84,8 @@ def test_many_faults_are_told_in_part_and_counted(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 10
     told = lines_told(caught.value)
     assert len(told) == MOST_TOLD + 1
-    assert told[-1] == f"and {120_000 - MOST_TOLD:,} more; mend the first ones and try again"
-    assert len(caught.value.problems) == 120_000
+    assert told[-1] == f"and {60_000 - MOST_TOLD:,} more; mend the first ones and try again"
+    assert len(caught.value.problems) == 60_000
 
 
 def test_a_fault_among_very_many_names_is_told_at_once(tmp_path: Path) -> None:
@@ -103,4 +102,4 @@ def test_a_fault_among_very_many_names_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("letters", [MOST_WORD + 1, 10**6])
 def test_the_name_nearest_to_a_very_long_one_is_not_looked_for(letters: int) -> None:
-    assert nearest("x" * letters, ["mesh", "bus"]) == "there are 2 names, such as 'mesh'"
+    assert nearest("x" * letters, ["mesh", "bus"]) == "what is there begins with 'mesh'"

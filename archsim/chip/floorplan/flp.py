@@ -82,9 +82,8 @@ def _wire_problems(words: list[str], where: str, names: Collection[str], near: b
     """Yield what is wrong with a line that names two rectangles and the density of the wires between them."""
     for name in words[:2]:
         if name not in names:
-            yield Problem(
-                where, f"wires to '{name}', which is no rectangle of the file", nearest(name, names) if near else ""
-            )
+            what = f"wires to '{name}', which is no rectangle of the file"
+            yield Problem(where, what, nearest(name, names) if near else "")
     density = real(words[2])
     if density is None or density < 0:
         yield Problem(where, f"the density of wires '{words[2]}' is not a number from 0", "give two names and a number")
