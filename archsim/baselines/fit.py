@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import typer
 
+from archsim.base.atomic import output
 from archsim.base.documents import dump_yaml, read_text
 from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.base.words import per_cent
@@ -247,7 +248,8 @@ def main(
             tables["errors on cards left out"] = left_out_errors(products, fitted)
             tables[f"errors on rows left out, {FOLDS} folds"] = left_out_errors(products, fitted, folded=True)
             if out is not None:
-                out.write_text(dump_yaml(fitted, leaves_on_a_line=True), encoding="utf-8")
+                with output(out, f"--out {out}") as write:
+                    write(dump_yaml(fitted, leaves_on_a_line=True))
     except ArchsimError as error:
         typer.echo(f"archsim: {error}", err=True)
         raise typer.Exit(2) from None

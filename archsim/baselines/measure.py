@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from archsim.base.atomic import output
 from archsim.base.documents import dump_yaml
 from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.baselines.comparison import parse_batches
@@ -273,11 +274,12 @@ def main(
 ) -> None:
     """Measure SGD steps of workloads on this machine's GPU, and write what `archsim compare --measured` reads."""
     try:
-        found = measure(workloads, device, parse_batches(batch), precision.split(","), seconds, gemms, baseline)
+        with output(out, f"--out {out}") as write:
+            found = measure(workloads, device, parse_batches(batch), precision.split(","), seconds, gemms, baseline)
+            write(dump_yaml(found, leaves_on_a_line=True))
     except ArchsimError as error:
         typer.echo(f"archsim: {error}", err=True)
         raise typer.Exit(2) from None
-    out.write_text(dump_yaml(found, leaves_on_a_line=True), encoding="utf-8")
     typer.echo(f"measured  {out}")
 
 

@@ -121,6 +121,7 @@ def report(
 
 
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+    from archsim.report.folder import held
     from archsim.report.paint import FORMATS
     from archsim.studies.run.study import render_again
     from archsim.studies.study import paint_again, show_again, study_in
@@ -129,15 +130,16 @@ def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: 
         raise SpecError([Problem("--out", "is for several runs; one is made again where it is", "leave it out")])
     if figures is not None and figures not in FORMATS:
         raise SpecError([Problem("--figures", f"'{figures}' is not a format", nearest(figures, FORMATS))])
-    study = None if (folder / "metrics.json").exists() or not folder.is_dir() else study_in(folder)
-    if study is None:
-        shown, written = render_again(folder)
-        data = written / "metrics.json"
-    else:
-        shown, written = show_again(study, folder)
-        data = written / study.file
-    if figures is not None:
-        paint_again(shown, written, figures)
+    with held(folder):
+        study = None if (folder / "metrics.json").exists() or not folder.is_dir() else study_in(folder)
+        if study is None:
+            shown, written = render_again(folder)
+            data = written / "metrics.json"
+        else:
+            shown, written = show_again(study, folder)
+            data = written / study.file
+        if figures is not None:
+            paint_again(shown, written, figures)
     told = f"report  {written / f'{shown.stem}.html'}"
     answer(data, lambda: [told], as_json=as_json, quiet=quiet)
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
@@ -24,7 +24,7 @@ from archsim.functional.findings import Findings
 
 Arrays: TypeAlias = Mapping[str, Array]
 
-NAME, PART = "checkpoint.npz", ".checkpoint.npz.part"
+NAME = "checkpoint.npz"
 _HEAD, _SUM = "head", "sum"
 DAMAGED = "is damaged ({why})"
 
@@ -54,24 +54,15 @@ class Checkpoint:
     reads: Mapping[int, list[Measured]]
     arrays: Arrays
 
-    def write(self, folder: Path) -> None:
-        """Write it into a folder: aside, then moved into place, so that there is always a whole one."""
+    def write(self, file: BinaryIO) -> None:
+        """Write it to an open file."""
         head = Head(
             identity=self.identity, found=tuple(entry for run in self.found.values() for entry in run),
             findings=self.findings, reads=tuple((seed, tuple(own)) for seed, own in self.reads.items()),
         )  # fmt: skip
         contents: dict[str, Any] = {_HEAD: np.frombuffer(head.json_text().encode(), dtype=np.uint8), **self.arrays}
         contents[_SUM] = np.frombuffer(_sum_of(contents), dtype=np.uint8)
-        part = folder / PART
-        try:
-            with part.open("wb") as file:
-                np.savez(file, **contents)
-            part.replace(folder / NAME)
-        except OSError as error:
-            what = f"cannot be written ({error.strerror or error})"
-            raise SpecError([Problem(str(folder / NAME), what, "choose another folder with --out")]) from None
-        finally:
-            part.unlink(missing_ok=True)
+        np.savez(file, **contents)
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from queue import Empty, Full, Queue
+from typing import BinaryIO
 from urllib.error import HTTPError
 
+from archsim.base.atomic import claimed
+from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
 from archsim.base.words import counted
@@ -60,58 +63,56 @@ def fetch(
     base = data_folder(folder)
     target = base if base.name == name else base / name
     address = (base_url or DOWNLOADS[name].url).rstrip("/")
-    made = [each for each in (target, *target.parents) if not each.exists()]
     found: list[tuple[Path, bool]] = []
     end_s = time.monotonic() + DOWNLOAD_S.most
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        for file, expected in DOWNLOADS[name].sha256.items():
-            # Where the loaders look first, so that a broken file there is replaced and hides nothing.
-            path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
-            valid = path.is_file() and _sha256(path) == expected
-            if not valid:
-                _download(f"{address}/{file}", path, expected, timeout_s, end_s)
-            found.append((path, not valid))
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise SpecError([Problem(str(error.filename or target), what, "choose a folder with --data DIR")]) from None
-    finally:
-        for each in made:
-            with suppress(OSError):  # what holds a file stays
-                each.rmdir()
+    for file, expected in DOWNLOADS[name].sha256.items():
+        # Where the loaders look first, so that a broken file there is replaced and hides nothing.
+        path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
+        valid = path.is_file() and _sha256(path) == expected
+        found.append((path, not valid and _download(f"{address}/{file}", path, expected, timeout_s, end_s)))
     return found
 
 
-def _download(url: str, path: Path, expected: str, timeout_s: float, end_s: float) -> None:
-    """Write what a URL gives until `end_s` to a path, if its SHA-256 is the expected one; raise SpecError else."""
-    for left in path.parent.glob(f".{path.name}.*.part"):  # of a fetch that was killed
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > DOWNLOAD_S.most:
-                left.unlink()
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    by_hand = f"copy the file to {path} from elsewhere"
+def _download(url: str, path: Path, expected: str, timeout_s: float, end_s: float) -> bool:
+    """Write what a URL gives until `end_s` to a path, if its SHA-256 is the expected one; raise SpecError else.
+
+    Returns whether it did: another process may have done so meanwhile.
+    """
+    told = partial(door, str(path), "cannot be written: {why}", "choose a folder with --data DIR", (OSError,))
+    with ExitStack() as held:
+        with told():
+            claim = held.enter_context(claimed(path, end_s - time.monotonic()))
+        if path.is_file() and _sha256(path) == expected:
+            return False
+        with told():
+            claim.write(partial(_copy, url, f"copy the file to {path} from elsewhere", expected, timeout_s, end_s))
+    return True
+
+
+def _copy(url: str, by_hand: str, expected: str, timeout_s: float, end_s: float, file: BinaryIO) -> None:
+    """Write what a URL gives to an open file; raise SpecError unless it can be had and is what is expected."""
+    size, found = 0, hashlib.sha256()
+    for block in _told(_blocks(url, timeout_s, end_s), url, by_hand):
+        size += len(block)
+        DOWNLOAD_BYTES.check(size, url)
+        found.update(block)
+        file.write(block)
+    if found.hexdigest() != expected:
+        what = f"gave {counted(size, 'byte')} of SHA-256 {found.hexdigest()}, not the file of {expected}"
+        raise SpecError([Problem(url, what, f"nothing of it is kept; try again, or {by_hand}")])
+
+
+def _told(blocks: Iterator[bytes], url: str, by_hand: str) -> Iterator[bytes]:
+    """Yield what a URL gives; raise SpecError where that fails."""
     try:
-        with part.open("wb") as file:
-            try:
-                for block in _blocks(url, timeout_s, end_s):
-                    file.write(block)
-                    DOWNLOAD_BYTES.check(file.tell(), url)
-            except SpecError:
-                raise
-            except HTTPError as error:
-                error.close()
-                what = f"the server answers {error.code} {error.reason}"
-                raise SpecError([Problem(url, what, f"try later, or {by_hand}")]) from None
-            except (OSError, HTTPException, ValueError) as error:
-                what = f"cannot be fetched ({getattr(error, 'reason', None) or error})"
-                raise SpecError([Problem(url, what, f"check the connection, or {by_hand}")]) from None
-        size, got = part.stat().st_size, _sha256(part)
-        if got != expected:
-            what = f"gave {counted(size, 'byte')} of SHA-256 {got}, not the file of {expected}"
-            raise SpecError([Problem(url, what, f"nothing of it is kept; try again, or {by_hand}")])
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        yield from blocks
+    except HTTPError as error:
+        error.close()
+        what = f"the server answers {error.code} {error.reason}"
+        raise SpecError([Problem(url, what, f"try later, or {by_hand}")]) from None
+    except (OSError, HTTPException, ValueError) as error:
+        what = f"cannot be fetched ({getattr(error, 'reason', None) or error})"
+        raise SpecError([Problem(url, what, f"check the connection, or {by_hand}")]) from None
 
 
 def _blocks(url: str, timeout_s: float, end_s: float) -> Iterator[bytes]:

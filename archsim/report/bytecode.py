@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import pickle
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,8 @@ from typing import Any
 
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
+
+from archsim.base.atomic import claimed
 
 
 class Compiled(BytecodeCache):
@@ -42,15 +43,8 @@ class Compiled(BytecodeCache):
         """Keep a bucket's code, as a whole or not at all."""
         if sys.dont_write_bytecode or not bucket.key:
             return
-        path = Path(bucket.key)
-        aside = path.with_name(f"{path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(exist_ok=True)
-            try:
-                aside.write_bytes(bucket.bytecode_to_string())
-                aside.replace(path)
-            except OSError:
-                aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError), claimed(Path(bucket.key)) as claim:
+            claim.write(bucket.bytecode_to_string())
 
 
 def keeping(**options: Any) -> Environment:

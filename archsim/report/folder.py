@@ -1,14 +1,15 @@
-"""Report folders: written aside and moved into place, so that a report is either old or new, never half."""
+"""Report folders: what may be one, and how it is written, so that a report is either old or new, never half."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from archsim.base.atomic import SIGN as ASIDE
+from archsim.base.atomic import Claim, Content, claimed
+from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError
 
 SIGN, HEAD = b'"schema": "archsim-', 200
@@ -36,69 +37,68 @@ def check_folder(folder: Path) -> None:
     if folder.is_dir():
         if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
             raise SpecError([Problem(where, "holds the current folder", "name one below it")])
-        try:
-            entries = {entry.name for entry in folder.iterdir()}
-        except OSError as error:
-            raise SpecError([Problem(where, f"cannot be read: {error.strerror}", hint)]) from None
-        if entries and not is_report(folder):
+        if os.path.ismount(folder):
+            raise SpecError([Problem(where, "is a disk of its own, which cannot be replaced", "name one below it")])
+        with door(where, "cannot be read: {why}", hint, (OSError,)):
+            entries = {entry.name for entry in folder.iterdir() if not entry.name.startswith(ASIDE)}
+            known = not entries or is_report(folder)
+        if not known:
             raise SpecError([Problem(where, f"holds other things ({', '.join(sorted(entries)[:3])})", hint)])
     above = folder.parent
     while not above.exists():
         above = above.parent
     if not above.is_dir():
         raise SpecError([Problem(where, f"{above} is not a folder", hint)])
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise SpecError([Problem(where, f"{above} cannot be written", "choose another folder with --out")])
-
-
-def write_folder(folder: Path, files: Mapping[str, str], owned: Collection[str]) -> Path:
-    """Write `files` (text by relative path) as `folder`, and return it.
-
-    Of a folder that is there already, the entries named in `owned` go; all others are kept as they are.
-    Raises SpecError if it cannot be written; then what was there is untouched.
-    """
-    check_folder(folder)
-    with _told(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as made:
-            aside, new = Path(made), Path(made) / "new"
-            new.mkdir()
-            for name, text in files.items():
-                path = new / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", newline="\n")
-            if folder.exists():
-                gone = {*owned, *(name.split("/")[0] for name in files)}
-                shutil.copytree(
-                    folder, new, symlinks=True, dirs_exist_ok=True,
-                    ignore=lambda at, names: gone.intersection(names) if Path(at) == folder else set(),
-                )  # fmt: skip
-                folder.rename(aside / "old")
-            try:
-                new.rename(folder)
-            except OSError:
-                if (aside / "old").exists():
-                    (aside / "old").rename(folder)
-                raise
-    return folder
-
-
-def replace_file(folder: Path, name: str, text: str) -> None:
-    """Replace one file in a report's folder, alone and at once; raise SpecError if it cannot be written."""
-    part = folder / f".{name}.part"
-    with _told(folder):
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(folder / name)
-        finally:
-            part.unlink(missing_ok=True)
+    for each in (above, *([folder] if folder.is_dir() else [])):
+        if not os.access(each, os.W_OK | os.X_OK):
+            raise SpecError([Problem(where, f"{each} cannot be written", "choose another folder with --out")])
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Raise SpecError where a folder cannot be written."""
-    try:
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder that is to be read and written again, with what a killed process had moved away."""
+    with ExitStack() as holds:
+        if folder.parent.is_dir():
+            with _told(folder):
+                holds.enter_context(claimed(folder))
         yield
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise SpecError([Problem(f"--out {folder}", what, "choose another folder with --out")]) from None
+
+
+@contextmanager
+def reserved(folder: Path) -> Iterator[Claim]:
+    """Hold a report's folder for this process from before it is worked for until it is written.
+
+    Raises SpecError if it is no folder that may be, if nothing can be written there, or if another process writes it.
+    """
+    check_folder(folder)
+    with ExitStack() as holds:
+        with _told(folder):
+            claim = holds.enter_context(claimed(folder))
+        check_folder(folder)  # with what a killed process had moved away
+        yield claim
+
+
+def write_folder(
+    folder: Path, files: Mapping[str, Content], owned: Collection[str], into: Collection[str] = ()
+) -> Path:  # fmt: skip
+    """Write `files`, by relative path, as `folder`, and return it.
+
+    Of a folder that is there already, the entries named in `owned` go, and folders that are written anew but for those
+    named in `into`, in which other files stay; all others are kept as they are. Raises SpecError if it cannot be
+    written; then what was there is untouched.
+    """
+    gone = {*owned, *(name.split("/")[0] for name in files)} - {*into}
+    with reserved(folder) as claim, _told(folder):
+        claim.replace_folder(files, gone)
+    return folder
+
+
+def replace_file(folder: Path, name: str, content: Content) -> None:
+    """Replace one file in a report's folder, alone and at once; raise SpecError if it cannot be written."""
+    with reserved(folder) as claim, _told(folder):
+        claim.replace(name, content)
+
+
+def _told(folder: Path) -> AbstractContextManager[None]:
+    """Return the door around writing a folder."""
+    return door(f"--out {folder}", "cannot be written: {why}", "choose another folder with --out", (OSError,))

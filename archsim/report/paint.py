@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from archsim.report.figure import Axis, Bars, Box, Lanes, Legend, Plan, Plot
 from archsim.report.figure import Figure as Shown
@@ -22,10 +21,10 @@ STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
-def save(figure: Shown, path: Path) -> None:
-    """Write a figure in the format of the path's suffix; its bytes depend on the figure and matplotlib's version."""
-    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
-    painted(figure).savefig(path, dpi=200, metadata=metadata)
+def save(figure: Shown, suffix: str, file: BinaryIO) -> None:
+    """Write a figure as "pdf" or "png"; its bytes depend on the figure and matplotlib's version."""
+    metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
+    painted(figure).savefig(file, format=suffix, dpi=200, metadata=metadata)
 
 
 def painted(figure: Shown) -> Figure:

@@ -13,7 +13,7 @@ from archsim.mapping import map_workload
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
 from archsim.report.document import Document
-from archsim.report.folder import check_folder
+from archsim.report.folder import reserved
 from archsim.results.bill import activity_yaml
 from archsim.results.crosscheck import TOLERANCE, crosscheck, default_examples
 from archsim.results.evaluate import Result, evaluate
@@ -76,14 +76,14 @@ def execute_crosscheck(
     """Return a run's result with the comparison in it, its report, and the folder of that."""
     run = plan.run
     folder = out if out is not None else default_folder(run.arch, run.workload, "crosscheck")
-    check_folder(folder)
-    found = crosscheck(plan.schedule, plan.data, seed=run.seed, tolerance=plan.tolerance, progress=progress)
-    run = replace(
-        run, activity=found.activity, activity_text=activity_yaml(found.activity), activity_from=MEASURED
-    )  # fmt: skip
-    result = evaluate(
-        run.arch, run.workload, examples=run.count, seed=run.seed, activity=run.activity,
-        activity_from=run.activity_from, command=plan.command,
-    )  # fmt: skip
-    result = replace(result, data={**result.data, "crosscheck": list(found.rows)})
-    return result, *written(result, folder, files=run.files())
+    with reserved(folder):
+        found = crosscheck(plan.schedule, plan.data, seed=run.seed, tolerance=plan.tolerance, progress=progress)
+        run = replace(
+            run, activity=found.activity, activity_text=activity_yaml(found.activity), activity_from=MEASURED
+        )  # fmt: skip
+        result = evaluate(
+            run.arch, run.workload, examples=run.count, seed=run.seed, activity=run.activity,
+            activity_from=run.activity_from, command=plan.command,
+        )  # fmt: skip
+        result = replace(result, data={**result.data, "crosscheck": list(found.rows)})
+        return result, *written(result, folder, files=run.files())

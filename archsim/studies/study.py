@@ -12,17 +12,18 @@ import shlex
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr
 
 from archsim.base.doors import door, read_plain
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import SpecError
 from archsim.base.record import Named, Record
 from archsim.report.document import Command, Document, Text, say
 from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import reserved, write_folder
 from archsim.report.paint import save
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
@@ -194,9 +195,9 @@ class Study(Generic[I, D]):
         """Return the data, the report and its folder, `out` or one by the names of what is studied."""
         prepared = self.prepare(inputs)
         folder = out or prepared.folder
-        check_folder(folder)
-        data = prepared.compute(progress, folder)
-        return data, *self.write(data, folder)
+        with reserved(folder):
+            data = prepared.compute(progress, folder)
+            return data, *self.write(data, folder)
 
     def write(self, data: D, folder: Path, keep: Collection[str] = ()) -> tuple[Document, Path]:
         """Write data, report and further files as a folder, as a whole or not at all; return report and folder.
@@ -259,12 +260,5 @@ def show_again(study: AnyStudy, folder: Path) -> tuple[Document, Path]:
 
 def paint_again(shown: Document, folder: Path, suffix: str) -> None:
     """Write the figures of a report once more into its folder `paper`, as "pdf" or "png"; raise SpecError if not."""
-    try:
-        (folder / "paper").mkdir(exist_ok=True)
-        for name, figure in shown.figures().items():
-            part = folder / "paper" / f".{name}.{suffix}"
-            save(figure, part)
-            part.replace(folder / "paper" / f"{name}.{suffix}")
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise SpecError([Problem(f"{folder}/paper", what, "look at its permissions")]) from None
+    files = {f"paper/{name}.{suffix}": partial(save, figure, suffix) for name, figure in shown.figures().items()}
+    write_folder(folder, files, (), into=["paper"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from archsim.base.atomic import Content
 from archsim.report.folder import replace_file, write_folder
 from archsim.studies.study import AnyStudy, Data, Progress
 
@@ -30,13 +32,17 @@ class Underway(ABC, Generic[D]):
     def so_far(self) -> D:
         """Return what there is, as the study's file holds it."""
 
-    def keep(self) -> None:
-        """Write what there is to the study's file alone; the report is made at the end."""
-        text = self.so_far().json_text()
+    def keep(self, more: Mapping[str, Content] = {}) -> None:
+        """Write what there is to the study's file, and `more` files; the report is made at the end.
+
+        What was in the folder before goes only when all of this is there.
+        """
+        files: dict[str, Content] = {self.study.file: self.so_far().json_text(), **more}
         if self.begun:
-            replace_file(self.folder, self.study.file, text)
+            for name, content in files.items():
+                replace_file(self.folder, name, content)
         else:
-            write_folder(self.folder, {self.study.file: text}, self.study.owned)  # it is of this study from now on
+            write_folder(self.folder, files, self.study.owned)  # it is of this study from now on
         self.begun = True
 
     def finish(self) -> D:

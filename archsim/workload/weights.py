@@ -5,11 +5,13 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from archsim.base.array_files import read_arrays
+from archsim.base.atomic import output
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import STATE_BYTES
 
@@ -36,16 +38,12 @@ def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, np
 
 def write_weights(path: Path, weights: Mapping[str, npt.NDArray[np.float32]]) -> None:
     """Write weights as an npz file, one layer's after another's; raise SpecError if it cannot be written."""
-    aside = path.with_name(f"{path.name}.part")
-    try:
-        try:
-            with zipfile.ZipFile(aside, "w", allowZip64=True) as archive:
-                for name, values in weights.items():
-                    with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, np.asanyarray(values), allow_pickle=False)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise SpecError.at(f"--weights {path}", what, "name a file in a folder that is there") from None
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+            for name, values in weights.items():
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as part:
+                    np.lib.format.write_array(part, np.asanyarray(values), allow_pickle=False)
+
+    with output(path, f"--weights {path}") as put:
+        put(write)

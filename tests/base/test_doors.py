@@ -57,7 +57,9 @@ def packed(**arrays: Any) -> bytes:
 
 
 def checkpoint(folder: Path) -> bytes:
-    Checkpoint({"seeds": [0]}, {}, None, {}, {"chip.a": np.arange(6.0), "width": np.ones(2)}).write(folder)
+    state = Checkpoint({"seeds": [0]}, {}, None, {}, {"chip.a": np.arange(6.0), "width": np.ones(2)})
+    with (folder / "checkpoint.npz").open("wb") as file:
+        state.write(file)
     return (folder / "checkpoint.npz").read_bytes()
 
 

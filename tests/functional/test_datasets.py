@@ -623,21 +623,12 @@ def test_a_server_that_answers_byte_by_byte_is_left(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "new").exists()
 
 
-def test_what_a_killed_fetch_left_is_cleared(server: str, tmp_path: Path) -> None:
-    (tmp_path / "mnist").mkdir()
-    old, young = (tmp_path / "mnist" / f".a.gz.{number}.part" for number in (1, 2))
-    for path in (old, young):
-        path.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    fetch("mnist", tmp_path)
-    assert (old.exists(), young.exists()) == (False, True)
-
-
 def test_an_interrupted_download_leaves_nothing(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path) -> str:
+    def interrupted(*_: Any) -> Iterator[bytes]:
+        yield b"half"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(downloads, "_sha256", interrupted)
+    monkeypatch.setattr(downloads, "_blocks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fetch("mnist", tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -646,7 +637,7 @@ def test_an_interrupted_download_leaves_nothing(server: str, tmp_path: Path, mon
 def test_a_folder_that_cannot_be_made_is_told(server: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     message = fault(lambda: fetch("mnist", tmp_path / "file"))
-    assert "file/mnist: cannot be written (" in message
+    assert "file/mnist/a.gz: cannot be written: Not a directory; " in message
     assert "choose a folder with --data DIR" in message
 
 

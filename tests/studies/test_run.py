@@ -16,14 +16,12 @@ import yaml
 
 import archsim.baselines
 from archsim.base.documents import read_yaml
-from archsim.base.errors import SpecError
-from archsim.report.folder import check_folder, write_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document
-from archsim.studies.run.study import OWNED, write_report
+from archsim.studies.run.study import write_report
 from archsim.workload import Dense, load_workload
 
 FAST = "schedule.transfer.interval_examples=20"
@@ -133,47 +131,6 @@ def test_a_report_is_replaced_as_a_whole_and_what_is_not_its_own_is_kept(result:
     assert "trace.vcd" not in names
     assert {"notes.txt", "history.json", "metrics.json"} <= names
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
-
-
-OLD = '{"schema": "archsim-metrics-1"}'
-
-
-def test_a_failure_while_writing_leaves_the_old_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = write_folder(tmp_path / "out", {"metrics.json": OLD}, OWNED)
-    real = Path.write_text
-
-    def full_disk(self: Path, text: str, *arguments: Any, **options: Any) -> int:
-        if text == "second":
-            raise OSError(28, "No space left on device")
-        return real(self, text, *arguments, **options)
-
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    with pytest.raises(SpecError, match="No space left on device"):
-        write_folder(out, {"metrics.json": "new", "report.md": "second"}, OWNED)
-    assert contents(out) == {"metrics.json": OLD.encode()}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
-
-
-def test_a_failure_while_moving_puts_the_old_report_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = write_folder(tmp_path / "out", {"metrics.json": OLD}, OWNED)
-    real = Path.rename
-
-    def fails(self: Path, target: Path) -> Path:
-        if self.name == "new":
-            raise OSError(5, "Input/output error")
-        return real(self, target)
-
-    monkeypatch.setattr(Path, "rename", fails)
-    with pytest.raises(SpecError, match="Input/output error"):
-        write_folder(out, {"metrics.json": "new"}, OWNED)
-    assert contents(out) == {"metrics.json": OLD.encode()}
-
-
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    with pytest.raises(SpecError, match="is not a folder"):
-        check_folder(tmp_path / "link")
 
 
 # ---- everything that is shipped

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from archsim.base.doors import read_plain
 from archsim.export.formats import TRACES
 from archsim.report.document import Document
 from archsim.report.files import files_of
-from archsim.report.folder import check_folder, write_folder
+from archsim.report.folder import reserved, write_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.studies.names import default_folder
 from archsim.studies.run.details import details, page_of
@@ -33,19 +32,19 @@ def execute(
 ) -> tuple[Result, Document, Path]:
     """Return the result of a run, its report, and the folder of that, written as a whole or not at all."""
     folder = out if out is not None else default_folder(plan.arch, plan.workload)
-    check_folder(folder)
-    result = evaluate(
-        plan.arch,
-        plan.workload,
-        examples=plan.count,
-        full=plan.full,
-        seed=plan.seed,
-        activity=plan.activity,
-        activity_from=plan.activity_from,
-        command=plan.command,
-        progress=progress,
-    )
-    return result, *written(result, folder, files=plan.files(), trace=plan.trace)
+    with reserved(folder):
+        result = evaluate(
+            plan.arch,
+            plan.workload,
+            examples=plan.count,
+            full=plan.full,
+            seed=plan.seed,
+            activity=plan.activity,
+            activity_from=plan.activity_from,
+            command=plan.command,
+            progress=progress,
+        )
+        return result, *written(result, folder, files=plan.files(), trace=plan.trace)
 
 
 def write_report(
@@ -106,13 +105,4 @@ def render_again(folder: Path) -> tuple[Document, Path]:
     with edited(f"{folder}/metrics.json", AGAIN.format(folder=folder)):
         shown = document(page)
         files = files_of(shown)
-    return shown, write_folder(folder, {**_others(folder, files), **files}, RENDERED)
-
-
-def _others(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
-    """Return what others, such as a training, have put beside the files of a report, in the same folders."""
-    found = [path for name in RENDERED if (folder / name).is_dir() for path in sorted((folder / name).iterdir())]
-    return {
-        name: read_plain(path, str(path), "move what is not text elsewhere") for path in found
-        if path.is_file() and (name := path.relative_to(folder).as_posix()) not in files
-    }  # fmt: skip
+    return shown, write_folder(folder, files, RENDERED, into=["figures", "tables"])

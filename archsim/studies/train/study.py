@@ -15,7 +15,7 @@ import numpy as np
 from archsim.base.doors import door
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
-from archsim.functional.checkpoint import DAMAGED, NAME, PART, Checkpoint, digest_of
+from archsim.functional.checkpoint import DAMAGED, NAME, Checkpoint, digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
@@ -165,8 +165,8 @@ class Seeds(Underway[History]):
 
         def ended(epoch: Epoch) -> None:
             self.found.setdefault(seed, []).append(epoch)
-            self.keep()
-            Checkpoint(task.identity, self.found, self.findings, self.reads, training.arrays()).write(self.folder)
+            state = Checkpoint(task.identity, self.found, self.findings, self.reads, training.arrays())
+            self.keep({NAME: state.write})
 
         def inside(place: Place) -> None:
             done = (seed - task.seeds[0]) * task.epochs + place.epochs
@@ -255,5 +255,5 @@ def progress_words(now: Place, epochs: int, seeds: int) -> str:
 
 STUDY = registered(Study(
     Inputs, History, "history.json", prepare, document, keeps="epoch", page="train",
-    parts=(ACTIVITY, NAME, PART, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
+    parts=(ACTIVITY, NAME, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
 ))  # fmt: skip
