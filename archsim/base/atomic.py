@@ -58,7 +58,7 @@ class Claim:
         _remove(self.new)
         _remove(self.old)
         if self.place.is_dir() and not self.place.is_symlink():
-            for left in self.place.glob(f"{SIGN}*.new"):
+            for left in sorted(self.place.glob(f"{SIGN}*.new")):
                 _remove(left)
 
     def write(self, content: Content) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from archsim.base.errors import SpecError, nearest
@@ -13,10 +14,10 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A table from name to class or function, in order of registration.
+    """A table from name to class or function, in order of registration; of names, where several modules register.
 
-    `home` names the module whose import registers the entries, or the package whose modules do, each of them; or
-    several of these. They are imported at the first look.
+    Thus it never depends on what was imported first. `home` names the module whose import registers the entries, or the
+    package whose modules do, each of them; or several of these. They are imported at the first look.
 
     >>> colours: Registry[int] = Registry("colour")
     >>> _ = colours.add("red")(1)
@@ -27,6 +28,7 @@ class Registry(Generic[T]):
     def __init__(self, noun: str, home: str | tuple[str, ...] = ()) -> None:
         self.noun = noun
         self._homes = (home,) if isinstance(home, str) else home
+        self._scattered = len(self._homes) > 1
         self._found: dict[str, T] = {}
 
     @property
@@ -34,6 +36,7 @@ class Registry(Generic[T]):
         homes, self._homes = self._homes, ()
         for home in homes:
             package = importlib.import_module(home)
+            self._scattered |= hasattr(package, "__path__")
             for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
                 if not found.ispkg:
                     importlib.import_module(f"{home}.{found.name}")
@@ -66,11 +69,12 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return (name for name, _ in self.items())
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def items(self) -> list[tuple[str, T]]:
-        """Return (name, entry) pairs in order of registration."""
-        return list(self._entries.items())
+        """Return (name, entry) pairs in order."""
+        entries = self._entries.items()
+        return sorted(entries, key=itemgetter(0)) if self._scattered else list(entries)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ def group_names(products: Products) -> list[tuple[str, str, int]]:
 def weights(products: Products) -> Array:
     """Return the weight of each product in the fit: each group weighs the same, those of small batches more."""
     names = group_names(products)
-    count = {name: names.count(name) for name in set(names)}
+    count = Counter(names)
     found = np.array([(SMALL_WEIGHT if RANGES[name[2]][1] <= SMALL_BATCH else 1) / count[name] for name in names])
     return np.asarray(found / found.sum())
 

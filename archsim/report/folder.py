@@ -20,7 +20,7 @@ UNSIGNED = ("published.json", "floorplan.svg")
 
 def is_report(folder: Path) -> bool:
     """Return whether a folder holds a report, which may be replaced: it has a file that archsim signed."""
-    signed = (path for path in folder.glob("*.json") if path.is_file())
+    signed = (path for path in sorted(folder.glob("*.json")) if path.is_file())
     return any((folder / name).is_file() for name in UNSIGNED) or any(SIGN in _head(path) for path in signed)
 
 
