@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    StringConstraints,
     create_model,
     model_validator,
 )
@@ -23,6 +24,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archsim.base.errors import SpecError
 from archsim.base.registry import Registry
+from archsim.base.texts import MOST_NAME
 from archsim.base.units import UNITS
 
 C = TypeVar("C", bound=type[Any])
@@ -59,6 +61,8 @@ def _flag(value: object) -> object:
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """True or false, as in a file, or 1 or 0."""
+FreeName = Annotated[str, StringConstraints(min_length=1, max_length=MOST_NAME)]
+"""A name in a spec: free text, of which files are called by a slug."""
 
 _SUFFIXES = sorted((f"_{unit.suffix}" for unit in UNITS.values() if unit.suffix), key=len, reverse=True)
 

@@ -45,6 +45,9 @@ def said(fault: Mapping[str, Any]) -> tuple[str, str]:
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"is {fault.get('input')}", f"allowed: {words} {context.get(key, '')}".rstrip()
+    if kind in ("string_too_short", "string_too_long"):
+        limit = ("at most", "max_length") if kind.endswith("long") else ("at least", "min_length")
+        return f"has {len(str(fault.get('input'))):,} characters", f"give {limit[0]} {context.get(limit[1], 1):,}"
     if kind in ("literal_error", "enum"):
         return f"is {given(fault)}", f"allowed: {str(context.get('expected', '')).replace(' or ', ', ')}"
     if kind.endswith("_parsing") and isinstance(fault.get("input"), str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, ParamSpec, TypeVar
 
 from archsim.base.errors import Problem, SpecError, nearest
-from archsim.base.section import Choice, Section
+from archsim.base.section import Choice, FreeName, Section
 from archsim.base.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
 from archsim.spec.figures import Figure
 from archsim.spec.loading import load_section
@@ -109,10 +109,10 @@ class Paper(Section):
 class GpuFile(Section):
     """A file of GPUs: that of archsim, which also holds the paper's comparison, or a user's own."""
 
-    name: str
+    name: FreeName
     description: str = ""
     paper: Paper | None = None
-    gpus: dict[str, Gpu]
+    gpus: dict[FreeName, Gpu]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import Problem, SpecError, nearest
-from archsim.base.section import Flag, Section
+from archsim.base.section import Flag, FreeName, Section
 from archsim.base.units import Count, Dimension
 from archsim.baselines.gpus import FOLDER, Gpu, baselines, gathered
 from archsim.spec.faults import problems_of
@@ -42,7 +42,7 @@ class MeasuredRow(Section):
 class MeasuredNetwork(Section):
     """A network as it was trained: (inputs, outputs) per layer, and a row per precision, batch and way."""
 
-    name: str
+    name: FreeName
     layers: tuple[tuple[Count, Count], ...]
     bias: Flag
     rows: tuple[MeasuredRow, ...]
@@ -68,7 +68,7 @@ class MeasuredProduct(Section):
 class Device(Section):
     """The GPU that was measured: as it calls itself, and its name among the baselines, if it is one."""
 
-    name: str
+    name: FreeName
     baseline: str | None = None
 
 

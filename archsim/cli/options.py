@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archsim.base.errors import MOST_TEXT, cut
+from archsim.base.texts import for_terminal
 from archsim.base.words import counted
 
 if TYPE_CHECKING:
@@ -89,10 +90,8 @@ def answer(
     if as_json:
         sys.stdout.write(file.read_text(encoding="utf-8"))
     elif not quiet:
-        for line in lines():
-            typer.echo(line)
-        if told:
-            typer.echo(f"\n{told}")
+        for line in (*lines(), *(["", *told.split("\n")] if told else ())):
+            tell(line)
     if not passed:
         raise typer.Exit(1)
 
@@ -106,13 +105,13 @@ def progress_bar(total: int | None, silent: bool, doing: str = "simulating") -> 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(14), TextColumn("{task.percentage:>3.0f} %"),
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(14), TextColumn("{task.percentage:>3.0f} %"),
                TimeRemainingColumn())  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=total)
 
         def show_progress(done: float, of: int | None = None, words: str = "") -> None:
-            bar.update(task, completed=done, total=of or total, description=words or doing)
+            bar.update(task, completed=done, total=of or total, description=for_terminal(words or doing))
 
         yield show_progress
 
@@ -144,4 +143,9 @@ def late_interrupts(late: bool) -> Iterator[Callable[[], bool]]:
 def complain(lines: Sequence[str]) -> None:
     """Print lines on standard error, each with the name of the command."""
     for line in lines:
-        typer.echo(f"archsim: {line if len(line) <= 4 * MOST_TEXT else cut(line)}" if line else "", err=True)
+        tell(f"archsim: {line if len(line) <= 4 * MOST_TEXT else cut(line)}" if line else "", err=True)
+
+
+def tell(line: str, *, err: bool = False) -> None:
+    """Print a line, on standard error if wanted; nothing in it commands the terminal."""
+    typer.echo(for_terminal(line), err=err)

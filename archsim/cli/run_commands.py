@@ -21,6 +21,7 @@ from archsim.cli.options import (
     lines_of,
     perform,
     progress_bar,
+    tell,
 )
 
 
@@ -57,7 +58,7 @@ def run(
             trace=trace,
         )  # fmt: skip
     for note in plan.notes:
-        typer.echo(f"archsim: {note}", err=True)
+        tell(f"archsim: {note}", err=True)
     with progress_bar(plan.count, quiet or as_json) as progress:
         result, document, folder = execute(plan, out=out, progress=progress)
     answer(

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
+from archsim.base.texts import for_terminal
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Json, Out, Quiet, Sets, perform
+from archsim.cli.options import Json, Out, Quiet, Sets, perform, tell
 
 
 @app.command()
@@ -21,7 +22,7 @@ def check(
     problems: list[Problem] = []
     for name in files:
         try:
-            typer.echo(check_file(name))
+            tell(check_file(name))
         except SpecError as error:
             problems += error.problems
         except ArchsimError as error:
@@ -39,7 +40,7 @@ def show(
     from archsim.studies.views import load_any, show_lines
 
     for line in show_lines(load_any(name, sets or ())):
-        typer.echo(line)
+        tell(line)
 
 
 @app.command()
@@ -51,7 +52,7 @@ def diff(
     from archsim.studies.views import diff_lines
 
     for line in diff_lines(a, b):
-        typer.echo(line)
+        tell(line)
 
 
 @app.command(name="list")
@@ -73,16 +74,17 @@ def list_(
     entries = catalogue(noun, gpus or ())
     if not sys.stdout.isatty():
         for _, name, _ in entries:
-            typer.echo(name)
+            tell(name)
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for heading in ("kind", "name", "what it is"):
         table.add_column(heading)
     for entry in entries:
-        table.add_row(*entry)
+        table.add_row(*(Text(for_terminal(own)) for own in entry))
     Console().print(table)
 
 
@@ -136,7 +138,7 @@ def import_(
     if weights is not None:
         write_weights(weights, found.weights)
     for note in found.notes:
-        typer.echo(f"archsim: {note}", err=True)
+        tell(f"archsim: {note}", err=True)
     typer.echo(dump_yaml(found.workload), nl=False)
 
 
@@ -152,4 +154,4 @@ def fetch_data(
     from archsim.functional.downloads import fetch
 
     for path, fetched in fetch(name, folder):
-        typer.echo(f"{path}  {'fetched' if fetched else 'was there'}")
+        tell(f"{path}  {'fetched' if fetched else 'was there'}")

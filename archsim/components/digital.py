@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 from typing import Literal
 
+from archsim.base.section import FreeName
 from archsim.base.units import Area, Count, Energy, Lines, Power, Time
 from archsim.components.base import Action, Component, component
 from archsim.components.interconnect import OffChip
@@ -84,7 +85,7 @@ class ShiftAdd(Accumulator):
 class LineCircuit(Component):
     """A circuit repeated on every line of a tile's edges, or once per tile; it takes area and leaks."""
 
-    name: str
+    name: FreeName
     per: Literal["line", "row", "col", "cell", "tile"]
     area_m2: Area
     leakage_w: Power = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
+from archsim.base.texts import for_xml
 from archsim.chip.graph import Chip
 from archsim.chip.places import node_rect
 from archsim.export.formats import CHIP_FILES, ChipFile
@@ -15,13 +16,19 @@ def chip_graphml(chip: Chip) -> str:
     A link has a length in metres and its head's time of flight in seconds; edges of one shared wire name one link.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.graph["name"] = chip.spec.name
+    graph.graph["name"] = for_xml(chip.spec.name)
     for node in chip.graph.nodes:
         x, y = node_rect(chip, node).centre_m
-        graph.add_node(node, x_m=float(x), y_m=float(y))
+        graph.add_node(for_xml(node), x_m=float(x), y_m=float(y))
     for a, b in chip.graph.edges:
         link = chip.links[chip.graph.edges[a, b]["link"]]
-        graph.add_edge(a, b, link=link.name, length_m=float(link.length_m), flight_s=float(link.flight_s))
+        graph.add_edge(
+            for_xml(a),
+            for_xml(b),
+            link=for_xml(link.name),
+            length_m=float(link.length_m),
+            flight_s=float(link.flight_s),
+        )
     return "\n".join(nx.generate_graphml(graph)) + "\n"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from archsim.base.texts import cells
 from archsim.report.figure import Axis, Plot
 
 Place: TypeAlias = tuple[float, float]
@@ -86,7 +87,7 @@ def beside(plot: Plot, width: float, height: float) -> list[Beside]:
     for dot, x, y in points:
         if not dot.text:
             continue
-        wide, high = len(dot.text) * LETTER + 4, LINE
+        wide, high = cells(dot.text) * LETTER + 4, LINE
         best: tuple[int, float, float, Box] | None = None
         for gap, (right, up) in itertools.product((4.0, 12.0, 22.0), _AROUND):
             away = gap + dot.size * DOT / 2

@@ -11,6 +11,8 @@ from archsim.base.units import engineering
 
 Legend: TypeAlias = tuple[tuple[str, str], ...]
 """(text, colour) of each thing that a figure tells apart by colour."""
+MOST_LETTERS = 52
+"""So wide is a label in a figure at most; its tooltip has the whole."""
 
 
 @dataclass(frozen=True)

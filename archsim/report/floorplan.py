@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from archsim.base.record import Record
+from archsim.base.texts import cells
 from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
@@ -232,7 +233,7 @@ def _texts(
 def _text_size(width: float, height: float, lines: Sequence[str]) -> float:
     """Return the size at which lines fit in a quarter of a block."""
     along, across = (height, width) if _upright(width, height) else (width, height)
-    return min(MOST_TEXT, QUARTER * across / (1.15 * len(lines)), QUARTER * along / (0.6 * max(map(len, lines))))
+    return min(MOST_TEXT, QUARTER * across / (1.15 * len(lines)), QUARTER * along / (0.6 * max(map(cells, lines))))
 
 
 _Part: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
@@ -247,7 +248,7 @@ def _written(
 ) -> list[Label]:
     left, top, width, height = rect
     upright = _upright(width, height)
-    long, high = 0.6 * size * max(map(len, lines)), 1.15 * size * len(lines)
+    long, high = 0.6 * size * max(map(cells, lines)), 1.15 * size * len(lines)
     half = (high / 2, long / 2) if upright else (long / 2, high / 2)
     near = [part for part in parts if _crosses(part, (left + width / 2, top + height / 2), (width / 2, height / 2))]
     places = [(left + a * width, top + b * height) for b in (0.25, 0.75) for a in (0.25, 0.75)]

@@ -11,11 +11,13 @@ from importlib.resources import files
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from archsim.base.bytecode import templates
+from archsim.base.texts import for_page, short, visible
 from archsim.base.words import counted
 from archsim.report.beside import beside, ticks
-from archsim.report.bytecode import templates
 from archsim.report.colours import in_dark
 from archsim.report.document import Document, Text
+from archsim.report.figure import MOST_LETTERS
 
 
 def page(document: Document) -> str:
@@ -38,12 +40,20 @@ def policy(*scripts: str) -> str:
 def inline(text: Text) -> Markup:
     """Return a text with its styles as HTML."""
     styled = Markup("<{0}>{1}</{0}>")
-    return Markup().join(styled.format(span.style, span.text) if span.style else span.text for span in text.spans)
+    shown = [verbatim(span.text) if span.style == "code" else for_page(span.text) for span in text.spans]
+    return Markup().join(
+        styled.format(span.style, own) if span.style else own for span, own in zip(text.spans, shown, strict=True)
+    )
+
+
+def verbatim(text: str) -> Markup:
+    """Return a text that is to be copied: no space in it is another than was given."""
+    return escape(visible(text))
 
 
 def breaks(text: str) -> Markup:
     """Return a text whose names may go on in the next line after each underscore, and after each dot but a number's."""
-    return Markup("<wbr>").join(map(escape, re.split(r"(?<=_)(?=.)|(?<=\w\.)(?=[^\W\d])", text)))
+    return Markup("<wbr>").join(map(escape, re.split(r"(?<=_)(?=.)|(?<=\w\.)(?=[^\W\d])", for_page(text))))
 
 
 def dark(tone: str, what: str) -> str:
@@ -60,8 +70,9 @@ def drawn(tone: str, what: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    return templates(beside=beside, block=lambda block: type(block).__name__.lower(), breaks=breaks, counted=counted,
-                     dark=dark, drawn=drawn, inline=inline, ticks=ticks)  # fmt: skip
+    return templates("archsim.report", for_page, beside=beside, block=lambda block: type(block).__name__.lower(),
+                     breaks=breaks, counted=counted, dark=dark, drawn=drawn, inline=inline, MOST_LETTERS=MOST_LETTERS,
+                     short=short, ticks=ticks, verbatim=verbatim)  # fmt: skip
 
 
 def _source(name: str) -> str:

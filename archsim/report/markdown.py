@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from archsim.base.texts import for_markdown, markdown_block, markdown_code
 from archsim.report.document import Block, Cards, Command, Document, Facts, Fold, Panels, Points, Text
-from archsim.report.table import Table, plain
+from archsim.report.table import Table
 
 
 def markdown(document: Document) -> str:
     """Return a document as Markdown."""
-    lines = [f"# {plain(document.title)}", "", *_blocks(document, document.head)]
+    lines = [f"# {for_markdown(document.title)}", "", *_blocks(document, document.head)]
     for section in document.sections:
-        lines += [f"## {plain(section.title)}", "", *_blocks(document, section.blocks)]
+        lines += [f"## {for_markdown(section.title)}", "", *_blocks(document, section.blocks)]
     return "\n".join([*lines, *_blocks(document, document.foot)]).rstrip() + "\n"
 
 
@@ -30,7 +31,7 @@ def _lines(document: Document, block: Block) -> Iterator[str]:
         case Points():
             yield from (f"- {_text(item)}" for item in block.items)
         case Facts():
-            yield from (f"- *{plain(name)}*: {_text(text)}" for name, text in block.rows)
+            yield from (f"- *{for_markdown(name)}*: {_text(text)}" for name, text in block.rows)
         case Cards():
             yield "| figure | value | beside | |\n| --- | ---: | ---: | --- |"
             rows = ((card.label, card.value, card.beside, card.includes) for card in block.cards)
@@ -38,15 +39,15 @@ def _lines(document: Document, block: Block) -> Iterator[str]:
         case Table():
             yield from table_lines(block, document.tables_in)
         case Fold():
-            yield from (f"### {plain(block.title)}", "", *_blocks(document, block.blocks))
+            yield from (f"### {for_markdown(block.title)}", "", *_blocks(document, block.blocks))
         case Panels():
             yield from _blocks(document, block.figures)
         case Command():
-            yield "    " + block.line.replace("\n", "\n    ")
+            yield markdown_block(block.line)
         case _:
-            yield f"![{plain(block.title, brackets=True)}]({document.figures_in}{block.name}.svg)"
+            yield f"![{for_markdown(block.title, brackets=True)}]({document.figures_in}{block.name}.svg)"
             if block.says:
-                yield from ("", _begun(plain(block.says)))
+                yield from ("", _begun(for_markdown(block.says)))
 
 
 def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
@@ -61,20 +62,22 @@ def table_lines(table: Table, folder: str = "tables/") -> Iterator[str]:
         for row in rows:
             yield "| " + " | ".join(f"**{_cell(text)}**" if marked else _cell(text) for text, marked in row) + " |"
     if table.more:
-        what = "\n" if table.read else f"{plain(table.title)}: "
+        what = "\n" if table.read else f"{for_markdown(table.title)}: "
         yield f"{what}{table.left} in `{folder}{table.name}.csv`."
     if table.note:
-        yield f"\n{_begun(plain(table.note))}"
+        yield f"\n{_begun(for_markdown(table.note))}"
 
 
 def _cell(text: str) -> str:
-    return plain(text).strip().replace("|", "\\|")
+    return for_markdown(text).strip().replace("|", "\\|")
 
 
 def _text(text: Text) -> str:
     marks = {"": "", "em": "*", "strong": "**"}
     parts = (
-        _code(span.text) if span.style == "code" else f"{marks[span.style]}{plain(span.text)}{marks[span.style]}"
+        markdown_code(span.text)
+        if span.style == "code"
+        else f"{marks[span.style]}{for_markdown(span.text)}{marks[span.style]}"
         for span in text.spans
     )
     return _begun("".join(parts))
@@ -83,16 +86,3 @@ def _text(text: Text) -> str:
 def _begun(text: str) -> str:
     """Return a paragraph whose first characters are no list, quotation or rule."""
     return re.sub(r"^(\d{0,9})(?=[-+>.)=])", r"\1\\", text.strip())
-
-
-def _code(text: str) -> str:
-    """Return text as code, between more backticks than it holds in a row.
-
-    >>> print(_code("a"), _code("a`b"))
-    `a` `` a`b ``
-    """
-    text = re.sub(r"\s+", " ", text)
-    most = max(map(len, re.findall("`+", text)), default=0)
-    around = "`" * (most + 1)
-    room = " " if most or (text.strip() and text.startswith(" ") and text.endswith(" ")) else ""
-    return f"{around}{room}{text}{room}{around}"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from archsim.report.figure import Axis, Bars, Box, Lanes, Legend, Plan, Plot
+from archsim.base.texts import cells, short, visible
+from archsim.report.figure import MOST_LETTERS, Axis, Bars, Box, Lanes, Legend, Plan, Plot
 from archsim.report.figure import Figure as Shown
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 FORMATS = ("pdf", "png")
 WIDTH = 6.8
 """Inches: two columns of most journals."""
+FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Noto Sans Arabic", "Noto Emoji")
+"""Where matplotlib's own font lacks a letter, that of the first of these which is installed is drawn, or a box."""
 STYLE: dict[Any, Any] = {
     "font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "grid.color": "#e4e4e4", "legend.frameon": False, "pdf.fonttype": 42,
@@ -24,17 +28,20 @@ STYLE: dict[Any, Any] = {
 def save(figure: Shown, suffix: str, file: BinaryIO) -> None:
     """Write a figure as "pdf" or "png"; its bytes depend on the figure and matplotlib's version."""
     metadata = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
-    painted(figure).savefig(file, format=suffix, dpi=200, metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        painted(figure).savefig(file, format=suffix, dpi=200, metadata=metadata)
 
 
 def painted(figure: Shown) -> Figure:
     """Return a figure as matplotlib's, to be changed or saved as one likes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import get_font_names
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+        mpl.rcParams.update({**STYLE, "font.family": [name for name in FONTS if name in get_font_names()]})
         made = Figure(layout="constrained")
         axes = made.subplots()
         match figure:
@@ -61,7 +68,7 @@ def _seen(boxes: Iterable[Box]) -> Iterator[Box]:
 
 
 def _plain(text: str) -> str:
-    return text.replace("$", r"\$")
+    return short(visible(text), MOST_LETTERS).replace("$", r"\$")
 
 
 def _legend(figure: Figure, legend: Legend, marks: Mapping[str, str]) -> None:
@@ -77,7 +84,11 @@ def _legend(figure: Figure, legend: Legend, marks: Mapping[str, str]) -> None:
 
     if legend:
         figure.legend(
-            handles=[key(*each) for each in legend], loc="outside upper left", ncols=4, fontsize=7, handlelength=1.0
+            handles=[key(*each) for each in legend],
+            loc="outside upper left",
+            fontsize=7,
+            handlelength=1.0,
+            ncols=max(1, min(4, 120 // (8 + max(cells(short(text, MOST_LETTERS)) for text, _ in legend)))),
         )
 
 

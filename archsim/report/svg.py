@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from jinja2 import Environment
 
+from archsim.base.bytecode import templates
+from archsim.base.texts import cells, for_xml, short
 from archsim.report.beside import DOT, apart, beside
-from archsim.report.bytecode import templates
-from archsim.report.figure import Axis, Figure, Legend
+from archsim.report.figure import MOST_LETTERS, Axis, Figure, Legend
 
 WIDTH = 760
 LETTER = 6.4
@@ -27,13 +28,13 @@ def svg(figure: Figure) -> str:
 
 @cache
 def _environment() -> Environment:
-    return templates(WIDTH=WIDTH, DOT=DOT, told_apart=told_apart, keys_of=keys_of, below=below, widest=widest,
-                     beside=beside)  # fmt: skip
+    return templates("archsim.report", for_xml, short=short, WIDTH=WIDTH, MOST_LETTERS=MOST_LETTERS, DOT=DOT,
+                     told_apart=told_apart, keys_of=keys_of, below=below, widest=widest, beside=beside)  # fmt: skip
 
 
 def widest(texts: Iterable[str]) -> float:
     """Return the width of the longest text, in pixels."""
-    return LETTER * max(map(len, texts), default=0)
+    return LETTER * max(map(cells, texts), default=0)
 
 
 def told_apart(axis: Axis, left: float, wide: float) -> list[tuple[float, str | None]]:
@@ -47,7 +48,7 @@ def keys_of(legend: Legend, left: float) -> list[Key]:
     """Return the entries of a legend, in as many lines as it needs."""
     keys, x, y = [], left, 8.0
     for text, tone in legend:
-        width = 26 + LETTER * len(text)
+        width = 26 + LETTER * min(MOST_LETTERS, cells(text))
         if x > left and x + width > WIDTH - 10:
             x, y = left, y + 17
         keys.append((x, y, text, tone))

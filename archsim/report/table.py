@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from archsim.base.texts import for_csv
 from archsim.base.units import common_unit, engineering, number
 from archsim.base.words import agreeing, counted, per_cent, points
 
@@ -124,8 +124,8 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         heads = [(own.name, "share" if own.unit in ("%", "points") else own.unit) for own in self.columns]
-        writer.writerow([f"{name} [{unit}]" if unit else name for name, unit in heads])
-        writer.writerows(map(value_of, row) for row in self.rows)
+        writer.writerow([for_csv(f"{name} [{unit}]" if unit else name) for name, unit in heads])
+        writer.writerows([for_csv(value_of(cell)) for cell in row] for row in self.rows)
         return out.getvalue()
 
 
@@ -154,16 +154,3 @@ def cell(value: Any, column: Column) -> str:
 def words(name: str) -> str:
     """Return a name of the data as words."""
     return name.replace("_", " ")
-
-
-def plain(text: str, brackets: bool = False) -> str:
-    r"""Return text so that Markdown shows it as it is: no HTML, no emphasis, no link and no code; white space is one.
-
-    With `brackets` those are escaped, too, as the name of an image needs it.
-
-    >>> print(plain("<b>5 < 6, 2*3*4 of tile_rows, _a_"))
-    &lt;b>5 < 6, 2\*3\*4 of tile_rows, \_a\_
-    """
-    marks = r"[\\`*#~\[\]]" if brackets else r"[\\`*#~]|\](?=[(\[:])"
-    text = re.sub(rf"{marks}|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", re.sub(r"\s+", " ", text))
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", re.sub(r"&(?=#?\w+;)", "&amp;", text))

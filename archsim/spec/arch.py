@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base import units
 from archsim.base.errors import Problem, SpecError
-from archsim.base.section import Choice, Options, Section
+from archsim.base.section import Choice, FreeName, Options, Section
 from archsim.base.units import Conductance, Count, CountOrZero, Frequency, Length, Lines, Ratio, Time, Voltage, cycles
 from archsim.components.base import Component, Role
 from archsim.components.digital import HostPort
@@ -204,12 +204,12 @@ class ArchSpec(Section):
 
     later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options"})
 
-    name: str
+    name: FreeName
     description: str = ""
     reference: str = ""
     technology: Technology
     tile: TileSpec
-    variants: dict[str, TileSpec] = {}
+    variants: dict[FreeName, TileSpec] = {}
     routing: Routing
     host: Annotated[HostPort, Role("host")]
     floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.texts import slug
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.workload.network import Workload
+
+MOST_FOLDER = 200
+"""Bytes of a folder's name: most file systems allow 255, and one that is being written has more at its ends."""
 
 
 def undominated(goals: Sequence[Sequence[float] | None]) -> list[bool]:
@@ -34,16 +37,14 @@ def undominated(goals: Sequence[Sequence[float] | None]) -> list[bool]:
 
 def default_folder(arch: Loaded[ArchSpec], workload: Loaded[Workload], suffix: str = "") -> Path:
     """Return `reports/<arch>--<workload>[--<suffix>][--<hash of the overrides>]`."""
-    parts = [arch.value.name, workload.value.name, *([suffix] if suffix else [])]
-    return folder_of(parts, [*arch.overrides, *workload.overrides])
+    return folder_of([arch.value.name, workload.value.name], [*arch.overrides, *workload.overrides], suffix)
 
 
-def folder_of(names: Sequence[str], overrides: Sequence[str]) -> Path:
-    """Return `reports/<name>--<name>...[--<hash of the overrides>]`, its names made safe for any file system."""
-    parts = list(names)
-    if overrides:
-        parts.append(hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8])
-    return Path("reports") / "--".join(re.sub(r"[^\w.+-]+", "_", part).strip(".") or "_" for part in parts)
+def folder_of(names: Sequence[str], overrides: Sequence[str], suffix: str = "") -> Path:
+    """Return `reports/<name>--<name>...[--<suffix>][--<hash of the overrides>]`, its names as slugs."""
+    digest = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:8] if overrides else ""
+    whole = "--".join(part for part in (*map(slug, names), suffix, digest) if part)
+    return Path("reports") / (whole if len(whole.encode()) <= MOST_FOLDER else slug(whole))
 
 
 def names_of(given: Sequence[str], names: Sequence[str]) -> list[str]:

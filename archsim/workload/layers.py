@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from archsim.base.registry import Registry
-from archsim.base.section import Flag, Section, kinds_of
+from archsim.base.section import Flag, FreeName, Section, kinds_of
 from archsim.base.units import Count
 from archsim.workload.activations import Activation
 
@@ -65,7 +65,7 @@ class Layer(Section):
     loss_activates: ClassVar[bool] = False
     state_values: ClassVar[int] = 0
 
-    name: str
+    name: FreeName
     inputs: Count
     outputs: Count
     at: Literal["every_step", "last_step"] = "every_step"

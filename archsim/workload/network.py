@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.registry import Registry
-from archsim.base.section import Choice, Flag, Section
+from archsim.base.section import Choice, Flag, FreeName, Section
 from archsim.base.units import Bits, Count, CountOrZero, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
@@ -43,7 +43,7 @@ class Dataset(Section):
 
     later: ClassVar[frozenset[str]] = frozenset({"cut_rows", "cut_columns", "signed", "target", "target_bits"})
 
-    name: str
+    name: FreeName
     examples: Count
     input_bits: Bits = 8
     cut_rows: CountOrZero = 3
@@ -94,7 +94,7 @@ class Workload(Section):
 
     later: ClassVar[frozenset[str]] = frozenset({"steps", "mode", "program", "weights", "inference"})
 
-    name: str
+    name: FreeName
     description: str = ""
     mode: Annotated[str, Choice(MODES)] = "training"
     program: Flag = False

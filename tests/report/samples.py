@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from archsim.report.document import Card, Cards, Command, Document, Facts, Fold, Points, Section, Text, say
 from archsim.report.figure import (
@@ -27,6 +28,12 @@ from archsim.report.table import Column, Table
 HOSTILE = """<b>x</b> & "q" 'p' {x} *em* **strong** `code` _u_ [a](b) | \\ # ~~s~~ &amp; </title></style><script>"""
 TEXTS = st.text("ab<>/&\"'{}*`_[]()|\\#~!-+=.:1; \n", min_size=1, max_size=14).filter(lambda text: text.strip())
 TONE = "#123456"
+
+
+def html_in(markdown: str) -> list[str]:
+    """Return what a reader of Markdown takes for HTML."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(markdown)
+    return [own.content for each in tokens for own in (each, *(each.children or ())) if own.type.startswith("html_")]
 
 
 def figures(text: str) -> tuple[Bars, Plot, Lanes, Plan]:

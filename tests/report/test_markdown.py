@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from archsim.base.texts import for_markdown
 from archsim.report.document import Document, Text, say
 from archsim.report.markdown import markdown, table_lines
-from archsim.report.table import Column, Table, plain
+from archsim.report.table import Column, Table
 from tests.report.samples import HOSTILE, TEXTS, everything
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -86,7 +87,7 @@ def test_every_kind_of_block_has_the_elements_that_it_has_with_plain_texts(text:
 
 def test_nothing_of_a_hostile_text_is_html() -> None:
     assert not [own for kind, own in shown(markdown(everything(HOSTILE))) if kind.startswith("html")]
-    assert plain("a_b of x_y_z") == "a_b of x_y_z"  # names of metrics stay as they are
+    assert for_markdown("a_b of x_y_z") == "a_b of x_y_z"  # names of metrics stay as they are
 
 
 def test_an_empty_table_says_so_and_rows_left_out_are_told() -> None:

@@ -39,6 +39,6 @@ def test_rows_left_out_are_told() -> None:
 def test_lines_fit_the_terminal_where_it_is_wide_enough(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     found = lines(Document("title", (say("word " * 100, brief=True),), ()))
-    wide = max(80, int(columns))
-    assert max(map(len, found)) <= wide + 2
+    wide = int(columns)
+    assert max(map(len, found)) <= wide
     assert max(map(len, found)) > wide - 8

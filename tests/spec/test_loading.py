@@ -761,7 +761,8 @@ def test_true_and_false_are_read_in_any_case(text: str, bias: bool) -> None:
 
 KEYWORDS = {
     "$ref", "type", "const", "enum", "anyOf", "oneOf", "properties", "required", "additionalProperties", "items", "if",
-    "then", "else", "$schema", "$defs", "title", "description", "default", "pattern",
+    "then", "else", "$schema", "$defs", "title", "description", "default", "pattern", "minLength", "maxLength",
+    "propertyNames",
 }  # fmt: skip
 
 
@@ -780,6 +781,8 @@ def errors(schema: dict[str, Any], data: Any, root: dict[str, Any], path: str = 
         found.append(f"{path}: not {schema['const']}")
     if "pattern" in schema and not re.search(schema["pattern"], data):
         found.append(f"{path}: not like {schema['pattern']}")
+    if isinstance(data, str) and not schema.get("minLength", 0) <= len(data) <= schema.get("maxLength", len(data)):
+        found.append(f"{path}: of {len(data)} characters")
     if "enum" in schema and data not in schema["enum"]:
         found.append(f"{path}: not in {schema['enum']}")
     for word in ("anyOf", "oneOf"):
@@ -795,6 +798,7 @@ def errors(schema: dict[str, Any], data: Any, root: dict[str, Any], path: str = 
         properties, extra = schema.get("properties", {}), schema.get("additionalProperties", True)
         found += [f"{path}: lacks {key}" for key in schema.get("required", []) if key not in data]
         for key, value in data.items():
+            found += errors(schema.get("propertyNames", {}), key, root, f"{path}: a key")
             here = properties.get(key, extra)
             if here is False:
                 found.append(f"{path}: has {key}")

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from archsim.base.texts import for_markdown, slug
 from archsim.base.units import common_unit
 from archsim.report.beside import beside
 from archsim.report.document import Panels
 from archsim.report.figure import Plan, Plot
 from archsim.report.files import files_of
 from archsim.report.floorplan import Limits, floorplan, limits_of
-from archsim.report.table import plain
 from archsim.results.evaluate import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.loading import load_arch
@@ -301,8 +301,8 @@ def test_the_page_stands_alone_and_its_texts_are_escaped(written: tuple[dict[str
     odd = _read(files["compare.html"])
     assert odd.tags.count("script") == 1
     assert "".join(odd.words).count(strange) >= 2
-    assert shown.figures()["floorplan_script_alert_script_b_x"].title == strange
-    told = plain(strange).replace("|", chr(92) + "|")
+    assert shown.figures()[f"floorplan_{slug(strange)}"].title == strange
+    told = for_markdown(strange).replace("|", chr(92) + "|")
     assert f"| {told} |" in files["compare.md"]
     assert strange in "".join(ET.fromstring(files["figures/pareto.svg"]).itertext())
 

@@ -90,7 +90,7 @@ def test_a_training_in_the_same_folder_is_shown(folder: Path) -> None:
     (folder / "history.json").write_text(json.dumps(history), "utf-8")
     shown, _ = render_again(folder)
     assert shown.tables()["accuracy"].rows == (("0", 1, 0.5, 0.625, 1.0, 1.0),)
-    assert "62.50 % in floating point" in (folder / "report.html").read_text("utf-8")
+    assert "62.50\N{NO-BREAK SPACE}% in floating point" in (folder / "report.html").read_text("utf-8")
     assert (folder / "tables" / "accuracy.csv").read_text("utf-8").splitlines()[1] == "0,1,0.5,0.625,1.0,1.0"
     final = {"accuracy_chip_mean": None, "accuracy_float_mean": None, "r2_chip_mean": -0.25, "r2_float_mean": 0.5}
     valued = {

@@ -10,7 +10,7 @@
     owner.setAttribute("aria-label", title.textContent);
     owner.removeChild(title);
   });
-  doc.querySelectorAll("i[title], .lane-names [title]").forEach(function (owner) {
+  doc.querySelectorAll("i[title], .lane-names [title], .cut").forEach(function (owner) {
     owner.setAttribute("data-tip", owner.title);
     owner.setAttribute("aria-label", owner.title);
     owner.removeAttribute("title");
@@ -141,7 +141,7 @@
       doc.querySelectorAll("details.found, .find ~ details").forEach(function (group) {
         var count = 0;
         group.querySelectorAll("tbody tr").forEach(function (row) {
-          row.hidden = word !== "" && row.textContent.toLowerCase().indexOf(word) < 0;
+          row.hidden = word !== "" && row.textContent.replace(/\s/g, " ").toLowerCase().indexOf(word) < 0;
           if (!row.hidden) { count += 1; }
         });
         group.hidden = count === 0;

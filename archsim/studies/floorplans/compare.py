@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from archsim.base.doors import read_plain
 from archsim.base.errors import Problem, SpecError
+from archsim.base.texts import slugs
 from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.chip.graph import build_chip
@@ -261,15 +261,10 @@ def _floorplans(data: ChipComparison) -> Iterator[Block]:
 def drawing_names(names: Sequence[str]) -> list[str]:
     """Return a name for each chip's drawing, safe and distinct as a file's on any system.
 
-    >>> drawing_names(["a b", "a/b", "c"])
-    ['floorplan_a_b', 'floorplan_a_b_2', 'floorplan_c']
+    >>> drawing_names(["c", "C d"])
+    ['floorplan_c', 'floorplan_C_d-8fd46b6b']
     """
-    found: list[str] = []
-    for name in names:
-        stem = f"floorplan_{re.sub(r'[^A-Za-z0-9.+-]+', '_', name).strip('._') or 'chip'}"
-        numbered = (stem if number == 1 else f"{stem}_{number}" for number in itertools.count(1))
-        found.append(next(each for each in numbered if each.lower() not in map(str.lower, found)))
-    return found
+    return [f"floorplan_{own}" for own in slugs(names)]
 
 
 STUDY = registered(Study(

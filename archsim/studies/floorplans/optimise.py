@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from archsim.base.texts import slug
 from archsim.base.units import engineering
 from archsim.base.words import counted, per_cent
 from archsim.report.colours import CYCLE
@@ -51,7 +52,7 @@ def prepare(inputs: Inputs) -> Prepared[Optimised]:
             chip, network, inputs.objective, budget=inputs.budget, examples=inputs.examples, seed=inputs.seed,
             topologies=inputs.topologies, progress=progress,
         )  # fmt: skip
-        file, (_, theirs) = f"{name_of(found)}.yaml", split_overrides(inputs.sets)
+        file, (_, theirs) = f"{slug(name_of(found))}.yaml", split_overrides(inputs.sets)
         again = ["archsim", "run", file, inputs.workload, *(word for setting in theirs for word in ("--set", setting))]
         data = optimised(found, inputs.line, file, shlex.join([*again, "--examples", str(found.examples)]))
         data.beside({file: spec_of(found)})

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import pickle
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Compiled(BytecodeCache):
     """
 
     def __init__(self, options: Mapping[str, Any]):
-        self.options = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()[:8]
+        named = {name: getattr(own, "__qualname__", own) for name, own in options.items()}
+        self.options = hashlib.sha256(repr(sorted(named.items())).encode()).hexdigest()[:8]
 
     def get_cache_key(self, name: str, filename: str | None = None) -> str:
         """Return the file that holds a template's code, "" if it lies in none."""
@@ -52,10 +53,13 @@ def keeping(**options: Any) -> Environment:
     return Environment(bytecode_cache=Compiled(options), **options)
 
 
-def templates(**names: Any) -> Environment:
-    """Return the environment of the report's own templates, which know these names as filters and as functions."""
-    made = keeping(trim_blocks=True, lstrip_blocks=True, autoescape=True, keep_trailing_newline=True)
-    made.loader, made.undefined = PackageLoader("archsim.report"), StrictUndefined
+def templates(package: str, text: Callable[[Any], Any], **names: Any) -> Environment:
+    """Return the environment of a package's own templates, which know these names as filters and as functions.
+
+    Every value that they show goes through `text` and is escaped.
+    """
+    made = keeping(trim_blocks=True, lstrip_blocks=True, autoescape=True, keep_trailing_newline=True, finalize=text)
+    made.loader, made.undefined = PackageLoader(package), StrictUndefined
     made.globals |= names
     made.filters |= {**names, "g": "{:g}".format}
     return made

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, FileSystemLoader
 
-from archsim.report.bytecode import keeping
+from archsim.base.bytecode import keeping
 
 
 def made(folder: Path, **options: bool) -> Environment:
