@@ -16,7 +16,7 @@ MOST_NAME = 300
 """Characters of a name, which may be any."""
 MOST_SLUG = 80
 """Bytes of UTF-8: three slugs and what stands between them stay below the 255 of most file systems."""
-_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)  # on Windows, with any ending
+_RESERVED = re.compile(r"^(con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)  # on Windows, with any ending
 _JOINED = re.compile("-[0-9a-f]{8}$|--")  # what digests and names of folders are made of
 _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Control characters but tab and line feed, separators of lines, what overrides the direction, and what XML has not."""
@@ -39,6 +39,7 @@ def slug(name: str) -> str:
     kept = re.sub(r"[^\w.+-]+", "_", unicodedata.normalize("NFC", name)).strip("._-")
     if kept == name and len(name.encode()) <= MOST_SLUG and not _RESERVED.match(name) and not _JOINED.search(name):
         return name
+    kept = _RESERVED.sub(r"\1_", kept)
     digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     begin = kept.encode()[: MOST_SLUG - 9].decode("utf-8", "ignore").rstrip("._-")
     return f"{begin}-{digest}" if begin else digest
