@@ -57,7 +57,7 @@ def on_a_page(text: str) -> None:
     for tag, own in read.found:
         assert not [name for name in own if name.startswith("on") or name == "src"], tag
     wanted = spaced(visible(text))
-    assert spaced(f"{wanted}, by archsim") in map(spaced, read.texts)
+    assert spaced(f"{visible(text)}, by archsim") in map(spaced, read.texts)
     assert {spaced(own["title"] or "") for _, own in read.found if "title" in own} == {wanted}
 
 
