@@ -107,13 +107,14 @@ def predicted_s(products: Products, law: Constants) -> Array:
         gpu, (unit, value) = baselines().gpus[name], UNITS[precision]
         mine = (products.gpu == name) & (products.precision == precision)
         some = products[mine]
-        sizes = (some.outputs, some.batch, some.inputs)
+        sizes = (some.outputs[None], some.batch[None], some.inputs[None])  # one row: each is timed alone
         moved = value * (sizes[0] * sizes[2] + sizes[2] * sizes[1] + sizes[0] * sizes[1])  # weights, inputs, outputs
         # In the measured files rows lie along inputs and batch; DeepBench's come with either layout.
         whole = np.array([are_aligned(value, int(n), int(k)) for n, k in zip(some.batch, some.inputs, strict=True)])
         work = product(gpu, unit, *sizes, moved, moved, law, whole | ~some.graph)
         launch_s = np.where(some.graph, float(law.launch.graph_s), float(law.launch.stream_s))
-        out[mine] = sustained(gpu, unit, [work], 2 * sizes[0] * sizes[1] * sizes[2], launch_s, 0.0, law).time_s
+        ops = 2 * (sizes[0] * sizes[1] * sizes[2])[0]
+        out[mine] = sustained(gpu, unit, work, np.zeros(1, dtype=np.int64), ops, launch_s, 0.0, law).time_s
     return out
 
 

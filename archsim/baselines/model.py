@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants, constants
 from archsim.baselines.power import sustained
-from archsim.baselines.products import Array, are_aligned, moved, product
+from archsim.baselines.products import Array, Work, are_aligned, in_turn, moved, product
+
+AT_ONCE = 256
+"""Of so many products all ways are weighed at once."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,34 @@ class Steps:
     clock: Array
 
 
+class Product(NamedTuple):
+    """A product that a layer of so many inputs and outputs needs: `forward`, `backward` or `update`."""
+
+    phase: str
+    inputs: int
+    outputs: int
+
+    @property
+    def values(self) -> int:
+        """Weights of the layer."""
+        return self.inputs * self.outputs
+
+    def shape(self, batch: Array) -> tuple[Any, Any, Any, Any]:
+        """Return its rows, columns, depth, and the values that it moves."""
+        inputs, outputs, values, both = self.inputs, self.outputs, self.values, batch * (self.inputs + self.outputs)
+        if self.phase == "update":
+            return outputs, inputs, batch, 2 * values + both
+        lines, depth = (outputs, inputs) if self.phase == "forward" else (inputs, outputs)
+        return lines, batch, depth, values + both
+
+
+class Movement(NamedTuple):
+    """Another kernel: it moves `share` values for each of an example's outputs."""
+
+    share: int
+    outputs: int
+
+
 def steps(
     gpu: Gpu, precision: str, layers: Sequence[tuple[int, int]], batches: Sequence[int], *, bias: bool = True,
     training: bool = True, how: str = "graph", law: Constants | None = None,
@@ -46,30 +77,42 @@ def steps(
     batch = np.asarray(batches, dtype=float)
     weights = sum(inputs * outputs for inputs, outputs in layers)
     held = value * (weights + batch * (layers[0][0] + 3 * sum(outputs for _, outputs in layers)))
-    shapes: list[tuple[Any, Any, Any, Any]] = []  # of each product: rows, columns, depth, and values moved
-    aligned: list[bool] = []
-    kernels: list[int | Array] = []  # in the order of the step: which product, or the values that another kernel moves
-    ops = np.zeros_like(batch)
-    for place, (inputs, outputs) in enumerate(layers):
-        values, both = inputs * outputs, batch * (inputs + outputs)
-        own: list[tuple[Any, Any, Any, Any]] = [(outputs, batch, inputs, values + both)]
-        after = [2 * batch * outputs]  # activation, or softmax
-        if training:
-            own.append((outputs, inputs, batch, 2 * values + both))
-            own += [(inputs, batch, outputs, values + both)] if place else []
-            after += [3 * batch * outputs, *([batch * outputs] if bias else [])]  # derivative or error, biases
-        kernels += [*range(len(shapes), len(shapes) + len(own)), *after]
-        shapes += own
-        aligned += [are_aligned(value, inputs, outputs)] * len(own)
-        for _ in own:
-            ops = ops + 2 * batch * values
-    rows, columns, depth, through = (
-        np.array([np.broadcast_to(each, batch.shape) for each in column]) for column in zip(*shapes, strict=True)
-    )
-    products = product(gpu, precision, rows, columns, depth, through * value, held, law, np.array(aligned)[:, None])
-    works = [products.row(each) if isinstance(each, int) else moved(gpu, each * value, held, law) for each in kernels]
-    host_s = len(works) * float(law.launch.eager_s) if how == "eager" else 0.0
+    order = [kernel for place, shape in enumerate(layers) for kernel in _kernels(*shape, place > 0, bias, training)]
+    alike = dict.fromkeys(order)  # a deep network has few that are not: each is worked out once
+    products = [kernel for kernel in alike if isinstance(kernel, Product)]
+    others = [kernel for kernel in alike if isinstance(kernel, Movement)]
+    works = Work.joined([
+        *(_work(gpu, precision, products[i : i + AT_ONCE], batch, held, law) for i in range(0, len(products), AT_ONCE)),
+        moved(gpu, np.array([kernel.share * batch * kernel.outputs for kernel in others]) * value, held, law),
+    ])  # fmt: skip
+    row = {kernel: place for place, kernel in enumerate([*products, *others])}
+    rows = np.array([row[kernel] for kernel in order])
+    ops = in_turn(np.array([2 * batch * each.values for each in products]), rows[rows < len(products)])
+    host_s = len(rows) * float(law.launch.eager_s) if how == "eager" else 0.0
     launch_s = float(law.launch.stream_s if how == "stream" else law.launch.graph_s)
-    found = sustained(gpu, precision, works, ops, len(works) * launch_s, host_s, law)
-    work_s = np.asarray(sum(work.time_s(law, found.clock) for work in works))
+    found = sustained(gpu, precision, works, rows, ops, len(rows) * launch_s, host_s, law)
+    work_s = in_turn(works.time_s(law, found.clock), rows)
     return Steps(tuple(batches), found.time_s, work_s, found.power_w * found.time_s, found.power_w, found.clock)
+
+
+def _kernels(inputs: int, outputs: int, behind: bool, bias: bool, training: bool) -> Iterator[Product | Movement]:
+    """Yield the kernels of a layer in the order of the step; a layer `behind` another has a backward pass."""
+    yield Product("forward", inputs, outputs)
+    if training:
+        yield Product("update", inputs, outputs)
+        if behind:
+            yield Product("backward", inputs, outputs)
+    yield Movement(2, outputs)  # activation, or softmax
+    if training:
+        yield Movement(3, outputs)  # derivative or error
+        if bias:
+            yield Movement(1, outputs)
+
+
+def _work(gpu: Gpu, precision: str, products: Sequence[Product], batch: Array, held: Array, law: Constants) -> Work:
+    """Return the work of products, a row for each."""
+    value = PRECISIONS[precision].value_bytes
+    shapes = [[np.broadcast_to(each, batch.shape) for each in kernel.shape(batch)] for kernel in products]
+    rows, columns, depth, through = (np.array(column) for column in zip(*shapes, strict=True))
+    aligned = np.array([[are_aligned(value, kernel.inputs, kernel.outputs)] for kernel in products])
+    return product(gpu, precision, rows, columns, depth, through * value, held, law, aligned)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from archsim.baselines.gpus import PRECISIONS, Gpu
 from archsim.baselines.law import Constants
-from archsim.baselines.products import Array, Work
+from archsim.baselines.products import Array, Integers, Work, in_turn
 
 HALVINGS = 40
 
@@ -34,22 +33,23 @@ def operation_j(gpu: Gpu, precision: str, law: Constants) -> float:
 
 
 def sustained(
-    gpu: Gpu, precision: str, works: Sequence[Work], ops: Array, launches_s: Array | float, least_s: float,
+    gpu: Gpu, precision: str, works: Work, order: Integers, ops: Array, launches_s: Array | float, least_s: float,
     law: Constants,
 ) -> Sustained:  # fmt: skip
     """Return the time of works and launches one after another, at the highest clock whose power the limit allows.
 
-    `ops` are the operations of all works, `least_s` the time that the host takes for them. Power is idle, awake, and
-    energy over time; that of operations and of the cache goes with the square of the voltage. Where the slowest clock
-    still takes more than the limit, the work is stretched until it does not.
+    `works` has a row for all that are alike, `order` names the row of each in turn. `ops` are the operations of all,
+    `least_s` the time that the host takes for them. Power is idle, awake, and energy over time; that of operations and
+    of the cache goes with the square of the voltage. Where the slowest clock still takes more than the limit, the work
+    is stretched until it does not.
     """
-    memory_j = 8 * law.power.memory_j_per_bit * sum(work.memory_bytes for work in works)
-    core_j = operation_j(gpu, precision, law) * ops + 8 * law.power.cache_j_per_bit * sum(w.cache_bytes for w in works)
+    memory_j = 8 * law.power.memory_j_per_bit * in_turn(works.memory_bytes, order)
+    core_j = operation_j(gpu, precision, law) * ops + 8 * law.power.cache_j_per_bit * in_turn(works.cache_bytes, order)
     always_w = gpu.power_idle_w + law.power.awake_share * (gpu.power_limit_w - gpu.power_idle_w)
 
     def at(clock: Array) -> tuple[Array, Array]:
         """Return time, and energy above what is always drawn."""
-        time_s = np.maximum(sum(work.time_s(law, clock) for work in works) + launches_s, least_s)
+        time_s = np.maximum(in_turn(works.time_s(law, clock), order) + launches_s, least_s)
         voltage = 1 - law.power.voltage_slope * (1 - clock)
         return time_s, core_j * voltage**2 + memory_j
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ from archsim.baselines.law import Constants
 
 Array: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
+Integers: TypeAlias = NDArray[np.int64]
 SUM_BYTES = 4
 """Sums are held in FP32 until they are complete, whatever the precision."""
 VECTOR_BYTES = 16
@@ -29,14 +31,20 @@ class Work:
     memory_bytes: Array
     cache_bytes: Array
 
-    def row(self, place: int) -> Work:
-        """Return the work of one row of products."""
-        return Work(*(getattr(self, each.name)[place] for each in fields(self)))
+    @classmethod
+    def joined(cls, works: Sequence[Work]) -> Work:
+        """Return works one below the other."""
+        return cls(*(np.concatenate([getattr(work, each.name) for work in works]) for each in fields(cls)))
 
     def time_s(self, law: Constants, clock: Array | float = 1.0) -> Array:
         """Return the time at a share of the full clock: of arithmetic and traffic, a power mean."""
         mean = ((self.busy_s / clock) ** law.overlap + self.traffic_s**law.overlap) ** (1 / law.overlap)
         return np.asarray(mean + self.adding_s)
+
+
+def in_turn(rows: Array, order: Integers) -> Array:
+    """Return the sum of rows in the order in which they come, each as often as it does; added one after another."""
+    return np.asarray(np.add.accumulate(rows[order])[-1])
 
 
 def product(

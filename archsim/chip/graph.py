@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import networkx as nx
 
@@ -99,7 +100,14 @@ class Chip:
 
     def tile_share(self, tile: Tile) -> tuple[float, float]:
         """Return area (m2) and leakage (W) of a tile's own parts and of its share of the routers."""
-        own = [(part, n) for _, part, n in tile_parts(tile.spec)]
+        return self._tile_shares[tile.kind]
+
+    @cached_property
+    def _tile_shares(self) -> Mapping[str, tuple[float, float]]:
+        return {kind: self._share(tile) for kind, tile in self.spec.tile_kinds}
+
+    def _share(self, tile: TileSpec) -> tuple[float, float]:
+        own = [(part, n) for _, part, n in tile_parts(tile)]
         routers = [part for part in self.parts if part.component == "router"]
         area_m2 = sum(part.area_m2 for part in routers) / len(self.tiles)
         leakage_w = sum(part.leakage_w for part in routers) / len(self.tiles)
@@ -108,7 +116,7 @@ class Chip:
             leakage_w + sum(n * part.total_leakage_w for part, n in own),
         )
 
-    @property
+    @cached_property
     def longest_link(self) -> LinkUnit:
         """The longest wire between neighbouring tiles of a chip (the host's apart), the first of equals."""
         own = [link for link in self.links.values() if not link.between_chips]

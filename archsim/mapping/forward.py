@@ -15,6 +15,7 @@ from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
+from archsim.workload.network import Workload
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
     labelled = workload.layers[-1].vectors(workload)
     for stretch in workload.stretches:
         gate = gather(builder, stretch[0], found) if workload.layers[stretch[0]].gathers else []
+        behind = _weighted_behind(workload, stretch)
         for step in range(workload.steps):
             builder.step = step
             if stretch[0] == 0:
@@ -49,7 +51,7 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
             for index in stretch:
                 if step not in workload.layers[index].vectors(workload):
                     continue
-                after = next((i for i in stretch if i > index and workload.layers[i].blocks), -1)
+                after = behind[index]
                 waits = [read[after, step - room]] if room is not None and (after, step - room) in read else []
                 if not workload.layers[index].blocks:
                     digital_layer(builder, index, found, [*gate, *waits])
@@ -58,6 +60,15 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
                 if room is not None and step + room < workload.steps:
                     own = [found.ops[shard.index, step] for row in builder.grids[index] for shard in row]
                     read[index, step] = builder.op("read", "forward", index, -1, (), own)
+    return found
+
+
+def _weighted_behind(workload: Workload, stretch: Sequence[int]) -> dict[int, int]:
+    """Return for each layer of a stretch the next one in it that has weights; -1 where there is none."""
+    found, behind = {}, -1
+    for index in reversed(stretch):
+        found[index] = behind
+        behind = index if workload.layers[index].blocks else behind
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from math import ceil
 from typing import TypeAlias
 
@@ -79,10 +80,18 @@ class Mapping:
     shards: tuple[Shard, ...]
     grid: tuple[tuple[int, int], ...]
 
+    @cached_property
+    def by_layer(self) -> dict[int, list[Shard]]:
+        """The shards of each layer that has weights, row after row."""
+        found: dict[int, list[Shard]] = {}
+        for shard in self.shards:
+            found.setdefault(shard.layer, []).append(shard)
+        return found
+
     def of_layer(self, layer: int) -> list[list[Shard]]:
         """Return the layer's shards as rows of columns; none where it has no weights."""
         _, cols = self.grid[layer]
-        own = [shard for shard in self.shards if shard.layer == layer]
+        own = self.by_layer.get(layer, [])
         return [own[i : i + cols] for i in range(0, len(own), max(1, cols))]
 
     def backward_inputs(self, shard: Piece, step: int) -> range:

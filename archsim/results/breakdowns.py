@@ -67,7 +67,7 @@ def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
     rows = []
     workload = schedule.mapping.workload
     for index, layer in enumerate(workload.layers):
-        shards = [shard for shard in schedule.mapping.shards if shard.layer == index]
+        shards = schedule.mapping.by_layer.get(index, ())
         own = [trace.tile_states[place[shard.tile]] for shard in shards]
         row_shards, col_shards = schedule.mapping.grid[index]
         rows.append({

@@ -159,7 +159,7 @@ def _ratio(a: float | int | None, b: float | int) -> float | None:
 
 def transfer_power_w(trace: Trace) -> float:
     """Return the largest power drawn by cells being programmed at once, in watts."""
-    devices = [tile.spec.device for tile in trace.schedule.chip.tiles]
+    devices = [tile.device for _, tile in trace.schedule.chip.spec.tile_kinds]
     return trace.cells_programmed_at_once * max(device.peak_power_w(device.transfer_steps) for device in devices)
 
 

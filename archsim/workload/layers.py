@@ -7,7 +7,7 @@ sums in one place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -41,9 +41,8 @@ class Network(Protocol):
     def steps(self) -> int:
         """Vectors of an example."""
 
-    @property
-    def layers(self) -> Sequence[Layer]:
-        """Its layers, from the first."""
+    def first_step(self, layer: str) -> int:
+        """The first step of an example at which the layer of that name is given a vector."""
 
 
 class Layer(Section):
@@ -75,9 +74,7 @@ class Layer(Section):
 
         All of them, or the last alone where it or a layer before it runs `at: last_step`.
         """
-        until = [layer.name for layer in network.layers].index(self.name) + 1
-        last = any(layer.at == "last_step" for layer in network.layers[:until])
-        return range(network.steps - 1 if last else 0, network.steps)
+        return range(network.first_step(self.name), network.steps)
 
     @property
     def function(self) -> Activation | None:

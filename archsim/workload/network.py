@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.errors import Problem, SpecError
@@ -105,6 +106,15 @@ class Workload(Section):
     training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
     inference: Inference = Inference()
 
+    _first_steps: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any) -> None:
+        """Note once at which step each layer begins."""
+        last = False
+        for layer in self.layers:
+            last = last or layer.at == "last_step"
+            self._first_steps[layer.name] = self.steps - 1 if last else 0
+
     @model_validator(mode="after")
     def _chains(self) -> Self:
         if not self.layers:
@@ -112,9 +122,8 @@ class Workload(Section):
         if self.mode == "training" and "training" not in self.model_fields_set:
             text = "'training' is missing, which a network that is trained needs; give 'training: {epochs: 1}'"
             raise PydanticCustomError("training", text)
-        names = [layer.name for layer in self.layers]
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(layer.name for layer in self.layers).items():
+            if count > 1:
                 raise PydanticCustomError(
                     "layers", "layer '{n}' is named twice; give each layer its own name", {"n": name}
                 )
@@ -149,6 +158,10 @@ class Workload(Section):
         if wrong:
             raise SpecError(wrong)
         return tuple(layer for layer in self.layers if isinstance(layer, Dense))
+
+    def first_step(self, layer: str) -> int:
+        """Return the first step at which the layer of that name is given a vector: the last from `at: last_step` on."""
+        return self._first_steps[layer]
 
     @property
     def plain(self) -> bool:

@@ -290,11 +290,13 @@ def sheet(like: str, fp32: float, matrix: float | None, **changes: object) -> Gp
 
 
 def product_op_per_s(gpu: Gpu, precision: str, rows: int, columns: int, depth: int) -> float:
-    m, n, k = (np.array([float(each)]) for each in (rows, columns, depth))
+    m, n, k = (np.array([[float(each)]]) for each in (rows, columns, depth))
     bytes_moved = PRECISIONS[precision].value_bytes * (m * k + k * n + m * n)
     work = product(gpu, precision, m, n, k, bytes_moved, bytes_moved, LAW)
-    time_s = sustained(gpu, precision, [work], 2 * m * n * k, float(LAW.launch.stream_s), 0.0, LAW).time_s
-    return float(2 * m[0] * n[0] * k[0] / time_s[0])
+    time_s = sustained(
+        gpu, precision, work, np.array([0]), (2 * m * n * k)[0], float(LAW.launch.stream_s), 0.0, LAW
+    ).time_s
+    return 2 * rows * columns * depth / float(time_s[0])
 
 
 T4 = sheet("V100", 8.1e12, 65e12, power_limit_w=70.0, power_idle_w=10.0, clock_hz=1.59e9, processors=40,
