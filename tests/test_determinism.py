@@ -26,7 +26,7 @@ from archsim.base.machine_code import UNKEPT
 from archsim.cli import main
 from archsim.cli.apps import app
 from archsim.export.formats import TRACES
-from archsim.spec.finding import builtin_folder, builtin_names
+from archsim.spec.finding import builtin_folder, builtin_names, find_file, label_of
 from archsim.studies.views import load_any, show_lines
 from tests.fuzz.ways import FLP, model
 from tests.studies.test_study import CHIP, COMMANDS, SMALL, WORK
@@ -280,6 +280,14 @@ def test_no_language_changes_a_byte(name: str, plain: dict[str, bytes], tmp_path
 @pytest.mark.slow
 def test_cases_do_not_depend_on_those_before(plain: dict[str, bytes], tmp_path: Path) -> None:
     assert differences(plain, Condition().carry_out(tmp_path, list(CASES)[::-1])) == []
+
+
+def test_a_built_in_file_is_called_the_same_from_everywhere(tmp_path: Path) -> None:
+    root = builtin_folder("arch_specs").parent
+    for folder in (root, root.parent, root / "arch_specs", tmp_path):
+        with chdir(folder):
+            assert label_of(find_file(CHIP, "arch_specs")) == f"arch_specs/{CHIP}.yaml"
+            assert label_of(find_file(WORK, "workloads")) == f"workloads/{WORK}.yaml"
 
 
 # ---- the order of keys

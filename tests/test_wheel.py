@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.test_determinism import CASES, Condition, differences
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("arch_specs", "workloads")
 
@@ -97,11 +99,25 @@ def test_the_embedded_data_need_no_extra(wheel: Path, needed: Path, tmp_path: Pa
     assert printed == f"{tmp_path / 'archsim' / '__init__.py'} (1438, 64) (359, 64)\n"
 
 
-@pytest.mark.slow
-def test_the_commands_of_the_installed_wheel_run_without_extras(wheel: Path, needed: Path, tmp_path: Path) -> None:
-    target = tmp_path / "installed"
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("installed") / "packages"
     options = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check", "--target", str(target)]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
+    return target
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_writes_the_bytes_of_the_checkout(installed: Path, needed: Path, tmp_path: Path) -> None:
+    cases = sorted(set(CASES) - {"import"})  # needs an extra
+    plain = Condition().carry_out(tmp_path / "1", cases)
+    from_wheel = Condition({"PYTHONPATH": os.pathsep.join(map(str, (installed, needed)))}, ("-S",))
+    assert differences(plain, from_wheel.carry_out(tmp_path / "2", cases)) == []
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_installed_wheel_run_without_extras(installed: Path, needed: Path, tmp_path: Path) -> None:
+    target = installed
 
     def archsim(*arguments: str) -> str:
         return told((target, needed), tmp_path, str(target / "bin" / "archsim"), *arguments)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from pathlib import Path
 
 from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import SpecError
 from archsim.base.words import per_cent
-from archsim.spec.finding import find_file
 from archsim.spec.loading import Loaded
 from archsim.workload.network import Rates, Workload
 
@@ -55,7 +55,7 @@ def rates_warnings(workload: Loaded[Workload]) -> list[str]:
             f"training.{alone[0]}={own} is the chip's alone: the floating-point baseline keeps {other} of "
             f"training.floating_point; set training.floating_point.{alone[0]} too where both should learn alike"
         )
-    given = _given(workload.path_label)
+    given = _given(workload.path)
     if "extends" in given:
         training = given.get("training")
         has = training if isinstance(training, dict) else {}
@@ -78,10 +78,9 @@ def _commanded(workload: Loaded[Workload], path: str) -> bool:
     return any(path == key or path.startswith(f"{key}.") for key in keys)
 
 
-def _given(label: str) -> dict[str, object]:
+def _given(path: Path | None) -> dict[str, object]:
     """Return what a workload's own file says, without the one that it extends; nothing where it is not a file."""
     try:
-        path = find_file(label, "workloads")
-        return read_yaml(read_text(path, label), label)
+        return read_yaml(read_text(path, str(path)), str(path)) if path is not None else {}
     except SpecError:
         return {}

@@ -10,6 +10,7 @@ from archsim.base.doors import user_path
 from archsim.base.errors import SpecError, nearest
 from archsim.spec.misfits import marked
 
+BUILTIN = ("arch_specs", "workloads")
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
 
 
@@ -64,9 +65,15 @@ def description_of(name: str, folder: str) -> str:
 
 
 def label_of(path: Path) -> str:
-    """Return how messages name a file: relative to the current directory where it lies in it."""
+    """Return how messages name a file: relative to the current directory where it lies in it.
+
+    A built-in one is named by its folder and file, wherever archsim is installed and called from.
+    """
+    whole = path.resolve()
+    if whole.parent in (builtin_folder(own).resolve() for own in BUILTIN):
+        return f"{whole.parent.name}/{whole.name}"
     try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
+        return whole.relative_to(Path.cwd()).as_posix()
     except ValueError:
         return path.as_posix()
 

@@ -32,7 +32,7 @@ class Loaded(Generic[S]):
 
     `hash` covers the resolved value, without descriptions and sources. `tree` is the file with its base
     merged in and before `overrides`; `document()` writes it as one file that stands alone. `retired` says by path of
-    keys that the file gives and that are read no more.
+    keys that the file gives and that are read no more. `path` is the file that messages call `path_label`.
     """
 
     value: S
@@ -43,10 +43,12 @@ class Loaded(Generic[S]):
     overrides: tuple[str, ...]
     tree: dict[str, Tree]
     retired: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
 
     def with_overrides(self, more: Sequence[str]) -> Loaded[S]:
         """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
-        return _load(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more))
+        found = _load(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more))
+        return replace(found, path=self.path)
 
     def document(self) -> str:
         """Return the spec as a YAML file without `extends`, overrides left out, sources kept."""
@@ -88,7 +90,7 @@ def load_section(cls: type[S], kind: str, folder: str, name: str, overrides: Seq
     label = label_of(path)
     tree = with_base(path, label, kind, folder)
     tree.setdefault("name", Leaf(path.stem))
-    return _load(cls, kind, label, tree, tuple(overrides))
+    return replace(_load(cls, kind, label, tree, tuple(overrides)), path=path)
 
 
 def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpec]:
