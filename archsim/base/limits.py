@@ -114,5 +114,76 @@ WIDTH = Limit(
     "inputs, outputs or vectors of a layer", 10**9, "No layer has so many. An assumption.", "cut the layer",
 )  # fmt: skip
 
+NETWORK_LAYERS = Limit(
+    "layers", 50_000, "Large networks have hundreds. An assumption.", "cut the network, or say what recurs as steps",
+)  # fmt: skip
+TILES = Limit(
+    "tiles in all (tile.count and that of variants, times package.chips)", 250_000,
+    "A wafer of 300 mm has room for 100,000 of 0.7 mm2. An assumption.",
+    "use fewer tiles of more rows and columns, or one chip of several",
+)  # fmt: skip
+PASSES = Limit(
+    "passes of crossbars in an example (steps times shards)", 1_000_000, "Each is some 2 kB. An assumption.",
+    "give fewer steps, or larger crossbars",
+)  # fmt: skip
+EXAMPLES = Limit(
+    "examples", 10**12, "MNIST for 16,000,000 epochs. An assumption.", "give fewer; figures per example stay the same",
+)  # fmt: skip
+EVENTS = Limit(
+    "examples gone through event by event", 10**7, "Some hours of them. An assumption.",
+    "give fewer with --examples; a run without --full jumps over what recurs",
+)  # fmt: skip
+CYCLES = Limit(
+    "cycles at most", 2**62, "Times are counted in words of 64 bits: numpy.org, Data types.",
+    "give fewer examples, or shorter times",
+)  # fmt: skip
+EPOCHS = Limit(
+    "epochs of a training in numbers", 10_000, "MNIST takes minutes for each. An assumption.", "give fewer epochs",
+)  # fmt: skip
+SEED = Limit(
+    "as a seed", 2**32 - 2, "Words of 32 bits, the last for what is drawn at the fab: numpy.org, Philox.",
+    "give a smaller one",
+)  # fmt: skip
+SEEDS = Limit(
+    "seeds", 1000, "A mean is known to 3 % of its spread. An assumption.", "give fewer, and go on from a later --seed",
+)  # fmt: skip
+POINTS = Limit(
+    "points of a grid", 1000, "More is likelier a slip than a study. An assumption.",
+    "give fewer values, or sweep one part after another",
+)  # fmt: skip
+SIMULATIONS = Limit(
+    "simulations of a search", 10_000, "Hours of them. An assumption.", "give a smaller --budget",
+)  # fmt: skip
+BATCH = Limit("examples in a batch", 1_000_000, "No GPU holds so many. An assumption.", "give smaller batches")
+MOVES = Limit(
+    "moves of annealing for each shard", 100_000, "Thirty times the default. An assumption.", "give fewer moves",
+)  # fmt: skip
+TRIES = Limit(
+    "moves of annealing in all (moves times shards)", 10**9, "Some ten minutes of them. An assumption.",
+    "give fewer moves, or the placement spectral",
+)  # fmt: skip
+DRAWS = Limit(
+    "moves of annealing at a temperature", 20_000_000, "Each is drawn in 40 bytes. An assumption.",
+    "give more temperatures",
+)  # fmt: skip
+ROUNDS = Limit("rounds of a placement", 10_000, "A hundred times the defaults. An assumption.", "give fewer")
+CHIP_LINKS = Limit("links of a chip to others", 1000, "Chips have four neighbours. An assumption.", "give 4")
+ROUTERS = Limit(
+    "tiles of a network", 1024, "Beyond, finding the routes of all pairs takes minutes. An assumption.",
+    "give a smaller --size",
+)  # fmt: skip
+
+DELAY = Limit("cycles of a delay in a network", 1000, "Routers have 1 to 10. An assumption.", "give a shorter one")
+PACKET = Limit("flits of a packet", 10_000, "A vector of 10,000 numbers. An assumption.", "give shorter packets")
+BUFFERS = Limit(
+    "flits in buffers (tiles x vcs x buffer_flits)", 4_000_000, "1,024 tiles of 16 x 64 have 1,000,000. An assumption.",
+    "give fewer virtual channels, or shorter buffers",
+)  # fmt: skip
+NETWORK_CYCLES = Limit(
+    "cycles of routers (tiles x cycles, those of warming up included)", 100_000_000,
+    "Some minutes for each load. An assumption.", "give fewer --cycles or --warmup-cycles",
+)  # fmt: skip
+LOADS = Limit("loads of a network", 100, "A curve has ten. An assumption.", "give fewer")
+
 LIMITS = {name: value for name, value in list(globals().items()) if isinstance(value, Limit)}
 """All of them, by name."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import BATCH
 from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, gathered, paper
 from archsim.baselines.measured import PRECISION_OF, Measured, MeasuredNetwork, measurements
 from archsim.baselines.model import Steps, steps
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from archsim.workload.network import Workload
 
 BATCHES = tuple(2**i for i in range(13))
-MOST_BATCH = 1_000_000
 FIGURES_AND_UNITS = (("throughput", "op_per_s"), ("efficiency", "op_per_j"), ("throughput_per_area", "op_per_s_m2"))
 FIGURES = tuple(f"{figure}_{unit}" for figure, unit in FIGURES_AND_UNITS)
 """What is compared; the ratio of each is chip / GPU, so that above 1 the chip is ahead."""
@@ -49,9 +49,11 @@ def parse_batches(text: str) -> tuple[int, ...]:
         word = part.strip().replace("_", "")
         if not word.isdecimal():
             problems.append(Problem("--batch", f"'{part.strip()}' is not a whole number", "for example --batch 1,16"))
-        elif not 1 <= len(word) <= 12 or not 1 <= int(word) <= MOST_BATCH:
-            hint = f"give sizes from 1 to {MOST_BATCH:,}"
+        elif len(word) > 12 or not int(word):
+            hint = f"give sizes from 1 to {BATCH.most:,}"
             problems.append(Problem("--batch", f"'{part.strip()}' is not a batch size", hint))
+        elif faults := [*BATCH.faults(int(word), "--batch")]:
+            problems += faults
         else:
             found.add(int(word))
     if problems:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.limits import SEED, SEEDS
 from archsim.base.words import counted
 from archsim.components.cells.base import Switches
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
@@ -41,9 +42,6 @@ HOPELESS = 3.0
 RECORDS = 1 << 12
 """Records of the timeline between two calls of `progress`, some hundred examples: results do not depend on it."""
 
-MOST_SEED = 2**32 - 2
-"""The largest seed: the generators' keys are words of 32 bits, of which the last marks what is drawn at the fab."""
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -72,8 +70,9 @@ def check_ablations(names: Collection[str]) -> None:
 
 def seeds_from(seed: int, count: int) -> range:
     """Return `count` seeds from one on; raise SpecError where they are not words that the generators take."""
-    if not 0 <= seed <= seed + count - 1 <= MOST_SEED:
-        what = f"{counted(count, 'seed')} from {seed} on do not lie within 0 to {MOST_SEED}"
+    SEEDS.check(count, "--seeds")
+    if not 0 <= seed <= seed + count - 1 <= SEED.most:
+        what = f"{counted(count, 'seed')} from {seed} on do not lie within 0 to {SEED.most}"
         raise SpecError([Problem("--seed", what, "give a smaller one, not below 0")])
     return range(seed, seed + count)
 

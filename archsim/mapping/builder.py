@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from archsim.base.errors import InfeasibleError, Problem, SpecError
+from archsim.base.limits import PASSES
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.buffers import Buffers
@@ -76,6 +77,7 @@ class StepBuilder:
     """Collects the ops of one example; the only mutable thing on the way to a Schedule."""
 
     def __init__(self, chip: Chip, mapping: Mapping, examples: int) -> None:
+        PASSES.check(mapping.workload.steps * len(mapping.shards), f"{mapping.workload.name}: steps")
         self.chip = chip
         self.mapping = mapping
         self.examples = examples

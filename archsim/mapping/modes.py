@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from archsim.base.limits import CYCLES
 from archsim.chip.graph import Chip
 from archsim.mapping.builder import StepBuilder, memory_needs
 from archsim.mapping.deadlock import check_deadlock
@@ -30,6 +31,8 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     if buffers := builder.buffers.built():
         chip = replace(chip, units=(*chip.units, *buffers))
     batch, in_flight = mode.batch(mapping.workload), chip.spec.schedule.examples_in_flight
+    longest = sum(max(sum(stage.latency_cycles for stage in own) for own in op.variants) for op in builder.ops)
+    CYCLES.check(longest * examples, f"{mapping.workload.name} on {chip.spec.name}")
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
                     tuple(builder.messages))  # fmt: skip
 

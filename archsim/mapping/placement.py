@@ -17,7 +17,8 @@ from typing import Annotated
 import numpy as np
 
 from archsim.base.errors import InfeasibleError
-from archsim.base.units import Count, Dimension
+from archsim.base.limits import DRAWS, MOVES, ROUNDS, TRIES
+from archsim.base.units import Dimension
 from archsim.chip.graph import Chip
 from archsim.mapping.shards import Cut
 from archsim.mapping.spectrum import Effort, smoothest
@@ -25,6 +26,8 @@ from archsim.mapping.traffic import Distances, Floats, Integers, Traffic, distan
 from archsim.spec.choices import PLACEMENTS
 
 Positive = Annotated[float, Dimension("", most=1e3)]
+Rounds = Annotated[int, Dimension("", least=1, above=False, most=ROUNDS.most, whole=True)]
+Moves = Annotated[int, Dimension("", least=1, above=False, most=MOVES.most, whole=True)]
 Asked = Callable[[], Traffic]
 Tiles = tuple[int, ...]
 
@@ -72,7 +75,7 @@ def greedy(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
 @PLACEMENTS.add("spectral")
 def spectral(
     chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *,
-    rounds: Count = 60, residual: Positive = 1e-4, steps: Count = 400, tie: Positive = 1e-3,
+    rounds: Rounds = 60, residual: Positive = 1e-4, steps: Rounds = 400, tie: Positive = 1e-3,
 ) -> Tiles:  # fmt: skip
     """Two smooth vectors over the graph of traffic put the shards in order in the die's two directions.
 
@@ -104,7 +107,7 @@ def spectral(
 @PLACEMENTS.add("annealed")
 def annealed(
     chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *,
-    moves: Count = 3000, hottest: Positive = 0.3, coldest: Positive = 1e-2, temperatures: Count = 100,
+    moves: Moves = 3000, hottest: Positive = 0.3, coldest: Positive = 1e-2, temperatures: Rounds = 100,
 ) -> Tiles:  # fmt: skip
     """Simulated annealing of the sum of traffic x distance, from the best of the other placements and never worse.
 
@@ -113,6 +116,8 @@ def annealed(
     """
     from archsim.mapping.annealing import Cooling, anneal
 
+    TRIES.check(moves * len(cut.pieces), "placement_options.moves")
+    DRAWS.check(moves * len(cut.pieces) / temperatures, "placement_options.temperatures")
     demand, distances, cooling = traffic(), distances_of(chip), Cooling(moves, hottest, coldest, temperatures)
     home = in_order(chip, cut)
     kinds, free = _by_kind(chip, home)

@@ -133,10 +133,10 @@ def split(total: int, most: int) -> list[tuple[int, int]]:
 
 def cut(workload: Workload, chip: Chip) -> Cut:
     """Return the pieces of a workload for a chip's arrays; raise InfeasibleError if there are more than tiles."""
-    cuts = _cuts(workload, chip.spec)
-    needs = [len(rows) * len(cols) for rows, cols in cuts]
+    needs = [_count(layer, chip.spec) for layer in workload.layers]
     if sum(needs) > len(chip.tiles):
         raise InfeasibleError(_too_small(workload, chip, needs))
+    cuts = [(_row_cuts(layer, chip.spec.tile.rows), _col_cuts(layer, chip.spec)) for layer in workload.layers]
     pieces: list[Piece] = []
     for layer, (rows, cols) in enumerate(cuts):
         for r, (block, start, top, bottom, inputs) in enumerate(rows):
@@ -147,11 +147,25 @@ def cut(workload: Workload, chip: Chip) -> Cut:
 
 def tiles_needed(workload: Workload, spec: ArchSpec) -> int:
     """Return into how many pieces a workload is cut; raise InfeasibleError where tiles are too small for a unit."""
-    return sum(len(rows) * len(cols) for rows, cols in _cuts(workload, spec))
+    return sum(_count(layer, spec) for layer in workload.layers)
 
 
-def _cuts(workload: Workload, spec: ArchSpec) -> list[tuple[list[tuple[int, int, int, int, int]], list[Span]]]:
-    return [(_row_cuts(layer, spec.tile.rows), _col_cuts(layer, spec)) for layer in workload.layers]
+def _count(layer: Layer, spec: ArchSpec) -> int:
+    """Return into how many pieces a layer is cut, without cutting it."""
+    return sum(ceil(block.rows / spec.tile.rows) for block in layer.blocks) * (
+        ceil(layer.outputs / _units(layer, spec)) if layer.columns else 0
+    )
+
+
+def _units(layer: Layer, spec: ArchSpec) -> int:
+    """Return how many of a layer's units fit side by side on a crossbar; raise InfeasibleError if none does."""
+    units = spec.tile.cols // layer.gates
+    if not units:
+        raise InfeasibleError(
+            f"layer {layer.name}: the {counted(layer.gates, 'column')} of a unit must lie on one crossbar, but tiles "
+            f"of the chip {spec.name} have {spec.tile.cols}; use a larger tile.cols"
+        )
+    return units
 
 
 def _row_cuts(layer: Layer, most: int) -> list[tuple[int, int, int, int, int]]:
@@ -167,15 +181,9 @@ def _row_cuts(layer: Layer, most: int) -> list[tuple[int, int, int, int, int]]:
 
 def _col_cuts(layer: Layer, spec: ArchSpec) -> list[Span]:
     """Return where a layer's columns are cut: between units, so that a unit's gates stay together."""
-    units = spec.tile.cols // layer.gates
     if not layer.columns:
         return []
-    if not units:
-        raise InfeasibleError(
-            f"layer {layer.name}: the {counted(layer.gates, 'column')} of a unit must lie on one crossbar, but tiles "
-            f"of the chip {spec.name} have {spec.tile.cols}; use a larger tile.cols"
-        )
-    return [(layer.gates * start, layer.gates * stop) for start, stop in split(layer.outputs, units)]
+    return [(layer.gates * start, layer.gates * stop) for start, stop in split(layer.outputs, _units(layer, spec))]
 
 
 def _too_small(workload: Workload, chip: Chip, needs: list[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from archsim.base.limits import EVENTS
 from archsim.mapping.schedule import Schedule, Stage
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.engine import Engine, Observer
@@ -66,6 +67,8 @@ def simulate(
     `timeline` records in which order crossbars were read and written, jumped stretches included.
     Raises StuckError if no progress is possible.
     """
+    if full or observer is not None:
+        EVENTS.check(schedule.examples, schedule.mapping.workload.name)
     line = Timeline(schedule) if timeline else None
     engine = Engine(schedule, unlimited=unlimited, uncontended=uncontended, observer=observer, timeline=line)
     forward = None if full or observer is not None else FastForward(engine.state)

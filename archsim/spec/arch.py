@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base import units
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import CHIP_LINKS, TILES
 from archsim.base.section import Choice, FreeName, Options, Section
 from archsim.base.units import Conductance, Count, CountOrZero, Frequency, Length, Lines, Ratio, Time, Voltage, cycles
 from archsim.components.base import Component, Role
@@ -65,7 +66,7 @@ class Package(Section):
 
     chips: Count
     gap_m: Length
-    links_per_chip: Count = 4
+    links_per_chip: Annotated[int, units.Dimension("", least=1, above=False, most=CHIP_LINKS.most, whole=True)] = 4
     link: Annotated[ChipLink, Role("chip_link")]
 
     @model_validator(mode="after")
@@ -220,6 +221,11 @@ class ArchSpec(Section):
     numerics: Numerics = Numerics()
     scaling: Scaling | None = None
     published: tuple[Published, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_of_a_size(self) -> Self:
+        TILES.check(sum(tile.count for _, tile in self.tile_kinds) * self.chips)
+        return self
 
     def cycles(self, time_s: Fraction) -> int:
         """Return a time in cycles of the chip clock, rounded up once."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from archsim.base.limits import EVENTS
 from archsim.chip import build_chip
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.train import check_cells, check_network
@@ -64,6 +65,7 @@ def plan_of(
     chip = build_chip(run.arch.value)
     mapping = map_workload(run.workload.value, chip)
     count = examples if examples is not None else default_examples(chip, mapping)
+    EVENTS.check(count, "--examples")
     run = plan_from_options(arch, workload, sets=sets, examples=count, seed=seed)
     data = load_data(run.workload.value, data_folder, seed)
     share = TOLERANCE if tolerance is None else tolerance / 100

@@ -20,6 +20,7 @@ from pydantic import Field, PrivateAttr
 
 from archsim.base.doors import door, read_plain
 from archsim.base.errors import SpecError
+from archsim.base.limits import EXAMPLES, SEED, SEEDS, SIMULATIONS, TooMuchError
 from archsim.base.record import Named, Record
 from archsim.report.document import Command, Document, Text, say
 from archsim.report.files import files_of
@@ -58,6 +59,10 @@ def unsaid(default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"unsaid": True})
 
 
+ASKED = {"examples": EXAMPLES, "seed": SEED, "seeds": SEEDS, "budget": SIMULATIONS}
+"""Limits of inputs, by their names."""
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a study is asked: names and numbers as given, not yet checked.
@@ -67,6 +72,12 @@ class Inputs:
     """
 
     words: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        asked = [(name, own, ASKED[name]) for name, own in values.items() if name in ASKED and isinstance(own, int)]
+        if problems := [each for name, own, limit in asked for each in limit.faults(own, f"--{name}")]:
+            raise TooMuchError(problems)
 
     @property
     def line(self) -> str:

@@ -11,6 +11,7 @@ from pydantic import PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import NETWORK_LAYERS
 from archsim.base.registry import Registry
 from archsim.base.section import Choice, Flag, FreeName, Section
 from archsim.base.units import Bits, Count, CountOrZero, Ratio
@@ -119,6 +120,7 @@ class Workload(Section):
     def _chains(self) -> Self:
         if not self.layers:
             raise PydanticCustomError("layers", "a network needs at least one layer; add one")
+        NETWORK_LAYERS.check(len(self.layers))
         if self.mode == "training" and "training" not in self.model_fields_set:
             text = "'training' is missing, which a network that is trained needs; give 'training: {epochs: 1}'"
             raise PydanticCustomError("training", text)

@@ -72,10 +72,11 @@ def packaged(plan: Plan, topology: Topology, chips: int, gap_m: float) -> Packag
             places_m[name.outside(node)] = x_m + column * right, y_m + row * down
     gates = [name.outside(next(iter(topology.graph.successors("host")))) for name in names]
     links = []
+    number = {place: chip for chip, place in enumerate(places)}
     for chip, (row, column) in enumerate(places):
         for before in ((row, column - 1), (row - 1, column)):
-            if before in places:
-                pair = places.index(before), chip
+            if before in number:
+                pair = number[before], chip
                 for a, b in (pair, pair[::-1]):
                     link = f"chip{a}>chip{b}"
                     graph.add_edge(gates[a], gates[b], link=link)

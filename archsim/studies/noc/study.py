@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archsim.base.errors import Problem, SpecError
+from archsim.base.limits import BUFFERS, DELAY, LOADS, NETWORK_CYCLES, PACKET, ROUTERS
 from archsim.base.words import agreeing, counted
 from archsim.chip.floorplan.generators import grid
 from archsim.noc.patterns import TRAFFIC, Traffic
@@ -20,7 +21,6 @@ from archsim.studies.study import Prepared, Progress, Study, registered
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.05)
 """Of the saturation throughput: the loads at which a curve is drawn, besides those that the search tried."""
-MOST_TILES = 1024  # assumption: beyond, finding the routes of all pairs takes minutes
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def settings_of(inputs: Inputs) -> dict[str, Setting]:
     shape, build, *_ = all_faults([lambda: _shape(inputs), lambda: TOPOLOGIES.lookup(inputs.topology, "TOPOLOGY"),
                                    *(lambda name=name: TRAFFIC.lookup(name, "--traffic") for name in inputs.traffic),
                                    lambda: _check(inputs)])  # fmt: skip
+    NETWORK_CYCLES.check(shape.tiles * (inputs.warmup_cycles + inputs.cycles), "--cycles")
+    BUFFERS.check(shape.tiles * inputs.vcs * inputs.router.buffer_flits, "--buffer-flits")
     # Sites of 1 mm2, so that links between routers have a length; how long they are is in --link-cycles.
     topology = build(grid([1e-6] * shape.tiles, 1e-6, shape.columns, 0.0))
     problems = inputs.router.problems(topology.class_count)
@@ -81,10 +83,11 @@ def _shape(inputs: Inputs) -> Traffic:
     if match is None:
         raise SpecError([Problem("--size", f"'{inputs.size}' is not the size of a grid", hint)])
     rows, columns = (int(each[:9]) for each in match.groups())
-    if not 2 <= rows * columns <= MOST_TILES:
+    ROUTERS.check(rows * columns, "--size")
+    if rows * columns < 2:
         are = agreeing(rows * columns, "is", "are")
         what = f"{rows} x {columns} {are} {counted(rows * columns, 'tile')}"
-        raise SpecError([Problem("--size", what, f"give 2 to {MOST_TILES:,}")])
+        raise SpecError([Problem("--size", what, f"give 2 to {ROUTERS.most:,}")])
     if not 0 <= inputs.hot_tile < rows * columns:
         what = f"there is no tile {inputs.hot_tile}"
         raise SpecError([Problem("--hot-tile", what, f"give 0 to {rows * columns - 1}")])
@@ -103,6 +106,10 @@ def _check(inputs: Inputs) -> None:
     ]  # fmt: skip
     if not 0 <= inputs.hot_share <= 1:
         problems.append(Problem("--hot-share", f"{inputs.hot_share:g} is no share", "give 0 to 1"))
+    limits = ((PACKET, "packet_flits"), (DELAY, "router_cycles"), (DELAY, "link_cycles"), (DELAY, "credit_cycles"))
+    for limit, name in limits:
+        problems += limit.faults(getattr(inputs, name), f"--{name.replace('_', '-')}")
+    problems += LOADS.faults(len(inputs.load), "--load")
     if inputs.warmup_cycles < 0:
         problems.append(Problem("--warmup-cycles", f"{inputs.warmup_cycles} is negative", "give 0 or more"))
     if inputs.cycles < 1:

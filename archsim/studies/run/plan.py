@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ValidationError
 
 from archsim.base.documents import dump_yaml, read_text, read_yaml
 from archsim.base.errors import MOST_TOLD, Problem, SpecError, nearest
+from archsim.base.limits import EXAMPLES, SEED
 from archsim.base.section import Flag, Section
-from archsim.base.units import Count, CountOrZero
+from archsim.base.units import Dimension
 from archsim.export.formats import TRACES
 from archsim.results.bill import ActivityFile
 from archsim.results.metrics import package_version
@@ -54,9 +55,9 @@ class RunFile(Section):
     workload_overrides: tuple[str, ...] = ()
     activity: str | None = None
     activity_from: str = ""
-    examples: Count
+    examples: Annotated[int, Dimension("", least=1, above=False, most=EXAMPLES.most, whole=True)]
     full: Flag
-    seed: CountOrZero
+    seed: Annotated[int, Dimension("", above=False, most=SEED.most, whole=True)]
     trace: str | None = None
 
 
@@ -126,6 +127,7 @@ def plan_from_options(
     chip, network = all_faults(loads)
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
+    EXAMPLES.check(count, f"--epochs of {network.value.dataset.examples:,} examples")
     line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
                   trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from math import prod
 
 from archsim.base.errors import Problem, SpecError
-from archsim.base.words import counted
+from archsim.base.limits import POINTS
 from archsim.spec.settings import path_parts
-
-MOST_POINTS = 1000
-"""The largest grid: more is likelier a slip than a study."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +61,7 @@ def axes_of(varied: Sequence[str], sets: Sequence[str] = ()) -> tuple[Axis, ...]
     count = prod(len(axis.values) for axis in axes)
     if not axes and not problems:
         problems.append(Problem("--vary", "nothing is varied", "for example --vary tile.rows=128,256"))
-    if count > MOST_POINTS:
-        sizes = " x ".join(str(len(axis.values)) for axis in axes)
-        what = f"{sizes} = {counted(count, 'point')}, more than {MOST_POINTS:,}"
-        problems.append(Problem("--vary", what, "give fewer values, or sweep one part after another"))
+    problems += POINTS.faults(count, f"--vary of {' x '.join(str(len(axis.values)) for axis in axes)}")
     if problems:
         raise SpecError(problems)
     return tuple(axes)

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from typing import Any, TypeAlias
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
+from archsim.base.limits import EPOCHS
 from archsim.base.record import Named
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
@@ -204,6 +205,7 @@ class Grid:
         """Return what each seed's epochs reached on one chip, and the activity that was measured in all of them."""
         check_cells(arch)
         check_network(workload.value)
+        EPOCHS.check(self.inputs.epochs or workload.value.training.epochs, "training.epochs")
         chip = build_chip(arch)
         schedule = build_schedule(chip, map_workload(workload.value, chip), self._examples(workload.value))
         data = self._data_of(workload.value)

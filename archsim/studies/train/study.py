@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from archsim.base.doors import door
+from archsim.base.limits import EPOCHS
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import DAMAGED, NAME, Checkpoint, digest_of
@@ -77,6 +78,7 @@ class Task:
         check_cells(self.chip.value)
         check_network(self.network.value)
         self.epochs = inputs.epochs or self.network.value.training.epochs
+        EPOCHS.check(self.epochs, "--epochs" if inputs.epochs else f"{self.network.path_label}: training.epochs")
         self.data = load_data(self.network.value, inputs.data, inputs.seed)
         chip = build_chip(self.chip.value)
         examples = self.epochs * self.network.value.dataset.examples
