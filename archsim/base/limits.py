@@ -97,6 +97,7 @@ DOWNLOAD_S = Limit(
 # ---- texts and numbers
 
 NESTING = Limit("levels of nesting", 20, "The shipped specs have 5. An assumption.", "no spec needs that")
+NAME_LETTERS = Limit("letters in a name", 300, "It is shown on a line. An assumption.", "use a shorter one")
 QUANTITY_LETTERS = Limit(
     "letters in a quantity", 200, "A double has 17 digits. An assumption.", "write a number and a unit, as in 1.667 pJ",
 )  # fmt: skip

@@ -23,8 +23,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archsim.base.errors import SpecError
+from archsim.base.limits import NAME_LETTERS
 from archsim.base.registry import Registry
-from archsim.base.texts import MOST_NAME
 from archsim.base.units import UNITS
 
 C = TypeVar("C", bound=type[Any])
@@ -61,7 +61,14 @@ def _flag(value: object) -> object:
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
 """True or false, as in a file, or 1 or 0."""
-FreeName = Annotated[str, StringConstraints(min_length=1, max_length=MOST_NAME)]
+
+
+def _short(name: object) -> object:
+    NAME_LETTERS.check(len(name) if isinstance(name, str) else 0)
+    return name
+
+
+FreeName = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LETTERS.most), BeforeValidator(_short)]
 """A name in a spec: free text, of which files are called by a slug."""
 
 _SUFFIXES = sorted((f"_{unit.suffix}" for unit in UNITS.values() if unit.suffix), key=len, reverse=True)

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-MOST_NAME = 300
-"""Characters of a name, which may be any."""
 MOST_SLUG = 80
 """Bytes of UTF-8: three slugs and what stands between them stay below the 255 of most file systems."""
 _RESERVED = re.compile(r"^(con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)  # on Windows, with any ending

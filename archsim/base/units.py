@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from archsim.base import limits
 from archsim.base.field_units import read_unit
+from archsim.base.limits import ORDERS, QUANTITY_LETTERS, UNIT_POWER
 from archsim.base.words import per_cent
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def unit_scale(unit: str, si: str) -> Fraction | None:
     True
     """
     text = _POWER.sub(r"**\1", unit.replace("^", "**").replace("µ", "u"))
-    limits.UNIT_POWER.check(max((int(power[:9]) for power in _RAISED.findall(text)), default=0), f"'{unit}'")
+    UNIT_POWER.check(max((int(power[:9]) for power in _RAISED.findall(text)), default=0), f"'{unit}'")
     given, wanted = read_unit(text), read_unit(si)
     if given is not None and wanted is not None:
         return given.scale / wanted.scale if given.powers == wanted.powers else None
@@ -112,14 +112,14 @@ def _scale_by_pint(unit: str, si: str) -> Fraction | None:
 @functools.lru_cache(maxsize=4096)  # a spec that is loaded again has mostly the same figures
 def parse_number(text: str) -> Fraction:
     """Return a plain decimal number exactly; raise ValueError for anything else, NaN and inf included."""
-    limits.QUANTITY_LETTERS.check(len(text))
+    QUANTITY_LETTERS.check(len(text))
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
         raise ValueError(f"'{text}' is not a number") from None
     if not number.is_finite():
         raise ValueError(f"'{text}' is not finite")
-    limits.ORDERS.check(abs(number.adjusted()), f"'{text}'")
+    ORDERS.check(abs(number.adjusted()), f"'{text}'")
     return Fraction(number)
 
 
@@ -130,7 +130,7 @@ def parse_quantity(text: str, si: str) -> Fraction:
     >>> parse_quantity("1.667 pJ", "J") == Fraction(1667, 10**15)
     True
     """
-    limits.QUANTITY_LETTERS.check(len(text))
+    QUANTITY_LETTERS.check(len(text))
     match = _NUMBER.match(text)
     if match is None:
         raise ValueError(f"'{text}' is not a number with a unit")
@@ -195,7 +195,7 @@ class Dimension:
         if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
             raise ValueError(f"'{value}' is not a quantity")
         if isinstance(value, str):
-            limits.QUANTITY_LETTERS.check(len(value))
+            QUANTITY_LETTERS.check(len(value))
             text = value.strip()
             if self.si:
                 number = parse_quantity(text, self.si)
@@ -209,7 +209,7 @@ class Dimension:
             number = Fraction(repr(value))
         else:
             number = Fraction(value)
-            limits.ORDERS.check(max(number.numerator.bit_length(), number.denominator.bit_length()) // 4)
+            ORDERS.check(max(number.numerator.bit_length(), number.denominator.bit_length()) // 4)
         if self.whole and number.denominator != 1:
             raise ValueError(f"'{value}' is not a whole number")
         return number

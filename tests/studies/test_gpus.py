@@ -175,7 +175,7 @@ def test_catching_up_does_not_depend_on_the_batches_shown(result: Result, data: 
         ("1,,2", "'' is not a whole number; for example --batch 1,16"),
         ("-4", "'-4' is not a whole number"),
         ("1e3", "'1e3' is not a whole number"),
-        ("9999999", "'9999999' is not a batch size"),
+        ("9999999", "9,999,999 examples in a batch, above the limit"),
         ("9" * 5000, "is not a batch size"),
     ],
 )

@@ -250,13 +250,13 @@ def test_a_sweep_over_the_data_trains_on_each(tmp_path: Path) -> None:
         (("--vary", "tile.rows=128", "--set", "tile.colz=64"), "--set tile.colz: unknown key; did you mean 'cols'?"),
         (
             ("--vary", "tile.rows=" + ",".join(map(str, range(1, 1002)))),
-            "1001 = 1,001 points, more than 1,000; give",
+            "1001: 1,001 points of a grid, above the limit of 1,000; give",
         ),
         (("--vary", "tile.rows=128", "--seeds", "2"), "--seeds: is of no use without --train"),
         (("--vary", "tile.rows=128", "--train", "--ablate", "leaks"), "--ablate: 'leaks' is not an ablation"),
         (
             ("--vary", "tile.rows=128", "--train", "--seed", "99999999999"),
-            "--seed: 1 seed from 99999999999 on do not lie within",
+            "--seed: 99,999,999,999 as a seed, above the limit of 4,294,967,294",
         ),
         (
             ("--vary", "training.epochs=1,2", "--epochs", "3"),

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from archsim.base.documents import Leaf, Tree, dump_yaml, written
+from archsim.base.limits import NAME_LETTERS
 from archsim.base.record import Named, Record
-from archsim.base.texts import MOST_NAME
 from archsim.base.words import counted
 from archsim.spec.loading import differences
 from archsim.studies.floorplans.search import OBJECTIVES, Optimisation
@@ -145,7 +145,7 @@ def _rows(found: Optimisation) -> Iterator[Simulated | Refused]:
 
 def name_of(found: Optimisation) -> str:
     """Return the name of the chip that was found."""
-    return found.arch.value.name.removesuffix(SUFFIX)[: MOST_NAME - len(SUFFIX)] + SUFFIX
+    return found.arch.value.name.removesuffix(SUFFIX)[: NAME_LETTERS.most - len(SUFFIX)] + SUFFIX
 
 
 def spec_of(found: Optimisation) -> str:

@@ -127,7 +127,7 @@ def plan_from_options(
     chip, network = all_faults(loads)
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
-    EXAMPLES.check(count, f"--epochs of {network.value.dataset.examples:,} examples")
+    EXAMPLES.check(count, "--epochs, times the examples of one")
     line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
                   trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""
