@@ -26,14 +26,16 @@ from archsim.base.machine_code import UNKEPT
 from archsim.cli import main
 from archsim.cli.apps import app
 from archsim.export.formats import TRACES
+from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.spec.finding import builtin_folder, builtin_names, find_file, label_of
+from archsim.studies.study import all_studies
 from archsim.studies.views import load_any, show_lines
 from tests.fuzz.ways import FLP, model
 from tests.studies.test_study import CHIP, COMMANDS, SMALL, WORK
 from tests.test_tree import sources
 
 RUNNER = """
-import json, os, sys, time
+import contextlib, glob, json, os, sys, time
 
 root, asked = os.getcwd(), json.loads(sys.stdin.read())
 os.umask(asked["umask"])
@@ -49,8 +51,13 @@ def only_here(event, given):
 
 if asked["frozen"]:
     sys.addaudithook(only_here)
-from archsim.cli import main
+from archsim.cli import main, options
 
+@contextlib.contextmanager
+def pressed(late):
+    yield lambda: bool(glob.glob("o/*.json"))
+
+patient = options.late_interrupts
 streams = [os.dup(1), os.dup(2)]
 for name, lines in asked["cases"]:
     os.makedirs(name, exist_ok=True)
@@ -59,8 +66,10 @@ for name, lines in asked["cases"]:
         said = [open(f"{number}.{kind}", "wb") for kind in ("out", "err")]
         for stream, file in zip((1, 2), said):
             os.dup2(file.fileno(), stream)
+        interrupted = words[0] == "interrupted"
+        options.late_interrupts = pressed if interrupted else patient
         try:
-            main(words)
+            main(words[interrupted:])
         except SystemExit as leave:
             status = leave.code
         except BaseException:
@@ -74,7 +83,10 @@ for name, lines in asked["cases"]:
             file.write(str(status))
     os.chdir(root)
 """
-"""Carries out the cases that standard input names, each in a folder of its own, and keeps what each line says."""
+"""Carries out the cases that standard input names, each in a folder of its own, and keeps what each line says.
+
+A line that begins with "interrupted" is, after the first step that it keeps.
+"""
 
 Lines = list[list[str]]
 SHORT = [CHIP, WORK, "--examples", "5"]
@@ -130,10 +142,24 @@ OTHERS: dict[str, Lines] = {
 """Commands that are no studies, and what is done with what they wrote: lines in turn, in one folder."""
 CASES: dict[str, Lines] = {
     **{name: [[*words, "--out", "o"], ["report", "o", "--json"]] for name, words in COMMANDS.items()}, **OTHERS,
+    **{f"interrupted {name}": [["interrupted", *COMMANDS[name], "--out", "o"]]
+       for name, study in all_studies().items() if getattr(study, "keeps", "")},
     **{f"painted {name}": [[*words, "--out", "o", "--quiet"], ["report", "o", "--figures", "pdf"],
                            ["report", "o", "--figures", "png"]]
        for name, words in {**COMMANDS, "metrics.json": ["run", *SHORT]}.items()},
 }  # fmt: skip
+CHOICES = {"placement": PLACEMENTS, "routing.topology": TOPOLOGIES, "routing.reduction": REDUCTIONS,
+           "schedule.transfer.policy": TRANSFER_POLICIES, "schedule.refresh.policy": REFRESH_POLICIES}  # fmt: skip
+MORE: dict[str, Lines] = {
+    **{f"chip {chip}": [["run", chip, WORK, "--examples", "2", "--out", "o"], ["floorplan", "draw", chip, "--out", "p"],
+                        ["train", chip, WORK, *SMALL, "--set", "dataset.examples=100", "--epochs", "1", "--out", "q"]]
+       for chip in builtin_names("arch_specs")},
+    **{f"workload {work}": [["show", work], ["survey", CHIP, work, "--examples", "2", "--out", "o"]]
+       for work in builtin_names("workloads")},
+    **{f"{key} {name}": [["run", *SHORT, "--set", f"{key}={name}", "--set", "tile.count=9", "--out", "o"]]
+       for key, choices in CHOICES.items() for name in choices},
+}  # fmt: skip
+"""All that is shipped, and each choice of a chip."""
 QUICK = set(CASES) - {name for name in CASES if name.startswith("painted")} - {"sensitivity.json"}
 APART = {"data fetch": "fetches from afar: tests/functional/test_downloads.py"}
 """Commands that are not tried here, and why not."""
@@ -176,7 +202,7 @@ class Condition:
             folder.mkdir(parents=True)
         for name, data in INPUTS.items():
             (here / name).write_bytes(data)
-        asked = {"cases": [(name, CASES[name]) for name in names], "umask": self.umask, "clock": self.clock,
+        asked = {"cases": [(name, (CASES | MORE)[name]) for name in names], "umask": self.umask, "clock": self.clock,
                  "frozen": self.frozen}  # fmt: skip
         plain = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "140", "TMPDIR": str(temporary)}
         done = subprocess.run(
@@ -248,7 +274,7 @@ def test_runs_that_differ_in_every_condition_give_equal_bytes(tmp_path: Path) ->
     names = sorted(QUICK)
     here = Condition().carry_out(tmp_path / "1", names)
     assert differences(here, all_at_once().carry_out(tmp_path / "2", names[::-1])) == []
-    assert {text for name, text in here.items() if name.endswith(".status")} == {b"0", b"2"}
+    assert {text for name, text in here.items() if name.endswith(".status")} == {b"0", b"2", b"130"}
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +301,14 @@ def test_no_language_changes_a_byte(name: str, plain: dict[str, bytes], tmp_path
         pytest.skip("this locale cannot be made here")
     spoken = Condition({"LOCPATH": str(tmp_path), "LC_ALL": made.name})
     assert differences(plain, spoken.carry_out(tmp_path / "work", list(CASES))) == []
+
+
+@pytest.mark.slow
+def test_no_chip_workload_or_choice_depends_on_the_conditions(tmp_path: Path) -> None:
+    names = list(MORE)
+    here = Condition().carry_out(tmp_path / "1", names)
+    assert differences(here, all_at_once().carry_out(tmp_path / "2", names[::-1])) == []
+    assert {text for name, text in here.items() if name.endswith(".status")} == {b"0", b"2"}
 
 
 @pytest.mark.slow
