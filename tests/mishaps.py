@@ -20,15 +20,19 @@ CHANGES = {
     "os.truncate",
 }  # fmt: skip
 """Events of Python's audit that change something, beside files that are opened to be written."""
-Hook = Callable[[int, str], None]
+Hook = Callable[[int, str], Any]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended: its status, or None if it was killed; its operations on files, and what it said."""
+    """How a command ended: its status, or None if it was killed; its operations on files, and what it said.
+
+    `found` is what the hook returned before each operation.
+    """
 
     status: int | None
     operations: list[str]
+    found: list[Any]
     said: str = ""
 
 
@@ -49,11 +53,18 @@ def operation(root: Path, event: str, arguments: Sequence[Any]) -> str:
     return f"{event} {name.removeprefix(f'{root}/')}" if below else ""
 
 
-def played(words: Sequence[str], root: Path, before: Hook = lambda number, name: None) -> Outcome:
-    """Return how a command ends in a folder, in a child; `before` is called with the number and name of operations."""
+def played(
+    words: Sequence[str], root: Path, before: Hook = lambda number, name: None, user: int | None = None
+) -> Outcome:
+    """Return how a command ends in a folder, in a child; `before` is called with the number and name of operations.
+
+    With `user` the child is that user's, for which it must be root's.
+    """
     told, child = os.pipe(), os.fork()
     if child == 0:
         os.close(told[0])
+        if user is not None:
+            os.setuid(user)
         _child(words, root, before, told[1])
     os.close(told[1])
     with os.fdopen(told[0], "rb") as pipe:
@@ -61,7 +72,7 @@ def played(words: Sequence[str], root: Path, before: Hook = lambda number, name:
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
-        return Outcome(None, [])
+        return Outcome(None, [], [])
     outcome = pickle.loads(text)
     assert isinstance(outcome, Outcome)
     return outcome
@@ -70,6 +81,7 @@ def played(words: Sequence[str], root: Path, before: Hook = lambda number, name:
 def _child(words: Sequence[str], root: Path, before: Hook, told: int) -> None:
     """Carry a command out, tell how it ended and end the process, whatever happens."""
     operations: list[str] = []
+    found: list[Any] = []
     said = ""
     try:
         os.chdir(root)
@@ -79,7 +91,7 @@ def _child(words: Sequence[str], root: Path, before: Hook, told: int) -> None:
             def hook(event: str, arguments: Any) -> None:
                 if name := operation(root, event, arguments):
                     operations.append(name)
-                    before(len(operations), name)
+                    found.append(before(len(operations), name))
 
             sys.addaudithook(hook)
             try:
@@ -89,7 +101,7 @@ def _child(words: Sequence[str], root: Path, before: Hook, told: int) -> None:
             said = errors.text
     except BaseException:
         status, said = 99, traceback.format_exc()
-    os.write(told, pickle.dumps(Outcome(int(status or 0), operations, said)))
+    os.write(told, pickle.dumps(Outcome(int(status or 0), operations, found, said)))
     os._exit(0)
 
 

@@ -120,7 +120,8 @@ def claimed(path: Path, wait_s: float = 0.0) -> Iterator[Claim]:
         return
     above = [each for each in (place.parent, *place.parent.parents) if not each.exists()]
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        if above:
+            place.parent.mkdir(parents=True, exist_ok=True)
         lock = _beside(place, ".lock")
         number, alone = _locked(lock, time.monotonic() + wait_s)
         try:
@@ -138,6 +139,13 @@ def claimed(path: Path, wait_s: float = 0.0) -> Iterator[Claim]:
         with suppress(OSError):  # up to what is no longer empty
             for each in above:
                 each.rmdir()
+
+
+def clear(path: Path) -> None:
+    """Clear what a killed process left beside a file that is whole, as far as that can be."""
+    if _beside(path, ".lock").exists():
+        with suppress(OSError), claimed(path):
+            pass
 
 
 @contextmanager

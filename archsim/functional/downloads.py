@@ -16,7 +16,7 @@ from queue import Empty, Full, Queue
 from typing import BinaryIO
 from urllib.error import HTTPError
 
-from archsim.base.atomic import claimed
+from archsim.base.atomic import claimed, clear
 from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
@@ -69,6 +69,8 @@ def fetch(
         # Where the loaders look first, so that a broken file there is replaced and hides nothing.
         path = next((place / file for place in (base, target) if (place / file).is_file()), target / file)
         valid = path.is_file() and _sha256(path) == expected
+        if valid:
+            clear(path)
         found.append((path, not valid and _download(f"{address}/{file}", path, expected, timeout_s, end_s)))
     return found
 
