@@ -150,13 +150,16 @@ CASES: dict[str, Lines] = {
 }  # fmt: skip
 CHOICES = {"placement": PLACEMENTS, "routing.topology": TOPOLOGIES, "routing.reduction": REDUCTIONS,
            "schedule.transfer.policy": TRANSFER_POLICIES, "schedule.refresh.policy": REFRESH_POLICIES}  # fmt: skip
+PERIOD = ["--set", "schedule.refresh.period=500 us"]
+ANSWERS = ["--set", "mode=inference", "--set", "tile.count=8"]
 MORE: dict[str, Lines] = {
     **{f"chip {chip}": [["run", chip, WORK, "--examples", "2", "--out", "o"], ["floorplan", "draw", chip, "--out", "p"],
+                        ["run", chip, WORK, "--examples", "2", *ANSWERS, "--out", "i"],
                         ["train", chip, WORK, *SMALL, "--set", "dataset.examples=100", "--epochs", "1", "--out", "q"]]
        for chip in builtin_names("arch_specs")},
     **{f"workload {work}": [["show", work], ["survey", CHIP, work, "--examples", "2", "--out", "o"]]
        for work in builtin_names("workloads")},
-    **{f"{key} {name}": [["run", *SHORT, "--set", f"{key}={name}", "--set", "tile.count=9", "--out", "o"]]
+    **{f"{key} {name}": [["run", *SHORT, "--set", f"{key}={name}", "--set", "tile.count=9", *PERIOD, "--out", "o"]]
        for key, choices in CHOICES.items() for name in choices},
 }  # fmt: skip
 """All that is shipped, and each choice of a chip."""
