@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,7 +28,7 @@ NOTES = ("source", "status", "note", "given_for")
 class Leaf:
     """A scalar of a file: its text, and where the figure comes from ("" if that was not said).
 
-    `given_for` says for what choices it holds, such as "bits 8; rate 5 ns".
+    `given_for` says for what choices it holds, such as "bits 8; rate 5 ns"; `place` where a file lies that it names.
     """
 
     text: str
@@ -36,6 +36,7 @@ class Leaf:
     status: str = ""
     note: str = ""
     given_for: str = ""
+    place: str = field(default="", compare=False)
 
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it

@@ -17,6 +17,7 @@ from archsim.base.section import Flag, FreeName, Section
 from archsim.base.units import Count, Dimension
 from archsim.baselines.gpus import FOLDER, Gpu, baselines, gathered
 from archsim.spec.faults import problems_of
+from archsim.spec.named import lies
 from archsim.workload.network import Workload
 
 SCHEMA = "archsim-measured-1"
@@ -109,7 +110,7 @@ def read_measured(path: Path, known: Mapping[str, Gpu] | None = None) -> Measure
     Raises SpecError with all that is wrong in it.
     """
     label = str(path)
-    plain = read_yaml(read_text(path, label), label)
+    plain = read_yaml(read_text(lies(path), label), label)
     kind = plain.pop("kind", None)
     again = "give a file that `python -m archsim.baselines.measure` wrote"
     if kind != "measured":

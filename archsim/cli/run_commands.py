@@ -2,7 +2,8 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,9 +25,13 @@ from archsim.cli.options import (
     tell,
 )
 
+if TYPE_CHECKING:
+    from archsim.studies.again import Repeat
+
 
 @app.command()
 def run(
+    ctx: typer.Context,
     arch: Annotated[str, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")],
     workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A workload by name or path.")] = None,
     sets: Sets = None,
@@ -43,6 +48,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go."""
+    from archsim.studies.again import repeat_of
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute
 
@@ -51,6 +57,8 @@ def run(
         if given:
             raise SpecError([Problem("run", "options that change a run were given with a RUN.yaml",
                                      "edit the file, or give ARCH and WORKLOAD")])  # fmt: skip
+        if (repeat := repeat_of(arch)) is not None:
+            _again(ctx, repeat, trace, out, as_json, quiet)
         plan: RunPlan = plan_from_file(arch, trace)
     else:
         plan = plan_from_options(
@@ -69,6 +77,26 @@ def run(
         quiet=quiet,
         passed=result.passed,
     )
+
+
+def _again(
+    ctx: typer.Context, repeat: "Repeat", trace: str | None, out: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Carry a study out again, by the files that its folder holds, and leave with its exit status."""
+    from archsim.spec.named import Taken, taking
+
+    if trace is not None:
+        raise SpecError([Problem("--trace", "is for a run", "leave it out")])
+    if repeat.note:
+        tell(f"archsim: {repeat.note}", err=True)
+    flags = [*(["--out", str(out)] if out else []), *(["--json"] if as_json else []), *(["--quiet"] if quiet else [])]
+    words = [*repeat.words[: repeat.named], *flags, *repeat.words[repeat.named :]]
+    command = ctx.find_root().command
+    with TemporaryDirectory() as aside:  # the folder may be the one that is written
+        taken = Taken(repeat.copied(Path(aside)), alone=True)
+        with taking(taken), command.make_context("archsim", words) as context:
+            command.invoke(context)
+    raise typer.Exit(0)
 
 
 @app.command()

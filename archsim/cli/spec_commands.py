@@ -132,9 +132,10 @@ def import_(
     from archsim.workload.onnx.sizes import sizes_of
     from archsim.workload.weights import write_weights
 
-    found = import_onnx(
-        model, digital=digital, dims=sizes_of(dim or ()), weights_file=str(weights) if weights else None
-    )
+    here, file = Path.cwd(), weights
+    if file is not None and file.is_absolute() and file.is_relative_to(here):
+        file = file.relative_to(here)  # as the workload that is printed lies here
+    found = import_onnx(model, digital=digital, dims=sizes_of(dim or ()), weights_file=str(file) if file else None)
     if weights is not None:
         write_weights(weights, found.weights)
     for note in found.notes:

@@ -6,7 +6,6 @@ rates of its own, where the workload gives it some.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,7 +32,7 @@ def initial_weights(workload: Workload, seed: int) -> list[F32]:
     """
     if workload.weights is not None:
         shapes = {layer.name: (layer.rows, layer.outputs) for layer in workload.layers}
-        return list(weights_of(Path(workload.weights), shapes).values())
+        return list(weights_of(workload.weights.path, shapes).values())
     weights = []
     layers = workload.dense_layers()
     for index, layer in enumerate(layers):

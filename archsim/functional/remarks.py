@@ -10,6 +10,7 @@ from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import SpecError
 from archsim.base.words import per_cent
 from archsim.spec.loading import Loaded
+from archsim.spec.named import lies
 from archsim.workload.network import Rates, Workload
 
 BELOW = 0.01
@@ -81,6 +82,6 @@ def _commanded(workload: Loaded[Workload], path: str) -> bool:
 def _given(path: Path | None) -> dict[str, object]:
     """Return what a workload's own file says, without the one that it extends; nothing where it is not a file."""
     try:
-        return read_yaml(read_text(path, str(path)), str(path)) if path is not None else {}
+        return read_yaml(read_text(lies(path), str(path)), str(path)) if path is not None else {}
     except SpecError:
         return {}

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from archsim.base.documents import Tree, annotated, merged, read_text, read_yaml
-from archsim.base.doors import user_path
 from archsim.base.errors import SpecError, nearest
 from archsim.spec.misfits import marked
+from archsim.spec.named import lies, named_path, placed
 
 BUILTIN = ("arch_specs", "workloads")
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
@@ -33,14 +33,14 @@ def builtin_names(folder: str) -> list[str]:
 def find_file(name: str, folder: str) -> Path:
     """Return the file that a built-in name or a path stands for; raise SpecError with the nearest names."""
     looks_like_path = name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name
-    path = user_path(name, name)
+    path = named_path(name)
     if not looks_like_path and name in builtin_names(folder):
         return builtin_folder(folder) / f"{name}.yaml"
-    if looks_like_path and not path.exists():
+    if looks_like_path and not lies(path).exists():
         beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = nearest(path.name, beside) if beside else f"there is no .yaml file in {path.parent}"
         raise SpecError.at(name, "no such file", hint)
-    if not path.exists():
+    if not lies(path).exists():
         raise SpecError.at(
             name, f"neither a file nor a built-in name of {folder}", nearest(name, builtin_names(folder))
         )
@@ -85,13 +85,13 @@ def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]
     following: Path | None = path
     while following is not None:
         files[following.resolve()] = label
-        plain = read_yaml(read_text(following, label), label)
+        plain = read_yaml(read_text(lies(following), label), label)
         given = plain.pop("kind", None)
         if given != kind:
             what = "is missing" if given is None else f"'{given}' is not '{kind}'"
             raise SpecError.at(f"{label}: kind", what, f"begin the file with 'kind: {kind}'")
         base = plain.pop("extends", None)
-        trees.append(annotated(plain, label))
+        trees.append(placed(annotated(plain, label), kind, following.parent))
         if base is None:
             break
         where = f"{label}: extends"
@@ -122,6 +122,6 @@ def _base(base: object, path: Path, where: str, folder: str) -> Path:
     beside = path.parent / (base if base.endswith((".yaml", ".yml")) else f"{base}.yaml")
     own = base in builtin_names(folder) and beside.resolve() == path.resolve()
     try:
-        return beside if beside.is_file() and not own else find_file(base, folder)
+        return beside if lies(beside).is_file() and not own else find_file(base, folder)
     except SpecError as error:
         raise SpecError([replace(error.problems[0], where=where, what=f"'{base}': {error.problems[0].what}")]) from None

@@ -20,6 +20,7 @@ from archsim.spec.faults import problems_of
 from archsim.spec.figures import Figure, figure_at, figure_paths, rescaled
 from archsim.spec.finding import TEXTS_ABOUT, find_file, label_of, with_base
 from archsim.spec.misfits import misfits
+from archsim.spec.named import beside, named_texts, place_in, placed
 from archsim.spec.scaling import Scaled, scaled
 from archsim.spec.settings import overridden, path_parts, replaced, with_variants, without_options
 
@@ -32,7 +33,8 @@ class Loaded(Generic[S]):
 
     `hash` covers the resolved value, without descriptions and sources. `tree` is the file with its base
     merged in and before `overrides`; `document()` writes it as one file that stands alone. `retired` says by path of
-    keys that the file gives and that are read no more. `path` is the file that messages call `path_label`.
+    keys that the file gives and that are read no more. `path` is the file that messages call `path_label`, `named` the
+    file that an override names, if one does.
     """
 
     value: S
@@ -44,6 +46,7 @@ class Loaded(Generic[S]):
     tree: dict[str, Tree]
     retired: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
+    named: str = ""
 
     def with_overrides(self, more: Sequence[str]) -> Loaded[S]:
         """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
@@ -54,6 +57,13 @@ class Loaded(Generic[S]):
         """Return the spec as a YAML file without `extends`, overrides left out, sources kept."""
         return dump_yaml({"kind": self.kind, **written(self.tree)})
 
+    def files(self, stem: str) -> dict[str, str | bytes]:
+        """Return that file as STEM.yaml, and with it what it names, in a folder beside it."""
+        tree, more = beside(self.tree, self.kind, stem.rpartition("/")[2])
+        folder = stem[: -len(stem.rpartition("/")[2])]
+        return {f"{stem}.yaml": dump_yaml({"kind": self.kind, **written(tree)}),
+                **{f"{folder}{name}": content for name, content in more.items()}}  # fmt: skip
+
     def settled(self, settings: Sequence[str], mark: Leaf) -> dict[str, Tree]:
         """Return the tree with the overrides and further settings in it, as a file of its own would have it.
 
@@ -62,6 +72,7 @@ class Loaded(Generic[S]):
         tree = self.tree
         for setting in self.overrides:
             _, tree = overridden(tree, setting)
+            tree = placed(tree, self.kind, Path())
         keys = []
         for setting in settings:
             key, tree = overridden(tree, setting, mark)
@@ -116,6 +127,7 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     for setting in overrides:
         try:
             key, changed = overridden(used, setting)
+            changed = placed(changed, kind, Path())
             used = without_options(used, changed, key, overrides)
             given[key] = setting
         except SpecError as error:
@@ -123,7 +135,7 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     used = with_variants(used)
     value = None
     try:
-        value = cls.model_validate(texts(used))
+        value = cls.model_validate(named_texts(used, kind))
     except ValidationError as error:
         problems += problems_of(error, cls, texts(used), label, given)
     retired = dict(_retired(value, used, ""))
@@ -145,7 +157,8 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     figures = {path: figure_at(used, path, default) for path, default in figure_paths(value, "")}
     if marks:
         figures |= rescaled(value, figures, marks)
-    return Loaded(value, kind, label, figures, hash_of(value), overrides, tree, retired)
+    named = place_in(used, tree, kind)
+    return Loaded(value, kind, label, figures, hash_of(value), overrides, tree, retired, named=named)
 
 
 def _retired(value: Any, tree: Tree, path: str) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from archsim.report.folder import reserved
 from archsim.results.bill import activity_yaml
 from archsim.results.crosscheck import TOLERANCE, crosscheck, default_examples
 from archsim.results.evaluate import Result, evaluate
+from archsim.spec.named import taking
 from archsim.studies.names import default_folder
 from archsim.studies.run.plan import RunPlan, plan_from_options
 from archsim.studies.run.study import written
@@ -58,7 +59,8 @@ def plan_of(
     data_folder: Path | None = None,
 ) -> CheckPlan:
     """Return the plan of a cross-check; `tolerance` is in percentage points. Raises SpecError with what is wrong."""
-    run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
+    with taking() as taken:
+        run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
     check_cells(run.arch.value)
     check_network(run.workload.value)
     line = Inputs(arch, workload, sets=tuple(sets), examples=examples, seed=seed, tolerance=tolerance).line
@@ -66,7 +68,8 @@ def plan_of(
     mapping = map_workload(run.workload.value, chip)
     count = examples if examples is not None else default_examples(chip, mapping)
     EVENTS.check(count, "--examples")
-    run = plan_from_options(arch, workload, sets=sets, examples=count, seed=seed)
+    run = replace(plan_from_options(arch, workload, sets=sets, examples=count, seed=seed), command=line, taken=taken,
+                  study=Inputs.words)  # fmt: skip
     data = load_data(run.workload.value, data_folder, seed)
     share = TOLERANCE if tolerance is None else tolerance / 100
     return CheckPlan(run, build_schedule(chip, mapping, count), data, share, line)

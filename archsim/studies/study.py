@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr
 
+from archsim.base.atomic import Content
 from archsim.base.doors import door, read_plain
 from archsim.base.errors import SpecError
 from archsim.base.limits import EXAMPLES, SEED, SEEDS, SIMULATIONS, TooMuchError
@@ -29,7 +30,9 @@ from archsim.report.paint import save
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.named import taking
 from archsim.spec.settings import split_overrides
+from archsim.studies.again import RUN_FILE, again_files
 from archsim.studies.names import all_faults
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
@@ -83,6 +86,8 @@ class Inputs:
     def line(self) -> str:
         """The command that repeats it, as one line for a shell."""
         found = ["archsim", *self.words.split()]
+        arguments: list[str] = []
+        options: list[str] = []
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             flag = field.metadata.get("flag", f"--{field.name.replace('_', '-')}")
@@ -90,9 +95,16 @@ class Inputs:
             if "unsaid" in field.metadata or (not is_argument and value == field.default):
                 continue
             for each in value if isinstance(value, tuple) else (value,):
-                text = f"{each:g}" if isinstance(each, float) else str(each)
-                found += [text] if is_argument else [flag] if each is True else [flag, text]
-        return shlex.join(found)
+                text = _number(each) if isinstance(each, float) else str(each)
+                arguments += [text] if is_argument else []
+                options += [] if is_argument else [flag] if each is True else [flag, text]
+        if any(text.startswith("-") for text in arguments):
+            return shlex.join([*found, *options, "--", *arguments])
+        return shlex.join([*found, *arguments, *options])
+
+
+def _number(value: float) -> str:
+    return short if float(short := f"{value:g}") == value else repr(value)
 
 
 @dataclass(frozen=True)
@@ -127,7 +139,7 @@ class Data(Record):
     schema_id: str = Field(alias="schema")
     version: str = Field(default_factory=package_version)
     command: str
-    _files: Mapping[str, str] = PrivateAttr(default_factory=dict)
+    _files: Mapping[str, Content] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def read_from(cls, text: str, where: str, hint: str) -> Self:
@@ -137,8 +149,8 @@ class Data(Record):
             raise SpecError.at(f"{where}: schema", "is missing", hint)
         return found
 
-    def beside(self, files: Mapping[str, str]) -> None:
-        """Have further files, text by name, written beside its report."""
+    def beside(self, files: Mapping[str, Content]) -> None:
+        """Have further files, by name, written beside its report."""
         self._files = files
 
     def ends(self, *specs: Any) -> tuple[Command, Text]:
@@ -173,9 +185,10 @@ class Study(Generic[I, D]):
     """A study. `command` are its words, `file` holds its data and marks its folder.
 
     `prepare` raises SpecError with all that is wrong, before anything is simulated. `passed` says whether all audits
-    did. `parts` are the names that it writes beside the file and the report, `once` those that it writes at times, or
-    earlier versions did; `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a
-    "point") goes on with --resume. Its `page` is named as its file, unless given. `whole` is given a folder and the
+    did. `again` is the file that repeats it, of a name of its own where its folder may be that of a run, too. `parts`
+    are the names that it writes beside the file and the report, `once` those that it writes at times, or earlier
+    versions did; `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a "point")
+    goes on with --resume. Its `page` is named as its file, unless given. `whole` is given a folder and the
     text of the file, and puts in what of the data lies in another file.
     """
 
@@ -190,6 +203,7 @@ class Study(Generic[I, D]):
     tells: str = ""
     keeps: str = ""
     page: str = ""
+    again: str = RUN_FILE
     whole: Callable[[Path, str], str] = lambda folder, text: text
 
     @property
@@ -200,25 +214,36 @@ class Study(Generic[I, D]):
     @property
     def owned(self) -> tuple[str, ...]:
         """All names that it writes, or wrote; anything else in its folder is kept."""
-        return (self.file, f"{self.stem}.html", f"{self.stem}.md", *self.parts, *self.once)
+        own = (self.file, f"{self.stem}.html", f"{self.stem}.md", self.again, self.inputs_in)
+        return (*own, *self.parts, *self.once)
+
+    @property
+    def inputs_in(self) -> str:
+        """The folder of what the command named."""
+        return "inputs" if self.again == RUN_FILE else f"{self.stem}_inputs"
 
     def perform(self, inputs: I, out: Path | None = None, progress: Progress = silent) -> tuple[D, Document, Path]:
         """Return the data, the report and its folder, `out` or one by the names of what is studied."""
-        prepared = self.prepare(inputs)
-        folder = out or prepared.folder
-        with reserved(folder):
-            data = prepared.compute(progress, folder)
-            return data, *self.write(data, folder)
+        with taking() as taken:
+            prepared = self.prepare(inputs)
+            folder = out or prepared.folder
+            with reserved(folder):
+                data = prepared.compute(progress, folder)
+                again = again_files(inputs.words, inputs.line, taken, self.again, self.inputs_in)
+                return data, *self.write(data, folder, again)
 
-    def write(self, data: D, folder: Path, keep: Collection[str] = ()) -> tuple[Document, Path]:
+    def write(
+        self, data: D, folder: Path, more: Mapping[str, Content] = {}, keep: Collection[str] = ()
+    ) -> tuple[Document, Path]:
         """Write data, report and further files as a folder, as a whole or not at all; return report and folder.
 
         Of the names that it owns, those in `keep` are left as they are.
         """
         shown = self.document(data)
-        more = data._files if isinstance(data, Data) else {}
+        beside = data._files if isinstance(data, Data) else {}
         owned = [name for name in self.owned if name not in keep]
-        return shown, write_folder(folder, {self.file: data.json_text(), **files_of(shown), **more}, owned)
+        files = {self.file: data.json_text(), **files_of(shown), **beside, **more}
+        return shown, write_folder(folder, files, owned)
 
     def report(self, plain: Any) -> Document:
         """Return the report of data as JSON holds it; raise ValidationError unless it is of this study."""

@@ -17,6 +17,7 @@ from archsim.base.section import Choice, Flag, FreeName, Section
 from archsim.base.units import Bits, Count, CountOrZero, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
+from archsim.spec.named import FileName
 from archsim.workload.kinds import Dense
 from archsim.workload.layers import LAYERS, Layer
 
@@ -100,7 +101,7 @@ class Workload(Section):
     description: str = ""
     mode: Annotated[str, Choice(MODES)] = "training"
     program: Flag = False
-    weights: str | None = None
+    weights: FileName | None = None
     dataset: Dataset
     steps: Count = 1
     layers: tuple[Annotated[Layer, Role("layer", registry=LAYERS, default="dense")], ...]

@@ -14,11 +14,12 @@ from archsim.base.array_files import read_arrays
 from archsim.base.atomic import output
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import STATE_BYTES
+from archsim.spec.named import lies
 
 
 def weights_of(path: Path, names: Mapping[str, tuple[int, int]]) -> dict[str, npt.NDArray[np.float32]]:
     """Return the weights of layers from an npz file, checked against their (rows, outputs); raise SpecError."""
-    where = str(path)
+    where, path = str(path), lies(path)
     what, hint = "cannot be read as weights: {why}", "give the file that `archsim import --weights` wrote"
     held = read_arrays(path, what, hint, most=STATE_BYTES)
     faults = []

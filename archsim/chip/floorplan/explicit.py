@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import PrivateAttr, StringConstraints, model_validator
+from pydantic import PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.documents import read_text
@@ -23,6 +22,7 @@ from archsim.chip.floorplan.given_faults import TILE, Given, faults_of, names_th
 from archsim.chip.floorplan.plan import CHANNEL, DIGITAL, Block, Plan, Rect
 from archsim.chip.floorplan.ring import Name
 from archsim.spec.choices import Floorplan, floorplan
+from archsim.spec.named import FileName, lies
 
 Coordinate = Annotated[float, Dimension("m", least=-1.0, above=False, most=1.0)]
 FILLER = re.compile(r"filler_\d+")
@@ -60,7 +60,7 @@ class Die(Section):
 class Explicit(Floorplan):
     """A rectangle for each tile, by number, one for the host port, and others; from the spec or from a HotSpot file.
 
-    `flp` names a file with all of them, relative to the current directory: tile0, tile1, ..., host, `channel...` are
+    `flp` names a file with all of them, relative to the spec's own file: tile0, tile1, ..., host, `channel...` are
     routing channels, `filler_0`, ... are white space and anything else is a digital block. Such a file may start
     anywhere: its lower left corner becomes the origin, as in HotSpot, unless `die` is given. What no rectangle covers
     is white space, and so is what a rectangle has more than its tile needs; `most_white_space` limits the former, as a
@@ -71,7 +71,7 @@ class Explicit(Floorplan):
     host: Rectangle | None = None
     blocks: tuple[NamedRectangle, ...] = ()
     channels: tuple[NamedRectangle, ...] = ()
-    flp: Annotated[str, StringConstraints(min_length=1)] | None = None
+    flp: FileName | None = None
     die: Die | None = None
     most_white_space: Share | None = None
     _flp_text: str = PrivateAttr("")
@@ -88,11 +88,15 @@ class Explicit(Floorplan):
             raise PydanticCustomError("floorplan", "{what}; give 'tiles', 'host' and 'blocks', or 'flp'", message)
         if self.flp is not None:
             try:
-                self._flp_text = read_text(Path(self.flp), self.flp, FLOORPLAN_BYTES)
+                self._flp_text = read_text(lies(self.flp.path), self._label, FLOORPLAN_BYTES)
             except SpecError as error:
                 message = {"what": str(error.problems[0])}
-                raise PydanticCustomError("floorplan", "{what} (relative to the current directory)", message) from None
+                raise PydanticCustomError("floorplan", "{what} (relative to the spec's own file)", message) from None
         return self
+
+    @property
+    def _label(self) -> str:
+        return "" if self.flp is None else self.flp.path.as_posix()
 
     def resolved(self) -> dict[str, Any]:
         """Return the section as plain data; of a file it tells a hash of the text, so that the spec's hash follows."""
@@ -109,11 +113,11 @@ class Explicit(Floorplan):
         die = Rect(0.0, 0.0, right, bottom)
         if self.die is not None:
             die = Rect(0.0, 0.0, self.die.width_m, self.die.height_m)
-        if problem := too_large(Rect(0.0, 0.0, right, bottom), die, sum(tiles_m2) + host_m2, self.flp):
+        if problem := too_large(Rect(0.0, 0.0, right, bottom), die, sum(tiles_m2) + host_m2, self._label or None):
             raise SpecError([problem])
         if self.flp is not None:
             names = [each.block.name for each in (*listed, *fillers)]
-            if unfit := list(names_that_do_not_fit(names, len(tiles_m2), host_m2 > 0, self.flp)):
+            if unfit := list(names_that_do_not_fit(names, len(tiles_m2), host_m2 > 0, self._label)):
                 raise SpecError(unfit)
         problems = list(faults_of(tiles, tiles_m2, host, host_m2, others, die))
         if not problems and self.most_white_space is not None:
@@ -140,17 +144,16 @@ class Explicit(Floorplan):
 
     def _from_file(self) -> tuple[list[Given], Given | None, list[Given], list[Given]]:
         """Return tiles, host port, other blocks and what is white space."""
-        assert self.flp is not None
         tiles: dict[int, Given] = {}
         host, others, fillers = None, [], []
-        read = read_flp(self._flp_text, self.flp)
+        read = read_flp(self._flp_text, self._label)
         left = bottom = 0.0
         if self.die is None:
             left, bottom = min(block.rect.x_m for block in read), min(block.rect.y_m for block in read)
         for block in read:
             rect = replace(block.rect, x_m=block.rect.x_m - left, y_m=block.rect.y_m - bottom)
             kind = CHANNEL if block.name.startswith("channel") else DIGITAL
-            given = Given(f"{self.flp}: {block.name}", Block(block.name, rect, kind))
+            given = Given(f"{self._label}: {block.name}", Block(block.name, rect, kind))
             if match := TILE.fullmatch(block.name):
                 tiles[int(match[1])] = given
             elif block.name == "host":

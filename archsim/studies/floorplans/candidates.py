@@ -11,6 +11,7 @@ from archsim.base.limits import NAME_LETTERS
 from archsim.base.record import Named, Record
 from archsim.base.words import counted
 from archsim.spec.loading import differences
+from archsim.spec.named import beside
 from archsim.studies.floorplans.search import OBJECTIVES, Optimisation
 from archsim.studies.study import Data, named, signed
 
@@ -148,8 +149,8 @@ def name_of(found: Optimisation) -> str:
     return found.arch.value.name.removesuffix(SUFFIX)[: NAME_LETTERS.most - len(SUFFIX)] + SUFFIX
 
 
-def spec_of(found: Optimisation) -> str:
-    """Return the best spec as a file that stands alone; what was found says so.
+def spec_of(found: Optimisation, stem: str) -> dict[str, str | bytes]:
+    """Return the best spec as STEM.yaml, which stands alone with what it names beside it; what was found says so.
 
     Nothing of the chip as it is now was published, so no published figures are in it.
     """
@@ -163,4 +164,5 @@ def spec_of(found: Optimisation) -> str:
         "name": Leaf(name_of(found)), "published": [],
         "description": Leaf(f"{found.arch.value.name}, its floorplan, placement and topology {note}."),
     }  # fmt: skip
-    return dump_yaml({"kind": "arch", **written(tree)})
+    whole, more = beside(tree, "arch", stem)
+    return {f"{stem}.yaml": dump_yaml({"kind": "arch", **written(whole)}), **more}

@@ -52,10 +52,11 @@ def prepare(inputs: Inputs) -> Prepared[Optimised]:
             chip, network, inputs.objective, budget=inputs.budget, examples=inputs.examples, seed=inputs.seed,
             topologies=inputs.topologies, progress=progress,
         )  # fmt: skip
-        file, (_, theirs) = f"{slug(name_of(found))}.yaml", split_overrides(inputs.sets)
+        stem, (_, theirs) = slug(name_of(found)), split_overrides(inputs.sets)
+        file = f"{stem}.yaml"
         again = ["archsim", "run", file, inputs.workload, *(word for setting in theirs for word in ("--set", setting))]
         data = optimised(found, inputs.line, file, shlex.join([*again, "--examples", str(found.examples)]))
-        data.beside({file: spec_of(found)})
+        data.beside(spec_of(found, stem))
         return data
 
     return Prepared(default_folder(chip, network, f"optimise-{inputs.objective}"), compute)

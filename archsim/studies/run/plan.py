@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ValidationError
 
+from archsim.base.atomic import Content
 from archsim.base.documents import dump_yaml, read_text, read_yaml
 from archsim.base.errors import MOST_TOLD, Problem, SpecError, nearest
 from archsim.base.limits import EXAMPLES, SEED
@@ -21,7 +22,9 @@ from archsim.spec.arch import ArchSpec
 from archsim.spec.faults import problems_of
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.named import Taken, taking
 from archsim.spec.settings import split_overrides
+from archsim.studies.again import file_of_run, known_files, other_version
 from archsim.studies.names import all_faults
 from archsim.studies.study import Pair
 from archsim.workload import Workload, load_workload
@@ -59,6 +62,8 @@ class RunFile(Section):
     full: Flag
     seed: Annotated[int, Dimension("", above=False, most=SEED.most, whole=True)]
     trace: str | None = None
+    study: str | None = None
+    files: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,10 @@ class RunPlan:
     command: str
     notes: tuple[str, ...] = ()
     activity_from: str = ""
+    taken: Taken = field(default_factory=Taken)
+    study: str = ""
 
-    def files(self) -> dict[str, str]:
+    def files(self) -> dict[str, Content]:
         """Return what repeats the run, by file name: run.yaml and its inputs."""
         run = {
             "kind": "run",
@@ -98,10 +105,14 @@ class RunPlan:
             "seed": self.seed,
             **({"trace": self.trace} if self.trace else {}),
         }
-        files = {
-            "run.yaml": dump_yaml(run),
-            ARCH_FILE: self.arch.document(),
-            WORKLOAD_FILE: self.workload.document(),
+        named, places = self.taken.inputs("inputs/named")
+        files: dict[str, Content] = {
+            "run.yaml": dump_yaml(
+                {**run, **({"study": self.study} if self.study else {}), **({"files": places} if places else {})}
+            ),
+            **self.arch.files(ARCH_FILE.removesuffix(".yaml")),
+            **self.workload.files(WORKLOAD_FILE.removesuffix(".yaml")),
+            **named,
         }
         return {**files, ACTIVITY_FILE: self.activity_text} if self.activity is not None else files
 
@@ -124,21 +135,21 @@ def plan_from_options(
     _check_trace(trace)
     mine, theirs = split_overrides(sets)
     loads: list[Callable[[], Any]] = [lambda: load_arch(arch, mine), lambda: load_workload(workload, theirs)]
-    chip, network = all_faults(loads)
+    with taking() as taken:
+        chip, network = all_faults(loads)
+    named = Taken(met={name: own for name, own in taken.met.items() if name in (chip.named, network.named)})
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
     EXAMPLES.check(count, "--epochs, times the examples of one")
     line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
                   trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""
-    return RunPlan(chip, network, count, full, seed, measured, text, trace, line, activity_from=given)
+    return RunPlan(chip, network, count, full, seed, measured, text, trace, line, activity_from=given, taken=named)
 
 
 def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
     """Return the plan that a run.yaml holds; raise SpecError if its inputs are not those of the run."""
-    path = Path(name)
-    if path.is_dir() and (path / "run.yaml").is_file():
-        path = path / "run.yaml"
+    path = file_of_run(name)
     if not path.is_file() and name in builtin_names("arch_specs"):
         hint = f"for example: archsim run {name} {builtin_names('workloads')[0]}"
         raise SpecError([Problem("run", f"'{name}' is a chip, and no workload was given", hint)])
@@ -156,7 +167,9 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
         lambda: load_arch(here / run.arch, run.arch_overrides),
         lambda: load_workload(here / run.workload, run.workload_overrides),
     ]
-    chip, network = all_faults(loads)
+    with taking(Taken(known_files(run.files, here, name))) as taken:
+        chip, network = all_faults(loads)
+    named = Taken(met={text: own for text, own in taken.met.items() if text in (chip.named, network.named)})
     changed = [
         Problem(f"{name}: {key}", f"{given} was written, {file} gives {loaded.hash}", "run ARCH and WORKLOAD")
         for key, given, file, loaded in (("arch_hash", run.arch_hash, run.arch, chip),
@@ -167,12 +180,10 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
         raise SpecError(changed)
     measured, text = _activity(here / run.activity, network.value) if run.activity else (None, "")
     _check_trace(trace or run.trace)
-    notes: tuple[str, ...] = ()
-    if run.version != package_version():
-        notes = (f"{name} was written by archsim {run.version}; this is {package_version()}, and figures may differ",)
+    notes = [note for note in [other_version(run.version, name)] if note]
     return RunPlan(
-        chip, network, run.examples, run.full, run.seed, measured, text, trace or run.trace, run.command, notes,
-        run.activity_from or run.activity or "",
+        chip, network, run.examples, run.full, run.seed, measured, text, trace or run.trace, run.command, tuple(notes),
+        run.activity_from or run.activity or "", named,
     )  # fmt: skip
 
 

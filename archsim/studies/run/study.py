@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from archsim.base.atomic import Content
 from archsim.export.formats import TRACES
 from archsim.report.document import Document
 from archsim.report.files import files_of
@@ -48,7 +49,7 @@ def execute(
 
 
 def write_report(
-    result: Result, folder: Path, *, files: Mapping[str, str] | None = None, trace: str | None = None
+    result: Result, folder: Path, *, files: Mapping[str, Content] | None = None, trace: str | None = None
 ) -> Path:
     """Write the report of a run into `folder`, as a whole or not at all, and return the folder.
 
@@ -59,12 +60,12 @@ def write_report(
 
 
 def written(
-    result: Result, folder: Path, *, files: Mapping[str, str] | None = None, trace: str | None = None
+    result: Result, folder: Path, *, files: Mapping[str, Content] | None = None, trace: str | None = None
 ) -> tuple[Document, Path]:
     """Return the report of a run, which was written as `write_report` does, and its folder."""
     more = details(result)
     shown = document(page_of(result, saved_history(folder), more))
-    out = {
+    out: dict[str, Content] = {
         "metrics.json": metrics_json(result.data),
         "details.json": details_json(more),
         **files_of(shown),

@@ -9,6 +9,7 @@ from typing import Any
 
 from archsim.base.errors import Problem, SpecError
 from archsim.spec.loading import differences
+from archsim.spec.named import lies
 from archsim.studies import study
 from archsim.studies.names import all_faults, folder_of, names_of
 from archsim.studies.run.page import Page
@@ -75,6 +76,7 @@ def _check_distinct(folders: Sequence[Path]) -> None:
 
 def _load(folder: Path) -> tuple[Page, RunPlan]:
     """Return a run's page, and the plan that says from which specs it was made."""
+    folder = lies(folder, ("metrics.json", "details.json", "history.json", "run.yaml", "inputs/**/*"))
     page = load_page(folder)
     if not (folder / "run.yaml").is_file():
         what = "is not there, so it cannot be told in what the run differs from others"

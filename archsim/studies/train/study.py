@@ -256,6 +256,6 @@ def progress_words(now: Place, epochs: int, seeds: int) -> str:
 
 
 STUDY = registered(Study(
-    Inputs, History, "history.json", prepare, document, keeps="epoch", page="train",
+    Inputs, History, "history.json", prepare, document, keeps="epoch", page="train", again="train.yaml",
     parts=(ACTIVITY, NAME, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
 ))  # fmt: skip
