@@ -84,7 +84,12 @@ def _again(
 ) -> None:
     """Carry a study out again, by the files that its folder holds, and leave with its exit status."""
     from archsim.spec.named import Taken, taking
+    from archsim.studies.study import all_studies
 
+    study = " ".join(repeat.words[: repeat.named])
+    allowed = {"crosscheck", *(each.inputs.words for each in all_studies().values())}
+    if study not in allowed:
+        raise SpecError([Problem("study", f"'{study}' is not a study", nearest(study, allowed))])
     if trace is not None:
         raise SpecError([Problem("--trace", "is for a run", "leave it out")])
     if repeat.note:

@@ -71,7 +71,8 @@ def repeat_of(name: str) -> Repeat | None:
     plain = read_yaml(read_text(path, name), name)
     if plain.get("kind") != "run" or "study" not in plain:
         return None
-    fields = {key: own for key, own in plain.items() if key in ("version", "study", "command", "files")}
+    own = [key for key in plain if key != "kind"] if "arch" not in plain else ["version", "study", "command", "files"]
+    fields = {key: plain[key] for key in own if key in plain}  # a cross-check's is that of its run, too
     try:
         said = Again.model_validate(fields)
     except ValidationError as error:

@@ -112,3 +112,33 @@ def test_the_folder_alone_repeats_it(command: str, sources: Path, monkeypatch: p
     if any("more/" in word or word == "first" for word in COMMANDS[command]):
         add_rest(sources)
     check(command, sources, monkeypatch)
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"command": "archsim survey a --out /x"}, "has one of --out, --resume"),
+    ({"command": "archsim survey a --out=/x"}, "has one of --out, --resume"),
+    ({"command": "rm -r survey"}, "is not one of `archsim survey`"),
+    ({"command": "archsim data fetch"}, "is not one of `archsim survey`"),
+    ({"command": "archsim survey 'a"}, "is no command line"),
+    ({"command": ""}, "is no command line"),
+    ({"study": "data fetch", "command": "archsim data fetch mnist"}, "'data fetch' is not a study"),
+    ({"files": {"a": "../../etc/passwd"}}, "is not in the folder"),
+    ({"files": {"a": "/etc/passwd"}}, "is not in the folder"),
+    ({"files": {"a": "inputs/gone.yaml"}}, "cannot be read: No such file or directory"),
+    ({"more": "x"}, "unknown key"),
+])  # fmt: skip
+def test_a_run_yaml_of_others_leads_nowhere(
+    change: dict[str, object], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {"kind": "run", "version": "0", "study": "survey", "command": "archsim survey a", "files": {}, **change}
+    write_yaml(tmp_path / "run.yaml", said)
+    assert call(["run", str(tmp_path / "run.yaml")]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_line_with_odd_arguments_is_read_as_it_was_given() -> None:
+    from archsim.studies.noc.study import Inputs as Network
+    from archsim.studies.sensitivity import Inputs as Sensitivity
+
+    assert Sensitivity("-x.yaml", "w.yaml", examples=2).line == "archsim sensitivity --examples 2 -- -x.yaml w.yaml"
+    assert "--load 0.1234567" in Network("mesh", load=(0.1234567,)).line

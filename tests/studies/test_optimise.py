@@ -171,7 +171,7 @@ def test_what_was_changed_says_so_and_the_rest_keeps_its_sources(tmp_path: Path)
     best = Candidate(2, "coarse", point, settings_of(arch, space, point), "", result.start.figures)
     changed = Optimisation(arch, work(), "time", 2, 5, 0, space, (result.start, best), best)
     path = tmp_path / "found.yaml"
-    path.write_text(spec_of(changed))
+    path.write_text(str(spec_of(changed, "x")["x.yaml"]))
     written = load_arch(path)
     columns = written.figures["floorplan.columns"]
     assert (columns.text, columns.status) == ("3", "assumption")
