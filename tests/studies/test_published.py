@@ -146,7 +146,7 @@ def test_the_command_writes_a_report_and_fails_only_with_a_fit(
     assert left.value.code == 0
     assert "predicted" in capsys.readouterr().out
     first = contents(Path("out"))
-    assert set(first) == {"published.json", "published.html", "published.md", "tables/published.csv",
+    assert set(first) == {"run.yaml", "published.json", "published.html", "published.md", "tables/published.csv",
                           "figures/published.svg"}  # fmt: skip
     assert json.loads(first["published.json"]) == rows("khaddam_jssc_2022")
     with pytest.raises(SystemExit):

@@ -77,7 +77,7 @@ def test_a_report_is_pages_tables_figures_and_the_activity(two: Trained) -> None
     figures = {"accuracy", "loss", *cells, "weight_error", "weight_error_network"}
     tables = {"final", "history", "saturation", "saturation_most", "conductances", "weight_error"}
     assert names == {
-        "history.json", "train.html", "train.md", "activity.yaml", *(f"{name}.svg" for name in figures),
+        "history.json", "train.yaml", "train.html", "train.md", "activity.yaml", *(f"{name}.svg" for name in figures),
         *(f"{name}.csv" for name in tables),
     }  # fmt: skip
     assert names < set(STUDY.owned)
