@@ -249,7 +249,7 @@ LOCALES = {"Turkish": "tr_TR", "German": "de_DE"}
 
 def all_at_once() -> Condition:
     """Return what differs in each respect that makes nothing slower."""
-    names = ("hash seed", "time zone", "threads", "no bytecode", "home", "no colours", "another day")
+    names = ("hash seed", "time zone", "threads", "no bytecode", "home", "colours", "another day")
     variables = {key: value for name in names for key, value in ALONE[name].variables.items()}
     return Condition(variables | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}, ("-X", "utf8=0"), FAR, 0o077, True)
 

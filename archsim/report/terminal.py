@@ -28,7 +28,10 @@ def lines(document: Document) -> list[str]:
     """Return the lines that a terminal shows of a document."""
     out = io.StringIO()
     width = max(NARROWEST, shutil.get_terminal_size((WITHOUT, 24)).columns) - 2
-    console = Console(file=out, width=width, no_color=True, highlight=False, markup=False, legacy_windows=False)
+    console = Console(
+        file=out, width=width, no_color=True, highlight=False, markup=False, legacy_windows=False, force_terminal=False,
+        force_jupyter=False,
+    )  # fmt: skip
     console.print(Words(for_terminal(document.title)))
     before: object = None
     for block in document.blocks():
