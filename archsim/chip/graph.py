@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -13,6 +14,7 @@ import networkx as nx
 
 from archsim.base.errors import SpecError
 from archsim.chip.floorplan import Plan
+from archsim.chip.made import Made, MadeByName
 from archsim.chip.parts import Part, chip_links_m2, static_parts, tile_actions, tile_parts
 from archsim.chip.topologies.base import Topology
 from archsim.chip.topologies.package import packaged
@@ -69,19 +71,22 @@ class Tile:
 class Chip:
     """Everything static about a chip, or a package of several. Units are found by index; tiles and links name theirs.
 
-    `programming` stands for what each chip allows to be programmed at once.
+    All three are made when they are asked for.
+
+    `programming` stands for what each chip allows to be programmed at once; `between_chips` names the links that do.
     """
 
     spec: ArchSpec
     plan: Plan
     topology: Topology
-    units: tuple[Unit, ...]
-    tiles: tuple[Tile, ...]
+    units: Sequence[Unit]
+    tiles: Sequence[Tile]
     links: Mapping[str, LinkUnit]
     host: int
     router: int
     programming: tuple[int, ...]
     parts: tuple[Part, ...]
+    between_chips: frozenset[str] = frozenset()
 
     @property
     def graph(self) -> nx.DiGraph[str]:
@@ -119,9 +124,14 @@ class Chip:
     @cached_property
     def longest_link(self) -> LinkUnit:
         """The longest wire between neighbouring tiles of a chip (the host's apart), the first of equals."""
-        own = [link for link in self.links.values() if not link.between_chips]
-        inner = [link for link in own if "host" not in link.name] or own
-        return max(inner, key=lambda link: link.length_m)
+        lengths_m = self.topology.lengths_m
+        own = [name for name in lengths_m if name not in self.between_chips]
+        return self.links[max([name for name in own if "host" not in name] or own, key=lengths_m.__getitem__)]
+
+    def link_of(self, unit: int) -> LinkUnit | None:
+        """Return the link that a unit is; None where it is none."""
+        own = self.units[unit]
+        return self.links[own.name] if own.component in ("link", "chip_link") else None
 
     def nodes(self, source: str, target: str) -> list[str]:
         """Return the nodes from one to another, both included.
@@ -159,47 +169,87 @@ def build_chip(spec: ArchSpec) -> Chip:
     if spec.package is not None and spec.chips > 1:
         joined = packaged(plan, topology, spec.chips, spec.package.gap_m)
         plan, topology, between = joined.plan, joined.topology, joined.chip_links
+        _refuse_to_leave(spec)
         kinds *= spec.chips
 
-    units: list[Unit] = []
-
-    def add(name: str, component: str, actions: Mapping[str, Action], capacity: int, tile: int = -1) -> int:
-        units.append(Unit(len(units), name, component, actions, capacity, tile))
-        return len(units) - 1
-
-    action_tables = {name: tile_actions(tile) for name, tile in spec.tile_kinds}
-    tiles = []
-    for index, (kind, tile) in enumerate(kinds):
-        ids = {
-            name: add(f"tile{index}.{name}", component, actions, capacity, index)
-            for name, component, actions, capacity in action_tables[kind]
-        }
-        if tile.row_converter == "shared":
-            ids["row_converter"], ids["row_hold"] = ids["col_converter"], ids["col_hold"]
-        tiles.append(Tile(index, kind, tile, ids))
-    links = {name: _link(spec, name, length_m, name in between, add) for name, length_m in topology.lengths_m.items()}
-    router = add("routers", "router", spec.routing.router.actions(), 0)
-    host = add("host", "host_port", spec.host.actions(), 1)
+    tables = {name: _units_of(tile) for name, tile in spec.tile_kinds}
+    bounds = [0, *itertools.accumulate(len(tables[kind].units) for kind, _ in kinds)]
+    names = list(topology.lengths_m)
     at_once = spec.schedule.tiles_written
-    programming = tuple(add("programming", "programming", {}, at_once) for _ in range(spec.chips))
+    first_link, first_own = bounds[-1], bounds[-1] + len(names)
+    router, host, *programming = range(first_own, first_own + 2 + spec.chips)
+    own = [
+        Unit(router, "routers", "router", spec.routing.router.actions(), 0),
+        Unit(host, "host", "host_port", spec.host.actions(), 1),
+        *(Unit(index, "programming", "programming", {}, at_once) for index in programming),
+    ]
+
+    def tile_of(index: int) -> Tile:
+        kind, tile = kinds[index]
+        first = bounds[index]
+        return Tile(index, kind, tile, {name: first + place for name, place in tables[kind].places.items()})
+
+    def link_of(name: str, number: int) -> LinkUnit:
+        return _link(spec, name, topology.lengths_m[name], name in between, first_link + number)
+
+    def unit_of(index: int) -> Unit:
+        if index >= first_own:
+            return own[index - first_own]
+        if index >= first_link:
+            name = names[index - first_link]
+            return Unit(index, name, *_line_of(spec, topology.lengths_m[name], name in between), 1)
+        tile = bisect.bisect_right(bounds, index) - 1
+        name, component, actions, capacity = tables[kinds[tile][0]].units[index - bounds[tile]]
+        return Unit(index, f"tile{tile}.{name}", component, actions, capacity, tile)
+
+    units, tiles = Made(first_own + len(own), unit_of), Made(len(kinds), tile_of)
     parts = static_parts(spec, plan, topology, between)
-    return Chip(spec, plan, topology, tuple(units), tuple(tiles), links, host, router, programming, parts)
+    return Chip(spec, plan, topology, units, tiles, MadeByName(names, link_of), host, router, tuple(programming), parts,
+                between)  # fmt: skip
 
 
-def _link(spec: ArchSpec, name: str, length_m: float, between_chips: bool, add: Callable[..., int]) -> LinkUnit:
-    """Add the unit of a link and return it."""
+@dataclass(frozen=True)
+class _TileUnits:
+    """The units of a kind of tile as `tile_actions` has them, and the place of each among them by name."""
+
+    units: Sequence[tuple[str, str, Mapping[str, Action], int]]
+    places: Mapping[str, int]
+
+
+def _units_of(tile: TileSpec) -> _TileUnits:
+    units = tile_actions(tile)
+    places = {name: place for place, (name, *_) in enumerate(units)}
+    if tile.row_converter == "shared":
+        places["row_converter"], places["row_hold"] = places["col_converter"], places["col_hold"]
+    return _TileUnits(units, places)
+
+
+def _refuse_to_leave(spec: ArchSpec) -> None:
+    """Raise SpecError unless the links of several chips carry what can leave a chip."""
+    if not isinstance(spec.routing.link, PacketLink):
+        what = f"a '{spec.routing.link.kind}' cannot leave a chip: pulse durations do not cross a package"
+        raise SpecError.at("package.chips", what, "use transport 'packet' with a 'packet_link', or one chip")
+
+
+def _line_of(spec: ArchSpec, length_m: float, between_chips: bool) -> tuple[str, Mapping[str, Action]]:
+    """Return the line of the bill of a link, and its actions."""
+    link = spec.routing.link
+    if not between_chips:
+        return "link", link.at_length(length_m)
+    assert spec.package is not None
+    assert isinstance(link, PacketLink)
+    return "chip_link", spec.package.link.for_flits(link.width_bits)
+
+
+def _link(spec: ArchSpec, name: str, length_m: float, between_chips: bool, unit: int) -> LinkUnit:
+    """Return a link whose unit has that index."""
     link = spec.routing.link
     if between_chips:
         assert spec.package is not None
-        if not isinstance(link, PacketLink):
-            what = f"a '{link.kind}' cannot leave a chip: pulse durations do not cross a package"
-            raise SpecError.at("package.chips", what, "use transport 'packet' with a 'packet_link', or one chip")
-        actions = spec.package.link.for_flits(link.width_bits)
-        unit = add(name, "chip_link", actions, 1)
+        _, actions = _line_of(spec, length_m, between_chips)
         return LinkUnit(unit, name, length_m, spec.package.link.latency_s, actions["flit"].latency_s, True)
     flit_s = link.flit_time_s if isinstance(link, PacketLink) else Fraction(0)
-    return LinkUnit(add(name, "link", link.at_length(length_m), 1), name, length_m, link.flight_s(Fraction(length_m)),
-                    flit_s)  # fmt: skip
+    return LinkUnit(unit, name, length_m, link.flight_s(Fraction(length_m)), flit_s)
 
 
 def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,41 +11,66 @@ from archsim.chip.graph import Chip
 
 Line: TypeAlias = list[tuple[float, float]]
 Wire: TypeAlias = tuple[str, Line]
+MOST_LINES, BUSIEST = 20_000, 500
+"""Of more links, only so many of the busiest have lines: no drawing has more (an assumption about eyes)."""
 INSIDE = 0.33  # of a site, from its centre: where a link that leaves it begins
 _BOW = 0.36  # of a site, by which a line that passes over others is bent aside
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The die: its size in metres, rectangles that have an area, and a line in metres for each link with a length."""
+    """The die: its size in metres, rectangles that have an area, and a line in metres for each link with a length.
+
+    Of so many links that they could not be told apart, the busiest alone have lines; `more` counts the others.
+    """
 
     width_m: float
     height_m: float
     blocks: tuple[Block, ...]
     wires: tuple[Wire, ...]
+    more: int = 0
 
 
-def layout_of(chip: Chip) -> Layout:
-    """Return the layout of a chip."""
-    return Layout(chip.plan.width_m, chip.plan.height_m, chip.plan.named(), tuple(wires_of(chip)))
+def layout_of(chip: Chip, held: Mapping[str, float] | None = None) -> Layout:
+    """Return the layout of a chip; `held` is the share of cycles for which each link that was used was held."""
+    drawn, use = list(_drawn(chip)), held or {}
+    kept = drawn if len(drawn) <= MOST_LINES else sorted(drawn, key=lambda own: use.get(own[0], 0.0))[-BUSIEST:]
+    wires = tuple(_lines(chip, kept))
+    return Layout(chip.plan.width_m, chip.plan.height_m, chip.plan.named(), wires, len(drawn) - len(kept))
 
 
 def wires_of(chip: Chip) -> Iterator[Wire]:
     """Yield (link, line in metres) of each link that has a length; two that run both ways lie side by side."""
+    yield from _lines(chip, _drawn(chip))
+
+
+def _drawn(chip: Chip) -> Iterator[tuple[str, str, str, int]]:
+    """Yield (link, the node where its line begins, where it ends, to which side it is shifted) of each that has one."""
     seen: set[tuple[str, str, str]] = set()
+    lengths_m, edges = chip.topology.lengths_m, chip.graph.adj
+    links: Iterable[tuple[str, str, str]] = chip.graph.edges(data="link")
+    for a, b, name in links:
+        if lengths_m[name] == 0:
+            continue
+        first, second = sorted((a, b), key=lambda node: (not node.startswith(("tile", "router")), node == "host", node))
+        shared = a in edges[b] and edges[b][a]["link"] == name
+        if shared and (first, second, name) in seen:
+            continue
+        if shared:
+            seen.add((first, second, name))
+        yield name, first, second, 0 if shared else 1 if a == first else -1
+
+
+def _lines(chip: Chip, drawn: Iterable[tuple[str, str, str, int]]) -> Iterator[Wire]:
+    rects: dict[str, Rect] = {}
     aside_m = 0.012 * min(chip.plan.width_m, chip.plan.height_m)
     if chip.plan.sites:
         aside_m = min(aside_m, 0.06 * min(chip.plan.sites[0].width_m, chip.plan.sites[0].height_m))
-    for a, b in chip.graph.edges:
-        name = chip.graph.edges[a, b]["link"]
-        first, second = sorted((a, b), key=lambda node: (not node.startswith(("tile", "router")), node == "host", node))
-        shared = chip.graph.has_edge(b, a) and chip.graph.edges[b, a]["link"] == name
-        if chip.links[name].length_m == 0 or (shared and (first, second, name) in seen):
-            continue
-        seen.add((first, second, name))
-        line = _line(node_rect(chip, first), node_rect(chip, second))
-        shift = 0.0 if shared else aside_m if a == first else -aside_m
-        yield name, _shifted(line, shift)
+    for name, first, second, side in drawn:
+        for node in (first, second):
+            if node not in rects:
+                rects[node] = node_rect(chip, node)
+        yield name, _shifted(_line(rects[first], rects[second]), side * aside_m)
 
 
 def _line(a: Rect, b: Rect) -> Line:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from textwrap import indent
 from typing import Any
 
 from archsim.base.documents import dump_yaml
@@ -18,14 +21,26 @@ def floorplan_yaml(plan: Plan, source: str) -> str:
     """
     section: dict[str, Any] = {"kind": "explicit", "status": "derived", "source": source}
     section["die"] = _sizes(plan.width_m, plan.height_m)
-    section["tiles"] = [_fields(site) for site in plan.sites]
+    parts = [dump_yaml({"floorplan": section}), _list("tiles", [_fields(site) for site in plan.sites])]
     if plan.host.area_m2 > 0:
-        section["host"] = _fields(plan.host)
+        parts.append(indent(dump_yaml({"host": _fields(plan.host)}), "  "))
     for key, wanted in (("blocks", False), ("channels", True)):
         listed = [block for block in plan.blocks if (block.kind == CHANNEL) == wanted]
         if listed:
-            section[key] = [{"name": block.name, **_fields(block.rect)} for block in listed]
-    return dump_yaml({"floorplan": section})
+            parts.append(_list(key, [{"name": block.name, **_fields(block.rect)} for block in listed]))
+    return "".join(parts)
+
+
+PLAIN = re.compile(r"[a-z]+\d+|-?[\d.]+ mm", re.ASCII)
+"""Scalars that stand in YAML as they are."""
+
+
+def _list(key: str, items: Sequence[Mapping[str, str]]) -> str:
+    """Return a list of mappings as the section has it; of a hundred thousand, a dumper of YAML needs half a minute."""
+    if not all(PLAIN.fullmatch(value) for item in items for value in item.values()):
+        return indent(dump_yaml({key: items}), "  ")
+    rows = (f"  - {'    '.join(f'{name}: {value}{chr(10)}' for name, value in item.items())}" for item in items)
+    return f"  {key}:\n{''.join(rows)}"
 
 
 def _fields(rect: Rect) -> dict[str, str]:

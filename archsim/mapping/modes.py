@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from archsim.base.limits import CYCLES
 from archsim.chip.graph import Chip
+from archsim.chip.made import joined
 from archsim.mapping.builder import StepBuilder, memory_needs
 from archsim.mapping.deadlock import check_deadlock
 from archsim.mapping.inference import Inference
@@ -29,7 +30,7 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     end, updates = mode.build(builder, maintenance)
     check_deadlock(builder.buffers)
     if buffers := builder.buffers.built():
-        chip = replace(chip, units=(*chip.units, *buffers))
+        chip = replace(chip, units=joined(chip.units, buffers))
     batch, in_flight = mode.batch(mapping.workload), chip.spec.schedule.examples_in_flight
     longest = sum(max(sum(stage.latency_cycles for stage in own) for own in op.variants) for op in builder.ops)
     CYCLES.check(longest * examples, f"{mapping.workload.name} on {chip.spec.name}")

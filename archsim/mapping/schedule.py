@@ -6,6 +6,7 @@ triggers. Timing (`simulation`) and numbers (`functional`) are two executors of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archsim.chip.graph import Chip
@@ -107,6 +108,11 @@ class Op:
     maintenance: Maintenance | None = None
     instances: int | None = None
     step: int = 0
+
+    @property
+    def acquires(self) -> Iterator[int]:
+        """The units that its stages hold, each as often as one does."""
+        return (unit for variant in self.variants for stage in variant for unit in stage.acquire)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -13,14 +13,14 @@ from archsim.base.texts import cells
 from archsim.base.units import engineering, percent
 from archsim.base.words import counted
 from archsim.chip.floorplan import CHANNEL, DIGITAL, Block
-from archsim.chip.places import Layout
+from archsim.chip.places import BUSIEST, Layout
 from archsim.chip.topologies.package import PORT
 from archsim.report.colours import BUSY, HEAT, shade
 from archsim.report.figure import Box, Label, Plan, Ramp, Wire
 
 WIDTH = 1000.0
 """Drawings of floorplans are so wide, in their own units."""
-MOST_BLOCKS, MOST_WIRES, RASTER = 600, 500, 16
+MOST_BLOCKS, MOST_WIRES, RASTER = 600, BUSIEST, 16
 """Beyond so many, blocks share paths and tooltips (a raster of so many squares a side), and only the busiest links
 have tooltips: a chip of 4,096 tiles still makes a page that can be sent."""
 LEAST_TEXT, MOST_TEXT, QUARTER = 15.0, 28.0, 0.42
@@ -114,8 +114,8 @@ def floorplan(
     if crowded:
         says.append(f"Tooltips tell of {RASTER} x {RASTER} parts of the die: it has "
                     f"{counted(len(layout.blocks), 'block')}.")  # fmt: skip
-    if len(layout.wires) > MOST_WIRES:
-        says.append(f"Of {counted(len(layout.wires), 'link')}, the {MOST_WIRES} busiest are drawn.")
+    if (links := len(layout.wires) + layout.more) > MOST_WIRES:
+        says.append(f"Of {counted(links, 'link')}, the {MOST_WIRES} busiest are drawn.")
     powered = () if load is None else ("tile", "host_port")
     count = {kind: sum(block.kind == kind for block in layout.blocks) for kind in KINDS}
     return Plan(

@@ -96,29 +96,28 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
     another packet there, apart.
     """
     chip = trace.schedule.chip
-    by_unit = {link.unit: link for link in chip.links.values()}
-    behind = {unit.index: chip.links[unit.buffer_of].unit for unit in chip.units if unit.buffer_of}
     totals: dict[int, list[float]] = {}
-    places: dict[int, int] = {}
+    places: dict[str, int] = {}
     for entry in trace.stages:
         for unit in entry.stage.acquire:
-            if unit in behind:
-                places[behind[unit]] = places.get(behind[unit], 0) + entry.wait_cycles
+            if before := chip.units[unit].buffer_of:
+                places[before] = places.get(before, 0) + entry.wait_cycles
         if not entry.grants:
             continue
         energies = _energies_j(chip, entry)
         for at, unit in entry.stage.release:
-            if unit in by_unit:
+            if chip.link_of(unit) is not None:
                 more = (entry.grants, at * entry.grants, entry.wait_cycles, fsum(energies.get(unit, ())))
                 totals[unit] = [a + b for a, b in zip(totals.get(unit, (0, 0, 0, 0.0)), more, strict=True)]
     ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
+    used = [(chip.links[chip.units[unit].name], found) for unit, found in ranked]
     return [
         {
-            "name": by_unit[unit].name, "length_m": by_unit[unit].length_m, "messages": grants, "busy_cycles": busy,
+            "name": link.name, "length_m": link.length_m, "messages": grants, "busy_cycles": busy,
             "utilisation": busy / trace.cycles if trace.cycles else None, "wait_cycles": waited,
-            "buffer_wait_cycles": places.get(unit, 0), "energy_j": energy,
+            "buffer_wait_cycles": places.get(link.name, 0), "energy_j": energy,
         }
-        for unit, (grants, busy, waited, energy) in ranked
+        for link, (grants, busy, waited, energy) in used
     ]  # fmt: skip
 
 

@@ -55,7 +55,8 @@ class Engine:
         self.schedule = schedule
         self.observer = observer
         units = schedule.chip.units
-        capacity = [0 if unlimited or unit.index in uncontended else unit.capacity for unit in units]
+        asked = dict.fromkeys(unit for op in schedule.ops for unit in op.acquires)
+        capacity = {unit: 0 if unlimited or unit in uncontended else units[unit].capacity for unit in asked}
         self.program = program = compile_schedule(schedule, capacity)
         self.state = state = first_state(schedule, program, capacity, timeline)
         # The state's own lists, which are never replaced: the inner loops have them at hand.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ class EngineState:
     schedule: Schedule
     program: Program
     timeline: Timeline | None
-    free: list[int]
+    free: dict[int, int]
     queues: dict[int, list[OpInstance]]
     served: dict[int, int]
     started: list[int]
@@ -72,11 +73,13 @@ class EngineState:
         return list(found.values())
 
 
-def first_state(schedule: Schedule, program: Program, capacity: list[int], timeline: Timeline | None) -> EngineState:
+def first_state(
+    schedule: Schedule, program: Program, capacity: Mapping[int, int], timeline: Timeline | None
+) -> EngineState:
     """Return the state in which nothing has begun."""
     ops, stages = len(schedule.ops), len(program.stage_specs)
     return EngineState(
-        schedule, program, timeline, free=list(capacity), queues={}, served={}, started=[0] * ops, done=[0] * ops,
+        schedule, program, timeline, free=dict(capacity), queues={}, served={}, started=[0] * ops, done=[0] * ops,
         blocked=set(), agenda={}, grants=[0] * stages, waits=[0] * stages,
         tiles=TileStates(len(schedule.used_tiles)), upkeep=Upkeep(schedule, program),
     )  # fmt: skip

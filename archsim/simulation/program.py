@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,13 +18,13 @@ class CompiledStage:
 
     __slots__ = ("acquire", "at_end", "in_order", "index", "later", "latency", "port", "shows", "waits")
 
-    def __init__(self, index: int, stage: Stage, contended: Sequence[int], tile_place: dict[int, int]) -> None:
+    def __init__(self, index: int, stage: Stage, contended: Mapping[int, int], tile_place: dict[int, int]) -> None:
         self.index = index
         self.latency = stage.latency_cycles
         self.acquire = tuple(unit for unit in stage.acquire if contended[unit])
         released: dict[int, list[int]] = {}
         for at, unit in stage.release:
-            if contended[unit]:
+            if contended.get(unit):
                 released.setdefault(at, []).append(unit)
         self.at_end = tuple(released.pop(stage.latency_cycles, ()))
         self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
@@ -59,7 +59,7 @@ class Program:
     """(instances, plain needs as (op, how many more), variants, whether that is all there is to its start)."""
 
 
-def compile_schedule(schedule: Schedule, capacity: Sequence[int]) -> Program:
+def compile_schedule(schedule: Schedule, capacity: Mapping[int, int]) -> Program:
     """Return the program of a schedule on units of these capacities; 0 stands for units that are never contended."""
     place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
     specs: list[Stage] = []

@@ -96,9 +96,9 @@ def holes(die: Rect, rects: Sequence[Rect]) -> Holes:
     xs = _lines([die.x_m, die.x_m + die.width_m], [x for r in rects for x in (r.x_m, r.x_m + r.width_m)])
     ys = _lines([die.y_m, die.y_m + die.height_m], [y for r in rects for y in (r.y_m, r.y_m + r.height_m)])
     free = np.ones((len(ys) - 1, len(xs) - 1), dtype=bool)
-    for r in rects:
-        left, right = np.searchsorted(xs, [r.x_m - TOUCH_M, r.x_m + r.width_m - TOUCH_M])
-        top, bottom = np.searchsorted(ys, [r.y_m - TOUCH_M, r.y_m + r.height_m - TOUCH_M])
+    along = np.searchsorted(xs, np.array([(r.x_m - TOUCH_M, r.x_m + r.width_m - TOUCH_M) for r in rects]).reshape(-1))
+    down = np.searchsorted(ys, np.array([(r.y_m - TOUCH_M, r.y_m + r.height_m - TOUCH_M) for r in rects]).reshape(-1))
+    for (left, right), (top, bottom) in zip(along.reshape(-1, 2).tolist(), down.reshape(-1, 2).tolist(), strict=True):
         free[top:bottom, left:right] = False
     return Holes(xs, ys, free)
 

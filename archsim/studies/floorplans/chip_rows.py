@@ -132,7 +132,7 @@ def row_of(name: str, result: Result) -> ChipRow:
     return ChipRow(
         name=name, arch=result.arch.value.name, hash=result.arch.hash, floorplan=chip.spec.floorplan.kind,
         topology=chip.spec.routing.topology, area_m2=chip.area_m2, white_space_share=white_m2 / chip.area_m2,
-        wire_length_m=fsum(link.length_m for link in chip.links.values()),
+        wire_length_m=fsum(chip.topology.lengths_m.values()),
         wire_m_per_example=wire_m / trace.examples, carried=carried,
         busiest_link=None if busiest is None else busiest.name,
         busiest_link_share=0.0 if busiest is None else busiest.utilisation or 0.0,
@@ -164,10 +164,10 @@ def uncontended_cycles(trace: Trace) -> int:
 def _carried(trace: Trace) -> tuple[float, str]:
     """Return what all links carried times their lengths, in metres, and what that was."""
     chip = trace.schedule.chip
-    lengths = {link.unit: link.length_m for link in chip.links.values()}
     counts = [
-        (use.action, use.count * entry.grants * lengths[use.unit])
-        for entry in trace.stages for use in entry.stage.uses if use.unit in lengths and entry.grants
+        (use.action, use.count * entry.grants * link.length_m)
+        for entry in trace.stages if entry.grants
+        for use in entry.stage.uses if (link := chip.link_of(use.unit)) is not None
     ]  # fmt: skip
     words = {"pulse": "value"}  # on a duration link a pulse is a value
     carried = dict.fromkeys(words.get(action, action) for action, _ in counts)

@@ -34,6 +34,7 @@ def details(result: Result) -> dict[str, Any]:
     All figures are SI; what is counted in cycles says so. Nothing but text, numbers, lists and mappings.
     """
     names = [layer.name for layer in result.workload.value.layers]
+    links = link_rows(result.trace)
     return {
         "schema": "archsim-details-1",
         "description": result.arch.value.description,
@@ -69,9 +70,13 @@ def details(result: Result) -> dict[str, Any]:
             {"component": part.component, "instances": part.instances, "area_m2": part.area_m2}
             for part in result.chip.parts
         ],
-        "links": link_rows(result.trace),
+        "links": links,
         "gpus": compare_gpus(result),
-        "floorplan": _floorplan(result.chip, {shard.tile: names[shard.layer] for shard in result.mapping.shards}),
+        "floorplan": _floorplan(
+            result.chip,
+            {shard.tile: names[shard.layer] for shard in result.mapping.shards},
+            {row["name"]: row["utilisation"] or 0.0 for row in links},
+        ),
     }
 
 
@@ -129,9 +134,9 @@ def _union(spans: list[tuple[int, int]]) -> list[list[int]]:
     return joined
 
 
-def _floorplan(chip: Chip, layer_of: Mapping[int, str]) -> dict[str, Any]:
+def _floorplan(chip: Chip, layer_of: Mapping[int, str], held: Mapping[str, float]) -> dict[str, Any]:
     """Return the die in metres: sites with the area in use and the layer, host, other blocks, wires and routers."""
-    plan, layout = chip.plan, DrawnDie.of(layout_of(chip)).plain()
+    plan, layout = chip.plan, DrawnDie.of(layout_of(chip, held)).plain()
     sites = [
         {**_rect(site), "used_m2": chip.tile_share(tile)[0], "layer": layer_of.get(i)}
         for i, (site, tile) in enumerate(zip(plan.sites, chip.tiles, strict=True))
@@ -144,12 +149,13 @@ def _floorplan(chip: Chip, layer_of: Mapping[int, str]) -> dict[str, Any]:
         "others": [{"kind": block.kind, **_rect(block.rect)} for block in plan.blocks],
         "blocks": layout["blocks"],
         "wires": layout["wires"],
+        **({"wires_more": layout["wires_more"]} if "wires_more" in layout else {}),
         "routers_m": _between_routers(chip) if len(plan.sites) <= NAMED_TILES else [],
     }
 
 
 def _rect(rect: Rect) -> dict[str, float]:
-    return asdict(rect)
+    return dict(vars(rect))
 
 
 def _between_routers(chip: Chip) -> list[list[list[float]]]:

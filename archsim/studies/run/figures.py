@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from archsim.base.units import engineering, percent
@@ -14,7 +14,7 @@ from archsim.report.colours import COLOURS, colour
 from archsim.report.figure import Axis, Bar, Bars, Box, Dot, Lanes, Piece, Plan, Plot, Series, Stretch
 from archsim.report.floorplan import Load, floorplan
 from archsim.report.table import words
-from archsim.studies.run.page import Bin, Page
+from archsim.studies.run.page import Bin, Page, PathPart
 
 Drawn: TypeAlias = Bars | Lanes | Plan | Plot
 BY_SECTION: dict[str, list[Callable[[Page], Drawn | None]]] = {}
@@ -167,9 +167,10 @@ def timeline(page: Page) -> Lanes:
         ]
 
     spans = []
-    for place, part in enumerate(step.path):
-        begin, end = part.cycles
-        tip = f"critical path: {words(part.what)}, {when(begin, end)}, by {part.op} number {part.instance:,}"
+    for place, (part, begin, end, together) in enumerate(_coarse(step.path, gap)):
+        by = f"by {part.op} number {part.instance:,}"
+        tip = f"critical path: {words(part.what)}, {when(begin, end)}, "
+        tip += f"{counted(together, 'part')}, the longest {by}" if together > 1 else by
         spans.append(Stretch(0, begin, end - begin, colour(part.what, place), tip))
     for own in step.spans:
         if own.lane < len(lanes):
@@ -187,6 +188,28 @@ def timeline(page: Page) -> Lanes:
         "step", "Timeline of one step", says, ("critical path", *lanes, "links"), tuple(spans), cycles, cycle_ns,
         Axis("", 0.0, ends.high, ticks), tuple((words(what), colour(what)) for what in seen),
     )  # fmt: skip
+
+
+def _coarse(path: Sequence[PathPart], gap: int) -> Iterator[tuple[PathPart, int, int, int]]:
+    """Yield the parts of a path with begin and end; of a longer one than can be drawn, neighbours up to `gap` as one.
+
+    Several have the name of the longest of them, and come with how many they are.
+    """
+    if len(path) <= FINEST:
+        yield from ((part, *part.cycles, 1) for part in path)
+        return
+    group: list[PathPart] = []
+    for part in path:
+        if group and part.cycles[1] - group[0].cycles[0] > gap:
+            yield _longest(group)
+            group = []
+        group.append(part)
+    yield _longest(group)
+
+
+def _longest(group: Sequence[PathPart]) -> tuple[PathPart, int, int, int]:
+    longest = max(group, key=lambda part: part.cycles[1] - part.cycles[0])
+    return longest, group[0].cycles[0], group[-1].cycles[1], len(group)
 
 
 @shown_in("step")

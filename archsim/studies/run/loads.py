@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Self
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from archsim.base.record import Record
 from archsim.chip.floorplan import Block
@@ -35,26 +36,33 @@ class DrawnWire(Record):
 
 
 class DrawnDie(Record):
-    """A layout, in metres."""
+    """A layout, in metres; `wires_more` counts the links that have no line because there are so many."""
 
     width_m: float
     height_m: float
     blocks: tuple[DrawnBlock, ...]
     wires: tuple[DrawnWire, ...]
+    wires_more: int = 0
+
+    @model_serializer(mode="wrap")
+    def _without_none_more(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        return found if self.wires_more else {key: own for key, own in found.items() if key != "wires_more"}
 
     @classmethod
     def of(cls, layout: Layout, **more: Any) -> Self:
         """Return a layout, and what `more` there is to it, as a file holds them."""
-        blocks = tuple(DrawnBlock(name=own.name, kind=own.kind, **asdict(own.rect)) for own in layout.blocks)
+        blocks = tuple(DrawnBlock(name=own.name, kind=own.kind, **vars(own.rect)) for own in layout.blocks)
         wires = tuple(DrawnWire(link=name, line_m=tuple(line)) for name, line in layout.wires)
-        return cls(width_m=layout.width_m, height_m=layout.height_m, blocks=blocks, wires=wires, **more)
+        size = {"width_m": layout.width_m, "height_m": layout.height_m}
+        return cls(**size, blocks=blocks, wires=wires, wires_more=layout.more, **more)
 
     @property
     def layout(self) -> Layout:
         """The layout."""
         blocks = (Block(own.name, Rect(own.x_m, own.y_m, own.width_m, own.height_m), own.kind) for own in self.blocks)
         wires = ((own.link, list(own.line_m)) for own in self.wires)
-        return Layout(self.width_m, self.height_m, tuple(blocks), tuple(wires))
+        return Layout(self.width_m, self.height_m, tuple(blocks), tuple(wires), self.wires_more)
 
 
 class Drawing(DrawnDie):
@@ -77,7 +85,8 @@ def drawing_of(chip: Chip, result: Result | None = None) -> Drawing:
     names = [layer.name for layer in result.workload.value.layers]
     layers = {f"tile{shard.tile}": names[shard.layer] for shard in result.mapping.shards}
     links = tuple(LinkUse(**row) for row in link_rows(result.trace))
-    return Drawing.of(layout_of(chip), layers=layers, power_w=power_of(result.data), links=links)
+    layout = layout_of(chip, {link.name: link.utilisation or 0.0 for link in links})
+    return Drawing.of(layout, layers=layers, power_w=power_of(result.data), links=links)
 
 
 def power_of(data: Mapping[str, Any]) -> dict[str, float]:
