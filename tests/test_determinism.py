@@ -22,7 +22,6 @@ import pytest
 import typer
 import yaml
 
-from archsim.base.machine_code import UNKEPT
 from archsim.cli import main
 from archsim.cli.apps import app
 from archsim.export.formats import TRACES
@@ -256,7 +255,6 @@ def all_at_once() -> Condition:
 
 MAY_DIFFER = {
     "narrow": (".out", ""),  # lines are as wide as COLUMNS says
-    "read-only": (".err", f"archsim: {UNKEPT}\n"),  # once, by the first that would keep compiled code
 }
 """By condition: in what, and what of it; "" for all."""
 

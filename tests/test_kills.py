@@ -13,9 +13,11 @@ import random
 import re
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -355,3 +357,35 @@ def test_a_folder_of_another_user_is_told_before_anything_is_simulated(story: Ca
         assert "cannot be written; choose another folder with --out" in outcome.said
         assert outcome.operations == []
         assert tree(root, aside=True) == told.old
+
+
+ONLY_HERE = """
+import errno, os, sys
+def only_here(event, arguments):
+    writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) or event == "os.mkdir"
+    if writes and not os.path.abspath(arguments[0]).startswith((os.getcwd(), os.environ["TMPDIR"], os.devnull)):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), arguments[0])
+sys.addaudithook(only_here)
+from archsim.cli import main
+main(sys.argv[1:])
+"""
+"""Commands where nothing can be written but the current folder and that of temporary files."""
+
+
+@pytest.mark.slow
+def test_neither_the_installation_nor_a_home_need_be_written(tmp_path: Path) -> None:
+    for name in ("work", "temporary"):
+        (tmp_path / name).mkdir()
+    own = {"TMPDIR": str(tmp_path / "temporary"), "NUMBA_CACHE_DIR": "/proc/none", "HOME": "/dev/null"}
+    seconds = []
+    for words in ([*NETWORK, *OUT], [*NETWORK, *OUT], ["report", "out", "--figures", "pdf"]):
+        begin = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", ONLY_HERE, *words, "--quiet"], cwd=tmp_path / "work", capture_output=True, text=True,
+            env={"PATH": os.environ["PATH"], **own}, check=False,
+        )  # fmt: skip
+        seconds.append(time.monotonic() - begin)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (kept,) = (tmp_path / "temporary").iterdir()
+    assert {path.name for path in kept.iterdir()} == {"matplotlib", "numba"}
+    assert seconds[1] < seconds[0] / 2  # what was compiled is kept

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numba.core.caching
 
+from archsim.base.doors import FOREIGN
+from archsim.base.scratch import scratch
+
+config: Any = numba.config
+FunctionCache: Any = numba.core.caching.FunctionCache
+CompileResultCacheImpl: Any = numba.core.caching.CompileResultCacheImpl
 F = TypeVar("F", bound=Callable[..., Any])
+UNREADABLE: tuple[type[Exception], ...] = (*FOREIGN, ImportError, pickle.PickleError)
 UNKEPT = (
     "no folder can be written that would keep compiled code, so each command compiles anew, for seconds to minutes; "
     "set NUMBA_CACHE_DIR to a folder that can"
@@ -21,19 +32,77 @@ def _tell() -> None:
     warnings.warn(UNKEPT, stacklevel=1)
 
 
+def _places() -> list[Any]:
+    """Return numba's classes that find a place for a function's code, and one more, in their order."""
+    found = list(CompileResultCacheImpl._locator_classes)
+    if not _has_home():  # numba would make a folder called "~"
+        found = [each for each in found if "UserWide" not in each.__name__]
+    return [*found, InScratch]
+
+
+def _has_home() -> bool:
+    with suppress(RuntimeError):
+        return Path.home().is_absolute()
+    return False
+
+
+class InScratch:
+    """The place of a function's code among temporary files, where nothing else can be written."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> Any:
+        """Return what locates the code of a function, or None; it is found as where the user provides a place."""
+        folder = scratch()
+        if folder is None:
+            return None
+        before, config.CACHE_DIR = config.CACHE_DIR, str(folder / "numba")
+        try:
+            return CompileResultCacheImpl._locator_classes[0].from_function(py_func, py_file)
+        finally:
+            config.CACHE_DIR = before
+
+
+class Located(CompileResultCacheImpl):  # type: ignore[misc]
+    """Code of functions at the first place that can be written."""
+
+    _locator_classes = _places()
+
+
+class Kept(FunctionCache):  # type: ignore[misc]
+    """The code of a function on disk: what cannot be read is compiled anew, and what cannot be written is not kept."""
+
+    _impl_class = Located
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what is kept for a function's types, None if nothing that can be read is."""
+        try:
+            return super().load_overload(sig, target_context)
+        except UNREADABLE:  # a loss of power or a full disk has cut it off
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the code for a function's types, if it can be written."""
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
 def njit(**options: Any) -> Callable[[F], F]:
     """Return a decorator that compiles with numba; its code is kept beside the source, or in numba's own folder.
 
-    If neither can be written (a read-only installation without a home), nothing is kept, which a warning says.
+    If neither can be written (a read-only installation without a home) it is kept with temporary files, and if they
+    cannot be written either not at all, which a warning says.
     """
 
     def compiled(function: F) -> F:
+        made = numba.njit(**options)(function)
         try:
-            return cast("F", numba.njit(cache=True, **options)(function))
+            made._cache = Kept(function)
         except RuntimeError as error:
             if "no locator available" not in str(error):  # numba's own words: nothing else tells it apart
                 raise
-        _tell()
-        return cast("F", numba.njit(**options)(function))
+            _tell()
+        return cast("F", made)
 
     return compiled

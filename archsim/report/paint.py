@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from archsim.base.scratch import give_matplotlib_a_folder
 from archsim.base.texts import cells, short, visible
 from archsim.report.figure import MOST_LETTERS, Axis, Bars, Box, Lanes, Legend, Plan, Plot
 from archsim.report.figure import Figure as Shown
@@ -35,6 +36,7 @@ def save(figure: Shown, suffix: str, file: BinaryIO) -> None:
 
 def painted(figure: Shown) -> Figure:
     """Return a figure as matplotlib's, to be changed or saved as one likes."""
+    give_matplotlib_a_folder()
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.font_manager import get_font_names
