@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 MOST_WORD, MOST_TEXT = 160, 800
 """Characters of a word without spaces, and of a part of a message: what is longer loses its middle."""
@@ -44,7 +44,16 @@ class Problem:
 
 
 class ArchsimError(Exception):
-    """Base of everything that archsim raises on purpose; the command exits with 2."""
+    """Base of everything that archsim raises on purpose; the command exits with 2. Another process may send it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _sent, (type(self), self.args, self.__dict__)
+
+
+def _sent(kind: type[ArchsimError], args: tuple[Any, ...], state: dict[str, Any]) -> ArchsimError:
+    error = kind.__new__(kind, *args)  # whatever else the kind asks for is in its state
+    error.__dict__.update(state)
+    return error
 
 
 class SpecError(ArchsimError):

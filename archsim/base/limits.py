@@ -148,8 +148,11 @@ SEED = Limit(
 SEEDS = Limit(
     "seeds", 1000, "A mean is known to 3 % of its spread. An assumption.", "give fewer, and go on from a later --seed",
 )  # fmt: skip
+JOBS = Limit(
+    "processes", 1024, "More than any machine has cores. An assumption.", "give the machine's cores, or a --cluster",
+)  # fmt: skip
 POINTS = Limit(
-    "points of a grid", 1000, "More is likelier a slip than a study. An assumption.",
+    "points of a grid", 100_000, "An hour of them on one core, 1 GB of results. An assumption.",
     "give fewer values, or sweep one part after another",
 )  # fmt: skip
 SIMULATIONS = Limit(

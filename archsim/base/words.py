@@ -38,3 +38,8 @@ def points(difference: float, decimals: int = 2) -> str:
     ('-5.29 points', '+0.00 points')
     """
     return per_cent(difference, decimals, "+").replace("%", "points")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many letters."""
+    return text if len(text) <= most else text[: most - 3] + "..."

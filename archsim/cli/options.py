@@ -31,6 +31,17 @@ Seed = Annotated[
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the report.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result file, and nothing else, on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="So many processes at once; by default all cores, for what is worth it."),
+]
+Cluster = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="The scheduler of a Dask cluster whose workers do it.")
+]
+StoreFile = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="FILE", help="Keep results there, and take what is there; else in the folder."),
+]
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
 Epochs = Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")]
 Ablate = Annotated[

@@ -14,7 +14,7 @@ from archsim.base.errors import Problem, SpecError
 
 SIGN, HEAD = b'"schema": "archsim-', 200
 """What stands in the first bytes of a file of data that archsim wrote."""
-UNSIGNED = ("published.json", "floorplan.svg")
+UNSIGNED = ("published.json", "floorplan.svg", "points.sqlite")
 """Files that mark a report and have no such sign: a list, and what older versions wrote."""
 
 

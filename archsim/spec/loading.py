@@ -24,6 +24,8 @@ from archsim.spec.named import beside, named_texts, place_in, placed
 from archsim.spec.scaling import Scaled, scaled
 from archsim.spec.settings import overridden, path_parts, replaced, with_variants, without_options
 
+HASH = 12
+"""Hex digits by which reports name a spec."""
 S = TypeVar("S", bound=Section)
 
 
@@ -31,27 +33,35 @@ S = TypeVar("S", bound=Section)
 class Loaded(Generic[S]):
     """A spec in use: its value, and by dotted path each of its figures.
 
-    `hash` covers the resolved value, without descriptions and sources. `tree` is the file with its base
-    merged in and before `overrides`; `document()` writes it as one file that stands alone. `retired` says by path of
-    keys that the file gives and that are read no more. `path` is the file that messages call `path_label`, `named` the
-    file that an override names, if one does.
+    `digest` and `hash`, its beginning, cover the resolved value, without descriptions and sources. `tree` is the file
+    with its base merged in and before `overrides`; `document()` writes it as one file that stands alone. `retired` says
+    by path of keys that the file gives and that are read no more. `path` is the file that messages call `path_label`,
+    `named` the file that an override names, if one does.
     """
 
     value: S
     kind: str
     path_label: str
     figures: Mapping[str, Figure]
-    hash: str
+    digest: str
     overrides: tuple[str, ...]
     tree: dict[str, Tree]
     retired: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
     named: str = ""
 
+    @property
+    def hash(self) -> str:
+        """12 hex digits that change when, and only when, the resolved spec does."""
+        return self.digest[:HASH]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Resolved again: classes of options are made as a spec is read, and cannot be pickled.
+        return _resolved, (type(self.value), self.kind, self.path_label, self.tree, self.overrides, self.path)
+
     def with_overrides(self, more: Sequence[str]) -> Loaded[S]:
         """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
-        found = _load(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more))
-        return replace(found, path=self.path)
+        return _resolved(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more), self.path)
 
     def document(self) -> str:
         """Return the spec as a YAML file without `extends`, overrides left out, sources kept."""
@@ -95,13 +105,19 @@ class Loaded(Generic[S]):
         }
 
 
+def _resolved(
+    cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides: tuple[str, ...], path: Path | None
+) -> Loaded[S]:
+    return replace(_load(cls, kind, label, tree, overrides), path=path)
+
+
 def load_section(cls: type[S], kind: str, folder: str, name: str, overrides: Sequence[str] = ()) -> Loaded[S]:
     """Return a spec of a kind by built-in name or path; raise SpecError with all of its faults at once."""
     path = find_file(name, folder)
     label = label_of(path)
     tree = with_base(path, label, kind, folder)
     tree.setdefault("name", Leaf(path.stem))
-    return replace(_load(cls, kind, label, tree, tuple(overrides)), path=path)
+    return _resolved(cls, kind, label, tree, tuple(overrides), path)
 
 
 def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpec]:
@@ -158,7 +174,7 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
     if marks:
         figures |= rescaled(value, figures, marks)
     named = place_in(used, tree, kind)
-    return Loaded(value, kind, label, figures, hash_of(value), overrides, tree, retired, named=named)
+    return Loaded(value, kind, label, figures, digest_of(value), overrides, tree, retired, named=named)
 
 
 def _retired(value: Any, tree: Tree, path: str) -> Iterator[tuple[str, str]]:
@@ -190,11 +206,10 @@ def _without_inherited(problems: Sequence[Problem], label: str) -> list[Problem]
     return [problem for problem in dict.fromkeys(problems) if not inherited(problem)]
 
 
-def hash_of(value: Section) -> str:
-    """Return 12 hex digits that change when, and only when, the resolved spec does."""
+def digest_of(value: Section) -> str:
+    """Return the SHA-256 of the resolved spec, in hex digits."""
     resolved = {key: item for key, item in value.resolved().items() if key not in TEXTS_ABOUT}
-    text = json.dumps(resolved, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(resolved, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
 def differences(*specs: Loaded[Any]) -> list[tuple[str, ...]]:

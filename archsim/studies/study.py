@@ -21,7 +21,7 @@ from pydantic import Field, PrivateAttr
 from archsim.base.atomic import Content
 from archsim.base.doors import door, read_plain
 from archsim.base.errors import SpecError
-from archsim.base.limits import EXAMPLES, SEED, SEEDS, SIMULATIONS, TooMuchError
+from archsim.base.limits import EXAMPLES, JOBS, SEED, SEEDS, SIMULATIONS, TooMuchError
 from archsim.base.record import Named, Record
 from archsim.report.document import Command, Document, Text, say
 from archsim.report.files import files_of
@@ -62,7 +62,7 @@ def unsaid(default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"unsaid": True})
 
 
-ASKED = {"examples": EXAMPLES, "seed": SEED, "seeds": SEEDS, "budget": SIMULATIONS}
+ASKED = {"examples": EXAMPLES, "seed": SEED, "seeds": SEEDS, "budget": SIMULATIONS, "jobs": JOBS}
 """Limits of inputs, by their names."""
 
 

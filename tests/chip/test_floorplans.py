@@ -24,7 +24,7 @@ from archsim.chip.floorplan.plan import Rect
 from archsim.chip.floorplan.ring import Ring
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import FLOORPLANS, Floorplan
-from archsim.spec.loading import hash_of, load_arch
+from archsim.spec.loading import digest_of, load_arch
 
 REFERENCE = load_arch("ambrogio_nature_2018")
 MM, MM2 = 1e-3, 1e-6
@@ -339,7 +339,7 @@ def test_the_hash_of_a_spec_follows_the_file(tmp_path: Path) -> None:
     path, hashes = tmp_path / "a.flp", []
     for width in ("1e-3", "1e-3", "2e-3"):
         path.write_text(f"tile0 {width} 1e-3 0 0\n", "utf-8")
-        hashes.append(hash_of(Explicit(flp=str(path))))
+        hashes.append(digest_of(Explicit(flp=str(path))))
     assert hashes[0] == hashes[1] != hashes[2]
 
 

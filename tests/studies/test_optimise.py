@@ -26,7 +26,7 @@ from archsim.report.files import files_of
 from archsim.results.evaluate import evaluate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES
-from archsim.spec.loading import Figure, Loaded, hash_of, load_arch
+from archsim.spec.loading import Figure, Loaded, digest_of, load_arch
 from archsim.studies.floorplans.candidates import Optimised, Refused, optimised, spec_of
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
 from archsim.studies.floorplans.optimise import STUDY, Inputs
@@ -46,7 +46,7 @@ def chip(*sets: str, base: str = PACKET) -> Loaded[ArchSpec]:
 
 def work(*sizes: int) -> Loaded[Workload]:
     value = network(*(sizes or (60, 24, 24, 10)))
-    return Loaded(value, "workload", "test", {}, hash_of(value), (), {})
+    return Loaded(value, "workload", "test", {}, digest_of(value), (), {})
 
 
 @cache
@@ -183,7 +183,7 @@ def test_what_was_changed_says_so_and_the_rest_keeps_its_sources(tmp_path: Path)
     assert not written.value.published
     same = {"name": arch.value.name, "description": "", "reference": "", "published": ()}
     want = arch.with_overrides(best.settings).value.model_copy(update=same)
-    assert hash_of(written.value.model_copy(update=same)) == hash_of(want)
+    assert digest_of(written.value.model_copy(update=same)) == digest_of(want)
 
 
 def test_failures_are_listed_with_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:

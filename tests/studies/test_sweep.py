@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,11 @@ from archsim.spec.loading import load_arch
 from archsim.studies.study import silent
 from archsim.studies.sweep.axes import Axis, axes_of
 from archsim.studies.sweep.figures import figures, numbers_of
-from archsim.studies.sweep.grid import METRICS, Inputs
-from archsim.studies.sweep.points import Point, Sweep, with_pareto
+from archsim.studies.sweep.grid import METRICS, Grid, Inputs, UnseenDataError, _tried
+from archsim.studies.sweep.points import Made, Point, Settings, Sweep, with_pareto
 from archsim.studies.sweep.study import STUDY
+from archsim.studies.tasks.bench import OWN_STORE
+from archsim.studies.tasks.surroundings import surroundings
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import REFERENCE
@@ -44,13 +48,14 @@ Answer = tuple[dict[str, Any], Path]
 
 
 def swept(folder: Path, progress: Any = silent, **options: Any) -> Answer:
-    given = {"vary": VARY, "sets": SMALL, "epochs": 1, "train": True, "seeds": 2, "seed": 1, **options}
+    given = {"vary": VARY, "sets": SMALL, "epochs": 1, "train": True, "seeds": 2, "seed": 1, "jobs": 1, **options}
     data, _, written = STUDY.perform(Inputs(REFERENCE, WORK, **given), folder, progress)
     return data.plain(), written
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != OWN_STORE]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.fixture(scope="module")
@@ -142,57 +147,94 @@ def test_a_sweep_that_is_interrupted_goes_on_to_the_same_bytes(whole: Answer, tm
     assert content(tmp_path / "stopped") == content(whole[1])
 
 
-def test_values_can_be_added_to_a_sweep_that_goes_on(whole: Answer, tmp_path: Path) -> None:
-    swept(tmp_path / "more", vary=("schedule.transfer.interval_examples=400", VARY[1]))
-    swept(tmp_path / "more", resume=True)
-    assert content(tmp_path / "more") == content(whole[1])
+def test_it_is_the_same_for_any_number_of_workers(whole: Answer, tmp_path: Path) -> None:
+    swept(tmp_path / "spread", jobs=3)
+    assert content(tmp_path / "spread") == content(whole[1])
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "new"),
     [
-        ({"seeds": 3}, "--resume: seeds: 1, 2 in the sweep.json that is there, 1, 2, 3 now; go on with"),
-        ({"epochs": 2}, "--resume: epochs: 1 in the sweep.json that is there, 2 now"),
-        ({"ablate": ("leakage",)}, "--resume: ablated: none in the sweep.json that is there, leakage now"),
-        ({"train": False, "seeds": None}, "--resume: train: yes in the sweep.json that is there, no now"),
-        ({"sets": (*SMALL, "tile.memory.ports=3")}, f"--resume: arch: {REFERENCE} "),
-        ({"sets": (*SMALL, "training.learning_rate=0.04")}, "--resume: workload: mlp_digits "),
-        ({"vary": (VARY[0], "schedule.transfer.policy=stop_all")}, "and 1 more point in the sweep.json that is there"),
-        ({"vary": (VARY[0],)}, "--resume: vary: "),
+        ({}, 0),
+        ({"vary": tuple(reversed(VARY))}, 0),
+        ({"vary": (VARY[0], "schedule.transfer.policy=stop_all")}, 0),
+        ({"vary": (VARY[0],), "sets": (*SMALL, "schedule.transfer.policy=interleaved")}, 0),
+        ({"vary": (VARY[0],), "sets": ("tile.rows=1000", *SMALL, VARY[1].replace("stop_all,", ""))}, 0),
+        ({"vary": (VARY[0] + ",1600", VARY[1])}, 2),
+        ({"seeds": 3}, 4),
+        ({"epochs": 2}, 4),
+        ({"ablate": ("leakage",)}, 4),
+        ({"train": False, "seeds": None}, 4),
+        ({"sets": (*SMALL, "tile.memory.ports=3")}, 4),
+        ({"sets": (*SMALL, "training.learning_rate=0.04")}, 4),
     ],
 )
-def test_another_sweep_is_not_resumed(whole: Answer, options: dict[str, Any], says: str) -> None:
-    before = content(whole[1])
-    with pytest.raises(SpecError) as error:
-        swept(whole[1], resume=True, **options)
-    assert says in str(error.value)
-    assert content(whole[1]) == before
+def test_points_that_are_kept_are_not_made_again_however_they_are_asked_for(
+    whole: Answer, options: dict[str, Any], new: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(whole[1], tmp_path / "copy")
+    made: list[Settings] = []
+    run = Grid.run
+
+    def noted(self: Grid, settings: Settings, *inside: Any) -> Made:
+        made.append(settings)
+        return run(self, settings, *inside)
+
+    monkeypatch.setattr(Grid, "run", noted)
+    data, folder = swept(tmp_path / "copy", **options)
+    assert len(made) == new
+    assert data["complete"]
+    alone = {str(point["settings"]): point["metrics"] for point in whole[0]["points"]}
+    if not new and "sets" not in options:
+        for point in data["points"]:
+            settings = dict(sorted(point["settings"].items()))
+            assert point["metrics"] == alone[str(settings)]
+    made.clear()
+    swept(folder, **options)
+    assert made == []
 
 
-def test_other_data_or_another_version_is_not_resumed(
+def test_other_data_or_another_version_are_other_points(
     whole: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr("archsim.studies.sweep.grid.digest_of", lambda data: "other")
-        with pytest.raises(SpecError, match=r"--resume: data: digits \w+ in the sweep.json .* digits other now"):
-            swept(whole[1], resume=True)
-    text = json.dumps({**whole[0], "version": "9.9"})
-    (tmp_path / "sweep.json").write_text(text, "utf-8")
-    with pytest.raises(SpecError, match=r"--resume: version: archsim 9\.9, .* now"):
-        swept(tmp_path, resume=True)
+    shutil.copytree(whole[1], tmp_path / "copy")
+    for where in ("archsim.studies.sweep.grid.digest_of", "archsim.studies.tasks.workers.surroundings"):
+        with monkeypatch.context() as patched:
+            other: Any = "other" if where.endswith("digest_of") else surroundings()._replace(code="other")
+            patched.setattr(where, lambda *data, other=other: other)
+            patched.setattr(Grid, "run", lambda *_: pytest.fail("made"))
+            with pytest.raises(pytest.fail.Exception, match="made"):
+                swept(tmp_path / "copy")
 
 
-def test_nothing_and_what_is_damaged_cannot_be_resumed(whole: Answer, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"there is nothing to resume: no sweep\.json"):
+def test_one_store_serves_several_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"train": False, "seeds": None, "store": tmp_path / "store"}
+    one, _ = swept(tmp_path / "one", **options)
+    monkeypatch.setattr(Grid, "run", lambda *_: pytest.fail("made again"))
+    other, folder = swept(tmp_path / "other", **options)
+    assert other == one
+    assert OWN_STORE not in {path.name for path in folder.iterdir()}
+
+
+def test_there_must_be_something_to_go_on_from(tmp_path: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"there is nothing to go on from: no points\.sqlite is in .*new; sweep without"
+    ):
         swept(tmp_path / "new", resume=True)
-    text = (whole[1] / "sweep.json").read_text("utf-8")
-    for damage in (text[: len(text) // 2], "[]", "{}", text.replace('"settings"', '"sets"'), text.replace("-1", "-9")):
-        (tmp_path / "sweep.json").write_text(damage, "utf-8")
-        told = r"holds other things \(sweep\.json\)"
-        if "schema" in damage:
-            told = r"sweep\.json.*: is (no JSON|missing|unknown|.archsim-sweep-9)"
-        with pytest.raises(SpecError, match=told):
-            swept(tmp_path, resume=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_that_a_worker_cannot_read_end_the_sweep_with_its_name_and_are_no_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unseen(workload: Any, folder: Path | None, seed: int) -> Any:
+        raise SpecError.at("--data", "is not there", "look")
+
+    grid = Grid(Inputs(REFERENCE, WORK, vary=VARY, sets=SMALL, epochs=1, train=True))
+    again = Grid(grid.inputs, grid.given, grid.data)
+    monkeypatch.setattr("archsim.studies.sweep.grid.load_data", unseen)
+    with pytest.raises(UnseenDataError, match=f"{socket.gethostname()} cannot read the data of {WORK}: --data: is not"):
+        again.run(grid.points()[0])
 
 
 def test_points_that_are_refused_or_diverge_are_kept_with_the_reason(
@@ -249,8 +291,13 @@ def test_a_sweep_over_the_data_trains_on_each(tmp_path: Path) -> None:
         (("--vary", "tile.row_driver={}", "--vary", "tile.row_driver.bits=7"), "overlaps with --vary tile.row_driver"),
         (("--vary", "tile.rows=128", "--set", "tile.colz=64"), "--set tile.colz: unknown key; did you mean 'cols'?"),
         (
-            ("--vary", "tile.rows=" + ",".join(map(str, range(1, 1002)))),
-            "1001: 1,001 points of a grid, above the limit of 1,000; give",
+            (
+                "--vary",
+                "tile.rows=" + ",".join(map(str, range(1, 401))),
+                "--vary",
+                "tile.cols=" + ",".join(map(str, range(1, 401))),
+            ),
+            "400 x 400: 160,000 points of a grid, above the limit of 100,000; give",
         ),
         (("--vary", "tile.rows=128", "--seeds", "2"), "--seeds: is of no use without --train"),
         (("--vary", "tile.rows=128", "--train", "--ablate", "leaks"), "--ablate: 'leaks' is not an ablation"),
@@ -263,7 +310,7 @@ def test_a_sweep_over_the_data_trains_on_each(tmp_path: Path) -> None:
             "--epochs was given, and training.epochs is varied or set",
         ),
         (("--vary", "dataset.examples=8888,9999", "--train"), "dataset.examples: "),
-        (("--vary", "tile.rows=128", "--resume", "--out", "nowhere"), "--resume: there is nothing to resume"),
+        (("--vary", "tile.rows=128", "--resume", "--out", "nowhere"), "--resume: there is nothing to go on from"),
         ((), "--vary"),
     ],
 )
@@ -287,13 +334,23 @@ def test_the_command_writes_a_folder_of_its_own_and_prints_its_file(archsim: Com
     (folder,) = (tmp_path / "reports").iterdir()
     assert folder.name.startswith(f"{REFERENCE}--{WORK}--sweep--")
     first = content(folder)
-    assert {name.split("/")[0] for name in first} == {*STUDY.owned} - {"inputs"}  # no file was named
+    assert {name.split("/")[0] for name in first} == set(STUDY.owned) - {"inputs"}
+    assert (folder / OWN_STORE).is_file()
     again = archsim(*words, "--json", "--quiet")
     assert again.out == (folder / "sweep.json").read_text("utf-8")
     assert content(folder) == first
     assert json.loads(again.out)["command"] == (
         f"archsim sweep {REFERENCE} {WORK} --vary tile.count=1,8 --set tile.rows=128 --epochs 1"
     )
+
+
+def test_of_a_large_grid_each_value_is_tried_and_nothing_else() -> None:
+    axes = axes_of([f"tile.rows={','.join(map(str, range(1, 101)))}", "tile.cols=1,2,3", "tile.count=1,2,4,8"])
+    tried = [tuple(settings.values()) for settings in _tried(axes)]
+    assert len(tried) == 2 * (100 + 3 + 4)
+    for i, axis in enumerate(axes):
+        assert {values[i] for values in tried} == set(axis.values)
+    assert len(list(_tried(axes_of(["tile.rows=1,2,3", "tile.cols=1,2"])))) == 6
 
 
 def test_commas_in_brackets_and_quotes_do_not_separate() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from archsim.base.units import engineering, unit_scale
+from archsim.base.words import shortened
 from archsim.report.colours import CYCLE
 from archsim.report.figure import Axis, Dot, Plot, Series, axis, linear
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep, cut, merit_of, short
+from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep, merit_of, short
 
 FLOATING = "#7f8c8d"
 NAMES: Mapping[str, tuple[str, str, str]] = {  # title, part of a figure's name, unit
@@ -141,11 +142,11 @@ def _plot(
     for words, tone, points in lines:
         dots = tuple(
             Dot(x(point), point.figure(y), _tip(point, told),
-                text=cut(next(iter(point.settings.values())), 16) if beside else "", hollow=not point.pareto)
+                text=shortened(next(iter(point.settings.values())), 16) if beside else "", hollow=not point.pareto)
             for point in points
         )  # fmt: skip
         spread = tuple(own for point in points if (own := _spread(point, y)) is not None)
-        series.append(Series(cut(words, 60) or "on the chip", tone, dots,
+        series.append(Series(shortened(words, 60) or "on the chip", tone, dots,
                              spread=spread if len(spread) == len(points) else ()))  # fmt: skip
     parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal.",
              "Dashed: in floating point." if y in (ACCURACY, R2) else "",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, TypeAlias
@@ -27,11 +29,11 @@ from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import path_parts, split_overrides
-from archsim.studies import study
 from archsim.studies.names import all_faults
 from archsim.studies.study import given, named, unsaid
 from archsim.studies.sweep.axes import Axis, axes_of
-from archsim.studies.sweep.points import Point, Settings, settings_text
+from archsim.studies.sweep.points import Made, Settings, settings_text
+from archsim.studies.tasks.bench import Spread
 from archsim.studies.train.history import Runs
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
@@ -44,9 +46,12 @@ METRICS = (
 )  # fmt: skip
 """What a point keeps of metrics.json."""
 
+TRIED = 1000
+"""So many combinations of values are resolved before anything runs, in some 2 s. An assumption."""
+
 
 @dataclass(frozen=True)
-class Inputs(study.Inputs):
+class Inputs(Spread):
     """A chip, a workload, the figures that are varied, and whether each point is trained as well."""
 
     words = "sweep"
@@ -63,6 +68,10 @@ class Inputs(study.Inputs):
     resume: bool = unsaid(False)
 
 
+class UnseenDataError(ArchsimError):
+    """The data that a point is to be trained on cannot be read where it is to be computed."""
+
+
 class Grid:
     """A grid of settings of a chip and a workload, ready to be run point by point.
 
@@ -70,21 +79,29 @@ class Grid:
     hash of a workload on which data it is trained. Raises SpecError with what is wrong for all points.
     """
 
-    def __init__(self, inputs: Inputs) -> None:
-        _check_options(inputs)
+    def __init__(
+        self,
+        inputs: Inputs,
+        given: tuple[Loaded[ArchSpec], Loaded[Workload]] | None = None,
+        data: dict[str, str] | None = None,
+    ) -> None:
         self.inputs, self.axes = inputs, axes_of(inputs.vary, inputs.sets)
-        check_ablations(dict.fromkeys(inputs.ablate))
         self.ablated = tuple(sorted(set(inputs.ablate)))
         self.seeds = tuple(seeds_from(inputs.seed, inputs.seeds or 1))
-        loads = [lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload)]
-        self.given: tuple[Loaded[ArchSpec], Loaded[Workload]] = (*all_faults(loads),)
         self._sets = split_overrides(inputs.sets)
         self._data: tuple[Workload, Data] | None = None
         self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
+        self.given = given or _loaded(inputs)
+        self.data = data if data is not None else {}
+        if given is None:  # otherwise it was checked where it comes from
+            self._check()
+
+    def _check(self) -> None:
         problems = [problem for side in (0, 1) for problem in self._faults(side)]
         if problems:
             raise SpecError(dict.fromkeys(problems))
-        self.data = self._digests() if inputs.train else {}
+        if self.inputs.train:
+            self.data = self._digests()
 
     def named(self, side: int) -> Named:
         """Return the chip (0) or the workload (1) as set at all points; as given, if it is whole only with a value."""
@@ -103,10 +120,14 @@ class Grid:
         arch, workload = (self._load(side, both[side]) for side in (0, 1))
         return arch, workload
 
-    def run(self, settings: Settings, inside: Inside = lambda part, now: None) -> Point:
-        """Return a point: its metrics, and what trainings reached by seed and epoch; or why it is refused.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _known, (self.inputs, self.given, self.data)
 
-        `inside` is called with the part of the point that is done, and where its training is.
+    def run(self, settings: Settings, inside: Inside = lambda part, now: None) -> Made:
+        """Return what is made of a point: its metrics, and what trainings reached; or why it is refused.
+
+        `inside` is called with the part of the point that is done, and where its training is. Raises UnseenDataError
+        where the data that it is to be trained on cannot be read here.
         """
         data: str | None = None
         try:
@@ -123,12 +144,13 @@ class Grid:
                 activity_from="measured in the sweep" if activity is not None else "",
                 progress=lambda done: inside(1.0 if self.inputs.train else done / count, None),
             )  # fmt: skip
+        except UnseenDataError:
+            raise
         except ArchsimError as error:
-            return Point(settings=settings, data=data, refused=str(error))
+            return Made(data=data, refused=str(error))
         metrics = {name: result.data["metrics"][name] for name in METRICS}
         failed = tuple(check["name"] for check in result.data["audits"] if not check["passed"])
-        return Point(settings=settings, metrics={**metrics, **found}, training=training, data=data,
-                     audits_failed=failed)  # fmt: skip
+        return Made(metrics={**metrics, **found}, training=training, data=data, audits_failed=failed)
 
     def _examples(self, workload: Workload) -> int:
         return (self.inputs.epochs or workload.training.epochs) * workload.dataset.examples
@@ -150,12 +172,12 @@ class Grid:
     def _faults(self, side: int) -> list[Problem]:
         """Return what is wrong with the chip (0) or the workload (1) at all points that have some value.
 
-        What is wrong at a few of them is for these to tell.
+        What is wrong at a few of them is for these to tell, and so it is where there are too many to try all of them.
         """
         axes = self._axes(side)
         problems: dict[tuple[str, ...], list[Problem]] = {}
         hashes: dict[tuple[str, ...], str] = {}
-        for settings in _grid(axes):
+        for settings in _tried(axes):
             values = tuple(settings.values())
             try:
                 hashes[values] = self._load(side, settings_text(settings)).hash
@@ -164,10 +186,13 @@ class Grid:
                 problems[values] = list(error.problems)
         found = _common(list(problems.values()))
         for i, axis in enumerate(axes):
+            of_value: dict[str, list[tuple[str, ...]]] = {}
+            for values in problems:
+                of_value.setdefault(values[i], []).append(values)
             seen: dict[tuple[tuple[tuple[str, ...], str], ...], str] = {}
-            for value in axis.values:
-                found += _common([own for values, own in problems.items() if values[i] == value])
-                same = [((*values[:i], *values[i + 1 :]), own) for values, own in hashes.items() if values[i] == value]
+            for value, places in of_value.items():
+                found += _common([problems[values] for values in places])
+                same = [((*values[:i], *values[i + 1 :]), hashes[values]) for values in places if values in hashes]
                 first = seen.setdefault(tuple(same), value) if same else value
                 if first != value:
                     what = f"'{value}' is the same value as '{first}'"
@@ -199,6 +224,22 @@ class Grid:
         self._data = workload, load_data(workload, self.inputs.data, self.inputs.seed)
         return self._data[1]
 
+    def _seen(self, workload: Loaded[Workload]) -> Data:
+        """Return a workload's data; raise UnseenDataError unless they are those that the sweep was begun with.
+
+        Where it was begun without any, raises SpecError with the reason.
+        """
+        wanted, host = self.data.get(workload.hash), socket.gethostname()
+        try:
+            data = self._data_of(workload.value)
+        except SpecError as error:
+            if wanted is None:
+                raise
+            raise UnseenDataError(f"{host} cannot read the data of {workload.value.name}: {error}") from None
+        if (found := f"{data.name} {digest_of(data)}") != wanted:
+            raise UnseenDataError(f"{host} has other data for {workload.value.name}: {found}, not {wanted}")
+        return data
+
     def _train(
         self, arch: ArchSpec, workload: Loaded[Workload], inside: Inside
     ) -> tuple[list[list[Epoch]], ActivityFile | None]:
@@ -208,7 +249,7 @@ class Grid:
         EPOCHS.check(self.inputs.epochs or workload.value.training.epochs, "training.epochs")
         chip = build_chip(arch)
         schedule = build_schedule(chip, map_workload(workload.value, chip), self._examples(workload.value))
-        data = self._data_of(workload.value)
+        data = self._seen(workload)
         timeline = simulate(schedule, timeline=True, progress=lambda done: inside(0.0, None)).timeline
         assert timeline is not None
         runs: list[list[Epoch]] = []
@@ -227,10 +268,32 @@ class Grid:
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
 
 
+_KNOWN: dict[tuple[Inputs, str, str], Grid] = {}
+
+
+def _known(inputs: Inputs, given: tuple[Loaded[ArchSpec], Loaded[Workload]], data: dict[str, str]) -> Grid:
+    """Return the grid that another process sent; the last one is kept, with its data and baselines."""
+    key = inputs, given[0].digest, given[1].digest
+    if key not in _KNOWN:
+        _KNOWN.clear()
+        _KNOWN[key] = Grid(inputs, given, data)
+    return _KNOWN[key]
+
+
 def _grid(axes: Sequence[Axis]) -> Iterator[Settings]:
     """Yield all choices of a value of each axis; those of the last one change first."""
     for values in itertools.product(*(axis.values for axis in axes)):
         yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
+
+
+def _tried(axes: Sequence[Axis]) -> Iterator[Settings]:
+    """Yield settings at which faults are sought: all, or each value with the others' first and last ones."""
+    if prod(len(axis.values) for axis in axes) <= TRIED:
+        yield from _grid(axes)
+        return
+    ends = [{axis.key: axis.values[at] for axis in axes} for at in (0, -1)]
+    every = ({**end, axis.key: value} for axis in axes for value in axis.values for end in ends)
+    yield from itertools.islice(every, TRIED)
 
 
 def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:
@@ -253,6 +316,14 @@ def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], d
     found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
     found["pulses_per_synapse"] = fmean(run[-1] for run in pulses)
     return found, {name: columns[name] for name in names[:-1]}
+
+
+def _loaded(inputs: Inputs) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
+    _check_options(inputs)
+    check_ablations(dict.fromkeys(inputs.ablate))
+    loads = [lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload)]
+    arch, workload = all_faults(loads)
+    return arch, workload
 
 
 def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:

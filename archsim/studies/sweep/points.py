@@ -8,7 +8,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from archsim.base.record import Named, Number, Record
-from archsim.functional.train import Progress
+from archsim.base.words import shortened
 from archsim.studies.names import undominated
 from archsim.studies.study import Data, signed
 
@@ -18,20 +18,18 @@ Settings: TypeAlias = Mapping[str, str]
 TIME, ENERGY, ACCURACY, R2 = "time_per_example_s", "energy_per_example_j", "accuracy_chip_mean", "r2_chip_mean"
 
 
-class Point(Record):
-    """A point of a grid: its metrics in SI units, or why it was refused.
+class Made(Record):
+    """What was made of a point: its metrics in SI units, or why it was refused.
 
     `training` has accuracy (or R2) and loss on the chip and in floating point, by seed and epoch, and `data` names on
-    what it was trained; both are None where nothing was trained. `pareto` is against all points that were made.
+    what it was trained; both are None where nothing was trained.
     """
 
-    settings: Settings
     metrics: Mapping[str, Number | None] | None = None
     training: Mapping[str, tuple[tuple[float | None, ...], ...]] | None = None
     data: str | None = None
     audits_failed: tuple[str, ...] = ()
     refused: str | None = None
-    pareto: bool = False
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -52,6 +50,18 @@ class Point(Record):
         value = self.get(name)
         assert value is not None, name
         return value
+
+
+class Point(Made):
+    """A point of a grid: its settings, and what was made of it. `pareto` is against all points that were made."""
+
+    settings: Settings
+    pareto: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, made: Made) -> Self:
+        """Return the point with these settings."""
+        return cls(settings=settings, **dict(made))
 
 
 class Trained(Record):
@@ -104,30 +114,10 @@ def settings_text(settings: Settings) -> list[str]:
     return [f"{key}={value}" for key, value in settings.items()]
 
 
-def point_words(done: int, total: int, settings: Settings, now: Progress | None, seeds: bool = False) -> str:
-    """Return what a terminal shows of a sweep under way, in two lines: where it and its training are, and the point.
-
-    >>> print(point_words(2, 15, {"schedule.transfer.policy": "staggered"}, Progress(1, 2, 500, 1438, 0.25, None)))
-    point 3 of 15, epoch 3, loss 0.250
-    policy=staggered
-    """
-    where = cut(", ".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items()), 46)
-    place = f"point {done + 1:,} of {total:,}"
-    if now is not None:
-        loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"
-        place += f"{f', seed {now.seed}' if seeds else ''}, epoch {now.epoch + 1}{loss}"
-    return f"{place}\n{where}"
-
-
 def short(key: str, most: int = 32) -> str:
     """Return the last parts of a key that tell enough.
 
     >>> short("schedule.transfer.interval_examples"), short("tile.rows")
     ('transfer.interval_examples', 'tile.rows')
     """
-    return cut(".".join(key.split(".")[-2:]), most)
-
-
-def cut(text: str, most: int) -> str:
-    """Return a text of at most so many letters."""
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return shortened(".".join(key.split(".")[-2:]), most)

@@ -1,0 +1,67 @@
+"""A point of a sweep as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from archsim.base.record import Record
+from archsim.functional.train import Progress as Place
+from archsim.studies.sweep.grid import Grid
+from archsim.studies.sweep.points import Made, Settings, settings_text
+from archsim.studies.tasks.task import Inside, Task, unheard
+
+SYNAPSE_S = 2e-10
+"""A training's time for an example and a synapse: half of what MNIST's takes on one core. An estimate."""
+
+
+@dataclass(frozen=True)
+class PointTask(Task[Made]):
+    """A point of a grid, to be run and, where that is asked, trained."""
+
+    result: ClassVar[type[Record]] = Made
+    grid: Grid
+    settings: Settings
+
+    @property
+    def words(self) -> str:
+        """Its settings, the last parts of their keys."""
+        return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in self.settings.items())
+
+    @property
+    def estimate_s(self) -> float:
+        """How long its trainings take at least."""
+        workload, inputs = self.grid.given[1].value, self.grid.inputs
+        examples = (inputs.epochs or workload.training.epochs) * workload.dataset.examples * len(self.grid.seeds)
+        return examples * workload.synapses * SYNAPSE_S if inputs.train else 0.0
+
+    def asked(self) -> Mapping[str, Any]:
+        """Return the specs as given, what is set in them, and the data of all workloads that come of that."""
+        arch, workload = (own.digest for own in self.grid.given)
+        sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())))]
+        return {"arch": arch, "workload": workload, "set": sets, "data": self.grid.data, **self._how()}
+
+    def depends(self) -> Mapping[str, Any]:
+        """Return the specs of the point; raise SpecError where they are wrong."""
+        arch, workload = self.grid.specs(self.settings)
+        data = self.grid.data.get(workload.hash)
+        return {"arch": arch.digest, "workload": workload.digest, "data": data, **self._how()}
+
+    def _how(self) -> Mapping[str, Any]:
+        inputs = self.grid.inputs
+        train = {"seeds": list(self.grid.seeds), "ablated": list(self.grid.ablated)} if inputs.train else None
+        return {"epochs": inputs.epochs, "seed": inputs.seed, "train": train}
+
+    def compute(self, inside: Inside = unheard) -> Made:
+        """Run the point."""
+
+        def told(part: float, now: Place | None) -> None:
+            if now is not None:
+                seed = f"seed {now.seed}, " if len(self.grid.seeds) > 1 else ""
+                loss = "" if now.loss_chip is None else f", loss {now.loss_chip:.3f}"
+                inside(part, f"{seed}epoch {now.epoch + 1}{loss}")
+            else:
+                inside(part, "")
+
+        return self.grid.run(self.settings, told)

@@ -1,0 +1,46 @@
+"""Workers on this machine: processes that carry out tasks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import wait
+
+PRELOADED = ("archsim.studies.tasks.task", "archsim.results.evaluate")
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def local_pool(jobs: int) -> ProcessPoolExecutor:
+    """Return a pool of so many processes; none is a copy of this one, which may have threads."""
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    context.set_forkserver_preload(list(PRELOADED))
+    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
+
+
+def end_pool(pool: ProcessPoolExecutor, at_once: bool) -> None:
+    """End the processes of a pool, when they are done or `at_once`; what they have not begun they do not do."""
+    processes = list((pool._processes or {}).values()) if at_once else []
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the process that gives the tasks, and end with it however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
