@@ -236,7 +236,7 @@ ALONE = {
     "narrow": Condition({"COLUMNS": "40", "LINES": "5"}),
     "colours": Condition({"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "xterm-256color"}),
     "no colours": Condition({"NO_COLOR": "1", "TERM": "dumb"}),
-    "optimised": Condition(flags=("-OO",)),
+    "optimised": Condition(flags=("-O",)),  # -OO takes away the docstrings that help and schemas show
     "another day": Condition({"SOURCE_DATE_EPOCH": "1"}, clock=True),
     "no UTF-8": Condition({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}, ("-X", "utf8=0")),
     "processor": Condition({"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}),
