@@ -27,13 +27,13 @@ ODD = (
     "a--b", "e\u0301", "\ufeff", "null", "~", "12:30", "{x: 1}",
 )  # fmt: skip
 NAMES = st.sampled_from(ODD) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=NAME_LETTERS.most)
-SMALL = ("--set", "tile.rows=128", "--set", "tile.cols=128")
+SMALL, FEW = ("--set", "tile.rows=128", "--set", "tile.cols=128"), ("--examples", "2")
 COMMANDS = {
     "run": ("run", "chip.yaml", "work.yaml", "--examples", "2", "--trace", "vcd"),
     "perfetto": ("run", "chip.yaml", "work.yaml", "--examples", "2", "--trace", "perfetto"),
     "draw": ("floorplan", "draw", "chip.yaml", "--workload", "work.yaml", "--examples", "2"),
     "floorplans": ("floorplan", "compare", "work.yaml", "chip.yaml", "ambrogio_nature_2018", "--examples", "2"),
-    "optimise": ("floorplan", "optimise", "chip.yaml", "work.yaml", "--objective", "area", "--budget", "2"),
+    "optimise": ("floorplan", "optimise", "chip.yaml", "work.yaml", "--objective", "area", "--budget", "2", *FEW),
     "survey": ("survey", "chip.yaml", "work.yaml", "--examples", "2"),
     "gpus": ("compare", "chip.yaml", "work.yaml", "--examples", "2", "--gpu", "H100", "--batch", "1"),
     "published": ("published", "chip.yaml"),

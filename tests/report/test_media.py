@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import warnings
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -20,7 +19,6 @@ from archsim.chip.graph import build_chip
 from archsim.export.graphml import chip_graphml
 from archsim.report.html import page
 from archsim.report.markdown import markdown
-from archsim.report.paint import save
 from archsim.report.svg import svg
 from archsim.report.table import Column, Table
 from archsim.report.terminal import lines
@@ -114,14 +112,6 @@ def test_every_medium_shows_a_nasty_text_as_it_is(text: str) -> None:
 def test_every_medium_shows_any_text_as_it_is(text: str) -> None:
     for judge in MEDIA:
         judge(text)
-
-
-@pytest.mark.parametrize("place", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2, 3))])
-def test_papers_have_figures_of_any_text(place: int) -> None:
-    figure = figures("漢字 مرحبا 👩‍👩‍👧 \x1b[31m $\\frac$ \ud800" + "x" * 300)[place]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        save(figure, "pdf", io.BytesIO())
 
 
 @nasty

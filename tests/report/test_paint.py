@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,3 +71,11 @@ def test_texts_are_no_mathematics_and_settings_stay_as_they_were() -> None:
     for figure in figures("$x_{1 ^\\frac"):
         save(figure, "png", io.BytesIO())
     assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("place", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2, 3))])
+def test_papers_have_figures_of_any_text(place: int) -> None:
+    figure = figures("漢字 مرحبا 👩‍👩‍👧 \x1b[31m $\\frac$ \ud800" + "x" * 300)[place]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save(figure, "pdf", io.BytesIO())

@@ -40,7 +40,7 @@ COMMANDS = {
     "report": ["report", "first", "second/run"],
 }  # fmt: skip
 """A command of each kind with all that it may name: bases in other folders, floorplans, weights, activity, GPUs."""
-QUICK = ("run", "flp", "crosscheck", "compare", "report", "floorplan draw")
+QUICK = ("flp", "crosscheck", "floorplan draw")
 
 
 def write_yaml(path: Path, tree: dict[str, object]) -> None:
