@@ -66,6 +66,7 @@ CASES = {
     "sweep": over("sweep", *PAIR, *FEW[:4], "--vary", "tile.neuron.lanes=1,4", keeps=True),
     "crosscheck": over("crosscheck", *PAIR, *TRAINED, "--examples", "40"),
     "survey": over("survey", REFERENCE, "mlp_digits", *FEW),
+    "survey again": Case(["run", "out/run.yaml", *OUT], [["survey", REFERENCE, "mlp_digits", *FEW, *OUT]]),
     "compare": over("compare", *PAIR, *FEW),
     "sensitivity": over("sensitivity", *PAIR, *FEW),
     "network": over(*NETWORK, old=("--seed", "3")),

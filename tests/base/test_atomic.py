@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,31 @@ def test_folders_that_may_not_be_changed_are_cleared_too(tmp_path: Path) -> None
             (tmp_path / each).chmod(0o500)
         claim.replace_folder({"d": "1"}, ("a",))
     assert names(tmp_path) == ["out", "out/d"]
+
+
+def test_many_writers_at_once_leave_the_folder_of_one(tmp_path: Path) -> None:
+    children = []
+    for own in "abcd":
+        child = os.fork()
+        if child == 0:
+            for _ in range(20):
+                with suppress(BlockingIOError), claimed(tmp_path / "out") as claim:
+                    claim.replace_folder({f"{number}/x": own * 1000 for number in range(5)}, [*"01234"])
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    found = tree(tmp_path, aside=True)
+    assert len(found) == 11
+    assert len({content for name, content in found.items() if name.endswith("x")}) == 1
+
+
+def test_nothing_else_of_the_package_writes() -> None:
+    """One place writes files: whoever does so elsewhere leaves a half where a process is killed or a disk is full."""
+    from tests.test_tree import sources
+
+    opened = r"open\([^)\n]*[\"'][wax]b?[\"']"
+    writes = re.compile(rf"write_text|write_bytes|{opened}|\.(rename|mkdir|unlink|touch)\(|shutil\.\w*(copy|move|tree)")
+    found = {name for name, text in sources().items() if writes.search(text)}
+    # A folder for temporary files, what is in it while a command is repeated, streams that were closed, a benchmark.
+    others = {"archsim.base.scratch", "archsim.cli", "archsim.studies.again", "archsim.studies.tasks.bench"}
+    assert found == {"archsim.base.atomic"} | others
