@@ -151,10 +151,18 @@ def refused(start: int, code: int, events: str = "") -> Hook:
     return before
 
 
+DATABASE = (".sqlite-wal", ".sqlite-shm")
+"""What SQLite keeps beside a database while it is open, or was when it was killed."""
+
+
 def tree(root: Path, aside: bool = False) -> dict[str, bytes]:
-    """Return all files below a folder, and folders, by relative path; with `aside`, also what is there for a while."""
+    """Return all files below a folder, and folders, by relative path; with `aside`, also what is there for a while.
+
+    Databases, whose bytes depend on what was done in which order, have none.
+    """
     return {
-        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else b""
+        path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() and path.suffix != ".sqlite" else b""
         for path in sorted(root.rglob("*"))
-        if aside or not any(part.startswith(SIGN) for part in path.relative_to(root).parts)
+        if aside
+        or not (any(part.startswith(SIGN) for part in path.relative_to(root).parts) or path.name.endswith(DATABASE))
     }
