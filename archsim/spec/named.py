@@ -5,11 +5,14 @@ Where a command is repeated, each name means the file that was taken for it, whe
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -108,6 +111,31 @@ def named_path(text: str, folder: Path = Path()) -> Path:
     """Return the path that a text means, relative to a folder; `~` is a home folder, unless a file is called so."""
     literal = folder / text
     return literal if not text.startswith("~") or lies(literal).exists() else folder / user_path(text, text)
+
+
+def content_digest(path: Path) -> str:
+    """Return the SHA-256 of the file that was named so, in hex digits; "" if it cannot be read."""
+    place = lies(path)
+    try:
+        found = place.stat()
+        return _digest(place, found.st_ino, found.st_size, found.st_mtime_ns) if S_ISREG(found.st_mode) else ""
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(64)
+def _digest(place: Path, *told_apart_by: int) -> str:
+    with place.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def to_send() -> Taken:
+    """Return where others find what was named so far, wherever they are, and what may be found besides."""
+    taken = _TAKEN.get()
+    if taken is None:
+        return Taken()
+    known = {name: taken.known.get(name, Path(name)).absolute() for name in {*taken.known, *taken.met}}
+    return Taken(known, taken.alone)
 
 
 # ---- in the tree of a spec

@@ -17,7 +17,7 @@ from archsim.base.section import Choice, Flag, FreeName, Section
 from archsim.base.units import Bits, Count, CountOrZero, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
-from archsim.spec.named import FileName
+from archsim.spec.named import FileName, content_digest
 from archsim.workload.kinds import Dense
 from archsim.workload.layers import LAYERS, Layer
 
@@ -109,6 +109,11 @@ class Workload(Section):
     inference: Inference = Inference()
 
     _first_steps: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the network as plain data, with the digest of its weights' file."""
+        found = super().resolved()
+        return found if self.weights is None else found | {"weights_sha256": content_digest(self.weights.path)}
 
     def model_post_init(self, context: Any) -> None:
         """Note once at which step each layer begins."""

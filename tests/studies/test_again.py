@@ -15,6 +15,7 @@ from archsim.export.hotspot import chip_flp
 from archsim.functional.floating_point import initial_weights
 from archsim.spec.loading import load_arch
 from archsim.studies.study import all_studies
+from archsim.studies.tasks.workers import Workers
 from archsim.workload import load_workload
 from tests.studies.test_study import call, files
 
@@ -112,6 +113,12 @@ def test_the_folder_alone_repeats_it(command: str, sources: Path, monkeypatch: p
     if any("more/" in word or word == "first" for word in COMMANDS[command]):
         add_rest(sources)
     check(command, sources, monkeypatch)
+
+
+def test_other_processes_find_what_was_taken_into_the_folder(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Workers, "_pays", lambda *_: True)
+    monkeypatch.setitem(COMMANDS, "sweep", [*COMMANDS["sweep"], "--train", "--epochs", "1"])
+    check("sweep", sources, monkeypatch)
 
 
 @pytest.mark.parametrize(("change", "told"), [

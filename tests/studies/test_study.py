@@ -46,7 +46,9 @@ def call(words: list[str]) -> int:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return all that a folder holds, but a store: that lists points as they came."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != OWN_STORE)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def test_every_study_is_tried_here() -> None:

@@ -95,3 +95,14 @@ def test_a_workload_runs_on_the_chip_that_its_description_names(name: str) -> No
 def test_fields_that_came_later_leave_old_hashes_as_they_were() -> None:
     assert load_workload("mlp_mnist").hash == "b252c5c9ec40"  # before there were modes and steps
     assert load_workload("mlp_mnist", ["mode=inference"]).hash != load_workload("mlp_mnist").hash
+
+
+def test_a_workload_is_told_apart_by_what_its_weights_are(tmp_path: Path) -> None:
+    (tmp_path / "work.yaml").write_text("kind: workload\nextends: mlp_digits\nweights: w.npz\n", "utf-8")
+    found = []
+    for content in (None, b"one", b"other", b"one"):
+        if content is not None:
+            (tmp_path / "w.npz").write_bytes(content)
+        found.append(load_workload(tmp_path / "work.yaml").digest)
+    assert found[1] == found[3]
+    assert len({*found, load_workload("mlp_digits").digest}) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
+from archsim.spec.named import Taken, taking
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
 
 R = TypeVar("R", bound=Record)
@@ -82,6 +84,12 @@ def carry_out(tasks: Sequence[AnyTask], inside: Inside = unheard) -> Batch:
         outcomes.append(found)
         depends.append(None if isinstance(found, ArchsimError) else _depends(task))
     return Batch(tuple(outcomes), tuple(depends), surroundings(), time.perf_counter() - begin)
+
+
+def carry_out_sent(tasks: bytes, known: Taken) -> Batch:
+    """Carry out tasks that another process sent, with the files that it knows by names."""
+    with taking(known):
+        return carry_out(pickle.loads(tasks))
 
 
 def _depends(task: AnyTask) -> Mapping[str, Any] | None:

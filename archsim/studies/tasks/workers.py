@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from archsim.base.errors import ArchsimError
 from archsim.base.words import counted, shortened
+from archsim.spec.named import to_send
 from archsim.studies.tasks.local import cores, end_pool, local_pool
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
-from archsim.studies.tasks.task import AnyTask, Batch, Inside, Outcome, carry_out
+from archsim.studies.tasks.task import AnyTask, Batch, Inside, Outcome, carry_out, carry_out_sent
 
 if TYPE_CHECKING:
     from archsim.studies.tasks.cluster import Cluster
@@ -191,7 +193,8 @@ class Spread:
             yield from self._renew()
 
     def _submit(self, executor: Executor, places: list[int]) -> None:
-        self.given[executor.submit(carry_out, [self.tasks[place] for place in places])] = places
+        sent = pickle.dumps([self.tasks[place] for place in places])
+        self.given[executor.submit(carry_out_sent, sent, to_send())] = places
 
     def _size(self, count: int) -> int:
         """Return how many tasks make a batch, so that giving it costs little and workers end together."""
