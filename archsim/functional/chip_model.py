@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from archsim.base.arrays import F32, I64, Array
+from archsim.base.arrays import F32, I32, I64, Array
 from archsim.components.cells.numeric.base import Cells
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.capacitor_times import CapacitorTimes
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
+from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import PULSED, Trains
 from archsim.functional.ranges import Saturation, Shares
@@ -25,6 +26,7 @@ from archsim.functional.setup import (
     FIRED,
     LAYER,
     LIMITED,
+    MAINTENANCE,
     Crossbars,
     Examples,
     Rules,
@@ -59,8 +61,9 @@ class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
     `alpha` is the conductance in uS of a weight of one, by layer; `quantisers` are those of all shards, or of each;
-    `rates` the learning rate by epoch. `update` is what `trains` drive. Weights change in place. Raises SpecError where
-    examples have negative numbers and the workload does not say that they are signed.
+    `rates` the learning rate by epoch. An `order` replaces that of the examples, epoch by epoch. `update` is what
+    `trains` drive. Weights change in place. Raises SpecError where examples have negative numbers and the workload does
+    not say that they are signed.
     """
 
     def __init__(
@@ -77,11 +80,15 @@ class ChipModel:
         seed: int,
         leakage: bool = True,
         trains: Trains = PULSED,
+        order: Order | I32 | None = None,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program = program_of(schedule)
         self.buffers, self.measures = buffers_of(program), measures_of(program)
         self.leakage, self.seed, self.trains = leakage, seed, trains
+        self._order = order
+        if order is not None:
+            examples = examples._replace(order=order[:per_epoch])
         self.alpha = alpha
         workload = schedule.mapping.workload
         check_signs(workload, examples.x)
@@ -127,6 +134,7 @@ class ChipModel:
 
     def feed(self, op: I64, n: I64, start: I64, epoch_ends: Callable[[int, Statistics], None] | None = None) -> None:
         """Train by the next records."""
+        self._turn_to(op, n)
         position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
@@ -150,6 +158,18 @@ class ChipModel:
                         if epoch_ends is not None:
                             epoch_ends(self.epoch - 1, self.statistics())
         self.records = before + len(op)
+
+    def _turn_to(self, op: I64, n: I64) -> None:
+        """Have the epochs at hand whose examples these records take, where they are drawn as they come."""
+        kinds = self.program.kind[op]
+        taken = n[(kinds >= 0) & (kinds != MAINTENANCE)]
+        if self._order is None or not len(taken):
+            return
+        held, first, last = self.setup.examples, int(taken.min()), int(taken.max())
+        if not held.begin <= first <= last < held.begin + len(held.order):
+            begin, end = (step // self._per_epoch * self._per_epoch for step in (first, last + self._per_epoch))
+            held = held._replace(order=self._order[begin:end], begin=begin)
+            self.setup = self.setup._replace(examples=held)
 
     def arrays(self) -> dict[str, Array]:
         """Return all that training changes, by name, and not copied: `restore` them to go on from here to the bit.

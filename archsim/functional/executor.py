@@ -86,7 +86,7 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
     acts = buffers.acts[layer, slot]
     measures.stale[s, min(example - measures.applied[s], measures.stale.shape[1] - 1)] += 1
     if layer == 0:
-        source = setup.examples.x[setup.examples.order[example]]
+        source = setup.examples.x[setup.examples.order[example - setup.examples.begin]]
         for i in range(row0, min(row1, inputs)):
             acts[i] = source[i]
     if functions.bias[layer] and row1 > inputs:
@@ -129,7 +129,7 @@ def end_forward(setup: Any, layer: Any, example: Any, z: Any) -> None:
             total += buffers.sums[layer, slot, k, j]
         z[j] = total
     if layer == grid.shape[0] - 1:
-        which = setup.examples.order[example]
+        which = setup.examples.order[example - setup.examples.begin]
         loss, hit, squares = output_delta(
             functions.code[layer], z[:outputs], setup.examples.y[which], setup.examples.targets[which],
             buffers.deltas[layer, slot, :outputs],

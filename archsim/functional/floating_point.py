@@ -6,7 +6,7 @@ rates of its own, where the workload gives it some.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from archsim.base.machine_code import njit
 from archsim.functional.datasets import Data
 from archsim.functional.functions import Functions, activate, derive, functions_of
 from archsim.functional.losses import output_delta, score
+from archsim.functional.order import Order
 from archsim.functional.targets import targets_or_none
 from archsim.workload.kinds import Dense
 from archsim.workload.network import Rates, Workload
@@ -58,15 +59,6 @@ def first_bound(layer: Dense, *, last: bool) -> float:
     if layer.activation == "leaky_relu":
         return float(np.sqrt(6.0 / (1.0 + layer.slope**2) / layer.inputs))
     return float(np.sqrt(6.0 / layer.inputs))
-
-
-def order_of(examples: int, epochs: int, seed: int) -> I32:
-    """Return the index of the example trained at each step: a permutation per epoch, drawn from (seed, epoch)."""
-    parts = []
-    for epoch in range(epochs):
-        draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch, 0x22])))
-        parts.append(draws.permutation(examples).astype(np.int32))
-    return np.concatenate(parts)
 
 
 def learning_rates(rates: Rates, epochs: int) -> F32:
@@ -204,8 +196,9 @@ class Baseline:
     """
 
     def __init__(
-        self, workload: Workload, data: Data, seed: int, order: Any, rates: Rates, known: list[Reached] | None = None
-    ) -> None:
+        self, workload: Workload, data: Data, seed: int, order: Order | I32, rates: Rates,
+        known: list[Reached] | None = None,
+    ) -> None:  # fmt: skip
         self.seed, self.weights = seed, tuple(initial_weights(workload, seed))
         self._rates, self._known, self._trained = rates, known, 0
         self._workload, self._data, self._order = workload, data, order

@@ -71,6 +71,7 @@ class Examples(NamedTuple):
     y: I64  # [examples]: labels
     targets: F32  # [examples, outputs], or [examples, 0] where labels are all there is
     order: I32  # [steps]: the example of each
+    begin: int  # the step that comes first in `order`
 
 
 class Buffers(NamedTuple):
@@ -130,7 +131,7 @@ def program_of(schedule: Schedule) -> Program:
 
 def examples_of(x: F32, y: I64, targets: F32 | None, order: I32 | None = None) -> Examples:
     """Return examples with or without target values, taken in an order: their own, if none is given."""
-    return Examples(x, y, targets_or_none(x, targets), np.arange(len(x), dtype=np.int32) if order is None else order)
+    return Examples(x, y, targets_or_none(x, targets), np.arange(len(x), dtype=np.int32) if order is None else order, 0)
 
 
 def buffers_of(program: Program) -> Buffers:

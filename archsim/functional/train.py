@@ -15,9 +15,10 @@ from archsim.components.cells.base import Switches
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError, Epoch
-from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, order_of
+from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates
 from archsim.functional.functions import check_functions
 from archsim.functional.losses import check_output, guessing, score
+from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.probe import Probe
 from archsim.functional.pulses import EXACT, PULSED
@@ -152,7 +153,7 @@ def chip_model(
     kernel, trains = (cells[0].kernel, PULSED) if quantised["pulses"] else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
         schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,
-        examples=examples_of(data.train_x, data.train_y, data.train_t, order),
+        examples=examples_of(data.train_x, data.train_y, data.train_t), order=order,
         rates=learning_rates(workload.training, epochs + 1), per_epoch=workload.dataset.examples, seed=seed,
     )  # fmt: skip
     for index, wanted, counts in written:
@@ -175,7 +176,7 @@ class Training:
         workload = schedule.mapping.workload
         self.per_epoch = workload.dataset.examples
         self.epochs = schedule.examples // self.per_epoch
-        order = order_of(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
+        order = Order(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
         self.baseline = Baseline(workload, data, seed, order, workload.training.of_the_baseline, known)
         self.seed, self.probe = seed, probe

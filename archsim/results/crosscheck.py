@@ -21,8 +21,9 @@ from archsim.chip.graph import Chip
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import Baseline, order_of
+from archsim.functional.floating_point import Baseline
 from archsim.functional.losses import score
+from archsim.functional.order import Order
 from archsim.functional.train import check_loss, chip_model
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
@@ -88,7 +89,7 @@ def crosscheck(
     workload = schedule.mapping.workload
     per_epoch = workload.dataset.examples
     epochs = -(-schedule.examples // per_epoch)
-    order = order_of(per_epoch, epochs, seed)
+    order = Order(per_epoch, epochs, seed)
     carried, alone = (chip_model(schedule, data, seed, order) for _ in range(2))
     carrier = Carrier(carried)
     watch = Watch(schedule, carrier)

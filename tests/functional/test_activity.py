@@ -14,7 +14,7 @@ from archsim.components.drivers import BitSerialDriver, Driver, LevelDriver, Pwm
 from archsim.functional.activity import Reads, Updates, drivers_of, on_tables, together
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.floating_point import order_of
+from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.results.bill import Activity, ActivityFile, LayerActivity, Pulses, account, activity_of, activity_yaml
@@ -138,7 +138,7 @@ def test_measured_energy_is_that_of_each_read_cell_by_cell(
 ) -> None:
     workload = load_workload("mlp_digits").value
     schedule = schedule_of(workload, 150, [*SMALL, "schedule.transfer.interval_examples=60", *sets], base)
-    order = order_of(1438, 1, 0)
+    order = Order(1438, 1, 0)[:]
     expected = cell_by_cell(chip_model(schedule, digits, 0, order), schedule, share)
     model = chip_model(schedule, digits, 0, order)
     timeline = simulate(schedule, timeline=True).timeline
@@ -167,7 +167,7 @@ def test_conductances_are_read_often_enough(every: int, digits: Data) -> None:
         schedule = schedule_of(load_workload("mlp_digits").value, 3000, settings)
         timeline = simulate(schedule, timeline=True).timeline
         assert timeline is not None
-        model = chip_model(schedule, digits, 0, order_of(1438, 3, 0))
+        model = chip_model(schedule, digits, 0, Order(1438, 3, 0))
         model.play(timeline.chunks())
         energies.append([read.energy_j for read in model.reads()])
     assert energies[0] == pytest.approx(energies[1], rel=0.01)
@@ -176,7 +176,7 @@ def test_conductances_are_read_often_enough(every: int, digits: Data) -> None:
 
 def test_a_chip_that_classifies_is_not_measured(digits: Data) -> None:
     schedule = schedule_of(load_workload("mlp_digits").value, 10, SMALL)
-    model = chip_model(schedule, digits, 0, order_of(1438, 1, 0))
+    model = chip_model(schedule, digits, 0, Order(1438, 1, 0))
     model.evaluate(digits.test_x, digits.test_y)
     assert model.reads() == []
     assert model.measures.stale.sum() == 0

@@ -22,8 +22,9 @@ from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel, Statistics
 from archsim.functional.datasets import Data
 from archsim.functional.executor import make_play
-from archsim.functional.floating_point import initial_weights, order_of
+from archsim.functional.floating_point import initial_weights
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
+from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.setup import examples_of
 from archsim.functional.train import chip_model
@@ -110,7 +111,8 @@ def drawn(workload: Workload, seed: int) -> tuple[Any, Any, Any]:
 
 
 def model_of(
-    schedule: Schedule, seed: int = 0, leakage: bool = True, quantisers: Quantisers = QUANTISERS, rate: float = 0.05
+    schedule: Schedule, seed: int = 0, leakage: bool = True, quantisers: Quantisers = QUANTISERS, rate: float = 0.05,
+    by_epoch: bool = False,
 ) -> ChipModel:  # fmt: skip
     workload = schedule.mapping.workload
     x, y, t = drawn(workload, seed)
@@ -123,13 +125,30 @@ def model_of(
     epochs = schedule.examples // 30 + 2
     return ChipModel(
         schedule, cells, linear, alpha=alpha, quantisers=quantisers,
-        examples=examples_of(x, y, t, order_of(30, epochs, seed)),
+        examples=examples_of(x, y, t, None if by_epoch else Order(30, epochs, seed)[:]),
+        order=Order(30, epochs, seed) if by_epoch else None,
         rates=np.full(epochs, rate, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
     )  # fmt: skip
 
 
 def equal(a: ChipModel, b: ChipModel) -> bool:
     return all(np.array_equal(one.weights, two.weights) for one, two in zip(a.cells, b.cells, strict=True))
+
+
+@pytest.mark.parametrize("most", [7, 500, 1 << 18])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_epochs_drawn_as_they_come_train_as_all_drawn_at_once(batch: int, most: int) -> None:
+    schedule = schedule_of(network(6, 5, 3, batch=batch), 150, ["schedule.mode=pipelined", "schedule.in_flight=3"])
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    models = [model_of(schedule, by_epoch=by_epoch) for by_epoch in (False, True)]
+    for model in models:
+        model.play(timeline.chunks(most))
+    assert equal(*models)
+    assert models[0].epoch == models[1].epoch == 5
+    assert (models[0].buffers.stats == models[1].buffers.stats).all()
+    held = models[1].setup.examples.order
+    assert len(held) < 150 or most > 500
 
 
 def played(schedule: Schedule, full: bool = False) -> ChipModel:
@@ -175,7 +194,7 @@ KEPT: dict[str, Callable[[Any, Dense], Any]] = {
 
 def reference(model: ChipModel, examples: int) -> list[Any]:
     """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
-    (x, y, t, order), seed = model.setup.examples, model.seed
+    (x, y, t, order, _), seed = model.setup.examples, model.seed
     workload = model.schedule.mapping.workload
     layers = workload.dense_layers()
     weights = [matrix * np.float32(10) for matrix in model.matrices()]
@@ -268,7 +287,7 @@ def test_an_ideal_chip_does_the_baselines_update(hidden: str, output: str, targe
     x, y, t = drawn(workload, 0)
     targets = t if t is not None else [one_hot(label, 3, output) for label in y]
     start = initial_weights(workload, 0)
-    order = order_of(30, 1, 0)[:10]
+    order = Order(30, 1, 0)[:10]
     expected = trained(start, workload.dense_layers(), x, targets, order, float(np.float32(0.05)), 1)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
@@ -328,7 +347,7 @@ def compilations(*sets: str) -> tuple[int, int]:
     """Train archsim's own cells a little; return how often their loop came from the disk and how often it did not."""
     schedule = schedule_of(network(6, 5, 3), 20, ("tile.rows=8", "tile.cols=8", *sets))
     x, y = np.ones((1000, 6), dtype=np.float32), np.zeros(1000, dtype=np.int64)
-    model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, order_of(1000, 1, 0))
+    model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, Order(1000, 1, 0))
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     model.play(timeline.chunks())

@@ -18,11 +18,11 @@ from archsim.functional.floating_point import (
     first_bound,
     initial_weights,
     learning_rates,
-    order_of,
     train_float,
 )
 from archsim.functional.functions import CODES, activate, derive, functions_of
 from archsim.functional.losses import TARGETS, check_output, labels_allowed, score, softmax_delta
+from archsim.functional.order import Order
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import check_network
 from archsim.workload import Dense, Workload, load_workload
@@ -113,7 +113,7 @@ def test_the_baseline_is_the_reference(
     draws = np.random.default_rng(seed)
     workload = network(*sizes, batch=batch, bias=bias, signed=signed, hidden=hidden, output=pair[0], target=pair[1])
     x, y, t, targets = examples(draws, workload, 12)
-    order, weights = order_of(12, 2, seed), initial_weights(workload, seed)
+    order, weights = Order(12, 2, seed)[:], initial_weights(workload, seed)
     with np.errstate(all="ignore"):
         expected = trained(weights, workload.dense_layers(), x, targets, order, 0.05, batch)
     assume(all(np.abs(own).max() < 100 for own in expected))  # linear layers may diverge, and single precision first
@@ -209,11 +209,23 @@ def test_the_backward_product_is_the_matrix_product(width: int, rows: int, seed:
 
 
 def test_each_epoch_is_a_permutation_of_its_own() -> None:
-    order = order_of(50, 3, 7)
+    order = Order(50, 3, 7)[:]
     assert [sorted(part) for part in order.reshape(3, 50)] == [list(range(50))] * 3
     assert len({tuple(part) for part in order.reshape(3, 50)}) == 3
-    assert (order == order_of(50, 3, 7)).all()
-    assert (order_of(50, 2, 7) == order[:100]).all()
+    assert (order == Order(50, 3, 7)[:]).all()
+    assert (Order(50, 2, 7)[:] == order[:100]).all()
+
+
+@given(st.integers(1, 9), st.integers(0, 5), st.integers(0, 60), st.integers(0, 60))
+def test_an_order_drawn_epoch_by_epoch_is_the_one_drawn_at_once(size: int, epochs: int, begin: int, end: int) -> None:
+    # All at once, as it was before: the same generators, so that no byte of a result changes.
+    draws = [np.random.Generator(np.random.Philox(np.random.SeedSequence([3, epoch, 0x22]))) for epoch in range(epochs)]
+    whole = np.concatenate([np.empty(0, np.int32), *(own.permutation(size).astype(np.int32) for own in draws)])
+    order = Order(size, epochs, 3)
+    assert len(order) == len(whole)
+    for part in (slice(begin, end), slice(None), slice(begin, None), slice(None, end)):
+        assert order[part].dtype == np.int32
+        assert order[part].tolist() == whole[part].tolist()
 
 
 def test_the_learning_rate_decays_to_its_floor() -> None:
@@ -228,7 +240,7 @@ def test_shipped_networks_learn_as_they_did_before_activations_had_names() -> No
     # A change detector: what one epoch of mlp_digits gave when hidden units were clip(z, 0, 2) and the output softmax.
     pytest.importorskip("sklearn.datasets")
     workload = load_workload("mlp_digits").value
-    loss, right = Baseline(workload, load_data(workload), 0, order_of(1438, 1, 0), workload.training).train(0)
+    loss, right = Baseline(workload, load_data(workload), 0, Order(1438, 1, 0), workload.training).train(0)
     assert loss == pytest.approx(1.212303846297327, rel=1e-6)
     assert right == 318 / 359
 
@@ -239,7 +251,7 @@ def test_the_baseline_learns_the_digits() -> None:
     x, y = (images / 16).astype(np.float32), labels.astype(np.int64)
     workload = load_workload("mlp_digits", ["training.learning_rate=0.05"]).value
     functions, weights, t = functions_of(workload), tuple(initial_weights(workload, 0)), targets_or_none(x, None)
-    order, rates = order_of(1438, 20, 0), learning_rates(workload.training, 20)
+    order, rates = Order(1438, 20, 0)[:], learning_rates(workload.training, 20)
     for epoch in range(20):
         part = order[epoch * 1438 : (epoch + 1) * 1438]
         train_float(weights, functions, x[:1438], y[:1438], t[:1438], part, float(rates[epoch]), 1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import order_of
+from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
@@ -66,7 +66,7 @@ def data_for(schedule: Schedule, seed: int) -> Data:
 
 def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
     """The same chip with cells of plain numpy, whose loop is played by the interpreter."""
-    model = chip_model(schedule, data, seed, order_of(1000, 1, seed))
+    model = chip_model(schedule, data, seed, Order(1000, 1, seed))
     for index, shard in enumerate(schedule.mapping.shards):
         device: Any = schedule.chip.tiles[shard.tile].spec.device
         own = REFERENCES[device.kind](device, shard.rows, shard.cols, seed, index, SWITCHES[0])
@@ -89,7 +89,7 @@ def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
 
 def check(schedule: Schedule, seed: int = 3) -> None:
     data = data_for(schedule, seed)
-    compiled, interpreted = chip_model(schedule, data, seed, order_of(1000, 1, seed)), plain(schedule, data, seed)
+    compiled, interpreted = chip_model(schedule, data, seed, Order(1000, 1, seed)), plain(schedule, data, seed)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     with np.errstate(all="ignore"):

@@ -10,8 +10,8 @@ import pytest
 
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import order_of
 from archsim.functional.hashes import READ, add_noise, key
+from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.simulation.run import simulate
 from tests.helpers import STATIC, network, schedule_of
@@ -29,7 +29,7 @@ def model_of(*sizes: int, noise: float, seed: int = 0, ablate: tuple[str, ...] =
     settings = [f"numerics.read_noise={noise}", "numerics.output_range=1000", "numerics.partial_range=1000"]
     workload = network(*sizes)
     schedule = schedule_of(workload, 40, [*settings, "tile.rows=32", "tile.cols=16"])
-    return chip_model(schedule, data(sizes[0], sizes[-1]), seed, order_of(40, 60, seed), ablate)
+    return chip_model(schedule, data(sizes[0], sizes[-1]), seed, Order(40, 60, seed), ablate)
 
 
 def read(model: ChipModel, kind: str, layer: int, example: int, delta: Any = None) -> Any:
@@ -39,6 +39,7 @@ def read(model: ChipModel, kind: str, layer: int, example: int, delta: Any = Non
     slot = example % model.program.slots
     if delta is not None:
         model.buffers.deltas[layer, slot, : len(delta)] = delta
+    model._turn_to(ops, n)
     model._play(ops, n, n, 0, 0, 64, model.crossbars, model.setup)
     return (model.buffers.sums if kind == "forward" else model.buffers.errors)[layer, slot].copy()
 
@@ -83,7 +84,7 @@ def test_noise_is_keyed_by_seed_and_example_alone() -> None:
 def trained(noise: float | None) -> Any:
     settings = [STATIC] + ([] if noise is None else [f"numerics.read_noise={noise}"])
     schedule = schedule_of(network(12, 6, 4), 40, settings)
-    model = chip_model(schedule, data(12, 4), 0, order_of(40, 60, 0))
+    model = chip_model(schedule, data(12, 4), 0, Order(40, 60, 0))
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     model.play(timeline.chunks(500))

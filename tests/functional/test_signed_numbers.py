@@ -14,8 +14,9 @@ from archsim.base.errors import SpecError
 from archsim.components.cells.base import Switches
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import initial_weights, order_of
+from archsim.functional.floating_point import initial_weights
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
+from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import EXACT, PULSED, Trains
 from archsim.functional.setup import examples_of
@@ -59,7 +60,7 @@ def chip(cells: list[Any], hidden: str, seed: int) -> ChipModel:
     x = np.random.default_rng(seed).uniform(-1, 1, (3, SIZES[0])).astype(np.float32)
     model = ChipModel(
         scheduled(hidden), cells, cells[0].kernel, alpha=np.full(2, 10, np.float32), quantisers=QUANTISERS,
-        examples=examples_of(x, np.zeros(3, np.int64), np.zeros((3, SIZES[-1]), np.float32), order_of(3, 1, seed)),
+        examples=examples_of(x, np.zeros(3, np.int64), np.zeros((3, SIZES[-1]), np.float32), Order(3, 1, seed)[:]),
         rates=np.full(1, 0.3, np.float32), per_epoch=3, seed=seed,
     )  # fmt: skip
     interpreted(model, cells[0].kernel, PULSED)
@@ -189,7 +190,7 @@ def test_without_all_that_can_be_ablated_the_chip_does_the_baselines_update(
     x = draws.uniform(-1, 1, (1000, SIZES[0])).astype(np.float32)
     y, t = draws.integers(0, SIZES[-1], 1000), draws.random((1000, SIZES[-1])).astype(np.float32)
     values = t if target == "values" else None
-    order = order_of(1000, 1, 0)
+    order = Order(1000, 1, 0)
     model = chip_model(schedule, Data(x, y, x, y, SIZES[-1], "drawn", "drawn", values, values), 0, order, ABLATIONS)
     interpreted(model, model.cells[0].exact_kernel, EXACT)  # type: ignore[attr-defined]
     timeline = simulate(schedule, timeline=True).timeline

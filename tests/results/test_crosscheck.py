@@ -15,7 +15,7 @@ from archsim.cli import main
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.floating_point import order_of
+from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.results import crosscheck as subject
@@ -140,7 +140,7 @@ class Made:
 
     def __init__(self, data: Data) -> None:
         self.schedule = schedule_for("pipelined")
-        order = order_of(1438, 1, 0)
+        order = Order(1438, 1, 0)[:]
         self.carried, self.alone = (chip_model(self.schedule, data, 0, order) for _ in range(2))
         self.watch = Watch(self.schedule)
         simulate(self.schedule, observer=self.watch)
@@ -258,7 +258,7 @@ def test_each_comparison_can_fail(what: str, made: Made) -> None:
 
 def test_staleness_of_the_events_is_seen_where_reads_are_carried_early(made: Made, digits: Data) -> None:
     # A timeline whose first hundred forward passes of a shard are played before all of its updates.
-    model: ChipModel = chip_model(made.schedule, digits, 0, order_of(1438, 1, 0))
+    model: ChipModel = chip_model(made.schedule, digits, 0, Order(1438, 1, 0))
     assert made.trace.timeline is not None
     op, n, start = next(iter(made.trace.timeline.chunks()))
     forward = next(o.index for o in made.schedule.ops if o.kind == "forward")
@@ -356,7 +356,7 @@ def test_a_tile_with_other_edges_is_trained_with_its_own(digits: Data) -> None:
 
     chip = build_chip(spec)
     schedule = build_schedule(chip, map_workload(load_workload("mlp_digits").value, chip), 70)
-    model = chip_model(schedule, digits, 0, order_of(1438, 1, 0))
+    model = chip_model(schedule, digits, 0, Order(1438, 1, 0))
     assert [quantisers.read_levels for quantisers in model.quantisers] == [255, 31]
     assert not [row for row in crosscheck(schedule, digits, tolerance=1.0).rows if not row["passed"]]
 
@@ -364,7 +364,7 @@ def test_a_tile_with_other_edges_is_trained_with_its_own(digits: Data) -> None:
 def test_errors_are_rounded_by_the_converter_that_is_read_in_backward(digits: Data) -> None:
     coarse = [schedule_of(load_workload("mlp_digits").value, 70, [*SMALL, f"tile.row_converter.bits={bits}"])
               for bits in (8, 4)]  # fmt: skip
-    models = [chip_model(schedule, digits, 0, order_of(1438, 1, 0)) for schedule in coarse]
+    models = [chip_model(schedule, digits, 0, Order(1438, 1, 0)) for schedule in coarse]
     assert [model.quantisers[0].levels for model in models] == [(127, 127, 255, 255, 15), (127, 127, 255, 15, 15)]
     for schedule, model in zip(coarse, models, strict=True):
         timeline = simulate(schedule, timeline=True).timeline

@@ -24,7 +24,7 @@ from archsim.chip.graph import build_chip
 from archsim.components.base import COMPONENTS
 from archsim.components.crossbar import Crossbar
 from archsim.functional.datasets import load_data
-from archsim.functional.floating_point import order_of
+from archsim.functional.order import Order
 from archsim.functional.train import chip_model, quantisers_of, scales_of
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
@@ -211,7 +211,7 @@ def trained(spec: Loaded[ArchSpec], workload: Workload) -> Results:
     chip = build_chip(small.value)
     timeline = simulate(build_schedule(chip, map_workload(workload, chip), 300), timeline=True)
     assert timeline.timeline is not None
-    model = chip_model(timeline.schedule, load_data(workload), 0, order_of(workload.dataset.examples, 2, 0))
+    model = chip_model(timeline.schedule, load_data(workload), 0, Order(workload.dataset.examples, 2, 0))
     model.play(timeline.timeline.chunks())
     return {"weights": model.matrices(), "reads": model.reads()}
 

@@ -16,7 +16,8 @@ import pytest
 from archsim.cli import main
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError
-from archsim.functional.floating_point import Baseline, order_of
+from archsim.functional.floating_point import Baseline
+from archsim.functional.order import Order
 from archsim.functional.pulses import EXACT
 from archsim.functional.train import ABLATIONS, Progress, chip_model
 from archsim.simulation.run import simulate
@@ -304,7 +305,7 @@ def test_ablations_of_quantisation_are_of_converters_of_pulses_or_of_both(name: 
     schedule = schedule_of(network(6, 5, 3), 20, ["tile.rows=16", "tile.cols=16"])
     ablate = ABLATIONS if name == "all" else (name,)
     x, y = np.ones((1000, 6), dtype=np.float32), np.zeros(1000, dtype=np.int64)
-    model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, order_of(1000, 1, 0), ablate)
+    model = chip_model(schedule, Data(x, y, x, y, 3, "ones", "drawn"), 0, Order(1000, 1, 0), ablate)
     assert (model.quantisers[0].read_levels == 0) == (model.quantisers[0].drive_levels == 0)
     assert (model.quantisers[0].read_levels == 0) == (name in ("quantisation", "converters", "all"))
     assert (model.trains is EXACT) == (name in ("quantisation", "pulses", "all"))
@@ -318,7 +319,7 @@ def test_ideal_cells_without_quantisation_learn_as_floating_point_does(ablate: t
     schedule = schedule_of(network(6, 5, 3), 300, ["tile.rows=16", "tile.cols=16", wide])
     draws = np.random.default_rng(2)
     x, y = draws.random((1000, 6)).astype(np.float32), draws.integers(0, 3, 1000)
-    data, order = Data(x, y, x, y, 3, "drawn", "drawn"), order_of(1000, 1, 0)
+    data, order = Data(x, y, x, y, 3, "drawn", "drawn"), Order(1000, 1, 0)
     workload = schedule.mapping.workload
     models = [chip_model(schedule, data, 0, order, own) for own in (ablate, ())]
     baseline = Baseline(workload, data, 0, order[:300], workload.training.of_the_baseline)
