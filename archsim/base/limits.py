@@ -67,6 +67,10 @@ ARRAY_BYTES = Limit(
     "bytes of data, unpacked", 2**31, "MNIST has 55,000,000, and as doubles 440,000,000. An assumption.",
     "give fewer examples, or values of fewer bytes",
 )  # fmt: skip
+KEPT_BYTES = Limit(
+    "bytes of a file that is kept with a report", 2**31, "It is held in memory meanwhile. An assumption.",
+    "give weights or data of fewer numbers",
+)  # fmt: skip
 STATE_BYTES = Limit(
     "bytes of weights or of a checkpoint", 2**36, "They grow with the network. An assumption.",
     "give a smaller network",

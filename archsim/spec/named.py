@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from archsim.base.documents import Leaf, Tree, texts
 from archsim.base.doors import user_path
+from archsim.base.limits import KEPT_BYTES, RESULT_BYTES
 from archsim.base.texts import slugs
 
 KEYS: Mapping[str, str] = {"arch": "floorplan.flp", "workload": "weights"}
@@ -99,12 +100,22 @@ def lies(path: Path, parts: Sequence[str] = ()) -> Path:
         return path
     place = taken.known.get(name, NOWHERE if taken.alone else path)
     if name not in taken.met:
-        if place.is_file():
+        if place.is_file() and _can_be_kept(place):
             taken.met[name] = {"": place.read_bytes()}
         elif parts and place.is_dir():
-            found = sorted({each for part in parts for each in place.glob(part) if each.is_file()})
+            found = sorted(
+                {each for part in parts for each in place.glob(part) if each.is_file() and _can_be_kept(each)}
+            )
             taken.met[name] = {each.relative_to(place).as_posix(): each.read_bytes() for each in found}
     return place
+
+
+def _can_be_kept(place: Path) -> bool:
+    """Return whether a file is small enough for who reads it, who else refuses it; raise SpecError for large arrays."""
+    size = place.stat().st_size
+    if place.suffix == ".npz":
+        KEPT_BYTES.check(size, str(place))
+    return place.suffix == ".npz" or size <= RESULT_BYTES.most
 
 
 def named_path(text: str, folder: Path = Path()) -> Path:

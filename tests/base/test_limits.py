@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -106,3 +108,91 @@ def test_a_fault_among_very_many_names_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("letters", [MOST_WORD + 1, 10**6])
 def test_the_name_nearest_to_a_very_long_one_is_not_looked_for(letters: int) -> None:
     assert nearest("x" * letters, ["mesh", "bus"]) == "what is there begins with 'mesh'"
+
+
+# ---- through the command, in a process that has 1 GB more than it begins with
+
+
+CHIP, WORK, MESH = "ambrogio_nature_2018", "mlp_digits", "pcm64_mesh_32nm"
+REFUSED = {
+    "a pipe": (("check", "pipe.yaml"), "is a pipe or a device"),
+    "a pipe as workload": (("run", CHIP, "pipe.yaml"), "is a pipe or a device"),
+    "a pipe as activity": (("run", CHIP, WORK, "--activity", "pipe.yaml"), "is a pipe or a device"),
+    "a device": (("run", CHIP, "zero.yaml"), "is a pipe or a device"),
+    "a sparse file": (("run", CHIP, "big.yaml"), "3,221,225,472 bytes in a text file, above the limit of 4,000,000"),
+    "a sparse file of figures": (("compare", CHIP, WORK, "--gpus", "big.yaml"), "above the limit of 4,000,000"),
+    "a sparse floorplan": (("floorplan", "draw", MESH, "--set", "floorplan={kind: explicit, flp: big.flp}"),
+                           "above the limit of 40,000,000"),
+    "tiles": (("run", CHIP, WORK, "--set", "tile.count=1000000"), "1,000,000 tiles in all"),
+    "tiles of a tree": (("floorplan", "draw", "pcm64_htree_32nm", "--set", "tile.count=1000000"), "250,000"),
+    "tiles of a package": (("floorplan", "draw", "pcm64_package_32nm", "--set", "package.chips=1000000"), "250,000"),
+    "one large tile's number": (("floorplan", "draw", MESH, "--set", "floorplan={kind: explicit, flp: one.flp}"),
+                                "tile99999999 is no tile of this chip"),
+    "inputs on one row": (("run", CHIP, WORK, "--set", "tile.rows=1", "--set", "layers[0].inputs=1000000000"), "needs"),
+    "steps": (("run", MESH, "long.yaml"), "passes of crossbars in an example"),
+    "a unit": (("run", CHIP, WORK, "--set", "technology.clock=1 GHz*9**9**9**9"), "is not a unit of frequency"),
+    "epochs": (("train", CHIP, WORK, "--epochs", "1000000000"), "above the limit of 10,000"),
+    "seeds": (("train", CHIP, WORK, "--seeds", "1000000000"), "above the limit of 1,000"),
+    "a seed": (("run", CHIP, WORK, "--seed", "99999999999"), "above the limit of 4,294,967,294"),
+    "examples": (("run", CHIP, WORK, "--examples", str(10**18)), "above the limit of 1,000,000,000,000"),
+    "epochs of a run": (("run", CHIP, WORK, "--epochs", str(10**18)), "above the limit of 1,000,000,000,000"),
+    "cycles": (("run", CHIP, WORK, "--examples", str(10**12), "--set", "host.latency=10000 s"),
+               "above the limit of 4,611,686,018,427,387,904"),
+    "events": (("run", CHIP, WORK, "--full", "--examples", str(10**9)), "above the limit of 10,000,000"),
+    "events compared": (("crosscheck", CHIP, WORK, "--examples", str(10**9)), "above the limit of 10,000,000"),
+    "a search": (("floorplan", "optimise", MESH, WORK, "--objective", "time", "--budget", "1000000"), "10,000"),
+    "moves": (("run", MESH, WORK, "--set", "placement=annealed", "--set", "placement_options.moves=1000000000"),
+              "at most 100,000"),
+    "temperatures": (("run", MESH, WORK, "--set", "placement_options.temperatures=1000000000"), "at most 10,000"),
+    "a grid": (("sweep", CHIP, WORK, *(word for key in ("tile.rows", "tile.cols") for word in (
+        "--vary", f"{key}={','.join(map(str, range(1, 101)))}"))), "10,000 points of a grid"),
+    "a batch": (("compare", CHIP, WORK, "--batch", "1000000000"), "above the limit of 1,000,000"),
+    "a network": (("network", "mesh", "--size", "1000000x1000000"), "above the limit of 1,024"),
+    "channels": (("network", "mesh", "--vcs", "1000000000"), "flits in buffers"),
+    "a delay": (("network", "mesh", "--credit-cycles", "1000000000"), "cycles of a delay"),
+    "cycles of routers": (("network", "mesh", "--cycles", "1000000000"), "cycles of routers"),
+    "digits": (("run", CHIP, WORK, "--set", f"tile.count={'9' * 4301}"), "4,301 letters in a quantity"),
+    "a name": (("run", CHIP, WORK, "--set", f"name={'x' * 10_000}"), "10,000 letters in a name"),
+}  # fmt: skip
+QUICK = ("a sparse file", "tiles of a tree", "a unit", "epochs", "cycles")
+
+
+@pytest.fixture
+def odd_files(tmp_path: Path) -> Path:
+    import os
+
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for name in ("big.yaml", "big.flp"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(3 << 30)
+    (tmp_path / "one.flp").write_text("tile99999999 1e-3 1e-3 0 0\n")
+    (tmp_path / "long.yaml").write_text(
+        "kind: workload\nsteps: 1000000\ndataset: {name: x, examples: 1}\ntraining: {epochs: 1, learning_rate: 1}\n"
+        "layers: [{kind: rnn, name: a, inputs: 600, outputs: 600}]\n"
+    )
+    return tmp_path
+
+
+BOUNDED = """
+import resource, sys
+from pathlib import Path
+from archsim.cli import main
+most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 10**9
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in REFUSED]
+)
+def test_what_is_too_much_is_refused_at_once(case: str, odd_files: Path) -> None:
+    words, says = REFUSED[case]
+    found = subprocess.run(
+        [sys.executable, "-c", BOUNDED, *words], cwd=odd_files, capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
+    assert (found.returncode, found.stdout) == (2, ""), found.stderr
+    assert says in found.stderr
+    assert ";" in found.stderr
+    assert not (odd_files / "reports").exists()
