@@ -14,7 +14,7 @@ from archsim.chip import build_chip
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, load_data
-from archsim.functional.floating_point import order_of
+from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
@@ -46,7 +46,7 @@ def data_for(workload: Workload) -> tuple[Data, str]:
 def measure() -> list[Figure]:
     workload = load_workload("mlp_mnist").value
     data, name = data_for(workload)
-    order = order_of(workload.dataset.examples, 1, 0)
+    order = Order(workload.dataset.examples, 1, 0)
     figures = []
     for case, arch, sets in CASES:
         chip = build_chip(load_arch(arch, sets).value)

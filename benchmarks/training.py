@@ -12,8 +12,9 @@ import numpy as np
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.functional.datasets import FOLDER_VARIABLE, Data, load_data
-from archsim.functional.floating_point import order_of, train_float
+from archsim.functional.floating_point import train_float
 from archsim.functional.functions import functions_of
+from archsim.functional.order import Order
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import Training
 from archsim.mapping import build_schedule, map_workload
@@ -35,7 +36,7 @@ def measure() -> list[Figure]:
     schedule = build_schedule(chip, map_workload(workload, chip), examples)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
-    order, functions = order_of(examples, 1, 0), functions_of(workload)
+    order, functions = Order(examples, 1, 0), functions_of(workload)
 
     def on_chip() -> Callable[[], object]:
         model = Training(schedule, data).model
