@@ -36,7 +36,7 @@ def measure() -> list[Figure]:
     schedule = build_schedule(chip, map_workload(workload, chip), examples)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
-    order, functions = Order(examples, 1, 0), functions_of(workload)
+    order, functions = Order(examples, 1, 0)[:], functions_of(workload)
 
     def on_chip() -> Callable[[], object]:
         model = Training(schedule, data).model
