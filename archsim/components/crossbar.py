@@ -21,18 +21,16 @@ class Array(Component):
     numbers of both signs drive the rows. In `two_passes`: those above 0 in one window, then those below it in another,
     the integrators' sign reversed. Or in one window: on `paired_lines`, a second row line through each cell, which
     takes `pair_area`; `bipolar`, by voltages of either sign through cells of two terminals; or in `twos_complement`,
-    bit by bit, the sums of the sign's step being subtracted. `signed_columns` says the same of errors that drive the
-    columns; the second line of a column is part of the cell's area.
+    bit by bit, the sums of the sign's step being subtracted.
     """
 
-    later = frozenset({"signed_rows", "signed_columns", "pair_area_m2"})
+    later = frozenset({"signed_rows", "pair_area_m2"})
 
     settle_s: TimeOrZero
     cell_line_f: Capacitance
     line_end_f: Capacitance
     line_v: Voltage
     signed_rows: Signs = "two_passes"
-    signed_columns: Signs = "paired_lines"
     pair_area_m2: Area | None = None
     area_m2: Area = 0.0
     leakage_w: Power = 0.0
@@ -68,6 +66,8 @@ class Array(Component):
 class ReadOnlyCrossbar(Array):
     """Lines over cells that are written once and then read: they infer and are not trained."""
 
+    retired = {"signed_columns": "no errors drive the columns of an array that only infers"}
+
     example = {"settle": "2 ns", "cell_line": "2.1 fF", "line_end": "48 fF", "line": "0.8 V"}
 
 
@@ -78,13 +78,16 @@ class Crossbar(Array):
     An update is `pulses` slots of `pulse` each and a pause, in which row and column trains coincide. With numbers of
     both signs on the rows it has two such phases, one for those above 0 and one for those below it; a row fires in one
     of them, a column in both. `signed_updates: included` says that `pulses` are those of both phases already.
-    `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires in a phase.
+    `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires in a phase. `signed_columns`
+    says of errors, which drive the columns, what `signed_rows` says of the rows; the second line of a column is part of
+    the cell's area.
     """
 
-    later = Array.later | {"signed_updates"}
+    later = Array.later | {"signed_columns", "signed_updates"}
 
     choices = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
 
+    signed_columns: Signs = "paired_lines"
     pulse_s: Time
     pulses: Count
     pause_s: TimeOrZero

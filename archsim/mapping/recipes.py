@@ -71,8 +71,8 @@ class TileKit:
 
     def passes(self, side: Side, *, signed: bool) -> int:
         """In how many windows a vector drives the array; errors, which go backward, always have both signs."""
-        array = self.tile.spec.array
-        way = array.signed_rows if side is FORWARD else array.signed_columns
+        spec = self.tile.spec
+        way = spec.array.signed_rows if side is FORWARD else spec.updated_array.signed_columns
         return 2 if (signed or side is BACKWARD) and way == "two_passes" else 1
 
     def driven_s(self, side: Side, *, signed: bool) -> Fraction:

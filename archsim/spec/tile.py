@@ -82,7 +82,8 @@ class TileSpec(Section):
             converter = self.col_converter if converter == "shared" else converter
             if isinstance(driver, str) or isinstance(converter, str):
                 continue
-            way = self.array.signed_rows if edge == "row_driver" else self.array.signed_columns
+            columns = self.array.signed_columns if isinstance(self.array, Crossbar) else None
+            way = self.array.signed_rows if edge == "row_driver" else columns
             names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
             if way == "twos_complement" and driver.samples == 1:
                 message = "'array.{key}: twos_complement' needs bits one by one; give a '{edge}' that samples each step"

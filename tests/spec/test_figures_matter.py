@@ -82,9 +82,12 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ScheduleSpec", "in_flight"): ("schedule.mode=pipelined",),
     ("CcoAdc", "sample_hold"): ("schedule.mode=pipelined", "schedule.in_flight=4"),
     ("ChipLink", "energy_per_bit_j_per_bit"): ("tile.count=1",),
+    ("BitSerialDriver", "toggles"): ("tile.array.line_end=48 fF",),
+    ("Crossbar", "pair_area_m2"): ("tile.array.signed_rows=paired_lines", "tile.array.pair_area=0.1 um2"),
+    ("Router", "wait_for_tail_credit"): ("routing.router.buffer_flits=36",),
 }
-# Of two components that no shipped chip has, and of floorplans that are given: where they may stand.
-PLACES = {"counter_adc": "tile.col_converter", "level_driver": "tile.row_driver"}
+# Of components that no shipped chip has, or none that trains: where they may stand.
+PLACES = {"counter_adc": "tile.col_converter", "level_driver": "tile.row_driver", "static_cell": "tile.device"}
 
 
 @dataclass(frozen=True)

@@ -442,17 +442,23 @@ def test_the_figures_of_a_base_keep_their_sources() -> None:
 # ---- keys that are read no more
 
 
-def test_a_file_with_a_retired_key_loads_as_without_it_and_is_told() -> None:
-    plain = f"kind: arch\nextends: {REFERENCE}\nname: chip\n"
-    name = write_text(f"{plain}tile: {{device: {{kind: pcm_3t1c, read_conductance: 11 uS}}}}\n")
+@pytest.mark.parametrize(("base", "part", "kind", "key", "value"), [
+    (REFERENCE, "device", "pcm_3t1c", "read_conductance", "11 uS"),
+    ("shafiee_isca_2016", "array", "read_only_crossbar", "signed_columns", "two_passes"),
+])  # fmt: skip
+def test_a_file_with_a_retired_key_loads_as_without_it_and_is_told(
+    base: str, part: str, kind: str, key: str, value: str
+) -> None:
+    plain, path = f"kind: arch\nextends: {base}\nname: chip\n", f"tile.{part}.{key}"
+    name = write_text(f"{plain}tile: {{{part}: {{kind: {kind}, {key}: {value}}}}}\n")
     over, alone = load_arch(name), load_arch(write_text(plain, "other.yaml"))
     assert over.hash == alone.hash
-    assert list(over.retired) == ["tile.device.read_conductance"]
+    assert list(over.retired) == [path]
     assert alone.retired == {}
     line, told = check_file(name).splitlines()
     assert "fine" in line
-    assert told.startswith("  tile.device.read_conductance is read no more: ")
-    assert fault(name, "tile.device.read_conductance=3 uS").where == "--set tile.device.read_conductance"
+    assert told.startswith(f"  {path} is read no more: ")
+    assert fault(name, f"{path}={value}").where == f"--set {path}"
 
 
 # ---- variants
