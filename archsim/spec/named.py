@@ -145,7 +145,7 @@ def to_send() -> Taken:
     taken = _TAKEN.get()
     if taken is None:
         return Taken()
-    known = {name: taken.known.get(name, Path(name)).absolute() for name in {*taken.known, *taken.met}}
+    known = {name: taken.known.get(name, Path(name)).absolute() for name in sorted({*taken.known, *taken.met})}
     return Taken(known, taken.alone)
 
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +66,24 @@ class Verdict:
     status: int | None
 
 
+@contextlib.contextmanager
+def deep_stack() -> Iterator[None]:
+    """Let trees be made that are nested deeper than what reads them takes."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(20 * before)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def judged(case: Case) -> Verdict:
     """Return what comes of a case, in a child process of this one."""
     root = Path(tempfile.mkdtemp(prefix="archsim-case-"))
     try:
         (root / "in").mkdir()
-        way, words = case.make(root / "in")
+        with deep_stack():
+            way, words = case.make(root / "in")
         if words[0] not in ("check", "show", "import", "diff") and "--out" not in words and words[0] != "report":
             words = [*words, "--out", str(root / "in" / "out")]
         return _verdict(way, words, root)

@@ -262,7 +262,7 @@ def drawing_names(names: Sequence[str]) -> list[str]:
     """Return a name for each chip's drawing, safe and distinct as a file's on any system.
 
     >>> drawing_names(["c", "C d"])
-    ['floorplan_c', 'floorplan_C_d-8fd46b6b']
+    ['floorplan_c', 'floorplan_C_d-9f661e14']
     """
     return [f"floorplan_{own}" for own in slugs(names)]
 
