@@ -12,7 +12,7 @@ from archsim.chip.graph import Chip
 Line: TypeAlias = list[tuple[float, float]]
 Wire: TypeAlias = tuple[str, Line]
 MOST_LINES, BUSIEST = 20_000, 500
-"""Of more links, only so many of the busiest have lines: a screen has 2,000 columns, in which no eye tells more apart."""
+"""Of more links, only so many of the busiest have lines: a screen has some 2,000 columns of pixels."""
 INSIDE = 0.33  # of a site, from its centre: where a link that leaves it begins
 _BOW = 0.36  # of a site, by which a line that passes over others is bent aside
 
