@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import ceil, fsum
 
 import networkx as nx
 
@@ -138,23 +139,32 @@ class Chip:
 
         Raises SpecError where the topology's routes lead over places at which the floorplan has no tile.
         """
+        return self._way(source, target)[0]
+
+    def _way(self, source: str, target: str) -> tuple[list[str], dict[str, None]]:
+        """Return the nodes from one to another, and the names of the links between them."""
         with contextlib.suppress(KeyError):  # a place without a tile is in no table of routers
             nodes = self.topology.route(source, target)
-            if all(self.graph.has_edge(a, b) for a, b in itertools.pairwise(nodes)):
-                return nodes
+            edges = [self.graph.get_edge_data(a, b) for a, b in itertools.pairwise(nodes)]
+            if None not in edges:
+                return nodes, dict.fromkeys(edge["link"] for edge in edges)
         what = f"'{self.spec.routing.topology}' has no way from {source} to {target} around the floorplan's holes"
         hint = "choose another topology, or a floorplan whose rows and columns are full"
         raise SpecError.at("routing.topology", what, hint)
 
     def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
         """Return the links from node to node in order, and how many routers lie between; raise SpecError as `nodes`."""
-        nodes = self.nodes(source, target)
-        names: list[str] = []
-        for a, b in itertools.pairwise(nodes):
-            name = self.graph.edges[a, b]["link"]
-            if name not in names:
-                names.append(name)
+        nodes, names = self._way(source, target)
         return tuple(self.links[name] for name in names), sum(node.startswith("router") for node in nodes)
+
+    def flight_cycles(self, wires: Sequence[LinkUnit], routers: int) -> int:
+        """Return the cycles of the head over a chip's wires and through routers, rounded up once and exactly."""
+        spec, pipeline_s, delay_s = self.spec, self.spec.routing.router.pipeline_s, self.spec.routing.link.delay_s_per_m
+        wires_s = float(delay_s) * fsum(wire.length_m for wire in wires)
+        about = (wires_s + routers * float(pipeline_s)) * float(spec.technology.clock_hz)
+        if abs(about - round(about)) > 1e-6 * max(1.0, about):  # so far from a whole number, rounding cannot matter
+            return ceil(about)
+        return spec.cycles(sum(wire.flight_s for wire in wires) + routers * pipeline_s)
 
 
 def build_chip(spec: ArchSpec) -> Chip:

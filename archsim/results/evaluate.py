@@ -14,6 +14,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
+from archsim.results.effort import effort_of, warn_of
 from archsim.results.metrics import HEADLINE, Parts, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
@@ -62,6 +63,7 @@ def evaluate(
     count = workload.value.examples if examples is None else examples
     chip = build_chip(arch.value)
     mapping = map_workload(workload.value, chip)
+    warn_of(effort_of(chip, mapping))
     schedule = build_schedule(chip, mapping, count)
     trace = simulate(schedule, full=full, progress=progress)
     bound = simulate(schedule, unlimited=True)

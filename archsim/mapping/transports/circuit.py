@@ -131,8 +131,7 @@ class Circuit:
                 wires, routers = chip.route(node_of(signal.tile), node_of(tile))
                 names |= dict.fromkeys(wire.name for wire in wires)
                 routed += routers * count
-                path_s = sum(wire.flight_s for wire in wires) + routers * chip.spec.routing.router.pipeline_s
-                flight = max(flight, chip.spec.cycles(path_s))
+                flight = max(flight, chip.flight_cycles(wires, routers))
             for name in names:
                 carried[name] = carried.get(name, 0) + count
         uses = [Use(chip.links[name].unit, "pulse", count) for name, count in carried.items()]
