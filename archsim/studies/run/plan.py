@@ -140,7 +140,7 @@ def plan_from_options(
     named = Taken(met={name: own for name, own in taken.met.items() if name in (chip.named, network.named)})
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
-    EXAMPLES.check(count, "--epochs, times the examples of one")
+    EXAMPLES.check(count, "--examples" if examples else "--epochs, times the examples of one")
     line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
                   trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""
