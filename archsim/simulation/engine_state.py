@@ -32,17 +32,18 @@ class OpInstance:
 class EngineState:
     """Plain data, so that a state can be compared with an earlier one, and moved on by whole periods.
 
-    `started` and `done` are by op; `free` by unit; `queues` have those that wait for a unit, and `served` says which
-    input of it was served last; `blocked` are the ops that wait for maintenance. The `agenda` has, by cycle of the
-    clock, the instances whose stage ends and the units that are released. `grants` and `waits` count, by compiled
-    stage, how often it was granted and the cycles from its requests on. Cycles of the clock are those that were gone
-    through; `offset` is how many were jumped.
+    `started` and `done` are by op; `free` by unit, of which those that are asked for are `contended`; `queues` have
+    those that wait for a unit, and `served` says which input of it was served last; `blocked` are the ops that wait for
+    maintenance. The `agenda` has, by cycle of the clock, the instances whose stage ends and the units that are
+    released. `grants` and `waits` count, by compiled stage, how often it was granted and the cycles from its requests
+    on. Cycles of the clock are those that were gone through; `offset` is how many were jumped.
     """
 
     schedule: Schedule
     program: Program
     timeline: Timeline | None
-    free: dict[int, int]
+    free: list[int]
+    contended: tuple[int, ...]
     queues: dict[int, list[OpInstance]]
     served: dict[int, int]
     started: list[int]
@@ -78,8 +79,12 @@ def first_state(
 ) -> EngineState:
     """Return the state in which nothing has begun."""
     ops, stages = len(schedule.ops), len(program.stage_specs)
+    contended = [unit for unit, places in capacity.items() if places]
+    free = [0] * (max(contended, default=-1) + 1)
+    for unit in contended:
+        free[unit] = capacity[unit]
     return EngineState(
-        schedule, program, timeline, free=dict(capacity), queues={}, served={}, started=[0] * ops, done=[0] * ops,
-        blocked=set(), agenda={}, grants=[0] * stages, waits=[0] * stages,
+        schedule, program, timeline, free=free, contended=tuple(contended), queues={}, served={},
+        started=[0] * ops, done=[0] * ops, blocked=set(), agenda={}, grants=[0] * stages, waits=[0] * stages,
         tiles=TileStates(len(schedule.used_tiles)), upkeep=Upkeep(schedule, program),
     )  # fmt: skip

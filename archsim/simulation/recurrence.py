@@ -58,7 +58,8 @@ def key_of(state: EngineState) -> Hashable:
         for unit, queue in sorted(state.queues.items()) if queue
     )  # fmt: skip
     counts = tuple((started[op] - base, done[op] - base) for op in state.program.example_ops)
-    free, blocked, served = (*state.free.values(),), (*sorted(state.blocked),), (*sorted(state.served.items()),)
+    free, blocked = tuple(map(state.free.__getitem__, state.contended)), tuple(sorted(state.blocked))
+    served = tuple(sorted(state.served.items()))
     return base % state.schedule.batch, counts, agenda, queues, free, blocked, served
 
 
