@@ -122,6 +122,10 @@ WIDTH = Limit(
 NETWORK_LAYERS = Limit(
     "layers", 50_000, "Large networks have hundreds. An assumption.", "cut the network, or say what recurs as steps",
 )  # fmt: skip
+GAPS = Limit(
+    "places where columns and rows of edges cross", 400_000_000, "A byte for each is 400 MB. An assumption.",
+    "align the rectangles, so that they share edges",
+)  # fmt: skip
 TILES = Limit(
     "tiles in all (tile.count and that of variants, times package.chips)", 250_000,
     "A wafer of 300 mm has room for 100,000 of 0.7 mm2. An assumption.",

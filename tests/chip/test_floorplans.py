@@ -464,6 +464,15 @@ def test_blocks_are_lines_of_the_bill_of_areas() -> None:
     assert bill["routing_channel"].area_m2 == pytest.approx(3 * 0.1 * MM * 2 * side)
 
 
+def test_rectangles_without_common_edges_are_refused_before_their_gaps_are_laid_out() -> None:
+    count = 10_001  # on a diagonal: each has columns and rows of its own, 2 and a gap
+    rects = [Rect(2.0 * i, 2.0 * i, 1.0, 1.0) for i in range(count)]
+    with pytest.raises(
+        SpecError, match=r"floorplan: 400,\d+,\d+ places where .* cross, above the limit of 400,000,000"
+    ):
+        holes(Rect(0.0, 0.0, 2.0 * count, 2.0 * count), rects)
+
+
 def test_kinds_have_their_own_keys_on_the_command_line() -> None:
     assert chip("floorplan.kind=snake").plan.grid[4:] == ((1, 3), (1, 2), (1, 1), (1, 0))
     with pytest.raises(SpecError, match=r"floorplan\.columns: unknown key"):

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from archsim.base.limits import GAPS
 from archsim.chip.floorplan.plan import Rect
 
 TOUCH_M = 1e-10
@@ -95,6 +96,7 @@ def holes(die: Rect, rects: Sequence[Rect]) -> Holes:
     """Return what the rectangles leave of a die; edges nearer than `TOUCH_M` are one."""
     xs = _lines([die.x_m, die.x_m + die.width_m], [x for r in rects for x in (r.x_m, r.x_m + r.width_m)])
     ys = _lines([die.y_m, die.y_m + die.height_m], [y for r in rects for y in (r.y_m, r.y_m + r.height_m)])
+    GAPS.check((len(ys) - 1) * (len(xs) - 1), "floorplan")
     free = np.ones((len(ys) - 1, len(xs) - 1), dtype=bool)
     along = np.searchsorted(xs, np.array([(r.x_m - TOUCH_M, r.x_m + r.width_m - TOUCH_M) for r in rects]).reshape(-1))
     down = np.searchsorted(ys, np.array([(r.y_m - TOUCH_M, r.y_m + r.height_m - TOUCH_M) for r in rects]).reshape(-1))
