@@ -52,8 +52,23 @@ def sweep(
     arch: Arch,
     workload: Work,
     vary: Annotated[
-        list[str], typer.Option(metavar="KEY=V1,V2,...", help="A figure, and the values that it takes. Repeatable.")
+        list[str],
+        typer.Option(
+            metavar="KEY=V1,V2,...",
+            help="A figure and its values; also LO..HI:+STEP, :xFACTOR, :log:N, and arch=A,B. Repeatable.",
+        ),
     ],
+    together: Annotated[
+        list[str] | None, typer.Option(metavar="KEY,KEY", help="Keys whose values go in step. Repeatable.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Leave out other points: 'tile.rows <= tile.cols'. Repeatable."),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Draw N points over all ranges LO..HI or LO..HI:log.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(metavar="lhs|sobol", help="How; by default lhs.")] = None,
     train: Annotated[bool, typer.Option("--train", help="Also train at each point, on the chip's cells.")] = False,
     epochs: Epochs = None,
     seeds: Annotated[

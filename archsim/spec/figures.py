@@ -56,6 +56,22 @@ def figure_paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from figure_paths(item, f"{path}[{i}]")
 
 
+def dimension_at(value: Any, path: str) -> Dimension | None:
+    """Return how the figure at a dotted path of a section is read; None where there is none, or no number."""
+    mark: Dimension | AnyFigure | None = None
+    for part in path_parts(path):
+        mark = None
+        if isinstance(value, Section):
+            name = next((own for own in type(value).model_fields if yaml_key(own) == part), None)
+            mark = None if name is None else _mark(type(value).model_fields[name])
+            value = None if name is None else getattr(value, name)
+        elif isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            value = value[part] if isinstance(value, tuple) and isinstance(part, int) and part < len(value) else None
+    return mark if isinstance(mark, Dimension) else None
+
+
 def figure_at(tree: Tree, path: str, default: str) -> Figure:
     """Return the figure at a path of a tree; of one that is not there, the default."""
     found: Any = tree

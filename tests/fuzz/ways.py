@@ -122,7 +122,7 @@ OPTIONS: dict[str, list[str]] = {
     "survey": ["--mode", "--hold", "--examples", "--set"],
     "sensitivity": ["--examples", "--seed"],
     "compare": ["--gpu", "--batch", "--measured", "--gpus", "--examples", "--seed"],
-    "sweep": ["--vary", "--epochs", "--seeds", "--ablate", "--set"],
+    "sweep": ["--vary", "--together", "--where", "--sample", "--sampler", "--epochs", "--seeds", "--ablate", "--set"],
     "network": ["--size", "--traffic", "--load", "--packet-flits", "--vcs", "--buffer-flits", "--router-cycles",
                 "--link-cycles", "--credit-cycles", "--arbitration", "--hot-tile", "--hot-share", "--warmup-cycles",
                 "--cycles", "--seed"],

@@ -25,9 +25,10 @@ from archsim.results.evaluate import evaluate
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
 from archsim.studies.study import silent
-from archsim.studies.sweep.axes import Axis, axes_of
+from archsim.studies.sweep.asked import asked, tried_of
+from archsim.studies.sweep.axes import Axis, axes_of, space_of
 from archsim.studies.sweep.figures import figures, numbers_of
-from archsim.studies.sweep.grid import METRICS, Grid, Inputs, UnseenDataError, _tried
+from archsim.studies.sweep.grid import METRICS, Grid, Inputs, UnseenDataError
 from archsim.studies.sweep.points import Made, Point, Settings, Sweep, with_pareto
 from archsim.studies.sweep.study import STUDY
 from archsim.studies.tasks.bench import OWN_STORE
@@ -230,11 +231,11 @@ def test_data_that_a_worker_cannot_read_end_the_sweep_with_its_name_and_are_no_p
     def unseen(workload: Any, folder: Path | None, seed: int) -> Any:
         raise SpecError.at("--data", "is not there", "look")
 
-    grid = Grid(Inputs(REFERENCE, WORK, vary=VARY, sets=SMALL, epochs=1, train=True))
-    again = Grid(grid.inputs, grid.given, grid.data)
+    found = asked(Inputs(REFERENCE, WORK, vary=VARY, sets=SMALL, epochs=1, train=True))
+    again = Grid(found.grid.inputs, found.grid.given, found.grid.data)
     monkeypatch.setattr("archsim.studies.sweep.grid.load_data", unseen)
     with pytest.raises(UnseenDataError, match=f"{socket.gethostname()} cannot read the data of {WORK}: --data: is not"):
-        again.run(grid.points()[0])
+        again.run(found.points[0])
 
 
 def test_points_that_are_refused_or_diverge_are_kept_with_the_reason(
@@ -345,12 +346,19 @@ def test_the_command_writes_a_folder_of_its_own_and_prints_its_file(archsim: Com
 
 
 def test_of_a_large_grid_each_value_is_tried_and_nothing_else() -> None:
-    axes = axes_of([f"tile.rows={','.join(map(str, range(1, 101)))}", "tile.cols=1,2,3", "tile.count=1,2,4,8"])
-    tried = [tuple(settings.values()) for settings in _tried(axes)]
-    assert len(tried) == 2 * (100 + 3 + 4)
-    for i, axis in enumerate(axes):
-        assert {values[i] for values in tried} == set(axis.values)
-    assert len(list(_tried(axes_of(["tile.rows=1,2,3", "tile.cols=1,2"])))) == 6
+    def tried(*varied: str) -> list[tuple[str, ...]]:
+        space = space_of(varied)
+        keys = [axis.key for axis in space.axes]
+        return [tuple(settings.values()) for settings in tried_of(list(space.points()), keys)]
+
+    rows = f"tile.rows={','.join(map(str, range(1, 101)))}"
+    found = tried(rows, "tile.cols=1,2,3", "tile.count=1,2,4,8")
+    assert len(found) == len(set(found)) <= 2 * (100 + 3 + 4)
+    assert [{values[i] for values in found} for i in range(3)] == [
+        set(axis.values) for axis in axes_of([rows, "tile.cols=1,2,3", "tile.count=1,2,4,8"])
+    ]
+    assert {values[1:] for values in found if values[0] == "50"} == {("1", "1"), ("3", "8")}
+    assert len(tried("tile.rows=1,2,3", "tile.cols=1,2")) == 6
 
 
 def test_commas_in_brackets_and_quotes_do_not_separate() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from archsim.base.words import counted
+from archsim.base.record import Named
+from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Document, Points, Section, Span, Text, code, say
 from archsim.studies.sweep.figures import figures
 from archsim.studies.sweep.points import TIME, Sweep, settings_text
@@ -25,10 +26,23 @@ def document(data: Sweep) -> Document:
     sections.append(Section("more", "More of each point", (*_alike(data, MORE), more, all_table(data))))
     sections += _reasons(data)
     return Document(
-        f"Sweep of {data.workload.name} on {data.arch.name}", tuple(_head(data)), tuple(sections),
-        data.ends(data.arch, data.workload),
+        f"Sweep of {_names(data.workload, data.workloads, 'workload')} on {_names(data.arch, data.archs, 'chip')}",
+        tuple(_head(data)), tuple(sections), (*_varied(data), *data.ends(data.arch, data.workload)),
         stem="sweep",
     )  # fmt: skip
+
+
+def _names(own: Named, varied: Mapping[str, Named], word: str) -> str:
+    return counted(len(varied), word) if varied else own.name
+
+
+def _varied(data: Sweep) -> Iterator[Block]:
+    """Yield the names and hashes of the chips and workloads that are varied."""
+    for title, varied in (("Chips", data.archs), ("Workloads", data.workloads)):
+        if varied:
+            told = ", ".join(f"{key} is {own.name}, {own.hash}" for key, own in varied.items())
+            yield say("{title}: {told}. Those below are what the command names besides.", kind="note", title=title,
+                      told=told)  # fmt: skip
 
 
 def _head(data: Sweep) -> Iterator[Block]:
@@ -39,11 +53,11 @@ def _head(data: Sweep) -> Iterator[Block]:
     if not data.complete:
         yield say("**Interrupted**: these are the points so far; the command below with `--resume` goes on.",
                   kind="warning")  # fmt: skip
-    grid: list[Span] = []
-    for key, values in data.vary.items():
-        grid += [Span(" x " if grid else "The grid: "), Span(f"{len(values)} of "), Span(key, "code")]
     epochs = "the epochs of the workload" if data.epochs is None else counted(data.epochs, "epoch")
-    yield Text((*grid, Span(f"; each point runs for {epochs}.")))
+    yield Text((*_grid(data), Span(f"; each point runs for {epochs}.")))
+    if data.where:
+        left = f"; {counted(data.left_out, 'other point')} of the grid {agreeing(data.left_out, 'is', 'are')} left out."
+        yield Text((Span("At all of them holds "), *code(data.where).spans, Span(left)))
     if data.sets:
         yield Text((Span("All of them have "), *code(data.sets).spans, Span(".")))
     if train is not None:
@@ -60,6 +74,20 @@ def _head(data: Sweep) -> Iterator[Block]:
         "good in {goals}, and better in one of them.",
         billed=data.reads_billed_by, goals=goals,
     )  # fmt: skip
+
+
+def _grid(data: Sweep) -> Iterator[Span]:
+    """Yield what is varied: how many values of each key, of keys in step, or samples."""
+    groups = [(data.sampled, f"samples ({data.sampler}) of")] if data.sampled else []
+    groups += [(keys, "in step of") for keys in data.together]
+    told: set[str] = set()
+    for key, values in data.vary.items():
+        keys, words = next((group for group in groups if key in group[0]), ((key,), "of"))
+        if key not in told:
+            count = data.samples if key in data.sampled else len(values)
+            yield Span(f"{' x ' if told else 'The grid: '}{count:,} {words} ")
+            yield from code(keys).spans
+        told |= set(keys)
 
 
 def _alike(data: Sweep, metrics: Metrics, *, brief: bool = False) -> tuple[Text, ...]:

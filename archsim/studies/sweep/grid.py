@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, TypeAlias
 
-from archsim.base.errors import ArchsimError, Problem, SpecError
+from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.limits import EPOCHS
 from archsim.base.record import Named
 from archsim.chip.graph import build_chip
@@ -20,22 +18,20 @@ from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.epochs import Epoch
 from archsim.functional.floating_point import Reached
-from archsim.functional.train import Progress, Training, check_ablations, check_cells, check_network, seeds_from
+from archsim.functional.train import Progress, Training, check_cells, check_network, seeds_from
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch
-from archsim.spec.settings import path_parts, split_overrides
-from archsim.studies.names import all_faults
+from archsim.spec.loading import Loaded
+from archsim.spec.settings import split_overrides
 from archsim.studies.study import given, named, unsaid
-from archsim.studies.sweep.axes import Axis, axes_of
+from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.points import Made, Settings, settings_text
 from archsim.studies.tasks.bench import Spread
 from archsim.studies.train.history import Runs
-from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
 Inside: TypeAlias = Callable[[float, Progress | None], None]
@@ -45,9 +41,7 @@ METRICS = (
     "area_m2", "efficiency_op_per_j", "transfer_time_share", "refresh_time_share", "dwell_time_mean_s",
 )  # fmt: skip
 """What a point keeps of metrics.json."""
-
-TRIED = 1000
-"""So many combinations of values are resolved before anything runs, in some 2 s. An assumption."""
+Given: TypeAlias = tuple[Mapping[str, Loaded[ArchSpec]], Mapping[str, Loaded[Workload]]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,10 @@ class Inputs(Spread):
     arch: str
     workload: str
     vary: tuple[str, ...] = ()
+    together: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    sample: int | None = None
+    sampler: str | None = None
     sets: tuple[str, ...] = given("--set")
     train: bool = False
     ablate: tuple[str, ...] = ()
@@ -73,51 +71,35 @@ class UnseenDataError(ArchsimError):
 
 
 class Grid:
-    """A grid of settings of a chip and a workload, ready to be run point by point.
+    """A chip and a workload, or several of each, ready to be run with settings.
 
-    `given` are both without `inputs.sets`, which may be whole only together with what is varied; `data` says by the
-    hash of a workload on which data it is trained. Raises SpecError with what is wrong for all points.
+    `given` are those of the command by "", and others by what `--vary` calls them, without `inputs.sets`, which may be
+    whole only together with what is varied; `data` says by the hash of a workload on which data it is trained.
     """
 
-    def __init__(
-        self,
-        inputs: Inputs,
-        given: tuple[Loaded[ArchSpec], Loaded[Workload]] | None = None,
-        data: dict[str, str] | None = None,
-    ) -> None:
-        self.inputs, self.axes = inputs, axes_of(inputs.vary, inputs.sets)
+    def __init__(self, inputs: Inputs, given: Given, data: Mapping[str, str]) -> None:
+        self.inputs, self.given, self.data = inputs, given, data
         self.ablated = tuple(sorted(set(inputs.ablate)))
         self.seeds = tuple(seeds_from(inputs.seed, inputs.seeds or 1))
         self._sets = split_overrides(inputs.sets)
         self._data: tuple[Workload, Data] | None = None
         self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
-        self.given = given or _loaded(inputs)
-        self.data = data if data is not None else {}
-        if given is None:  # otherwise it was checked where it comes from
-            self._check()
 
-    def _check(self) -> None:
-        problems = [problem for side in (0, 1) for problem in self._faults(side)]
-        if problems:
-            raise SpecError(dict.fromkeys(problems))
-        if self.inputs.train:
-            self.data = self._digests()
-
-    def named(self, side: int) -> Named:
-        """Return the chip (0) or the workload (1) as set at all points; as given, if it is whole only with a value."""
+    def named(self, side: int, name: str = "") -> Named:
+        """Return a chip (0) or workload (1) as set at all points; as given, if it is whole only with a value."""
         try:
-            return named(self._load(side, ()))
+            return named(self.load(side, {SPECS[side]: name}))
         except SpecError:
-            return named(self.given[side])
+            return named(self.given[side][name])
 
-    def points(self) -> list[Settings]:
-        """Return the settings of all points; those of the last key change first."""
-        return list(_grid(self.axes))
+    def bases(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
+        """Return the chip and the workload that a point's settings are set in."""
+        arch, workload = (settings.get(key, "") for key in SPECS)
+        return self.given[0][arch], self.given[1][workload]
 
     def specs(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
         """Return the chip and the workload of a point; raise SpecError where they are wrong together."""
-        both = split_overrides(settings_text(settings))
-        arch, workload = (self._load(side, both[side]) for side in (0, 1))
+        arch, workload = (self.load(side, settings) for side in (0, 1))
         return arch, workload
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -155,64 +137,21 @@ class Grid:
     def _examples(self, workload: Workload) -> int:
         return (self.inputs.epochs or workload.training.epochs) * workload.dataset.examples
 
-    def _load(self, side: int, settings: Sequence[str]) -> Loaded[Any]:
-        """Return the chip (0) or the workload (1) with settings; what is wrong with varied keys is told as such."""
+    def load(self, side: int, settings: Settings) -> Loaded[Any]:
+        """Return the chip (0) or the workload (1) of a point; what is wrong with varied keys is told as such."""
+        own = split_overrides(settings_text(settings, without=SPECS))[side]
         try:
-            return self.given[side].with_overrides([*self._sets[side], *settings])
+            return self.bases(settings)[side].with_overrides([*self._sets[side], *own])
         except SpecError as error:
-            wheres = {f"--set {axis.key}": f"--vary {axis.key}" for axis in self.axes}
+            wheres = {f"--set {key}": f"--vary {key}" for key in settings}
             raise SpecError(
                 replace(each, where=wheres.get(each.where, each.where)) for each in error.problems
             ) from None
 
-    def _axes(self, side: int) -> list[Axis]:
-        """Return the axes that are of the chip (0) or of the workload (1)."""
-        return [axis for axis in self.axes if split_overrides([f"{axis.key}="])[side]]
-
-    def _faults(self, side: int) -> list[Problem]:
-        """Return what is wrong with the chip (0) or the workload (1) at all points that have some value.
-
-        What is wrong at a few of them is for these to tell, and so it is where there are too many to try all of them.
-        """
-        axes = self._axes(side)
-        problems: dict[tuple[str, ...], list[Problem]] = {}
-        hashes: dict[tuple[str, ...], str] = {}
-        for settings in _tried(axes):
-            values = tuple(settings.values())
-            try:
-                hashes[values] = self._load(side, settings_text(settings)).hash
-                problems[values] = []
-            except SpecError as error:
-                problems[values] = list(error.problems)
-        found = _common(list(problems.values()))
-        for i, axis in enumerate(axes):
-            of_value: dict[str, list[tuple[str, ...]]] = {}
-            for values in problems:
-                of_value.setdefault(values[i], []).append(values)
-            seen: dict[tuple[tuple[tuple[str, ...], str], ...], str] = {}
-            for value, places in of_value.items():
-                found += _common([problems[values] for values in places])
-                same = [((*values[:i], *values[i + 1 :]), hashes[values]) for values in places if values in hashes]
-                first = seen.setdefault(tuple(same), value) if same else value
-                if first != value:
-                    what = f"'{value}' is the same value as '{first}'"
-                    found.append(Problem(f"--vary {axis.key}", what, "give each value once"))
-        return found
-
-    def _digests(self) -> dict[str, str]:
-        """Return by workload's hash what names its data; raise SpecError if there is none for any of them."""
-        found: dict[str, str] = {}
-        first: SpecError | None = None
-        for settings in _grid(self._axes(1)):
-            try:
-                workload = self._load(1, settings_text(settings))
-                data = self._data_of(workload.value)
-                found[workload.hash] = f"{data.name} {digest_of(data)}"
-            except SpecError as error:
-                first = first or error
-        if first is not None and not found:
-            raise first
-        return found
+    def digest_of(self, workload: Workload) -> str:
+        """Return what names the data that a workload is trained on; raise SpecError if there are none."""
+        data = self._data_of(workload)
+        return f"{data.name} {digest_of(data)}"
 
     def _data_of(self, workload: Workload) -> Data:
         """Return a workload's data; the last ones are kept."""
@@ -268,32 +207,16 @@ class Grid:
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
 
 
-_KNOWN: dict[tuple[Inputs, str, str], Grid] = {}
+_KNOWN: dict[tuple[Inputs, tuple[str, ...]], Grid] = {}
 
 
-def _known(inputs: Inputs, given: tuple[Loaded[ArchSpec], Loaded[Workload]], data: dict[str, str]) -> Grid:
+def _known(inputs: Inputs, given: Given, data: Mapping[str, str]) -> Grid:
     """Return the grid that another process sent; the last one is kept, with its data and baselines."""
-    key = inputs, given[0].digest, given[1].digest
+    key = inputs, tuple(own.digest for side in given for own in side.values())
     if key not in _KNOWN:
         _KNOWN.clear()
         _KNOWN[key] = Grid(inputs, given, data)
     return _KNOWN[key]
-
-
-def _grid(axes: Sequence[Axis]) -> Iterator[Settings]:
-    """Yield all choices of a value of each axis; those of the last one change first."""
-    for values in itertools.product(*(axis.values for axis in axes)):
-        yield {axis.key: value for axis, value in zip(axes, values, strict=True)}
-
-
-def _tried(axes: Sequence[Axis]) -> Iterator[Settings]:
-    """Yield settings at which faults are sought: all, or each value with the others' first and last ones."""
-    if prod(len(axis.values) for axis in axes) <= TRIED:
-        yield from _grid(axes)
-        return
-    ends = [{axis.key: axis.values[at] for axis in axes} for at in (0, -1)]
-    every = ({**end, axis.key: value} for axis in axes for value in axis.values for end in ends)
-    yield from itertools.islice(every, TRIED)
 
 
 def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:
@@ -316,30 +239,3 @@ def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], d
     found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
     found["pulses_per_synapse"] = fmean(run[-1] for run in pulses)
     return found, {name: columns[name] for name in names[:-1]}
-
-
-def _loaded(inputs: Inputs) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
-    _check_options(inputs)
-    check_ablations(dict.fromkeys(inputs.ablate))
-    loads = [lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload)]
-    arch, workload = all_faults(loads)
-    return arch, workload
-
-
-def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:
-    """Return what is in all of the lists, in order of the first."""
-    return [problem for problem in problems[0] if all(problem in own for own in problems)] if problems else []
-
-
-def _check_options(inputs: Inputs) -> None:
-    options = {"--seeds": inputs.seeds is not None, "--ablate": bool(inputs.ablate), "--data": inputs.data is not None}
-    problems = [
-        Problem(option, "is of no use without --train", "give --train as well, or leave it out")
-        for option, is_given in options.items() if is_given and not inputs.train
-    ]  # fmt: skip
-    keys = [path_parts(text.partition("=")[0].strip()) for text in (*inputs.vary, *inputs.sets)]
-    if inputs.epochs is not None and (["training"] in keys or ["training", "epochs"] in keys):
-        what = "--epochs was given, and training.epochs is varied or set"
-        problems.append(Problem("--epochs", what, "give the epochs in one way"))
-    if problems:
-        raise SpecError(problems)

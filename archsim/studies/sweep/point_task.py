@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from archsim.base.record import Record
 from archsim.functional.train import Progress as Place
+from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.grid import Grid
 from archsim.studies.sweep.points import Made, Settings, settings_text
 from archsim.studies.tasks.task import Inside, Task, unheard
@@ -32,15 +33,16 @@ class PointTask(Task[Made]):
     @property
     def estimate_s(self) -> float:
         """How long its trainings take at least."""
-        workload, inputs = self.grid.given[1].value, self.grid.inputs
+        workload, inputs = self.grid.bases(self.settings)[1].value, self.grid.inputs
         examples = (inputs.epochs or workload.training.epochs) * workload.dataset.examples * len(self.grid.seeds)
         return examples * workload.synapses * SYNAPSE_S if inputs.train else 0.0
 
     def asked(self) -> Mapping[str, Any]:
         """Return the specs as given, what is set in them, and the data of all workloads that come of that."""
-        arch, workload = (own.digest for own in self.grid.given)
-        sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())))]
-        return {"arch": arch, "workload": workload, "set": sets, "data": self.grid.data, **self._how()}
+        arch, workload = (own.digest for own in self.grid.bases(self.settings))
+        sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())), without=SPECS)]
+        data = dict(self.grid.data)
+        return {"arch": arch, "workload": workload, "set": sets, "data": data, **self._how()}
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs of the point; raise SpecError where they are wrong."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -73,13 +73,25 @@ class Trained(Record):
 
 
 class Sweep(Data):
-    """What sweep.json holds: a grid, settings that hold for all of it, and the points that were made so far."""
+    """What sweep.json holds: a grid, settings that hold for all of it, and the points that were made so far.
+
+    Keys in each of `together` go in step; `samples` of those that are `sampled` were drawn by the `sampler`.
+    `left_out` points did not meet `where`. `archs` and `workloads` are those that are varied, by what they are called.
+    """
 
     schema_id: Literal["archsim-sweep-1"] = signed("archsim-sweep-1")
     arch: Named
     workload: Named
     sets: tuple[str, ...] = Field(alias="set")
     vary: Mapping[str, tuple[str, ...]]
+    together: tuple[tuple[str, ...], ...] = ()
+    sampled: tuple[str, ...] = ()
+    samples: int = 0
+    sampler: str | None = None
+    where: tuple[str, ...] = ()
+    left_out: int = 0
+    archs: Mapping[str, Named] = {}
+    workloads: Mapping[str, Named] = {}
     epochs: int | None
     train: Trained | None
     reads_billed_by: str
@@ -109,9 +121,9 @@ def _goals(point: Point) -> tuple[float, ...] | None:
     return (*([-point.figure(merit)] if merit is not None else []), point.figure(TIME), point.figure(ENERGY))
 
 
-def settings_text(settings: Settings) -> list[str]:
-    """Return settings as `KEY=VALUE` texts."""
-    return [f"{key}={value}" for key, value in settings.items()]
+def settings_text(settings: Settings, without: Collection[str] = ()) -> list[str]:
+    """Return settings as `KEY=VALUE` texts, all but those of some keys."""
+    return [f"{key}={value}" for key, value in settings.items() if key not in without]
 
 
 def short(key: str, most: int = 32) -> str:

@@ -9,12 +9,15 @@ import numba
 import numpy as np
 
 from archsim.base.errors import ArchsimError, SpecError
+from archsim.base.record import Named
 from archsim.studies.names import default_folder
 from archsim.studies.study import Prepared, Progress, Study, registered
+from archsim.studies.sweep.asked import Asked, asked
 from archsim.studies.sweep.document import document
 from archsim.studies.sweep.grid import Grid, Inputs
 from archsim.studies.sweep.point_task import PointTask
 from archsim.studies.sweep.points import Made, Point, Sweep, Trained, with_pareto
+from archsim.studies.sweep.samples import SAMPLERS
 from archsim.studies.tasks.bench import OWN_STORE, bench
 from archsim.studies.tasks.workers import WorkerDiedError
 from archsim.studies.underway import Underway
@@ -22,28 +25,37 @@ from archsim.studies.underway import Underway
 
 def prepare(inputs: Inputs) -> Prepared[Sweep]:
     """Return a sweep to be made; raise SpecError with what is wrong for all points."""
-    grid = Grid(inputs)
+    found = asked(inputs)
+    grid, space = found.grid, found.space
     versions = {"numpy": np.__version__, "numba": numba.__version__}
     begun = Sweep(
         command=inputs.line, arch=grid.named(0), workload=grid.named(1), set=inputs.sets,
-        vary={axis.key: axis.values for axis in grid.axes}, epochs=inputs.epochs,
+        vary={axis.key: axis.values for axis in space.axes}, epochs=inputs.epochs,
+        together=space.together, sampled=space.sampled, samples=space.samples,
+        sampler=(inputs.sampler or SAMPLERS[0]) if space.sampled else None,
+        where=inputs.where, left_out=found.left_out, archs=_varied(grid, 0), workloads=_varied(grid, 1),
         train=Trained(seeds=grid.seeds, ablated=grid.ablated, versions=versions) if inputs.train else None,
         reads_billed_by="the activity measured in each point's trainings" if inputs.train else "the spec",
     )  # fmt: skip
     more = [*inputs.sets, *begun.vary, *(["--train", *grid.ablated] if inputs.train else [])]
     suffix = hashlib.sha256("\n".join(more).encode()).hexdigest()[:8]
-    folder = default_folder(*grid.given, f"sweep--{suffix}")
-    return Prepared(folder, lambda progress, where: Points(grid, begun, progress, where).finish())
+    folder = default_folder(*grid.bases({}), f"sweep--{suffix}")
+    return Prepared(folder, lambda progress, where: Points(found, begun, progress, where).finish())
+
+
+def _varied(grid: Grid, side: int) -> dict[str, Named]:
+    """Return the chips (0) or workloads (1) that are varied, as all points have them, by what they are called."""
+    return {key: grid.named(side, key) for key in grid.given[side] if key}
 
 
 class Points(Underway[Sweep]):
     """A sweep under way: the settings of all points, and what was `made` of those that are ready."""
 
-    def __init__(self, grid: Grid, begun: Sweep, progress: Progress, folder: Path) -> None:
+    def __init__(self, found: Asked, begun: Sweep, progress: Progress, folder: Path) -> None:
         super().__init__(STUDY, folder, progress)
-        self.grid, self._empty, self.wanted = grid, begun, grid.points()
+        self.grid, self._empty, self.wanted = found.grid, begun, found.points
         self.made: dict[int, Made] = {}
-        if grid.inputs.resume and grid.inputs.store is None and not (folder / OWN_STORE).is_file():
+        if self.grid.inputs.resume and self.grid.inputs.store is None and not (folder / OWN_STORE).is_file():
             what = f"there is nothing to go on from: no {OWN_STORE} is in {folder}"
             raise SpecError.at("--resume", what, "sweep without --resume, or name its --out")
 
