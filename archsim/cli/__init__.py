@@ -4,6 +4,7 @@ Everything heavy is imported by the command that needs it. Annotations are not p
 those of all commands at each start, and as text they would have to be compiled each time.
 """
 
+import functools
 import os
 import sys
 import warnings
@@ -56,7 +57,7 @@ def _asked(arguments: list[str]) -> int:
     """Carry a command out and return its exit status; unlike typer's own, it leaves exceptions as they are."""
     for place, each in enumerate(arguments, start=1):
         check_text(each, f"argument {place}")
-    command = typer.main.get_command(app)
+    command = _command()
     try:
         with warnings.catch_warnings(), command.make_context("archsim", arguments) as context:
             warnings.showwarning = lambda message, *_, **__: complain([str(message)])
@@ -64,6 +65,11 @@ def _asked(arguments: list[str]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     return found if isinstance(found, int) else 0
+
+
+@functools.cache
+def _command() -> Any:
+    return typer.main.get_command(app)
 
 
 def _usage(error: Any) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 
-from tests.fuzz.judging import Case, Verdict, judged, minimised
+from tests.fuzz.judging import Case, Verdict, judged, minimised, warm
 
 
 def main() -> int:
@@ -20,10 +20,7 @@ def main() -> int:
     given = asked.parse_args()
     if given.one is not None:
         return _tell(judged(Case(given.one)))
-    import archsim.studies.run.study
-    import archsim.studies.study
-
-    archsim.studies.study.all_studies()  # before the children are made
+    warm()
     faults: dict[tuple[str, str, str], tuple[int, Verdict]] = {}
     ways: Counter[tuple[str, int | None]] = Counter()
     begin, done = time.monotonic(), 0

@@ -66,6 +66,21 @@ class Verdict:
     status: int | None
 
 
+def warm() -> None:
+    """Carry out commands of all kinds here, so that the children find all imported, and built-in files read."""
+    import archsim.studies.study
+    from archsim.cli import main
+
+    archsim.studies.study.all_studies()
+    chip, work = "ambrogio_nature_2018", "mlp_digits"
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        run = ["run", chip, work, "--examples", "3", "--out", f"{folder}/run"]
+        gpus = ["compare", chip, work, "--examples", "3", "--out", f"{folder}/gpus"]
+        for words in (run, gpus, ["check", chip, work], ["report", f"{folder}/run"]):
+            with contextlib.suppress(SystemExit):
+                main(words)
+
+
 @contextlib.contextmanager
 def deep_stack() -> Iterator[None]:
     """Let trees be made that are nested deeper than what reads them takes."""
