@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import floorplans
-from archsim.cli.options import Arch, Examples, Json, Out, Quiet, Sets, Work, perform
+from archsim.cli.options import Arch, Cluster, Examples, Jobs, Json, Out, Quiet, Sets, StoreFile, Work, perform
 
 
 @floorplans.command(name="draw")
@@ -39,6 +39,9 @@ def optimise_floorplan(
     sets: Sets = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what the search draws.")] = 0,
     topologies: Annotated[bool, typer.Option("--topologies", help="Also try other topologies.")] = False,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    store: StoreFile = None,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -54,6 +57,9 @@ def compare_floorplans(
     archs: Annotated[list[str], typer.Argument(metavar="ARCH ARCH ...", help="At least two chips, by name or path.")],
     sets: Sets = None,
     examples: Examples = None,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    store: StoreFile = None,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,

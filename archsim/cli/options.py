@@ -81,6 +81,8 @@ def perform(given: typer.Context, module: str, doing: str = "simulating") -> Non
         except KeyboardInterrupt:
             if kept and study.keeps:
                 complain([f"{counted(kept, study.keeps)} done and kept; the same command with --resume goes on"])
+            elif kept and "store" in words:
+                complain(["what is done is kept; the same command goes on"])
             raise
     told = f"report  {folder / study.stem}.html{study.tells.format(folder=folder)}"
     passed = study.passed(data)

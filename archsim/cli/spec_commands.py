@@ -9,7 +9,7 @@ import typer
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.base.texts import for_terminal
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Json, Out, Quiet, Sets, perform, tell
+from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile, perform, tell
 
 
 @app.command()
@@ -105,6 +105,9 @@ def published(
         list[str] | None,
         typer.Argument(metavar="[ARCH ...]", help="Chips, by name or path; nothing for all built-in ones."),
     ] = None,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    store: StoreFile = None,
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,

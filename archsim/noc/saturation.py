@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -235,16 +237,30 @@ def _interval(latency: np.ndarray) -> float | None:
     return float(STUDENT_95 * np.std(means, ddof=1) / math.sqrt(BATCHES))
 
 
+Search: TypeAlias = Generator[float, LinkLoads, tuple[LinkLoads, list[LinkLoads]]]
+
+
 def saturation(setting: Setting, resolution: float = 0.01) -> tuple[LinkLoads, list[LinkLoads]]:
     """Return the highest load that does not saturate the network, and all loads that were tried.
 
     By bisection between none and the bound, to `resolution` of the bound.
     """
-    bound = setting.bound
+    search = bisection(setting.bound, resolution)
+    load = next(search)
+    try:
+        while True:
+            load = search.send(latency_at(setting, load))
+    except StopIteration as end:
+        found: tuple[LinkLoads, list[LinkLoads]] = end.value
+        return found
+
+
+def bisection(bound: float, resolution: float = 0.01) -> Search:
+    """Yield the loads at which saturation is looked for, given what the network does at each; return what it found."""
     low, high, best, tried = 0.0, 1.0, None, list[LinkLoads]()
     while high - low > resolution or best is None:
         middle = (low + high) / 2
-        tried.append(latency_at(setting, middle * bound))
+        tried.append((yield middle * bound))
         if tried[-1].saturated:
             high = middle
         else:

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import TypeAdapter, model_validator
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.record import Number, Record
 from archsim.base.words import counted, per_cent
-from archsim.chip.graph import Chip, build_chip
+from archsim.chip.graph import build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
 from archsim.report.table import Column, Said, Table
-from archsim.results.evaluate import evaluate
 from archsim.results.metric_words import metric_name, metric_text
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
-from archsim.spec.arch import ArchSpec, Published
+from archsim.spec.arch import ArchSpec
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
-from archsim.studies import study
 from archsim.studies.names import folder_of
 from archsim.studies.study import Prepared, Progress, Study, given, registered, silent
+from archsim.studies.tasks.bench import Compute, Spread, alone, bench, results
+from archsim.studies.tasks.on_chip import RunTask
 from archsim.workload import load_workload
 
 EXACT = 0.01
 """How far an `input` figure, a line of the spec converted, may be from what is simulated: rounding to cycles."""
+Runs: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
+"""The metrics of a chip's runs by mode and workload."""
 
 
 @dataclass(frozen=True)
-class Inputs(study.Inputs):
+class Inputs(Spread):
     """Chips; if none is named, all built-in ones with published figures."""
 
     words = "published"
@@ -91,15 +94,31 @@ def prepare(inputs: Inputs) -> Prepared[Comparison]:
     chips = [load_arch(name) for name in names or builtin_names("arch_specs")]
     chosen = [chip for chip in chips if chip.value.published or names]
     check_sources(chosen)
-    return Prepared(folder_of(["published", *names], ()), lambda progress, folder: compare(chosen, progress))
+
+    def compute(progress: Progress, folder: Path) -> Comparison:
+        with bench(inputs, folder) as tasks_done:
+            return compare(chosen, progress, tasks_done)
+
+    return Prepared(folder_of(["published", *names], ()), compute)
 
 
-def compare(chips: Sequence[Loaded[ArchSpec]], progress: Progress = silent) -> Comparison:
+def compare(
+    chips: Sequence[Loaded[ArchSpec]], progress: Progress = silent, compute: Compute = alone
+) -> Comparison:  # fmt: skip
     """Return the published figures of chips beside the simulated ones."""
+    keys: list[tuple[int, str, str]] = list(dict.fromkeys(
+        (place, figure.mode, figure.workload) for place, chip in enumerate(chips)
+        for figure in chip.value.published if figure.workload
+    ))  # fmt: skip
+    tasks = []
+    for place, mode, name in keys:
+        workload = load_workload(name, [f"mode={mode}"])
+        tasks.append(RunTask(chips[place], workload, workload.value.examples))
+    runs = dict(zip(keys, results(compute, tasks, progress), strict=True))
     rows: list[Row] = []
-    for chip in chips:
-        rows += rows_of(chip)
-        progress(len(rows))
+    for place, chip in enumerate(chips):
+        own = {(mode, name): run.metrics for (of, mode, name), run in runs.items() if of == place}
+        rows += rows_of(chip, own)
     return Comparison(rows=tuple(rows))
 
 
@@ -117,7 +136,7 @@ def check_sources(chips: Sequence[Loaded[ArchSpec]]) -> None:
         raise SpecError(problems)
 
 
-def rows_of(arch: Loaded[ArchSpec]) -> list[Row]:
+def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
     """Return a row for each published figure of a chip; raise SpecError where no metric has the name of one."""
     built = build_chip(arch.value)
     known: dict[tuple[str, str], dict[str, Any]] = {}
@@ -125,7 +144,7 @@ def rows_of(arch: Loaded[ArchSpec]) -> list[Row]:
     for i, figure in enumerate(arch.value.published):
         key = (figure.mode, figure.workload)
         if key not in known:
-            known[key] = _metrics(arch, built, figure)
+            known[key] = {**chip_metrics(built, figure.mode), **runs.get(key, {})}
         place = f"{arch.path_label}: published[{i}]"
         if figure.metric not in known[key]:
             hint = "name the workload on which it holds, or one of the chip's own: "
@@ -139,15 +158,6 @@ def rows_of(arch: Loaded[ArchSpec]) -> list[Row]:
             passed=_passed(row), note=written.note,
         ))  # fmt: skip
     return rows
-
-
-def _metrics(arch: Loaded[ArchSpec], chip: Chip, figure: Published) -> dict[str, Any]:
-    """Return the metrics among which a figure is found: of the chip alone, or of a run of its workload, too."""
-    found: dict[str, Any] = dict(chip_metrics(chip, figure.mode))
-    if figure.workload:
-        workload = load_workload(figure.workload, [f"mode={figure.mode}"])
-        found.update(evaluate(arch, workload).data["metrics"])
-    return found
 
 
 def _passed(row: dict[str, Any]) -> bool | None:

@@ -6,21 +6,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal, TypeAlias
 
-from archsim.base.errors import ArchsimError
 from archsim.base.record import Named, Record
 from archsim.base.words import agreeing, counted
 from archsim.report.colours import COLOURS
 from archsim.report.document import Block, Document, Fold, Points, Section, say
 from archsim.report.figure import Bar, Bars, Piece, logarithmic
 from archsim.report.table import Column, Table
-from archsim.results.evaluate import headline_metrics
 from archsim.results.metric_words import metric_name, metric_text
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.names import default_folder
 from archsim.studies.study import Data, Pair, Prepared, Progress, Study, named, registered, signed, silent
+from archsim.studies.tasks.bench import Compute, Spread, alone, bench, outcomes
+from archsim.studies.tasks.on_chip import Headline, HeadlineTask
 from archsim.workload.network import Workload
 
 FACTORS = (("x 1/2", Fraction(1, 2)), ("x 2", Fraction(2)))
@@ -35,7 +36,7 @@ Ratios: TypeAlias = tuple[str, float | None, float | None]
 
 
 @dataclass(frozen=True)
-class Inputs(Pair):
+class Inputs(Spread, Pair):
     """A chip, a workload, and how many examples of it are run, by default its whole training.
 
     The seed is that of every command; nothing here is drawn.
@@ -72,12 +73,13 @@ class Sensitivity(Data):
 def prepare(inputs: Inputs) -> Prepared[Sensitivity]:
     """Return a study to be made; raise SpecError with all that is wrong."""
     chip, network = inputs.load()
-    return Prepared(
-        default_folder(chip, network, "sensitivity"),
-        lambda progress, folder: sensitivity(
-            chip, network, examples=inputs.examples, command=inputs.line, progress=progress
-        ),
-    )
+
+    def compute(progress: Progress, folder: Path) -> Sensitivity:
+        with bench(inputs, folder) as tasks_done:
+            return sensitivity(chip, network, examples=inputs.examples, command=inputs.line, progress=progress,
+                               compute=tasks_done)  # fmt: skip
+
+    return Prepared(default_folder(chip, network, "sensitivity"), compute)
 
 
 def scaled(text: str, factor: Fraction) -> str | None:
@@ -102,6 +104,7 @@ def sensitivity(
     examples: int | None = None,
     command: str = "",
     progress: Progress = silent,
+    compute: Compute = alone,
 ) -> Sensitivity:
     """Return the study of every figure of the arch spec that is an assumption or fitted, as its file holds it.
 
@@ -109,29 +112,30 @@ def sensitivity(
     does not fit, is kept with the reason.
     """
     count = workload.value.examples if examples is None else examples
-    base = headline_metrics(arch.value, workload.value, count)
     figures = [
         (path, figure) for path, figure in arch.figures.items()
         if figure.status in ("assumption", "fitted") and not path.startswith(("published", "scaling"))
     ]  # fmt: skip
+    varied = [
+        (path, figure, name, value) for path, figure in figures for name, factor in FACTORS
+        if (value := scaled(figure.to_set, factor)) is not None
+    ]  # fmt: skip
+    tasks = [HeadlineTask(arch, workload, count)]
+    tasks += [
+        HeadlineTask(arch, workload, count, (f"{path}={_whole(figure.to_set, value)}",))
+        for path, figure, _, value in varied
+    ]
+    base, *found = outcomes(compute, tasks, progress, needs_first=True)
+    assert isinstance(base, Headline)
     effects = []
-    for number, (path, figure) in enumerate(figures):
-        for name, factor in FACTORS:
-            value = scaled(figure.to_set, factor)
-            if value is None:
-                continue
-            metrics: dict[str, float] | None = None
-            refused: str | None = None
-            try:
-                changed = arch.with_overrides([f"{path}={_whole(figure.to_set, value)}"]).value
-                metrics = headline_metrics(changed, workload.value, count)
-            except ArchsimError as error:
-                refused = str(error).splitlines()[0]
-            effects.append(Effect(figure=path, given=figure.to_set, status=figure.status, factor=name, value=value,
-                                  metrics=metrics, refused=refused))  # fmt: skip
-        progress(number + 1, len(figures))
-    return Sensitivity(command=command, arch=named(arch), workload=named(workload), examples=count, metrics=base,
-                       effects=tuple(effects))  # fmt: skip
+    for (path, figure, name, value), own in zip(varied, found, strict=True):
+        effects.append(Effect(
+            figure=path, given=figure.to_set, status=figure.status, factor=name, value=value,
+            metrics=own.metrics if isinstance(own, Headline) else None,
+            refused=None if isinstance(own, Headline) else str(own).splitlines()[0],
+        ))  # fmt: skip
+    return Sensitivity(command=command, arch=named(arch), workload=named(workload), examples=count,
+                       metrics=base.metrics, effects=tuple(effects))  # fmt: skip
 
 
 def _whole(given: str, value: str) -> str:

@@ -16,15 +16,16 @@ from archsim.report.bars import from_zero
 from archsim.report.document import Block, Document, Facts, Points, Section, Text, code, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
 from archsim.report.table import Column, Table
-from archsim.results.evaluate import Result, evaluate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
-from archsim.studies import study
 from archsim.studies.enlarging import enlargement, held_interval, two_intervals
 from archsim.studies.names import all_faults, folder_of
 from archsim.studies.study import Data, Prepared, Progress, Study, given, named, registered, signed, silent
+from archsim.studies.tasks.bench import Compute, Spread, alone, bench, outcomes
+from archsim.studies.tasks.on_chip import Ran, RunTask
+from archsim.studies.tasks.task import Outcome
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
 
@@ -33,7 +34,7 @@ IDLE = "leakage"
 
 
 @dataclass(frozen=True)
-class Inputs(study.Inputs):
+class Inputs(Spread):
     """A chip, and workloads, all built-in ones if none is named.
 
     With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms", after which weights are transferred.
@@ -112,7 +113,10 @@ def prepare(inputs: Inputs) -> Prepared[Survey]:
     chip, *networks = all_faults(loads)
 
     def compute(progress: Progress, folder: Path) -> Survey:
-        rows = survey(chip, networks, examples=inputs.examples, hold_s=hold_s, progress=progress)
+        with bench(inputs, folder) as tasks_done:
+            rows = survey(
+                chip, networks, examples=inputs.examples, hold_s=hold_s, progress=progress, compute=tasks_done
+            )
         if all(row.reason for row in rows):
             raise InfeasibleError("\n".join(dict.fromkeys(f"{row.name}: {row.reason}" for row in rows)))
         return Survey(
@@ -142,52 +146,54 @@ def survey(
     examples: int | None = None,
     hold_s: Fraction | None = None,
     progress: Progress = silent,
-) -> list[Row | Network]:
+    compute: Compute = alone,
+) -> list[Network]:
     """Return a row for each workload: `examples` of it, or two transfer intervals, on the chip made large enough.
 
     With `hold_s` transfers come after as many examples as take so long, and not after as many as the spec says.
     """
-    rows: list[Row | Network] = []
-    for done, workload in enumerate(workloads):
-        progress(done, len(workloads), workload.value.name)
+    rows: list[Network] = []
+    tasks: dict[int, RunTask] = {}
+    for place, workload in enumerate(workloads):
+        own, reason = workload.value, ""
         settings: tuple[str, ...] = ()
-        own = workload.value
-        about: dict[str, Any] = {"name": own.name, "hash": workload.hash, "mode": own.mode, "synapses": own.synapses,
-                 "steps": own.steps}  # fmt: skip
         try:
             settings = enlargement(arch, own)
             if hold_s is not None:
                 settings += held_interval(arch.with_overrides(settings).value, own, hold_s)
             chip = arch.with_overrides(settings)
-            result = evaluate(chip, workload, examples=examples or two_intervals(chip.value))
-            rows.append(Row(**about, settings=settings, **_figures(result)))
+            tasks[place] = RunTask(chip, workload, examples or two_intervals(chip.value))
         except ArchsimError as error:
-            rows.append(Network(**about, settings=settings, reason=str(error)))
+            reason = str(error)
+        rows.append(Network(name=own.name, hash=workload.hash, mode=own.mode, settings=settings,
+                            synapses=own.synapses, steps=own.steps, reason=reason))  # fmt: skip
+    for place, found in zip(tasks, outcomes(compute, list(tasks.values()), progress), strict=True):
+        rows[place] = _with_figures(rows[place], found)
     return rows
 
 
-def _figures(result: Result) -> dict[str, Any]:
-    metrics, mapping = result.data["metrics"], result.mapping
-    held = {tile: result.chip.tiles[tile].spec for tile in (shard.tile for shard in mapping.shards)}
-    cells = sum(tile.rows * tile.cols for tile in held.values())
-    energy = result.data["energy_j"]
+def _with_figures(network: Network, found: Outcome) -> Network:
+    """Return a network with what its run came to, or with the reason why it could not be run."""
+    if not isinstance(found, Ran):
+        return network.model_copy(update={"reason": str(found)})
+    metrics: Mapping[str, Any] = found.metrics
     dwell_s = metrics["dwell_time_mean_s"]
-    tau_s = max(float(getattr(tile.device, "leak_time_constant_s", 0)) for tile in held.values())
-    written: Mapping[str, Any] = result.data.get("programming", {})
     kept = ("tiles", "tiles_used", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
             "efficiency_peak_op_per_j", "throughput_op_per_s", "throughput_peak_op_per_s",
             "transfer_time_share")  # fmt: skip
-    return {
+    figures: dict[str, Any] = {
         **{name: metrics[name] for name in kept},
         "share_of_peak": metrics["efficiency_op_per_j"] / metrics["efficiency_peak_op_per_j"],
-        "fill": sum(shard.cells for shard in mapping.shards) / cells,
+        "fill": found.cells_used / found.cells,
         "busy": metrics["tile_utilisation"],
-        "idle": energy["by_phase"].get(IDLE, 0.0) / energy["total"],
-        "dwell_leaks": None if not tau_s or dwell_s is None else dwell_s / tau_s,
-        "program_time_s": written.get("time_s"),
-        "program_energy_j": written.get("energy_j"),
-        "passed": result.passed,
-    }
+        "idle": found.energy_by_phase_j.get(IDLE, 0.0) / found.energy_j,
+        "dwell_leaks": None if not found.leak_time_constant_s or dwell_s is None
+        else dwell_s / found.leak_time_constant_s,
+        "program_time_s": found.program_time_s,
+        "program_energy_j": found.program_energy_j,
+        "passed": not found.audits_failed,
+    }  # fmt: skip
+    return Row(**{**vars(network), **figures})
 
 
 # ---- the report

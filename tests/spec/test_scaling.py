@@ -178,12 +178,12 @@ def test_factors_of_ones_own_need_no_table() -> None:
 
 
 def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = import_module("archsim.studies.sensitivity")
+    study, tasks = (import_module(f"archsim.studies.{name}") for name in ("sensitivity", "tasks.on_chip"))
     spec = at(45, 14)
     assert spec.figures["tile.neuron.area"].status == "assumption"
     area_m2 = spec.value.tile.neuron.area_m2
     monkeypatch.setattr(
-        study, "headline_metrics", lambda arch, *_: dict.fromkeys(HEADLINE, arch.tile.neuron.area_m2 / area_m2)
+        tasks, "headline_metrics", lambda arch, *_: dict.fromkeys(HEADLINE, arch.tile.neuron.area_m2 / area_m2)
     )
     found = study.sensitivity(spec, load_workload("mlp_digits"), examples=1)
     ratios = {

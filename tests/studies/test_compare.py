@@ -35,7 +35,7 @@ from archsim.studies.floorplans.chip_rows import (
 )
 from archsim.studies.floorplans.compare import METRICS, STUDY, Inputs, best_of, pareto, tables
 from archsim.studies.names import names_of, undominated
-from archsim.studies.run.loads import drawing_of
+from archsim.studies.run.loads import Drawing
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim
 from tests.helpers import BUS, PACKET, REFERENCE, Case, Watcher, cases, network, observed, schedule_of
@@ -46,7 +46,7 @@ LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, 
 WORK, EXAMPLES = "mlp_digits", 60
 SMALL = ("tile.rows=32", "tile.cols=32", "tile.count=9", "schedule.transfer.interval_examples=20")
 CHIPS = (REFERENCE, PACKET, BUS)
-Compared = tuple[list[ChipRow], list[Result]]
+Compared = tuple[list[ChipRow], list[Drawing]]
 document = STUDY.report
 SET = tuple(word for setting in SMALL for word in ("--set", setting))
 
@@ -54,6 +54,11 @@ SET = tuple(word for setting in SMALL for word in ("--set", setting))
 @pytest.fixture(scope="module")
 def compared() -> Compared:
     return rows_of_chips({name: load_arch(name, SMALL) for name in CHIPS}, load_workload(WORK), EXAMPLES)
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[Result]:
+    return [evaluate(load_arch(name, SMALL), load_workload(WORK), examples=EXAMPLES) for name in CHIPS]
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +128,8 @@ def test_one_message_at_a_time_loses_nothing(base: str) -> None:
     assert uncontended_cycles(trace) == trace.cycles
 
 
-def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Compared) -> None:
-    row, result = compared[0][2], compared[1][2]
+def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Compared, runs: list[Result]) -> None:
+    row, result = compared[0][2], runs[2]
     free = simulate(result.schedule, uncontended=network_units(result.schedule), full=True)
     assert row.contention_share == pytest.approx(1 - free.cycles / result.trace.cycles, rel=1e-12)
     assert 0.01 < row.contention_share < 1
@@ -136,10 +141,10 @@ def test_the_share_lost_on_a_bus_is_that_of_two_runs(compared: Compared) -> None
 
 
 @pytest.mark.parametrize("place", range(len(CHIPS)))
-def test_a_row_is_the_run_of_its_chip_alone(compared: Compared, place: int) -> None:
+def test_a_row_is_the_run_of_its_chip_alone(compared: Compared, runs: list[Result], place: int) -> None:
     # Origin: `evaluate` of the chip alone, and sums written out from the chip, the bill and the links.
     row = compared[0][place]
-    result = evaluate(load_arch(CHIPS[place], SMALL), load_workload(WORK), examples=EXAMPLES)
+    result = runs[place]
     metrics, chip = result.data["metrics"], result.chip
     for key in ("area_m2", "time_per_example_s", "energy_per_example_j", "efficiency_op_per_j",
                 "throughput_per_area_op_per_s_m2"):  # fmt: skip
@@ -156,9 +161,11 @@ def test_a_row_is_the_run_of_its_chip_alone(compared: Compared, place: int) -> N
 
 
 @pytest.mark.parametrize(("place", "carried"), [(0, "value"), (1, "flit"), (2, "value")])
-def test_wire_travelled_is_counted_grant_by_grant(compared: Compared, place: int, carried: str) -> None:
+def test_wire_travelled_is_counted_grant_by_grant(
+    compared: Compared, runs: list[Result], place: int, carried: str
+) -> None:
     # Origin: the slower reference, an observer of each stage of a run without jumps.
-    row, result = compared[0][place], compared[1][place]
+    row, result = compared[0][place], runs[place]
     length_of = {link.unit: link.length_m for link in result.chip.links.values()}
     watcher = Watcher()
     simulate(result.schedule, observer=watcher)
@@ -343,8 +350,7 @@ def test_dots_stand_for_chips_and_the_line_is_the_front(written: tuple[dict[str,
 
 
 def test_drawings_share_their_scales(compared: Compared, written: tuple[dict[str, Any], Path]) -> None:
-    rows, results = compared
-    drawings = [drawing_of(result.chip, result) for result in results]
+    rows, drawings = compared
     loaded = [(own.layout, own.load) for own in drawings if own.load is not None]
     assert len(loaded) == len(CHIPS)
     common, own = limits_of(loaded), [limits_of([each]) for each in loaded]

@@ -79,7 +79,7 @@ def test_it_is_never_worse_than_the_spec_as_given_and_here_better(objective: str
 
 @pytest.mark.parametrize("budget", [1, 2, 7])
 def test_it_simulates_no_more_than_its_budget(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    from archsim.studies.floorplans import search as module
+    from archsim.studies.tasks import on_chip as module
 
     calls = []
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import fsum
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.base.record import Named, Record
 from archsim.chip.graph import Chip
 from archsim.mapping.schedule import Schedule
 from archsim.report.floorplan import LinkUse
-from archsim.results.evaluate import Result, evaluate
+from archsim.results.evaluate import Result
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.names import undominated
-from archsim.studies.run.loads import Drawing
+from archsim.studies.run.loads import Drawing, drawing_of
 from archsim.studies.study import Data, Progress, signed, silent
+from archsim.studies.tasks.bench import Compute, alone, outcomes
+from archsim.studies.tasks.on_chip import OnChip, failed
+from archsim.studies.tasks.task import Inside, unheard
 from archsim.workload.network import Workload
 
 NETWORK = ("link", "router")
@@ -28,18 +32,22 @@ T = TypeVar("T")
 Chips = Mapping[str, Loaded[ArchSpec]]
 
 
-class ChipRow(Record):
+class Head(Record):
+    """A chip among others: how it is called, its spec's name and hash."""
+
+    name: str
+    arch: str
+    hash: str
+
+
+class Costs(Record):
     """What one chip comes to; SI units, and None where nothing was sent.
 
     `wire_m_per_example` adds, over links, what a link carries for an example (flits on packet links, values on duration
     links: `carried`) times its length. `contention_share` is the share of the time that goes when links and buffers
     have room for everyone. Power densities are mean power over the area of a tile's site, wires and routers apart.
-    `pareto`: no other chip is as good in all goals and better in one.
     """
 
-    name: str
-    arch: str
-    hash: str
     floorplan: str
     topology: str
     area_m2: float
@@ -58,6 +66,11 @@ class ChipRow(Record):
     peak_power_density_w_per_m2: float
     hottest_tile: str
     audits_failed: tuple[str, ...]
+
+
+class ChipRow(Costs, Head):
+    """A chip and what it comes to. `pareto`: no other chip is as good in all goals and better in one."""
+
     pareto: bool = False
 
     @property
@@ -82,27 +95,50 @@ class ChipComparison(Data):
         return json.dumps({**self.plain(), "floorplans": DRAWINGS}, indent=1, allow_nan=False) + "\n"
 
 
+class Placed(Record):
+    """What one chip comes to, and what is drawn of it."""
+
+    costs: Costs
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
+class ChipTask(OnChip[Placed]):
+    """A run, and another with room for everyone on the links."""
+
+    result: ClassVar[type[Record]] = Placed
+
+    def compute(self, inside: Inside = unheard) -> Placed:
+        """Simulate; raise InfeasibleError, SpecError or StuckError where that cannot be."""
+        found = self.evaluated(inside)
+        return Placed(costs=costs_of(found), drawing=drawing_of(found.chip, found))
+
+
 def rows_of_chips(
-    chips: Chips, workload: Loaded[Workload], examples: int, progress: Progress = silent
-) -> tuple[list[ChipRow], list[Result]]:
-    """Return what a workload, so many examples of it, costs on each chip, and the runs that this is from.
+    chips: Chips, workload: Loaded[Workload], examples: int, progress: Progress = silent, compute: Compute = alone
+) -> tuple[list[ChipRow], list[Drawing]]:
+    """Return what a workload, so many examples of it, costs on each chip, and what is drawn of each.
 
     Raises SpecError that names all chips on which it cannot be simulated.
     """
-    names = list(chips)
+    tasks = [ChipTask(arch, workload, examples) for arch in chips.values()]
+    done = dict(zip(chips, outcomes(compute, tasks, progress), strict=True))
 
-    def run(name: str, arch: Loaded[ArchSpec]) -> tuple[ChipRow, Result]:
-        def inside(done: int) -> None:
-            progress(names.index(name) + done / examples, len(names), name)
+    def placed(name: str, arch: Loaded[ArchSpec]) -> Placed:
+        found = done[name]
+        if isinstance(found, ArchsimError):
+            raise found
+        assert isinstance(found, Placed)
+        return found
 
-        inside(0)
-        result = evaluate(arch, workload, examples=examples, progress=inside)
-        return row_of(name, result), result
-
-    found = of_all(chips, run)
-    best = undominated([row.goals for row, _ in found])
-    rows = [row.model_copy(update={"pareto": own}) for (row, _), own in zip(found, best, strict=True)]
-    return rows, [result for _, result in found]
+    found = of_all(chips, placed)
+    rows = [
+        ChipRow(name=name, arch=arch.value.name, hash=arch.hash, **vars(own.costs))
+        for (name, arch), own in zip(chips.items(), found, strict=True)
+    ]  # fmt: skip
+    best = undominated([row.goals for row in rows])
+    rows = [row.model_copy(update={"pareto": own}) for row, own in zip(rows, best, strict=True)]
+    return rows, [own.drawing for own in found]
 
 
 def of_all(chips: Chips, make: Callable[[str, Loaded[ArchSpec]], T]) -> list[T]:
@@ -121,18 +157,17 @@ def of_all(chips: Chips, make: Callable[[str, Loaded[ArchSpec]], T]) -> list[T]:
     return found
 
 
-def row_of(name: str, result: Result) -> ChipRow:
-    """Return the row of a chip from its run, which is simulated once more with room for everyone on the links."""
+def costs_of(result: Result) -> Costs:
+    """Return what a chip comes to in a run, which is simulated once more with room for everyone on the links."""
     chip, trace, metrics = result.chip, result.trace, result.data["metrics"]
     busiest = next((LinkUse(**row) for row in result.data["links"]), None)
     white_m2 = fsum(part.area_m2 for part in chip.parts if part.component == "white_space")
     free = uncontended_cycles(trace)
     wire_m, carried = _carried(trace)
     density, hottest = _hottest(chip, result.bill.by_tile, metrics["time_total_s"])
-    return ChipRow(
-        name=name, arch=result.arch.value.name, hash=result.arch.hash, floorplan=chip.spec.floorplan.kind,
-        topology=chip.spec.routing.topology, area_m2=chip.area_m2, white_space_share=white_m2 / chip.area_m2,
-        wire_length_m=fsum(chip.topology.lengths_m.values()),
+    return Costs(
+        floorplan=chip.spec.floorplan.kind, topology=chip.spec.routing.topology, area_m2=chip.area_m2,
+        white_space_share=white_m2 / chip.area_m2, wire_length_m=fsum(chip.topology.lengths_m.values()),
         wire_m_per_example=wire_m / trace.examples, carried=carried,
         busiest_link=None if busiest is None else busiest.name,
         busiest_link_share=0.0 if busiest is None else busiest.utilisation or 0.0,
@@ -141,7 +176,7 @@ def row_of(name: str, result: Result) -> ChipRow:
         contention_share=(trace.cycles - free) / trace.cycles, energy_per_example_j=metrics["energy_per_example_j"],
         throughput_per_area_op_per_s_m2=metrics["throughput_per_area_op_per_s_m2"],
         efficiency_op_per_j=metrics["efficiency_op_per_j"], peak_power_density_w_per_m2=density, hottest_tile=hottest,
-        audits_failed=tuple(check["name"] for check in result.data["audits"] if not check["passed"]),
+        audits_failed=failed(result),
     )  # fmt: skip
 
 

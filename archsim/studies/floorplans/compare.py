@@ -27,19 +27,18 @@ from archsim.report.table import Column, Table
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
-from archsim.studies import study
 from archsim.studies.floorplans.chip_rows import DRAWINGS, ChipComparison, ChipRow, of_all, rows_of_chips
 from archsim.studies.names import all_faults, folder_of, names_of, undominated
-from archsim.studies.run.loads import drawing_of
 from archsim.studies.run.study import details_json
 from archsim.studies.study import Prepared, Progress, Study, given, named, registered
+from archsim.studies.tasks.bench import Spread, bench
 from archsim.workload import load_workload
 
 FRONT, BEATEN = "#1b6ca8", "#7f8c8d"
 
 
 @dataclass(frozen=True)
-class Inputs(study.Inputs):
+class Inputs(Spread):
     """A workload, at least two chips, and how many examples each of them is given, by default the whole training."""
 
     words = "floorplan compare"
@@ -72,11 +71,12 @@ def prepare(inputs: Inputs) -> Prepared[ChipComparison]:
     of_all(chips, fit)
 
     def compute(progress: Progress, folder: Path) -> ChipComparison:
-        rows, results = rows_of_chips(chips, network, count, progress)
+        with bench(inputs, folder) as tasks_done:
+            rows, drawings = rows_of_chips(chips, network, count, progress, tasks_done)
         data = ChipComparison(
             command=inputs.line, workload=named(network), set=inputs.sets, examples=count,
             passed=not any(row.audits_failed for row in rows), chips=tuple(rows),
-            floorplans={row.name: drawing_of(own.chip, own) for row, own in zip(rows, results, strict=True)},
+            floorplans={row.name: own for row, own in zip(rows, drawings, strict=True)},
         )  # fmt: skip
         data.beside({DRAWINGS: details_json(data.plain()["floorplans"]), "compare.csv": compare_csv(data)})
         return data

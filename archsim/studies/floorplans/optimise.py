@@ -17,15 +17,15 @@ from archsim.report.document import Block, Command, Document, Fold, Points, Sect
 from archsim.report.figure import Dot, Plot, Series, axis, linear
 from archsim.report.table import Column, Table
 from archsim.spec.settings import split_overrides
-from archsim.studies import study
 from archsim.studies.floorplans.candidates import Optimised, Refused, Simulated, Tried, name_of, optimised, spec_of
 from archsim.studies.floorplans.search import BUDGET, check_objective, optimise
 from archsim.studies.names import all_faults, default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, given, registered
+from archsim.studies.tasks.bench import Spread, bench
 
 
 @dataclass(frozen=True)
-class Inputs(study.Inputs):
+class Inputs(Spread):
     """A chip, a workload, the name of what is to be least, and how many simulations the search may take.
 
     Each has `examples` of the workload, by default as many as there are up to the first transfer of weights.
@@ -48,10 +48,11 @@ def prepare(inputs: Inputs) -> Prepared[Optimised]:
     _, (chip, network) = all_faults([lambda: check_objective(inputs.objective, inputs.budget), pair.load])
 
     def compute(progress: Progress, folder: Path) -> Optimised:
-        found = optimise(
-            chip, network, inputs.objective, budget=inputs.budget, examples=inputs.examples, seed=inputs.seed,
-            topologies=inputs.topologies, progress=progress,
-        )  # fmt: skip
+        with bench(inputs, folder) as tasks_done:
+            found = optimise(
+                chip, network, inputs.objective, budget=inputs.budget, examples=inputs.examples, seed=inputs.seed,
+                topologies=inputs.topologies, progress=progress, compute=tasks_done,
+            )  # fmt: skip
         stem, (_, theirs) = slug(name_of(found)), split_overrides(inputs.sets)
         file = f"{stem}.yaml"
         again = ["archsim", "run", file, inputs.workload, *(word for setting in theirs for word in ("--set", setting))]

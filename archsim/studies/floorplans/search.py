@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +22,19 @@ from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.partition import map_workload
 from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
-from archsim.results.evaluate import headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
 from archsim.studies.names import all_faults
 from archsim.studies.study import Progress, silent
+from archsim.studies.tasks.bench import Compute, alone
+from archsim.studies.tasks.on_chip import Headline, HeadlineTask
+from archsim.studies.tasks.task import Outcome
 from archsim.workload.network import Workload
 
 BUDGET = 40  # assumption: simulations of a search unless said otherwise
 EXAMPLES = 2000  # assumption: of a simulation at most, unless said otherwise
+ROUND = 16  # assumption: simulations that are asked for at once, for as long as none is better than the best
 COARSE_SHARE = 0.5  # assumption: of the budget, for the most promising by the guess
 SLOW_PLACEMENTS = frozenset({"annealed"})  # it takes seconds where others take milliseconds: never only for a guess
 DIGITS = 9
@@ -127,6 +131,7 @@ def optimise(
     seed: int = 0,
     topologies: bool = False,
     progress: Progress = silent,
+    compute: Compute = alone,
 ) -> Optimisation:
     """Return the search for the chip's floorplan and placement with the least `objective`, never worse than given.
 
@@ -135,7 +140,7 @@ def optimise(
     """
     goal, space = check_objective(objective, budget), space_of(arch, topologies=topologies)
     count = examples_of(arch.value, workload.value) if examples is None else examples
-    search = Search(arch, workload.value, goal, budget, count, space, random.Random(seed), progress)
+    search = Search(arch, workload, goal, budget, count, space, random.Random(seed), progress, compute)
     candidates, best = search.run()
     return Optimisation(arch, workload, objective, budget, count, seed, space, tuple(candidates), best)
 
@@ -157,13 +162,15 @@ class Search:
     """The state of a search while it runs."""
 
     arch: Loaded[ArchSpec]
-    workload: Workload
+    workload: Loaded[Workload]
     objective: Objective
     budget: int
     examples: int
     space: Space
     draws: random.Random
     progress: Progress
+    compute: Compute
+    _drawn: dict[Point, Any] = field(default_factory=dict)
     _tried: dict[Point, Candidate] = field(default_factory=dict)
     _refused: dict[Point, Candidate] = field(default_factory=dict)
     _chips: dict[tuple[Layout, str], Chip] = field(default_factory=dict)
@@ -172,23 +179,29 @@ class Search:
 
     def run(self) -> tuple[list[Candidate], Candidate]:
         """Return all candidates, those that could not be built last, and the best."""
-        self._simulate(self.space.start, "start")
+        self._simulate([(self.space.start, "start")])
+        self._guess(self.space.start)
         coarse = max(1, int(self.budget * COARSE_SHARE))
-        for point in self._coarse():
-            if len(self._tried) >= coarse:
-                break
-            self._simulate(point, "coarse")
-        every = self.space.points()
-        while len(self._tried) < self.budget:
-            rest = [point for point in every if self._is_open(point)]
-            near = self._sorted([point for point in rest if point.apart(self._best().point) == 1])
-            if near:
-                self._simulate(near[0], "local")
-            elif rest:
-                self._simulate(self.draws.choice(rest), "random")
-            else:
-                break
+        self._simulate([(point, "coarse") for point in self._coarse()[: coarse - len(self._tried)]])
+        while wanted := list(itertools.islice(self._coming(), min(ROUND, self.budget - len(self._tried)))):
+            self._simulate(wanted, until_better=True)
         return [*self._tried.values(), *self._refused.values()], self._best()
+
+    def _coming(self) -> Iterator[tuple[Point, str]]:
+        """Yield what is tried next, and why, for as long as nothing is better than the best."""
+        self._drawn = {}
+        rest = [point for point in self.space.points() if self._is_open(point)]
+        near = self._sorted([point for point in rest if point.apart(self._best().point) == 1])
+        if near:
+            yield from ((point, "local") for point in near)
+            return
+        draws = random.Random()
+        draws.setstate(self.draws.getstate())
+        while rest:
+            point = draws.choice(rest)
+            self._drawn[point] = draws.getstate()
+            yield point, "random"
+            rest = [each for each in rest if each not in self._drawn and self._is_open(each)]
 
     def _is_open(self, point: Point) -> bool:
         return point not in self._tried and point not in self._refused
@@ -249,7 +262,7 @@ class Search:
 
     def _guessed(self, point: Point) -> Figures:
         chip = self._chip(point)
-        mapping = map_workload(self.workload, chip)
+        mapping = map_workload(self.workload.value, chip)
         if self._traffic is None:  # what shards exchange is the same wherever they are
             self._traffic = traffic_of(chip, mapping)
         cost_m = route_cost_m(chip, self._traffic, [shard.tile for shard in mapping.shards])
@@ -270,22 +283,38 @@ class Search:
 
     # ---- simulations
 
-    def _simulate(self, point: Point, phase: str) -> None:
-        number, settings = len(self._tried) + 1, settings_of(self.arch, self.space, point)
-        self.progress(number - 1, self.budget, f"simulation {number} of at most {self.budget}")
-        told: dict[str, Any] = {}
-        try:
-            loaded = self._loaded(point)
-            told["hash"] = loaded.hash
-            metrics = headline_metrics(loaded.value, self.workload, self.examples)
-            told["figures"] = Figures(**{own.name: metrics[own.name] for own in dataclasses.fields(Figures)})
-        except ArchsimError as error:
-            if point == self.space.start:
-                raise
-            told["refused"] = _first_line(error)
-        self._tried[point] = Candidate(number, phase, point, settings, **told)
-        if phase == "start":
-            self._guess(point)
+    def _simulate(self, wanted: Sequence[tuple[Point, str]], until_better: bool = False) -> None:
+        """Simulate points, and take what comes of them in this order; if wanted, no more after one that is better.
+
+        Of those after it there may be results as well, by other workers; these count as not simulated.
+        """
+        before, best = len(self._tried), self._best() if until_better else None
+        settings = [settings_of(self.arch, self.space, point) for point, _ in wanted]
+        tasks = [HeadlineTask(self.arch, self.workload, self.examples, own) for own in settings]
+        found: dict[int, Outcome] = {}
+        with closing(self.compute(tasks, lambda done, words: self.progress(before + done, self.budget, words))) as done:
+            for place, outcome in done:
+                found[place] = outcome
+                while (at := len(self._tried) - before) in found:
+                    self._take(*wanted[at], settings[at], found[at])
+                    if until_better and self._best() is not best:
+                        return
+
+    def _take(self, point: Point, phase: str, settings: tuple[str, ...], outcome: Outcome) -> None:
+        number = len(self._tried) + 1
+        if phase == "random":
+            self.draws.setstate(self._drawn[point])
+        if isinstance(outcome, Headline):
+            figures = Figures(**{own.name: outcome.metrics[own.name] for own in dataclasses.fields(Figures)})
+            self._tried[point] = Candidate(number, phase, point, settings, outcome.hash, figures)
+            return
+        assert isinstance(outcome, ArchsimError)
+        if point == self.space.start:
+            raise outcome
+        own_hash = ""
+        with suppress(ArchsimError):
+            own_hash = self._loaded(point).hash
+        self._tried[point] = Candidate(number, phase, point, settings, own_hash, refused=_first_line(outcome))
 
 
 def _first_line(error: ArchsimError) -> str:

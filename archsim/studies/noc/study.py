@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import BUFFERS, DELAY, LOADS, NETWORK_CYCLES, PACKET, ROUTERS
 from archsim.base.words import agreeing, counted
-from archsim.chip.floorplan.generators import grid
 from archsim.noc.patterns import TRAFFIC, Traffic
-from archsim.noc.router import Router, Wires
-from archsim.noc.saturation import LinkLoads, Setting, latency_at, saturation
+from archsim.noc.router import Router
+from archsim.noc.saturation import LinkLoads, Setting, bisection
 from archsim.spec.choices import TOPOLOGIES
-from archsim.studies import study
 from archsim.studies.names import all_faults, folder_of
 from archsim.studies.noc.document import Curve, HotSpot, Link, Network, document
+from archsim.studies.noc.load_task import LoadTask, Net, setting_of, topology_of
 from archsim.studies.study import Prepared, Progress, Study, registered
+from archsim.studies.tasks.bench import Compute, Spread, bench, results
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.85, 0.95, 1.05)
 """Of the saturation throughput: the loads at which a curve is drawn, besides those that the search tried."""
+STEPS = 7
+"""So many loads the search tries, mostly: until 2^-7 is below its resolution."""
 
 
 @dataclass(frozen=True)
-class Inputs(study.Inputs):
+class Inputs(Spread):
     """A topology, the grid of tiles, what routers and links are, and who sends how much to whom."""
 
     words = "network"
@@ -59,22 +62,22 @@ class Inputs(study.Inputs):
 
 def settings_of(inputs: Inputs) -> dict[str, Setting]:
     """Return the network under each traffic that is asked for; raise SpecError with everything that is wrong."""
-    shape, build, *_ = all_faults([lambda: _shape(inputs), lambda: TOPOLOGIES.lookup(inputs.topology, "TOPOLOGY"),
-                                   *(lambda name=name: TRAFFIC.lookup(name, "--traffic") for name in inputs.traffic),
-                                   lambda: _check(inputs)])  # fmt: skip
+    shape, *_ = all_faults([lambda: _shape(inputs), lambda: TOPOLOGIES.lookup(inputs.topology, "TOPOLOGY"),
+                            *(lambda name=name: TRAFFIC.lookup(name, "--traffic") for name in inputs.traffic),
+                            lambda: _check(inputs)])  # fmt: skip
     NETWORK_CYCLES.check(shape.tiles * (inputs.warmup_cycles + inputs.cycles), "--cycles")
     BUFFERS.check(shape.tiles * inputs.vcs * inputs.router.buffer_flits, "--buffer-flits")
-    # Sites of 1 mm2, so that links between routers have a length; how long they are is in --link-cycles.
-    topology = build(grid([1e-6] * shape.tiles, 1e-6, shape.columns, 0.0))
-    problems = inputs.router.problems(topology.class_count)
+    problems = inputs.router.problems(topology_of(inputs.topology, shape.tiles, shape.columns).class_count)
     if problems:
         raise SpecError(problems)
-    weights = all_faults([lambda name=name: TRAFFIC[name](shape) for name in inputs.traffic])  # type: ignore[misc]
-    wires = Wires(topology)
-    return {
-        name: Setting(wires, inputs.router, own, inputs.warmup_cycles, inputs.cycles, inputs.seed)
-        for name, own in zip(inputs.traffic, weights, strict=True)
-    }
+    net = net_of(inputs)
+    found = all_faults([lambda name=name: setting_of(net, name) for name in inputs.traffic])  # type: ignore[misc]
+    return dict(zip(inputs.traffic, found, strict=True))
+
+
+def net_of(inputs: Inputs) -> Net:
+    """Return the network that was asked for; how long its links are is in --link-cycles."""
+    return Net(inputs.topology, _shape(inputs), inputs.router, inputs.warmup_cycles, inputs.cycles, inputs.seed)
 
 
 def _shape(inputs: Inputs) -> Traffic:
@@ -124,10 +127,8 @@ def prepare(inputs: Inputs) -> Prepared[Network]:
 
     def compute(progress: Progress, folder: Path) -> Network:
         """Raise StuckError if packets wait for each other for ever."""
-        curves = []
-        for done, (name, setting) in enumerate(settings.items()):
-            progress(done, len(settings), f"{name} traffic")
-            curves.append(_curve(name, setting, inputs.load))
+        with bench(inputs, folder) as tasks_done:
+            curves = _curves(net_of(inputs), settings, inputs.load, progress, tasks_done)
         wires = next(iter(settings.values())).wires
         hot = HotSpot(tile=inputs.hot_tile, share=inputs.hot_share) if "hotspot" in inputs.traffic else None
         return Network(
@@ -139,16 +140,51 @@ def prepare(inputs: Inputs) -> Prepared[Network]:
     return Prepared(folder_of(["network", inputs.topology, inputs.size], [inputs.line]), compute)
 
 
-def _curve(name: str, setting: Setting, loads: tuple[float, ...]) -> Curve:
+def _curves(
+    net: Net, settings: Mapping[str, Setting], loads: Sequence[float], progress: Progress, compute: Compute
+) -> list[Curve]:  # fmt: skip
+    """Return each traffic's figures: at these loads, or, without any, where it saturates and below."""
+    asked = list(dict.fromkeys(loads))
+    total = len(settings) * (len(asked) or STEPS + len(SHARES))
+    done = 0
+
+    def at(wanted: Mapping[str, Sequence[float]]) -> dict[str, list[LinkLoads]]:
+        """Return what the network does at some loads of each traffic."""
+        nonlocal done
+        tasks = [LoadTask(net, name, load) for name, own in wanted.items() for load in own]
+
+        def told(more: float, _: int | None = None, words: str = "", /) -> None:
+            progress(min(done + more, total), total, words)
+
+        found = iter(results(compute, tasks, told))
+        done += len(tasks)
+        return {name: [next(found).found for _ in own] for name, own in wanted.items()}
+
+    if asked:
+        points = at(dict.fromkeys(settings, asked))
+        return [_curve(name, setting, points[name], points[name][-1]) for name, setting in settings.items()]
+    best: dict[str, LinkLoads] = {}
+    tried: dict[str, list[LinkLoads]] = {}
+    searches = {name: bisection(setting.bound) for name, setting in settings.items()}
+    coming = {name: next(search) for name, search in searches.items()}
+    while coming:
+        met, coming = at({name: [load] for name, load in coming.items()}), {}
+        for name, (found,) in met.items():
+            try:
+                coming[name] = searches[name].send(found)
+            except StopIteration as end:
+                best[name], tried[name] = end.value
+    below = at({name: [share * best[name].load for share in SHARES] for name in settings})
+    return [
+        _curve(name, setting, [*tried[name], *below[name]], below[name][SHARES.index(0.5)], best[name])
+        for name, setting in settings.items()
+    ]
+
+
+def _curve(
+    name: str, setting: Setting, points: Sequence[LinkLoads], shown: LinkLoads, best: LinkLoads | None = None
+) -> Curve:  # fmt: skip
     """Return one traffic's figures: bounds, points by load, saturation if it was looked for, and the links."""
-    best: LinkLoads | None = None
-    if loads:
-        points = [latency_at(setting, load) for load in dict.fromkeys(loads)]
-        shown = points[-1]
-    else:
-        best, tried = saturation(setting)
-        curve = [latency_at(setting, share * best.load) for share in SHARES]
-        points, shown = [*tried, *curve], curve[SHARES.index(0.5)]
     links = sorted(
         zip(setting.wires.names, shown.utilisation, shown.wait_mean, strict=True), key=lambda link: (-link[1], link[0])
     )

@@ -63,7 +63,7 @@ class Points(Underway[Sweep]):
         """Have all points made that are not kept from before."""
         total = len(self.wanted)
         tasks = [PointTask(self.grid, settings) for settings in self.wanted]
-        with bench(self.grid.inputs, self.folder) as compute:
+        with bench(self.grid.inputs, self.folder, resumes=True) as compute:
             for place, found in compute(tasks, lambda done, words: self.progress(done, total, words)):
                 if isinstance(found, WorkerDiedError):
                     found = Made(refused=str(found))  # and not kept: another machine may do it

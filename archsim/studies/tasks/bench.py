@@ -1,24 +1,33 @@
-"""What a study's tasks are done with: workers, and a store of its own or one that it shares."""
+"""What a study's tasks are done with: workers, and a store of its own or one that it shares.
+
+Which store that is, is decided here. What `--store` names is always used. Without it, a study that --resume goes on
+with has a store in its folder, at once; any other has one there as soon as it has taken a second, or is interrupted,
+unless the folder is on a network's file system.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from archsim.base.errors import SpecError
+from archsim.base.errors import ArchsimError, SpecError
 from archsim.report.folder import reserved
 from archsim.studies import study
+from archsim.studies.study import Progress
 from archsim.studies.tasks.kept import computed
+from archsim.studies.tasks.mounts import network_file_system
 from archsim.studies.tasks.store import Store
-from archsim.studies.tasks.task import AnyTask, Outcome
+from archsim.studies.tasks.task import AnyTask, Outcome, R, Task
 from archsim.studies.tasks.workers import Told, Workers
 
 OWN_STORE = "points.sqlite"
-Compute: TypeAlias = Callable[[Sequence[AnyTask], Told], Iterator[tuple[int, Outcome]]]
+KEPT_AFTER_S = 1.0
+"""What takes less time is as soon computed again: a store takes some 10 ms to make. An assumption."""
+Compute: TypeAlias = Callable[[Sequence[AnyTask], Told], Generator[tuple[int, Outcome], None, None]]
 """Yields (place, outcome) of each task, in any order; what was raised on purpose is an outcome."""
 
 
@@ -35,8 +44,8 @@ class Spread(study.Inputs):
 
 
 @contextmanager
-def bench(inputs: Spread, folder: Path) -> Iterator[Compute]:
-    """Yield what computes tasks and keeps their results; `folder` is the study's.
+def bench(inputs: Spread, folder: Path, resumes: bool = False) -> Iterator[Compute]:
+    """Yield what computes tasks and keeps their results; `folder` is the study's, which --resume may go on with.
 
     Raises SpecError where the store or the cluster cannot be used.
     """
@@ -46,11 +55,41 @@ def bench(inputs: Spread, folder: Path) -> Iterator[Compute]:
     with Workers(inputs.jobs, inputs.cluster) as workers:
         workers.surroundings()  # who would not answer says so before anything is written
         with ExitStack() as stack:
+            kept: Store | None = None
             if inputs.store is not None:
                 kept = stack.enter_context(Store(inputs.store))
-            else:
+            elif resumes:
                 kept = stack.enter_context(_own_store(folder))
+            elif not network_file_system(folder):
+                kept = stack.enter_context(Store(folder / OWN_STORE, "the study's store", KEPT_AFTER_S))
             yield lambda tasks, told: computed(tasks, workers, kept, told)
+
+
+def alone(tasks: Sequence[AnyTask], told: Told) -> Generator[tuple[int, Outcome], None, None]:
+    """Compute tasks in this process, and keep nothing."""
+    with Workers(1) as workers:
+        yield from computed(tasks, workers, None, told)
+
+
+def outcomes(
+    compute: Compute, tasks: Sequence[AnyTask], progress: Progress, needs_first: bool = False
+) -> list[Outcome]:  # fmt: skip
+    """Return what was made of each task, in their order; where the others need the first, at once raise its error."""
+    found: dict[int, Outcome] = {}
+    for place, each in compute(tasks, lambda done, words: progress(done, len(tasks), words)):
+        if needs_first and place == 0 and isinstance(each, ArchsimError):
+            raise each
+        found[place] = each
+    return [found[place] for place in range(len(tasks))]
+
+
+def results(compute: Compute, tasks: Sequence[Task[R]], progress: Progress) -> list[R]:
+    """Return the result of each task, in their order; raise the first error that is an outcome."""
+    found = outcomes(compute, tasks, progress)
+    for each in found:
+        if isinstance(each, ArchsimError):
+            raise each
+    return found  # type: ignore[return-value]
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
@@ -14,7 +14,7 @@ from archsim.studies.tasks.workers import Done, Told, Workers
 
 def computed(
     tasks: Sequence[AnyTask], workers: Workers, store: Store | None, told: Told
-) -> Iterator[tuple[int, Outcome]]:
+) -> Generator[tuple[int, Outcome], None, None]:
     """Yield (place, outcome) of each task: at once of those that are in the store, the others as they are done.
 
     Results go into the store as they come; what was raised does not.

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError
 from archsim.studies.tasks.mounts import network_file_system
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
@@ -71,10 +72,11 @@ def ask_of(kind: str, asked: Mapping[str, Any], here: Surroundings | None = None
 class Store:
     """Results in a file, which other studies may use at once; within its context it commits at times and at the end.
 
+    A file that is not there is made at once, or not before `after_s`: what ends earlier, uninterrupted, keeps nothing.
     Raises SpecError where the file is on a network's file system, cannot be written, is damaged or newer.
     """
 
-    def __init__(self, path: Path, label: str = "--store") -> None:
+    def __init__(self, path: Path, label: str = "--store", after_s: float = 0.0) -> None:
         self.path, self.where = path, f"{label} {path}"
         if name := network_file_system(path):
             what = f"is on {name}, a network's file system, whose locks SQLite cannot rely on"
@@ -83,13 +85,27 @@ class Store:
         self._new: list[Row] = []
         self._asks: list[tuple[str, str]] = []
         self._committed = time.monotonic()
+        self._late, self._due = after_s > 0, self._committed + after_s
+        self._connection: sqlite3.Connection | None = None
+        if not self._late or path.exists():
+            self._connect()
+
+    @property
+    def _open(self) -> sqlite3.Connection:
+        return self._connection or self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._late:
+            with door(self.where, "its folder cannot be made: {why}", "give a file with --store", (OSError,)):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._told():
-            self._open = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+            self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         try:
             self._begin()
         except BaseException:
-            self._open.close()
+            self._connection.close()
             raise
+        return self._connection
 
     def _begin(self) -> None:
         with self._told():
@@ -115,9 +131,11 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.commit()
+            if self._connection is not None or (kind is not None and not issubclass(kind, Exception)):
+                self.commit()
         finally:
-            self._open.close()
+            if self._connection is not None:
+                self._connection.close()
 
     def asked(self, asks: Sequence[str]) -> dict[str, str]:
         """Return the results, as JSON, of tasks that were asked for so before."""
@@ -129,6 +147,8 @@ class Store:
 
     def _among(self, texts: Sequence[str], query: str) -> dict[str, str]:
         found: dict[str, str] = {}
+        if self._connection is None:
+            return found
         with self._told():
             for start in range(0, len(texts), ASKED):
                 some = texts[start : start + ASKED]
@@ -142,7 +162,8 @@ class Store:
     def put(self, row: Row) -> None:
         """Take a result, and commit what was taken if the last commit is long ago."""
         self._new.append(row)
-        if time.monotonic() - self._committed >= COMMIT_S:
+        now = time.monotonic()
+        if now - self._committed >= COMMIT_S and (self._connection is not None or now >= self._due):
             self.commit()
 
     def commit(self) -> None:
@@ -178,6 +199,8 @@ class Store:
 
     def has(self, kind: str) -> bool:
         """Return whether there is a result of a kind."""
+        if self._connection is None:
+            return False
         with self._told():
             return self._open.execute("SELECT 1 FROM points WHERE kind = ? LIMIT 1", (kind,)).fetchone() is not None
 
