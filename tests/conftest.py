@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from math import inf
 
+import pytest
 from hypothesis import settings
 
 os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told 80
@@ -14,3 +17,11 @@ os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told
 settings.register_profile("quick", deadline=None, max_examples=15)  # first calls compile, or load the table of units
 settings.register_profile("thorough", settings.get_profile("quick"), max_examples=60)
 settings.load_profile("thorough" if os.environ.get("ARCHSIM_THOROUGH") else "quick")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_depends_on_seconds() -> Iterator[None]:
+    """Have studies that end keep no store of their own in their folders, however slow the machine is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archsim.studies.tasks.bench.KEPT_AFTER_S", inf)
+        yield

@@ -9,13 +9,11 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
 from archsim.base.atomic import SIGN
 from archsim.cli import main
-from archsim.studies.tasks import bench
 
 CHANGES = {
     "archsim.exchange", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink",
@@ -96,7 +94,6 @@ def _child(words: Sequence[str], root: Path, before: Hook, told: int) -> None:
                     found.append(before(len(operations), name))
 
             sys.addaudithook(hook)
-            bench.KEPT_AFTER_S = inf  # which results a study keeps in its folder is a matter of seconds
             try:
                 main(words)
             except SystemExit as leave:
