@@ -14,6 +14,7 @@ from archsim.base.errors import SpecError
 from archsim.studies.sweep.grid import Inputs
 from archsim.studies.sweep.study import STUDY
 from archsim.studies.tasks.kept import computed
+from archsim.studies.tasks.reader import Reader
 from archsim.studies.tasks.store import Store
 from archsim.studies.tasks.surroundings import surroundings
 from archsim.studies.tasks.task import Outcome
@@ -42,8 +43,8 @@ def made(tasks: list[SquareTask], address: str, store: Path | None = None) -> di
 def test_results_are_those_of_the_formula_and_are_kept_here(address: str, tmp_path: Path) -> None:
     tasks = [SquareTask(float(i)) for i in range(100)]
     assert made(tasks, address, tmp_path / "store") == {i: Square(of=i, is_=i * i) for i in range(100)}
-    with Store(tmp_path / "store") as store:
-        assert store.kinds() == [("SquareTask", surroundings().code, 100)]
+    with Reader(tmp_path / "store") as store:
+        assert [own[1:3] + own[5:] for own in store.origins()] == [("SquareTask", surroundings().code, 100)]
 
 
 def test_a_sweep_has_the_same_bytes(address: str, tmp_path: Path) -> None:

@@ -17,12 +17,17 @@ from archsim.studies.tasks import store as module
 from archsim.studies.tasks.mounts import network_file_system
 from archsim.studies.tasks.store import Row, Store, ask_of, row_of
 from archsim.studies.tasks.surroundings import surroundings
+from tests.studies.toy_tasks import held
 
 
 def rows(first: int, count: int, size: int = 10) -> list[Row]:
     return [
         row_of("Toy", {"number": i}, json.dumps({"is": i, "text": "x" * size})) for i in range(first, first + count)
     ]
+
+
+def count(path: Path) -> int:
+    return len(held(path))
 
 
 def filled(path: Path, count: int = 5) -> Path:
@@ -50,41 +55,42 @@ def test_what_is_put_is_found_by_key_and_by_how_it_was_asked_for(tmp_path: Path)
     with Store(tmp_path / "store") as store:
         for row in rows(0, 1200):
             store.put(row)
-            store.remember(f"ask {row.depends}", row.key)
+            store.remember(ask_of("Toy", json.loads(row.depends)), row.key)
     with Store(tmp_path / "store") as store:
         keys = [row.key for row in rows(0, 1300)]
         assert store.results(keys) == {row.key: row.result for row in rows(0, 1200)}
-        asks = [f"ask {row.depends}" for row in rows(1000, 300)]
-        assert store.asked(asks) == {f"ask {row.depends}": row.result for row in rows(1000, 200)}
-        assert sorted(store.rows("Toy")) == sorted(rows(0, 1200)) == sorted(store.rows())
-        assert (store.has("Toy"), store.has("Other"), store.count()) == (True, False, 1200)
-        assert store.kinds() == [("Toy", surroundings().code, 1200)]
+        asks = [ask_of("Toy", {"number": number}) for number in range(1000, 1300)]
+        assert store.asked(asks) == dict(zip(asks, (row.result for row in rows(1000, 200)), strict=False))
+        assert (store.has("Toy"), store.has("Other"), count(tmp_path / "store")) == (True, False, 1200)
+    assert sorted(held(tmp_path / "store")) == sorted(rows(0, 1200))
 
 
 def test_old_code_is_pruned_alone_and_stores_are_merged(tmp_path: Path) -> None:
     old = row_of("Toy", {"number": 1}, "{}", surroundings()._replace(code="old"))
-    with Store(tmp_path / "store") as store, Store(filled(tmp_path / "other")) as other:
+    path, other = tmp_path / "store", held(filled(tmp_path / "other"))
+    with Store(path) as store:
         store.put(old)
-        store.remember("ask", old.key)
-        assert [store.merge(other.rows()), store.merge(other.rows())] == [5, 0]
-        assert store.count() == 6
-        assert store.prune(surroundings().code) == 1
-        assert (store.count(), store.asked(["ask"])) == (5, {})
+        store.remember(ask := ask_of("Toy", {}), old.key)
+        store.commit()
+        assert [store.merge(other), store.merge(other)] == [(5, 0), (0, 5)]
+        assert (count(path), len(store.asked([ask]))) == (6, 1)
+        assert store.prune(lambda kind, code: code != surroundings().code) == 1
+        assert (count(path), store.asked([ask])) == (5, {})
 
 
 def test_results_are_committed_at_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    with Store(tmp_path / "store") as one, Store(tmp_path / "store") as other:
+    with Store(path := tmp_path / "store") as one:
         first, second, third = rows(0, 3)
         one.put(first)
-        assert other.count() == 0
+        assert count(path) == 0
         now[0] = module.COMMIT_S
         one.put(second)
-        assert other.count() == 2
+        assert count(path) == 2
         one.put(third)
-        assert other.count() == 2
-    assert Store(tmp_path / "store").count() == 3
+        assert count(path) == 2
+    assert count(path) == 3
 
 
 def write_many(path: Path, first: int) -> None:
@@ -102,8 +108,7 @@ def test_several_may_write_at_once(tmp_path: Path) -> None:
     for writer in writers:
         writer.join(60)
         assert writer.exitcode == 0
-    with Store(tmp_path / "store") as store:
-        assert sorted(store.rows()) == sorted(rows(0, 500))
+    assert sorted(held(tmp_path / "store")) == sorted(rows(0, 500))
 
 
 def newer(path: Path) -> None:
@@ -126,7 +131,7 @@ def damaged(path: Path) -> None:
 
 def use(path: Path) -> None:
     with Store(path) as store:
-        store.count()
+        store.is_empty()
         store.results([row.key for row in rows(0, 500)])
 
 
@@ -135,7 +140,7 @@ def use(path: Path) -> None:
     [
         (lambda path: path.write_text("no database" * 100), "is no store; give another file"),
         (lambda path: path.mkdir(), "cannot be opened; look at the folder and its permissions"),
-        (newer, r"is of a newer archsim, schema 2; this one writes 1; update archsim, or give another file"),
+        (newer, r"is of a newer archsim, schema 3; this one writes 2; update archsim, or give another file"),
         (anothers, "is another program's database; give another file"),
         (damaged, "is damaged; recover it with sqlite3's .recover, or give another file"),
     ],
@@ -174,8 +179,7 @@ def test_on_a_full_disk_what_was_committed_is_kept(tmp_path: Path) -> None:
     committed, _, says = (tmp_path / "told").read_text().partition(" ")
     assert "what was committed is kept" in says
     assert int(committed) > 0
-    with Store(tmp_path / "store") as store:
-        assert sorted(store.rows()) == sorted(rows(0, int(committed), 1000))
+    assert sorted(held(tmp_path / "store")) == sorted(rows(0, int(committed), 1000))
 
 
 def test_file_systems_of_networks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

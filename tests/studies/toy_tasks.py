@@ -12,7 +12,15 @@ from typing import Any, ClassVar
 
 from archsim.base.errors import InfeasibleError
 from archsim.base.record import Record
+from archsim.studies.tasks.reader import Reader
+from archsim.studies.tasks.store import Row
 from archsim.studies.tasks.task import Inside, Task, unheard
+
+
+def held(path: Path) -> list[Row]:
+    """Return all points of a store."""
+    with Reader(path) as reader:
+        return list(reader.rows(reader.select(reader.origins())))
 
 
 class Square(Record):

@@ -37,6 +37,17 @@ class PointTask(Task[Made]):
         examples = (inputs.epochs or workload.training.epochs) * workload.dataset.examples * len(self.grid.seeds)
         return examples * workload.synapses * SYNAPSE_S if inputs.train else 0.0
 
+    def labels(self) -> Mapping[str, str]:
+        """Return chip and workload, and all that is set of them."""
+        arch, workload = (own.value.name for own in self.grid.given)
+        sets = [own.partition("=") for own in self.grid.inputs.sets]
+        return {
+            "arch": arch,
+            "workload": workload,
+            **{key.strip(): own.strip() for key, _, own in sets},
+            **self.settings,
+        }
+
     def asked(self) -> Mapping[str, Any]:
         """Return the specs as given, what is set in them, and the data of all workloads that come of that."""
         arch, workload = (own.digest for own in self.grid.bases(self.settings))

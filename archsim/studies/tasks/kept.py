@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
-from archsim.studies.tasks.store import Store, ask_of, row_of
+from archsim.studies.tasks.store import RECOVER, Store, ask_of, row_of
 from archsim.studies.tasks.surroundings import Surroundings
 from archsim.studies.tasks.task import AnyTask, Outcome
 from archsim.studies.tasks.workers import Done, Told, Workers
@@ -27,7 +27,7 @@ def computed(
     left = dict(places)
     if store is not None:
         for ask, text in _known(tasks, places, store, here):
-            yield from ((place, _read(tasks[place], text)) for place in left.pop(ask))
+            yield from ((place, _read(tasks[place], text, store)) for place in left.pop(ask))
     done = len(tasks) - sum(map(len, left.values()))
     asked = list(left)
     new = [tasks[left[ask][0]] for ask in asked]
@@ -62,7 +62,8 @@ def _known(
 
 def _keep(store: Store, task: AnyTask, done: Done) -> None:
     if isinstance(done.outcome, Record) and done.depends is not None:
-        row = row_of(_kind(task), done.depends, done.outcome.model_dump_json(by_alias=True), done.here)
+        text = done.outcome.model_dump_json(by_alias=True)
+        row = row_of(_kind(task), done.depends, text, done.here, task.labels())
         store.remember(ask_of(_kind(task), task.asked(), done.here), row.key)
         store.put(row)
 
@@ -71,6 +72,6 @@ def _kind(task: AnyTask) -> str:
     return type(task).__name__
 
 
-def _read(task: AnyTask, text: str) -> Record:
-    """Return a result as the store holds it."""
-    return task.result.read(text)
+def _read(task: AnyTask, text: str, store: Store) -> Record:
+    """Return a result as the store holds it; raise SpecError where that is another than was written."""
+    return task.result.read_from(text, f"{store.where}: {task.words}", RECOVER)

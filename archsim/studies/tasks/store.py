@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,34 +15,51 @@ from typing import Any, NamedTuple, Self
 
 from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError
+from archsim.studies.tasks import columns
 from archsim.studies.tasks.mounts import network_file_system
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
 
-APPLICATION, VERSION = int.from_bytes(b"arch", "big"), 1
-_HEAD = ("application_id", "user_version")
+APPLICATION, VERSION = int.from_bytes(b"arch", "big"), 2
+HEAD = ("application_id", "user_version")
 """Where SQLite keeps these two."""
 BUSY_S, COMMIT_S = 30.0, 1.0
 """How long another's commit is waited for, and how long at most a result waits to be committed."""
+MOST_WAITING = 10_000
+"""So many results wait to be committed at most."""
 ASKED = 500
 """Keys asked for in one query; SQLite takes 999 at least."""
-TABLE = """
-CREATE TABLE IF NOT EXISTS points (
-    key TEXT PRIMARY KEY,       -- SHA-256 of what follows up to the result
-    kind TEXT NOT NULL,         -- which kind of task
-    depends TEXT NOT NULL,      -- JSON: what it depends on
-    code TEXT NOT NULL,         -- digest of archsim's code
-    versions TEXT NOT NULL,     -- of Python and the packages that compute
-    processor TEXT NOT NULL,
-    result TEXT NOT NULL        -- JSON
-) WITHOUT ROWID
-"""
-ASKS = """
-CREATE TABLE IF NOT EXISTS asked (
-    ask TEXT PRIMARY KEY,       -- SHA-256 of how a task was asked for
-    key TEXT NOT NULL           -- of its point
-) WITHOUT ROWID
-"""
-"""Finding out what a task depends on may take longer than to read its result: this remembers it."""
+SETTINGS = {"page_size": 8192, "journal_mode": "WAL", "synchronous": "NORMAL", "cache_size": -65536,
+            "wal_autocheckpoint": 8000}  # fmt: skip
+"""A kill loses nothing that is committed. A page holds several results; keys come in no order, so their index, of up to
+64 MB, is kept in memory and brought into the file seldom."""
+RECOVER = "recover it with sqlite3's .recover, or give another file"
+ORIGIN = ("kind", "code", "versions", "processor")
+TABLES = (
+    """CREATE TABLE origins (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,         -- which kind of task
+        code TEXT NOT NULL,         -- digest of archsim's code
+        versions TEXT NOT NULL,     -- of Python and the packages that compute
+        processor TEXT NOT NULL,
+        UNIQUE (kind, code, versions, processor)
+    )""",
+    """CREATE TABLE points (
+        id INTEGER PRIMARY KEY,
+        key BLOB NOT NULL UNIQUE,   -- SHA-256 of its origin and of what it depends on
+        origin INTEGER NOT NULL,
+        labels TEXT NOT NULL,       -- JSON: by what people know it
+        depends TEXT NOT NULL,      -- JSON: what it depends on
+        result TEXT NOT NULL        -- JSON
+    )""",
+    """CREATE TABLE asked (
+        ask BLOB PRIMARY KEY,       -- SHA-256 of how a task was asked for
+        point INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    *columns.TABLES,
+)
+"""Finding out what a task depends on may take longer than to read its result: `asked` remembers it."""
+OLD_ROWS = "SELECT key, kind, depends, code, versions, processor, result, '{}' FROM old_points"
+"""Of schema 1, which was one table."""
 
 
 class Row(NamedTuple):
@@ -54,14 +72,35 @@ class Row(NamedTuple):
     versions: str
     processor: str
     result: str
+    labels: str = "{}"
+
+    @property
+    def origin(self) -> tuple[str, str, str, str]:
+        """What it has in common with many."""
+        return self.kind, self.code, self.versions, self.processor
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its key is that of what it says."""
+        return self.key == _digest(self[1:6])
 
 
-def row_of(kind: str, depends: Mapping[str, Any], result: str = "", here: Surroundings | None = None) -> Row:
-    """Return the row of a result that was computed in these surroundings, by default this process's."""
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def row_of(
+    kind: str, depends: Mapping[str, Any], result: str = "", here: Surroundings | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Row:  # fmt: skip
+    """Return the row of a result that was computed in these surroundings, by default this process's.
+
+    By its `labels` people know it; its key does not depend on them.
+    """
     own = here or surroundings()
     versions = ", ".join(f"{name} {number}" for name, number in (("Python", own.python), *own.packages))
     parts = (kind, json.dumps(depends, sort_keys=True, allow_nan=False), own.code, versions, own.processor)
-    return Row(hashlib.sha256("\0".join(parts).encode()).hexdigest(), *parts, result)
+    return Row(_digest(parts), *parts, result, json.dumps(labels or {}))
 
 
 def ask_of(kind: str, asked: Mapping[str, Any], here: Surroundings | None = None) -> str:
@@ -98,7 +137,7 @@ class Store:
         if self._late:
             with door(self.where, "its folder cannot be made: {why}", "give a file with --store", (OSError,)):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._told():
+        with told(self.where):
             self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
         try:
             self._begin()
@@ -108,21 +147,31 @@ class Store:
         return self._connection
 
     def _begin(self) -> None:
-        with self._told():
-            own, version = (self._open.execute(f"PRAGMA {name}").fetchone()[0] for name in _HEAD)
-            if own != APPLICATION and self._open.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
-                raise SpecError([Problem(self.where, "is another program's database", "give another file")])
-            if version > VERSION:
-                what = f"is of a newer archsim, schema {version}; this one writes {VERSION}"
-                raise SpecError([Problem(self.where, what, "update archsim, or give another file")])
-            self._open.execute("PRAGMA journal_mode = WAL")
-            self._open.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing that is committed
+        with told(self.where):
+            version = version_of(self._open, self.where)
+            for name, value in SETTINGS.items():
+                self._open.execute(f"PRAGMA {name} = {value}")
             if version < VERSION:
                 with self._writing():
-                    for statement in (TABLE, ASKS):
-                        self._open.execute(statement)
-                    for name, number in zip(_HEAD, (APPLICATION, VERSION), strict=True):
-                        self._open.execute(f"PRAGMA {name} = {number}")
+                    self._make(version_of(self._open, self.where))  # which another may have made meanwhile
+
+    def _make(self, version: int) -> None:
+        """Make the tables, and take what stands in those of an older version; what was asked for then is not known."""
+        if version == VERSION:
+            return
+        if version == 1:
+            self._open.execute("ALTER TABLE points RENAME TO old_points")
+            self._open.execute("DROP TABLE asked")
+        for statement in TABLES:
+            self._open.execute(statement)
+        if version == 1:
+            old = self._open.execute(OLD_ROWS)
+            while some := old.fetchmany(MOST_WAITING):
+                with whole(self.where):
+                    self._insert([Row(*own) for own in some])
+            self._open.execute("DROP TABLE old_points")
+        for name, number in zip(HEAD, (APPLICATION, VERSION), strict=True):
+            self._open.execute(f"PRAGMA {name} = {number}")
 
     def __enter__(self) -> Self:
         return self
@@ -139,20 +188,21 @@ class Store:
 
     def asked(self, asks: Sequence[str]) -> dict[str, str]:
         """Return the results, as JSON, of tasks that were asked for so before."""
-        return self._among(asks, "SELECT ask, result FROM asked JOIN points USING (key) WHERE ask IN")
+        return self._among(asks, "SELECT ask, result FROM asked JOIN points ON point = id WHERE ask IN")
 
     def results(self, keys: Sequence[str]) -> dict[str, str]:
         """Return by key the results that are there, as JSON."""
         return self._among(keys, "SELECT key, result FROM points WHERE key IN")
 
-    def _among(self, texts: Sequence[str], query: str) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _among(self, digests: Sequence[str], query: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         if self._connection is None:
             return found
-        with self._told():
-            for start in range(0, len(texts), ASKED):
-                some = texts[start : start + ASKED]
-                found.update(self._open.execute(f"{query} ({', '.join('?' * len(some))})", some))
+        with told(self.where):
+            for start in range(0, len(digests), ASKED):
+                some = [bytes.fromhex(own) for own in digests[start : start + ASKED]]
+                for digest, own in self._open.execute(f"{query} ({', '.join('?' * len(some))})", some):
+                    found[digest.hex()] = own
         return found
 
     def remember(self, ask: str, key: str) -> None:
@@ -163,64 +213,76 @@ class Store:
         """Take a result, and commit what was taken if the last commit is long ago."""
         self._new.append(row)
         now = time.monotonic()
-        if now - self._committed >= COMMIT_S and (self._connection is not None or now >= self._due):
+        is_due = now - self._committed >= COMMIT_S and (self._connection is not None or now >= self._due)
+        if is_due or len(self._new) >= MOST_WAITING:
             self.commit()
 
     def commit(self) -> None:
         """Write what was taken; what another has written meanwhile stays."""
         if self._new or self._asks:
-            with self._told(), self._writing():
-                marks = ", ".join("?" * len(Row._fields))
-                self._open.executemany(f"INSERT OR IGNORE INTO points VALUES ({marks})", self._new)
-                self._open.executemany("INSERT OR REPLACE INTO asked VALUES (?, ?)", self._asks)
+            with told(self.where), self._writing():
+                self._insert(self._new)
+                rows = [(bytes.fromhex(ask), bytes.fromhex(key)) for ask, key in self._asks]
+                self._open.executemany("INSERT OR REPLACE INTO asked SELECT ?, id FROM points WHERE key = ?", rows)
             self._new, self._asks = [], []
         self._committed = time.monotonic()
 
-    def rows(self, kind: str | None = None) -> Iterator[Row]:
-        """Yield all rows, or those of a kind, in the order of their kinds and keys."""
-        asked = "SELECT * FROM points" + (" WHERE kind = ?" if kind is not None else "") + " ORDER BY kind, key"
-        with self._told():
-            for own in self._open.execute(asked, () if kind is None else (kind,)):
-                yield Row(*own)
+    def _insert(self, rows: Sequence[Row]) -> int:
+        """Write results that are not there yet, within a transaction, and return how many these were."""
+        there = self._among([row.key for row in rows], "SELECT key, id FROM points WHERE key IN")
+        by_origin: dict[tuple[str, ...], list[Row]] = {}
+        for row in {row.key: row for row in reversed(rows) if row.key not in there}.values():
+            by_origin.setdefault(row.origin, []).append(row)
+        first = self._open.execute("SELECT ifnull(max(id), 0) + 1 FROM points").fetchone()[0]
+        for own, new in by_origin.items():
+            self._open.execute(f"INSERT OR IGNORE INTO origins ({', '.join(ORIGIN)}) VALUES (?, ?, ?, ?)", own)
+            where = " AND ".join(f"{name} = ?" for name in ORIGIN)
+            origin = self._open.execute(f"SELECT id FROM origins WHERE {where}", own).fetchone()[0]
+            ids, keys = range(first, first := first + len(new)), [bytes.fromhex(row.key) for row in new]
+            parts = [(row.labels, row.depends, row.result) for row in new]
+            made = ((*at, origin, *part) for *at, part in zip(ids, keys, parts, strict=True))
+            self._open.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?)", made)
+            columns.add(self._open, origin, ids, keys, parts)
+        return sum(map(len, by_origin.values()))
 
-    def merge(self, rows: Iterable[Row]) -> int:
-        """Take rows of another store, and return how many were new."""
-        self.commit()
-        before = self.count()
-        for row in rows:
-            self.put(row)
-        self.commit()
-        return self.count() - before
-
-    def count(self) -> int:
-        """Return how many results there are."""
-        with self._told():
-            return int(self._open.execute("SELECT count(*) FROM points").fetchone()[0])
+    def merge(self, rows: Iterable[Row], where: str = "") -> tuple[int, int]:
+        """Take rows of another store, `where`, all or none; return how many were new, and how many were there."""
+        new = count = 0
+        others = iter(rows)
+        with told(self.where), self._writing():
+            while some := list(itertools.islice(others, MOST_WAITING)):
+                with whole(where):
+                    if not all(row.is_whole for row in some):
+                        raise ValueError("a key of another point")
+                    new += self._insert(some)
+                count += len(some)
+        return new, count - new
 
     def has(self, kind: str) -> bool:
         """Return whether there is a result of a kind."""
         if self._connection is None:
             return False
-        with self._told():
-            return self._open.execute("SELECT 1 FROM points WHERE kind = ? LIMIT 1", (kind,)).fetchone() is not None
+        with told(self.where):
+            return self._open.execute("SELECT 1 FROM origins WHERE kind = ? LIMIT 1", (kind,)).fetchone() is not None
 
     def is_empty(self) -> bool:
         """Return whether there is nothing in it, nor about to be."""
-        return not self._new and self.count() == 0
+        with told(self.where):
+            return not self._new and self._open.execute("SELECT 1 FROM points LIMIT 1").fetchone() is None
 
-    def kinds(self) -> list[tuple[str, str, int]]:
-        """Return (kind, code, how many results) of all."""
-        asked = "SELECT kind, code, count(*) FROM points GROUP BY kind, code ORDER BY kind, code"
-        with self._told():
-            return self._open.execute(asked).fetchall()
-
-    def prune(self, keep: str) -> int:
-        """Delete the results of all code but that of digest `keep`; return how many these were."""
-        with self._told():
+    def prune(self, goes: Callable[[str, str], bool]) -> int:
+        """Delete the results of which the kind and the code's digest say that they go; return how many these were."""
+        with told(self.where):
             with self._writing():
-                gone = self._open.execute("DELETE FROM points WHERE code <> ?", (keep,)).rowcount
-                self._open.execute("DELETE FROM asked WHERE key NOT IN (SELECT key FROM points)")
-            self._open.execute("VACUUM")
+                found = self._open.execute("SELECT id, kind, code FROM origins").fetchall()
+                origins = [origin for origin, kind, code in found if goes(kind, code)]
+                delete = "DELETE FROM points WHERE origin = ?"
+                gone = sum(self._open.execute(delete, (own,)).rowcount for own in origins)
+                self._open.execute("DELETE FROM asked WHERE point NOT IN (SELECT id FROM points)")
+                self._open.executemany("DELETE FROM origins WHERE id = ?", ((own,) for own in origins))
+                columns.remove(self._open, origins)
+            if gone:
+                self._open.execute("VACUUM")
         return gone
 
     @contextmanager
@@ -230,24 +292,48 @@ class Store:
         try:
             yield
         except BaseException:
-            self._open.execute("ROLLBACK")
+            if self._open.in_transaction:  # SQLite itself may have gone back
+                self._open.execute("ROLLBACK")
             raise
         self._open.execute("COMMIT")
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Raise SpecError where SQLite cannot do what is asked."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise SpecError([Problem(self.where, *_why(error))]) from None
+
+def version_of(base: sqlite3.Connection, where: str) -> int:
+    """Return of which schema a database is, 0 if it is empty; raise SpecError if it is none that can be used."""
+    own, version, there = base.execute(
+        "SELECT (SELECT * FROM pragma_application_id), (SELECT * FROM pragma_user_version), count(*) FROM sqlite_master"
+    ).fetchone()  # at one moment: another may be making it
+    if own != APPLICATION and there:
+        raise SpecError([Problem(where, "is another program's database", "give another file")])
+    if version > VERSION:
+        what = f"is of a newer archsim, schema {version}; this one writes {VERSION}"
+        raise SpecError([Problem(where, what, "update archsim, or give another file")])
+    return int(version)
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Raise SpecError where SQLite cannot do what is asked."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise SpecError([Problem(where, *_why(error))]) from None
+
+
+@contextmanager
+def whole(where: str) -> Iterator[None]:
+    """Raise SpecError where what a file holds is not what archsim writes."""
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError):
+        raise SpecError.at(where, "is damaged: a point is not what archsim writes", RECOVER) from None
 
 
 def _why(error: sqlite3.DatabaseError) -> tuple[str, str]:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     known = {
         sqlite3.SQLITE_NOTADB: ("is no store", "give another file"),
-        sqlite3.SQLITE_CORRUPT: ("is damaged", "recover it with sqlite3's .recover, or give another file"),
+        sqlite3.SQLITE_CORRUPT: ("is damaged", RECOVER),
         sqlite3.SQLITE_FULL: ("the disk is full; what was committed is kept", "make room, and repeat the command"),
         sqlite3.SQLITE_READONLY: ("cannot be written", "look at its permissions, or give another file"),
         sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "look at the folder and its permissions"),

@@ -52,6 +52,10 @@ class Task(ABC, Generic[R]):
         """
         return self.asked()
 
+    def labels(self) -> Mapping[str, str]:
+        """Return by what people know it, as names and values; a store shows them beside the result."""
+        return {"task": self.words}
+
     @abstractmethod
     def compute(self, inside: Inside = unheard) -> R:
         """Return the result; raise ArchsimError where it cannot be had."""
