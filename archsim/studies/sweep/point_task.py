@@ -11,7 +11,7 @@ from archsim.functional.train import Progress as Place
 from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.grid import Grid
 from archsim.studies.sweep.points import Made, Settings, settings_text
-from archsim.studies.tasks.task import Inside, Task, unheard
+from archsim.studies.tasks.task import Inside, Task, labelled, unheard
 
 SYNAPSE_S = 2e-10
 """A training's time for an example and a synapse: half of what MNIST's takes on one core. An estimate."""
@@ -39,14 +39,8 @@ class PointTask(Task[Made]):
 
     def labels(self) -> Mapping[str, str]:
         """Return chip and workload, and all that is set of them."""
-        arch, workload = (own.value.name for own in self.grid.given)
-        sets = [own.partition("=") for own in self.grid.inputs.sets]
-        return {
-            "arch": arch,
-            "workload": workload,
-            **{key.strip(): own.strip() for key, _, own in sets},
-            **self.settings,
-        }
+        arch, workload = self.grid.bases(self.settings)
+        return {**labelled(arch.value.name, workload.value.name, self.grid.inputs.sets), **self.settings}
 
     def asked(self) -> Mapping[str, Any]:
         """Return the specs as given, what is set in them, and the data of all workloads that come of that."""

@@ -11,7 +11,7 @@ from archsim.base.record import Number, Record
 from archsim.results.evaluate import Result, evaluate, headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
-from archsim.studies.tasks.task import Inside, R, Task, unheard
+from archsim.studies.tasks.task import Inside, R, Task, labelled, unheard
 from archsim.workload.network import Workload
 
 
@@ -33,6 +33,10 @@ class OnChip(Task[R]):
     def words(self) -> str:
         """Chip and workload, and what is set."""
         return ", ".join([f"{self.workload.value.name} on {self.arch.value.name}", *self.sets])
+
+    def labels(self) -> Mapping[str, str]:
+        """Return chip and workload, and what is set."""
+        return labelled(self.arch.value.name, self.workload.value.name, self.sets)
 
     def asked(self) -> Mapping[str, Any]:
         """Return the specs, and what is set of the chip."""

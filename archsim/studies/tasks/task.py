@@ -23,6 +23,12 @@ def unheard(part: float, words: str) -> None:
     """Tell nobody how far a task is."""
 
 
+def labelled(arch: str, workload: str, sets: Sequence[str]) -> dict[str, str]:
+    """Return the labels of a chip, a workload and what is set of them by `KEY=VALUE` texts."""
+    parts = [own.partition("=") for own in sets]
+    return {"arch": arch, "workload": workload, **{key.strip(): own.strip() for key, _, own in parts}}
+
+
 class Task(ABC, Generic[R]):
     """A part of a study that depends on no other; it can be pickled, and so can whatever it raises on purpose.
 
