@@ -121,9 +121,10 @@ def _sum_of(arrays: Arrays) -> bytes:
 
 
 def digest_of(data: Data) -> str:
-    """Return the SHA-256 of all features and labels of a data set, shortened."""
+    """Return the SHA-256 of all features, labels and target values of a data set, shortened."""
     found = hashlib.sha256()
-    for array in (data.train_x, data.train_y, data.test_x, data.test_y):
+    parts = (data.train_x, data.train_y, data.test_x, data.test_y, data.train_t, data.test_t, *(data.validation or ()))
+    for array in (part for part in parts if part is not None):
         found.update(f"{array.shape}{array.dtype}".encode())
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()[:16]

@@ -14,8 +14,10 @@ from archsim.base.arrays import F32, I32, I64, Array
 from archsim.components.cells.numeric.base import Cells
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.capacitor_times import CapacitorTimes
+from archsim.functional.datasets import Part
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
+from archsim.functional.losses import score
 from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import PULSED, Trains
@@ -218,6 +220,10 @@ class ChipModel:
         self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, self.crossbars, setup)
         stats = setup.buffers.stats
         return int(stats[1]), float(stats[2])
+
+    def score(self, part: Part | None) -> float | None:
+        """Return accuracy or R2 of the chip as it is now on some examples; None without any."""
+        return None if part is None else score(*self.evaluate(*part), len(part.x), part.t)
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +34,18 @@ MNIST_FILES = {
 MNIST_SIDE = 28  # pixels, as the files have them
 
 
+class Part(NamedTuple):
+    """Examples that are read and not trained on: features, labels, and values where these are the targets."""
+
+    x: F32
+    y: I64
+    t: F32 | None
+
+    def taken(self, which: slice | Array) -> Part:
+        """Return those at some places."""
+        return Part(self.x[which], self.y[which], None if self.t is None else self.t[which])
+
+
 @dataclass(frozen=True, eq=False)
 class Data:
     """A data set that fits a network: examples for training and for testing.
@@ -41,7 +54,8 @@ class Data:
     workload says that they are signed; `train_y` int64 [examples] and `test_y` int64 [n] hold labels in
     0..`classes`-1, where `classes` are the outputs of the network. Where examples are trained towards values,
     `train_t` float32 [examples, outputs] and `test_t` float32 [n, outputs] hold these, and labels count for nothing.
-    `source` says in words where they come from and what was done to them.
+    `source` says in words where they come from and what was done to them. `validation` are those that were held back
+    from training, if any were.
     """
 
     train_x: F32
@@ -53,6 +67,15 @@ class Data:
     source: str
     train_t: F32 | None = None
     test_t: F32 | None = None
+    validation: Part | None = None
+
+    def read_after(self, last: bool) -> tuple[Part | None, Part | None]:
+        """Return what is read after an epoch, or the last: examples for validation, if there are any, and for testing.
+
+        Where there are some for validation, those for testing are read after the last epoch alone.
+        """
+        testing = Part(self.test_x, self.test_y, self.test_t) if last or self.validation is None else None
+        return self.validation, testing
 
 
 Loader = Callable[[Workload, Path, int], Data]
@@ -70,8 +93,9 @@ def data_folder(folder: Path | None = None) -> Path:
 def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> Data:
     """Return the data set that a workload names, from `data_folder(folder)`.
 
-    Of more training examples than an epoch has, the first are taken; all are for testing. `seed` matters to data
-    sets that are partly drawn, and is no seed of the training. A name that is not registered is that of an .npz
+    As many examples for training as the workload says are held back for validation (see `held_back`), and of more than
+    an epoch has, the first are taken; all are for testing. `seed` matters to data sets that are partly drawn, and is no
+    seed of the training. A name that is not registered is that of an .npz
     file. Raises SpecError if files are missing or wrong, or do not fit the network.
     """
     name = workload.dataset.name
@@ -124,10 +148,10 @@ def load_digits(workload: Workload, folder: Path, seed: int) -> Data:
 def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     """Return the data set of an .npz file: four arrays, called as one row of ARRAY_NAMES has it.
 
-    Features are numbers [n, ...], flattened. All are scaled by one range, that of the whole training part:
-    (x - smallest) / (largest - smallest), for testing too, clipped to 0..1; where the workload says that they are
-    signed, x / largest magnitude, clipped to -1..1. Labels are integers [n] or [n, 1]; target values are numbers [n] or
-    [n, outputs], and taken as they are; where the target is the inputs, neither is needed.
+    Features are numbers [n, ...], flattened. All are scaled by one range, that of the whole training part but for what
+    is held back of it: (x - smallest) / (largest - smallest), for testing too, clipped to 0..1; where the workload says
+    that they are signed, x / largest magnitude, clipped to -1..1. Labels are integers [n] or [n, 1]; target values are
+    numbers [n] or [n, outputs], and taken as they are; where the target is the inputs, neither is needed.
     """
     path = _npz_path(workload.dataset.name, folder)
     target, signed = workload.dataset.target, workload.dataset.signed
@@ -147,7 +171,13 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
         problems.append(Problem(str(path), what, "make them equal"))
     if problems:
         raise SpecError(problems)
-    low, high = float(arrays["train_x"].min()), float(arrays["train_x"].max())
+    if target == "class":
+        y = [arrays[f"{part}_y"].reshape(-1).astype(np.int64) for part in ("train", "test")]
+    else:
+        y = [np.zeros(len(arrays[f"{part}_x"]), dtype=np.int64) for part in ("train", "test")]
+    held = workload.dataset.validation
+    seen = arrays["train_x"][~held_back(y[0], held)] if held else arrays["train_x"]
+    low, high = float(seen.min()), float(seen.max())
     if not 0 < high - low < math.inf:
         what = f"the features for training range from {low:g} to {high:g}, and cannot be scaled to 0..1"
         raise SpecError([Problem(str(path), what, "give features that differ, within the range of doubles")])
@@ -155,19 +185,31 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
 
     def scaled(x: Array) -> F32:
         flat: Array = x.reshape(len(x), -1).astype(np.float32 if x.dtype.itemsize == 1 else np.float64)
-        with np.errstate(over="ignore"):  # of testing alone, and clipped
+        with np.errstate(over="ignore"):  # of what is not trained alone, and clipped
             return np.clip((flat - zero) / (most - zero), -1 if signed else 0, 1).astype(np.float32)
 
-    source = f"{path.name}; features scaled from {low:g}..{high:g}, the range of the training part, to 0..1"
+    part = "the training part" + (" without what is held back" if held else "")
+    source = f"{path.name}; features scaled from {low:g}..{high:g}, the range of {part}, to 0..1"
     if signed:
-        source = f"{path.name}; features divided by {most:g}, the largest magnitude of the training part"
+        source = f"{path.name}; features divided by {most:g}, the largest magnitude of {part}"
     x = [scaled(arrays[f"{part}_x"]) for part in ("train", "test")]
     if target == "class":
-        y = [arrays[f"{part}_y"].reshape(-1).astype(np.int64) for part in ("train", "test")]
         return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, workload.dataset.name, source)
-    y = [np.zeros(len(own), dtype=np.int64) for own in x]
     t = [rows_of(arrays[f"{part}_y"]) if target == "values" else None for part in ("train", "test")]
     return Data(x[0], y[0], x[1], y[1], 0, workload.dataset.name, source, t[0], t[1])
+
+
+def held_back(labels: I64, count: int) -> Array:
+    """Return which of a training part's examples are held back for validation: so many, at even distances.
+
+    They are counted through all classes in turn, in the file's order within each, so that the rest keeps the shares of
+    the classes to within one example each; where all labels are alike, through the file. At least one example is left.
+    """
+    there = len(labels)
+    count = min(count, there - 1)
+    held = np.zeros(there, dtype=np.bool_)
+    held[np.argsort(labels, kind="stable")[np.arange(1, count + 1) * there // max(count, 1) - 1]] = True
+    return held
 
 
 def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:
@@ -266,18 +308,17 @@ def _npz_path(name: str, folder: Path) -> Path:
 
 
 def _fitted(data: Data, workload: Workload) -> Data:
-    """Return the examples of an epoch and all those for testing; raise SpecError if they do not fit the network."""
+    """Return the examples of an epoch, those held back, and all for testing.
+
+    Raises SpecError if they do not fit the network.
+    """
     first, last, wanted = workload.layers[0], workload.layers[-1], workload.dataset.examples
-    problems: list[Problem] = []
+    problems = [*_too_few(workload, data.name, len(data.train_x))]
     features = data.train_x.shape[1]
     if features != first.inputs:
         has = counted(features, "feature")
         what = f"layer {first.name} has {counted(first.inputs, 'input')}, an example of {data.name} has {has}"
         problems.append(Problem(f"{workload.name}: layers[0].inputs", what, f"make it {features}"))
-    if len(data.train_x) < wanted:
-        what = f"an epoch is to have {counted(wanted, 'example')}, {data.name} has {len(data.train_x):,} for training"
-        hint = f"make it {len(data.train_x)} or less"
-        problems.append(Problem(f"{workload.name}: dataset.examples", what, hint))
     if not len(data.test_x):
         problems.append(Problem(f"data set '{data.name}'", "there are no examples for testing", "give some"))
     else:
@@ -292,7 +333,24 @@ def _fitted(data: Data, workload: Workload) -> Data:
     problems += target_problems(workload, data.name, labels, values)
     if problems:
         raise SpecError(problems)
-    return replace(
-        data, train_x=data.train_x[:wanted], train_y=data.train_y[:wanted], classes=last.outputs,
-        train_t=None if data.train_t is None else data.train_t[:wanted],
-    )  # fmt: skip
+    every, validation = Part(data.train_x, data.train_y, data.train_t), None
+    if workload.dataset.validation:
+        held = held_back(data.train_y if workload.dataset.target == "class" else np.zeros_like(data.train_y),
+                         workload.dataset.validation)  # fmt: skip
+        every, validation = every.taken(np.flatnonzero(~held)[:wanted]), every.taken(held)
+    x, y, t = every.taken(slice(wanted))
+    return replace(data, train_x=x, train_y=y, train_t=t, classes=last.outputs, validation=validation)
+
+
+def _too_few(workload: Workload, name: str, there: int) -> Iterator[Problem]:
+    """Yield what is wrong where a data set has fewer examples for training than a workload trains and holds back."""
+    wanted, held = workload.dataset.examples, workload.dataset.validation
+    if held >= there > 0:
+        what = f"{counted(held, 'example')} are to be held back, {name} has {there:,} for training"
+        hint = f"make it {there - 1} or less, so that some are left to be trained"
+        yield Problem(f"{workload.name}: dataset.validation", what, hint)
+    elif there < wanted + held:
+        what = f"an epoch is to have {counted(wanted, 'example')}, {name} has {there:,} for training"
+        what += f", of which dataset.validation holds {held:,} back" if held else ""
+        hint = f"make it {there - held} or less" + (", or give a smaller dataset.validation" if held else "")
+        yield Problem(f"{workload.name}: dataset.examples", what, hint)

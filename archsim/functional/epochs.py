@@ -23,10 +23,11 @@ class DivergedError(ArchsimError):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of one seed: how well the test set is answered, mean losses, and what the pulses did.
+    """One epoch of one seed: how well test and validation set are answered, mean losses, and what the pulses did.
 
-    Accuracies are fractions of the test set classified rightly; where examples have values for classes they are None,
-    and R2 is given instead (None where these do not vary).
+    Accuracies are fractions of a set classified rightly; where examples have values for classes they are None, and R2
+    is given instead (None where these do not vary). Those of the validation set are None where there is none; where
+    there is one, those of the test set are None but for the last epoch.
     """
 
     seed: int
@@ -41,3 +42,7 @@ class Epoch:
     r2_float: float | None = None
     saturation: Shares = field(default_factory=dict)
     """By layer and kind, see `saturation`."""
+    accuracy_validation_chip: float | None = None
+    accuracy_validation_float: float | None = None
+    r2_validation_chip: float | None = None
+    r2_validation_float: float | None = None

@@ -6,13 +6,13 @@ rates of its own, where the workload gives it some.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
 from archsim.base.arrays import F32, I32, I64
 from archsim.base.machine_code import njit
-from archsim.functional.datasets import Data
+from archsim.functional.datasets import Data, Part
 from archsim.functional.functions import Functions, activate, derive, functions_of
 from archsim.functional.losses import output_delta, score
 from archsim.functional.order import Order
@@ -21,8 +21,13 @@ from archsim.workload.kinds import Dense
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
 
-Reached: TypeAlias = tuple[float, float | None]
-"""What a network reached in an epoch: mean loss, and accuracy or R2."""
+
+class Reached(NamedTuple):
+    """What a network reached in an epoch: mean loss, and accuracy or R2 of the sets that were read after it."""
+
+    loss: float
+    validation: float | None
+    test: float | None
 
 
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
@@ -203,28 +208,38 @@ class Baseline:
         self._rates, self._known, self._trained = rates, known, 0
         self._workload, self._data, self._order = workload, data, order
         self._functions = functions_of(workload)
-        self._t = targets_or_none(data.train_x, data.train_t), targets_or_none(data.test_x, data.test_t)
+        self._t = targets_or_none(data.train_x, data.train_t)
 
-    def reached(self, epoch: int) -> Reached:
-        """Return what an epoch reaches, trained now unless it is known."""
+    def reached(self, epoch: int, *, last: bool) -> Reached:
+        """Return what an epoch reaches, the last one or another, trained now unless it is known."""
         if self._known is None:
-            return self.train(epoch)
+            return self._reached(epoch, last)
         while epoch >= len(self._known):
-            found = self.train(self._trained)
-            if self._trained == len(self._known):
-                self._known.append(found)
+            if self._trained < len(self._known):
+                self.train(self._trained)
+            else:
+                self._known.append(self._reached(self._trained, last and self._trained == epoch))
             self._trained += 1
         return self._known[epoch]
 
-    def train(self, epoch: int) -> Reached:
-        """Train one epoch; return the mean loss, and accuracy or R2 on the test set after it."""
+    def _reached(self, epoch: int, last: bool) -> Reached:
+        return Reached(self.train(epoch), *map(self.score, self._data.read_after(last)))
+
+    def train(self, epoch: int) -> float:
+        """Train one epoch; return the mean loss."""
         examples, batch = self._workload.dataset.examples, self._workload.training.batch
         part = self._order[epoch * examples : (epoch + 1) * examples]
         rate = float(learning_rates(self._rates, epoch + 1)[epoch])
-        data, (t, test_t) = self._data, self._t
-        loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, t, part, rate, batch)
-        found = evaluate(self.weights, self._functions, data.test_x, data.test_y, test_t)
-        return loss / examples, score(*found, len(data.test_x), data.test_t)
+        data = self._data
+        loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, self._t, part, rate, batch)
+        return loss / examples
+
+    def score(self, part: Part | None) -> float | None:
+        """Return accuracy or R2 on some examples, as the weights are now; None without any."""
+        if part is None:
+            return None
+        found = evaluate(self.weights, self._functions, part.x, part.y, targets_or_none(part.x, part.t))
+        return score(*found, len(part.x), part.t)
 
     def arrays(self) -> dict[str, F32]:
         """Return the weights by layer, and not copied, if there is a state."""

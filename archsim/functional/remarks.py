@@ -14,16 +14,18 @@ from archsim.spec.named import lies
 from archsim.workload.network import Rates, Workload
 
 BELOW = 0.01
-"""By how much of the test set a baseline may end below its best epoch without a warning, which changes no result."""
+"""By what fraction of the examples that are read a baseline may end below its best epoch without a warning, which
+changes no result."""
 ERRORS = 2.0
-"""And by so many standard errors of a fraction of the test set, so that small sets do not cry wolf."""
+"""And by so many standard errors of such a fraction, so that small sets do not cry wolf."""
 _RATES = tuple(Rates.model_fields)
 
 
 def baseline_warnings(accuracy: Sequence[Sequence[float | None]], seeds: Sequence[int], tests: int) -> list[str]:
     """Return a line for the seed whose baseline ends furthest below its best epoch, if that is far.
 
-    `accuracy` is the baseline's, by seed and epoch, of a test set with so many examples; None counts for nothing.
+    `accuracy` is the baseline's, by seed and epoch, of a validation or test set with so many examples; None counts for
+    nothing.
     """
     found = []
     for seed, run in zip(seeds, accuracy, strict=True):

@@ -17,7 +17,7 @@ from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates
 from archsim.functional.functions import check_functions
-from archsim.functional.losses import check_output, guessing, score
+from archsim.functional.losses import check_output, guessing
 from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.probe import Probe
@@ -231,17 +231,20 @@ class Training:
 
     def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
         loss_chip = statistics.loss / self.per_epoch
-        loss_float, score_float = self.baseline.reached(epoch)
-        for where, loss in (("on the chip", loss_chip), ("in floating point", loss_float)):
+        last = epoch == self.epochs - 1
+        floating = self.baseline.reached(epoch, last=last)
+        for where, loss in (("on the chip", loss_chip), ("in floating point", floating.loss)):
             check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
-        found = self.model.evaluate(self._data.test_x, self._data.test_y, self._data.test_t)
-        scores = score(*found, len(self._data.test_x), self._data.test_t), score_float
-        nothing: tuple[float | None, float | None] = None, None
-        accuracies, r2 = (scores, nothing) if self._data.test_t is None else (nothing, scores)
+        validation, test = map(self.model.score, self._data.read_after(last))
+        scores = test, floating.test, validation, floating.validation
+        what = "accuracy" if self._data.test_t is None else "r2"
+        names = f"{what}_chip", f"{what}_float", f"{what}_validation_chip", f"{what}_validation_float"
+        read = {"accuracy_chip": None, "accuracy_float": None, **dict(zip(names, scores, strict=True))}
         return Epoch(
-            self.seed, epoch, *accuracies, loss_chip, loss_float,
-            statistics.pulses / self.per_epoch / self._workload.synapses,
-            statistics.columns_clipped / max(1, statistics.columns_pulsed), *r2, statistics.saturation,
+            seed=self.seed, epoch=epoch, loss_chip=loss_chip, loss_float=floating.loss,
+            pulses_per_synapse=statistics.pulses / self.per_epoch / self._workload.synapses,
+            clipped_share=statistics.columns_clipped / max(1, statistics.columns_pulsed),
+            saturation=statistics.saturation, **read,
         )  # fmt: skip
 
     def _progress(self, op: Any, n: Any) -> Progress:

@@ -22,7 +22,6 @@ from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.floating_point import Baseline
-from archsim.functional.losses import score
 from archsim.functional.order import Order
 from archsim.functional.train import check_loss, chip_model
 from archsim.mapping.modes import build_schedule
@@ -83,8 +82,8 @@ def crosscheck(
 ) -> CrossCheck:  # fmt: skip
     """Return the comparison of a schedule's events with its numbers, all six points.
 
-    `tolerance` is the fraction of the test set by which accuracy may fall short. Raises DivergedError if training in
-    floating point leaves the numbers.
+    `tolerance` is the fraction of the validation set, or of the test set if there is none, by which accuracy may fall
+    short. Raises DivergedError if training in floating point leaves the numbers.
     """
     workload = schedule.mapping.workload
     per_epoch = workload.dataset.examples
@@ -104,9 +103,11 @@ def crosscheck(
     # At the chip's own rates: here both are to do the same, whatever else would suit the baseline better.
     baseline = Baseline(workload, data, seed, order[: schedule.examples], workload.training)
     for epoch in range(epochs):
-        loss, right = baseline.train(epoch)
+        loss = baseline.train(epoch)
         check_loss(loss, workload, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)
-    reached = score(*alone.evaluate(data.test_x, data.test_y, data.test_t), len(data.test_x), data.test_t)
+    validation, test = data.read_after(last=True)
+    what = "accuracy" if data.test_t is None else "R2"
+    floating, chip = (net.score(validation or test) for net in (baseline, alone))
     activity = activity_of([layer.name for layer in workload.layers], [*alone.reads(), *alone.updates()])
     rows = [
         *operations(events, alone),
@@ -114,7 +115,7 @@ def crosscheck(
         *staleness(watch, alone),
         *leakage(events, watch, alone),
         *energy(account(trace, activity), alone, recount),
-        accuracy(right, reached, tolerance, "accuracy" if data.test_t is None else "R2"),
+        accuracy(floating, chip, tolerance, what if validation is None else f"{what} on the validation set"),
     ]
     return CrossCheck(tuple(rows), activity)
 

@@ -41,13 +41,17 @@ class Dataset(Section):
     A network with fewer inputs than MNIST has pixels gets what is left without `cut_rows` at the top and at the bottom
     and `cut_columns` on the left and on the right. `signed` inputs may be negative. The `target` is one of the last
     layer's classes, a vector of values of `target_bits` bits each, or the inputs themselves, which are on the chip
-    already.
+    already. Of the examples for training, `validation` are held back, besides those that make an epoch: what is reached
+    is read on them after each epoch, and on those for testing once, at the end.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"cut_rows", "cut_columns", "signed", "target", "target_bits"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"cut_rows", "cut_columns", "signed", "target", "target_bits", "validation"}
+    )
 
     name: FreeName
     examples: Count
+    validation: CountOrZero = 0
     input_bits: Bits = 8
     cut_rows: CountOrZero = 3
     cut_columns: CountOrZero = 2

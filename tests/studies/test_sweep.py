@@ -17,7 +17,7 @@ from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.functional.activity import together
 from archsim.functional.datasets import load_data
-from archsim.functional.floating_point import Baseline
+from archsim.functional.floating_point import Baseline, Reached
 from archsim.functional.train import HOPELESS, Training
 from archsim.mapping import build_schedule, map_workload
 from archsim.results.bill import activity_of
@@ -100,7 +100,7 @@ def test_the_baseline_is_trained_once_for_each_seed(tmp_path: Path, monkeypatch:
     trained: list[tuple[int, int]] = []
     train = Baseline.train
 
-    def counted(self: Baseline, epoch: int) -> tuple[float, float]:
+    def counted(self: Baseline, epoch: int) -> float:
         trained.append((self.seed, epoch))
         return train(self, epoch)
 
@@ -117,7 +117,7 @@ def test_known_epochs_of_a_baseline_change_no_number_nor_does_going_on() -> None
     assert timeline is not None
     alone = Training(schedule, digits)
     alone.play(timeline.chunks)
-    both = [(entry.loss_float, entry.accuracy_float) for entry in alone.found]
+    both = [Reached(entry.loss_float, None, entry.accuracy_float) for entry in alone.found]
     for first in (0, 1, 2):
         known = both[:first]
         training, kept = Training(schedule, digits, known=known), {}

@@ -269,7 +269,7 @@ def crosscheck(page: Page) -> Table:
 
 
 def accuracy(history: History) -> Table:
-    """Accuracy, or R2, on the test set and loss by seed and epoch, on the chip beside floating point."""
+    """Accuracy, or R2, and loss by seed and epoch, on the chip beside floating point."""
     what = measure(history)
     rows = [
         (str(seed), epoch, *values)
@@ -278,4 +278,5 @@ def accuracy(history: History) -> Table:
     ]
     judged = (Column(what.head(where), what.unit, 2) for where in ("on the chip", "floating point"))
     columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"))
-    return Table("accuracy", f"{what.name[0].upper()}{what.name[1:]} by epoch", columns, tuple(rows))
+    where = f" on {history.judged_on}" if history.validated else ""
+    return Table("accuracy", f"{what.name[0].upper()}{what.name[1:]}{where} by epoch", columns, tuple(rows))

@@ -8,7 +8,7 @@ from archsim.base.record import Named
 from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Document, Points, Section, Span, Text, code, say
 from archsim.studies.sweep.figures import figures
-from archsim.studies.sweep.points import TIME, Sweep, settings_text
+from archsim.studies.sweep.points import TIME, VALIDATED, Sweep, merit_of, settings_text
 from archsim.studies.sweep.tables import MAIN, MORE, Metrics, alike, all_table, points_table
 
 
@@ -63,11 +63,13 @@ def _head(data: Sweep) -> Iterator[Block]:
     if train is not None:
         yield say(
             "Each is trained with {seeds}{ablated}; accuracies are those on the test set after the last epoch, means "
-            "over the seeds with their sample standard deviation (std), and their difference in percentage points. "
-            "The floating-point baseline has the same network, examples, order and seed.",
+            "over the seeds with their sample standard deviation (std), and their difference in percentage points."
+            "{held} The floating-point baseline has the same network, examples, order and seed.",
             seeds=counted(len(train.seeds), "seed"),
             ablated=f", without {', '.join(train.ablated)}" if train.ablated else "",
-        )
+            held=" Points are compared by what they reach on the examples that dataset.validation holds back."
+            if merit_of(points) in VALIDATED.values() else "",
+        )  # fmt: skip
     goals = "accuracy, time per example and energy per example" if train is not None else "time and energy per example"
     yield say(
         "Reads of the arrays are billed by {billed}. The best of each column is bold. *Pareto*: no other point is as "

@@ -10,12 +10,25 @@ from archsim.base.units import engineering, unit_scale
 from archsim.base.words import shortened
 from archsim.report.colours import CYCLE
 from archsim.report.figure import Axis, Dot, Plot, Series, axis, linear
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep, merit_of, short
+from archsim.studies.sweep.points import (
+    ACCURACY,
+    ENERGY,
+    MERITS,
+    R2,
+    TIME,
+    VALIDATED,
+    Point,
+    Sweep,
+    merit_of,
+    short,
+)
 
 FLOATING = "#7f8c8d"
 NAMES: Mapping[str, tuple[str, str, str]] = {  # title, part of a figure's name, unit
     ACCURACY: ("accuracy on the test set", "accuracy", "%"),
     R2: ("R2 on the test set", "r2", ""),
+    VALIDATED[ACCURACY]: ("accuracy on the validation set", "accuracy", "%"),
+    VALIDATED[R2]: ("R2 on the validation set", "r2", ""),
     TIME: ("time per example", "time", "s"),
     ENERGY: ("energy per example", "energy", "J"),
 }
@@ -61,7 +74,7 @@ def _axis(points: Sequence[Point], metric: str) -> Axis:
     """Return the axis of a metric; of accuracy and R2 with floating point and the spread over seeds, and up to one."""
     label, _, unit = NAMES[metric]
     values = [point.figure(metric) for point in points if point.has(metric)]
-    if metric not in (ACCURACY, R2):
+    if metric not in MERITS:
         return axis(label, values, unit)
     for point in points:
         if point.has(metric):
@@ -80,7 +93,7 @@ def _floating(metric: str) -> str:
 
 def _spread(point: Point, metric: str) -> float | None:
     """Return the standard deviation over seeds of an accuracy, if there are several."""
-    own = point.get(metric.replace("_mean", "_std")) if metric in (ACCURACY, R2) else None
+    own = point.get(metric.replace("_mean", "_std")) if metric in MERITS else None
     return None if own is None else float(own)
 
 
@@ -138,7 +151,7 @@ def _plot(
     lines = [
         (words, tone, points if beside else sorted(points, key=x)) for words, tone, points in _lines(data, told)
     ]  # fmt: skip
-    series = _baselines(lines, x, y, across) if y in (ACCURACY, R2) else []
+    series = _baselines(lines, x, y, across) if y in MERITS else []
     for words, tone, points in lines:
         dots = tuple(
             Dot(x(point), point.figure(y), _tip(point, told),
@@ -149,7 +162,7 @@ def _plot(
         series.append(Series(shortened(words, 60) or "on the chip", tone, dots,
                              spread=spread if len(spread) == len(points) else ()))  # fmt: skip
     parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal.",
-             "Dashed: in floating point." if y in (ACCURACY, R2) else "",
+             "Dashed: in floating point." if y in MERITS else "",
              "Bars are standard deviations over seeds." if any(own.spread for own in series) else ""]  # fmt: skip
     title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {against}"
     drawn = [point for *_, points in lines for point in points]

@@ -223,19 +223,23 @@ def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], d
     """Return what seeds reached after the last epoch, and in each.
 
     These are means and sample standard deviations (None for one seed) over seeds, and pulses per synapse; and accuracy
-    and loss by seed and epoch. R2 stands for accuracy where examples have values for classes.
+    and loss by seed and epoch. R2 stands for accuracy where examples have values for classes. Where some are held back
+    for validation, these are read as well, and the test set after the last epoch alone.
     """
-    what = "accuracy" if all(entry.accuracy_chip is not None for run in runs for entry in run) else "r2"
-    names = (f"{what}_chip", f"{what}_float", "loss_chip", "loss_float", "pulses_per_synapse")
-    columns = {name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs) for name in names}
-    *_, pulses = columns.values()
+    what = "accuracy" if all(run[-1].accuracy_chip is not None for run in runs) else "r2"
+    held = any(getattr(run[-1], f"{what}_validation_chip") is not None for run in runs)
+    read = [f"{what}{part}_{where}" for part in ("", "_validation")[: 1 + held] for where in ("chip", "float")]
+    columns = {
+        name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs)
+        for name in (*read[:2], "loss_chip", "loss_float", *read[2:])
+    }
     found: dict[str, float | None] = {}
-    for name in names[:2]:
+    for name in read:
         known = [run[-1] for run in columns[name] if run[-1] is not None]
         whole = len(known) == len(runs)
         found[f"{name}_mean"] = fmean(known) if whole else None
         found[f"{name}_std"] = stdev(known) if whole and len(known) > 1 else None
-    chip, _, floating, _ = found.values()
+    chip, floating = (found[f"{name}_mean"] for name in read[:2])
     found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
-    found["pulses_per_synapse"] = fmean(run[-1] for run in pulses)
-    return found, {name: columns[name] for name in names[:-1]}
+    found["pulses_per_synapse"] = fmean(run[-1].pulses_per_synapse for run in runs)
+    return found, columns

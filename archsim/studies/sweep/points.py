@@ -16,6 +16,9 @@ Settings: TypeAlias = Mapping[str, str]
 """A value of each key that is varied."""
 
 TIME, ENERGY, ACCURACY, R2 = "time_per_example_s", "energy_per_example_j", "accuracy_chip_mean", "r2_chip_mean"
+VALIDATED = {ACCURACY: "accuracy_validation_chip_mean", R2: "r2_validation_chip_mean"}
+"""Accuracy and R2 on a validation set, by the name of those on the test set."""
+MERITS = (*VALIDATED, *VALIDATED.values())
 
 
 class Made(Record):
@@ -100,22 +103,32 @@ class Sweep(Data):
 
 
 def merit_of(points: Sequence[Point]) -> str | None:
-    """Return by what trainings are judged: the name of accuracy, of R2, or None where nothing was trained."""
-    return next((name for name in (ACCURACY, R2) if any(point.has(name) for point in points)), None)
+    """Return by what trainings are judged: the name of accuracy, of R2, or None where nothing was trained.
+
+    It is that on a validation set where all that were trained have one, so that points are not chosen by the test set.
+    """
+    merit = next((name for name in VALIDATED if any(point.has(name) for point in points)), None)
+    if merit is not None and all(point.has(VALIDATED[merit]) for point in points if point.has(merit)):
+        return VALIDATED[merit]
+    return merit
 
 
 def with_pareto(points: Sequence[Point]) -> tuple[Point, ...]:
     """Return the points with `pareto`: no other is as good in accuracy, time and energy, and better in one of them.
 
-    Where examples have values, R2 stands for accuracy; without trainings, time and energy alone count.
+    Where examples have values, R2 stands for accuracy; without trainings, time and energy alone count. Both are those
+    of `merit_of` all points.
     """
-    best = undominated([_goals(point) for point in points])
+    validated = merit_of(points) in VALIDATED.values()
+    best = undominated([_goals(point, validated) for point in points])
     return tuple(point.model_copy(update={"pareto": own}) for point, own in zip(points, best, strict=True))
 
 
-def _goals(point: Point) -> tuple[float, ...] | None:
+def _goals(point: Point, validated: bool) -> tuple[float, ...] | None:
     """Return what is to be small, or None for a point that is refused."""
     merit = merit_of([point])
+    if not validated:
+        merit = next((name for name, own in VALIDATED.items() if own == merit), merit)
     if point.metrics is None:
         return None
     return (*([-point.figure(merit)] if merit is not None else []), point.figure(TIME), point.figure(ENERGY))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archsim.report.table import Column, Table, cell
 from archsim.results.metric_words import display_unit
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, Point, Sweep
+from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, VALIDATED, Point, Sweep
 
 # Metric: heading, decimals of a share, and whether less or more is better.
 Metrics = Mapping[str, tuple[str, int, str]]
@@ -16,11 +16,19 @@ MAIN: Metrics = {
     "accuracy_float_mean": ("floating point", 2, "more"),
     "accuracy_float_std": ("its std", 2, ""),
     "accuracy_difference": ("difference", 2, "more"),
+    VALIDATED[ACCURACY]: ("on the chip, validation", 2, "more"),
+    "accuracy_validation_chip_std": ("its std", 2, ""),
+    "accuracy_validation_float_mean": ("floating point, validation", 2, "more"),
+    "accuracy_validation_float_std": ("its std", 2, ""),
     R2: ("R2 on the chip", 1, "more"),
     "r2_chip_std": ("std of R2", 1, ""),
     "r2_float_mean": ("R2 in floating point", 1, "more"),
     "r2_float_std": ("its std", 1, ""),
     "r2_difference": ("difference of R2", 1, "more"),
+    VALIDATED[R2]: ("R2 on the chip, validation", 1, "more"),
+    "r2_validation_chip_std": ("its std", 1, ""),
+    "r2_validation_float_mean": ("R2 in floating point, validation", 1, "more"),
+    "r2_validation_float_std": ("its std", 1, ""),
     TIME: ("time per example", 1, "less"),
     ENERGY: ("energy per example", 1, "less"),
 }

@@ -56,10 +56,13 @@ def _head(data: History) -> list[Block]:
     head += [final] if final is not None else []
     head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data.warnings]
     head.append(say(
-        "{train} for training and {test} for testing: {source}. The floating-point baseline has the same network, "
-        "examples, order and seed. The learning rate {rates}. The loss is {loss}, as a mean over an epoch's examples "
-        "in training.{r2}",
+        "{train} for training{validation} and {test} for testing: {source}.{once} The floating-point baseline has the "
+        "same network, examples, order and seed. The learning rate {rates}. The loss is {loss}, as a mean over an "
+        "epoch's examples in training.{r2}",
         train=counted(data.data.train, "example"), test=f"{data.data.test:,}",
+        validation=f", {data.data.validation:,} for validation" if data.validated else "",
+        once=" Those for validation were held back from training, at even distances through the classes: "
+        "epochs are judged on them, and the test set is read once, after the last." if data.validated else "",
         source=data.data.source, rates=_rates(data.rates), loss=LOSSES[data.loss],
         r2=" R2 is the share of the targets' variance, all outputs together, that the network gives."
         if measure(data) is R2 else "",

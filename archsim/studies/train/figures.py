@@ -20,9 +20,12 @@ MOST_EPOCHS = 30
 
 
 def learning(history: History, name: str = "accuracy") -> Plot | None:
-    """Return accuracy (or R2) on the test set by epoch, on the chip and in floating point; None before the first."""
+    """Return accuracy (or R2) by epoch, on the chip and in floating point; None before the first.
+
+    It is that on the validation set where there is one, else on the test set.
+    """
     what = measure(history)
-    words = f"{what.name} on the test set"
+    words = f"{what.name} on {history.judged_on}"
     return _curves(name, f"{words[0].upper()}{words[1:]}", words, history.merit, history.seeds, what.unit, what.text)
 
 

@@ -19,6 +19,11 @@ Sides: TypeAlias = Mapping[str, Runs[float | None]]
 """Values on the "chip" and, beside it, in "float"."""
 
 
+RUNS = tuple(f"{what}{part}_{where}" for what in ("accuracy", "r2") for part in ("", "_validation")
+             for where in ("chip", "float"))  # fmt: skip
+"""Names of what may be read after each epoch, in this order."""
+
+
 class Rate(Record):
     """A learning rate: the first, by what it is multiplied with each epoch, and the least, as a share of the first."""
 
@@ -40,11 +45,12 @@ class Rates(Record):
 
 
 class Examples(Record):
-    """Where the examples are from, and how many are trained and tested on."""
+    """Where the examples are from, and how many are trained, validated and tested on."""
 
     name: str
     source: str
     train: int
+    validation: int = 0
     test: int
 
 
@@ -62,8 +68,12 @@ class Final(Record):
 
     accuracy_chip_mean: float | None
     accuracy_float_mean: float | None
+    accuracy_validation_chip_mean: float | None = None
+    accuracy_validation_float_mean: float | None = None
     r2_chip_mean: float | None = None
     r2_float_mean: float | None = None
+    r2_validation_chip_mean: float | None = None
+    r2_validation_float_mean: float | None = None
     difference: float | None
 
 
@@ -71,6 +81,8 @@ class History(Data):
     """What history.json holds: of what epochs reached a list per seed with a value per epoch; the last epoch counts.
 
     Accuracies are fractions of the test set; where examples have values for classes they are None, and R2 is given.
+    Where examples are held back for validation, those are read in each epoch, and the test set after the last alone:
+    before, its figures are None.
     `saturation` has shares by layer and kind. `findings` are what a probe saw of the cells of the first seed, once that
     is finished, and `activity` says whether activity.yaml holds what finished seeds measured.
     """
@@ -87,8 +99,12 @@ class History(Data):
     diverged: Diverged | None
     accuracy_chip: Runs[float | None]
     accuracy_float: Runs[float | None]
+    accuracy_validation_chip: Runs[float | None] | None = None
+    accuracy_validation_float: Runs[float | None] | None = None
     r2_chip: Runs[float | None] | None = None
     r2_float: Runs[float | None] | None = None
+    r2_validation_chip: Runs[float | None] | None = None
+    r2_validation_float: Runs[float | None] | None = None
     loss_chip: Runs[float]
     loss_float: Runs[float]
     pulses_per_synapse: Runs[float]
@@ -100,11 +116,25 @@ class History(Data):
     activity: bool = False
 
     @property
+    def validated(self) -> bool:
+        """Whether epochs were judged on examples that were held back for that."""
+        return None not in self._sides("_validation").values()
+
+    @property
+    def tested(self) -> Sides:
+        """Accuracy or R2 on the test set."""
+        return {where: runs or () for where, runs in self._sides("").items()}
+
+    @property
     def merit(self) -> Sides:
-        """What it is judged by, accuracy or R2."""
-        if self.r2_chip is None or self.r2_float is None:
-            return {"chip": self.accuracy_chip, "float": self.accuracy_float}
-        return {"chip": self.r2_chip, "float": self.r2_float}
+        """What its epochs are judged by: accuracy or R2 on the validation set if there is one, else on the test set."""
+        own = self._sides("_validation" if self.validated else "")
+        return {where: runs or () for where, runs in own.items()}
+
+    @property
+    def judged_on(self) -> str:
+        """On what its epochs are judged, in words."""
+        return "the validation set" if self.validated else "the test set"
 
     @property
     def losses(self) -> Sides:
@@ -113,14 +143,30 @@ class History(Data):
 
     @property
     def reached(self) -> tuple[float | None, float | None]:
-        """What it is judged by after the last epoch, on the chip and in floating point."""
-        if self.r2_chip is None:
-            return self.final.accuracy_chip_mean, self.final.accuracy_float_mean
-        return self.final.r2_chip_mean, self.final.r2_float_mean
+        """Accuracy or R2 on the test set after the last epoch, on the chip and in floating point."""
+        return self._final("")
+
+    @property
+    def validation(self) -> tuple[float | None, float | None]:
+        """Accuracy or R2 on the validation set after the last epoch, on the chip and in floating point."""
+        return self._final("_validation")
 
     def plain(self) -> Any:
-        """Return it as JSON holds it; where examples have classes, nothing is said of R2."""
+        """Return it as JSON holds it; of R2, or of validation, nothing is said where there is none."""
         found = super().plain()
-        if self.r2_chip is None:
-            del found["r2_chip"], found["r2_float"], found["final"]["r2_chip_mean"], found["final"]["r2_float_mean"]
+        for name in (name for name in RUNS if getattr(self, name) is None):
+            del found[name], found["final"][f"{name}_mean"]
+        if not self.validated:
+            del found["data"]["validation"]
         return found
+
+    @property
+    def _what(self) -> str:
+        return "accuracy" if self.r2_chip is None or self.r2_float is None else "r2"
+
+    def _sides(self, part: str) -> dict[str, Runs[float | None] | None]:
+        return {where: getattr(self, f"{self._what}{part}_{where}") for where in ("chip", "float")}
+
+    def _final(self, part: str) -> tuple[float | None, float | None]:
+        chip, floating = (getattr(self.final, f"{self._what}{part}_{where}_mean") for where in ("chip", "float"))
+        return chip, floating

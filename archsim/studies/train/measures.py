@@ -14,7 +14,7 @@ LOSSES = {"cross_entropy": "cross-entropy, summed over outputs", "squared_error"
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of merit on the test set: the key of its values, its name, and the unit that it is shown in."""
+    """A figure of merit on some examples: the key of its values, its name, and the unit that it is shown in."""
 
     key: str
     name: str

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ from archsim.simulation import simulate
 from archsim.studies.names import default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
 from archsim.studies.train.document import ACTIVITY, document
-from archsim.studies.train.history import Diverged, Examples, Final, History, Rate, Rates, T
+from archsim.studies.train.history import RUNS, Diverged, Examples, Final, History, Rate, Rates, T
 from archsim.studies.train.measures import ACCURACY, R2
 from archsim.studies.underway import Underway
 
@@ -145,7 +146,8 @@ class Seeds(Underway[History]):
         found = History(
             command=task.inputs.line, arch=named(task.chip), workload=named(task.network),
             rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
-            data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y)),
+            data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y),
+                          validation=len(data.validation.y) if data.validation is not None else 0),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),
             **reached_by(self.found, data, self.diverged, task.remarks),
@@ -205,15 +207,14 @@ def reached_by(
         known = [value for value in last if value is not None]
         return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
 
+    validated, valued = data.validation is not None, data.test_t is not None
     columns: dict[str, list[list[float | None]]] = {
-        "accuracy_chip": each(lambda epoch: epoch.accuracy_chip),
-        "accuracy_float": each(lambda epoch: epoch.accuracy_float),
-    }
-    if data.test_t is not None:
-        columns["r2_chip"] = each(lambda epoch: epoch.r2_chip)
-        columns["r2_float"] = each(lambda epoch: epoch.r2_float)
+        name: each(attrgetter(name))
+        for name in RUNS if (valued or "r2" not in name) and (validated or "validation" not in name)
+    }  # fmt: skip
     means = {f"{name}_mean": mean(values) for name, values in columns.items()}
-    chip, floating = list(means.values())[-2:]
+    chip, floating = (means[f"{'r2' if valued else 'accuracy'}_{where}_mean"] for where in ("chip", "float"))
+    judged = columns["accuracy_validation_float" if validated else "accuracy_float"]
     saturation = each(lambda epoch: epoch.saturation)
     return {
         "seeds": seeds,
@@ -228,7 +229,7 @@ def reached_by(
         "saturation": saturation,
         "warnings": [
             *remarks,
-            *baseline_warnings(columns["accuracy_float"], seeds, len(data.test_y)),
+            *baseline_warnings(judged, seeds, len(data.test_y if data.validation is None else data.validation.y)),
             *saturation_warnings(saturation),
         ],
         "final": Final(**means, difference=None if chip is None or floating is None else chip - floating),
@@ -248,9 +249,11 @@ def progress_words(now: Place, epochs: int, seeds: int) -> str:
     last = now.last
     if last is None:
         return f"{first}\nno epoch has ended"
-    what, chip, floating = ACCURACY, last.accuracy_chip, last.accuracy_float
-    if chip is None:
-        what, chip, floating = R2, last.r2_chip, last.r2_float
+    read = [
+        (what, *(getattr(last, f"{what.key}{part}_{where}") for where in ("chip", "float")))
+        for what in (ACCURACY, R2) for part in ("_validation", "")
+    ]  # fmt: skip
+    what, chip, floating = next((own for own in read if own[1] is not None), read[-1])
     second = f"chip {what.head('')}{what.text(chip)}, loss {last.loss_chip:.3f}; "
     return f"{first}\n{second}float {what.head('')}{what.text(floating)}, loss {last.loss_float:.3f}"
 

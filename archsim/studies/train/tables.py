@@ -20,21 +20,28 @@ MOST_LAYERS_ACROSS = 4
 
 def final_table(data: History) -> Table | None:
     """Return what was reached after the last epoch; None if no epoch was finished, or the training diverged."""
-    what, (chip, floating), seeds = measure(data), data.reached, len(data.seeds)
+    what, seeds = measure(data), len(data.seeds)
     if data.diverged is not None or not any(data.loss_chip):
         return None
+    read = {"the test set": (*data.reached, data.final.difference)}
+    if data.validated:
+        chip, floating = data.validation
+        apart = None if chip is None or floating is None else chip - floating
+        read = {data.judged_on: (chip, floating, apart), **read}
+    on_chip, in_float, differences = zip(*read.values(), strict=True)
     columns = (
         Column("after the last epoch" + (f", mean of {counted(seeds, 'seed')}" if seeds > 1 else "")),
-        Column(f"{what.name} on the test set", what.unit, 2),
+        *(Column(f"{what.name} on {where}", what.unit, 2) for where in read),
         Column("mean loss in training"),
     )
-    apart: float | Said | None = data.final.difference
-    if what.unit and isinstance(apart, float):
-        apart = Said(apart, points(apart))
     rows = (
-        ("on the chip", chip, fmean(run[-1] for run in data.loss_chip if run)),
-        ("in floating point", floating, fmean(run[-1] for run in data.loss_float if run)),
-        ("difference", apart, None),
+        ("on the chip", *on_chip, fmean(run[-1] for run in data.loss_chip if run)),
+        ("in floating point", *in_float, fmean(run[-1] for run in data.loss_float if run)),
+        (
+            "difference",
+            *(Said(own, points(own)) if what.unit and own is not None else own for own in differences),
+            None,
+        ),
     )
     return Table("final", "What was reached", columns, rows, brief=True)
 
@@ -42,7 +49,8 @@ def final_table(data: History) -> Table | None:
 def history_table(data: History) -> Table:
     """Return what each epoch of each seed reached."""
     what = measure(data)
-    every = (*data.merit.values(), *data.losses.values(), data.pulses_per_synapse, data.clipped_share)
+    tested = data.tested.values() if data.validated else ()
+    every = (*data.merit.values(), *data.losses.values(), data.pulses_per_synapse, data.clipped_share, *tested)
     rows = [
         (seed, epoch, *values)
         for seed, *runs in zip(data.seeds, *every, strict=True)
@@ -52,6 +60,7 @@ def history_table(data: History) -> Table:
         Column("seed"), Column("epoch"), Column(what.head("on the chip"), what.unit, 2),
         Column(what.head("floating point"), what.unit, 2), Column("loss, chip"), Column("loss, float"),
         Column("pulses per synapse"), Column("clipped", "%", 2),
+        *(Column(what.head(f"{where}, test"), what.unit, 2) for where in ("chip", "float") if data.validated),
     )  # fmt: skip
     return Table("history", "Epochs", columns, tuple(rows), most=MOST_EPOCHS)
 
