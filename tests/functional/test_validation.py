@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.functional import floating_point
+from archsim.functional.checkpoint import digest_of
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, held_back, load_data
 from archsim.functional.train import Training
@@ -122,6 +123,19 @@ def test_too_few_examples_are_told_with_what_is_held_back(examples: int, held: i
 def test_a_share_is_no_number_of_examples() -> None:
     with pytest.raises(SpecError, match=r"dataset\.validation: .*whole number"):
         load_workload("mlp_digits", ["dataset.validation=0.2"])
+
+
+def test_all_that_a_training_reads_counts_in_the_digest_of_its_data() -> None:
+    held = "dataset.validation=100", "layers[1].activation=sigmoid"
+    data = load_data(work("digits", 150, 64, 64, "dataset.target=inputs", *held))
+    assert data.validation is not None
+    others = [
+        replace(data, **{name: getattr(data, name) + 1})
+        for name in ("train_x", "train_y", "train_t", "test_x", "test_y", "test_t")
+    ]
+    held_back_else = (data.validation._replace(**{name: getattr(data.validation, name) + 1}) for name in "xyt")
+    others += [replace(data, validation=part) for part in (None, *held_back_else)]
+    assert len({digest_of(own) for own in (data, *others)}) == 11
 
 
 # ---- in training
