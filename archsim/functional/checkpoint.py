@@ -24,7 +24,8 @@ from archsim.functional.findings import Findings
 
 Arrays: TypeAlias = Mapping[str, Array]
 
-NAME = "checkpoint.npz"
+NAME, PARTS = "checkpoint.npz", "checkpoints"
+"""The file of a training, and the folder of those of seeds that others train, each called as its seed."""
 _HEAD, _SUM = "head", "sum"
 DAMAGED = "is damaged ({why})"
 
@@ -74,6 +75,11 @@ class Checkpoint:
                 what += ", only the history of a training that is complete or diverged"
             hint = "train without --resume, or name with --out the folder of a training that was interrupted"
             raise SpecError([Problem("--resume", what, hint)])
+        return cls.read_file(path)
+
+    @classmethod
+    def read_file(cls, path: Path) -> Checkpoint:
+        """Return the checkpoint in a file; raise SpecError if it is damaged."""
         hint = "nothing can be resumed; train without --resume"
         arrays = read_arrays(path, DAMAGED, hint, most=STATE_BYTES)
         total = arrays.pop(_SUM, None)  # earlier versions wrote none

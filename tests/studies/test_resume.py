@@ -15,7 +15,7 @@ import pytest
 from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.cli.options import late_interrupts
-from archsim.functional.checkpoint import NAME, Checkpoint
+from archsim.functional.checkpoint import NAME, PARTS, Checkpoint
 from archsim.functional.datasets import load_data
 from archsim.functional.probe import Probe
 from archsim.functional.train import Training
@@ -88,6 +88,54 @@ def test_interrupted_after_every_epoch_it_goes_on_to_the_same_bytes(tmp_path: Pa
         assert ("activity.yaml" in kept) == (done > 2)  # then a seed is finished
         again = True
     assert content(training(tmp_path / "stopped", **options, resume=True)) == whole
+
+
+def kept_of(source: Path, to: Path) -> Path:
+    """Copy what a kill would leave of a training that others are writing."""
+    return Path(shutil.copytree(source, to, ignore=shutil.ignore_patterns(".archsim-*")))
+
+
+def noting(told: list[float]) -> Callable[..., None]:
+    """Return what notes how much is done."""
+    return lambda done, *_: told.append(done)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "options"),
+    [(2, {"epochs": 2, "seeds": 2}), pytest.param(3, {"epochs": 3, "seeds": 3}, marks=pytest.mark.slow)],
+)
+def test_seeds_that_others_train_go_on_to_the_same_bytes(tmp_path: Path, jobs: int, options: dict[str, Any]) -> None:
+    whole = content(training(tmp_path / "whole", **options, jobs=1))
+    killed: dict[int, Path] = {}
+
+    def copy(done: float, *_: Any) -> None:
+        if int(done) not in killed:
+            killed[int(done)] = kept_of(tmp_path / "out", tmp_path / f"killed{int(done)}")
+        if done >= 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training(tmp_path / "out", **options, jobs=jobs, progress=copy)
+    kept = content(tmp_path / "out")
+    assert {"history.json", "train.html", "train.md"} <= kept.keys()
+    assert NAME in kept or any(name.startswith(f"{PARTS}/") for name in kept)
+    assert len(killed) > 1
+    for again, folder in enumerate([tmp_path / "out", *killed.values()]):
+        if again and not any(NAME in name or PARTS in name for name in content(folder)):
+            continue  # nothing was done
+        told: list[float] = []
+        resumed = training(folder, **options, resume=True, jobs=1 + again % 2, progress=noting(told))
+        assert content(resumed) == whole
+        assert told[0] >= 1, "it was trained anew"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_interrupted_before_an_epoch_ended_there_is_a_report_or_none(tmp_path: Path, jobs: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        training(tmp_path / "out", epochs=2, seeds=2, jobs=jobs, progress=interrupt(0))
+    assert content(training(tmp_path / "out", epochs=2, seeds=2)) == content(
+        training(tmp_path / "whole", epochs=2, seeds=2)
+    )
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

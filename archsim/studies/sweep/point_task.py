@@ -12,9 +12,7 @@ from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.grid import Grid
 from archsim.studies.sweep.points import Made, Settings, settings_text
 from archsim.studies.tasks.task import Inside, Task, labelled, unheard
-
-SYNAPSE_S = 2e-10
-"""A training's time for an example and a synapse: half of what MNIST's takes on one core. An estimate."""
+from archsim.studies.train.seed_task import SYNAPSE_S
 
 
 @dataclass(frozen=True)

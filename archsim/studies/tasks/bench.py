@@ -44,8 +44,10 @@ class Spread(study.Inputs):
 
 
 @contextmanager
-def bench(inputs: Spread, folder: Path, resumes: bool = False) -> Iterator[Compute]:
+def bench(inputs: Spread, folder: Path | None, resumes: bool = False) -> Iterator[Compute]:
     """Yield what computes tasks and keeps their results; `folder` is the study's, which --resume may go on with.
+
+    It is None for a study that keeps them there in another form.
 
     Raises SpecError where the store or the cluster cannot be used.
     """
@@ -58,6 +60,8 @@ def bench(inputs: Spread, folder: Path, resumes: bool = False) -> Iterator[Compu
             kept: Store | None = None
             if inputs.store is not None:
                 kept = stack.enter_context(Store(inputs.store))
+            elif folder is None:
+                pass
             elif resumes:
                 kept = stack.enter_context(_own_store(folder))
             elif not network_file_system(folder):

@@ -87,7 +87,7 @@ class Workers:
         while left:
             spent = time.perf_counter() - begin
             measured = spent / done if done and spent > SMALL_S / 10 else 0.0
-            if self._pays(len(left), max(measured, left[0][1].estimate_s)):
+            if self.pays(len(left), max(measured, left[0][1].estimate_s)):
                 return
             place, task = left[0]
             batch = carry_out([task], _within(told, done, done + len(left), task.words))
@@ -95,7 +95,7 @@ class Workers:
             done += 1
             yield from _done([place], batch)
 
-    def _pays(self, tasks: int, seconds: float) -> bool:
+    def pays(self, tasks: int, seconds: float) -> bool:
         """Return whether others are to do tasks of so many seconds each."""
         if self.jobs is not None:
             return self.jobs > 1

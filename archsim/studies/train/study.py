@@ -13,16 +13,15 @@ from typing import Any
 import numba
 import numpy as np
 
-from archsim.base.doors import door
+from archsim.base.errors import ArchsimError
 from archsim.base.limits import EPOCHS
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
-from archsim.functional.checkpoint import DAMAGED, NAME, Checkpoint, digest_of
+from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint, digest_of
 from archsim.functional.datasets import Data, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.losses import loss_name
-from archsim.functional.probe import Probe
 from archsim.functional.ranges import saturation_warnings
 from archsim.functional.remarks import baseline_warnings, rates_warnings
 from archsim.functional.train import (
@@ -31,19 +30,22 @@ from archsim.functional.train import (
     check_ablations,
     check_cells,
     check_network,
-    scales_of,
     seeds_from,
 )
 from archsim.functional.train import Progress as Place
 from archsim.mapping import build_schedule, map_workload
+from archsim.report.folder import replace_file
 from archsim.results.bill import activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
 from archsim.studies.names import default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
+from archsim.studies.tasks.bench import Spread, bench
+from archsim.studies.tasks.workers import Workers
 from archsim.studies.train.document import ACTIVITY, document
 from archsim.studies.train.history import RUNS, Diverged, Examples, Final, History, Rate, Rates, T
 from archsim.studies.train.measures import ACCURACY, R2
+from archsim.studies.train.seed_task import SeedTask, Trained, trained
 from archsim.studies.underway import Underway
 
 TABLES = ("final", "history", "saturation", "saturation_most", "conductances", "weight_error")
@@ -52,7 +54,7 @@ FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for pla
 
 
 @dataclass(frozen=True)
-class Inputs(Pair):
+class Inputs(Spread, Pair):
     """A chip, a workload, what is taken away from the chip, and the seeds: `seed`, `seed` + 1, ..."""
 
     words = "train"
@@ -85,6 +87,13 @@ class Task:
         examples = self.epochs * self.network.value.dataset.examples
         self.schedule = build_schedule(chip, map_workload(self.network.value, chip), examples)
 
+    def of(self, seed: int, place: Path) -> SeedTask:
+        """Return the training of one seed, which keeps its checkpoints at a place."""
+        return SeedTask(
+            self.chip, self.network, self.epochs, seed, self.ablated, seed == self.seeds[0], self.identity["data"],
+            self.inputs.data, self.inputs.seed, self.identity, place.absolute(),
+        )  # fmt: skip
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What two trainings must have in common, so that one goes on from the other's checkpoint."""
@@ -114,7 +123,7 @@ class Seeds(Underway[History]):
     Where an epoch ends far from all sense, DivergedError is raised, and there is nothing to go on from.
     """
 
-    resumed_from: tuple[str, ...] = (NAME,)
+    resumed_from: tuple[str, ...] = (NAME, PARTS)
 
     def __init__(self, task: Task, progress: Progress, folder: Path) -> None:
         super().__init__(STUDY, folder, progress)
@@ -123,26 +132,98 @@ class Seeds(Underway[History]):
         self.reads: dict[int, list[Measured]] = {}
         self.findings: Findings | None = None
         self.diverged: DivergedError | None = None
-        self._arrays: Mapping[str, Any] = {}
+        self._seen: dict[int, int] = {}
+        self._states: dict[int, tuple[list[Epoch], Arrays]] = {}
         if task.inputs.resume:
-            kept = Checkpoint.read(folder)
-            kept.check(task.identity)
-            self.begun, self.findings, self._arrays = True, kept.findings, kept.arrays
-            self.found = {seed: list(run) for seed, run in kept.found.items()}
-            self.reads = dict(kept.reads)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what is kept: what is finished, and of each other seed the state that is furthest."""
+        files = sorted((self.folder / PARTS).glob("[0-9]*.npz"))
+        if (self.folder / NAME).is_file() or not files:
+            kept = Checkpoint.read(self.folder)
+            kept.check(self.task.identity)
+            self.findings, self.reads = kept.findings, dict(kept.reads)
+            self.found = {seed: list(kept.found[seed]) for seed in self.reads}
+            if (seed := next((own for own in self.task.seeds if own not in self.reads), -1)) in kept.found:
+                self._states[seed] = list(kept.found[seed]), kept.arrays
+        for path in files:
+            part = Checkpoint.read_file(path)
+            part.check(self.task.identity)
+            for seed, run in part.found.items():
+                if seed not in self.reads and len(run) > len(self._states.get(seed, ([],))[0]):
+                    self._states[seed] = list(run), part.arrays
+        self.found |= {seed: list(run) for seed, (run, _) in self._states.items()}
+        self.begun = True
 
     def work(self) -> None:
-        """Train the seeds that are not finished."""
-        timeline = simulate(self.task.schedule, timeline=True).timeline
+        """Train the seeds that are not finished: one after another here, or each by another."""
+        task, left = self.task, [seed for seed in self.task.seeds if seed not in self.reads]
+        tasks = [task.of(seed, self.folder / PARTS / f"{seed}.npz") for seed in left]
+        asked = task.inputs
+        pays = Workers(asked.jobs).pays(len(left), tasks[0].estimate_s if left else 0.0)
+        if asked.store is not None or asked.cluster is not None or (len(left) > 1 and pays):
+            self._spread(tasks)
+            return
+        timeline = simulate(task.schedule, timeline=True).timeline
         assert timeline is not None
-        for seed in self.task.seeds:
-            if seed not in self.reads:
-                self._train(seed, timeline.chunks)
+        for seed in left:
+            self._train(seed, timeline.chunks)
+
+    def _spread(self, tasks: Sequence[SeedTask]) -> None:
+        """Have seeds trained by whoever does tasks; each keeps a checkpoint of its own in the study's folder."""
+        with bench(self.task.inputs, None) as compute:
+            if not self.begun:
+                self.keep()
+            for seed, state in self._states.items():
+                whole = Checkpoint(self.task.identity, {seed: state[0]}, None, {}, state[1])
+                replace_file(self.folder, f"{PARTS}/{seed}.npz", whole.write)
+            self._states = {}
+            done: dict[int, Trained] = {}
+            try:
+                for place, outcome in compute(tasks, lambda part, words: self._look(tasks, words)):
+                    if isinstance(outcome, ArchsimError):
+                        raise outcome
+                    assert isinstance(outcome, Trained)
+                    done[tasks[place].seed] = outcome
+                    self._take(tasks, done)
+            finally:
+                if self.diverged is None:
+                    self._look(tasks)
+
+    def _look(self, tasks: Sequence[SeedTask], words: str | None = None) -> None:
+        """See which epochs ended elsewhere, and tell it."""
+        for task in tasks:
+            if task.seed not in self.reads and task.place.is_file():
+                now = task.place.stat().st_mtime_ns
+                if self._seen.get(task.seed) != now:
+                    self._seen[task.seed] = now
+                    self.found[task.seed] = list(Checkpoint.read_file(task.place).found[task.seed])
+                    self.keep()
+        if words is not None:
+            self.progress(sum(map(len, self.found.values())), len(self.task.seeds) * self.task.epochs, words)
+
+    def _take(self, tasks: Sequence[SeedTask], done: Mapping[int, Trained]) -> None:
+        """Take the results of seeds that are finished; raise DivergedError for the first one that diverged."""
+        for task in tasks:
+            if (own := done.get(task.seed)) is None:
+                return  # those after it, when it is known that they count
+            self.found[task.seed] = list(own.epochs)
+            if (error := own.error()) is not None:
+                for later in [seed for seed in {**self.found, **self.reads} if seed > task.seed]:
+                    self.found.pop(later, None), self.reads.pop(later, None)
+                self.diverged, self.resumed_from = error, ()
+                raise error
+            if task.seed not in self.reads:
+                self.reads[task.seed] = list(own.reads)
+                self.findings = own.findings or self.findings
+                finished = {seed: self.found[seed] for seed in self.reads}
+                self.keep({NAME: Checkpoint(self.task.identity, finished, self.findings, self.reads, {}).write})
 
     def so_far(self) -> History:
         """Return the history of the epochs that ended."""
         task, data, rates = self.task, self.task.data, self.task.network.value.training
-        measured = together(part for own in self.reads.values() for part in own)
+        measured = together(part for seed in sorted(self.reads) for part in self.reads[seed])
         found = History(
             command=task.inputs.line, arch=named(task.chip), workload=named(task.network),
             rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
@@ -160,31 +241,24 @@ class Seeds(Underway[History]):
     def _train(self, seed: int, chunks: Chunks) -> None:
         """Train one seed from where it stands to its end, by a timeline; the first one under a probe."""
         task = self.task
-        probe = Probe(task.schedule) if seed == task.seeds[0] else None
-        training = Training(task.schedule, task.data, seed=seed, ablate=task.ablated, probe=probe)
-        if seed in self.found:
-            hint = "nothing can be resumed; train without --resume"
-            with door(str(self.folder / NAME), DAMAGED, hint, (ValueError,), speaks=(ValueError,)):
-                training.restore(self._arrays, self.found[seed])
 
-        def ended(epoch: Epoch) -> None:
+        def ended(epoch: Epoch, training: Training) -> None:
             self.found.setdefault(seed, []).append(epoch)
             state = Checkpoint(task.identity, self.found, self.findings, self.reads, training.arrays())
             self.keep({NAME: state.write})
 
         def inside(place: Place) -> None:
-            done = (seed - task.seeds[0]) * task.epochs + place.epochs
+            done = sum(len(run) for own, run in self.found.items() if own != seed) + place.epochs
             words = progress_words(place, task.epochs, len(task.seeds))
             self.progress(done, len(task.seeds) * task.epochs, words)
 
-        try:
-            training.play(chunks, ended, inside)
-        except DivergedError as error:
+        own = trained(task.schedule, task.data, seed, task.ablated, seed == task.seeds[0], chunks,
+                      self._states.get(seed), str(self.folder / NAME), ended, inside)  # fmt: skip
+        if (error := own.error()) is not None:
             self.diverged, self.resumed_from = error, ()
-            raise
-        if probe is not None:
-            self.findings = probe.findings(seed, scales_of(task.chip.value, task.network.value))
-        self.reads[seed] = [*training.model.reads(), *training.model.updates()]
+            raise error
+        self.findings = own.findings or self.findings
+        self.reads[seed] = list(own.reads)
 
 
 def reached_by(
@@ -260,5 +334,5 @@ def progress_words(now: Place, epochs: int, seeds: int) -> str:
 
 STUDY = registered(Study(
     Inputs, History, "history.json", prepare, document, keeps="epoch", page="train", again="train.yaml",
-    parts=(ACTIVITY, NAME, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
+    parts=(ACTIVITY, NAME, PARTS, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
 ))  # fmt: skip

@@ -1,0 +1,143 @@
+"""The training of one seed as a task, which keeps a checkpoint of its own at the end of each epoch."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from archsim.base.atomic import output
+from archsim.base.doors import door
+from archsim.base.errors import ArchsimError
+from archsim.base.record import Record
+from archsim.chip import build_chip
+from archsim.functional.activity import Reads, Updates
+from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint, digest_of
+from archsim.functional.datasets import Data, load_data
+from archsim.functional.epochs import DivergedError, Epoch
+from archsim.functional.findings import Findings
+from archsim.functional.probe import Probe
+from archsim.functional.train import Chunks, Training, scales_of
+from archsim.functional.train import Progress as Place
+from archsim.mapping import build_schedule, map_workload
+from archsim.mapping.schedule import Schedule
+from archsim.simulation import simulate
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded
+from archsim.studies.tasks.task import Inside, Task, unheard
+from archsim.workload.network import Workload
+
+SYNAPSE_S = 2e-10
+"""A training's time for an example and a synapse: half of what MNIST's takes on one core. An estimate."""
+NOTHING_RESUMED = "nothing can be resumed; train without --resume"
+
+
+class Trained(Record):
+    """What one seed's epochs reached, what was measured in them, and what a probe found; or where it `diverged`."""
+
+    epochs: tuple[Epoch, ...]
+    reads: tuple[Reads | Updates, ...] = ()
+    findings: Findings | None = None
+    diverged: Mapping[str, Any] | None = None
+
+    def error(self) -> DivergedError | None:
+        """Return what a training that diverged raises."""
+        return None if self.diverged is None else DivergedError(**self.diverged)
+
+
+def trained(
+    schedule: Schedule, data: Data, seed: int, ablated: tuple[str, ...], probed: bool, chunks: Chunks,
+    state: tuple[list[Epoch], Arrays] | None, where: str, ended: Callable[[Epoch, Training], None],
+    inside: Callable[[Place], None],
+) -> Trained:  # fmt: skip
+    """Train one seed from its `state` in the file `where`, if it has one, to its end, under a probe if it is `probed`.
+
+    Calls `ended` with each epoch, and `inside` within them. Raises SpecError where the state is another chip's.
+    """
+    probe = Probe(schedule) if probed else None
+    training = Training(schedule, data, seed=seed, ablate=ablated, probe=probe)
+    if state is not None:
+        found, arrays = state
+        with door(where, DAMAGED, NOTHING_RESUMED, (ValueError,), speaks=(ValueError,)):
+            training.restore(arrays, found)
+    try:
+        training.play(chunks, lambda epoch: ended(epoch, training), inside)
+    except DivergedError as error:
+        return Trained(epochs=tuple(training.found), diverged={"message": str(error), **vars(error)})
+    scales = scales_of(schedule.chip.spec, schedule.mapping.workload)
+    return Trained(
+        epochs=tuple(training.found), reads=(*training.model.reads(), *training.model.updates()),
+        findings=None if probe is None else probe.findings(seed, scales),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SeedTask(Task[Trained]):
+    """A training of one seed on these data: their name and digest, and where and by which seed they are found.
+
+    A checkpoint of the training called `identity` is kept at `place`, in a folder of the study's, and gone on from.
+    """
+
+    result: ClassVar[type[Record]] = Trained
+    arch: Loaded[ArchSpec]
+    workload: Loaded[Workload]
+    epochs: int
+    seed: int
+    ablated: tuple[str, ...]
+    probed: bool
+    data: str
+    data_folder: Path | None
+    data_seed: int
+    identity: Mapping[str, Any]
+    place: Path
+
+    @property
+    def words(self) -> str:
+        """Its seed."""
+        return f"seed {self.seed}"
+
+    @property
+    def estimate_s(self) -> float:
+        """How long it takes at least."""
+        workload = self.workload.value
+        return self.epochs * workload.dataset.examples * workload.synapses * SYNAPSE_S
+
+    def asked(self) -> Mapping[str, Any]:
+        """Return specs, data and options."""
+        return {
+            "arch": self.arch.digest, "workload": self.workload.digest, "data": self.data, "epochs": self.epochs,
+            "seed": self.seed, "ablated": list(self.ablated), "probed": self.probed,
+        }  # fmt: skip
+
+    def compute(self, inside: Inside = unheard) -> Trained:
+        """Train; raise ArchsimError where other data are found here."""
+        workload = self.workload.value
+        data = load_data(workload, self.data_folder, self.data_seed)
+        if (found := f"{data.name} {digest_of(data)}") != self.data:
+            raise ArchsimError(f"{socket.gethostname()} has other data for {workload.name}: {found}, not {self.data}")
+        chip = build_chip(self.arch.value)
+        schedule = build_schedule(chip, map_workload(workload, chip), self.epochs * workload.dataset.examples)
+        timeline = simulate(schedule, timeline=True).timeline
+        assert timeline is not None
+        keeps = self.place.parents[1].is_dir()  # not so on a machine that does not see the folder
+        state = None
+        if keeps and self.place.is_file():
+            kept = Checkpoint.read_file(self.place)
+            kept.check(self.identity)
+            state = kept.found[self.seed], kept.arrays
+        done = list(state[0]) if state is not None else []
+
+        def ended(epoch: Epoch, training: Training) -> None:
+            done.append(epoch)
+            if keeps:
+                with output(self.place, f"--out {self.place.parents[1]}") as write:
+                    write(Checkpoint(self.identity, {self.seed: done}, None, {}, training.arrays()).write)
+
+        def within(place: Place) -> None:
+            loss = "" if place.loss_chip is None else f", loss {place.loss_chip:.3f}"
+            inside(place.epochs / self.epochs, f"epoch {place.epoch + 1} of {self.epochs}{loss}")
+
+        return trained(schedule, data, self.seed, self.ablated, self.probed, timeline.chunks, state, str(self.place),
+                       ended, within)  # fmt: skip
