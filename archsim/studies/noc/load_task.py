@@ -68,6 +68,11 @@ class LoadTask(Task[AtLoad]):
         """Traffic and load."""
         return f"{self.traffic} traffic, load {self.load:.4g}"
 
+    def labels(self) -> Mapping[str, str]:
+        """Return the network, the traffic and the load."""
+        size = f"{self.net.shape.rows}x{self.net.shape.columns}"
+        return {"topology": self.net.topology, "size": size, "traffic": self.traffic, "load": f"{self.load:.6g}"}
+
     def asked(self) -> Mapping[str, Any]:
         """Return all of it."""
         return asdict(self)

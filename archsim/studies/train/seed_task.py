@@ -26,7 +26,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.simulation import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
-from archsim.studies.tasks.task import Inside, Task, unheard
+from archsim.studies.tasks.task import Inside, Task, labelled, unheard
 from archsim.workload.network import Workload
 
 SYNAPSE_S = 2e-10
@@ -103,6 +103,11 @@ class SeedTask(Task[Trained]):
         """How long it takes at least."""
         workload = self.workload.value
         return self.epochs * workload.dataset.examples * workload.synapses * SYNAPSE_S
+
+    def labels(self) -> Mapping[str, str]:
+        """Return chip and workload, what is set of them, and the seed."""
+        sets = [*self.arch.overrides, *self.workload.overrides]
+        return {**labelled(self.arch.value.name, self.workload.value.name, sets), "seed": str(self.seed)}
 
     def asked(self) -> Mapping[str, Any]:
         """Return specs, data and options."""
