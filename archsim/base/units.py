@@ -283,6 +283,15 @@ def si_of_metric(name: str) -> str:
     return next((unit for suffix, unit in _SI_OF_METRIC.items() if name.endswith(suffix)), "")
 
 
+def bare_metric(name: str) -> str:
+    """Return a metric's name without its unit.
+
+    >>> bare_metric("efficiency_peak_op_per_j"), bare_metric("area_m2"), bare_metric("tile_utilisation")
+    ('efficiency_peak', 'area', 'tile_utilisation')
+    """
+    return next((name.removesuffix(suffix) for suffix in _SI_OF_METRIC if name.endswith(suffix)), name)
+
+
 def parse_metric(name: str, text: str) -> float:
     """Return a figure's text ("28065 GOP/s/W") in the SI unit of a metric; raise ValueError if it is not one."""
     unit = si_of_metric(name)

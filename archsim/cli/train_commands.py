@@ -1,4 +1,4 @@
-"""Commands that train in numbers: `train`, `sweep`, `crosscheck`."""
+"""Commands that train in numbers, or may: `train`, `sweep`, `optimise`, `crosscheck`."""
 
 from typing import Annotated
 
@@ -91,6 +91,49 @@ def sweep(
 ) -> None:
     """Run, and if wanted train, at each point of a grid: accuracy against time and energy."""
     perform(ctx, "archsim.studies.sweep.study", "sweeping")
+
+
+@app.command()
+def optimise(
+    ctx: typer.Context,
+    arch: Arch,
+    workload: Work,
+    search: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=LO..HI[:log]|A,B", help="A figure, and where it is searched for. Repeatable."),
+    ],
+    minimise: Annotated[
+        list[str] | None,
+        typer.Option(metavar="METRIC", help="What is to be small, e.g. time, energy, area. Repeatable."),
+    ] = None,
+    maximise: Annotated[
+        list[str] | None, typer.Option(metavar="METRIC", help="What is to be large, e.g. efficiency. Repeatable.")
+    ] = None,
+    subject_to: Annotated[
+        list[str] | None, typer.Option(metavar="CONDITION", help="What has to hold: 'area <= 30 mm2'. Repeatable.")
+    ] = None,
+    budget: Annotated[int, typer.Option(metavar="N", help="Points at most.")] = 100,
+    sampler: Annotated[
+        str | None, typer.Option(metavar="NAME", help="tpe, nsga2, nsga3 or random; else by the number of metrics.")
+    ] = None,
+    sets: Sets = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    data: DataFolder = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL|FILE", help="Share the search: a database, or a journal in a shared folder."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that was interrupted.")] = False,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    store: StoreFile = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for the figures of a spec that are best in some metrics, under conditions."""
+    perform(ctx, "archsim.studies.search.study", "searching")
 
 
 @app.command()

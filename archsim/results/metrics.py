@@ -26,6 +26,18 @@ HEADLINE = ("time_per_example_s", "energy_per_example_j", "area_m2", "efficiency
             "throughput_per_area_peak_op_per_s_m2")  # fmt: skip
 """The metrics by which specs are compared where each is simulated once: see `evaluate.headline_metrics`."""
 
+METRICS = (
+    "time_total_s", "time_per_example_s", "time_per_example_lower_bound_s", "time_per_example_peak_s",
+    "examples_per_s", "ops_per_example", "ops_executed_per_example", "digital_ops_per_example",
+    "throughput_op_per_s", "throughput_executed_op_per_s", "throughput_peak_op_per_s", "power_w", "power_peak_w",
+    "energy_total_j", "energy_per_example_j", "energy_per_op_j", "efficiency_op_per_j", "efficiency_peak_op_per_j",
+    "area_m2", "area_peak_m2", "throughput_per_area_op_per_s_m2", "throughput_per_area_peak_op_per_s_m2",
+    "transfer_time_share", "refresh_time_share", "tile_utilisation", "tiles_used", "tiles", "chips",
+    "cells_used_share", "transfers", "pcm_writes_per_cell_mean", "pcm_writes_per_cell_max", "transfer_power_peak_w",
+    "dwell_time_mean_s", "dwell_time_max_s",
+)  # fmt: skip
+"""The names of all metrics of a run, in the order of metrics.json."""
+
 
 def package_version() -> str:
     """Return the installed version of archsim."""
