@@ -64,6 +64,7 @@ CASES = {
     "train": over("train", *PAIR, *TRAINED, "--epochs", "2", "--seeds", "2", keeps=True),
     "train, nothing there": Case(["train", *PAIR, *TRAINED, "--epochs", "2", *OUT], keeps=True),
     "sweep": over("sweep", *PAIR, *FEW[:4], "--vary", "tile.neuron.lanes=1,4", keeps=True),
+    "optimise": over("optimise", *PAIR, *FEW[:4], "--search", "tile.neuron.lanes=1,4", "--minimise", "time", keeps=True),
     "crosscheck": over("crosscheck", *PAIR, *TRAINED, "--examples", "40"),
     "survey": over("survey", REFERENCE, "mlp_digits", *FEW),
     "survey again": Case(["run", "out/run.yaml", *OUT], [["survey", REFERENCE, "mlp_digits", *FEW, *OUT]]),

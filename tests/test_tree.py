@@ -39,6 +39,7 @@ APART = {
     "noc": {"noc", "studies/noc"},
     "plan": {"chip/floorplan/plan.py", "studies/run/plan.py"},
     "run": {"simulation/run.py", "studies/run"},
+    "search": {"studies/floorplans/search.py", "studies/search"},
     "train": {"functional/train.py", "studies/train"},
 }
 """A thing and the study or the loader of it: the folder says which. So it does of a cell and of it in numbers."""

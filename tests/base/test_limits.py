@@ -141,6 +141,8 @@ REFUSED = {
     "events": (("run", CHIP, WORK, "--full", "--examples", str(10**9)), "above the limit of 10,000,000"),
     "events compared": (("crosscheck", CHIP, WORK, "--examples", str(10**9)), "above the limit of 10,000,000"),
     "a search": (("floorplan", "optimise", MESH, WORK, "--objective", "time", "--budget", "1000000"), "10,000"),
+    "points": (("optimise", CHIP, WORK, "--search", "tile.rows=1..9", "--minimise", "time", "--budget", "10001"),
+               "above the limit of 10,000"),
     "moves": (("run", MESH, WORK, "--set", "placement=annealed", "--set", "placement_options.moves=1000000000"),
               "at most 100,000"),
     "temperatures": (("run", MESH, WORK, "--set", "placement_options.temperatures=1000000000"), "at most 10,000"),

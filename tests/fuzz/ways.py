@@ -123,6 +123,7 @@ OPTIONS: dict[str, list[str]] = {
     "sensitivity": ["--examples", "--seed"],
     "compare": ["--gpu", "--batch", "--measured", "--gpus", "--examples", "--seed"],
     "sweep": ["--vary", "--together", "--where", "--sample", "--sampler", "--epochs", "--seeds", "--ablate", "--set"],
+    "optimise": ["--search", "--minimise", "--maximise", "--subject-to", "--budget", "--sampler", "--epochs", "--set"],
     "network": ["--size", "--traffic", "--load", "--packet-flits", "--vcs", "--buffer-flits", "--router-cycles",
                 "--link-cycles", "--credit-cycles", "--arbitration", "--hot-tile", "--hot-share", "--warmup-cycles",
                 "--cycles", "--seed"],
@@ -132,6 +133,7 @@ BASE = {
     "sensitivity": [CHIP, WORK, "--examples", "2", "--set", "tile.rows=128", "--set", "tile.cols=128"],
     "compare": [CHIP, WORK, "--examples", "2", "--gpu", "H100"],
     "sweep": [CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
+    "optimise": [CHIP, WORK, "--search", "tile.rows=128,256", "--minimise", "time", "--budget", "2"],
     "network": ["mesh", "--size", "3x3", "--load", "0.1", "--cycles", "300", "--warmup-cycles", "50"],
 }  # fmt: skip
 
@@ -193,6 +195,7 @@ def reports() -> Path:
     for name, words in {
         "run": ["run", *BASE["run"]], "survey": ["survey", *BASE["survey"]], "network": ["network", *BASE["network"]],
         "compare": ["compare", *BASE["compare"]], "sweep": ["sweep", *BASE["sweep"]],
+        "search": ["optimise", *BASE["optimise"]],
         "floorplan": [*floor, "draw", CHIP, "--workload", WORK, "--examples", "3"],
         "chips": [*floor, "compare", WORK, CHIP, f"{CHIP}_packet", "--examples", "3"],
         "published": ["published", "chang_ibmjrd_2019"],

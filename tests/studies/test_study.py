@@ -31,6 +31,23 @@ COMMANDS = {
     "published.json": ["published", "chang_ibmjrd_2019"],
     "gpus.json": ["compare", CHIP, WORK, "--examples", "20", "--gpu", "H100", "--batch", "1,64"],
     "sweep.json": ["sweep", CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
+    "search.json": [
+        "optimise",
+        CHIP,
+        WORK,
+        "--search",
+        "tile.rows=128..512",
+        "--search",
+        "tile.cols=256,512",
+        "--minimise",
+        "time",
+        "--minimise",
+        "area",
+        "--subject-to",
+        "energy <= 60 nJ",
+        "--budget",
+        "3",
+    ],
     "history.json": ["train", CHIP, WORK, *SMALL, "--epochs", "1"],
     "compare.json": ["floorplan", "compare", WORK, CHIP, f"{CHIP}_packet", "--examples", "20"],
     "optimise.json": ["floorplan", "optimise", CHIP, WORK, "--objective", "time", "--budget", "2", "--examples", "10"],
@@ -134,7 +151,9 @@ def is_empty(path: Path) -> bool:
         return store.is_empty()
 
 
-@pytest.mark.parametrize(("name", "step"), [("history.json", "epoch"), ("sweep.json", "point")])
+@pytest.mark.parametrize(
+    ("name", "step"), [("history.json", "epoch"), ("sweep.json", "point"), ("search.json", "point")]
+)
 def test_a_first_interruption_waits_for_a_step_and_says_how_to_go_on(
     name: str, step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import POINTS
 from archsim.base.record import Record
 from archsim.spec.settings import path_parts
-from archsim.studies.sweep.axes import listed_in
+from archsim.studies.sweep.axes import Whole, listed_in
 from archsim.studies.sweep.figures import numbers_of
 from archsim.studies.sweep.points import Settings
 from archsim.studies.sweep.spans import DIGITS, Range, RangeError, range_of, written
@@ -138,7 +138,9 @@ class Space:
         return None
 
 
-def space_of(searched: Sequence[str], sets: Sequence[str] = ()) -> Space:
+def space_of(
+    searched: Sequence[str], sets: Sequence[str] = (), whole: Whole = lambda key, by_text: by_text
+) -> Space:  # fmt: skip
     """Return what `KEY=LOW..HIGH[:log]` and `KEY=V1,V2,...` texts describe, beside settings that hold for all points.
 
     Ranges with steps are lists of their values. Raises SpecError with all that is wrong.
@@ -155,7 +157,7 @@ def space_of(searched: Sequence[str], sets: Sequence[str] = ()) -> Space:
             problems.append(Problem(OPTION, f"'{text}' is not KEY=LOW..HIGH or KEY=V1,V2,...", EXAMPLE))
             continue
         try:
-            keys.append(_sought(key, listed_in(listed)))
+            keys.append(_sought(key, listed_in(listed), whole))
         except RangeError as error:
             problems.append(Problem(f"{OPTION} {key}", error.what, error.hint))
         except SpecError as error:
@@ -168,9 +170,9 @@ def space_of(searched: Sequence[str], sets: Sequence[str] = ()) -> Space:
     return Space(tuple(keys))
 
 
-def _sought(key: str, listed: Sequence[str]) -> Sought:
+def _sought(key: str, listed: Sequence[str], whole: Whole) -> Sought:
     """Return a key with its list or range; raise RangeError."""
-    spans = [range_of(text, lambda by_text: by_text) for text in listed]
+    spans = [range_of(text, lambda by_text: whole(key, by_text)) for text in listed]
     values = [text for own, text in zip(spans, listed, strict=True) if own is None]
     values += [text for own in spans if own is not None and not own.is_to_be_sampled for text in own.values()]
     free = [own for own in spans if own is not None and own.is_to_be_sampled]

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from archsim.base.atomic import Content
 from archsim.base.documents import Leaf, Tree, dump_yaml, written
@@ -27,6 +28,7 @@ from archsim.studies.search.space import OPTION, Space, space_of
 from archsim.studies.search.trial import Common, TrialTask
 from archsim.studies.search.trials import Saved, Trial, judged
 from archsim.studies.study import Prepared, Progress, Study, given, named, registered, unsaid
+from archsim.studies.sweep.asked import takes_whole
 from archsim.studies.sweep.points import Made, Settings
 from archsim.studies.tasks.bench import OWN_STORE, Compute, Spread, bench
 from archsim.studies.tasks.surroundings import surroundings
@@ -72,12 +74,15 @@ class Inputs(Spread):
 def prepare(inputs: Inputs) -> Prepared[Saved]:
     """Return a search to be made; raise SpecError with all that is wrong."""
     optuna()
-    space, goals, bounds, _, _, arch, workload = all_faults([
-        lambda: space_of(inputs.search, inputs.sets), lambda: goals_of(inputs.minimise, inputs.maximise),
-        lambda: bounds_of(inputs.subject_to), lambda: _check(inputs),
+    specs: list[Loaded[Any]] = []
+    *_, space, goals, bounds = all_faults([
+        lambda: _check(inputs), lambda: specs.append(load_arch(inputs.arch)),
+        lambda: specs.append(load_workload(inputs.workload)),
         lambda: SAMPLERS.lookup(inputs.sampler, "--sampler") if inputs.sampler is not None else None,
-        lambda: load_arch(inputs.arch), lambda: load_workload(inputs.workload),
+        lambda: space_of(inputs.search, inputs.sets, lambda key, by_text: takes_whole(key, by_text, specs)),
+        lambda: goals_of(inputs.minimise, inputs.maximise), lambda: bounds_of(inputs.subject_to),
     ])  # fmt: skip
+    arch, workload = specs
     common = Common(arch, workload, inputs.sets, inputs.epochs)
     check_space(common, space)
     sampler = inputs.sampler or ("tpe" if len(goals) == 1 else "nsga2")

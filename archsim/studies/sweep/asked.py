@@ -54,7 +54,7 @@ def asked(inputs: Inputs) -> Asked:
     found: list[Loaded[Any]] = [*archs.values(), *workloads.values()]
     space = tried(lambda: space_of(
         inputs.vary, inputs.sets, inputs.together, inputs.sample, inputs.sampler, inputs.seed,
-        lambda key, by_text: _whole(key, by_text, found),
+        lambda key, by_text: takes_whole(key, by_text, found),
     ))  # fmt: skip
     conditions = tried(lambda: conditions_of(inputs.where, "--where", "tile.rows <= tile.cols"))
     if problems or space is None or conditions is None:
@@ -83,7 +83,7 @@ def _bases(
     return found
 
 
-def _whole(key: str, by_text: bool, specs: Sequence[Loaded[Any]]) -> bool:
+def takes_whole(key: str, by_text: bool, specs: Sequence[Loaded[Any]]) -> bool:
     """Return whether a key takes whole numbers alone; of one that no spec has yet, whether its values are whole."""
     known = [mark for mark in (dimension_at(own.value, key) for own in specs) if mark is not None]
     return any(mark.whole for mark in known) if known else by_text
