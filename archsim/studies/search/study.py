@@ -162,7 +162,7 @@ class Searching(Underway[Saved]):
         asker = Asker(
             Space(own.search), own.goals, own.bounds, own.sampler, own.seed, own.budget, self._shared()
         )  # fmt: skip
-        with bench(self.inputs, self.folder) as compute:
+        with bench(self.inputs, self.folder, resumes=True) as compute:
             for _, made in self._computed(compute, [{}]):
                 self.start = Trial(number=0, settings=self.common.given([key.key for key in own.search]), **dict(made))
             while batch := asker.batch():

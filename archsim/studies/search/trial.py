@@ -14,7 +14,7 @@ from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, flat
 from archsim.spec.settings import split_overrides
 from archsim.studies.sweep.points import Made, Settings, settings_text
-from archsim.studies.tasks.task import Inside, Task, unheard
+from archsim.studies.tasks.task import Inside, Task, labelled, unheard
 from archsim.workload.network import Workload
 
 
@@ -79,6 +79,11 @@ class TrialTask(Task[Made]):
     def words(self) -> str:
         """Its settings, the last parts of their keys."""
         return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in self.settings.items()) or "as given"
+
+    def labels(self) -> Mapping[str, str]:
+        """Return chip and workload, and all that is set of them."""
+        own = self.common
+        return {**labelled(own.arch.value.name, own.workload.value.name, own.sets), **self.settings}
 
     def asked(self) -> Mapping[str, Any]:
         """Return the specs as given, and what is set in them."""
