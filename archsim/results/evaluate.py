@@ -15,7 +15,7 @@ from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
 from archsim.results.effort import effort_of, warn_of
-from archsim.results.metrics import HEADLINE, Parts, measure, metrics_of
+from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.step import Step, trace_step
@@ -78,6 +78,22 @@ def evaluate(
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
     return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
+
+
+def checked(
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], examples: int, *, activity: ActivityFile | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:  # fmt: skip
+    """Return the metrics and the audits that `evaluate` returns, to the bit, without breakdowns: in half of the time.
+
+    Raises SpecError, InfeasibleError or StuckError where that cannot be.
+    """
+    chip = build_chip(arch.value)
+    schedule = build_schedule(chip, map_workload(workload.value, chip), examples)
+    trace = simulate(schedule, progress=progress)
+    bound = simulate(schedule, unlimited=True)
+    top = peak(chip, workload.value.mode, workload.value.steps)
+    return checked_metrics(arch, workload, trace, bound, account(trace, activity), top)
 
 
 def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:

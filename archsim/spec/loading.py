@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -31,24 +32,42 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True)
 class Loaded(Generic[S]):
-    """A spec in use: its value, and by dotted path each of its figures.
+    """A spec in use: its value, and what it was read from.
 
-    `digest` and `hash`, its beginning, cover the resolved value, without descriptions and sources. `tree` is the file
-    with its base merged in and before `overrides`; `document()` writes it as one file that stands alone. `retired` says
-    by path of keys that the file gives and that are read no more. `path` is the file that messages call `path_label`,
-    `named` the file that an override names, if one does.
+    `tree` is the file with its base merged in and before `overrides`; `document()` writes it as one file that stands
+    alone. `used` is the tree with them, and `marks` says what was scaled to another node. `path` is the file that
+    messages call `path_label`.
     """
 
     value: S
     kind: str
     path_label: str
-    figures: Mapping[str, Figure]
-    digest: str
     overrides: tuple[str, ...]
     tree: dict[str, Tree]
-    retired: Mapping[str, str] = field(default_factory=dict)
+    used: dict[str, Tree]
+    marks: Mapping[str, Scaled] = field(default_factory=dict)
     path: Path | None = None
-    named: str = ""
+
+    @cached_property
+    def figures(self) -> Mapping[str, Figure]:
+        """By dotted path each figure, with its source."""
+        found = {path: figure_at(self.used, path, default) for path, default in figure_paths(self.value, "")}
+        return found | rescaled(self.value, found, self.marks) if self.marks else found
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the resolved value, without descriptions and sources, in hex digits."""
+        return digest_of(self.value)
+
+    @cached_property
+    def retired(self) -> Mapping[str, str]:
+        """By path of keys that the file gives and that are read no more, why."""
+        return dict(_retired(self.value, self.used, ""))
+
+    @cached_property
+    def named(self) -> str:
+        """The file that an override names, "" if none does."""
+        return place_in(self.used, self.tree, self.kind)
 
     @property
     def hash(self) -> str:
@@ -154,9 +173,8 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
         value = cls.model_validate(named_texts(used, kind))
     except ValidationError as error:
         problems += problems_of(error, cls, texts(used), label, given)
-    retired = dict(_retired(value, used, ""))
     problems += [
-        Problem(f"--set {path}", "is read no more", why) for path, why in retired.items()
+        Problem(f"--set {path}", "is read no more", why) for path, why in _retired(value, used, "", tuple(given))
         if any(path == key or path.startswith(f"{key}.") for key in given)
     ]  # fmt: skip
     if value is None or problems:
@@ -170,18 +188,19 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
             raise SpecError(
                 [replace(problem, where=f"{label}: {problem.where}") for problem in error.problems]
             ) from None
-    figures = {path: figure_at(used, path, default) for path, default in figure_paths(value, "")}
-    if marks:
-        figures |= rescaled(value, figures, marks)
-    named = place_in(used, tree, kind)
-    return Loaded(value, kind, label, figures, digest_of(value), overrides, tree, retired, named=named)
+    return Loaded(value, kind, label, overrides, tree, used, marks)
 
 
-def _retired(value: Any, tree: Tree, path: str) -> Iterator[tuple[str, str]]:
-    """Yield (dotted path, why) of each key of a tree that its section once had and reads no more."""
+def _retired(value: Any, tree: Tree, path: str, near: tuple[str, ...] | None = None) -> Iterator[tuple[str, str]]:
+    """Yield (dotted path, why) of each key of a tree that its section once had and reads no more.
+
+    With `near`, only what leads to one of these keys, or lies below it, is looked at.
+    """
+    if near is not None and path and not any(key.startswith(path) or path.startswith(key) for key in near):
+        return
     if isinstance(tree, list) and isinstance(value, tuple):
         for i, (item, below) in enumerate(zip(value, tree, strict=False)):
-            yield from _retired(item, below, f"{path}[{i}]")
+            yield from _retired(item, below, f"{path}[{i}]", near)
     if not isinstance(tree, dict):
         return
     for key, below in tree.items():
@@ -190,9 +209,9 @@ def _retired(value: Any, tree: Tree, path: str) -> Iterator[tuple[str, str]]:
             if key in type(value).retired:
                 yield here, type(value).retired[key]
             names = [name for name in type(value).model_fields if yaml_key(name) == key]
-            yield from (part for name in names for part in _retired(getattr(value, name), below, here))
+            yield from (part for name in names for part in _retired(getattr(value, name), below, here, near))
         elif isinstance(value, Mapping) and key in value:
-            yield from _retired(value[key], below, here)
+            yield from _retired(value[key], below, here, near)
 
 
 def _without_inherited(problems: Sequence[Problem], label: str) -> list[Problem]:

@@ -48,6 +48,8 @@ def _marked(before: Mapping[str, Tree], after: Mapping[str, Tree], node: str, sc
 
 
 def _below(before: Tree | None, after: Tree, node: str, scaled: bool) -> Tree:
+    if before is after and not node:
+        return after  # a setting leaves all but its own branch as it is
     if isinstance(before, dict) and isinstance(after, dict):
         found = _marked(before, after, node, scaled)
         for key, own in found.items():  # a part's choices on which its neighbours' figures depend, such as a router's

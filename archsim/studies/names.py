@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from archsim.base.errors import Problem, SpecError
 from archsim.base.texts import slug
 from archsim.spec.arch import ArchSpec
@@ -25,14 +27,14 @@ def undominated(goals: Sequence[Sequence[float] | None]) -> list[bool]:
     >>> undominated([(1, 5), (2, 3), (3, 3), (2, 3), None])
     [True, True, False, True, False]
     """
-
-    def beaten(own: Sequence[float]) -> bool:
-        return any(
-            tuple(other) != tuple(own) and all(a <= b for a, b in zip(other, own, strict=True))
-            for other in goals if other is not None
-        )  # fmt: skip
-
-    return [own is not None and not beaten(own) for own in goals]
+    order = sorted({tuple(own) for own in goals if own is not None})
+    best = np.empty((len(order), len(order[0]) if order else 0))  # of those before in this order, which alone may beat
+    found: set[tuple[float, ...]] = set()
+    for own in order:
+        if not (best[: len(found)] <= own).all(axis=1).any():
+            best[len(found)] = own
+            found.add(own)
+    return [own is not None and tuple(own) in found for own in goals]
 
 
 def default_folder(arch: Loaded[ArchSpec], workload: Loaded[Workload], suffix: str = "") -> Path:

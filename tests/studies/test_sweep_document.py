@@ -179,3 +179,44 @@ def test_names_are_text_in_all_files(trained: bool) -> None:
     assert "<b>*x*" not in files["sweep.html"]
     assert "&lt;b&gt;*x*&lt;/b&gt; `y` {z} | &amp; &#34;q&#34;" in files["sweep.html"]
     assert "twin" not in files["sweep.html"]
+
+
+def many(count: int, groups: int) -> list[dict[str, Any]]:
+    """Return points on a curve, some of them better than others, in so many groups of the last key."""
+    found = []
+    for i in range(count):
+        time, extra = 1e-6 * (1 + i // groups), 1 + (i % groups) / groups
+        found.append(point(f"{1 + i // groups} ms", f"k{i % groups}", time, extra * 1e-12 / time))
+    return found
+
+
+def test_many_points_are_pixels_and_all_of_them_count() -> None:
+    points = many(2500, 50)
+    points += [{**points[0], "settings": {**points[0]["settings"], "tile.kind": f"r{i}"}, "metrics": None,
+                "refused": "too large"} for i in range(500)]  # fmt: skip
+    data = swept(points, train=None)
+    shown = document(data)
+    names = ["energy_time", "first_key_time", "first_key_energy"]
+    assert sorted(shown.figures()) == sorted(names)
+    for name in names:
+        own = plot(data, name)
+        counts = [int(box.tip.split(" ")[0].replace(",", "")) for box in own.boxes]
+        assert sum(counts) == 2500
+        front = [each for each in data["points"] if each["pareto"]]
+        assert sum(len(series.dots) for series in own.series) == len(front) == 50
+        for box in own.boxes:
+            assert own.x.low * (1 - 1e-9) <= box.x < box.x + box.width <= own.x.high * (1 + 1e-9)
+            assert own.y.low * (1 - 1e-9) <= box.y < box.y + box.height <= own.y.high * (1 + 1e-9)
+    files = files_of(shown)
+    assert len(files["sweep.html"]) < 1_000_000
+    assert len(list(csv.reader(io.StringIO(files["tables/sweep.csv"])))) == 3001
+    assert "400 more, in" in files["sweep.md"]
+    assert files["sweep.md"].count("too large") == 100
+
+
+def test_more_groups_than_colours_are_dots_of_one() -> None:
+    own = plot(swept(many(44, 11), train=None), "energy_time")
+    (series,) = own.series
+    assert (series.line, series.label, len(series.dots)) == (False, "", 44)
+    assert "Colours" not in own.says
+    assert len(plot(swept(many(40, 10), train=None), "energy_time").series) == 10

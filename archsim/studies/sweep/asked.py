@@ -13,10 +13,10 @@ from archsim.base.section import Section
 from archsim.functional.train import check_ablations
 from archsim.spec.figures import dimension_at, figure_paths
 from archsim.spec.loading import Loaded, flat, load_arch
-from archsim.spec.settings import path_parts, split_overrides
+from archsim.spec.settings import path_parts
 from archsim.studies.conditions import Condition, conditions_of
 from archsim.studies.sweep.axes import SPECS, Space, given_values, space_of
-from archsim.studies.sweep.grid import Grid, Inputs
+from archsim.studies.sweep.grid import Grid, Inputs, side_of
 from archsim.studies.sweep.points import Settings
 from archsim.workload import load_workload
 
@@ -161,11 +161,6 @@ class _Known:
 
     def names(self) -> list[str]:
         return [*self.settings, *(name for side in (0, 1) for name in self.figures(self.settings, side))]
-
-
-def side_of(key: str) -> int:
-    """Return whether a key is of the chip (0) or of the workload (1)."""
-    return SPECS.index(key) if key in SPECS else int(bool(split_overrides([f"{key}="])[1]))
 
 
 # ---- what is wrong with them

@@ -11,6 +11,9 @@ from archsim.studies.sweep.figures import figures
 from archsim.studies.sweep.points import TIME, VALIDATED, Sweep, merit_of, settings_text
 from archsim.studies.sweep.tables import MAIN, MORE, Metrics, alike, all_table, points_table
 
+MOST_REASONS = 100
+"""So many points that were refused are told one by one."""
+
 
 def document(data: Sweep) -> Document:
     """Return the report of a sweep: it depends on what sweep.json holds alone."""
@@ -102,6 +105,10 @@ def _reasons(data: Sweep) -> Iterator[Section]:
     refused = [(point, " ".join(point.refused.splitlines())) for point in data.points if point.refused]
     failed = [(point, "; ".join(point.audits_failed)) for point in data.points if point.audits_failed]
     for title, name, told in (("Refused", "refused", refused), ("Audits that failed", "audits_failed", failed)):
-        items = [Text((*code(settings_text(point.settings)).spans, Span(f": {why}"))) for point, why in told]
+        items = [
+            Text((*code(settings_text(point.settings)).spans, Span(f": {why}"))) for point, why in told[:MOST_REASONS]
+        ]
+        if more := len(told) - len(items):
+            items.append(say("and {more:,} more, in `tables/sweep.csv` and `sweep.json`.", more=more))
         if items:
             yield Section(name, title, (Points(tuple(items)),))

@@ -10,6 +10,7 @@ from archsim.base.units import engineering, unit_scale
 from archsim.base.words import shortened
 from archsim.report.colours import CYCLE
 from archsim.report.figure import Axis, Dot, Plot, Series, axis, linear
+from archsim.studies.sweep.pixels import MOST_DOTS, pixels
 from archsim.studies.sweep.points import (
     ACCURACY,
     ENERGY,
@@ -32,6 +33,8 @@ NAMES: Mapping[str, tuple[str, str, str]] = {  # title, part of a figure's name,
     TIME: ("time per example", "time", "s"),
     ENERGY: ("energy per example", "energy", "J"),
 }
+MOST_TEXTS = 200
+"""Beside so many points values of the first key are written, where there is room."""
 MOST_TICKS = 8
 """Values of the first key have a tick each if they are no more."""
 
@@ -98,13 +101,15 @@ def _spread(point: Point, metric: str) -> float | None:
 
 
 def _lines(data: Sweep, metrics: Sequence[str]) -> list[tuple[str, str, list[Point]]]:
-    """Return (values of the last keys, colour, points that have these metrics)."""
+    """Return (values of the last keys, colour, points that have these metrics), all in one where colours run out."""
     found: dict[str, list[Point]] = {}
     for point in data.points:
         own = found.setdefault(", ".join(list(point.settings.values())[1:]), [])
         own += [point] if all(point.has(metric) for metric in metrics) else []
     kept = [(name, points) for name, points in found.items() if points]
-    return [(name, CYCLE[place % len(CYCLE)], points) for place, (name, points) in enumerate(kept)]
+    if len(kept) > len(CYCLE):
+        return [("", CYCLE[0], [point for _, points in kept for point in points])]
+    return [(name, CYCLE[place], points) for place, (name, points) in enumerate(kept)]
 
 
 def _tip(point: Point, metrics: Sequence[str]) -> str:
@@ -151,22 +156,33 @@ def _plot(
     lines = [
         (words, tone, points if beside else sorted(points, key=x)) for words, tone, points in _lines(data, told)
     ]  # fmt: skip
-    series = _baselines(lines, x, y, across) if y in MERITS else []
+    drawn = [point for *_, points in lines for point in points]
+    title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {against}"
+    up = _axis(drawn, y)
+    if len(drawn) > MOST_DOTS:
+        boxes, legend = pixels([(x(point), point.figure(y)) for point in drawn], across, up)
+        front = [point for point in drawn if point.pareto]
+        dots = tuple(Dot(x(point), point.figure(y), _tip(point, told)) for point in front[:MOST_DOTS])
+        best = (Series("Pareto-optimal", CYCLE[3], dots, line=False),) if dots else ()
+        return Plot(name, title, "", across, up, best, boxes, legend)
+    coloured = lines[0][0] != "" or not rest
+    floating = y in MERITS and coloured
+    series = _baselines(lines, x, y, across) if floating else []
+    texts = beside and len(drawn) <= MOST_TEXTS
+    says = says if texts else ""
     for words, tone, points in lines:
         dots = tuple(
             Dot(x(point), point.figure(y), _tip(point, told),
-                text=shortened(next(iter(point.settings.values())), 16) if beside else "", hollow=not point.pareto)
+                text=shortened(next(iter(point.settings.values())), 16) if texts else "", hollow=not point.pareto)
             for point in points
         )  # fmt: skip
         spread = tuple(own for point in points if (own := _spread(point, y)) is not None)
-        series.append(Series(shortened(words, 60) or "on the chip", tone, dots,
+        series.append(Series(shortened(words, 60) or ("on the chip" if coloured else ""), tone, dots, line=coloured,
                              spread=spread if len(spread) == len(points) else ()))  # fmt: skip
-    parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest else "", "Full points are Pareto-optimal.",
-             "Dashed: in floating point." if y in MERITS else "",
+    parts = [says, f"Colours: {', '.join(map(short, rest))}." if rest and coloured else "",
+             "Full points are Pareto-optimal.", "Dashed: in floating point." if floating else "",
              "Bars are standard deviations over seeds." if any(own.spread for own in series) else ""]  # fmt: skip
-    title = f"{NAMES[y][0][0].upper()}{NAMES[y][0][1:]} against {against}"
-    drawn = [point for *_, points in lines for point in points]
-    return Plot(name, title, " ".join(filter(None, parts)), across, _axis(drawn, y), tuple(series))
+    return Plot(name, title, " ".join(filter(None, parts)), across, up, tuple(series))
 
 
 def _plane(data: Sweep, x: str, y: str) -> Plot:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, TypeAlias
@@ -22,7 +25,7 @@ from archsim.functional.train import Progress, Training, check_cells, check_netw
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
-from archsim.results.evaluate import evaluate
+from archsim.results.evaluate import checked
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
@@ -84,6 +87,7 @@ class Grid:
         self._sets = split_overrides(inputs.sets)
         self._data: tuple[Workload, Data] | None = None
         self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
+        self._loaded: list[tuple[Settings, Loaded[Any]] | None] = [None, None]
 
     def named(self, side: int, name: str = "") -> Named:
         """Return a chip (0) or workload (1) as set at all points; as given, if it is whole only with a value."""
@@ -103,7 +107,13 @@ class Grid:
         return arch, workload
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _known, (self.inputs, self.given, self.data)
+        return _known, self._sent
+
+    @cached_property
+    def _sent(self) -> tuple[str, bytes]:
+        """What another process makes this grid of, with a name by which it knows it again: made once for all points."""
+        sent = pickle.dumps((self.inputs, self.given, self.data))
+        return hashlib.sha256(sent).hexdigest(), sent
 
     def run(self, settings: Settings, inside: Inside = lambda part, now: None) -> Made:
         """Return what is made of a point: its metrics, and what trainings reached; or why it is refused.
@@ -121,32 +131,38 @@ class Grid:
                 runs, activity = self._train(arch.value, workload, inside)
                 found, training = reached(runs)
             count = self._examples(workload.value)
-            result = evaluate(
-                arch, workload, examples=count, seed=self.inputs.seed, activity=activity,
-                activity_from="measured in the sweep" if activity is not None else "",
+            metrics, audits = checked(
+                arch, workload, count, activity=activity,
                 progress=lambda done: inside(1.0 if self.inputs.train else done / count, None),
             )  # fmt: skip
         except UnseenDataError:
             raise
         except ArchsimError as error:
             return Made(data=data, refused=str(error))
-        metrics = {name: result.data["metrics"][name] for name in METRICS}
-        failed = tuple(check["name"] for check in result.data["audits"] if not check["passed"])
-        return Made(metrics={**metrics, **found}, training=training, data=data, audits_failed=failed)
+        own = {name: metrics[name] for name in METRICS}
+        failed = tuple(check["name"] for check in audits if not check["passed"])
+        return Made(metrics={**own, **found}, training=training, data=data, audits_failed=failed)
 
     def _examples(self, workload: Workload) -> int:
         return (self.inputs.epochs or workload.training.epochs) * workload.dataset.examples
 
     def load(self, side: int, settings: Settings) -> Loaded[Any]:
         """Return the chip (0) or the workload (1) of a point; what is wrong with varied keys is told as such."""
-        own = split_overrides(settings_text(settings, without=SPECS))[side]
+        last = self._loaded[side]
+        named = {SPECS[side]: settings.get(SPECS[side], "")}
+        own = named | {key: value for key, value in settings.items() if side_of(key) == side}
+        if last is not None and last[0] == own:  # as the workload is at most points
+            return last[1]
+        texts = [*self._sets[side], *settings_text(own, without=SPECS)]
         try:
-            return self.bases(settings)[side].with_overrides([*self._sets[side], *own])
+            found = self.given[side][named[SPECS[side]]].with_overrides(texts)
         except SpecError as error:
             wheres = {f"--set {key}": f"--vary {key}" for key in settings}
             raise SpecError(
                 replace(each, where=wheres.get(each.where, each.where)) for each in error.problems
             ) from None
+        self._loaded[side] = own, found
+        return found
 
     def digest_of(self, workload: Workload) -> str:
         """Return what names the data that a workload is trained on; raise SpecError if there are none."""
@@ -207,16 +223,21 @@ class Grid:
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
 
 
-_KNOWN: dict[tuple[Inputs, tuple[str, ...]], Grid] = {}
+_KNOWN: dict[str, Grid] = {}
 
 
-def _known(inputs: Inputs, given: Given, data: Mapping[str, str]) -> Grid:
+def _known(name: str, sent: bytes) -> Grid:
     """Return the grid that another process sent; the last one is kept, with its data and baselines."""
-    key = inputs, tuple(own.digest for side in given for own in side.values())
-    if key not in _KNOWN:
+    if name not in _KNOWN:
         _KNOWN.clear()
-        _KNOWN[key] = Grid(inputs, given, data)
-    return _KNOWN[key]
+        _KNOWN[name] = Grid(*pickle.loads(sent))
+    return _KNOWN[name]
+
+
+@cache
+def side_of(key: str) -> int:
+    """Return whether a key is of the chip (0) or of the workload (1)."""
+    return SPECS.index(key) if key in SPECS else int(bool(split_overrides([f"{key}="])[1]))
 
 
 def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:

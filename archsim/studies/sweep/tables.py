@@ -42,8 +42,8 @@ MORE: Metrics = {
     "dwell_time_mean_s": ("mean dwell time", 1, "less"),
     "pulses_per_synapse": ("pulses per synapse", 1, ""),
 }
-MOST_ROWS = 1000
-"""All points of the largest grid are in a page."""
+MOST_ROWS = 500
+"""So many points are in a table of the page, which opens at once."""
 
 
 def points_table(
@@ -65,7 +65,8 @@ def points_table(
         known = [point.figure(own) for point in points if point.has(own)]
         best = {"less": min, "more": max}.get(metrics[own][2])
         if best is not None and len(set(known)) > 1:
-            marked |= {(place, i) for place, point in enumerate(points) if point.get(own) == best(known)}
+            value = best(known)
+            marked |= {(place, i) for place, point in enumerate(points) if point.get(own) == value}
     return Table(name, title, (*columns, Column("Pareto")), tuple(rows), marked=frozenset(marked), most=MOST_ROWS,
                  brief=brief)  # fmt: skip
 
