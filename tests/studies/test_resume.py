@@ -17,6 +17,7 @@ from archsim.cli import main
 from archsim.cli.options import late_interrupts
 from archsim.functional.checkpoint import NAME, PARTS, Checkpoint
 from archsim.functional.datasets import load_data
+from archsim.functional.epochs import DivergedError
 from archsim.functional.probe import Probe
 from archsim.functional.train import Training
 from archsim.simulation.run import simulate
@@ -136,6 +137,17 @@ def test_interrupted_before_an_epoch_ended_there_is_a_report_or_none(tmp_path: P
     assert content(training(tmp_path / "out", epochs=2, seeds=2)) == content(
         training(tmp_path / "whole", epochs=2, seeds=2)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", ["3", "1.2"])
+def test_where_seeds_diverge_the_same_is_left_whoever_trains_them(tmp_path: Path, rate: str) -> None:
+    left = []
+    for jobs in (1, 2):
+        with pytest.raises(DivergedError) as error:
+            training(tmp_path / str(jobs), f"training.learning_rate={rate}", epochs=3, seeds=3, jobs=jobs)
+        left.append((str(error.value), vars(error.value), content(tmp_path / str(jobs))))
+    assert left[0] == left[1]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -163,7 +164,13 @@ class Seeds(Underway[History]):
         asked = task.inputs
         pays = Workers(asked.jobs).pays(len(left), tasks[0].estimate_s if left else 0.0)
         if asked.store is not None or asked.cluster is not None or (len(left) > 1 and pays):
-            self._spread(tasks)
+            is_new = not self.begun
+            try:
+                self._spread(tasks)
+            except DivergedError:
+                if is_new and not any(self.found.values()):
+                    self._forget()
+                raise
             return
         timeline = simulate(task.schedule, timeline=True).timeline
         assert timeline is not None
@@ -190,6 +197,13 @@ class Seeds(Underway[History]):
             finally:
                 if self.diverged is None:
                     self._look(tasks)
+
+    def _forget(self) -> None:
+        """Leave no report of a training that diverged before any epoch ended."""
+        self.begun = False
+        with suppress(OSError):
+            (self.folder / self.study.file).unlink(missing_ok=True)
+            self.folder.rmdir()  # unless something else is in it
 
     def _look(self, tasks: Sequence[SeedTask], words: str | None = None) -> None:
         """See which epochs ended elsewhere, and tell it."""
