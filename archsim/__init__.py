@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from archsim.simulation import simulate
     from archsim.spec.loading import load_arch
     from archsim.studies.run.study import write_report
+    from archsim.studies.stores import frame
     from archsim.workload import load_workload
 
 _HOMES = {
@@ -31,12 +32,13 @@ _HOMES = {
     "account": "archsim.results.bill",
     "peak": "archsim.results.peak",
     "evaluate": "archsim.results.evaluate",
+    "frame": "archsim.studies.stores",
     "write_report": "archsim.studies.run.study",
 }
 
 __all__ = [
-    "account", "build_chip", "build_schedule", "evaluate", "load_arch", "load_workload", "map_workload", "peak",
-    "simulate", "write_report",
+    "account", "build_chip", "build_schedule", "evaluate", "frame", "load_arch", "load_workload", "map_workload",
+    "peak", "simulate", "write_report",
 ]  # fmt: skip
 
 

@@ -129,6 +129,15 @@ OTHERS: dict[str, Lines] = {
     ],
     "folders": [["run", *SHORT], ["floorplan", "draw", CHIP]],
     "show": [["show", CHIP], ["show", WORK], ["check", CHIP, WORK], ["diff", CHIP, f"{CHIP}_bus"]],
+    "store": [
+        ["sweep", CHIP, WORK, "--vary", "tile.neuron.lanes=1,4", *SMALL, "--store", "s.sqlite", "--out", "o"],
+        ["store", "show", "s.sqlite"],
+        ["store", "show", "s.sqlite", "--where", "time_per_example_s < 1 ms", "--json"],
+        ["store", "export", "s.sqlite", "--out", "x.csv"],
+        ["store", "merge", "t.sqlite", "s.sqlite"],
+        ["store", "prune", "t.sqlite"],
+        ["store", "list", "t.sqlite"],
+    ],
     "list": [["list"], ["schema", "arch"], ["schema", "workload"], ["--help"], ["run", "--help"], ["--version"]],
     "import": [["import", "../model.onnx", "--weights", "w.npz"]],
     "refused": [

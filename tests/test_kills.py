@@ -42,6 +42,8 @@ PAIR = [REFERENCE, "mlp_digits"]
 TRAINED = [*SMALL, "--set", "dataset.examples=50", "--set", "schedule.transfer.interval_examples=20"]
 NETWORK = ["network", "ring", "--size", "2x2", "--load", "0.1", "--warmup-cycles", "50", "--cycles", "100"]
 OUT = ["--out", "out"]
+STORED = ["sweep", *PAIR, *FEW[:4], "--vary", "tile.neuron.lanes=1,4", "--store", "s.sqlite", "--out", "swept"]
+STORED_CSV = ["store", "export", "s.sqlite", "--out", "x.csv", "--where", "time_per_example_s < 0.8 us"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ CASES = {
     "report of a network": Case(["report", "out", "--figures", "pdf"], [[*NETWORK, *OUT]]),
     "report of a training": Case(["report", "out"], [["train", *PAIR, *TRAINED, "--epochs", "1", *OUT]]),
     "report of several": Case(["report", "a", "b", *OUT], [["run", *PAIR, *FEW, "--out", name] for name in "ab"]),
+    "store export": Case(["store", "export", "s.sqlite", "--out", "x.csv"], [STORED, STORED_CSV]),
     "import": Case(["import", "model.onnx", "--weights", "w.npz"]),
     "fetch": Case(["data", "fetch", "mnist", "--data", "data"]),
 }  # fmt: skip

@@ -17,7 +17,13 @@ import typer
 
 from archsim.base.doors import check_text
 from archsim.base.errors import ArchsimError, StuckError
-from archsim.cli import floorplan_commands, run_commands, spec_commands, train_commands  # noqa: F401  each adds its commands
+from archsim.cli import (  # noqa: F401  each adds its commands
+    floorplan_commands,
+    run_commands,
+    spec_commands,
+    store_commands,
+    train_commands,
+)
 from archsim.cli.apps import app
 from archsim.cli.options import complain
 

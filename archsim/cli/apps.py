@@ -17,6 +17,8 @@ data_sets = typer.Typer(help="Data sets for the accuracy model.", no_args_is_hel
 app.add_typer(data_sets, name="data")
 floorplans = typer.Typer(help="Floorplans of chips.", no_args_is_help=True)
 app.add_typer(floorplans, name="floorplan")
+stores = typer.Typer(help="Stores of results, as --store names them.", no_args_is_help=True)
+app.add_typer(stores, name="store")
 
 
 def _version(wanted: bool) -> None:

@@ -153,6 +153,26 @@ def late_interrupts(late: bool) -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
+def list_entries(
+    headings: Sequence[str], entries: Sequence[Sequence[str]], line: Callable[[Sequence[str]], str]
+) -> None:  # fmt: skip
+    """Print entries as a table on a terminal, and one a line when piped, as `line` gives it."""
+    if not sys.stdout.isatty():
+        for entry in entries:
+            tell(line(entry))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    for entry in entries:
+        table.add_row(*(Text(for_terminal(own)) for own in entry[: len(headings)]))
+    Console().print(table)
+
+
 def complain(lines: Sequence[str]) -> None:
     """Print lines on standard error, each with the name of the command."""
     for line in lines:

@@ -1,15 +1,13 @@
 """Commands that show, check and bring in: `check`, `show`, `diff`, `list`, `schema`, `published`, `import`, `data`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
-from archsim.base.texts import for_terminal
 from archsim.cli.apps import app, data_sets
-from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile, perform, tell
+from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile, list_entries, perform, tell
 
 
 @app.command()
@@ -72,20 +70,7 @@ def list_(
     from archsim.studies.views import catalogue
 
     entries = catalogue(noun, gpus or ())
-    if not sys.stdout.isatty():
-        for _, name, _ in entries:
-            tell(name)
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("kind", "name", "what it is"):
-        table.add_column(heading)
-    for entry in entries:
-        table.add_row(*(Text(for_terminal(own)) for own in entry))
-    Console().print(table)
+    list_entries(("kind", "name", "what it is"), entries, lambda entry: entry[1])
 
 
 @app.command()

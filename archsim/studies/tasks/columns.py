@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ TABLES = (
         origin INTEGER NOT NULL,
         part TEXT NOT NULL,         -- labels, depends or result
         name TEXT NOT NULL,         -- dotted
-        holds TEXT NOT NULL,        -- count, number, truth, text, list or nothing
+        holds TEXT NOT NULL,        -- count, number, truth, text, tree or nothing
         UNIQUE (origin, part, name, holds)
     )""",
     """CREATE TABLE segments (
@@ -32,12 +32,14 @@ TABLES = (
         PRIMARY KEY (origin, name, segment)
     )""",
 )
+WIDE = 100
+"""A mapping of more entries, such as one by links of a chip, stays one value."""
 SMALL = 512
 """Points are added to a segment that holds no more with them."""
 PARTS = ("labels", "depends", "result")
 KEY, ID, FIGURE = np.dtype(">u8"), np.dtype("<i8"), np.dtype("<f8")
 _HOLDS: Mapping[type, str] = {
-    int: "count", float: "number", bool: "truth", str: "text", list: "list", type(None): "nothing",
+    int: "count", float: "number", bool: "truth", str: "text", list: "tree", dict: "tree", type(None): "nothing",
 }  # fmt: skip
 Flat: TypeAlias = Mapping[str, Any]
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -65,7 +67,7 @@ def flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in plain.items():
         name = f"{before}{key}"
-        if type(value) is not dict:
+        if type(value) is not dict or not value or len(value) > WIDE:
             found[name] = value
         elif name == "metrics" and plain.keys().isdisjoint(value):
             found.update(value if dict not in map(type, value.values()) else flat(value))
@@ -96,9 +98,11 @@ def add(
         for name in dict.fromkeys(name for each in flats for name in each):
             values = [each.get(name) for each in flats]
             types = set(map(type, values))
+            found |= {(part, name, _HOLDS[own]) for own in types}
             if part == "result" and not types.isdisjoint((int, float)):
                 columns[name] = _figures(values, types)
-            found |= {(part, name, _HOLDS[own]) for own in types}
+                if int in types and np.nanmax(np.abs(columns[name])) >= 2.0**63:  # more than a column of counts holds
+                    found.add((part, name, "number"))
     rows = [(origin, *own) for own in sorted(found)]
     base.executemany("INSERT OR IGNORE INTO names (origin, part, name, holds) VALUES (?, ?, ?, ?)", rows)
     _append(base, origin, np.array(ids, ID), np.frombuffer(b"".join(key[:8] for key in keys), KEY), columns)
@@ -193,9 +197,3 @@ def selected(
 def joined(ids: Sequence[Array]) -> Array:
     """Return ids one after another."""
     return np.concatenate([np.zeros(0, ID), *ids])
-
-
-def values_of(texts: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
-    """Yield (part, name, value) of all that a point has, its parts given as JSON."""
-    for part, text in zip(PARTS, texts, strict=True):
-        yield from ((part, name, value) for name, value in flat_json(text).items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -62,15 +63,19 @@ class Reader:
         self._within.close()
 
     def _opened(self, opened: ExitStack) -> sqlite3.Connection:
-        """Return a connection that cannot write; where nothing can be written beside the file, it is taken to stay."""
-        ways = ["mode=ro"]
+        """Return a connection that writes nothing; where nothing can be written beside the file, it is taken to stay.
+
+        One that may write clears what SQLite keeps beside the file.
+        """
+        ways = ["mode=rw"]
         log = self.path.with_name(f"{self.path.name}-wal")
         if not log.exists() or not log.stat().st_size:
             ways.append("mode=ro&immutable=1")
         for way in ways:
-            address = f"file:{quote(str(self.path.absolute()))}?{way}"
+            address = f"file:{quote(os.fsencode(self.path.absolute()))}?{way}"
             base = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None)
             opened.callback(base.close)
+            base.execute("PRAGMA query_only = 1")
             try:
                 base.execute("SELECT 1 FROM sqlite_master").fetchone()
             except sqlite3.OperationalError:
