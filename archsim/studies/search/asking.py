@@ -72,7 +72,7 @@ def at_random(seed: int, budget: int) -> Any:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Open:
     """A point that is asked for: its trial in the library, and its settings."""
 
     trial: Any
@@ -101,7 +101,7 @@ class Asker:
             else:
                 self._study = shared.study(directions)
 
-    def batch(self) -> list[Asked]:
+    def batch(self) -> list[Open]:
         """Return the next points, in the order of asking; none where the budget or the space is used up."""
         if self._shared is not None:
             self._seen = {tuple(settings.values()) for settings, _ in self._trials()}
@@ -110,7 +110,7 @@ class Asker:
         words = np.random.SeedSequence(entropy).generate_state(2)
         draws = random.Random(int(words[1]))
         self._batches += 1
-        found: list[Asked] = []
+        found: list[Open] = []
         with quiet():
             self._study.sampler = self._make(int(words[0]), self.budget)
             for _ in range(ASKS * wanted):
@@ -122,7 +122,7 @@ class Asker:
                 self._take(found)
         return found
 
-    def _take(self, found: list[Asked]) -> None:
+    def _take(self, found: list[Open]) -> None:
         """Ask for a point, and take it unless it was asked for before."""
         trial = self._study.ask(self._distributions)
         settings = self.space.settings(trial.params)
@@ -130,15 +130,25 @@ class Asker:
             self._study.tell(trial, state=optuna().trial.TrialState.FAIL)
             return
         self._seen.add(point)
-        found.append(Asked(trial, settings))
+        found.append(Open(trial, settings))
 
-    def tell(self, asked: Asked, made: Made) -> None:
-        """Tell what was made of a point; one that has no value of a goal is the worst so far, and breaks a bound."""
+    def tell(self, asked: Open, made: Made) -> None:
+        """Tell what was made of a point; one that has no value of a goal is the worst so far, and breaks a bound.
+
+        A training that was stopped is told by what it had reached.
+        """
         values = [made.get(goal.metric) for goal in self.goals]
         known = [value for value in values if value is not None]
         with quiet():
             if self._shared is not None:
                 asked.trial.set_user_attr(MADE, made.model_dump_json())
+            if made.refused is not None and made.training:
+                (reached,) = (runs[0] for runs in made.training.values())
+                for epoch, value in enumerate(reached, 1):
+                    if value is not None:
+                        asked.trial.report(value, epoch)
+                self._study.tell(asked.trial, state=optuna().trial.TrialState.PRUNED)
+                return
             asked.trial.set_constraint("can be run", 0.0 if len(known) == len(values) else UNBUILT)
             for bound in self.bounds:
                 value = made.get(bound.metric)
@@ -151,7 +161,7 @@ class Asker:
                 worst = self._worst or [0.0] * len(values)
                 self._study.tell(asked.trial, [goal.cost(own) for goal, own in zip(self.goals, worst, strict=True)])
 
-    def leave(self, batch: Sequence[Asked]) -> None:
+    def leave(self, batch: Sequence[Open]) -> None:
         """Tell that nothing will be made of points, so that others may ask for them again."""
         with quiet():
             for asked in batch:

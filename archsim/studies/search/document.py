@@ -34,9 +34,11 @@ def document(data: Saved) -> Document:
 
 
 def _head(data: Saved) -> Iterator[Block]:
-    refused = sum(own.metrics is None for own in data.trials)
+    stopped = sum(bool(own.metrics is None and own.training) for own in data.trials)
+    refused = sum(own.metrics is None for own in data.trials) - stopped
     broken = sum(bool(own.broken) for own in data.trials)
     told = [f"{refused:,} of them cannot be run"] if refused else []
+    told += [f"{stopped:,} were stopped early"] if stopped else []
     told += [f"{broken:,} do not meet the conditions"] if broken else []
     yield say("Searched for the {goals}: {points} of at most {budget:,}{told}.", kind="lead", brief=True,
               goals=" and the ".join(map(name_of, data.goals)), points=counted(len(data.trials), "point"),
@@ -50,6 +52,10 @@ def _head(data: Saved) -> Iterator[Block]:
         yield say("`{key}`: {values}.", key=own.key, values=values)
     if data.bounds:
         yield Text((Span("Under the conditions "), *code([own.text for own in data.bounds]).spans, Span(".")))
+    if data.held:
+        yield say("Each point is trained on {examples} with one seed, and judged by what it reaches on {held} others of "
+                  "the training part. The test set decides nothing: it is read once the best points are trained on all of "
+                  "these.", examples=counted(data.examples, "example"), held=f"{data.held:,}")  # fmt: skip
     if data.sets:
         yield Text((Span("All points have "), *code(data.sets).spans, Span(".")))
 
@@ -79,7 +85,7 @@ def _found(data: Saved) -> Iterator[Block]:
 
 
 def _reasons(data: Saved) -> Iterator[Section]:
-    refused = [(own, " ".join(own.refused.splitlines())) for own in data.trials if own.refused]
+    refused = [(own, " ".join(own.refused.splitlines())) for own in data.trials if own.refused and not own.training]
     failed = [(own, "; ".join(own.audits_failed)) for own in data.trials if own.audits_failed]
     for title, name, told in (("Cannot be run", "refused", refused), ("Audits that failed", "audits_failed", failed)):
         items = [Text((*code(settings_text(own.settings)).spans, Span(f": {why}"))) for own, why in told[:MOST_REASONS]]
@@ -98,5 +104,9 @@ def _rules(data: Saved) -> Iterator[Text]:
     yield say("A point that was tried is not tried again: where the sampler asks for too many of those, one that was "
               "not tried is drawn at random.")  # fmt: skip
     yield say("A point that cannot be run is told as one that breaks all conditions.")
+    if data.held and len(data.goals) == 1:
+        yield say("A training that has reached less than the median of those in earlier batches is stopped after a "
+                  "quarter or half of its epochs.")  # fmt: skip
     epochs = "the epochs of the workload" if data.epochs is None else counted(data.epochs, "epoch")
-    yield say("Each point runs for {epochs}; reads of the arrays are billed by the spec.", epochs=epochs)
+    by = "the activity that its training measured" if data.held else "the spec"
+    yield say("Each point runs for {epochs}; reads of the arrays are billed by {by}.", epochs=epochs, by=by)

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from archsim.base.words import per_cent, shortened
 from archsim.report.colours import CYCLE
 from archsim.report.figure import Axis, Bar, Bars, Dot, Piece, Plot, Series, axis, linear
-from archsim.results.metric_words import display_unit, metric_name
 from archsim.studies.search.goals import Goal
-from archsim.studies.search.tables import name_of, text_of
+from archsim.studies.search.tables import name_of, said_of, text_of, unit_of
 from archsim.studies.search.trials import Saved, Trial
 from archsim.studies.sweep.tables import heads
 
@@ -38,7 +37,7 @@ def figures(data: Saved) -> Iterator[Plot | Bars]:
 
 
 def _tip(data: Saved, own: Trial) -> str:
-    metrics = ", ".join(f"{metric_name(goal.metric)} {_text(own, goal)}" for goal in data.goals)
+    metrics = ", ".join(f"{said_of(goal.metric)} {_text(own, goal)}" for goal in data.goals)
     settings = ", ".join(f"{head}={value}" for head, value in zip(_heads(data), own.settings.values(), strict=True))
     return f"point {own.number}: {settings}; {metrics}{'; not ' + ', '.join(own.broken) if own.broken else ''}"
 
@@ -55,7 +54,7 @@ def _axis(data: Saved, goal: Goal, trials: Sequence[Trial]) -> Axis:
     values = [float(own.figure(goal.metric)) for own in trials]
     if data.start is not None and data.start.has(goal.metric):
         values.append(float(data.start.figure(goal.metric)))
-    return axis(metric_name(goal.metric), values, display_unit(goal.metric))
+    return axis(said_of(goal.metric), values, unit_of(goal.metric))
 
 
 def _run(data: Saved, goals: Sequence[Goal]) -> list[Trial]:
@@ -81,7 +80,7 @@ def plane(data: Saved, first: Goal, other: Goal) -> Plot:
     if start is not None and start.has(first.metric) and start.has(other.metric):
         at = Dot(start.figure(first.metric), start.figure(other.metric), "the spec as given", size=1.0, hollow=True)
         series.append(Series("as given", GIVEN, (at,), line=False))
-    title = f"{metric_name(other.metric).capitalize()} against {metric_name(first.metric)}"
+    title = f"{said_of(other.metric).capitalize()} against {said_of(first.metric)}"
     return Plot(f"front_{other.metric}", title, "", _axis(data, first, run), _axis(data, other, run),
                 tuple(own for own in series if own.dots))  # fmt: skip
 
@@ -134,7 +133,7 @@ def coordinates(data: Saved) -> Plot:
     texts += [
         (text_of(goal.metric, low), text_of(goal.metric, high)) for goal, (low, high) in zip(goals, ends, strict=True)
     ]
-    names = [*_heads(data), *(metric_name(goal.metric) for goal in goals)]
+    names = [*_heads(data), *(said_of(goal.metric) for goal in goals)]
     rules = [
         Series("", GREY, tuple(Dot(x, y, f"{name}: {text}", shortened(text, LETTERS), 0.1)
                                for y, text in zip((BELOW, 1.0), (low, high), strict=True)), dashed=True)

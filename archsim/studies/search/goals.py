@@ -10,10 +10,13 @@ from archsim.base.record import Number, Record
 from archsim.base.units import bare_metric, parse_metric, si_of_metric
 from archsim.results.metrics import METRICS
 from archsim.studies.conditions import SIGNS, Condition, conditions_of
+from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, VALIDATED
 
-SHORT = {"time": "time_per_example_s", "energy": "energy_per_example_j"}
-"""What one says for metrics that everybody asks for."""
-NAMES = {**{name: name for name in METRICS}, **{bare_metric(name): name for name in METRICS}, **SHORT}
+SHORT = {"time": TIME, "energy": ENERGY, "accuracy": VALIDATED[ACCURACY], "r2": VALIDATED[R2]}
+"""What one says for metrics that everybody asks for; what is trained is judged on examples that are held back."""
+TRAINED = tuple(VALIDATED.values())
+"""Metrics for which points are trained."""
+NAMES = {**{own: own for own in (*METRICS, *TRAINED)}, **{bare_metric(own): own for own in METRICS}, **SHORT}
 """The metrics of a run by their names in metrics.json, by these without units, and for short."""
 ALMOST = 1e-12
 """By how much, as a share, a condition is not met that just does not hold: the library knows no strict ones."""

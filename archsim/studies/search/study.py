@@ -14,21 +14,21 @@ from archsim.base.atomic import Content
 from archsim.base.documents import Leaf, Tree, dump_yaml, written
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.base.limits import NAME_LETTERS
-from archsim.base.record import Named
 from archsim.base.texts import slug
 from archsim.base.words import counted
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.named import beside
 from archsim.studies.names import all_faults, default_folder
-from archsim.studies.search.asking import BATCH, SAMPLERS, Asked, Asker, Shared, importances, optuna
+from archsim.studies.search.asking import BATCH, SAMPLERS, Asker, Open, Shared, importances, optuna
 from archsim.studies.search.document import document
-from archsim.studies.search.goals import bounds_of, goals_of
+from archsim.studies.search.goals import TRAINED, bounds_of, goals_of
 from archsim.studies.search.space import OPTION, Space, space_of
-from archsim.studies.search.trial import Common, TrialTask
+from archsim.studies.search.trial import Asked, TrialTask, common_of, given_of, held_back, limits_of, settled
 from archsim.studies.search.trials import Saved, Trial, judged
-from archsim.studies.study import Prepared, Progress, Study, given, named, registered, unsaid
+from archsim.studies.study import Prepared, Progress, Study, given, registered, unsaid
 from archsim.studies.sweep.asked import takes_whole
+from archsim.studies.sweep.grid import Given, Grid
 from archsim.studies.sweep.points import Made, Settings
 from archsim.studies.tasks.bench import OWN_STORE, Compute, Spread, bench
 from archsim.studies.tasks.surroundings import surroundings
@@ -83,18 +83,42 @@ def prepare(inputs: Inputs) -> Prepared[Saved]:
         lambda: goals_of(inputs.minimise, inputs.maximise), lambda: bounds_of(inputs.subject_to),
     ])  # fmt: skip
     arch, workload = specs
-    common = Common(arch, workload, inputs.sets, inputs.epochs)
-    check_space(common, space)
+    trains = any(own.metric in TRAINED for own in (*goals, *bounds))
+    common = Asked(inputs.arch, inputs.workload, sets=inputs.sets, train=trains, epochs=inputs.epochs, seed=inputs.seed,
+                   data=inputs.data)  # fmt: skip
+    both: Given = {"": arch}, {"": workload}
+    judged, whole = held_back(common, both) if trains else (common, common)
+    _check_training(space, trains, inputs.data)
+    grid = common_of(judged, both)
+    check_space(grid, space)
+    own = grid.load(1, {}).value.dataset if trains else workload.value.dataset
     sampler = inputs.sampler or ("tpe" if len(goals) == 1 else "nsga2")
     begun = Saved(
-        command=inputs.line, arch=_name(common, 0), workload=_name(common, 1), set=inputs.sets, search=space.keys,
+        command=inputs.line, arch=grid.named(0), workload=grid.named(1), set=inputs.sets, search=space.keys,
         goals=goals, bounds=bounds, sampler=sampler, budget=inputs.budget, batch=BATCH, seed=inputs.seed,
-        epochs=inputs.epochs, shared=inputs.storage is not None,
+        epochs=inputs.epochs, shared=inputs.storage is not None, examples=own.examples if trains else 0,
+        held=own.validation if trains else 0,
     )  # fmt: skip
     words = [*inputs.sets, *inputs.search, *inputs.minimise, "", *inputs.maximise, "", *inputs.subject_to, sampler]
     suffix = hashlib.sha256("\n".join(words).encode()).hexdigest()[:8]
     folder = default_folder(arch, workload, f"search--{suffix}")
-    return Prepared(folder, lambda progress, where: Searching(inputs, common, begun, progress, where).finish())
+
+    def compute(progress: Progress, where: Path) -> Saved:
+        return Searching(inputs, grid, common_of(whole, both) if trains else None, begun, progress, where).finish()
+
+    return Prepared(folder, compute)
+
+
+def _check_training(space: Space, trains: bool, data: Path | None) -> None:
+    problems = [
+        Problem(f"{OPTION} {own.key}", "decides what examples there are, and trainings are compared on the same",
+                "set it with --set") for own in space.keys if trains and own.key.startswith("dataset")
+    ]  # fmt: skip
+    if data is not None and not trains:
+        what = "is of no use without accuracy or r2 among the metrics"
+        problems.append(Problem("--data", what, "for example --maximise accuracy"))
+    if problems:
+        raise SpecError(problems)
 
 
 def _check(inputs: Inputs) -> None:
@@ -105,7 +129,7 @@ def _check(inputs: Inputs) -> None:
         raise SpecError.at("--epochs", what, "give training.epochs with --set or --search instead")
 
 
-def check_space(common: Common, space: Space) -> None:
+def check_space(grid: Grid, space: Space) -> None:
     """Raise SpecError with what is wrong with a value of a key, whatever the others are.
 
     Each value of a list and both ends of a range are tried with the first and the last of the others; what is wrong
@@ -115,38 +139,29 @@ def check_space(common: Common, space: Space) -> None:
     problems: list[Problem] = []
     for own in space.keys:
         for value in own.values or own.ends:
-            found = [_faults(common, {**end, own.key: value}) for end in ends]
-            wheres = {f"--set {each.key}": f"{OPTION} {each.key}" for each in space.keys}
-            problems += [
-                Problem(wheres.get(each.where, each.where), each.what, each.hint)
-                for each in found[0] if all(each in others for others in found)
-            ]  # fmt: skip
+            found = [_faults(grid, {**end, own.key: value}) for end in ends]
+            problems += [each for each in found[0] if all(each in others for others in found)]
     if problems:
         raise SpecError(dict.fromkeys(problems))
 
 
-def _faults(common: Common, settings: Settings) -> tuple[Problem, ...]:
+def _faults(grid: Grid, settings: Settings) -> tuple[Problem, ...]:
     try:
-        common.specs(settings)
+        grid.specs(settings)
     except SpecError as error:
         return error.problems
     return ()
 
 
-def _name(common: Common, side: int) -> Named:
-    """Return the chip (0) or the workload (1) with what is set; as given, if it is whole only with what is asked."""
-    try:
-        return named(common.specs({})[side])
-    except SpecError:
-        return named((common.arch, common.workload)[side])
-
-
 class Searching(Underway[Saved]):
     """A search under way: what was asked for, by its number, and what was made of what is ready."""
 
-    def __init__(self, inputs: Inputs, common: Common, begun: Saved, progress: Progress, folder: Path) -> None:
+    def __init__(
+        self, inputs: Inputs, grid: Grid, whole: Grid | None, begun: Saved, progress: Progress, folder: Path
+    ) -> None:  # fmt: skip
         super().__init__(STUDY, folder, progress)
-        self.inputs, self.common, self._empty = inputs, common, begun
+        self.inputs, self.grid, self.whole, self._empty = inputs, grid, whole, begun
+        self.finals: dict[int, Made] = {}
         self.start: Trial | None = None
         self.asked: list[Settings] = []
         self.made: dict[int, Made] = {}
@@ -163,29 +178,48 @@ class Searching(Underway[Saved]):
             Space(own.search), own.goals, own.bounds, own.sampler, own.seed, own.budget, self._shared()
         )  # fmt: skip
         with bench(self.inputs, self.folder, resumes=True) as compute:
-            for _, made in self._computed(compute, [{}]):
-                self.start = Trial(number=0, settings=self.common.given([key.key for key in own.search]), **dict(made))
+            keys = [each.key for each in own.search]
+            for _, made in self._computed(compute, [self._task({})]):
+                self.start = Trial(number=0, settings=given_of(self.grid, keys), **dict(made))
             while batch := asker.batch():
                 self._make(compute, batch, asker)
+            if self.whole is not None:
+                best = judged([*self._trials()], own.goals, own.bounds)
+                numbers = [each.number for each in best if each.best][:MOST_SPECS]
+                tasks = [TrialTask(self.whole, self.asked[number - 1]) for number in numbers]
+                for place, made in self._computed(compute, tasks):
+                    self.finals[numbers[place]] = made
         self.complete = True
+
+    def _task(self, settings: Settings) -> TrialTask:
+        """Return a point as a task, which ends early where it is hopeless: with one goal alone, that of a training."""
+        goals = self._empty.goals
+        if len(goals) > 1 or goals[0].metric not in TRAINED or not goals[0].most:
+            return TrialTask(self.grid, settings)
+        name = goals[0].metric.removesuffix("_mean")
+        epochs = self.inputs.epochs or self.grid.bases({})[1].value.training.epochs
+        before = [self.made[place] for place in range(len(self.made))] if settings else []
+        return TrialTask(self.grid, settings, name, limits_of(before, name, epochs, BATCH))
 
     def _shared(self) -> Shared | None:
         """Return where the search is shared, under a name that says what is searched."""
         if self.inputs.storage is None:
             return None
-        arch, workload = (own.digest for own in (self.common.arch, self.common.workload))
+        arch, workload = (own.digest for own in self.grid.bases({}))
         said = self._empty.plain()
-        asked = {key: said[key] for key in ("set", "search", "goals", "bounds", "epochs")}
+        asked = {key: said[key] for key in ("set", "search", "goals", "bounds", "epochs", "examples", "held")}
+        asked["data"] = self.grid.data.get("")
         text = json.dumps([arch, workload, surroundings().code, asked], sort_keys=True)
-        names = f"{self.common.arch.value.name} {self.common.workload.value.name}"
+        names = " ".join(own.value.name for own in self.grid.bases({}))
         return Shared(self.inputs.storage, f"archsim {names[:NAMES]} {hashlib.sha256(text.encode()).hexdigest()[:12]}")
 
-    def _make(self, compute: Compute, batch: list[Asked], asker: Asker) -> None:
+    def _make(self, compute: Compute, batch: list[Open], asker: Asker) -> None:
         """Have the points of a batch made, in any order, and told in that of asking."""
         first = len(self.asked)
+        tasks = [self._task(own.settings) for own in batch]  # by what was told alone
         self.asked += [own.settings for own in batch]
         try:
-            for place, made in self._computed(compute, [own.settings for own in batch]):
+            for place, made in self._computed(compute, tasks):
                 self.made[first + place] = made
         except BaseException:
             asker.leave(batch)
@@ -197,9 +231,8 @@ class Searching(Underway[Saved]):
             self.asked = [settings for settings, _ in told]
             self.made = {place: made for place, (_, made) in enumerate(told)}
 
-    def _computed(self, compute: Compute, wanted: list[Settings]) -> Iterator[tuple[int, Made]]:
+    def _computed(self, compute: Compute, tasks: Sequence[TrialTask]) -> Iterator[tuple[int, Made]]:
         before, total = len(self.made) + (self.start is not None), self._empty.budget + 1
-        tasks = [TrialTask(self.common, settings) for settings in wanted]
 
         def told(done: float, words: str) -> None:
             self.progress(before + done, total, words)
@@ -208,15 +241,16 @@ class Searching(Underway[Saved]):
             yield place, _made(found)
             self.begun = True
 
+    def _trials(self) -> Iterator[Trial]:
+        for place, made in sorted(self.made.items()):
+            yield Trial(number=place + 1, settings=self.asked[place], **dict(made))
+
     def so_far(self) -> Saved:
         """Return the points that are ready, in the order of asking."""
         own = self._empty
-        trials = [
-            Trial(number=place + 1, settings=self.asked[place], **dict(made))
-            for place, made in sorted(self.made.items())
-        ]
         found = own.model_copy(update={
-            "complete": self.complete, "start": self.start, "trials": judged(trials, own.goals, own.bounds),
+            "complete": self.complete, "start": self.start, "trials": judged([*self._trials()], own.goals, own.bounds),
+            "finals": {str(number): made for number, made in sorted(self.finals.items())},
         })  # fmt: skip
         points = [(trial.settings, trial) for trial in found.trials if trial.counts]
         files: dict[str, Content] = {}
@@ -232,15 +266,17 @@ class Searching(Underway[Saved]):
 
     def _spec(self, trial: Trial) -> tuple[str, Mapping[str, Content]]:
         """Return the command that runs a point's spec, and the files of that, which stands alone."""
-        arch, mine, theirs = self.common.settled(trial.settings)
+        arch, mine, theirs = settled(self.whole or self.grid, trial.settings)
         ending = f"_{BEST}_{trial.number}"
         name = arch.value.name[: NAME_LETTERS.most - len(ending)] + ending
-        note = f"found by archsim optimise, point {trial.number} of a search for {self.common.workload.value.name}"
+        note = f"found by archsim optimise, point {trial.number} of a search for {self.grid.bases({})[1].value.name}"
         stem = slug(name)
         content, more = _written(arch, mine, name, note, stem)
-        again = ["archsim", "run", f"{BEST}/{stem}.yaml", self.inputs.workload]
+        doing = "train" if self.whole is not None else "run"
+        again = ["archsim", doing, f"{BEST}/{stem}.yaml", self.inputs.workload]
         again += [word for setting in theirs for word in ("--set", setting)]
         again += ["--epochs", str(self.inputs.epochs)] if self.inputs.epochs is not None else []
+        again += ["--seed", str(self.inputs.seed)] if self.whole is not None and self.inputs.seed else []
         return shlex.join(again), {
             f"{BEST}/{stem}.yaml": content,
             **{f"{BEST}/{own}": is_in for own, is_in in more.items()},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archsim.base.words import per_cent
 from archsim.report.table import Column, Table
 from archsim.results.metric_words import display_unit, metric_name, metric_text
 from archsim.studies.search.goals import Goal
 from archsim.studies.search.trials import Saved, Trial
-from archsim.studies.sweep.points import Made
+from archsim.studies.sweep.figures import NAMES
+from archsim.studies.sweep.points import ACCURACY, R2, Made
 from archsim.studies.sweep.tables import heads
 
 BEST_SHOWN = 24
@@ -20,12 +22,24 @@ def name_of(goal: Goal) -> str:
     >>> name_of(Goal(metric="area_m2")), name_of(Goal(metric="efficiency_op_per_j", most=True))
     ('least area', 'most efficiency')
     """
-    return f"{'most' if goal.most else 'least'} {metric_name(goal.metric)}"
+    return f"{'most' if goal.most else 'least'} {said_of(goal.metric)}"
+
+
+def said_of(metric: str) -> str:
+    """Return a metric in words."""
+    return NAMES[metric][0] if metric in NAMES else metric_name(metric)
+
+
+def unit_of(metric: str) -> str:
+    """Return the unit in which a metric is shown, "%" for shares."""
+    if metric in NAMES:
+        return NAMES[metric][2]
+    return "%" if metric.endswith("_share") or metric == "tile_utilisation" else display_unit(metric)
 
 
 def text_of(metric: str, value: float | None) -> str:
     """Return a metric's value as people read it."""
-    return metric_text(value, metric, 4)
+    return per_cent(value, 2) if value is not None and unit_of(metric) == "%" else metric_text(value, metric, 4)
 
 
 def asked_of(data: Saved) -> list[str]:
@@ -35,8 +49,7 @@ def asked_of(data: Saved) -> list[str]:
 
 def column(metric: str) -> Column:
     """Return the column of a metric."""
-    share = metric.endswith("_share") or metric == "tile_utilisation"
-    return Column(metric_name(metric), "%" if share else display_unit(metric), 2)
+    return Column(said_of(metric), unit_of(metric), 2)
 
 
 def best_table(data: Saved) -> Table:
@@ -46,8 +59,13 @@ def best_table(data: Saved) -> Table:
     if data.start is not None and data.start.metrics is not None:
         rows.append(_row(data.start, keys, metrics))
     rows += [_row(own, keys, metrics) for own in data.best]
+    last = [name for name in (ACCURACY, R2) if any(own.has(name) for own in data.finals.values())]
+    finals = {str(number): [*map(own.get, last)] for number, own in data.finals.items()}
+    rows = [(*row, *finals.get(str(row[0]), [None] * len(last))) for row in rows]
     title = "The best point" if len(data.goals) == 1 else "Pareto-optimal points"
-    columns = (Column("point"), *map(Column, heads(keys)), *map(column, metrics))
+    columns = (Column("point"), *map(Column, heads(keys)), *map(column, metrics), *(
+        Column(f"{NAMES[name][0]}, trained on all", NAMES[name][2], 2) for name in last
+    ))  # fmt: skip
     return Table("best", title, columns, tuple(rows), brief=True, most=BEST_SHOWN)
 
 
@@ -67,7 +85,9 @@ def what_is(own: Trial, data: Saved) -> str:
     """Return what there is to say of a point."""
     if own.best:
         return "best" if len(data.goals) == 1 else "Pareto-optimal"
-    return "refused" if own.metrics is None else f"not {', '.join(own.broken)}" if own.broken else ""
+    if own.metrics is None:
+        return "stopped" if own.training else "refused"
+    return f"not {', '.join(own.broken)}" if own.broken else ""
 
 
 def all_table(data: Saved) -> Table:

@@ -1,108 +1,184 @@
-"""A point of a search as a task: a run with the settings that the library asks for."""
+"""A point of a search as a task: a run with the settings that the library asks for, trained where that is judged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any, ClassVar
 
 from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.record import Record
-from archsim.results.evaluate import evaluate
+from archsim.base.words import counted
+from archsim.functional.epochs import Epoch
+from archsim.functional.train import Progress as Place
 from archsim.results.metrics import METRICS
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, flat
 from archsim.spec.settings import split_overrides
+from archsim.studies.sweep.grid import Given, Grid
+from archsim.studies.sweep.grid import Inputs as Swept
 from archsim.studies.sweep.points import Made, Settings, settings_text
 from archsim.studies.tasks.task import Inside, Task, labelled, unheard
-from archsim.workload.network import Workload
+from archsim.studies.train.seed_task import SYNAPSE_S
+
+RUNGS = (4, 2)
+"""A training is judged after a quarter and after half of its epochs. An assumption."""
+Limits = tuple[tuple[int, float], ...]
+"""(epochs, what a training has to have reached by then) in rising order."""
 
 
 @dataclass(frozen=True)
-class Common:
-    """What all points of a search have in common: chip and workload as given, what is set in both, and the epochs."""
+class Asked(Swept):
+    """What the points of a search have in common, as a sweep that varies nothing has it."""
 
-    arch: Loaded[ArchSpec]
-    workload: Loaded[Workload]
-    sets: tuple[str, ...] = ()
-    epochs: int | None = None
-
-    def specs(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
-        """Return the chip and the workload of a point; raise SpecError where they are wrong."""
-        mine, theirs = split_overrides([*self.sets, *settings_text(settings)])
-        return self.arch.with_overrides(mine), self.workload.with_overrides(theirs)
-
-    def given(self, keys: Sequence[str]) -> Settings:
-        """Return what the spec as given has of some keys, "" where that cannot be said in one word."""
-        try:
-            specs: tuple[Loaded[Any], ...] = self.specs({})
-        except SpecError:
-            specs = ()
-        figures = {path: figure.text for own in specs for path, figure in own.figures.items()}
-        plain = {path: value for own in specs for path, value in flat(own.value.resolved(), "").items()}
-        return {key: figures.get(key, str(plain.get(key, ""))) for key in keys}
-
-    def settled(self, settings: Settings) -> tuple[Loaded[ArchSpec], Sequence[str], Sequence[str]]:
-        """Return the chip as given with what is set in it, a point's settings of it, and all those of the workload."""
-        sets, _ = split_overrides(self.sets)
-        mine, _ = split_overrides(settings_text(settings))
-        _, theirs = split_overrides([*self.sets, *settings_text(settings)])
-        return replace(self.arch, overrides=tuple(sets)), mine, theirs
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _known, (self.arch, self.workload, self.sets, self.epochs)
+    option = "--search"
 
 
-_KNOWN: dict[tuple[str, str, tuple[str, ...], int | None], Common] = {}
+class Alike(Mapping[str, str]):
+    """On which data a workload is trained, by its hash: on the same, whatever else is set in it."""
+
+    def __init__(self, named: str) -> None:
+        self.named = named
+
+    def __getitem__(self, key: str) -> str:
+        return self.named
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
-def _known(
-    arch: Loaded[ArchSpec], workload: Loaded[Workload], sets: tuple[str, ...], epochs: int | None
-) -> Common:  # fmt: skip
-    """Return what another process sent; the last one is kept, with what it has read."""
-    key = arch.digest, workload.digest, sets, epochs
-    if key not in _KNOWN:
-        _KNOWN.clear()
-        _KNOWN[key] = Common(arch, workload, sets, epochs)
-    return _KNOWN[key]
+def common_of(asked: Asked, given: Given) -> Grid:
+    """Return what is run with settings; raise SpecError where a training has no data."""
+    grid = Grid(asked, given, {})
+    return Grid(asked, given, Alike(grid.digest_of(grid.load(1, {}).value))) if asked.train else grid
+
+
+def held_back(asked: Asked, given: Given) -> tuple[Asked, Asked]:
+    """Return a search whose points are judged on examples that are held back, and one that trains on all of them.
+
+    Where the workload holds none back, a sixth of those of an epoch are.
+    """
+    own = Grid(asked, given, {}).load(1, {}).value.dataset
+    held = own.validation or max(1, own.examples // 6)
+    every = own.examples + own.validation
+    parts = [(every - held, held), (every, 0)]
+    judged, whole = (
+        replace(asked, sets=(*asked.sets, f"dataset.examples={count}", f"dataset.validation={apart}"))
+        for count, apart in parts
+    )
+    return judged, whole
+
+
+def given_of(grid: Grid, keys: Sequence[str]) -> Settings:
+    """Return what the spec as given has of some keys, "" where that cannot be said in one word."""
+    try:
+        specs: tuple[Loaded[Any], ...] = grid.specs({})
+    except SpecError:
+        specs = ()
+    figures = {path: figure.text for own in specs for path, figure in own.figures.items()}
+    plain = {path: value for own in specs for path, value in flat(own.value.resolved(), "").items()}
+    return {key: figures.get(key, str(plain.get(key, ""))) for key in keys}
+
+
+def settled(grid: Grid, settings: Settings) -> tuple[Loaded[ArchSpec], Sequence[str], Sequence[str]]:
+    """Return the chip as given with what is set in it, a point's settings of it, and all those of the workload."""
+    sets, _ = split_overrides(grid.inputs.sets)
+    mine, theirs = split_overrides(settings_text(settings))
+    _, others = split_overrides(grid.inputs.sets)
+    return replace(grid.bases({})[0], overrides=tuple(sets)), mine, [*others, *theirs]
+
+
+class HopelessError(ArchsimError):
+    """A training has reached less than half of those before it had by then."""
 
 
 @dataclass(frozen=True)
 class TrialTask(Task[Made]):
-    """A point of a search, to be run; without settings it is the spec as given."""
+    """A point of a search, to be run and perhaps trained; without settings it is the spec as given.
+
+    A training that does not reach its `limits` in what is `judged` of each epoch ends there.
+    """
 
     result: ClassVar[type[Record]] = Made
-    common: Common
+    grid: Grid
     settings: Settings
+    judged: str = ""
+    limits: Limits = ()
 
     @property
     def words(self) -> str:
         """Its settings, the last parts of their keys."""
         return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in self.settings.items()) or "as given"
 
+    @property
+    def estimate_s(self) -> float:
+        """How long its training takes at least."""
+        workload, inputs = self.grid.bases({})[1].value, self.grid.inputs
+        examples = (inputs.epochs or workload.training.epochs) * workload.dataset.examples
+        return examples * workload.synapses * SYNAPSE_S if inputs.train else 0.0
+
     def labels(self) -> Mapping[str, str]:
         """Return chip and workload, and all that is set of them."""
-        own = self.common
-        return {**labelled(own.arch.value.name, own.workload.value.name, own.sets), **self.settings}
+        arch, workload = self.grid.bases({})
+        return {**labelled(arch.value.name, workload.value.name, self.grid.inputs.sets), **self.settings}
 
     def asked(self) -> Mapping[str, Any]:
         """Return the specs as given, and what is set in them."""
-        own = self.common
-        sets = [*own.sets, *settings_text(dict(sorted(self.settings.items())))]
-        return {"arch": own.arch.digest, "workload": own.workload.digest, "set": sets, "epochs": own.epochs}
+        arch, workload = (own.digest for own in self.grid.bases({}))
+        sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())))]
+        return {"arch": arch, "workload": workload, "set": sets, **self._how()}
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs of the point; raise SpecError where they are wrong."""
-        arch, workload = self.common.specs(self.settings)
-        return {"arch": arch.digest, "workload": workload.digest, "epochs": self.common.epochs}
+        arch, workload = self.grid.specs(self.settings)
+        return {"arch": arch.digest, "workload": workload.digest, **self._how()}
+
+    def _how(self) -> Mapping[str, Any]:
+        own = self.grid
+        if not own.inputs.train:
+            return {"epochs": own.inputs.epochs}  # nothing is drawn
+        return {"epochs": own.inputs.epochs, "seed": own.inputs.seed, "data": own.data.get(""), "judged": self.judged,
+                "limits": self.limits}  # fmt: skip
 
     def compute(self, inside: Inside = unheard) -> Made:
-        """Run the point; why it cannot be run is a result, too."""
-        try:
-            arch, workload = self.common.specs(self.settings)
-            count = (self.common.epochs or workload.value.training.epochs) * workload.value.dataset.examples
-            result = evaluate(arch, workload, examples=count, progress=lambda done: inside(done / count, ""))
-        except ArchsimError as error:
-            return Made(refused=str(error))
-        failed = tuple(check["name"] for check in result.data["audits"] if not check["passed"])
-        return Made(metrics={name: result.data["metrics"][name] for name in METRICS}, audits_failed=failed)
+        """Run the point; why it cannot be run is a result, too, and so is what a training had reached when it ended."""
+        seen: dict[int, float] = {}
+
+        def told(part: float, now: Place | None) -> None:
+            inside(part, "" if now is None else f"epoch {now.epoch + 1}")
+            if now is not None and now.last is not None:
+                self._judge(now.last, seen)
+
+        made = self.grid.run(self.settings, told, METRICS)
+        if made.refused is None or not self._is_below(seen):
+            return made
+        values = tuple(seen.get(epoch) for epoch in range(1, max(seen) + 1))
+        return made.model_copy(update={"training": {self.judged: (values,)}})
+
+    def _judge(self, last: Epoch, seen: dict[int, float]) -> None:
+        """Raise HopelessError where a training has not reached what it had to after so many epochs."""
+        value = getattr(last, self.judged) if self.judged else None
+        if value is not None:
+            seen[last.epoch + 1] = value
+            if self._is_below(seen):
+                raise HopelessError(f"stopped after {counted(last.epoch + 1, 'epoch')}: {value:.4g} was reached, less "
+                                    "than the median of those before it")  # fmt: skip
+
+    def _is_below(self, seen: Mapping[int, float]) -> bool:
+        return any(seen.get(after, limit) < limit for after, limit in self.limits)
+
+
+def limits_of(made: Sequence[Made], judged: str, epochs: int, least: int) -> Limits:
+    """Return what a training has to reach by the rungs: the median of those before it, once they are `least`."""
+    runs = [own.training[judged][0] for own in made if own.training is not None and judged in own.training]
+    found = []
+    for after in sorted({epochs // part for part in RUNGS} - {0, epochs}):
+        known = [own[after - 1] for own in runs if len(own) >= after]
+        values = [value for value in known if value is not None]
+        if len(values) >= least:
+            found.append((after, median(values)))
+    return tuple(found)

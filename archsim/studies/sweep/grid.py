@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.limits import EPOCHS
@@ -52,6 +52,7 @@ class Inputs(Spread):
     """A chip, a workload, the figures that are varied, and whether each point is trained as well."""
 
     words = "sweep"
+    option: ClassVar[str] = "--vary"
     arch: str
     workload: str
     vary: tuple[str, ...] = ()
@@ -115,8 +116,10 @@ class Grid:
         sent = pickle.dumps((self.inputs, self.given, self.data))
         return hashlib.sha256(sent).hexdigest(), sent
 
-    def run(self, settings: Settings, inside: Inside = lambda part, now: None) -> Made:
-        """Return what is made of a point: its metrics, and what trainings reached; or why it is refused.
+    def run(
+        self, settings: Settings, inside: Inside = lambda part, now: None, names: Sequence[str] = METRICS
+    ) -> Made:  # fmt: skip
+        """Return what is made of a point: metrics of these names, and what trainings reached; or why it is refused.
 
         `inside` is called with the part of the point that is done, and where its training is. Raises UnseenDataError
         where the data that it is to be trained on cannot be read here.
@@ -139,7 +142,7 @@ class Grid:
             raise
         except ArchsimError as error:
             return Made(data=data, refused=str(error))
-        own = {name: metrics[name] for name in METRICS}
+        own = {name: metrics[name] for name in names}
         failed = tuple(check["name"] for check in audits if not check["passed"])
         return Made(metrics={**own, **found}, training=training, data=data, audits_failed=failed)
 
@@ -157,7 +160,7 @@ class Grid:
         try:
             found = self.given[side][named[SPECS[side]]].with_overrides(texts)
         except SpecError as error:
-            wheres = {f"--set {key}": f"--vary {key}" for key in settings}
+            wheres = {f"--set {key}": f"{self.inputs.option} {key}" for key in settings}
             raise SpecError(
                 replace(each, where=wheres.get(each.where, each.where)) for each in error.problems
             ) from None
