@@ -107,7 +107,7 @@ def optimise(
         typer.Option(metavar="METRIC", help="What is to be small, e.g. time, energy, area. Repeatable."),
     ] = None,
     maximise: Annotated[
-        list[str] | None, typer.Option(metavar="METRIC", help="What is to be large, e.g. efficiency. Repeatable.")
+        list[str] | None, typer.Option(metavar="METRIC", help="What is to be large, e.g. accuracy. Repeatable.")
     ] = None,
     subject_to: Annotated[
         list[str] | None, typer.Option(metavar="CONDITION", help="What has to hold: 'area <= 30 mm2'. Repeatable.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import operator
 import random
+import shlex
 from collections.abc import Callable, Mapping
+from contextlib import chdir
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,13 +24,14 @@ from archsim.results.metrics import METRICS
 from archsim.spec.loading import load_arch
 from archsim.studies.search.asking import BATCH, SAMPLERS, Asker, importances
 from archsim.studies.search.goals import SHORT, Bound, Goal, bounds_of, goals_of
+from archsim.studies.search.goals import TRAINED as TRAINED_METRICS
 from archsim.studies.search.space import Sought, Space, space_of
 from archsim.studies.search.study import STUDY, Inputs
 from archsim.studies.search.trial import TrialTask
 from archsim.studies.sweep.points import Made, Settings
 from archsim.workload import load_workload
 from tests.helpers import REFERENCE
-from tests.studies.test_study import files
+from tests.studies.test_study import call, files
 
 pytest.importorskip("optuna")
 
@@ -168,7 +172,7 @@ def test_metrics_are_named_with_units_without_and_for_short() -> None:
     assert [goal.metric for goal in goals_of(["time", "area", "energy_per_example_j"], ["efficiency"])] == [
         "time_per_example_s", "area_m2", "energy_per_example_j", "efficiency_op_per_j",
     ]  # fmt: skip
-    assert set(SHORT.values()) <= set(METRICS)
+    assert set(SHORT.values()) <= {*METRICS, *TRAINED_METRICS}
     for wrong in ({"least": ["tme"]}, {"least": ["time", "time_per_example_s"]}, {"least": []}):
         with pytest.raises(SpecError, match=r"metric|twice|nothing"):
             goals_of(**wrong, most=[])
@@ -323,6 +327,66 @@ def test_what_is_wrong_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"--search tile\.rows: '0'"):
         STUDY.perform(inputs(search=("tile.rows=0..100",)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+TRAINED = {"search": ("training.learning_rate=1e-3..1e-1:log", f"{INTERVAL}=100..2000:log"), "minimise": (),
+           "maximise": ("accuracy",), "subject_to": (), "sets": ("tile.rows=128", "tile.cols=128",
+           "dataset.examples=600"), "epochs": 4, "sampler": "random", "budget": 22, "seed": 5}  # fmt: skip
+
+
+def test_trainings_are_judged_on_what_is_held_back_and_stopped_where_they_are_hopeless(tmp_path: Path) -> None:
+    data, _, folder = STUDY.perform(inputs(**TRAINED), tmp_path / "out")
+    best = data.best[0]
+    assert (data.examples, data.held) == (500, 100)  # a sixth is held back
+    for own in data.trials:
+        assert not any(name.startswith("accuracy_chip") for name in own.metrics or {})  # the test set is not read
+        name, epochs = "accuracy_validation_chip", 4
+        values = own.training[name][0] if own.training else ()
+        if own.metrics is not None:
+            assert own.figure(f"{name}_mean") == values[-1]
+            assert len(values) == epochs
+        else:
+            before = [
+                each.training[name][0] for each in data.trials[: (own.number - 1) // BATCH * BATCH] if each.training
+            ]
+            limit = median(each[len(values) - 1] for each in before if len(each) >= len(values))
+            assert values[-1] < limit
+            assert len(values) in (1, 2)  # a quarter and half of the epochs
+    assert any(own.metrics is None for own in data.trials)
+    words = shlex.split(data.specs[str(best.number)])
+    with chdir(folder):
+        assert call([*words[1:], "--out", str(tmp_path / "again"), "--quiet"]) == 0
+    history = json.loads((tmp_path / "again" / "history.json").read_text("utf-8"))
+    assert history["final"]["accuracy_chip_mean"] == data.finals[str(best.number)].figure("accuracy_chip_mean")
+    assert history["data"]["train"] == 600
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("goals", [{}, {"minimise": ("time",)}])
+def test_a_search_with_trainings_gives_the_same_bytes_by_two_processes_and_when_it_was_interrupted(
+    goals: Mapping[str, Any], tmp_path: Path
+) -> None:
+    one, two, part = (tmp_path / name for name in ("one", "two", "part"))
+    asked = {**TRAINED, **goals, "budget": 40}
+    STUDY.perform(inputs(**asked), one)
+    STUDY.perform(inputs(**asked, jobs=2), two)
+
+    def pressed(done: float, total: int | None = None, words: str = "", /) -> None:
+        if done > 20.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        STUDY.perform(inputs(**asked), part, pressed)
+    STUDY.perform(inputs(**asked, resume=True, jobs=2), part)
+    assert files(one) == files(two) == files(part)
+
+
+def test_what_decides_on_the_examples_is_not_searched_over_with_trainings(tmp_path: Path) -> None:
+    asked = {**TRAINED, "search": ("dataset.examples=100..200",)}
+    with pytest.raises(SpecError, match=r"--search dataset\.examples"):
+        STUDY.perform(inputs(**asked), tmp_path / "out")
+    with pytest.raises(SpecError, match="--data"):
+        STUDY.perform(inputs(data=tmp_path), tmp_path / "out")
 
 
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

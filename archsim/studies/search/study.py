@@ -124,9 +124,10 @@ def _check_training(space: Space, trains: bool, data: Path | None) -> None:
 def _check(inputs: Inputs) -> None:
     if inputs.budget < 1:
         raise SpecError.at("--budget", counted(inputs.budget, "point"), "give 1 or more")
-    if inputs.epochs is not None and any(text.startswith("training") for text in (*inputs.search, *inputs.sets)):
-        what = "--epochs was given, and training is searched over or set"
-        raise SpecError.at("--epochs", what, "give training.epochs with --set or --search instead")
+    keys = [text.partition("=")[0].strip() for text in (*inputs.search, *inputs.sets)]
+    if inputs.epochs is not None and ("training" in keys or "training.epochs" in keys):
+        what = "--epochs was given, and training.epochs is searched over or set"
+        raise SpecError.at("--epochs", what, "give the epochs in one way")
 
 
 def check_space(grid: Grid, space: Space) -> None:

@@ -18,7 +18,7 @@ from archsim.spec.loading import Loaded, flat
 from archsim.spec.settings import split_overrides
 from archsim.studies.sweep.grid import Given, Grid
 from archsim.studies.sweep.grid import Inputs as Swept
-from archsim.studies.sweep.points import Made, Settings, settings_text
+from archsim.studies.sweep.points import VALIDATED, Made, Settings, settings_text
 from archsim.studies.tasks.task import Inside, Task, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
 
@@ -154,7 +154,9 @@ class TrialTask(Task[Made]):
                 self._judge(now.last, seen)
 
         made = self.grid.run(self.settings, told, METRICS)
-        if made.refused is None or not self._is_below(seen):
+        if made.refused is None:
+            return untested(made)
+        if not self._is_below(seen):
             return made
         values = tuple(seen.get(epoch) for epoch in range(1, max(seen) + 1))
         return made.model_copy(update={"training": {self.judged: (values,)}})
@@ -170,6 +172,20 @@ class TrialTask(Task[Made]):
 
     def _is_below(self, seen: Mapping[int, float]) -> bool:
         return any(seen.get(after, limit) < limit for after, limit in self.limits)
+
+
+def untested(made: Made) -> Made:
+    """Return what was made of a point without what it reaches on the test set, where others judge it."""
+    if made.metrics is None or not any(made.has(name) for name in VALIDATED.values()):
+        return made
+
+    def judges(name: str) -> bool:
+        return "validation" in name or not name.startswith(("accuracy", "r2"))
+
+    parts = {name: getattr(made, name) or {} for name in ("metrics", "training")}
+    return made.model_copy(update={
+        part: {name: own for name, own in found.items() if judges(name)} for part, found in parts.items()
+    })  # fmt: skip
 
 
 def limits_of(made: Sequence[Made], judged: str, epochs: int, least: int) -> Limits:
