@@ -140,6 +140,16 @@ def _digest(place: Path, *told_apart_by: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def may_name_a_file(setting: str) -> bool:
+    """Return whether a `key=value` setting may name a file, so that what it means changes with that file.
+
+    >>> [may_name_a_file(each) for each in ("floorplan={kind: explicit, flp: a.flp}", "weights=w.npz", "tile.rows=9")]
+    [True, True, False]
+    """
+    key = setting.partition("=")[0].strip()
+    return any(key == own or own.startswith(f"{key}.") for own in KEYS.values())
+
+
 def to_send() -> Taken:
     """Return where others find what was named so far, wherever they are, and what may be found besides."""
     taken = _TAKEN.get()

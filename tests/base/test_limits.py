@@ -147,7 +147,7 @@ REFUSED = {
               "at most 100,000"),
     "temperatures": (("run", MESH, WORK, "--set", "placement_options.temperatures=1000000000"), "at most 10,000"),
     "a grid": (("sweep", CHIP, WORK, *(word for key in ("tile.rows", "tile.cols") for word in (
-        "--vary", f"{key}={','.join(map(str, range(1, 101)))}"))), "10,000 points of a grid"),
+        "--vary", f"{key}={','.join(map(str, range(1, 401)))}"))), "160,000 points of a grid"),
     "a batch": (("compare", CHIP, WORK, "--batch", "1000000000"), "above the limit of 1,000,000"),
     "a network": (("network", "mesh", "--size", "1000000x1000000"), "above the limit of 1,024"),
     "channels": (("network", "mesh", "--vcs", "1000000000"), "flits in buffers"),

@@ -15,6 +15,7 @@ import pytest
 
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
+from archsim.export.hotspot import chip_flp
 from archsim.functional.activity import together
 from archsim.functional.datasets import load_data
 from archsim.functional.floating_point import Baseline, Reached
@@ -400,3 +401,18 @@ def test_figures_follow_what_was_varied(whole: Answer) -> None:
     assert figures(Sweep.model_validate({**data, "points": [refused]})) == ()
     assert numbers_of(["1 ms", "0.5 s", "10 us"]) == ([1.0, 500.0, 0.01], "ms")
     assert numbers_of(["1 ms", "1 nJ"]) is None
+
+
+def test_a_file_that_changes_changes_the_points_that_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sets = (*SMALL, "tile.count=16")
+    plan = build_chip(load_arch(REFERENCE, sets).value).plan
+    options = {"train": False, "seeds": None, "seed": 0, "epochs": None, "vary": ("technology.clock=1 GHz,500 MHz",),
+               "sets": (*sets, "floorplan={kind: explicit, flp: plan.flp}")}  # fmt: skip
+    found = []
+    for plan_text in (chip_flp(plan), f"{chip_flp(plan)}white_space\t1e-3\t1e-3\t0.1\t0.1\n", chip_flp(plan)):
+        Path("plan.flp").write_text(plan_text, "utf-8")
+        data, _ = swept(Path("out"), **options)
+        found.append([point["metrics"]["area_m2"] for point in data["points"]])
+    assert found[0] == found[2]
+    assert all(other > own for own, other in zip(found[0], found[1], strict=True))

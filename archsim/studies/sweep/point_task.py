@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 from archsim.base.record import Record
 from archsim.functional.train import Progress as Place
+from archsim.spec.named import may_name_a_file
 from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.grid import Grid
 from archsim.studies.sweep.points import Made, Settings, settings_text
-from archsim.studies.tasks.task import Inside, Task, labelled, unheard
+from archsim.studies.tasks.task import Inside, Task, depends_of, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
 
 
@@ -45,7 +46,8 @@ class PointTask(Task[Made]):
         arch, workload = (own.digest for own in self.grid.bases(self.settings))
         sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())), without=SPECS)]
         data = dict(self.grid.data)
-        return {"arch": arch, "workload": workload, "set": sets, "data": data, **self._how()}
+        resolved = depends_of(self) if any(map(may_name_a_file, sets)) else None
+        return {"arch": arch, "workload": workload, "set": sets, "data": data, "resolved": resolved, **self._how()}
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs of the point; raise SpecError where they are wrong."""

@@ -11,7 +11,8 @@ from archsim.base.record import Number, Record
 from archsim.results.evaluate import Result, evaluate, headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
-from archsim.studies.tasks.task import Inside, R, Task, labelled, unheard
+from archsim.spec.named import may_name_a_file
+from archsim.studies.tasks.task import Inside, R, Task, depends_of, labelled, unheard
 from archsim.workload.network import Workload
 
 
@@ -40,7 +41,8 @@ class OnChip(Task[R]):
 
     def asked(self) -> Mapping[str, Any]:
         """Return the specs, and what is set of the chip."""
-        return {**self._asked(self.arch), "set": list(self.sets)}
+        resolved = depends_of(self) if any(map(may_name_a_file, self.sets)) else None
+        return {**self._asked(self.arch), "set": list(self.sets), "resolved": resolved}
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs, of the chip as set."""

@@ -92,7 +92,7 @@ def carry_out(tasks: Sequence[AnyTask], inside: Inside = unheard) -> Batch:
         except ArchsimError as error:
             found = error.with_traceback(None)
         outcomes.append(found)
-        depends.append(None if isinstance(found, ArchsimError) else _depends(task))
+        depends.append(None if isinstance(found, ArchsimError) else depends_of(task))
     return Batch(tuple(outcomes), tuple(depends), surroundings(), time.perf_counter() - begin)
 
 
@@ -102,7 +102,7 @@ def carry_out_sent(tasks: bytes, known: Taken) -> Batch:
         return carry_out(pickle.loads(tasks))
 
 
-def _depends(task: AnyTask) -> Mapping[str, Any] | None:
+def depends_of(task: AnyTask) -> Mapping[str, Any] | None:
     """Return what a task depends on; None where that cannot be said, so that its result is not kept."""
     try:
         return task.depends()
