@@ -29,6 +29,8 @@ CASES = {
     "optimise.json": ["floorplan", "optimise", CHIP, "mlp_mnist", "--objective", "time", "--examples", "20",
                       "--budget", "60"],
     "history.json": ["train", CHIP, WORK, *SMALL, "--epochs", "2", "--seeds", "3"],
+    "search.json": ["optimise", CHIP, WORK, "--search", "tile.rows=32..512", "--search", "tile.cols=128,256",
+                    "--minimise", "time", "--minimise", "area", "--budget", "20"],
     "sweep.json": ["sweep", CHIP, WORK, *SMALL, "--vary", "tile.neuron.lanes=1,4,100000", "--train", "--epochs", "1"],
 }  # fmt: skip
 """A small run of each study with tasks; where points can be refused, some are."""
