@@ -308,6 +308,29 @@ def test_what_is_damaged_or_newer_is_merged_not_at_all(
     assert held(toys) == before
 
 
+ASKED = (
+    ["list", "bad"], ["show", "bad"], ["show", "bad", "--json"], ["show", "bad", "--where", "time_s <= 4 ns"],
+    ["export", "bad", "--out", "x.csv"], ["merge", "new", "bad"], ["prune", "bad"],
+)  # fmt: skip
+
+
+def test_bytes_that_are_wrong_anywhere_are_told_or_do_not_matter(archsim: Command, toys: Path) -> None:
+    data, draw = toys.read_bytes(), random.Random(0)
+    statuses = set()
+    for _ in range(1000 if THOROUGH else 60):
+        bad = bytearray(data)
+        for place in draw.sample(range(len(bad)), draw.choice((1, 10, 200))):
+            bad[place] = draw.randrange(256)
+        for path in (path for path in Path().iterdir() if path.name.startswith(("bad", "new"))):
+            path.unlink()
+        Path("bad").write_bytes(bad[: draw.choice((len(bad), draw.randrange(len(bad))))])
+        answer = archsim("store", *draw.choice(ASKED))
+        statuses.add(answer.status)
+        assert (answer.status == 0) == (answer.err == "")
+        assert answer.status == 0 or "; " in answer.err
+    assert statuses == {0, 2}
+
+
 def test_points_of_an_older_schema_are_taken_over(archsim: Command, tmp_path: Path) -> None:
     rows = sorted(row(place)._replace(labels="{}") for place in range(5))
     with closing(sqlite3.connect(tmp_path / "old", isolation_level=None)) as base:

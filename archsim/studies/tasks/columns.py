@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from pydantic_core import from_json
 
 TABLES = (
     """CREATE TABLE names (
@@ -69,7 +69,7 @@ def flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         name = f"{before}{key}"
         if type(value) is not dict or not value or len(value) > WIDE:
             found[name] = value
-        elif name == "metrics" and plain.keys().isdisjoint(value):
+        elif name == "metrics" and value.keys().isdisjoint(plain):
             found.update(value if dict not in map(type, value.values()) else flat(value))
         else:
             found.update(flat(value, f"{name}."))
@@ -78,7 +78,7 @@ def flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def flat_json(text: str) -> dict[str, Any]:
     """Return what a part of a point holds; raise ValueError where it is no mapping in JSON."""
-    plain = json.loads(text)
+    plain = from_json(text, allow_inf_nan=False)  # in half of the time of Python's own
     if type(plain) is not dict:
         raise ValueError(text)
     return flat(plain)
@@ -95,8 +95,7 @@ def add(
     columns: dict[str, Array] = {}
     for place, part in enumerate(PARTS):
         flats = [flat_json(each[place]) for each in parts]
-        for name in dict.fromkeys(name for each in flats for name in each):
-            values = [each.get(name) for each in flats]
+        for name, values in _turned(flats):
             types = set(map(type, values))
             found |= {(part, name, _HOLDS[own]) for own in types}
             if part == "result" and not types.isdisjoint((int, float)):
@@ -106,6 +105,16 @@ def add(
     rows = [(origin, *own) for own in sorted(found)]
     base.executemany("INSERT OR IGNORE INTO names (origin, part, name, holds) VALUES (?, ?, ?, ?)", rows)
     _append(base, origin, np.array(ids, ID), np.frombuffer(b"".join(key[:8] for key in keys), KEY), columns)
+
+
+def _turned(flats: Sequence[Flat]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield each name with its value of each mapping, None where it has none."""
+    first = tuple(flats[0])
+    if all(tuple(each) == first for each in flats):
+        yield from zip(first, zip(*(each.values() for each in flats), strict=True), strict=True)
+    else:
+        for name in dict.fromkeys(name for each in flats for name in each):
+            yield name, [each.get(name) for each in flats]
 
 
 def _figures(values: Sequence[Any], types: Collection[type]) -> Array:

@@ -104,7 +104,7 @@ class Reader:
 
     def columns(self, origins: Sequence[Origin]) -> list[Column]:
         """Return what points have, part by part."""
-        with told(self.where):
+        with told(self.where), whole(self.where):
             return columns.named(self._open, [own.number for own in origins])
 
     def select(

@@ -318,6 +318,8 @@ def told(where: str) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise SpecError([Problem(where, *_why(error))]) from None
+    except UnicodeDecodeError:  # in what SQLite says of a damaged table
+        raise SpecError.at(where, "is damaged", RECOVER) from None
 
 
 @contextmanager
@@ -341,4 +343,6 @@ def _why(error: sqlite3.DatabaseError) -> tuple[str, str]:
         sqlite3.SQLITE_IOERR: ("cannot be read or written", "look at the disk; what was committed is kept"),
         sqlite3.SQLITE_BUSY: (f"others have written for more than {BUSY_S:g} s", "try again when they are done"),
     }
+    if "Could not decode" in str(error):  # a text
+        return known[sqlite3.SQLITE_CORRUPT]
     return known.get(code, (f"cannot be used: {error}", "give another file"))
