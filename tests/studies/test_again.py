@@ -34,6 +34,8 @@ COMMANDS = {
     "compare": ["compare", CHIP, WORK, "--examples", "20", "--gpus", "more/gpus.yaml", "--gpu", "My GPU", "--measured",
                 "more/measured.yaml", "--batch", "1,64"],
     "sweep": ["sweep", CHIP, WORK, "--vary", "technology.clock=1 GHz,500 MHz", *FLP],
+    "optimise": ["optimise", CHIP, WORK, "--search", "technology.clock=500 MHz..1 GHz", "--minimise", "time",
+                 "--budget", "2", *FLP],
     "train": ["train", CHIP, WORK, "--epochs", "1"],
     "floorplan compare": ["floorplan", "compare", WORK, CHIP, "base/chip.yaml", "--examples", "20"],
     "floorplan optimise": ["floorplan", "optimise", CHIP, WORK, "--objective", "area", "--budget", "2"],
