@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import carry, deep, engine, large, network, run20, scaling, startup, store, training
+from benchmarks import carry, deep, engine, large, network, run20, scaling, startup, store, sweep, training
 
 PARTS = {
     "startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "carry": carry, "training": training,
-    "network": network, "large": large, "deep": deep, "store": store,
+    "network": network, "large": large, "deep": deep, "store": store, "sweep": sweep,
 }  # fmt: skip
 
 

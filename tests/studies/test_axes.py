@@ -255,6 +255,7 @@ FILL = ("--vary", "tile.rows=64,128")
         (("--vary", "tile.rows=64..128"), "--vary tile.rows: the range says no steps; write LOW..HIGH:+STEP"),
         ((*FILL, "--sample", "3"), "--sample: no range is to be sampled; give one as --vary KEY=LOW..HIGH"),
         ((*FILL, "--sampler", "sobol"), "--sampler: is of no use without --sample"),
+        (("--vary", "tile.rows=0.5..0.9", "--sample", "3"), "there is no whole number between its ends"),
         (("--vary", "tile.rows=1..9", "--sample", "3", "--sampler", "lhx"), "'lhx' is no sampler; did you mean 'lhs'?"),
         (("--vary", "tile.rows=1..9,3", "--sample", "3"), "a range without steps stands beside other values"),
         (("--vary", "tile.rows=1..9", "--sample", "999999"), "--sample: 999,999 points of a grid, above the limit"),

@@ -141,8 +141,8 @@ def _axis(key: str, listed: str, whole: Whole, problems: list[Problem]) -> Axis:
             if span is None:
                 values.append(text)
             elif span.is_to_be_sampled:
-                span.check_sampled()
                 spans.append(span)
+                span.check_sampled()
             else:
                 values += span.values()
         except RangeError as error:
