@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archsim.studies.study import silent
+from archsim.studies.sweep.asked import asked
 from archsim.studies.sweep.grid import Inputs
 from archsim.studies.sweep.study import STUDY
 from benchmarks.report import Figure
@@ -48,10 +49,18 @@ def measure() -> list[Figure]:
         kept = time.perf_counter() - begin
         assert (data.complete, len(data.points)) == (True, POINTS)
         large = {jobs: _run(LARGE, LARGE_VARIED, jobs, Path(folder) / str(jobs)).seconds for jobs in (1, JOBS)}
+    begun = asked(Inputs(CHIP, WORK, vary=VARIED))
+    some = begun.points[:: POINTS // 100]
+    begun.grid.run(some[0])
+    begin = time.process_time()
+    for settings in some:
+        begun.grid.run(settings)
+    own = (time.process_time() - begin) / len(some)
     many, few = f"sweep, {POINTS:,} points", f"sweep, {LARGE_POINTS} points of 64 tiles"
     return [
         Figure(f"{many} by {JOBS} processes, the whole command", first.seconds, "s", most=250.0),
         Figure(f"{many}, a second of the whole command", POINTS / first.seconds, "/s", least=50.0),
+        Figure(f"{many}, processor time of one", 1000 * own, "ms", most=JOBS * 1000 / 50),
         Figure(f"{many}, memory of all processes", first.memory / 1e6, "MB", most=500.0),
         Figure(f"{many}, the page", page / 1e6, "MB", most=3.0),
         Figure(f"{many}, asked again: the whole command", again.seconds, "s"),

@@ -58,18 +58,31 @@ def figure_paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def dimension_at(value: Any, path: str) -> Dimension | None:
     """Return how the figure at a dotted path of a section is read; None where there is none, or no number."""
+    _, mark = _item_at(value, path)
+    return mark if isinstance(mark, Dimension) else None
+
+
+def text_at(value: Any, path: str) -> str | None:
+    """Return what a section has at a dotted path as text, a figure with its SI unit; None where that is no text."""
+    item, mark = _item_at(value, path)
+    if isinstance(mark, Dimension) and item is not None:
+        return mark.text(item)
+    return str(item) if isinstance(item, str | int | float) else None
+
+
+def _item_at(value: Any, path: str) -> tuple[Any, Dimension | AnyFigure | None]:
     mark: Dimension | AnyFigure | None = None
     for part in path_parts(path):
         mark = None
         if isinstance(value, Section):
             name = next((own for own in type(value).model_fields if yaml_key(own) == part), None)
             mark = None if name is None else _mark(type(value).model_fields[name])
-            value = None if name is None else getattr(value, name)
+            value = getattr(value, "kind" if name is None and part == "kind" else name or "", None)
         elif isinstance(value, Mapping):
             value = value.get(part)
         else:
             value = value[part] if isinstance(value, tuple) and isinstance(part, int) and part < len(value) else None
-    return mark if isinstance(mark, Dimension) else None
+    return value, mark
 
 
 def figure_at(tree: Tree, path: str, default: str) -> Figure:

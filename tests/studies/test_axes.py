@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from archsim.base.errors import SpecError
 from archsim.base.limits import POINTS
 from archsim.base.units import parse_number, parse_quantity
+from archsim.spec.figures import figure_paths, text_at
+from archsim.spec.finding import builtin_names
+from archsim.spec.loading import flat, load_arch
 from archsim.studies.conditions import SIGNS, conditions_of
 from archsim.studies.study import silent
 from archsim.studies.sweep.asked import asked
@@ -230,6 +233,20 @@ def test_points_that_do_not_meet_a_condition_are_left_out() -> None:
     assert kept == [(x, y) for x in (64, 128, 256) for y in (64, 128, 256) if x <= y > 64]
     assert {point["schedule.transfer.policy"] for point in found.points} == {"stop_all"}
     assert found.left_out == 18 - len(kept)
+
+
+def test_a_condition_that_values_decide_holds_for_points_that_cannot_be_built_too() -> None:
+    vary = ("tile.rows=64,128", "tile.cols=64,128", "schedule.transfer.rows_in_parallel=1,100")
+    found = asked(Inputs(REFERENCE, WORK, vary=vary, where=("tile.rows < tile.cols", "tile.rows >= 1")))
+    assert {(point["tile.rows"], point["tile.cols"]) for point in found.points} == {("64", "128")}
+
+
+@pytest.mark.parametrize("name", builtin_names("arch_specs"))
+def test_a_condition_knows_all_that_a_spec_says(name: str) -> None:
+    value = load_arch(name).value
+    said = {key: str(own) for key, own in flat(value.resolved()).items() if own is not None}
+    said |= dict(figure_paths(value, ""))
+    assert {key: text_at(value, key) for key in said} == said
 
 
 def test_a_condition_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

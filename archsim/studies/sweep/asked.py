@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 from archsim.base.errors import Problem, SpecError
 from archsim.base.section import Section
 from archsim.functional.train import check_ablations
-from archsim.spec.figures import dimension_at, figure_paths
+from archsim.spec.figures import dimension_at, figure_paths, text_at
 from archsim.spec.loading import Loaded, flat, load_arch
 from archsim.spec.settings import path_parts
 from archsim.studies.conditions import Condition, conditions_of
@@ -24,6 +25,8 @@ TRIED = 1000
 """So many combinations of values are resolved before anything runs, in some 2 s. An assumption."""
 S = TypeVar("S", bound=Section)
 T = TypeVar("T")
+MOST_WRONG = 20
+"""At so many points a condition is found to mean nothing before that is told."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +99,18 @@ def _meeting(grid: Grid, points: Sequence[Settings], conditions: Sequence[Condit
     """Return the points at which all conditions hold, and those whose specs are wrong, which say so themselves."""
     if not conditions:
         return tuple(points)
-    figures = _figures_of(grid)
+    read = _reading(grid, {name for condition in conditions for name in (condition.left, condition.right)})
     problems: dict[Problem, None] = {}
-    kept = []
+    kept, wrong = [], 0
     for settings in points:
-        known = _Known(grid, settings, figures)
         try:
-            holds = [condition.holds(known.text_of, known.names()) for condition in conditions]
-        except _UnreadableError:
-            holds = []
+            known = _Known(grid, settings, read)
+            holds = [_holds(condition, known) for condition in conditions]  # all of them, for what is wrong in any
+            kept += [settings] if all(holds) else []
         except SpecError as error:
             problems |= dict.fromkeys(error.problems)
-            continue
-        kept += [settings] if all(holds) else []
+            if (wrong := wrong + 1) >= MOST_WRONG:
+                break
     if problems:
         raise SpecError(problems)
     if not kept:
@@ -117,15 +119,25 @@ def _meeting(grid: Grid, points: Sequence[Settings], conditions: Sequence[Condit
     return tuple(kept)
 
 
+def _holds(condition: Condition, known: _Known) -> bool:
+    """Return whether a condition holds at a point, or turns on a spec that is wrong; raise SpecError with a hint."""
+    try:
+        return condition.holds(known.text_of)
+    except _UnreadableError:
+        return True
+    except SpecError:
+        return condition.holds(known.text_of, known.names())  # says what may have been meant
+
+
 class _UnreadableError(Exception):
     """The spec of a point is wrong."""
 
 
-Figures = Callable[[Settings, int], Mapping[str, str]]
+Read = Callable[[Settings, int], Mapping[str, str]]
 
 
-def _figures_of(grid: Grid) -> Figures:
-    """Return what gives all that a spec says at a point, by its keys; each spec is resolved once."""
+def _reading(grid: Grid, names: Collection[str]) -> Read:
+    """Return what gives that of the names which a spec says at a point; each spec is resolved once."""
 
     @cache
     def found(side: int, settings: tuple[tuple[str, str], ...]) -> Mapping[str, str] | None:
@@ -133,16 +145,22 @@ def _figures_of(grid: Grid) -> Figures:
             value = grid.load(side, dict(settings)).value
         except SpecError:
             return None
-        said = {key: str(own) for key, own in flat(value.resolved()).items() if own is not None}
-        return said | dict(figure_paths(value, ""))
+        said = {name: text_at(value, name) for name in names}
+        return {name: text for name, text in said.items() if text is not None}
 
-    def figures(settings: Settings, side: int) -> Mapping[str, str]:
+    def read(settings: Settings, side: int) -> Mapping[str, str]:
         own = found(side, tuple((key, value) for key, value in settings.items() if side_of(key) == side))
         if own is None:
             raise _UnreadableError
         return own
 
-    return figures
+    return read
+
+
+def _said(spec: Loaded[Any]) -> dict[str, str]:
+    """Return all that a spec says, by its keys, figures with their units."""
+    said = {key: str(own) for key, own in flat(spec.value.resolved()).items() if own is not None}
+    return said | dict(figure_paths(spec.value, ""))
 
 
 @dataclass(frozen=True)
@@ -151,16 +169,21 @@ class _Known:
 
     grid: Grid
     settings: Settings
-    figures: Figures
+    read: Read
 
     def text_of(self, key: str) -> str | None:
         if key in self.settings:
             return self.settings[key]
         given = dict(zip(SPECS, (self.grid.inputs.arch, self.grid.inputs.workload), strict=True))
-        return given.get(key) or self.figures(self.settings, side_of(key)).get(key)
+        return given.get(key) or self.read(self.settings, side_of(key)).get(key)
 
     def names(self) -> list[str]:
-        return [*self.settings, *(name for side in (0, 1) for name in self.figures(self.settings, side))]
+        """Return all that a condition may name, as far as specs can be read."""
+        found = list(self.settings)
+        for side in (0, 1):
+            with suppress(SpecError):
+                found += _said(self.grid.load(side, self.settings))
+        return found
 
 
 # ---- what is wrong with them
