@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.base.units import parse_quantity
+from archsim.chip.graph import build_chip
+from archsim.export.hotspot import chip_flp
 from archsim.results.evaluate import evaluate
 from archsim.results.metrics import METRICS
 from archsim.spec.loading import load_arch
@@ -401,3 +403,19 @@ def test_where_no_point_meets_the_conditions_that_is_told(tmp_path: Path) -> Non
     assert not shown.figures()
     assert "No point that was tried" in (tmp_path / "out" / "search.md").read_text("utf-8")
     assert not (tmp_path / "out" / "best").exists()
+
+
+def test_a_file_that_changes_changes_the_points_that_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("tile.rows=128", "tile.cols=128", "tile.count=16")
+    text = chip_flp(build_chip(load_arch(REFERENCE, small).value).plan)
+    found = []
+    for own in (text, f"{text}white_space\t1e-3\t1e-3\t0.1\t0.1\n", text):
+        Path("plan.flp").write_text(own, "utf-8")
+        data, _, _ = STUDY.perform(inputs(
+            sets=(*small, "floorplan={kind: explicit, flp: plan.flp}"), search=("technology.clock=1 GHz,500 MHz",),
+            budget=2, subject_to=(), store=Path("points.sqlite"),
+        ), tmp_path / "out")  # fmt: skip
+        found.append([trial.figure("area_m2") for trial in data.trials])
+    assert found[0] == found[2]
+    assert all(other > own for own, other in zip(found[0], found[1], strict=True))

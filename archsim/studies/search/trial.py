@@ -15,11 +15,12 @@ from archsim.functional.train import Progress as Place
 from archsim.results.metrics import METRICS
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, flat
+from archsim.spec.named import may_name_a_file
 from archsim.spec.settings import split_overrides
 from archsim.studies.sweep.grid import Given, Grid
 from archsim.studies.sweep.grid import Inputs as Swept
 from archsim.studies.sweep.points import VALIDATED, Made, Settings, settings_text
-from archsim.studies.tasks.task import Inside, Task, labelled, unheard
+from archsim.studies.tasks.task import Inside, Task, depends_of, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
 
 RUNGS = (4, 2)
@@ -130,7 +131,8 @@ class TrialTask(Task[Made]):
         """Return the specs as given, and what is set in them."""
         arch, workload = (own.digest for own in self.grid.bases({}))
         sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())))]
-        return {"arch": arch, "workload": workload, "set": sets, **self._how()}
+        resolved = depends_of(self) if any(map(may_name_a_file, sets)) else None
+        return {"arch": arch, "workload": workload, "set": sets, "resolved": resolved, **self._how()}
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs of the point; raise SpecError where they are wrong."""
