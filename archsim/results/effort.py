@@ -43,8 +43,9 @@ class Effort:
     def text(self) -> str:
         """What to say of it."""
         minutes = f"{self.seconds / 60:,.0f} min" if self.seconds > 90 else f"{self.seconds:.0f} s"
+        links = counted(self.links, "link", form=",.3g")
         return (
-            f"{counted(self.shards, 'shard')}, from each to the next {self.links:,.3g} links: about {minutes} and "
+            f"{counted(self.shards, 'shard')}, from each to the next {links}: about {minutes} and "
             f"{engineering(self.bytes, 'B', 2)} (an estimate); larger tile.rows and tile.cols take less"
         )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.units import parse_number, unit_scale
+from archsim.base.words import counted
 
 SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
@@ -107,7 +108,7 @@ def conditions_of(texts: Sequence[str], option: str, example: str) -> tuple[Cond
     for text in texts:
         where, signs = f"{option} '{text}'", _SIGN.findall(text)
         if len(signs) != 1:
-            what = f"has {len(signs)} comparisons" if signs else "compares nothing"
+            what = f"has {counted(len(signs), 'comparison')}" if signs else "compares nothing"
             problems.append(Problem(where, f"{what}, not one of {', '.join(SIGNS)}", hint))
             continue
         left, right = (side.strip() for side in text.split(signs[0]))

@@ -39,6 +39,7 @@ COMMANDS = {
     "train": ["train", CHIP, WORK, "--epochs", "1"],
     "floorplan compare": ["floorplan", "compare", WORK, CHIP, "base/chip.yaml", "--examples", "20"],
     "floorplan optimise": ["floorplan", "optimise", CHIP, WORK, "--objective", "area", "--budget", "2"],
+    "optimise": ["optimise", CHIP, WORK, "--search", "tile.neuron.lanes=1..64", "--minimise", "time", "--budget", "2"],
     "floorplan draw": ["floorplan", "draw", CHIP, "--workload", WORK, "--examples", "5"],
     "report": ["report", "first", "second/run"],
 }  # fmt: skip
@@ -118,7 +119,7 @@ def test_the_folder_alone_repeats_it(command: str, sources: Path, monkeypatch: p
 
 
 def test_other_processes_find_what_was_taken_into_the_folder(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Workers, "_pays", lambda *_: True)
+    monkeypatch.setattr(Workers, "pays", lambda *_: True)
     monkeypatch.setitem(COMMANDS, "sweep", [*COMMANDS["sweep"], "--train", "--epochs", "1"])
     check("sweep", sources, monkeypatch)
 

@@ -123,7 +123,7 @@ def test_paths_and_words_are_no_ranges() -> None:
         ("1..9:x1", "a factor is above 1"),
         ("0..9:x2", "its lower end is not above 0"),
         ("-1..9:log:3", "its lower end is not above 0"),
-        ("1..9:log:1", "1 values do not reach"),
+        ("1..9:log:1", "1 value cannot reach"),
         ("1..9:by:3", "'by:3' says no steps"),
         ("1 ns..9 pJ:+1", "'pJ' and 'ns' are not units of one kind"),
         ("1 ns..9 ns:+1 pJ", "'pJ' and 'ns' are not units of one kind"),

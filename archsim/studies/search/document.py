@@ -53,9 +53,10 @@ def _head(data: Saved) -> Iterator[Block]:
     if data.bounds:
         yield Text((Span("Under the conditions "), *code([own.text for own in data.bounds]).spans, Span(".")))
     if data.held:
-        yield say("Each point is trained on {examples} with one seed, and judged by what it reaches on {held} others "
+        yield say("Each point is trained on {examples} with one seed, and judged by what it reaches on {held} "
                   "of the training part. The test set decides nothing: it is read once the best points are trained on "
-                  "all of these.", examples=counted(data.examples, "example"), held=f"{data.held:,}")  # fmt: skip
+                  "all of these.",
+                  examples=counted(data.examples, "example"), held=counted(data.held, "other"))  # fmt: skip
     if data.sets:
         yield Text((Span("All points have "), *code(data.sets).spans, Span(".")))
 

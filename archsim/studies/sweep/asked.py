@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.section import Section
+from archsim.base.words import counted
 from archsim.functional.train import check_ablations
 from archsim.spec.figures import dimension_at, figure_paths, text_at
 from archsim.spec.loading import Loaded, flat, load_arch
@@ -115,7 +116,9 @@ def _meeting(grid: Grid, points: Sequence[Settings], conditions: Sequence[Condit
         raise SpecError(problems)
     if not kept:
         where = ", ".join(condition.where for condition in conditions)
-        raise SpecError.at(where, f"holds at none of {len(points):,} points", "give a wider condition, or other values")
+        raise SpecError.at(
+            where, f"holds at none of {counted(len(points), 'point')}", "give a wider condition, or other values"
+        )
     return tuple(kept)
 
 

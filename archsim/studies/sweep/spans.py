@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from archsim.base.limits import POINTS
 from archsim.base.units import parse_number, unit_scale
+from archsim.base.words import counted
 
 _EXACT = Context(prec=60)
 _FINE = Context(prec=30)
@@ -88,7 +89,7 @@ class Range:
 
     def _logarithmic(self, count: int) -> tuple[str, ...]:
         if count < 2:
-            raise RangeError(f"{count} values do not reach from end to end", "give 2 or more")
+            raise RangeError(f"{counted(count, 'value')} cannot reach from end to end", "give 2 or more")
         POINTS.check(count)
         self._check_positive()
         low, grows = _decimal(self.low), _FINE.ln(_decimal(self.high / self.low))
