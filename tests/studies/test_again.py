@@ -39,7 +39,6 @@ COMMANDS = {
     "train": ["train", CHIP, WORK, "--epochs", "1"],
     "floorplan compare": ["floorplan", "compare", WORK, CHIP, "base/chip.yaml", "--examples", "20"],
     "floorplan optimise": ["floorplan", "optimise", CHIP, WORK, "--objective", "area", "--budget", "2"],
-    "optimise": ["optimise", CHIP, WORK, "--search", "tile.neuron.lanes=1..64", "--minimise", "time", "--budget", "2"],
     "floorplan draw": ["floorplan", "draw", CHIP, "--workload", WORK, "--examples", "5"],
     "report": ["report", "first", "second/run"],
 }  # fmt: skip
