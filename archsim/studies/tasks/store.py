@@ -24,14 +24,14 @@ HEAD = ("application_id", "user_version")
 """Where SQLite keeps these two."""
 BUSY_S, COMMIT_S = 30.0, 1.0
 """How long another's commit is waited for, and how long at most a result waits to be committed."""
-MOST_WAITING = 10_000
+MOST_WAITING = 25_000
 """So many results wait to be committed at most."""
 ASKED = 500
 """Keys asked for in one query; SQLite takes 999 at least."""
-SETTINGS = {"page_size": 8192, "journal_mode": "WAL", "synchronous": "NORMAL", "cache_size": -65536,
+SETTINGS = {"page_size": 8192, "journal_mode": "WAL", "synchronous": "NORMAL", "cache_size": -131072,
             "wal_autocheckpoint": 8000}  # fmt: skip
 """A kill loses nothing that is committed. A page holds several results; keys come in no order, so their index, of up to
-64 MB, is kept in memory and brought into the file seldom."""
+128 MB, is kept in memory and brought into the file seldom."""
 RECOVER = "recover it with sqlite3's .recover, or give another file"
 ORIGIN = ("kind", "code", "versions", "processor")
 TABLES = (
