@@ -34,7 +34,7 @@ def computed(
     for each in workers.outcomes(new, lambda more, words: told(done + more, words)):
         ask = asked[each.place]
         if store is not None:
-            _keep(store, new[each.place], each)
+            _keep(store, new[each.place], each, ask if each.here == here else None)
         yield from ((place, each.outcome) for place in left[ask])
 
 
@@ -60,11 +60,12 @@ def _known(
             yield ask, text
 
 
-def _keep(store: Store, task: AnyTask, done: Done) -> None:
+def _keep(store: Store, task: AnyTask, done: Done, ask: str | None) -> None:
+    """Put a result into the store; `ask` is how it was asked for, None if it was computed in other surroundings."""
     if isinstance(done.outcome, Record) and done.depends is not None:
         text = done.outcome.model_dump_json(by_alias=True)
         row = row_of(_kind(task), done.depends, text, done.here, task.labels())
-        store.remember(ask_of(_kind(task), task.asked(), done.here), row.key)
+        store.remember(ask or ask_of(_kind(task), task.asked(), done.here), row.key)
         store.put(row)
 
 

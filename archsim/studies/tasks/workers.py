@@ -28,11 +28,11 @@ BATCH_S = 0.1
 GIVEN_EACH_S = 1e-3
 """What a scheduler of a cluster needs for a batch, by Dask's documentation: with more workers, batches are longer."""
 AHEAD = 2
-"""Batches that each worker has, the one it works on included, so that it never waits."""
+"""Batches that each worker has, the one it works on included, so that it never waits. An assumption."""
 LOOK_S = 0.2
-"""How often is looked whether the user interrupts."""
+"""So many seconds pass between looks whether the user interrupts. An assumption."""
 DEATHS = 2
-"""So often may a worker die of a task, alone, before it is told."""
+"""So often may a worker die of a task, alone, before it is told. An assumption."""
 
 Told: TypeAlias = Callable[[float, str], None]
 """Told how many tasks are done, and in words where the work is; may raise KeyboardInterrupt."""
