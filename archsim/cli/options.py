@@ -47,7 +47,9 @@ Epochs = Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs ins
 Ablate = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
 ]
-DataFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the data; or set ARCHSIM_DATA.")]
+DataFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR|FILE", help="Folder of the data, or an .npz file; or set ARCHSIM_DATA.")
+]
 
 
 def lines_of(document: "Document") -> list[str]:

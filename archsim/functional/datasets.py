@@ -19,6 +19,7 @@ from archsim.base.words import counted
 from archsim.functional.idx import Bytes, read_idx, times
 from archsim.functional.npz import feature_problems, label_problems, read_npz
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
+from archsim.spec.loading import Loaded
 from archsim.workload import Workload
 
 FOLDER_VARIABLE, DEFAULT_FOLDER = "ARCHSIM_DATA", Path("data")
@@ -83,7 +84,7 @@ LOADERS: Registry[Loader] = Registry("data set")
 
 
 def data_folder(folder: Path | None = None) -> Path:
-    """Return where data sets lie: the folder if one is given, else that of ARCHSIM_DATA, else `data` beneath this."""
+    """Return where data lie: the folder or file that is given, else that of ARCHSIM_DATA, else `data` beneath this."""
     if folder is not None:
         return folder
     named = variable(FOLDER_VARIABLE)
@@ -91,16 +92,37 @@ def data_folder(folder: Path | None = None) -> Path:
 
 
 def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> Data:
-    """Return the data set that a workload names, from `data_folder(folder)`.
+    """Return the data set that a workload names, from `data_folder(folder)`; where that is an .npz file, its data set.
 
     As many examples for training as the workload says are held back for validation (see `held_back`), and of more than
     an epoch has, the first are taken; all are for testing. `seed` matters to data sets that are partly drawn, and is no
     seed of the training. A name that is not registered is that of an .npz
     file. Raises SpecError if files are missing or wrong, or do not fit the network.
     """
-    name = workload.dataset.name
-    loader = LOADERS[name] if name in LOADERS else load_npz  # noqa: SIM401, a registry is no dict
-    return _fitted(loader(workload, data_folder(folder), seed), workload)
+    return _fitted(_loaded(workload, folder, seed), workload)
+
+
+def following(
+    workload: Loaded[Workload], folder: Path | None = None, seed: int = 0
+) -> tuple[Loaded[Workload], Data]:  # fmt: skip
+    """Return a workload whose epoch has no more examples than the data, and what `load_data` gives for it.
+
+    Where there are fewer than `dataset.examples` and those that are held back, an epoch has what is left; but not where
+    a setting says how many it is to have. Raises SpecError as `load_data` does.
+    """
+    own = workload.value
+    data = _loaded(own, folder, seed)
+    left = len(data.train_x) - own.dataset.validation
+    keys = {setting.partition("=")[0].strip() for setting in workload.overrides}
+    if 0 < left < own.dataset.examples and not keys & {"dataset", "dataset.examples"}:
+        workload = workload.with_overrides([f"dataset.examples={left}"])
+    return workload, _fitted(data, workload.value)
+
+
+def _loaded(workload: Workload, folder: Path | None, seed: int) -> Data:
+    name, place = workload.dataset.name, data_folder(folder)
+    loader = LOADERS[name] if name in LOADERS and not place.is_file() else load_npz
+    return loader(workload, place, seed)
 
 
 @LOADERS.add("mnist")
@@ -148,12 +170,14 @@ def load_digits(workload: Workload, folder: Path, seed: int) -> Data:
 def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     """Return the data set of an .npz file: four arrays, called as one row of ARRAY_NAMES has it.
 
+    The file is `folder` itself, or lies there as NAME.npz or, if that is missing, as the only NAME_*.npz.
     Features are numbers [n, ...], flattened. All are scaled by one range, that of the whole training part but for what
     is held back of it: (x - smallest) / (largest - smallest), for testing too, clipped to 0..1; where the workload says
     that they are signed, x / largest magnitude, clipped to -1..1. Labels are integers [n] or [n, 1]; target values are
     numbers [n] or [n, outputs], and taken as they are; where the target is the inputs, neither is needed.
     """
     path = _npz_path(workload.dataset.name, folder)
+    name = path.stem if folder.is_file() else workload.dataset.name
     target, signed = workload.dataset.target, workload.dataset.signed
     arrays = read_npz(path, features_alone=target == "inputs")
     check = {"class": label_problems, "values": value_problems}.get(target)
@@ -194,9 +218,9 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
         source = f"{path.name}; features divided by {most:g}, the largest magnitude of {part}"
     x = [scaled(arrays[f"{part}_x"]) for part in ("train", "test")]
     if target == "class":
-        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, workload.dataset.name, source)
+        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, name, source)
     t = [rows_of(arrays[f"{part}_y"]) if target == "values" else None for part in ("train", "test")]
-    return Data(x[0], y[0], x[1], y[1], 0, workload.dataset.name, source, t[0], t[1])
+    return Data(x[0], y[0], x[1], y[1], 0, name, source, t[0], t[1])
 
 
 def held_back(labels: I64, count: int) -> Array:
@@ -298,12 +322,21 @@ def _fetch_hint(folder: Path) -> str:
 
 
 def _npz_path(name: str, folder: Path) -> Path:
+    if folder.is_file():
+        return folder
     file = name if name.endswith(".npz") else f"{name}.npz"
     path = folder / file  # an absolute name stays as it is
     if path.is_file():
         return path
+    begun = name.removesuffix(".npz") + "_"
+    like = [each for each in sorted(path.parent.glob("*.npz")) if each.name.startswith(begun)]
+    if len(like) == 1:
+        return like[0]
+    if like:
+        what = f"{path}: no such file, and {counted(len(like), 'other')} may be meant: "
+        raise SpecError.at(f"data set '{name}'", what + ", ".join(each.name for each in like), "name one with --data")
     where = "no such file" if folder.is_dir() or Path(file).is_absolute() else f"no such file, and no folder {folder}"
-    hint = f"{nearest(name, LOADERS)}, or say with --data DIR or {FOLDER_VARIABLE} where the file is"
+    hint = f"{nearest(name, LOADERS)}, or say with --data FILE or DIR or {FOLDER_VARIABLE} where the file is"
     raise SpecError([Problem(f"data set '{name}'", f"{path}: {where}", hint)])
 
 

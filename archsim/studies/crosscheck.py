@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archsim.base.limits import EVENTS
 from archsim.chip import build_chip
-from archsim.functional.datasets import Data, load_data
+from archsim.functional.datasets import Data, following
 from archsim.functional.train import check_cells, check_network
 from archsim.mapping import map_workload
 from archsim.mapping.modes import build_schedule
@@ -63,14 +63,14 @@ def plan_of(
         run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
     check_cells(run.arch.value)
     check_network(run.workload.value)
+    network, data = following(run.workload, data_folder, seed)
     line = Inputs(arch, workload, sets=tuple(sets), examples=examples, seed=seed, tolerance=tolerance).line
     chip = build_chip(run.arch.value)
-    mapping = map_workload(run.workload.value, chip)
+    mapping = map_workload(network.value, chip)
     count = examples if examples is not None else default_examples(chip, mapping)
     EVENTS.check(count, "--examples")
     run = replace(plan_from_options(arch, workload, sets=sets, examples=count, seed=seed), command=line, taken=taken,
-                  study=Inputs.words)  # fmt: skip
-    data = load_data(run.workload.value, data_folder, seed)
+                  study=Inputs.words, workload=network)  # fmt: skip
     share = TOLERANCE if tolerance is None else tolerance / 100
     return CheckPlan(run, build_schedule(chip, mapping, count), data, share, line)
 

@@ -33,6 +33,7 @@ from archsim.functional.datasets import (
     LOADERS,
     MNIST_FILES,
     Data,
+    following,
     load_data,
     with_random_background,
 )
@@ -656,3 +657,33 @@ def test_the_command_fetches_and_says_what_it_did(
     assert status("data", "fetch", "mnits") == 2
     assert "'mnits' is not a data set that can be fetched; did you mean 'mnist'?" in capsys.readouterr().err
     assert status("data") == 2
+
+
+# Data that have fewer examples than the workload says
+
+
+@pytest.mark.parametrize(("held", "examples"), [(0, 3), (1, 2)])
+def test_an_epoch_has_no_more_examples_than_the_data(held: int, examples: int, tmp_path: Path) -> None:
+    write_npz(tmp_path / "mine.npz")
+    sets = ("layers[0].inputs=3", "layers[1].outputs=3", f"dataset.validation={held}")
+    path = tmp_path / "own.yaml"
+    path.write_text("kind: workload\nextends: mlp_digits\nname: own\ndataset: {name: mine, examples: 50000}\n")
+    workload, data = following(load_workload(str(path), sets), tmp_path)
+    assert workload.value.dataset.examples == len(data.train_x) == examples
+    assert following(load_workload(str(path), (*sets, "dataset.examples=2")), tmp_path)[0].value.dataset.examples == 2
+    told = fault(lambda: following(load_workload(str(path), (*sets, "dataset.examples=4")), tmp_path))
+    assert "an epoch is to have 4 examples, mine has 3 for training" in told
+    told = fault(lambda: following(load_workload(str(path), (*sets[:2], "dataset.validation=3")), tmp_path))
+    assert "3 examples are to be held back, mine has 3 for training; make it 2 or less" in told
+
+
+def test_a_file_is_given_itself_or_found_by_how_its_name_begins(tmp_path: Path) -> None:
+    write_npz(tmp_path / "mine_by_another_network.npz")
+    by_folder = load_data(work("mine", 3, 3, outputs=3), tmp_path)
+    by_file = load_data(work("mnist", 3, 3, outputs=3), tmp_path / "mine_by_another_network.npz")
+    assert by_folder.train_x.tolist() == by_file.train_x.tolist()
+    assert by_folder.source == by_file.source
+    assert (by_folder.name, by_file.name) == ("mine", "mine_by_another_network")
+    write_npz(tmp_path / "mine_2.npz")
+    told = fault(lambda: load_data(work("mine", 3, 3, outputs=3), tmp_path))
+    assert "2 others may be meant: mine_2.npz, mine_by_another_network.npz; name one with --data" in told

@@ -28,7 +28,7 @@ from archsim.studies.search.trial import Asked, TrialTask, common_of, given_of, 
 from archsim.studies.search.trials import Saved, Trial, judged
 from archsim.studies.study import Prepared, Progress, Study, given, registered, unsaid
 from archsim.studies.sweep.asked import takes_whole
-from archsim.studies.sweep.grid import Given, Grid
+from archsim.studies.sweep.grid import Given, Grid, followed
 from archsim.studies.sweep.points import Made, Settings
 from archsim.studies.tasks.bench import OWN_STORE, Compute, Spread, bench
 from archsim.studies.tasks.surroundings import surroundings
@@ -87,6 +87,7 @@ def prepare(inputs: Inputs) -> Prepared[Saved]:
     common = Asked(inputs.arch, inputs.workload, sets=inputs.sets, train=trains, epochs=inputs.epochs, seed=inputs.seed,
                    data=inputs.data)  # fmt: skip
     both: Given = {"": arch}, {"": workload}
+    both = followed(common, both) if trains else both
     judged, whole = held_back(common, both) if trains else (common, common)
     _check_training(space, trains, inputs.data)
     grid = common_of(judged, both)

@@ -18,7 +18,7 @@ from archsim.spec.loading import Loaded, flat, load_arch
 from archsim.spec.settings import path_parts
 from archsim.studies.conditions import Condition, conditions_of
 from archsim.studies.sweep.axes import SPECS, Space, given_values, space_of
-from archsim.studies.sweep.grid import Grid, Inputs, side_of
+from archsim.studies.sweep.grid import Grid, Inputs, followed, side_of
 from archsim.studies.sweep.points import Settings
 from archsim.workload import load_workload
 
@@ -63,7 +63,7 @@ def asked(inputs: Inputs) -> Asked:
     conditions = tried(lambda: conditions_of(inputs.where, "--where", "tile.rows <= tile.cols"))
     if problems or space is None or conditions is None:
         raise SpecError(dict.fromkeys(problems))
-    grid = Grid(inputs, (archs, workloads), {})
+    grid = Grid(inputs, followed(inputs, (archs, workloads)) if inputs.train else (archs, workloads), {})
     every = tuple(space.points())
     points = _meeting(grid, every, conditions)
     problems += dict.fromkeys(problem for side in (0, 1) for problem in _faults(grid, points, side))

@@ -6,6 +6,7 @@ import hashlib
 import pickle
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from archsim.base.record import Named
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import digest_of
-from archsim.functional.datasets import Data, load_data
+from archsim.functional.datasets import Data, following, load_data
 from archsim.functional.epochs import Epoch
 from archsim.functional.floating_point import Reached
 from archsim.functional.train import Progress, Training, check_cells, check_network, seeds_from
@@ -224,6 +225,18 @@ class Grid:
             reads += [*training.model.reads(), *training.model.updates()]
         measured = together(reads)
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
+
+
+def followed(inputs: Inputs, given: Given) -> Given:
+    """Return what is given with workloads whose epochs have no more examples than their data, where these are read."""
+    grid, found = Grid(inputs, given, {}), dict(given[1])
+    for name, base in given[1].items():
+        with suppress(SpecError):  # which is told where a point is made of it
+            own = grid.load(1, {SPECS[1]: name})
+            there = following(own, inputs.data, inputs.seed)[0].value.dataset.examples
+            if there != own.value.dataset.examples:
+                found[name] = base.with_overrides([f"dataset.examples={there}"])
+    return given[0], found
 
 
 _KNOWN: dict[str, Grid] = {}

@@ -55,6 +55,11 @@ def _head(data: History) -> list[Block]:
     final = final_table(data)
     head += [final] if final is not None else []
     head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data.warnings]
+    if data.data.said is not None:
+        head.append(say(
+            "An epoch has {there}, as the data do, where {workload} says {said:,}; time and transfers follow.",
+            brief=True, there=counted(data.data.train, "example"), workload=data.workload.name, said=data.data.said,
+        ))  # fmt: skip
     head.append(say(
         "{train} for training{validation} and {test} for testing: {source}.{once} The floating-point baseline has the "
         "same network, examples, order and seed. The learning rate {rates}. The loss is {loss}, as a mean over an "

@@ -45,13 +45,17 @@ class Rates(Record):
 
 
 class Examples(Record):
-    """Where the examples are from, and how many are trained, validated and tested on."""
+    """Where the examples are from, and how many are trained, validated and tested on.
+
+    `said` is how many the workload says that an epoch has, where the data have fewer.
+    """
 
     name: str
     source: str
     train: int
     validation: int = 0
     test: int
+    said: int | None = None
 
 
 class Diverged(Record):
@@ -158,6 +162,8 @@ class History(Data):
             del found[name], found["final"][f"{name}_mean"]
         if not self.validated:
             del found["data"]["validation"]
+        if self.data.said is None:
+            del found["data"]["said"]
         return found
 
     @property

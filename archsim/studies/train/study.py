@@ -19,7 +19,7 @@ from archsim.base.limits import EPOCHS
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint, digest_of
-from archsim.functional.datasets import Data, load_data
+from archsim.functional.datasets import Data, following
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.losses import loss_name
@@ -83,7 +83,8 @@ class Task:
         check_network(self.network.value)
         self.epochs = inputs.epochs or self.network.value.training.epochs
         EPOCHS.check(self.epochs, "--epochs" if inputs.epochs else f"{self.network.path_label}: training.epochs")
-        self.data = load_data(self.network.value, inputs.data, inputs.seed)
+        self.said = self.network.value.dataset.examples
+        self.network, self.data = following(self.network, inputs.data, inputs.seed)
         chip = build_chip(self.chip.value)
         examples = self.epochs * self.network.value.dataset.examples
         self.schedule = build_schedule(chip, map_workload(self.network.value, chip), examples)
@@ -242,7 +243,8 @@ class Seeds(Underway[History]):
             command=task.inputs.line, arch=named(task.chip), workload=named(task.network),
             rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
             data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y),
-                          validation=len(data.validation.y) if data.validation is not None else 0),
+                          validation=len(data.validation.y) if data.validation is not None else 0,
+                          said=task.said if task.said != len(data.train_y) else None),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),
             **reached_by(self.found, data, self.diverged, task.remarks),
