@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 Powers: TypeAlias = Mapping[str, int]
-"""Base units (s, m, kg, A, bit, op) and their powers, without those of power 0."""
+"""Base units (s, m, kg, A, K, bit, op) and their powers, without those of power 0."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ UNITS = {
     ("second", "s"): Unit(powers={"s": 1}),
     ("meter", "m"): Unit(powers={"m": 1}),
     ("ampere", "A"): Unit(powers={"A": 1}),
+    ("kelvin", "K"): Unit(powers={"K": 1}),
     ("hertz", "Hz"): Unit(powers={"s": -1}),
     ("joule", "J"): Unit(powers={"kg": 1, "m": 2, "s": -2}),
     ("watt", "W"): Unit(powers={"kg": 1, "m": 2, "s": -3}),

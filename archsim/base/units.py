@@ -55,6 +55,7 @@ UNITS = {
     "V": Unit("v", "voltage", "1.0 V"),
     "S": Unit("siemens", "conductance", "20 uS"),
     "F": Unit("f", "capacitance", "2.1 fF"),
+    "K": Unit("kelvin", "temperature", "300 K"),
     "F/m": Unit("f_per_m", "capacitance per length", "0.315 pF/mm"),
     "bit/s": Unit("bit_per_s", "data rate", "6.4 GB/s"),
     "op/s": Unit("op_per_s", "throughput", "125 TOP/s"),
@@ -256,9 +257,11 @@ Voltage = Annotated[float, Dimension("V", most=100.0)]
 Conductance = Annotated[float, Dimension("S", above=False, most=1.0)]
 Capacitance = Annotated[float, Dimension("F", above=False, most=1e-3)]
 CapacitancePerLength = Annotated[float, Dimension("F/m", above=False, most=1.0)]
+Temperature = Annotated[float, Dimension("K", most=1e3)]
 DataRate = Annotated[Fraction, Dimension("bit/s", most=1e16, exact=True)]
 Throughput = Annotated[float, Dimension("op/s", most=1e18)]
 Ratio = Annotated[float, Dimension("", above=False, most=1e6)]
+Signed = Annotated[float, Dimension("", least=-1e6, above=False, most=1e6)]
 Share = Annotated[float, Dimension("", above=False, most=0.95)]
 Part = Annotated[float, Dimension("", above=False, most=1.0)]
 Count = Annotated[int, Dimension("", least=1, above=False, most=1e9, whole=True)]

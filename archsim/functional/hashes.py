@@ -1,6 +1,6 @@
 """Random draws by counter: each is a hash of what it is for, so that no order of execution changes it.
 
-The hash is SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the words of the key.
+The hash is SplitMix64's finaliser over the words of the key.
 """
 
 from __future__ import annotations
@@ -11,18 +11,10 @@ from typing import Any
 import numpy as np
 
 from archsim.base.machine_code import njit
+from archsim.base.mixing import mix
 
 PHASE, ROUNDING, READ, READ_BACK, ROW_ROUNDING = 1, 2, 3, 4, 5
 """What a draw is for: a row's train phase, the rounding of a column's count, noise of reads either way, of a row's."""
-
-
-@njit()
-def mix(word: Any) -> Any:
-    """Return SplitMix64's finaliser of a 64-bit word."""
-    x = np.uint64(word) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 @njit()

@@ -141,7 +141,7 @@ def chip_model(
     written = []
     for shard in schedule.mapping.shards:
         device = schedule.chip.tiles[shard.tile].spec.device
-        own = device.cells(shard.rows, shard.cols, seed, shard.index, switches)
+        own = device.cells(shard.rows, shard.cols, seed, shard.index, switches, spec.technology.temperature_kelvin)
         part = start[shard.layer][shard.row_start : shard.row_stop, shard.col_start : shard.col_stop]
         wanted = np.ascontiguousarray(part * alpha[shard.layer])
         written.append((shard.index, wanted, own.program(wanted, seed)))

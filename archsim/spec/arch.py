@@ -13,7 +13,19 @@ from archsim.base import units
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import CHIP_LINKS, TILES
 from archsim.base.section import Choice, FreeName, Options, Section
-from archsim.base.units import Conductance, Count, CountOrZero, Frequency, Length, Lines, Ratio, Time, Voltage, cycles
+from archsim.base.units import (
+    Conductance,
+    Count,
+    CountOrZero,
+    Frequency,
+    Length,
+    Lines,
+    Ratio,
+    Temperature,
+    Time,
+    Voltage,
+    cycles,
+)
 from archsim.components.base import Component, Role
 from archsim.components.digital import HostPort
 from archsim.components.interconnect import ChipLink, Link, Router
@@ -33,11 +45,14 @@ from archsim.spec.tile import TileSpec
 
 
 class Technology(Section):
-    """Process node, supply and the chip clock; a cycle of that clock is the unit of simulated time."""
+    """Process node, supply, temperature and the chip clock; a cycle of that clock is the unit of simulated time."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"temperature_kelvin"})
 
     node_m: Length
     clock_hz: Frequency
     supply_v: Voltage
+    temperature_kelvin: Temperature = 300.0
 
 
 class Routing(Section):

@@ -76,6 +76,16 @@ class TileSpec(Section):
         return found
 
     @model_validator(mode="after")
+    def _is_pulsed_for_long_enough(self) -> Self:
+        least = self.device.least_pulse_s
+        if isinstance(self.array, Crossbar) and self.array.pulse_s < least:
+            given = {"given": f"{float(self.array.pulse_s) * 1e9:g}", "kind": self.device.kind,
+                     "least": f"{float(least) * 1e9:g}"}  # fmt: skip
+            message = "array.pulse of {given} ns is too short for a '{kind}'; give {least} ns or more, its pulse_least"
+            raise PydanticCustomError("pulse", message, given)
+        return self
+
+    @model_validator(mode="after")
     def _is_read_as_it_is_driven(self) -> Self:
         for edge, driver in (("row_driver", self.row_driver), ("col_driver", self.col_driver)):
             converter = self.col_converter if edge == "row_driver" else self.row_converter

@@ -21,18 +21,23 @@ from archsim.components.cells.numeric.draws import (
     FIRST,
     FRESH,
     LEAK,
+    OF_PULSES,
+    OF_RESET,
+    OF_SHARED_RESET,
     PROGRAM,
+    REWRITE,
     REWRITE_READ,
     SHARED_LEAK,
     SHARED_TRANSISTOR,
     STEPS,
     TRANSFER_READ,
     TRANSISTOR,
+    UPDATE_PULSES,
 )
 from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
 from archsim.components.cells.numeric.programming import Programming
 from tests.components.ageing_reference import age, drawn_ageing
-from tests.components.draws_reference import normals
+from tests.components.draws_reference import normals, quick_normals
 
 if TYPE_CHECKING:
     from archsim.components.cells.base import Switches
@@ -115,7 +120,12 @@ class CapacitorReference(Cells):
         """Pulse all cells, first those that get one pulse or more, then those that get two or more, and so on."""
         count = coincidences(nx, nd, phi, slots)
         upwards = np.sign(nd)[None, :] * self.state.polarity[:, None] > 0
-        clipped = int(self._pulse(slice(0, len(nx)), count, upwards).sum())
+        draws = None
+        if self.numbers.grain > 0:
+            seed, shard = (int(word) for word in self.state.key)
+            draws = quick_normals((seed, shard, UPDATE_PULSES, int(self.state.updates[0])), *count.shape)
+            self.state.updates[0] += 1
+        clipped = int(self._pulse(slice(0, len(nx)), count, upwards, draws).sum())
         self._bring_up_to_date()
         return PulseCounts(int(count.sum()), clipped)
 
@@ -138,7 +148,7 @@ class CapacitorReference(Cells):
         wanted = self._differences()[rows] + self.numbers.read_noise * first.astype(np.float32)
         if self._switches.leakage:
             wanted = wanted * np.float32(math.exp(dt_s / self._tau_s))
-        pulses, clipped, stopped = self._put_back(rows, wanted)
+        pulses, clipped, stopped = self._put_back(rows, wanted, (seed, REWRITE, index))
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences()[rows])
         return TransferCounts(
@@ -161,24 +171,41 @@ class CapacitorReference(Cells):
         """Return of how many cells more than a pulse is left because slots or range ended."""
         return int((stopped & (left > self.numbers.step)).sum())
 
-    def _put_back(self, rows: slice, difference: F32) -> tuple[int, int, Flags]:
+    def _reset(self, rows: slice) -> None:
+        """Reset own and shared capacitors."""
+        self.state.voltage[rows] = self.state.shared_voltage[rows] = self.numbers.start
+        self._bring_up_to_date()
+
+    def _jitter(self, rows: slice, deed: tuple[int, int, int]) -> None:
+        """Add the noise of a reset: `deed` is (seed, what, index)."""
+        seed, what, index = deed
+        for voltage, part in ((self.state.voltage, OF_RESET), (self.state.shared_voltage, OF_SHARED_RESET)):
+            own = range(*rows.indices(len(voltage)))
+            first, _ = self._normals(seed, what + part, index, own, voltage.shape[1])
+            voltage[rows] = voltage[rows] + self.numbers.reset_noise * first.astype(np.float32)
+        self._bring_up_to_date()
+
+    def _put_back(self, rows: slice, difference: F32, deed: tuple[int, int, int]) -> tuple[int, int, Flags]:
         """Pulse until g - g_shared is as given, in two bursts, each counted from one read.
 
         Returns pulses, clipped ones, and where the second burst was stopped short.
         """
         pulses = clipped = 0
         stopped = np.zeros(difference.shape, np.bool_)
-        for limit in (self.numbers.residual_pulses, self.numbers.trim_pulses):
+        seed, what, index = deed
+        own = range(*rows.indices(len(self.weights)))
+        pair = self._normals(seed, what + OF_PULSES, index, own, difference.shape[1])
+        for limit, draws in zip((self.numbers.residual_pulses, self.numbers.trim_pulses), pair, strict=True):
             gap = difference - self._differences()[rows]
             wanted = np.floor(np.abs(gap) / self.numbers.step + np.float32(0.5))
             count = np.minimum(wanted, limit).astype(np.int64)
-            cut = self._pulse(rows, count, gap > 0)
+            cut = self._pulse(rows, count, gap > 0, draws.astype(np.float32))
             clipped += int(cut.sum())
             pulses += int(count.sum())
             stopped = (wanted > limit) | (cut > 0)
         return pulses, clipped, stopped
 
-    def _pulse(self, rows: slice, count: I64, upwards: Flags) -> I64:
+    def _pulse(self, rows: slice, count: I64, upwards: Flags, draws: F32 | None = None) -> I64:
         """Fire these pulses at the own capacitors, and return how many of each were cut short by the range.
 
         Where the range is not met, n pulses are done at once, by the binary digits of n.
@@ -199,8 +226,14 @@ class CapacitorReference(Cells):
             kept = np.where(beyond, np.where(upwards, numbers.most, numbers.least), moved)
             clipped += beyond & meets & (count > done)
             stepped = np.where(count > done, kept, stepped)
-        voltage[:] = np.where(meets, stepped, leapt)
-        return clipped
+        after = np.where(meets, stepped, leapt)
+        if numbers.grain > 0 and draws is not None:  # Poisson: the variance of a charge is e times its mean
+            noisy = after + np.sqrt(numbers.grain * np.abs(after - voltage)) * draws
+            after = np.minimum(np.maximum(noisy, numbers.least), numbers.most)
+            after = np.where(count > 0, after, voltage)
+            clipped = np.maximum(clipped, (count > 0) & (after != noisy))
+        voltage[:] = after
+        return cast("I64", clipped)
 
     def _bring_up_to_date(self) -> None:
         state = self.state
@@ -228,7 +261,7 @@ class Pcm3T1CReference(CapacitorReference):
 
     def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
         ageing = drawn_ageing(rows, cols, device.habits(switches), seed, shard)
-        state = empty_state(rows, cols, device.cells_per_reference, ageing)
+        state = empty_state(rows, cols, device.parameters(switches).numbers, ageing, (seed, shard))
         if device.row_polarity == "alternating" and switches.polarity_inversion:
             state.polarity[:] = np.where(np.arange(rows) % 2 == 0, 1, -1)
         super().__init__(device, state, device.parameters(switches), (seed, shard), switches)
@@ -278,11 +311,11 @@ class Pcm3T1CReference(CapacitorReference):
         self, wanted: F32, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None
     ) -> TransferCounts:
         state, numbers = self.state, self.numbers
-        state.voltage[rows] = numbers.start
-        state.shared_voltage[rows] = numbers.start
-        self._bring_up_to_date()
+        self._reset(rows)
         sign = state.polarity[rows, None]
         settled = numbers.offset + self._differences()[rows]
+        if numbers.reset_noise > 0:
+            self._jitter(rows, draws)
         target = wanted - sign * settled
         both = (sign * target > 0) & (sign * target < numbers.offset)
         plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.pcm.gain)
@@ -292,7 +325,7 @@ class Pcm3T1CReference(CapacitorReference):
         difference = sign * (wanted - state.pcm[rows])
         if emphasis is not None:
             difference = settled + emphasis * (difference - settled)
-        pulses, clipped, stopped = self._put_back(rows, difference)
+        pulses, clipped, stopped = self._put_back(rows, difference, draws)
         self._bring_up_to_date()
         left = np.abs(difference - self._differences()[rows])
         resets = 2 * self._iterations * wanted.size
@@ -321,7 +354,8 @@ class Capacitor3T1CReference(CapacitorReference):
     kinds = ("cap_3t1c",)
 
     def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
-        state = empty_state(rows, cols, device.cells_per_reference, Habits().none_aged(rows, cols))
+        numbers, unaged = device.parameters(switches).numbers, Habits().none_aged(rows, cols)
+        state = empty_state(rows, cols, numbers, unaged, (seed, shard))
         super().__init__(device, state, device.parameters(switches), (seed, shard), switches)
         self.reach = device.held_siemens * 1e6
 
@@ -333,9 +367,11 @@ class Capacitor3T1CReference(CapacitorReference):
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Start all capacitors anew, and pulse until g - g_shared is as given."""
-        self.state.voltage[:] = self.state.shared_voltage[:] = self.numbers.start
-        wanted = weights.astype(np.float32)
-        pulses, clipped, stopped = self._put_back(slice(0, len(wanted)), wanted)
+        wanted, rows, deed = weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index)
+        self._reset(rows)
+        if self.numbers.reset_noise > 0:
+            self._jitter(rows, deed)
+        pulses, clipped, stopped = self._put_back(rows, wanted, deed)
         self._bring_up_to_date()
         left = np.abs(wanted - self._differences())
         return TransferCounts(

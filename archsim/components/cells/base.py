@@ -29,6 +29,9 @@ class Switches:
     leakage: bool = True
     variability: bool = True
     programming_error: bool = True
+    pulse_noise: bool = True
+    reset_noise: bool = True
+    temperature: bool = True
 
     @property
     def variation(self) -> float:
@@ -95,8 +98,23 @@ class Device(Component):
         """
         return self.supply_v * self.read_v * conductance_siemens * on_time_s
 
-    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
-        """Return rows x cols such cells in numbers, fresh from the fab; all draws are keyed by seed and shard."""
+    @property
+    def least_pulse_s(self) -> Fraction:
+        """The shortest pulse of an update that such a cell takes."""
+        return Fraction(0)
+
+    def leak_time_constant_at_s(self, temperature_kelvin: float) -> float:
+        """Return the time constant with which a cell's capacitor leaks at a temperature; 0 where there is none."""
+        return 0.0
+
+    def cells(
+        self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
+        temperature_kelvin: float | None = None,
+    ) -> Cells:  # fmt: skip
+        """Return rows x cols such cells in numbers, fresh from the fab; all draws are keyed by seed and shard.
+
+        They are as warm as given, else as their figures are stated.
+        """
         raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
 
     @property

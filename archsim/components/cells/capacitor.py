@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Self
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Count, Energy, Ratio, Share, Time, Voltage
+from archsim.base.physics import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
+from archsim.base.units import Count, Dimension, Energy, Ratio, Share, Temperature, Time, TimeOrZero, Voltage
 from archsim.components.base import Action, component
 from archsim.components.cells.base import (
     EVERYTHING,
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from archsim.components.cells.numeric.capacitor_kernels import Numbers, Spreads
 
 
+PositiveCapacitance = Annotated[float, Dimension("F", most=1e-3)]
+
+
 class CapacitorPair(SingleRead):
     """A read transistor on a capacitor, g = k max(V - V_T, 0), against a reference that several cells share.
 
@@ -34,10 +40,21 @@ class CapacitorPair(SingleRead):
 
     Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative to
     their means, of the threshold in volts, and of the logarithm of the leak's time constant. No step is below the share
-    `step_least` of the mean.
+    `step_least` of the mean. `step_spread_absolute` gives that of the steps in volts instead, which stays when the step
+    is made finer.
+
+    The leak's time constant is that at `leak_temperature`, and halves per `leak_halving`.
+
+    Options, off by default, for which `capacitance` counts. With `pulse_noise: shot` the charge of a pulse comes in
+    electrons, N = step capacitance / e of them on average: the standard deviation of one pulse is 1 / sqrt(N) of it,
+    that of n pulses sqrt(n) times as much (Poisson). With `reset_noise: thermal` a capacitor that is reset is off by
+    sqrt(k T / capacitance). No pulse is shorter than `pulse_least`.
     """
 
-    later = frozenset({"step_least"})
+    later = frozenset(
+        {"step_least", "step_spread_absolute_v", "capacitance_f", "pulse_noise", "reset_noise", "pulse_least_s",
+         "leak_temperature_kelvin", "leak_halving_kelvin"}
+    )  # fmt: skip
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "cells_per_reference": ("area_m2",),
@@ -57,6 +74,7 @@ class CapacitorPair(SingleRead):
     threshold_spread_v: VoltageOrZero
     step_v: Voltage
     step_spread: Ratio
+    step_spread_absolute_v: VoltageOrZero = 0.0
     step_least: Share = 0.05
     step_bend: Ratio
     cells_per_reference: Count
@@ -65,6 +83,12 @@ class CapacitorPair(SingleRead):
     residual_pulse_s: Time
     residual_read_s: Time
     residual_pulse_energy_j: Energy
+    capacitance_f: PositiveCapacitance = 20e-15
+    pulse_noise: Literal["none", "shot"] = "none"
+    reset_noise: Literal["none", "thermal"] = "none"
+    pulse_least_s: TimeOrZero = Fraction(2, 10**9)
+    leak_temperature_kelvin: Temperature = 300.0
+    leak_halving_kelvin: Temperature = 10.0
 
     def residual_repeats(self) -> dict[str, int]:
         """Return how often the steps that write a value are done per row, where it is not once."""
@@ -100,6 +124,34 @@ class CapacitorPair(SingleRead):
         """The nominal change of the weight by one pulse."""
         return self.step_v * self.transistor_siemens_per_v
 
+    @property
+    def electrons_per_pulse(self) -> float:
+        """How many electrons a nominal pulse moves."""
+        return self.step_v * self.capacitance_f / ELEMENTARY_CHARGE_C
+
+    @property
+    def least_pulse_s(self) -> Fraction:
+        """As given."""
+        return self.pulse_least_s
+
+    def leak_time_constant_at_s(self, temperature_kelvin: float) -> float:
+        """Return the time constant of the leak at a temperature."""
+        warmer = (temperature_kelvin - self.leak_temperature_kelvin) / self.leak_halving_kelvin
+        return float(self.leak_time_constant_s) * math.exp2(-warmer)
+
+    @model_validator(mode="after")
+    def _spreads_one_way(self) -> Self:
+        if self.step_spread and self.step_spread_absolute_v:
+            message = (
+                "steps spread by a share of them, or by a voltage; give step_spread: 0, or no step_spread_absolute"
+            )
+            raise PydanticCustomError("step_spread", message)
+        if self.residual_pulse_s < self.pulse_least_s:
+            times = {"given": self.residual_pulse_s, "least": self.pulse_least_s}
+            message = "a residual_pulse of {given} ns is too short; give {least} ns or more, the cell's pulse_least"
+            raise PydanticCustomError("pulse", message, {key: f"{float(s) * 1e9:g}" for key, s in times.items()})
+        return self
+
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
         least, start, most = self.capacitor_least_v, self.capacitor_start_v, self.capacitor_most_v
@@ -111,32 +163,40 @@ class CapacitorPair(SingleRead):
             raise PydanticCustomError("capacitor", message, {"start": start})
         return self
 
-    def capacitor_numbers(self) -> Numbers:
+    def capacitor_numbers(self, switches: Switches, temperature_kelvin: float | None) -> Numbers:
         """Return what all 3T1C of a device have in common, in V, uS and s."""
         import numpy as np
 
         from archsim.components.cells.numeric.capacitor_kernels import Numbers
 
-        real = np.float32
+        real, warmth = np.float32, self._temperature(switches, temperature_kelvin)
+        shot = self.pulse_noise == "shot" and switches.pulse_noise
+        thermal = self.reset_noise == "thermal" and switches.reset_noise
         return Numbers(
             span=self.cells_per_reference, start=real(self.capacitor_start_v), least=real(self.capacitor_least_v),
-            most=real(self.capacitor_most_v), target=real(self.leak_target_v), tau=float(self.leak_time_constant_s),
+            most=real(self.capacitor_most_v), target=real(self.leak_target_v), tau=self.leak_time_constant_at_s(warmth),
             bend=real(self.step_bend / self.capacitor_start_v), step=real(self.step_siemens * 1e6),
             read_noise=real(self.transfer_noise_siemens * 1e6), residual_pulses=self.residual_pulses,
-            trim_pulses=self.trim_pulses,
+            trim_pulses=self.trim_pulses, grain=real(shot * ELEMENTARY_CHARGE_C / self.capacitance_f),
+            reset_noise=real(thermal * math.sqrt(BOLTZMANN_J_PER_K * warmth / self.capacitance_f)),
         )  # fmt: skip
 
-    def capacitor_spreads(self, switches: Switches) -> Spreads:
+    def capacitor_spreads(self, switches: Switches, temperature_kelvin: float | None) -> Spreads:
         """Return the means and the spreads with which cells are made, in V, uS and s; no spread without variability."""
         from archsim.components.cells.numeric.capacitor_kernels import Spreads
 
-        vary = switches.variation
+        vary, warmth = switches.variation, self._temperature(switches, temperature_kelvin)
+        relative = self.step_spread + self.step_spread_absolute_v / self.step_v
         return Spreads(
             k=self.transistor_siemens_per_v * 1e6, threshold=self.threshold_v, step=self.step_v,
-            tau=float(self.leak_time_constant_s), k_spread=self.transistor_spread * vary,
-            threshold_spread=self.threshold_spread_v * vary, step_spread=self.step_spread * vary,
+            tau=self.leak_time_constant_at_s(warmth), k_spread=self.transistor_spread * vary,
+            threshold_spread=self.threshold_spread_v * vary, step_spread=relative * vary,
             leak_spread=self.leak_spread * vary, step_least=self.step_least,
         )  # fmt: skip
+
+    def _temperature(self, switches: Switches, given_kelvin: float | None) -> float:
+        """Return how warm the cells are: as given, or without that as their leak is stated."""
+        return given_kelvin if given_kelvin is not None and switches.temperature else self.leak_temperature_kelvin
 
 
 EXAMPLE_OF_CAPACITOR = {
@@ -156,17 +216,22 @@ class Capacitor3T1C(CapacitorPair, Device):
     rewrite_steps = ("transfer_read", "residual_pulse", "residual_read")
     example = {**EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_CAPACITOR}
 
-    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+    def cells(
+        self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
+        temperature_kelvin: float | None = None,
+    ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.capacitor import Capacitor3T1CCells
 
-        return Capacitor3T1CCells(self.parameters(switches), rows, cols, seed, shard)
+        return Capacitor3T1CCells(self.parameters(switches, temperature_kelvin), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> Parameters:
+    def parameters(self, switches: Switches, temperature_kelvin: float | None = None) -> Parameters:
         """Return what its cells in numbers are made from."""
         from archsim.components.cells.numeric.base import Parameters
 
-        numbers, spreads = self.capacitor_numbers(), self.capacitor_spreads(switches)
+        numbers, spreads = (
+            made(switches, temperature_kelvin) for made in (self.capacitor_numbers, self.capacitor_spreads)
+        )
         return Parameters(numbers, spreads, self.step_siemens * 1e6, self.held_siemens * 1e6, leaks=switches.leakage)
 
     def repeats(self, step: str) -> int:

@@ -38,7 +38,10 @@ class InPlaceCell(Device):
         """As given."""
         return self.pulse_energy_j
 
-    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+    def cells(
+        self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
+        temperature_kelvin: float | None = None,
+    ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.in_place import InPlaceCells
 

@@ -172,7 +172,10 @@ class PcmPairCell(PcmPair, Device):
             raise PydanticCustomError("refresh", message)
         return self
 
-    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+    def cells(
+        self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
+        temperature_kelvin: float | None = None,
+    ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.pcm import PcmPairCells
 

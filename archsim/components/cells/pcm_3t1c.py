@@ -50,13 +50,16 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         "invert_energy": "0 J",
     }  # fmt: skip
 
-    def cells(self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING) -> Cells:
+    def cells(
+        self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
+        temperature_kelvin: float | None = None,
+    ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CCells
 
-        return Pcm3T1CCells(self.parameters(switches), rows, cols, seed, shard)
+        return Pcm3T1CCells(self.parameters(switches, temperature_kelvin), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> Parameters:
+    def parameters(self, switches: Switches, temperature_kelvin: float | None = None) -> Parameters:
         """Return what its cells in numbers are made from; without leakage there is nothing to compensate for."""
         import numpy as np
 
@@ -64,7 +67,8 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
         offset, pcm = np.float32(self.offset_siemens * 1e6), self.programming(switches)
         return Parameters(
-            self.capacitor_numbers()._replace(offset=offset, pcm=pcm), self.capacitor_spreads(switches),
+            self.capacitor_numbers(switches, temperature_kelvin)._replace(offset=offset, pcm=pcm),
+            self.capacitor_spreads(switches, temperature_kelvin),
             self.step_siemens * 1e6, self.gain * self.reachable_siemens * 1e6, self.habits(switches),
             float(self.drift_start_s), 2 * self.iterations,
             leaks=switches.leakage,

@@ -49,7 +49,8 @@ def details(result: Result) -> dict[str, Any]:
         "figures": [{"path": path, **asdict(figure)} for path, figure in result.arch.figures.items()],
         "zeros": list(result.arch.zeros()),
         "leak_time_constants_s": [
-            float(getattr(tile.device, "leak_time_constant_s", 0)) for _, tile in result.chip.spec.tile_kinds
+            tile.device.leak_time_constant_at_s(result.chip.spec.technology.temperature_kelvin)
+            for _, tile in result.chip.spec.tile_kinds
         ],
         "peak": {
             "time_per_example_s": result.peak.time_per_example_s,

@@ -87,12 +87,13 @@ class RunTask(OnChip[Ran]):
         found = self.evaluated(inside)
         shards, energy = found.mapping.shards, found.data["energy_j"]
         tiles = [found.chip.tiles[tile].spec for tile in sorted({shard.tile for shard in shards})]
+        warmth = found.chip.spec.technology.temperature_kelvin
         written: Mapping[str, Any] = found.data.get("programming", {})
         return Ran(
             metrics=found.data["metrics"], audits_failed=failed(found), energy_j=energy["total"],
             energy_by_phase_j=energy["by_phase"], cells=sum(tile.rows * tile.cols for tile in tiles),
             cells_used=sum(shard.cells for shard in shards),
-            leak_time_constant_s=max(float(getattr(tile.device, "leak_time_constant_s", 0)) for tile in tiles),
+            leak_time_constant_s=max(tile.device.leak_time_constant_at_s(warmth) for tile in tiles),
             program_time_s=written.get("time_s"), program_energy_j=written.get("energy_j"),
         )  # fmt: skip
 

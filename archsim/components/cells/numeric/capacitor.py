@@ -10,10 +10,10 @@ import numpy as np
 from archsim.base.arrays import F32, F64
 from archsim.components.cells.numeric.ageing import Ageing, Habits
 from archsim.components.cells.numeric.base import Cells, Occupancy, Parameters, TransferCounts, checked_key
-from archsim.components.cells.numeric.capacitor_kernels import State, conducting, differences, make, turn
-from archsim.components.cells.numeric.capacitor_update import decay, leak, update
-from archsim.components.cells.numeric.capacitor_writing import rewrite
-from archsim.components.cells.numeric.draws import REWRITE_READ, noisy
+from archsim.components.cells.numeric.capacitor_kernels import Numbers, State, conducting, differences, make, turn
+from archsim.components.cells.numeric.capacitor_update import decay, leak, update, update_noisily
+from archsim.components.cells.numeric.capacitor_writing import reset, rewrite
+from archsim.components.cells.numeric.draws import FIRST, REWRITE, REWRITE_READ, noisy
 from archsim.components.cells.numeric.exact_updates import update_exactly
 
 _ONE = np.float32(1)
@@ -48,7 +48,8 @@ class CapacitorCells(Cells):
     def __init__(self, state: State, parameters: Parameters, key: tuple[int, int]) -> None:
         super().__init__(state, parameters, key)
         self._turned = turn(state)
-        self.kernel, self.exact_kernel = update, update_exactly
+        self.kernel = update_noisily if self.numbers.grain > 0 else update
+        self.exact_kernel = update_exactly
         make(self._turned, self.numbers, parameters.spreads, *key)
         self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
 
@@ -74,7 +75,7 @@ class CapacitorCells(Cells):
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
         if self.parameters.leaks:
             wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
-        return self._put(wanted, row_start)
+        return self._put(wanted, row_start, self._draw(seed, REWRITE, index))
 
     def conductances(self) -> F32:
         """Return G+ + G- + g + the cell's part of g_shared."""
@@ -94,9 +95,9 @@ class CapacitorCells(Cells):
         lowest = state.voltage - state.down * (_ONE + bends) < numbers.least
         return Occupancy(dead.size, int(dead.sum()), int((highest | lowest).sum()))
 
-    def _put(self, wanted: F32, start: int) -> TransferCounts:
+    def _put(self, wanted: F32, start: int, key: tuple[int, int, int, int]) -> TransferCounts:
         """Pulse the own capacitors of rows from `start` on until g - g_shared is as wanted."""
-        pulses, clipped, left, most, over = rewrite(self._turned, self.numbers, wanted, start)
+        pulses, clipped, left, most, over = rewrite(self._turned, self.numbers, wanted, start, key)
         return TransferCounts(wanted.size, 0, 0, 0, pulses, clipped, left, float(most), 0, wanted.size, over)
 
 
@@ -104,22 +105,25 @@ class Capacitor3T1CCells(CapacitorCells):
     """Cells of a 3T1C alone: W = g - g_shared; nothing holds a weight but its capacitor."""
 
     def __init__(self, parameters: Parameters, rows: int, cols: int, seed: int, shard: int) -> None:
-        state = empty_state(rows, cols, parameters.numbers.span, Habits().none_aged(rows, cols))
-        super().__init__(state, parameters, checked_key(seed, shard))
+        key = checked_key(seed, shard)
+        super().__init__(
+            empty_state(rows, cols, parameters.numbers, Habits().none_aged(rows, cols), key), parameters, key
+        )
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Reset all capacitors and pulse the own ones until g - g_shared is as given, as far as the pulses reach."""
-        wanted, state = self._wanted(weights), self.state
-        state.voltage[:] = state.shared_voltage[:] = self.numbers.start
-        state.shared[:] = state.shared_k * np.maximum(state.shared_voltage - state.shared_threshold, np.float32(0))
-        return self._put(wanted, 0)
+        wanted, key = self._wanted(weights), self._draw(seed, FIRST, index)
+        reset(self._turned, self.numbers, key)
+        return self._put(wanted, 0, key)
 
 
-def empty_state(rows: int, cols: int, span: int, ageing: Ageing) -> State:
-    """Return the arrays of rows x cols cells, of which `span` in a row share a reference; all zero but polarity."""
-    own, shared = (rows, cols), (rows, -(-cols // span))
+def empty_state(rows: int, cols: int, numbers: Numbers, ageing: Ageing, key: tuple[int, int]) -> State:
+    """Return the arrays of rows x cols cells with these numbers, keyed by seed and shard; all zero but polarity."""
+    own, shared = (rows, cols), (rows, -(-cols // numbers.span))
     zeros = {
         name: np.zeros(shared if name.startswith("shared") else own, np.float32, "C" if name == "weights" else "F")
         for name in State._fields
     }
-    return State(**{**zeros, "polarity": np.ones(rows, np.float32), **ageing._asdict()})
+    counted = np.zeros(1 if numbers.grain > 0 else 0, np.int64)
+    others = {"polarity": np.ones(rows, np.float32), "updates": counted, "key": np.array(key, np.int64)}
+    return State(**{**zeros, **others, **ageing._asdict()})

@@ -15,7 +15,7 @@ import numpy as np
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from archsim.base.arrays import F32, F64
+from archsim.base.arrays import F32, F64, I64
 from archsim.components.cells.numeric.draws import (
     FIRST,
     FRESH,
@@ -59,6 +59,8 @@ class State(NamedTuple):
     exponents: F32  # these three as in `Ageing`
     age: F64
     stuck: F32
+    updates: I64  # how many there were, by which the noise of their pulses is keyed: [1], or empty where there is none
+    key: I64  # seed and shard, for the same
 
 
 class Numbers(NamedTuple):
@@ -75,6 +77,8 @@ class Numbers(NamedTuple):
     read_noise: Any
     residual_pulses: int
     trim_pulses: int
+    grain: Any  # the variance of the noise of pulses over the voltage that they move, in V; zero if they have none
+    reset_noise: Any  # standard deviation of a capacitor's voltage when it is reset, in V
     offset: Any = _ZERO
     pcm: Programming = Programming()
 
@@ -103,6 +107,7 @@ def turn(state: Any) -> State:
         state.weights, state.pcm.T, state.plus.T, state.minus.T, state.polarity, state.voltage.T, state.k.T,
         state.threshold.T, state.up.T, state.down.T, state.tau.T, state.shared.T, state.shared_voltage.T,
         state.shared_k.T, state.shared_threshold.T, state.shared_tau.T, state.exponents, state.age, state.stuck,
+        state.updates, state.key,
     )  # fmt: skip
 
 
@@ -144,6 +149,18 @@ def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any
                 after = min(max(after, least), most)
                 clipped += 1
     return after, clipped
+
+
+@inner
+def jolt(before: Any, after: Any, draw: Any, numbers: Any) -> Any:
+    """Return where pulses end that would have moved a capacitor so far, and whether the range cut their noise short.
+
+    Charges come one by one: of the voltage that is moved the noise's variance is a fixed part, `grain`, and so n pulses
+    have n times the variance of one.
+    """
+    moved = after + np.sqrt(numbers.grain * abs(after - before)) * draw
+    kept = min(max(moved, numbers.least), numbers.most)
+    return kept, kept != moved
 
 
 @inner

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from archsim.components.cells.numeric.capacitor_kernels import pulse, refresh_shared, refresh_weight, turn
-from archsim.components.cells.numeric.draws import compiled, inner
+from archsim.components.cells.numeric.capacitor_kernels import jolt, pulse, refresh_shared, refresh_weight, turn
+from archsim.components.cells.numeric.draws import UPDATE_PULSES, compiled, inner, quick_normal, stream
 
 MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
 
@@ -59,6 +59,46 @@ _FEW, _MANY = 2, 4  # bits of a pulse count for which code is compiled; more pul
 pulse_column_few, pulse_column_many = column_pulsed(_FEW), column_pulsed(_MANY)
 
 
+@inner
+def rows_firing(nx: Any, phi: Any, slots: Any, trains: Any, phases: Any, firing: Any) -> Any:
+    """Fill in the rows' counts and whole phases, and which rows fire; return how many do, and the largest count."""
+    fires: Any = 0
+    largest: Any = 0
+    for row in range(nx.shape[0]):
+        trains[row] = nx[row]
+        phases[row] = math.floor(np.float64(phi[row]) * slots) if nx[row] else 0.0
+        firing[fires] = row
+        fires += nx[row] > 0
+        largest = max(largest, nx[row])
+    return fires, largest
+
+
+@inner
+def column_fired(
+    state: Any, numbers: Any, col: Any, fired: Any, size: Any, slots: Any, highest: Any, found: Any
+) -> None:  # fmt: skip
+    """Fill in, by row, the coincidences of a column's pulses, at most `highest`, and its voltages and weights after."""
+    nx, trains, phases, firing = fired
+    counts, after, weights = found
+    if highest < 1 << _FEW:
+        pulse_column_few(state, numbers, col, trains, phases, size, slots, counts, after, weights)
+    elif highest < 1 << _MANY:
+        pulse_column_many(state, numbers, col, trains, phases, size, slots, counts, after, weights)
+    else:
+        for row in firing:
+            counts[row] = (nx[row] * abs(size) + np.int64(phases[row])) // slots
+            after[row] = np.inf
+
+
+@inner
+def pulse_cell(state: Any, numbers: Any, row: Any, col: Any, count: Any, size: Any) -> Any:
+    """Return a capacitor's voltage after pulses that may meet its range, and how many of them it cut short."""
+    step, bend = state.up[row, col], numbers.bend
+    if (size > 0) != (state.polarity[row] > _ZERO):
+        step, bend = -state.down[row, col], -bend
+    return pulse(state.voltage[row, col], count, step, bend, numbers.start, numbers.least, numbers.most)
+
+
 @compiled
 def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
     """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
@@ -69,43 +109,66 @@ def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> A
     rows = nx.shape[0]
     trains, phases, counts = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.float32)
     after, weights, firing = np.empty_like(counts), np.empty_like(counts), np.empty(rows, np.int64)
-    fires: Any = 0
-    largest: Any = 0
-    for row in range(rows):
-        trains[row] = nx[row]
-        phases[row] = math.floor(np.float64(phi[row]) * slots) if nx[row] else 0.0
-        firing[fires] = row
-        fires += nx[row] > 0
-        largest = max(largest, nx[row])
+    fires, largest = rows_firing(nx, phi, slots, trains, phases, firing)
     pulses = clipped = 0
     if not fires:
         return pulses, clipped
     firing = firing[:fires]
-    polarity, start, bend, least, most = state.polarity, numbers.start, numbers.bend, numbers.least, numbers.most
+    least, most = numbers.least, numbers.most
     for col in range(nd.shape[0]):
         size = nd[col]
         if not size:
             continue
-        voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
         highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
-        if highest < 1 << _FEW:
-            pulse_column_few(state, numbers, col, trains, phases, size, slots, counts, after, weights)
-        elif highest < 1 << _MANY:
-            pulse_column_many(state, numbers, col, trains, phases, size, slots, counts, after, weights)
-        else:
-            for row in firing:
-                counts[row] = (nx[row] * abs(size) + np.int64(phases[row])) // slots
-                after[row] = np.inf
+        found = counts, after, weights
+        column_fired(state, numbers, col, (nx, trains, phases, firing), size, slots, highest, found)
+        voltage = state.voltage[:, col]
         for row in firing:
             count = int(counts[row])
             pulses += count
             if least <= after[row] <= most:
                 voltage[row], state.weights[row, col] = after[row], weights[row]
             elif count:
-                step, its_bend = (up[row], bend) if (size > 0) == (polarity[row] > _ZERO) else (-down[row], -bend)
-                voltage[row], cut = pulse(voltage[row], count, step, its_bend, start, least, most)
+                voltage[row], cut = pulse_cell(state, numbers, row, col, count, size)
                 refresh_weight(state, row, col, col // numbers.span)
                 clipped += cut
+    return pulses, clipped
+
+
+@compiled
+def update_noisily(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+    """Pulse all cells as `update` does, with pulses that differ from one to the next: see `jolt`."""
+    state = turn(kept)
+    rows = nx.shape[0]
+    trains, phases, counts = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.float32)
+    after, weights, firing = np.empty_like(counts), np.empty_like(counts), np.empty(rows, np.int64)
+    key = stream(state.key[0], state.key[1], UPDATE_PULSES, state.updates[0])
+    state.updates[0] += 1
+    fires, largest = rows_firing(nx, phi, slots, trains, phases, firing)
+    pulses = clipped = 0
+    if not fires:
+        return pulses, clipped
+    firing = firing[:fires]
+    least, most = numbers.least, numbers.most
+    for col in range(nd.shape[0]):
+        size = nd[col]
+        if not size:
+            continue
+        highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
+        found = counts, after, weights
+        column_fired(state, numbers, col, (nx, trains, phases, firing), size, slots, highest, found)
+        voltage = state.voltage[:, col]
+        for row in firing:
+            count = int(counts[row])
+            if not count:
+                continue
+            pulses += count
+            moved, cut = after[row], 0
+            if not least <= moved <= most:
+                moved, cut = pulse_cell(state, numbers, row, col, count, size)
+            voltage[row], beyond = jolt(voltage[row], moved, quick_normal(key, col * rows + row), numbers)
+            refresh_weight(state, row, col, col // numbers.span)
+            clipped += max(cut, int(beyond))
     return pulses, clipped
 
 

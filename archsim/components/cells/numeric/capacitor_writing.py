@@ -11,28 +11,41 @@ import numpy as np
 
 from archsim.components.cells.numeric.capacitor_kernels import (
     difference_at,
+    jolt,
     pulse,
     refresh_shared,
     refresh_weight,
     turn,
 )  # fmt: skip
-from archsim.components.cells.numeric.draws import compiled, inner, normals
+from archsim.components.cells.numeric.draws import (
+    OF_PULSES,
+    OF_RESET,
+    OF_SHARED_RESET,
+    compiled,
+    inner,
+    normals,
+)
 from archsim.components.cells.numeric.programming import program_pair
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
 @inner
-def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
+def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any, key: Any) -> Any:
     """Pulse one cell until g - g_shared is `difference`, in a burst and a trim.
 
-    Each burst is counted from one read and the nominal step, as long as the slots allow. Returns pulses, clipped ones,
-    what is left over in uS, and whether that is more than a pulse because slots or range ended in the trim.
+    Each burst is counted from one read and the nominal step, as long as the slots allow. `key` is what the noise of
+    pulses is keyed by, if they have any. Returns pulses, clipped ones, what is left over in uS, and whether that is
+    more than a pulse because slots or range ended in the trim.
     """
     pulses = clipped = 0
     stopped = False
     group = col // numbers.span
-    for limit in (numbers.residual_pulses, numbers.trim_pulses):
+    draws = 0.0, 0.0
+    if numbers.grain > _ZERO:
+        seed, shard, what, index = key
+        draws = normals(seed, shard, what + OF_PULSES, index, row, col)
+    for limit, draw in ((numbers.residual_pulses, draws[0]), (numbers.trim_pulses, draws[1])):
         gap = difference - difference_at(state, row, col, group)
         wanted = np.floor(abs(gap) / numbers.step + _HALF)
         count = limit if wanted > limit else int(wanted)
@@ -40,6 +53,9 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
         if gap <= _ZERO:
             step, bend = -state.down[row, col], -bend
         voltage, cut = pulse(state.voltage[row, col], count, step, bend, numbers.start, numbers.least, numbers.most)
+        if numbers.grain > _ZERO:
+            voltage, beyond = jolt(state.voltage[row, col], voltage, np.float32(draw), numbers)
+            cut = max(cut, int(beyond))
         state.voltage[row, col] = voltage
         pulses += count
         clipped += cut
@@ -49,12 +65,46 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any) -> Any:
     return pulses, clipped, left, stopped and left > numbers.step
 
 
+@inner
+def reset_row(state: Any, numbers: Any, row: Any) -> None:
+    """Reset the capacitors of a row to where they start."""
+    for group in range(state.shared.shape[1]):
+        state.shared_voltage[row, group] = numbers.start
+        refresh_shared(state, row, group)
+    for col in range(state.voltage.shape[1]):
+        state.voltage[row, col] = numbers.start
+
+
+@inner
+def jitter_row(state: Any, numbers: Any, row: Any, key: Any) -> None:
+    """Add to the capacitors of a row that were just reset the noise of it, each its own draw."""
+    seed, shard, what, index = key
+    for group in range(state.shared.shape[1]):
+        draw = normals(seed, shard, what + OF_SHARED_RESET, index, row, group)[0]
+        state.shared_voltage[row, group] = state.shared_voltage[row, group] + numbers.reset_noise * np.float32(draw)
+        refresh_shared(state, row, group)
+    for col in range(state.voltage.shape[1]):
+        draw = normals(seed, shard, what + OF_RESET, index, row, col)[0]
+        state.voltage[row, col] = state.voltage[row, col] + numbers.reset_noise * np.float32(draw)
+
+
+@compiled
+def reset(kept: Any, numbers: Any, key: Any) -> None:
+    """Reset all capacitors, with the noise of it, if any."""
+    state = turn(kept)
+    for row in range(state.weights.shape[0]):
+        reset_row(state, numbers, row)
+        if numbers.reset_noise > _ZERO:
+            jitter_row(state, numbers, row, key)
+
+
 @compiled
 def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
-    the offset and the mismatch, is put on the capacitor `emphasis` times. Returns the cells with both devices RESET,
+    the offset and the mismatch, is put on the capacitor `emphasis` times. The mismatch is known without the noise of
+    the reset, which residual pulses then meet. Returns the cells with both devices RESET,
     the devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells
     where that is more than a pulse because slots or range ended.
     """
@@ -62,17 +112,18 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
     seed, shard, what, index = key
     both = out_of_reach = pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
+    held = np.empty(wanted.shape[1], np.float32)
     for row in range(start, start + wanted.shape[0]):
         if invert:
             state.polarity[row] = -state.polarity[row]
         sign = state.polarity[row]
-        for group in range(state.shared.shape[1]):
-            state.shared_voltage[row, group] = numbers.start
-            refresh_shared(state, row, group)
+        reset_row(state, numbers, row)
         for col in range(wanted.shape[1]):
-            weight = wanted[row - start, col]
-            state.voltage[row, col] = numbers.start
-            settled = offset + difference_at(state, row, col, col // numbers.span)
+            held[col] = offset + difference_at(state, row, col, col // numbers.span)
+        if numbers.reset_noise > _ZERO:
+            jitter_row(state, numbers, row, key)
+        for col in range(wanted.shape[1]):
+            weight, settled = wanted[row - start, col], held[col]
             target = weight - sign * settled
             plus = minus = _ZERO
             if _ZERO < sign * target < offset:
@@ -89,7 +140,7 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
             difference = sign * (weight - state.pcm[row, col])
             if emphasis > _ONE:
                 difference = settled + emphasis * (difference - settled)
-            fired, cut, left, too_far = put(state, numbers, row, col, difference)
+            fired, cut, left, too_far = put(state, numbers, row, col, difference, key)
             pulses += fired
             clipped += cut
             left_sum += left
@@ -99,8 +150,8 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
 
 
 @compiled
-def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
-    """Pulse rows from `start` on until g - g_shared is as wanted.
+def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any) -> Any:
+    """Pulse rows from `start` on until g - g_shared is as wanted; `key` is as in `program`.
 
     Returns pulses and clipped ones, the sum and the maximum of what is left over, in uS, and the cells where it is more
     than a pulse because slots or range ended.
@@ -110,7 +161,7 @@ def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any) -> Any:
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
-            fired, cut, left, too_far = put(state, numbers, row, col, wanted[row - start, col])
+            fired, cut, left, too_far = put(state, numbers, row, col, wanted[row - start, col], key)
             pulses += fired
             clipped += cut
             left_sum += left

@@ -23,7 +23,7 @@ class Pcm3T1CCells(CapacitorCells):
 
     def __init__(self, parameters: Parameters, rows: int, cols: int, seed: int, shard: int) -> None:
         key = checked_key(seed, shard)
-        state = empty_state(rows, cols, parameters.numbers.span, parameters.habits.none_aged(rows, cols))
+        state = empty_state(rows, cols, parameters.numbers, parameters.habits.none_aged(rows, cols), key)
         if parameters.alternates:
             state.polarity[1::2] = -1
         draw_ageing(turn(state), parameters.habits, *key)
