@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -36,14 +37,18 @@ def references() -> dict[str, Callable[..., Cells]]:
 
 REFERENCES = references()
 OPTIONS = {"drift_exponent": "0.05", "drift_exponent_spread": "0.02", "stuck_reset": "5 %", "stuck_set": "5 %"}
+NOISES = {"pulse_noise": "shot", "reset_noise": "thermal", "capacitance": "2 fF"}
 KINDS = [kind for kind, cls in COMPONENTS.items() if cls.role == "device"]
-# Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, both exaggerated.
+# Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, and if it has a
+# capacitor with the noise of its pulses and resets, all exaggerated.
 CASES = [(kind, {}) for kind in KINDS] + [
     (kind, dict(part)) for kind in KINDS if issubclass(COMPONENTS[kind], PcmPair)
     for part in (OPTIONS.items(), list(OPTIONS.items())[:2], list(OPTIONS.items())[2:])
-]  # fmt: skip
-SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
+] + [(kind, NOISES) for kind in KINDS if issubclass(COMPONENTS[kind], CapacitorPair)]  # fmt: skip
 EVERYTHING = Switches()
+NAMES = [each.name for each in fields(Switches)]
+SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
+SWITCHES += [replace(EVERYTHING, **{name: False}) for name in NAMES[4:]]
 IDEAL = Switches(leakage=False, variability=False, programming_error=False)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_case = pytest.mark.parametrize(("kind", "options"), CASES)

@@ -148,7 +148,7 @@ def update_noisily(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: A
     pulses = clipped = 0
     if not fires:
         return pulses, clipped
-    firing = firing[:fires]
+    firing, hit = firing[:fires], np.empty(rows, np.int64)
     least, most = numbers.least, numbers.most
     for col in range(nd.shape[0]):
         size = nd[col]
@@ -157,11 +157,14 @@ def update_noisily(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: A
         highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
         found = counts, after, weights
         column_fired(state, numbers, col, (nx, trains, phases, firing), size, slots, highest, found)
+        hits: Any = 0
+        for row in firing:  # without a branch that half of the time goes the other way
+            hit[hits] = row
+            hits += counts[row] > _ZERO
         voltage = state.voltage[:, col]
-        for row in firing:
+        for place in range(hits):
+            row = hit[place]
             count = int(counts[row])
-            if not count:
-                continue
             pulses += count
             moved, cut = after[row], 0
             if not least <= moved <= most:
