@@ -39,8 +39,9 @@ DEFAULTED = {
     "lines_per_unit", "sample_hold", "leakage", "prefetch", "rows_in_parallel", "weight_scale", "output_weight_scale",
     "partial_range", "output_range", "read_noise", "drift_exponent", "drift_exponent_spread", "drift_start",
     "stuck_reset", "stuck_set", "multiply_add_energy", "compare_energy", "leak_interval", "activity_interval",
-    "activity_share", "vectors_held", "step_least", "leak_temperature", "leak_halving", "step_spread_absolute", "capacitance",
-    "pulse_noise", "reset_noise", "pulse_least", "temperature", "signed_rows", "signed_columns", "signed_updates",
+    "activity_share", "vectors_held", "step_least", "leak_temperature", "leak_halving", "step_spread_absolute",
+    "capacitance", "pulse_noise", "reset_noise", "pulse_least", "temperature", "signed_rows", "signed_columns",
+    "signed_updates",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 
