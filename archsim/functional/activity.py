@@ -147,14 +147,16 @@ class ReadMeter:
         for layer, group in groupby(self._shards, key=lambda shard: shard.layer):
             own = [shard.index for shard in group]
             for side, direction in enumerate(DIRECTIONS):
-                count = int(self._measures.work[side, own].sum()) // 2
+                crossed = [(self._shards[i].cols, self._shards[i].inputs)[side] for i in own]
+                times = [int(each) for each in self._measures.reads[side, own]]
+                behind = [(self._shards[i].rows, self._shards[i].inputs)[side] * self._shards[i].cols for i in own]
+                count = sum(n * cells for n, cells in zip(times, behind, strict=True))
                 if count:
                     windows = np.array([float(self._drivers[side][i].window_s) for i in own])
                     on_s, charge = windows * self.time[side, own], windows * self.charge[side, own] * 1e-6
                     energy = [self._tiles[i].device.read_energy_at_j(c, 1.0) for i, c in zip(own, charge, strict=True)]
-                    crossed = [(self._shards[i].cols, self._shards[i].inputs)[side] for i in own]
-                    cells = self._measures.work[side, own] // 2
-                    lines = sum(int(each) // across for each, across in zip(cells, crossed, strict=True) if across)
+                    lines = sum(n * cells // across for n, cells, across in zip(times, behind, crossed, strict=True)
+                                if across)  # fmt: skip
                     swings = int(self._measures.swings[side, own].sum())
                     time_s, charged, spent_j = (float(sum(each)) for each in (on_s, charge, energy))
                     found.append(Reads(layer, direction, count, time_s, charged, spent_j, lines, swings))

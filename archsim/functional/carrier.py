@@ -32,7 +32,11 @@ class Carrier:
             self._starts[op.index, n] = cycle
 
     def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        """Stages within an op carry nothing."""
+        """Write, where an update does a vector of the example and has more to do: none reads while a stage lasts."""
+        if op.index in self._writes and op.maintenance is None:
+            self._starts[op.index, n] = granted
+            if stage + 1 < len(op.stages):
+                self._events.append((op.index, n, granted))
 
     def on_end(self, op: Op, n: int, cycle: int) -> None:
         """Write."""

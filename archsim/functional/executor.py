@@ -28,6 +28,7 @@ from archsim.functional.setup import (
     COL_STOP,
     COLUMNS_CLIPPED,
     COLUMNS_FIRED,
+    DELTAS,
     FIRED,
     FORWARD,
     LAYER,
@@ -69,7 +70,20 @@ def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: 
     raise NotImplementedError
 
 
-def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z: Any) -> Any:
+def take_inputs(setup: Any, s: Any, example: Any, step: Any, acts: F32) -> None:
+    """Set those of a layer's lines that are a shard's, and that no layer before it has set: inputs and biases."""
+    program, examples = setup.program, setup.examples
+    layer, row0, row1 = program.shards[s, LAYER], program.shards[s, ROW_START], program.shards[s, ROW_STOP]
+    inputs = program.widths[layer, 0]
+    if layer == 0:
+        source = examples.x[examples.order[example - examples.begin]]
+        for i in range(row0, min(row1, inputs)):
+            acts[i] = source[i]
+    if setup.rules.functions.bias[layer] and row1 > inputs:
+        acts[inputs] = np.float32(1.0)
+
+
+def read_forward(setup: Any, weights: Any, s: Any, example: Any, step: Any, driven: Any, z: Any) -> Any:
     """Read a shard in forward; return whether all of its layer are read. `driven` and `z` are of lines, to work in.
 
     A vector of either sign is read in two passes of one conversion, which is one product here.
@@ -82,15 +96,12 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
     rows, cols = row1 - row0, col1 - col0
     drive_levels, read_levels = tables.levels[s, 0], tables.levels[s, 2]
     partial_range, output_range, noise = tables.ranges[s, 0], tables.ranges[s, 1], tables.ranges[s, 3]
-    slot, inputs, full = example % buffers.acts.shape[1], program.widths[layer, 0], spans.drive[layer]
-    acts = buffers.acts[layer, slot]
-    measures.stale[s, min(example - measures.applied[s], measures.stale.shape[1] - 1)] += 1
-    if layer == 0:
-        source = setup.examples.x[setup.examples.order[example - setup.examples.begin]]
-        for i in range(row0, min(row1, inputs)):
-            acts[i] = source[i]
-    if functions.bias[layer] and row1 > inputs:
-        acts[inputs] = np.float32(1.0)
+    vector, full = example * program.steps + step, spans.drive[layer]
+    place = vector % buffers.acts.shape[1]
+    acts = buffers.acts[layer, place]
+    behind = example - measures.applied[s] // program.updates[s]
+    measures.stale[s, min(behind, measures.stale.shape[1] - 1)] += 1
+    take_inputs(setup, s, example, step, acts)
     to_levels(acts[row0:row1], full, drive_levels, driven[:rows])
     sort = tables.sort_of[FORWARD, s]
     measures.swings[FORWARD, s] += add_drive(
@@ -98,15 +109,16 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
         measures.drive[FORWARD, s],
     )  # fmt: skip
     measures.work[FORWARD, s] += 2 * rows * cols
+    measures.reads[FORWARD, s] += 1
     for j in range(cols):
         z[j] = np.float32(0.0)
     forward_rows(driven[:rows], weights, z[:cols])
     if noise > 0:
-        base = key(setup.rules.seed, READ, layer, example)
+        base = key(setup.rules.seed, READ, layer, vector)
         add_noise(z[:cols], noise * alpha[layer], base, r * buffers.acts.shape[2] + col0)
     for j in range(cols):
         z[j] /= alpha[layer]
-    read_out = buffers.sums[layer, slot, r, col0:col1]
+    read_out = buffers.sums[layer, place, r, col0:col1]
     if grid[layer, 0] > 1 or layer == grid.shape[0] - 1:
         full = partial_range if grid[layer, 0] > 1 else output_range
         to_levels(z[:cols], full, either_side(read_levels), read_out)
@@ -114,25 +126,25 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z:
         activate(functions.code[layer], functions.parameter[layer], z[:cols])
         levels = either_side(read_levels) if spans.low[layer] < 0 else read_levels
         to_levels(z[:cols], spans.full[layer], levels, read_out)
-    buffers.counts[0, layer, slot] += 1
-    return buffers.counts[0, layer, slot] == grid[layer, 0] * grid[layer, 1]
+    buffers.counts[0, layer, place] += 1
+    return buffers.counts[0, layer, place] == grid[layer, 0] * grid[layer, 1]
 
 
-def end_forward(setup: Any, layer: Any, example: Any, z: Any) -> None:
+def end_forward(setup: Any, layer: Any, example: Any, step: Any, z: Any) -> None:
     """Add up what was read of a layer, and hand it to the next one; of the last, take the loss and its gradient."""
     buffers, spans, functions, grid = setup.buffers, setup.rules.spans, setup.rules.functions, setup.program.grid
-    slot, outputs = example % buffers.acts.shape[1], setup.program.widths[layer, 1]
-    buffers.counts[0, layer, slot] = 0
+    place, outputs = example % buffers.acts.shape[1], setup.program.widths[layer, 1]
+    buffers.counts[0, layer, place] = 0
     for j in range(outputs):
         total = np.float32(0.0)
         for k in range(grid[layer, 0]):
-            total += buffers.sums[layer, slot, k, j]
+            total += buffers.sums[layer, place, k, j]
         z[j] = total
     if layer == grid.shape[0] - 1:
         which = setup.examples.order[example - setup.examples.begin]
         loss, hit, squares = output_delta(
             functions.code[layer], z[:outputs], setup.examples.y[which], setup.examples.targets[which],
-            buffers.deltas[layer, slot, :outputs],
+            buffers.deltas[layer, place, :outputs],
         )  # fmt: skip
         buffers.stats[0] += loss
         buffers.stats[1] += hit
@@ -142,23 +154,25 @@ def end_forward(setup: Any, layer: Any, example: Any, z: Any) -> None:
             activate(functions.code[layer], functions.parameter[layer], z[:outputs])
             if spans.kept[layer] > 0:
                 to_levels(z[:outputs], spans.full[layer], spans.kept[layer], z[:outputs])
-        to_span(z[:outputs], spans.low[layer], spans.full[layer], buffers.acts[layer + 1, slot, :outputs])
+        to_span(z[:outputs], spans.low[layer], spans.full[layer], buffers.acts[layer + 1, place, :outputs])
 
 
-def read_backward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z: Any) -> Any:
+def read_backward(setup: Any, weights: Any, op: Any, example: Any, driven: Any, z: Any) -> Any:
     """Read a shard in backward; return whether all of its layer are read. `driven` and `z` are of lines, to work in.
 
-    Each column of shards drives its gradients at the scale of its own largest one.
+    Each column of shards drives its gradients at the scale of its own largest one. Rows that nobody asks for, such as
+    those of biases, are not read.
     """
     program, tables, buffers, measures = setup.program, setup.tables, setup.buffers, setup.measures
-    grid, layer, c = program.grid, program.shards[s, LAYER], program.shards[s, COL]
-    row0, row1 = program.shards[s, ROW_START], min(program.shards[s, ROW_STOP], program.widths[layer, 0])
-    col0, col1 = program.shards[s, COL_START], program.shards[s, COL_STOP]
-    cols = col1 - col0
+    s, first, rows = program.shard[op], program.asked[op, 0], program.asked[op, 1]
+    layer, c = program.shards[s, LAYER], program.shards[s, COL]
+    row0, at = program.shards[s, ROW_START] + first, program.shards[s, DELTAS]
+    cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
     delta_levels, error_levels = tables.levels[s, 1], tables.levels[s, 3]
     partial_range, noise = tables.ranges[s, 0], tables.ranges[s, 3]
-    slot = example % buffers.acts.shape[1]
-    deltas = buffers.deltas[layer, slot, col0:col1]
+    vector = example * program.steps + program.step[op]
+    place = vector % buffers.acts.shape[1]
+    deltas = buffers.deltas[layer, place, at : at + cols]
     largest = np.float32(0.0)
     for j in range(cols):
         largest = max(largest, abs(deltas[j]))
@@ -169,14 +183,15 @@ def read_backward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z
             driven[:cols], largest, tables.on_shares[sort], tables.on_swings[sort], tables.on_tops[sort],
             measures.drive[BACKWARD, s],
         )  # fmt: skip
-    measures.work[BACKWARD, s] += 2 * (row1 - row0) * cols
-    backward_rows(driven[:cols], weights, row1 - row0, z)
+    measures.work[BACKWARD, s] += 2 * rows * cols
+    measures.reads[BACKWARD, s] += 1
+    backward_rows(driven[:cols], weights[first:], rows, z)
     scale = setup.rules.alpha[layer] * largest
     if noise > 0:
-        base = key(setup.rules.seed, READ_BACK, layer, example)
-        add_noise(z[: row1 - row0], noise * scale, base, c * buffers.acts.shape[2] + row0)
+        base = key(setup.rules.seed, READ_BACK, layer, vector)
+        add_noise(z[:rows], noise * scale, base, c * buffers.acts.shape[2] + row0)
     # The converter sees the product at full drive; the scale is restored digitally.
-    read_back = buffers.errors[layer, slot, c, row0:row1]
+    read_back = buffers.errors[layer, place, c, row0 : row0 + rows]
     if largest > 0:
         for i in range(read_back.shape[0]):
             z[i] /= scale
@@ -186,45 +201,46 @@ def read_backward(setup: Any, weights: Any, s: Any, example: Any, driven: Any, z
     else:
         for i in range(read_back.shape[0]):
             read_back[i] = np.float32(0.0)
-    buffers.counts[1, layer, slot] += 1
-    return buffers.counts[1, layer, slot] == grid[layer, 0] * grid[layer, 1]
+    buffers.counts[1, layer, place] += 1
+    return buffers.counts[1, layer, place] == program.asked[op, 2]
 
 
-def end_backward(setup: Any, layer: Any, example: Any, z: Any) -> None:
+def end_backward(setup: Any, layer: Any, example: Any, step: Any, z: Any) -> None:
     """Add up what was read of a layer, and hand its gradient to the one before it."""
     buffers, functions = setup.buffers, setup.rules.functions
-    slot, inputs = example % buffers.acts.shape[1], setup.program.widths[layer, 0]
-    buffers.counts[1, layer, slot] = 0
+    place, inputs = example % buffers.acts.shape[1], setup.program.widths[layer, 0]
+    buffers.counts[1, layer, place] = 0
     for i in range(inputs):
         total = np.float32(0.0)
         for k in range(setup.program.grid[layer, 1]):
-            total += buffers.errors[layer, slot, k, i]
+            total += buffers.errors[layer, place, k, i]
         z[i] = total
     code, parameter = functions.code[layer - 1], functions.parameter[layer - 1]
-    derive(code, parameter, buffers.acts[layer, slot, :inputs], z[:inputs], buffers.deltas[layer - 1, slot])
+    derive(code, parameter, buffers.acts[layer, place, :inputs], z[:inputs], buffers.deltas[layer - 1, place])
 
 
-def pulse_columns(setup: Any, s: Any, example: Any, nd: Any) -> None:
+def pulse_columns(setup: Any, s: Any, example: Any, vector: Any, nd: Any) -> None:
     """Set what a shard's columns fire in an update, `nd` [lines], and count it."""
     program, rules, measures, buffers = setup.program, setup.rules, setup.measures, setup.buffers
-    layer, col0, col1 = program.shards[s, LAYER], program.shards[s, COL_START], program.shards[s, COL_STOP]
+    layer, at = program.shards[s, LAYER], program.shards[s, DELTAS]
+    cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
     step, pulses = setup.tables.ranges[s, 2], setup.tables.levels[s, 4]
-    base = key(rules.seed, ROUNDING, layer, example)
+    base = key(rules.seed, ROUNDING, layer, vector)
     unit = rules.rates[example // rules.per_epoch] * rules.spans.drive[layer] * rules.alpha[layer] / np.float32(step)
-    deltas = buffers.deltas[layer, example % buffers.acts.shape[1], col0:col1]
-    columns, clipped, fired = columns_fire(deltas, unit, pulses, base, col0, nd)
+    deltas = buffers.deltas[layer, vector % buffers.acts.shape[1], at : at + cols]
+    columns, clipped, fired = columns_fire(deltas, unit, pulses, base, at, nd)
     measures.fired[1, s] += fired
     measures.pulsed[COLUMNS_FIRED, s] += columns
     measures.pulsed[COLUMNS_CLIPPED, s] += clipped
 
 
-def pulse_rows(setup: Any, s: Any, example: Any, negative: Any, nx: Any, phases: Any) -> None:
+def pulse_rows(setup: Any, s: Any, vector: Any, negative: Any, nx: Any, phases: Any) -> None:
     """Set what a shard's rows with x > 0, or x < 0, fire in an update, `nx` and `phases` [lines], and count it."""
     program, seed, buffers = setup.program, setup.rules.seed, setup.buffers
     layer, row0, row1 = program.shards[s, LAYER], program.shards[s, ROW_START], program.shards[s, ROW_STOP]
-    base, rounding = key(seed, PHASE, layer, example), key(seed, ROW_ROUNDING, layer, example)
+    base, rounding = key(seed, PHASE, layer, vector), key(seed, ROW_ROUNDING, layer, vector)
     full, pulses = setup.rules.spans.drive[layer], setup.tables.levels[s, 4]
-    acts = buffers.acts[layer, example % buffers.acts.shape[1], row0:row1]
+    acts = buffers.acts[layer, vector % buffers.acts.shape[1], row0:row1]
     setup.measures.fired[0, s] += rows_fire(acts, -full if negative else full, pulses, rounding, row0, nx)
     for i in range(row1 - row0):
         if nx[i] > 0:
@@ -234,9 +250,9 @@ def pulse_rows(setup: Any, s: Any, example: Any, negative: Any, nx: Any, phases:
 def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, crossbars: Any, setup: Any) -> Any:
     """Play records (op, instance, start cycle) from a position on; return (position, why).
 
-    A vector of either sign is updated in two phases: rows with x > 0 with d, then those with x < 0 with -d. It stops at
-    the end of the records, at a maintenance op, or just after an update whose instance is `tick - 1` modulo `tick`, or
-    `stop - 1`.
+    A vector of either sign is updated in two phases: rows with x > 0 with d, then those with x < 0 with -d. The
+    vectors of an example are updated one after another, each by a record. It stops at the end of the records, at a
+    maintenance op, or just after the last update of an instance that is `tick - 1` modulo `tick`, or `stop - 1`.
     """
     program, tables, measures = setup.program, setup.tables, setup.measures
     widest = setup.buffers.acts.shape[2]
@@ -248,21 +264,23 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             continue
         if kind == MAINTENANCE:
             return at, AT_MAINTENANCE
-        s, example = program.shard[op[at]], n[at]
+        s, example, step = program.shard[op[at]], n[at], program.step[op[at]]
         layer = program.shards[s, LAYER]
         if kind == FORWARD:
-            if read_forward(setup, crossbars.weights[s], s, example, driven, z):
-                end_forward(setup, layer, example, z)
+            if read_forward(setup, crossbars.weights[s], s, example, step, driven, z):
+                end_forward(setup, layer, example, step, z)
         elif kind == BACKWARD:
-            if read_backward(setup, crossbars.weights[s], s, example, driven, z):
-                end_backward(setup, layer, example, z)
+            if read_backward(setup, crossbars.weights[s], op[at], example, driven, z):
+                end_backward(setup, layer, example, step, z)
         else:
             rows = program.shards[s, ROW_STOP] - program.shards[s, ROW_START]
             cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
             state, numbers = crossbars.states[s], crossbars.numbers[tables.sort_of[NUMBERS, s]]
-            pulse_columns(setup, s, example, nd)
+            done = measures.applied[s] % program.updates[s]
+            vector = example * program.steps + step + done
+            pulse_columns(setup, s, example, vector, nd)
             for phase in range(setup.rules.spans.phases[layer]):
-                pulse_rows(setup, s, example, phase, nx, phases)
+                pulse_rows(setup, s, vector, phase, nx, phases)
                 if phase:
                     for j in range(cols):
                         nd[j] = -nd[j]
@@ -273,7 +291,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             measures.work[UPDATE, s] += 2 * rows * cols
             measures.applied[s] += 1
             measures.began[s] += start[at]
-            if (example + 1) % tick == 0 or example + 1 == stop:
+            if done + 1 == program.updates[s] and ((example + 1) % tick == 0 or example + 1 == stop):
                 return at + 1, AFTER_UPDATE
     return op.shape[0], DONE
 
@@ -293,7 +311,8 @@ def make_pieces(trains: Trains) -> dict[str, Callable[..., Any]]:
     pulses = {each.__name__: compiled(each, parts, words, keep=True, inline=True) for each in PULSES}
     if trains is not PULSED:
         return make_pieces(PULSED) | pulses
-    return pulses | {each.__name__: compiled(each, {}, "all", keep=True, inline=True) for each in READS}
+    takes = {take_inputs.__name__: compiled(take_inputs, {}, "all", keep=True, inline=True)}
+    return pulses | {each.__name__: compiled(each, takes, "all", keep=True, inline=True) for each in READS}
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from archsim.mapping.schedule import Schedule
 
 FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
 KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
-LAYER, ROW, COL, ROW_START, ROW_STOP, COL_START, COL_STOP, INPUTS = range(8)  # columns of `Program.shards`
+LAYER, ROW, COL, ROW_START, ROW_STOP, COL_START, COL_STOP, DELTAS = range(8)  # columns of `Program.shards`
 NUMBERS = 2  # row of `Tables.sort_of` that says which numbers the cells of a shard have; those above, which driver
 FIRED, LIMITED, COLUMNS_FIRED, COLUMNS_CLIPPED = range(4)  # rows of `Measures.pulsed`
 
@@ -27,10 +27,14 @@ class Program(NamedTuple):
 
     kind: I64  # [ops]: one of `KINDS`, or -1 of an op that does nothing in numbers
     shard: I64  # [ops]: the shard that is read or written, or -1
-    shards: I64  # [shards, 8]: layer, place in its grid, and lines, as the columns above say
+    step: I64  # [ops]: the step of the example; of an update, the first
+    asked: I64  # [ops, 3]: of a backward read the first row and how many, and how many shards are read with it
+    shards: I64  # [shards, 8]: layer, place in its grid, lines, and where its columns' gradients begin
+    updates: I64  # [shards]: updates of an example, one for each vector
     grid: I64  # [layers, 2]: row shards and column shards
     widths: I64  # [layers, 2]: inputs and outputs
     slots: int  # how many examples may be under way at once
+    steps: int  # vectors of an example
 
 
 class Crossbars(NamedTuple):
@@ -75,13 +79,13 @@ class Examples(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What is under way: vectors, partial sums and counts of finished shards, by layer and slot of an example."""
+    """What is under way: vectors, partial sums and counts of finished shards, by layer and place of a vector."""
 
-    acts: F32  # [layers, slots, lines]: the vectors that layers take
-    deltas: F32  # [layers, slots, lines]: the negative gradients of their sums
-    sums: F32  # [layers, slots, row shards, lines]: what converters gave in forward
-    errors: F32  # [layers, slots, column shards, lines]: the same in backward
-    counts: I64  # [direction, layers, slots]: shards that were read
+    acts: F32  # [layers, places, lines]: the vectors that layers take
+    deltas: F32  # [layers, places, lines]: the negative gradients of their sums
+    sums: F32  # [layers, places, row shards, lines]: what converters gave in forward
+    errors: F32  # [layers, places, column shards, lines]: the same in backward
+    counts: I64  # [direction, layers, places]: shards that were read
     stats: F64  # [3]: the loss, how many examples were right, the squares of errors
 
 
@@ -89,6 +93,7 @@ class Measures(NamedTuple):
     """What is counted while a timeline is played, by shard; whole numbers but for the drive and exact updates."""
 
     work: I64  # [kind, shards]: operations (2 per cell and pass) of forward, backward and update
+    reads: I64  # [direction, shards]: reads
     applied: I64  # [shards]: updates
     began: I64  # [shards]: the sum of the cycles in which these began
     stale: I64
@@ -120,13 +125,30 @@ def program_of(schedule: Schedule) -> Program:
     assert len(by_place) == len(by_tile) == len(mapping.shards)
     kind = np.array([KINDS.get(op.kind, -1) for op in schedule.ops], dtype=np.int64)
     shard = np.array([by_tile.get(op.tile, -1) if op.kind in KINDS else -1 for op in schedule.ops], dtype=np.int64)
+    step = np.array([op.step for op in schedule.ops], dtype=np.int64)
+    asked = np.zeros((len(schedule.ops), 3), dtype=np.int64)
+    for op in (op for op in schedule.ops if op.kind == "backward"):
+        own = mapping.shards[shard[op.index]]
+        rows = mapping.backward_inputs(own, op.step)
+        others = sum(bool(mapping.backward_inputs(each, op.step)) for each in mapping.by_layer[own.layer])
+        asked[op.index] = rows.start - own.input_start, len(rows), others
+    layers = mapping.workload.layers
+    updates = np.zeros(len(mapping.shards), dtype=np.int64)
+    for own, index in zip(mapping.shards, schedule.updates, strict=True):
+        vectors = layers[own.layer].vectors(mapping.workload)
+        step[index], updates[own.index] = vectors.start, len(vectors)
     table = np.array(
-        [(s.layer, s.row, s.col, s.row_start, s.row_stop, s.col_start, s.col_stop, s.inputs) for s in mapping.shards],
+        [
+            (s.layer, s.row, s.col, s.row_start, s.row_stop, s.col_start, s.col_stop,
+             s.block * layers[s.layer].columns + s.col_start)
+            for s in mapping.shards
+        ],
         dtype=np.int64,
-    )
-    widths = np.array([[layer.inputs, layer.outputs] for layer in mapping.workload.layers], dtype=np.int64)
+    )  # fmt: skip
+    widths = np.array([[layer.inputs, layer.outputs] for layer in layers], dtype=np.int64)
     slots = 2 * (schedule.in_flight + schedule.batch + schedule.chip.spec.schedule.prefetch) + 2
-    return Program(kind, shard, table, np.array(mapping.grid, dtype=np.int64), widths, slots)
+    grid = np.array(mapping.grid, dtype=np.int64)
+    return Program(kind, shard, step, asked, table, updates, grid, widths, slots, mapping.workload.steps)
 
 
 def examples_of(x: F32, y: I64, targets: F32 | None, order: I32 | None = None) -> Examples:
@@ -136,15 +158,15 @@ def examples_of(x: F32, y: I64, targets: F32 | None, order: I32 | None = None) -
 
 def buffers_of(program: Program) -> Buffers:
     """Return the buffers of a program, with nothing under way."""
-    layers = len(program.grid)
+    layers, places = len(program.grid), program.slots * program.steps
     widest = int(program.widths.max()) + 1
     rows, cols = int(program.grid[:, 0].max()), int(program.grid[:, 1].max())
     return Buffers(
-        acts=np.zeros((layers, program.slots, widest), dtype=np.float32),
-        deltas=np.zeros((layers, program.slots, widest), dtype=np.float32),
-        sums=np.zeros((layers, program.slots, rows, widest), dtype=np.float32),
-        errors=np.zeros((layers, program.slots, cols, widest), dtype=np.float32),
-        counts=np.zeros((2, layers, program.slots), dtype=np.int64),
+        acts=np.zeros((layers, places, widest), dtype=np.float32),
+        deltas=np.zeros((layers, places, widest), dtype=np.float32),
+        sums=np.zeros((layers, places, rows, widest), dtype=np.float32),
+        errors=np.zeros((layers, places, cols, widest), dtype=np.float32),
+        counts=np.zeros((2, layers, places), dtype=np.int64),
         stats=np.zeros(3, dtype=np.float64),
     )
 
@@ -154,6 +176,7 @@ def measures_of(program: Program) -> Measures:
     shards = len(program.shards)
     return Measures(
         work=np.zeros((3, shards), dtype=np.int64),
+        reads=np.zeros((2, shards), dtype=np.int64),
         applied=np.zeros(shards, dtype=np.int64),
         began=np.zeros(shards, dtype=np.int64),
         stale=np.zeros((shards, program.slots), dtype=np.int64),

@@ -335,7 +335,7 @@ class Engine:
         if self.maintenance[run.op] is not None:
             self.upkeep.begin(run.op, run.n, self.state.clock, self.state.now)
         timeline = self.state.timeline
-        if timeline is not None and not run.stage and run.op in timeline.tracked:
+        if timeline is not None and run.op in timeline.tracked and (not run.stage or run.op in timeline.updates):
             timeline.add(run.op, run.n, now + self.state.offset)
         if self.observer is not None:
             op, offset = self.schedule.ops[run.op], self.state.offset

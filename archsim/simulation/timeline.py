@@ -1,6 +1,7 @@
 """The timeline: what came before what, as it was simulated; compressed as patterns and how often they repeat.
 
-A record is the start of one instance of an op that reads or writes a crossbar. Stretches that fast-forward
+A record is the start of one instance of an op that reads or writes a crossbar; of an update, each of its stages is one,
+in which a vector of the example is learnt. Stretches that fast-forward
 jumps are kept as repeats of earlier stretches, so that a run of a million examples takes little memory and can
 still be played back in full, in the order of time.
 """
@@ -54,6 +55,7 @@ class Timeline:
 
     def __init__(self, schedule: Schedule) -> None:
         self.tracked = frozenset(op.index for op in schedule.ops if op.kind in KINDS)
+        self.updates = frozenset(schedule.updates)
         self.ops = len(schedule.ops)
         self.nodes: list[Plain | Repeat] = []
         self._open: list[tuple[int, int, int]] = []

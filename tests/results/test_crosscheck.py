@@ -235,7 +235,7 @@ SPOILT: dict[str, tuple[Callable[[Made], None], str]] = {
     "another interval": (other_interval, "4. examples between transfers"),
     "another converter": (other_levels, "4. codes of forward converters"),
     "another converter backwards": (other_levels, "4. codes of backward converters"),
-    "cells not read": (lambda m: m.alone.measures.work.__setitem__((1, 1), 2), "5. cells read"),
+    "cells not read": (lambda m: m.alone.measures.reads.__setitem__((1, 1), 2), "5. cells read"),
     "reads that cost more": (dearer_reads, "5. reads of cells in forward"),
     "reads back that cost more": (dearer_reads, "5. reads of cells in backward"),
     "lines charged more often": (lambda m: m.alone.measures.swings.__iadd__(9), "5. lines read in forward"),
