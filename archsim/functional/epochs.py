@@ -27,15 +27,16 @@ class Epoch:
 
     Accuracies are fractions of a set classified rightly; where examples have values for classes they are None, and R2
     is given instead (None where these do not vary). Those of the validation set are None where there is none; where
-    there is one, those of the test set are None but for the last epoch.
+    there is one, those of the test set are None but for the last epoch. Of chip or baseline nothing is given where that
+    was not trained.
     """
 
     seed: int
     epoch: int
     accuracy_chip: float | None
     accuracy_float: float | None
-    loss_chip: float
-    loss_float: float
+    loss_chip: float | None
+    loss_float: float | None
     pulses_per_synapse: float
     clipped_share: float
     r2_chip: float | None = None

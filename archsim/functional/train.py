@@ -37,6 +37,9 @@ QUANTISED = ("converters", "pulses")
 ABLATIONS = (*OF_THE_CELLS, "quantisation", *QUANTISED)
 """What can be taken away from the chip, one or several at a time."""
 
+ON_CHIP, IN_FLOAT = "on the chip", "in floating point"
+"""Where a training takes place."""
+
 HOPELESS = 3.0
 """A mean loss of so many times that of guessing counts as divergence: it ends a training, and changes no figure."""
 
@@ -161,16 +164,49 @@ def chip_model(
     return model
 
 
+def scores_of(data: Data, **reached: Reached | None) -> dict[str, Any]:
+    """Return what an `Epoch` is given of what the `chip` and the baseline, `floating`, have reached."""
+    what = "accuracy" if data.test_t is None else "r2"
+    found: dict[str, Any] = {"accuracy_chip": None, "accuracy_float": None}
+    for side, own in reached.items():
+        if own is not None:
+            where = "float" if side == "floating" else side
+            found |= {f"{what}_{where}": own.test, f"{what}_validation_{where}": own.validation}
+    return found
+
+
+def baseline_alone(
+    workload: Workload, data: Data, *, seed: int, epochs: int, known: list[Reached] | None,
+    progress: Callable[[Progress], None],
+) -> list[Epoch]:  # fmt: skip
+    """Return what each epoch of the floating-point baseline reaches: what it does beside a chip, and as fast as it can.
+
+    Raises DivergedError where an epoch ends far from all sense.
+    """
+    examples = workload.dataset.examples
+    baseline = Baseline(workload, data, seed, Order(examples, epochs, seed), workload.training.of_the_baseline, known)
+    found: list[Epoch] = []
+    for epoch in range(epochs):
+        own = baseline.reached(epoch, last=epoch == epochs - 1)
+        check_loss(own.loss, workload, data, IN_FLOAT, seed=seed, epoch=epoch, epochs=epochs)
+        found.append(Epoch(
+            seed=seed, epoch=epoch, loss_chip=None, loss_float=own.loss, pulses_per_synapse=0.0, clipped_share=0.0,
+            **scores_of(data, floating=own),
+        ))  # fmt: skip
+        progress(Progress(seed, epoch, examples, examples, None, found[-1]))
+    return found
+
+
 class Training:
     """One chip and its floating-point baseline in training, for the whole epochs of a schedule.
 
     `found` is what each finished epoch reached, `model` the chip, `probe` what looks at its cells, if anything does.
-    `known` is what the `Baseline` is given.
+    `known` is what the `Baseline` is given; unless the chip is `compared` with one, there is none.
     """
 
     def __init__(
         self, schedule: Schedule, data: Data, *, seed: int = 0, ablate: Collection[str] = (),
-        probe: Probe | None = None, known: list[Reached] | None = None,
+        probe: Probe | None = None, known: list[Reached] | None = None, compared: bool = True,
     ) -> None:  # fmt: skip
         check_ablations(ablate)
         workload = schedule.mapping.workload
@@ -178,7 +214,8 @@ class Training:
         self.epochs = schedule.examples // self.per_epoch
         order = Order(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
-        self.baseline = Baseline(workload, data, seed, order, workload.training.of_the_baseline, known)
+        rates = workload.training.of_the_baseline
+        self.baseline = Baseline(workload, data, seed, order, rates, known) if compared else None
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
         self._data, self._workload = data, workload
@@ -212,7 +249,8 @@ class Training:
     def arrays(self) -> dict[str, Any]:
         """Return all that changes in training, by name, and not copied, for a training that goes on from here."""
         probe = self.probe.arrays() if self.probe is not None else {}
-        return arrays_of({"chip": self.model.arrays(), "baseline": self.baseline.arrays(), "probe": probe})
+        baseline = self.baseline.arrays() if self.baseline is not None else {}
+        return arrays_of({"chip": self.model.arrays(), "baseline": baseline, "probe": probe})
 
     def restore(self, arrays: Mapping[str, Any], found: Iterable[Epoch]) -> None:
         """Take over what `arrays` of a like training returned, and what its epochs had reached.
@@ -224,7 +262,8 @@ class Training:
             part, _, own = name.partition(".")
             parts.setdefault(part, {})[own] = array
         self.model.restore(parts["chip"])
-        copy_arrays(parts["baseline"], self.baseline.arrays())
+        if self.baseline is not None:
+            copy_arrays(parts["baseline"], self.baseline.arrays())
         if self.probe is not None:
             self.probe.restore(parts["probe"])
         self.found = list(found)
@@ -232,19 +271,16 @@ class Training:
     def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
         loss_chip = statistics.loss / self.per_epoch
         last = epoch == self.epochs - 1
-        floating = self.baseline.reached(epoch, last=last)
-        for where, loss in (("on the chip", loss_chip), ("in floating point", floating.loss)):
+        floating = self.baseline.reached(epoch, last=last) if self.baseline is not None else None
+        for where, loss in ((ON_CHIP, loss_chip), *([(IN_FLOAT, floating.loss)] if floating is not None else [])):
             check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
         validation, test = map(self.model.score, self._data.read_after(last))
-        scores = test, floating.test, validation, floating.validation
-        what = "accuracy" if self._data.test_t is None else "r2"
-        names = f"{what}_chip", f"{what}_float", f"{what}_validation_chip", f"{what}_validation_float"
-        read = {"accuracy_chip": None, "accuracy_float": None, **dict(zip(names, scores, strict=True))}
         return Epoch(
-            seed=self.seed, epoch=epoch, loss_chip=loss_chip, loss_float=floating.loss,
+            seed=self.seed, epoch=epoch, loss_chip=loss_chip, loss_float=None if floating is None else floating.loss,
             pulses_per_synapse=statistics.pulses / self.per_epoch / self._workload.synapses,
             clipped_share=statistics.columns_clipped / max(1, statistics.columns_pulsed),
-            saturation=statistics.saturation, **read,
+            saturation=statistics.saturation,
+            **scores_of(self._data, chip=Reached(loss_chip, validation, test), floating=floating),
         )  # fmt: skip
 
     def _progress(self, op: Any, n: Any) -> Progress:

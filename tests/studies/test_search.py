@@ -419,3 +419,28 @@ def test_a_file_that_changes_changes_the_points_that_name_it(tmp_path: Path, mon
         found.append([trial.figure("area_m2") for trial in data.trials])
     assert found[0] == found[2]
     assert all(other > own for own, other in zip(found[0], found[1], strict=True))
+
+
+def test_what_no_metric_asks_for_is_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search of the baseline finds what the baseline beside a chip reaches, and trains no chip; and the reverse."""
+    few = {**TRAINED, "budget": 2, "epochs": 2, "sets": ("tile.rows=128", "tile.cols=128", "dataset.examples=300")}
+    goals: dict[str, tuple[str, ...]] = {
+        "both": ("accuracy", "accuracy_float"), "chip": ("accuracy",), "float": ("accuracy_float",),
+    }  # fmt: skip
+    found = {}
+    for name, metrics in goals.items():
+        with monkeypatch.context() as patched:
+            if name != "both":
+                missing = {"float": "archsim.studies.sweep.grid.Training", "chip": "archsim.functional.train.Baseline"}
+                patched.delattr(missing[name])
+            found[name] = STUDY.perform(inputs(**{**few, "maximise": metrics, "jobs": 1}), tmp_path / name)[0]
+    for name in ("chip", "float"):
+        assert found[name].sides == (name,)
+        for own, whole in zip(found[name].trials, found["both"].trials, strict=True):
+            key = f"accuracy_validation_{name}_mean"
+            assert own.settings == whole.settings
+            assert own.figure(key) == whole.figure(key)
+        other = {"chip": "float", "float": "chip"}[name]
+        assert not any(f"_{other}" in key for own in found[name].trials for key in (*(own.metrics or ()),
+                                                                                   *(own.training or ())))  # fmt: skip
+        assert all(own.has(f"accuracy_{name}_mean") for own in found[name].finals.values())

@@ -57,6 +57,10 @@ def _head(data: Saved) -> Iterator[Block]:
                   "of the training part. The test set decides nothing: it is read once the best points are trained on "
                   "all of these.",
                   examples=counted(data.examples, "example"), held=counted(data.held, "other"))  # fmt: skip
+        if data.sides == ("float",):
+            yield say("The floating-point baseline is trained, without the chip, which no metric asks for.")
+        elif data.sides == ("chip",):
+            yield say("The chip is trained, without the floating-point baseline, which no metric asks for.")
     if data.sets:
         yield Text((Span("All points have "), *code(data.sets).spans, Span(".")))
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.record import Number, Record
 from archsim.base.units import bare_metric, parse_metric, si_of_metric
 from archsim.results.metrics import METRICS
 from archsim.studies.conditions import SIGNS, Condition, conditions_of
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, VALIDATED
+from archsim.studies.sweep.points import ACCURACY, BASELINES, ENERGY, R2, TIME, VALIDATED
 
-SHORT = {"time": TIME, "energy": ENERGY, "accuracy": VALIDATED[ACCURACY], "r2": VALIDATED[R2]}
+SHORT = {"time": TIME, "energy": ENERGY, "accuracy": VALIDATED[ACCURACY], "r2": VALIDATED[R2],
+         "accuracy_float": BASELINES[ACCURACY], "r2_float": BASELINES[R2]}  # fmt: skip
 """What one says for metrics that everybody asks for; what is trained is judged on examples that are held back."""
-TRAINED = tuple(VALIDATED.values())
-"""Metrics for which points are trained."""
+ON_SIDES = {"chip": tuple(VALIDATED.values()), "float": tuple(BASELINES.values())}
+"""Metrics for which points are trained, on the chip or in floating point."""
+TRAINED = tuple(name for names in ON_SIDES.values() for name in names)
 NAMES = {**{own: own for own in (*METRICS, *TRAINED)}, **{bare_metric(own): own for own in METRICS}, **SHORT}
 """The metrics of a run by their names in metrics.json, by these without units, and for short."""
 ALMOST = 1e-12
@@ -69,6 +71,15 @@ def goals_of(least: Sequence[str], most: Sequence[str]) -> tuple[Goal, ...]:
     if problems:
         raise SpecError(problems)
     return tuple(found)
+
+
+def sides_of(metrics: Collection[str]) -> tuple[str, ...]:
+    """Return what has to be trained for some metrics: the "chip", its baseline in "float", both or neither.
+
+    >>> sides_of(["time_per_example_s", "accuracy_validation_float_mean"])
+    ('float',)
+    """
+    return tuple(side for side, names in ON_SIDES.items() if any(name in names for name in metrics))
 
 
 def bounds_of(texts: Sequence[str]) -> tuple[Bound, ...]:

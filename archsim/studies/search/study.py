@@ -22,7 +22,7 @@ from archsim.spec.named import beside
 from archsim.studies.names import all_faults, default_folder
 from archsim.studies.search.asking import BATCH, SAMPLERS, Asker, Open, Shared, importances, optuna
 from archsim.studies.search.document import document
-from archsim.studies.search.goals import TRAINED, bounds_of, goals_of
+from archsim.studies.search.goals import TRAINED, bounds_of, goals_of, sides_of
 from archsim.studies.search.space import OPTION, Space, space_of
 from archsim.studies.search.trial import Asked, TrialTask, common_of, given_of, held_back, limits_of, settled
 from archsim.studies.search.trials import Saved, Trial, judged
@@ -83,9 +83,10 @@ def prepare(inputs: Inputs) -> Prepared[Saved]:
         lambda: goals_of(inputs.minimise, inputs.maximise), lambda: bounds_of(inputs.subject_to),
     ])  # fmt: skip
     arch, workload = specs
-    trains = any(own.metric in TRAINED for own in (*goals, *bounds))
+    sides = sides_of([own.metric for own in (*goals, *bounds)])
+    trains = bool(sides)
     common = Asked(inputs.arch, inputs.workload, sets=inputs.sets, train=trains, epochs=inputs.epochs, seed=inputs.seed,
-                   data=inputs.data)  # fmt: skip
+                   data=inputs.data, asked_for=sides)  # fmt: skip
     both: Given = {"": arch}, {"": workload}
     both = followed(common, both) if trains else both
     judged, whole = held_back(common, both) if trains else (common, common)
@@ -98,7 +99,7 @@ def prepare(inputs: Inputs) -> Prepared[Saved]:
         command=inputs.line, arch=grid.named(0), workload=grid.named(1), set=inputs.sets, search=space.keys,
         goals=goals, bounds=bounds, sampler=sampler, budget=inputs.budget, batch=BATCH, seed=inputs.seed,
         epochs=inputs.epochs, shared=inputs.storage is not None, examples=own.examples if trains else 0,
-        held=own.validation if trains else 0,
+        held=own.validation if trains else 0, sides=sides,
     )  # fmt: skip
     words = [*inputs.sets, *inputs.search, *inputs.minimise, "", *inputs.maximise, "", *inputs.subject_to, sampler]
     suffix = hashlib.sha256("\n".join(words).encode()).hexdigest()[:8]

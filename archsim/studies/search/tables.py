@@ -14,6 +14,8 @@ from archsim.studies.sweep.points import ACCURACY, R2, Made
 from archsim.studies.sweep.tables import heads
 
 BEST_SHOWN = 24
+READ = (ACCURACY, R2, "accuracy_float_mean", "r2_float_mean")
+"""What the best points reach on the test set."""
 
 
 def name_of(goal: Goal) -> str:
@@ -59,7 +61,7 @@ def best_table(data: Saved) -> Table:
     if data.start is not None and data.start.metrics is not None:
         rows.append(_row(data.start, keys, metrics))
     rows += [_row(own, keys, metrics) for own in data.best]
-    last = [name for name in (ACCURACY, R2) if any(own.has(name) for own in data.finals.values())]
+    last = [name for name in READ if any(own.has(name) for own in data.finals.values())]
     finals = {str(number): [*map(own.get, last)] for number, own in data.finals.items()}
     rows = [(*row, *finals.get(str(row[0]), [None] * len(last))) for row in rows]
     title = "The best point" if len(data.goals) == 1 else "Pareto-optimal points"

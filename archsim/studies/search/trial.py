@@ -34,6 +34,12 @@ class Asked(Swept):
     """What the points of a search have in common, as a sweep that varies nothing has it."""
 
     option = "--search"
+    asked_for: tuple[str, ...] = ()
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """What metrics ask for."""
+        return self.asked_for
 
 
 class Alike(Mapping[str, str]):
@@ -144,7 +150,7 @@ class TrialTask(Task[Made]):
         if not own.inputs.train:
             return {"epochs": own.inputs.epochs}  # nothing is drawn
         return {"epochs": own.inputs.epochs, "seed": own.inputs.seed, "data": own.data.get(""), "judged": self.judged,
-                "limits": self.limits}  # fmt: skip
+                "limits": self.limits, "sides": list(own.inputs.sides)}  # fmt: skip
 
     def compute(self, inside: Inside = unheard) -> Made:
         """Run the point; why it cannot be run is a result, too, and so is what a training had reached when it ended."""

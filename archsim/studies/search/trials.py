@@ -37,9 +37,9 @@ class Saved(Data):
     """What search.json holds. `start` is the spec as given, with what that has of the keys, None where it was not run.
 
     `shared` is a search that other commands may have told of their points.
-    Where points were trained, each was on `examples`, and judged by `held` others; `finals` are what the best ones
-    reach when trained on all of these, by number. `importances` are shares by metric and key, `specs` the commands that
-    run or train a best point's spec, by its number.
+    Where points were trained, on the `sides` "chip" or "float", each was on `examples`, and judged by `held` others;
+    `finals` are what the best ones reach when trained on all of these, by number. `importances` are shares by metric
+    and key, `specs` the commands that run or train a best point's spec, by its number.
     """
 
     schema_id: Literal["archsim-search-1"] = signed("archsim-search-1")
@@ -60,6 +60,7 @@ class Saved(Data):
     trials: tuple[Trial, ...] = ()
     examples: int = 0
     held: int = 0
+    sides: tuple[str, ...] = ()
     finals: Mapping[str, Made] = {}
     importances: Mapping[str, Mapping[str, float]] = {}
     specs: Mapping[str, str] = {}

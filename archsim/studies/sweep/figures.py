@@ -13,6 +13,7 @@ from archsim.report.figure import Axis, Dot, Plot, Series, axis, linear
 from archsim.studies.sweep.pixels import MOST_DOTS, pixels
 from archsim.studies.sweep.points import (
     ACCURACY,
+    BASELINES,
     ENERGY,
     MERITS,
     R2,
@@ -30,6 +31,10 @@ NAMES: Mapping[str, tuple[str, str, str]] = {  # title, part of a figure's name,
     R2: ("R2 on the test set", "r2", ""),
     VALIDATED[ACCURACY]: ("accuracy on the validation set", "accuracy", "%"),
     VALIDATED[R2]: ("R2 on the validation set", "r2", ""),
+    BASELINES[ACCURACY]: ("accuracy of the baseline on the validation set", "accuracy_float", "%"),
+    BASELINES[R2]: ("R2 of the baseline on the validation set", "r2_float", ""),
+    "accuracy_float_mean": ("accuracy of the baseline on the test set", "accuracy_float", "%"),
+    "r2_float_mean": ("R2 of the baseline on the test set", "r2_float", ""),
     TIME: ("time per example", "time", "s"),
     ENERGY: ("energy per example", "energy", "J"),
 }

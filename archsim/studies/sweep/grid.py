@@ -22,7 +22,7 @@ from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, following, load_data
 from archsim.functional.epochs import Epoch
 from archsim.functional.floating_point import Reached
-from archsim.functional.train import Progress, Training, check_cells, check_network, seeds_from
+from archsim.functional.train import Progress, Training, baseline_alone, check_cells, check_network, seeds_from
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
@@ -40,6 +40,8 @@ from archsim.workload.network import Workload
 
 Inside: TypeAlias = Callable[[float, Progress | None], None]
 """Told how much of a point is done, and where its training is."""
+SIDES = ("chip", "float")
+"""What can be trained: the chip, and its floating-point baseline."""
 METRICS = (
     "time_per_example_peak_s", "time_per_example_s", "time_per_example_lower_bound_s", "energy_per_example_j",
     "area_m2", "efficiency_op_per_j", "transfer_time_share", "refresh_time_share", "dwell_time_mean_s",
@@ -69,6 +71,11 @@ class Inputs(Spread):
     seed: int = 0
     data: Path | None = unsaid()
     resume: bool = unsaid(False)
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """What is trained at each point."""
+        return SIDES
 
 
 class UnseenDataError(ArchsimError):
@@ -133,7 +140,7 @@ class Grid:
             activity = training = None
             if self.inputs.train:
                 runs, activity = self._train(arch.value, workload, inside)
-                found, training = reached(runs)
+                found, training = reached(runs, self.inputs.sides)
             count = self._examples(workload.value)
             metrics, audits = checked(
                 arch, workload, count, activity=activity,
@@ -203,9 +210,12 @@ class Grid:
         self, arch: ArchSpec, workload: Loaded[Workload], inside: Inside
     ) -> tuple[list[list[Epoch]], ActivityFile | None]:
         """Return what each seed's epochs reached on one chip, and the activity that was measured in all of them."""
-        check_cells(arch)
         check_network(workload.value)
-        EPOCHS.check(self.inputs.epochs or workload.value.training.epochs, "training.epochs")
+        epochs = self.inputs.epochs or workload.value.training.epochs
+        EPOCHS.check(epochs, "training.epochs")
+        if "chip" not in self.inputs.sides:
+            return self._train_baselines(workload, epochs, inside), None
+        check_cells(arch)
         chip = build_chip(arch)
         schedule = build_schedule(chip, map_workload(workload.value, chip), self._examples(workload.value))
         data = self._seen(workload)
@@ -215,7 +225,8 @@ class Grid:
         reads: list[Measured] = []
         for seed in self.seeds:
             known = self._baselines.setdefault((workload.hash, self.data[workload.hash], seed), [])
-            training = Training(schedule, data, seed=seed, ablate=self.ablated, known=known)
+            training = Training(schedule, data, seed=seed, ablate=self.ablated, known=known,
+                                compared="float" in self.inputs.sides)  # fmt: skip
 
             def told(now: Progress, before: int = len(runs), epochs: int = training.epochs) -> None:
                 inside((before + now.epochs / epochs) / len(self.seeds), now)
@@ -225,6 +236,20 @@ class Grid:
             reads += [*training.model.reads(), *training.model.updates()]
         measured = together(reads)
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
+
+    def _train_baselines(self, workload: Loaded[Workload], epochs: int, inside: Inside) -> list[list[Epoch]]:
+        """Return what the epochs of each seed's baseline reached, without a chip."""
+        data, runs = self._seen(workload), list[list[Epoch]]()
+        for seed in self.seeds:
+            known = self._baselines.setdefault((workload.hash, self.data[workload.hash], seed), [])
+
+            def told(now: Progress, before: int = len(runs)) -> None:
+                inside((before + now.epochs / epochs) / len(self.seeds), now)
+
+            runs.append(
+                baseline_alone(workload.value, data, seed=seed, epochs=epochs, known=known, progress=told)
+            )  # fmt: skip
+        return runs
 
 
 def followed(inputs: Inputs, given: Given) -> Given:
@@ -256,19 +281,22 @@ def side_of(key: str) -> int:
     return SPECS.index(key) if key in SPECS else int(bool(split_overrides([f"{key}="])[1]))
 
 
-def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:
-    """Return what seeds reached after the last epoch, and in each.
+def reached(
+    runs: Sequence[Sequence[Epoch]], sides: Sequence[str] = SIDES
+) -> tuple[dict[str, float | None], dict[str, Runs[float | None]]]:
+    """Return what seeds reached after the last epoch, and in each, on the sides that were trained.
 
     These are means and sample standard deviations (None for one seed) over seeds, and pulses per synapse; and accuracy
     and loss by seed and epoch. R2 stands for accuracy where examples have values for classes. Where some are held back
     for validation, these are read as well, and the test set after the last epoch alone.
     """
-    what = "accuracy" if all(run[-1].accuracy_chip is not None for run in runs) else "r2"
-    held = any(getattr(run[-1], f"{what}_validation_chip") is not None for run in runs)
-    read = [f"{what}{part}_{where}" for part in ("", "_validation")[: 1 + held] for where in ("chip", "float")]
+    what = "accuracy" if all(getattr(run[-1], f"accuracy_{sides[0]}") is not None for run in runs) else "r2"
+    held = any(getattr(run[-1], f"{what}_validation_{sides[0]}") is not None for run in runs)
+    tested, validated = ([f"{what}{part}_{where}" for where in sides] for part in ("", "_validation"))
+    read = [*tested, *(validated if held else [])]
     columns = {
         name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs)
-        for name in (*read[:2], "loss_chip", "loss_float", *read[2:])
+        for name in (*tested, *(f"loss_{where}" for where in sides), *read[len(tested) :])
     }
     found: dict[str, float | None] = {}
     for name in read:
@@ -276,7 +304,9 @@ def reached(runs: Sequence[Sequence[Epoch]]) -> tuple[dict[str, float | None], d
         whole = len(known) == len(runs)
         found[f"{name}_mean"] = fmean(known) if whole else None
         found[f"{name}_std"] = stdev(known) if whole and len(known) > 1 else None
-    chip, floating = (found[f"{name}_mean"] for name in read[:2])
-    found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
-    found["pulses_per_synapse"] = fmean(run[-1].pulses_per_synapse for run in runs)
+    if len(sides) > 1:
+        chip, floating = (found[f"{name}_mean"] for name in tested)
+        found[f"{what}_difference"] = None if chip is None or floating is None else chip - floating
+    if "chip" in sides:
+        found["pulses_per_synapse"] = fmean(run[-1].pulses_per_synapse for run in runs)
     return found, columns

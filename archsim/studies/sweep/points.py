@@ -18,6 +18,8 @@ Settings: TypeAlias = Mapping[str, str]
 TIME, ENERGY, ACCURACY, R2 = "time_per_example_s", "energy_per_example_j", "accuracy_chip_mean", "r2_chip_mean"
 VALIDATED = {ACCURACY: "accuracy_validation_chip_mean", R2: "r2_validation_chip_mean"}
 """Accuracy and R2 on a validation set, by the name of those on the test set."""
+BASELINES = {ACCURACY: "accuracy_validation_float_mean", R2: "r2_validation_float_mean"}
+"""The same of the floating-point baseline on a validation set."""
 MERITS = (*VALIDATED, *VALIDATED.values())
 
 
