@@ -88,6 +88,7 @@ class ChipModel:
         self.program = program = program_of(schedule)
         self.buffers, self.measures = buffers_of(program), measures_of(program)
         self.leakage, self.seed, self.trains = leakage, seed, trains
+        self._flutters = any(cells.parameters.flutter.any for cells in self.cells)
         self._order = order
         if order is not None:
             examples = examples._replace(order=order[:per_epoch])
@@ -103,6 +104,8 @@ class ChipModel:
         rules = Rules(alpha, functions_of(workload), self.spans, rates, per_epoch, seed)
         tables = self._tables([numbers.index(c.numbers) for c in cells])
         self.setup = Setup(program, tables, rules, examples, self.buffers, self.measures)
+        for shard in range(len(self.cells)):
+            self._look_at_flutter(shard)
         self._play = make_play(update, len(self.cells), len(numbers), trains)
         self._meter = ReadMeter(schedule, cells, self.measures)
         self.saturation = Saturation(schedule, cells)
@@ -121,10 +124,15 @@ class ChipModel:
     def _tables(self, sorts: Sequence[int]) -> Tables:
         """Return the periphery of the shards, whose cells are of these sorts."""
         shares, swings, tops, drivers = on_tables(drivers_of(self.schedule))
+        widest = (
+            max(len(cells.weights) for cells in self.cells if cells.parameters.flutter.any) if self._flutters else 0
+        )
+        references = np.array([cells.columns_per_reference for cells in self.cells], dtype=np.int64)
         return Tables(
             np.array([each.levels for each in self.quantisers], dtype=np.int64),
             np.array([each.ranges for each in self.quantisers], dtype=np.float32),
-            shares, swings, tops, np.array([*drivers, sorts], dtype=np.int64),
+            shares, swings, tops, np.zeros((2, len(self.cells), widest)), references,
+            np.array([*drivers, sorts], dtype=np.int64),
         )  # fmt: skip
 
     def play(
@@ -153,6 +161,7 @@ class ChipModel:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
                 if (example + 1) % self._numerics.activity_interval == 0:
                     self._meter.sample(shard)
+                    self._look_at_flutter(shard)
                 if example + 1 == stop:
                     self._updated[shard] = stop
                     if (self._updated == stop).all():
@@ -183,10 +192,11 @@ class ChipModel:
             "buffers": self.buffers._asdict(), "measures": self.measures._asdict(), "record": self.record.arrays(),
             "meter": self._meter.arrays(), "saturation": self.saturation.arrays(),
         }  # fmt: skip
+        looked = {"flutter": self.setup.tables.flutter}
         leaked = {f"last{i}": last for i, last in enumerate(self._last)}
         dwell = self.record.dwell_cells, *divmod(self.record.dwell_cycles, 1 << 32)  # which may outgrow a word
         counters = np.array([self.epoch, self.maintained, self.records, *dwell], dtype=np.int64)
-        return {**arrays_of(parts), **leaked, "updated": self._updated, "counters": counters}
+        return {**arrays_of(parts), **leaked, **looked, "updated": self._updated, "counters": counters}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Take over what `arrays` of the same chip, schedule and data returned; ValueError if they are others'."""
@@ -263,6 +273,12 @@ class ChipModel:
                     self.record.leaked[shard][begin + first : begin + stop] += own
                 last[first:stop] += own
 
+    def _look_at_flutter(self, shard: int, begin: int = 0, end: int | None = None) -> None:
+        """See by how much the cells of these rows fluctuate, as they are now."""
+        if self.cells[shard].parameters.flutter.any:
+            last = len(self.cells[shard].weights) if end is None else end
+            self.setup.tables.flutter[:, shard, begin:last] = self.cells[shard].flutter(begin, last)
+
     def _maintain(self, op: int, n: int, start: int) -> None:
         """Transfer or rewrite an instance's row groups, each read when its turn comes; waiting rows go on leaking."""
         m = self.schedule.ops[op].maintenance
@@ -286,6 +302,7 @@ class ChipModel:
             else:
                 found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
             self.saturation.write(shard, found)
+        self._look_at_flutter(shard, first, last)
         self._last[shard][first:last] = reads + m.group_cycles
         if many:
             self._meter.sample(shard)

@@ -14,10 +14,22 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
 from archsim.base.machine_code import njit
+from archsim.components.cells.numeric.flutter import add_to_columns, add_to_rows
 from archsim.functional.compiling import compiled, is_kept
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
-from archsim.functional.hashes import PHASE, READ, READ_BACK, ROUNDING, ROW_ROUNDING, add_noise, key, uniform
+from archsim.functional.hashes import (
+    FLUTTER,
+    FLUTTER_BACK,
+    PHASE,
+    READ,
+    READ_BACK,
+    ROUNDING,
+    ROW_ROUNDING,
+    add_noise,
+    key,
+    uniform,
+)
 from archsim.functional.losses import output_delta
 from archsim.functional.periphery import either_side, to_levels, to_span
 from archsim.functional.pulses import PULSED, Trains
@@ -116,6 +128,10 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, step: Any, driv
     if noise > 0:
         base = key(setup.rules.seed, READ, layer, vector)
         add_noise(z[:cols], noise * alpha[layer], base, r * buffers.acts.shape[2] + col0)
+    if tables.flutter.shape[2] > 0:
+        flutter, base = tables.flutter[:, s, :rows], key(setup.rules.seed, FLUTTER, layer, vector)
+        first = r * buffers.acts.shape[2] + col0
+        add_to_columns(driven[:rows], flutter[0], flutter[1], tables.spans[s], base, first, z[:cols])
     for j in range(cols):
         z[j] /= alpha[layer]
     read_out = buffers.sums[layer, place, r, col0:col1]
@@ -190,6 +206,10 @@ def read_backward(setup: Any, weights: Any, op: Any, example: Any, driven: Any, 
     if noise > 0:
         base = key(setup.rules.seed, READ_BACK, layer, vector)
         add_noise(z[:rows], noise * scale, base, c * buffers.acts.shape[2] + row0)
+    if tables.flutter.shape[2] > 0:
+        flutter = tables.flutter[:, s, first : first + rows]
+        base, line = key(setup.rules.seed, FLUTTER_BACK, layer, vector), c * buffers.acts.shape[2] + row0
+        add_to_rows(driven[:cols], flutter[0], flutter[1], tables.spans[s], base, line, z[:rows])
     # The converter sees the product at full drive; the scale is restored digitally.
     read_back = buffers.errors[layer, place, c, row0 : row0 + rows]
     if largest > 0:

@@ -54,6 +54,9 @@ class Tables(NamedTuple):
     on_shares: F64  # [drivers, codes]: share of the window for which a line is on at that code
     on_swings: I64  # [drivers, codes]: how often a line is charged for that
     on_tops: F64  # [drivers]: the code at full scale
+    flutter: F64
+    """[2, shards, rows]: by what variance cells and references fluctuate in a read, in uS^2; no rows if none does."""
+    spans: I64  # [shards]: columns that share a reference
     sort_of: I64  # [3, shards]: which driver, in forward and in backward, and which sort of cells
 
 

@@ -227,6 +227,18 @@ def test_a_difference_held_at_330_kelvin_is_gone_eight_times_as_soon() -> None:
     assert cells.weights == pytest.approx(held * math.exp(-8 / 5.16), rel=1e-4)
 
 
+@with_capacitor
+@pytest.mark.parametrize("kelvin", [1e-3, 600.0, 1000.0])
+def test_cells_that_are_far_too_warm_or_cold_hold_numbers(kind: str, kelvin: float) -> None:
+    for halving in ("10 K", "1 mK"):
+        cells = worked(
+            device_of(kind, leak_halving=halving, **({"leak_compensation": "nominal"} if kind == "pcm_3t1c" else {})),
+            temperature=kelvin,
+        )
+        cells.transfer(0, 6, 1, 1, True, 8e-3)
+        assert np.isfinite(cells.weights).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_cells_without_a_capacitor_do_not_care(kind: str) -> None:
     device = device_of(kind)

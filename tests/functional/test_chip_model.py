@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from archsim.components.cells.numeric.base import Occupancy, TransferCounts
+from archsim.components.cells.numeric.base import Occupancy, Parameters, TransferCounts
 from archsim.components.cells.numeric.capacitor_update import update
 from archsim.components.cells.numeric.in_place import update_in_place
 from archsim.functional.carrier import Carrier
@@ -66,6 +66,8 @@ def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> 
 
 class LeakyCells:
     """Linear cells whose weights halve in 20 us and lose a tenth when they are transferred."""
+
+    parameters, columns_per_reference = Parameters(None, None, 0.0, 0.0), 1
 
     def __init__(self, weights: Any, step: float = QUANTISERS.step) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)

@@ -58,6 +58,26 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
         if COMPONENTS[cell].role == "device"
         for what in ("s", "energy_j")
     },
+    **{
+        (cell, name): (f"tile.device.{flicker}=1 %",)
+        for cell, flicker in (
+            ("Capacitor3T1C", "transistor_flicker"),
+            ("Pcm3T1C", "flicker"),
+            ("PcmPairCell", "flicker"),
+            ("StaticCell", "flicker"),
+            ("SoftBounds", "flicker"),
+        )
+        for name in ("flicker_span_s", "flicker_read_s", "flicker_exponent", "flicker_most")
+    },
+    **{
+        (cell, name): switch
+        for cell in ("Capacitor3T1C", "Pcm3T1C")
+        for name, switch in (
+            ("capacitance_f", ("tile.device.pulse_noise=shot",)),
+            ("step_spread_absolute_v", ("tile.device.step_spread=0",)),
+            ("leak_halving_kelvin", ("technology.temperature=310 K",)),
+        )
+    },
     ("Capacitor3T1C", "step_least"): ("tile.device.step_spread=0.6",),
     ("Pcm3T1C", "step_least"): ("tile.device.step_spread=0.6",),
     ("StaticCell", "step_least"): ("tile.device.step_spread=0.6",),
@@ -186,12 +206,12 @@ def numbers(spec: Loaded[ArchSpec], workload: Workload) -> Results:
         if not tile.missing("tile"):
             found[f"drive back {name}"] = tile.backward_driver.on_shares()
             found[f"edges {name}"] = quantisers_of(spec.value, tile, 0.05)
-        found[f"cells {name}"] = cells(tile)
+        found[f"cells {name}"] = cells(tile, spec.value.technology.temperature_kelvin)
     return found
 
 
-def cells(tile: TileSpec) -> list[Any]:
-    own = tile.device.cells(12, 24, 1, 0)
+def cells(tile: TileSpec, kelvin: float) -> list[Any]:
+    own = tile.device.cells(12, 24, 1, 0, temperature_kelvin=kelvin)
     draw = Numbers(2)
     slots = tile.array.pulses if isinstance(tile.array, Crossbar) else 15
     seen = [own.step, own.weights.copy()]
@@ -200,7 +220,7 @@ def cells(tile: TileSpec) -> list[Any]:
         for _ in range(40):
             own.update(nx, nd, draw.random(12).astype(np.float32), slots)
         own.leak(0, 12, 2e-3)
-        seen += [own.weights.copy(), own.conductances().copy()]
+        seen += [own.weights.copy(), own.conductances().copy(), *own.flutter()]
         own.transfer(0, 12, 3, index, True, 2e-3) if index % 2 else own.rewrite(0, 12, 2e-3, 3, index)
         seen += [own.weights.copy(), own.conductances().copy()]
     own.program(np.linspace(-80, 80, 288, dtype=np.float32).reshape(12, 24), 4)

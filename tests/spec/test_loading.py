@@ -41,7 +41,8 @@ DEFAULTED = {
     "stuck_reset", "stuck_set", "multiply_add_energy", "compare_energy", "leak_interval", "activity_interval",
     "activity_share", "vectors_held", "step_least", "leak_temperature", "leak_halving", "step_spread_absolute",
     "capacitance", "pulse_noise", "reset_noise", "pulse_least", "temperature", "signed_rows", "signed_columns",
-    "signed_updates",
+    "signed_updates", "flicker", "flicker_exponent", "flicker_most", "flicker_span", "flicker_read",
+    "transistor_flicker", "reference_noise",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
@@ -31,6 +32,8 @@ class Switches:
     programming_error: bool = True
     pulse_noise: bool = True
     reset_noise: bool = True
+    flicker: bool = True
+    reference_noise: bool = True
     temperature: bool = True
 
     @property
@@ -148,7 +151,26 @@ EXAMPLE_OF_READ = {"transfer_read": "80 ns", "transfer_noise": "0.2 uS"}
 """... and those of `SingleRead`."""
 
 
-class SingleRead(Section):
+class Flicker(Section):
+    """Conductances that fluctuate as 1/f: over `flicker_span`, as long as a state is held, and read for `flicker_read`.
+
+    Relative to G^2 the variance is a fixed one times ln((span + read) / (2 read)), as in aihwkit's PCM model.
+    Each read counts as a draw of its own, also of what is slower than a read.
+    """
+
+    later = frozenset({"flicker_span_s", "flicker_read_s"})
+
+    flicker_span_s: Time = Fraction(75, 10**4)
+    flicker_read_s: Time = Fraction(250, 10**9)
+
+    @property
+    def flicker_factor(self) -> float:
+        """By what a standard deviation is multiplied for the span."""
+        span, read = float(self.flicker_span_s), float(self.flicker_read_s)
+        return math.sqrt(max(math.log((span + read) / (2 * read)), 0.0))
+
+
+class SingleRead(Flicker):
     """How maintenance reads cells: a row at a time, gain switched, with an error of the weight as it is read."""
 
     transfer_read_s: Time

@@ -11,7 +11,18 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.physics import BOLTZMANN_J_PER_K, ELEMENTARY_CHARGE_C
-from archsim.base.units import Count, Dimension, Energy, Ratio, Share, Temperature, Time, TimeOrZero, Voltage
+from archsim.base.units import (
+    Conductance,
+    Count,
+    Dimension,
+    Energy,
+    Ratio,
+    Share,
+    Temperature,
+    Time,
+    TimeOrZero,
+    Voltage,
+)
 from archsim.components.base import Action, component
 from archsim.components.cells.base import (
     EVERYTHING,
@@ -27,6 +38,7 @@ from archsim.components.cells.base import (
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.base import Cells, Parameters
     from archsim.components.cells.numeric.capacitor_kernels import Numbers, Spreads
+    from archsim.components.cells.numeric.flutter import Flutter
 
 
 PositiveCapacitance = Annotated[float, Dimension("F", most=1e-3)]
@@ -48,12 +60,14 @@ class CapacitorPair(SingleRead):
     Options, off by default, for which `capacitance` counts. With `pulse_noise: shot` the charge of a pulse comes in
     electrons, N = step capacitance / e of them on average: the standard deviation of one pulse is 1 / sqrt(N) of it,
     that of n pulses sqrt(n) times as much (Poisson). With `reset_noise: thermal` a capacitor that is reset is off by
-    sqrt(k T / capacitance). No pulse is shorter than `pulse_least`.
+    sqrt(k T / capacitance). In each read a transistor's conductance fluctuates by `transistor_flicker` of it (see
+    `Flicker`), and a reference by `reference_noise` besides, alike for all cells that share it. No pulse is shorter
+    than `pulse_least`.
     """
 
     later = frozenset(
         {"step_least", "step_spread_absolute_v", "capacitance_f", "pulse_noise", "reset_noise", "pulse_least_s",
-         "leak_temperature_kelvin", "leak_halving_kelvin"}
+         "leak_temperature_kelvin", "leak_halving_kelvin", "transistor_flicker", "reference_noise_siemens"}
     )  # fmt: skip
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -86,6 +100,8 @@ class CapacitorPair(SingleRead):
     capacitance_f: PositiveCapacitance = 20e-15
     pulse_noise: Literal["none", "shot"] = "none"
     reset_noise: Literal["none", "thermal"] = "none"
+    transistor_flicker: Ratio = 0.0
+    reference_noise_siemens: Conductance = 0.0
     pulse_least_s: TimeOrZero = Fraction(2, 10**9)
     leak_temperature_kelvin: Temperature = 300.0
     leak_halving_kelvin: Temperature = 10.0
@@ -124,6 +140,15 @@ class CapacitorPair(SingleRead):
         """The nominal change of the weight by one pulse."""
         return self.step_v * self.transistor_siemens_per_v
 
+    def capacitor_flutter(self, switches: Switches) -> Flutter:
+        """Return how the read transistors and the references fluctuate."""
+        from archsim.components.cells.numeric.flutter import Flutter
+
+        return Flutter(
+            transistor=self.transistor_flicker * self.flicker_factor * switches.flicker,
+            reference=self.reference_noise_siemens * 1e6 * switches.reference_noise,
+        )
+
     @property
     def electrons_per_pulse(self) -> float:
         """How many electrons a nominal pulse moves."""
@@ -137,7 +162,7 @@ class CapacitorPair(SingleRead):
     def leak_time_constant_at_s(self, temperature_kelvin: float) -> float:
         """Return the time constant of the leak at a temperature."""
         warmer = (temperature_kelvin - self.leak_temperature_kelvin) / self.leak_halving_kelvin
-        return float(self.leak_time_constant_s) * math.exp2(-warmer)
+        return float(self.leak_time_constant_s) * math.exp2(-min(max(warmer, -100.0), 100.0))  # what floats can hold
 
     @model_validator(mode="after")
     def _spreads_one_way(self) -> Self:
@@ -232,7 +257,8 @@ class Capacitor3T1C(CapacitorPair, Device):
         numbers, spreads = (
             made(switches, temperature_kelvin) for made in (self.capacitor_numbers, self.capacitor_spreads)
         )
-        return Parameters(numbers, spreads, self.step_siemens * 1e6, self.held_siemens * 1e6, leaks=switches.leakage)
+        return Parameters(numbers, spreads, self.step_siemens * 1e6, self.held_siemens * 1e6, leaks=switches.leakage,
+                          flutter=self.capacitor_flutter(switches))  # fmt: skip
 
     def repeats(self, step: str) -> int:
         """Pulses, a read, a trim, a read."""

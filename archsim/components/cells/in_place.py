@@ -6,22 +6,22 @@ from typing import TYPE_CHECKING, ClassVar
 
 from archsim.base.units import Energy, Ratio, Share
 from archsim.components.base import component
-from archsim.components.cells.base import EVERYTHING, Device, SomeConductance, Switches
+from archsim.components.cells.base import EVERYTHING, Device, Flicker, SomeConductance, Switches
 
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.base import Cells, Parameters
 
 
-class InPlaceCell(Device):
+class InPlaceCell(Flicker, Device):
     """Base of the cells that every pulse trains in place and that keep their weight: no transfer, no refresh.
 
     A weight lies within -bound and +bound; spreads are from cell to cell, relative and fixed when the chip is made.
     With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction. No step and no bound
     is below the shares `step_least` and `bound_least` of its mean. `pulse_energy` is what one pulse of an update takes
-    in the cell.
+    in the cell. In each read a weight fluctuates by `flicker` of it (see `Flicker`), off by default.
     """
 
-    later = Device.later | {"step_least", "bound_least", "pulse_energy_j"}
+    later = Device.later | {"step_least", "bound_least", "pulse_energy_j", "flicker"}
 
     step_siemens: SomeConductance = 0.05e-6
     step_spread: Ratio = 0.0
@@ -31,6 +31,7 @@ class InPlaceCell(Device):
     bound_spread: Ratio = 0.0
     bound_least: Share = 0.05
     pulse_energy_j: Energy = 0.0
+    flicker: Ratio = 0.0
     softness: ClassVar[float] = 0.0
 
     @property
@@ -50,6 +51,7 @@ class InPlaceCell(Device):
     def parameters(self, switches: Switches) -> Parameters:
         """Return what its cells in numbers are made from, in uS; no spread without variability."""
         from archsim.components.cells.numeric.base import Parameters
+        from archsim.components.cells.numeric.flutter import Flutter
         from archsim.components.cells.numeric.in_place import InPlaceNumbers
 
         step, bound, vary = self.step_siemens * 1e6, self.bound_siemens * 1e6, switches.variation
@@ -57,7 +59,8 @@ class InPlaceCell(Device):
             step, bound, self.step_spread * vary, self.asymmetry_spread * vary, self.bound_spread * vary,
             self.softness, self.step_least, self.bound_least,
         )  # fmt: skip
-        return Parameters(numbers, None, step, bound)
+        flutter = Flutter(device=self.flicker * self.flicker_factor * switches.flicker)
+        return Parameters(numbers, None, step, bound, flutter=flutter)
 
 
 @component("static_cell", "device")

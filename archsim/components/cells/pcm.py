@@ -25,6 +25,7 @@ from archsim.components.cells.base import (
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.ageing import Habits
     from archsim.components.cells.numeric.base import Cells, Parameters
+    from archsim.components.cells.numeric.flutter import Flutter
     from archsim.components.cells.numeric.programming import Programming
 
 
@@ -38,8 +39,11 @@ class PcmPair(SingleRead):
 
     Options, off by default: conductance drifts as G (max(t, drift_start) / drift_start)^-nu with the time since a
     device was programmed, nu from device to device with mean and spread, not below zero; a share of the devices is
-    stuck at RESET, another at `set_scale`.
+    stuck at RESET, another at `set_scale`. In each read a device fluctuates by `flicker` r^-flicker_exponent of its
+    conductance, at most by `flicker_most` (see `Flicker`).
     """
+
+    later = frozenset({"flicker", "flicker_exponent", "flicker_most"})
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "gain": (), "iterations": ("set_error_siemens", "set_error_slope_siemens", "set_error_bend_siemens"),
@@ -68,6 +72,9 @@ class PcmPair(SingleRead):
     drift_start_s: Time = Fraction(20, 10**6)
     stuck_reset: Share = 0.0
     stuck_set: Share = 0.0
+    flicker: Ratio = 0.0
+    flicker_exponent: Ratio = 0.65
+    flicker_most: Ratio = 0.2
 
     def programming_repeats(self) -> dict[str, int]:
         """Return how often the steps of programming are done per row: each time RESET G+ and G-, a ramp, a verify."""
@@ -103,6 +110,16 @@ class PcmPair(SingleRead):
             error_bend=real(self.set_error_bend_siemens * error), control=real(self.set_control_siemens * 1e6),
             control_loss=real(self.set_control_loss_siemens * 1e6),
             reset=real(self.reset_conductance_siemens * error), reset_spread=real(self.reset_spread_siemens * error),
+        )  # fmt: skip
+
+    def pair_flutter(self, switches: Switches) -> Flutter:
+        """Return how the devices fluctuate."""
+        from archsim.components.cells.numeric.flutter import Flutter
+
+        factor = self.flicker_factor * switches.flicker
+        return Flutter(
+            device=self.flicker * factor, exponent=self.flicker_exponent, most=self.flicker_most * factor,
+            scale=self.set_scale_siemens * 1e6,
         )  # fmt: skip
 
     def habits(self, switches: Switches) -> Habits:
@@ -201,7 +218,7 @@ class PcmPairCell(PcmPair, Device):
         )  # fmt: skip
         return Parameters(
             numbers, spreads, step, self.gain * self.reachable_siemens * 1e6, self.habits(switches),
-            float(self.drift_start_s), 2 * self.iterations,
+            float(self.drift_start_s), 2 * self.iterations, flutter=self.pair_flutter(switches),
         )  # fmt: skip
 
     @property

@@ -65,6 +65,7 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
         from archsim.components.cells.numeric.base import Parameters
 
+        held = self.capacitor_flutter(switches)
         offset, pcm = np.float32(self.offset_siemens * 1e6), self.programming(switches)
         return Parameters(
             self.capacitor_numbers(switches, temperature_kelvin)._replace(offset=offset, pcm=pcm),
@@ -74,6 +75,9 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
             leaks=switches.leakage,
             inverts=switches.polarity_inversion,
             alternates=self.row_polarity == "alternating" and switches.polarity_inversion,
+            flutter=self.pair_flutter(switches)._replace(
+                transistor=held.transistor, reference=held.reference
+            ),
             compensates=self.leak_compensation == "nominal" and switches.leakage,
         )  # fmt: skip
 

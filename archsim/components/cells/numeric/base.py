@@ -14,6 +14,7 @@ import numpy as np
 from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.draws import FRESH
+from archsim.components.cells.numeric.flutter import Flutter
 
 
 class PulseCounts(NamedTuple):
@@ -57,6 +58,7 @@ class Parameters(NamedTuple):
     habits: Habits = Habits()  # how phase-change devices age
     drift_start_s: float = 0.0
     resets: int = 0  # RESETs of the two devices by one programming
+    flutter: Flutter = Flutter()  # how conductances fluctuate from read to read
     leaks: bool = True
     inverts: bool = True  # transfers invert the polarity
     alternates: bool = False  # every other row begins inverted
@@ -136,6 +138,23 @@ class Cells(ABC):
     @abstractmethod
     def conductances(self) -> F32:
         """Return what a read of each cell draws current through, [rows, cols], in uS; unsigned, without gain."""
+
+    def flutter(self, row_start: int = 0, row_stop: int | None = None) -> tuple[F64, F64]:
+        """Return by row, in uS^2, by what variance weights fluctuate in a read: cells on their own, and references.
+
+        The first is the mean of a row's cells; the second that of what `columns_per_reference` neighbours share.
+        """
+        own = self._fluttering(slice(row_start, row_stop))
+        return own, np.zeros_like(own)
+
+    @property
+    def columns_per_reference(self) -> int:
+        """How many neighbouring columns share a reference."""
+        return 1
+
+    def _fluttering(self, rows: slice) -> F64:
+        """Return the variances of these rows' cells without their references: none, if a kind does not say."""
+        return np.zeros(len(self.weights[rows]))
 
     @abstractmethod
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:

@@ -17,6 +17,8 @@ from archsim.components.cells.numeric.draws import FIRST, REWRITE, REWRITE_READ,
 from archsim.components.cells.numeric.exact_updates import update_exactly
 
 _ONE = np.float32(1)
+GONE = 80.0
+"""After so many time constants nothing is left to reckon with: what is larger overflows single precision."""
 
 
 class DecayFactors:
@@ -74,12 +76,27 @@ class CapacitorCells(Cells):
         wanted = differences(self._turned, self.numbers, row_start, row_stop)
         noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
         if self.parameters.leaks:
-            wanted *= np.float32(math.exp(dt_s / self.numbers.tau))
+            wanted *= np.float32(math.exp(min(dt_s / self.numbers.tau, GONE)))
         return self._put(wanted, row_start, self._draw(seed, REWRITE, index))
 
     def conductances(self) -> F32:
         """Return G+ + G- + g + the cell's part of g_shared."""
         return cast("F32", conducting(self._turned, self.numbers))
+
+    def flutter(self, row_start: int = 0, row_stop: int | None = None) -> tuple[F64, F64]:
+        """Return the variances of cells, and those of shared references."""
+        rows, flutter = slice(row_start, row_stop), self.parameters.flutter
+        return self._fluttering(rows), flutter.transistors(self.state.shared[rows]) + flutter.reference**2
+
+    @property
+    def columns_per_reference(self) -> int:
+        """As given."""
+        return cast("int", self.numbers.span)
+
+    def _fluttering(self, rows: slice) -> F64:
+        state = self.state
+        own = state.k[rows] * np.maximum(state.voltage[rows] - state.threshold[rows], np.float32(0))
+        return self.parameters.flutter.transistors(own)
 
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W and g - g_shared."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from archsim.base.arrays import F32, Flags
+from archsim.base.arrays import F32, F64, Flags
 from archsim.components.cells.numeric.base import Cells, Parameters, TransferCounts, checked_key
 from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
 from archsim.components.cells.numeric.draws import BOUNDS, FRESH, STEPS, compiled, normals
@@ -114,6 +114,9 @@ class InPlaceCells(Cells):
     def conductances(self) -> F32:
         """Return |W|: one of two devices holds it, the other none."""
         return np.abs(self.weights)
+
+    def _fluttering(self, rows: slice) -> F64:
+        return self.parameters.flutter.devices(np.abs(self.weights[rows]))
 
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W."""

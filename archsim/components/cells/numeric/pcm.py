@@ -52,6 +52,10 @@ class PcmPairCells(Cells):
         """Return G+ + G-."""
         return cast("F32", self.state.plus + self.state.minus)
 
+    def _fluttering(self, rows: slice) -> F64:
+        both = (self.parameters.flutter.devices(held[rows]) for held in (self.state.plus, self.state.minus))
+        return cast("F64", np.float64(self.numbers.pcm.gain) ** 2 * sum(both))
+
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W, G+ and G-."""
         own = slice(row_start, row_stop)

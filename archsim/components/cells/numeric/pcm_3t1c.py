@@ -10,7 +10,7 @@ import numpy as np
 from archsim.base.arrays import F32, F64
 from archsim.components.cells.numeric.ageing import draw_ageing, drift
 from archsim.components.cells.numeric.base import Parameters, TransferCounts, checked_key
-from archsim.components.cells.numeric.capacitor import CapacitorCells, empty_state
+from archsim.components.cells.numeric.capacitor import GONE, CapacitorCells, empty_state
 from archsim.components.cells.numeric.capacitor_kernels import differences, turn
 from archsim.components.cells.numeric.capacitor_writing import program
 from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ, noisy
@@ -62,6 +62,11 @@ class Pcm3T1CCells(CapacitorCells):
         """Program the PCM pairs to these weights and put the rest on the capacitors."""
         return self._program(self._wanted(weights), 0, self._draw(seed, FIRST, index), False)
 
+    def _fluttering(self, rows: slice) -> F64:
+        flutter, gain = self.parameters.flutter, np.float64(self.numbers.pcm.gain)
+        pair = flutter.devices(self.state.plus[rows]) + flutter.devices(self.state.minus[rows])
+        return super()._fluttering(rows) + gain**2 * pair
+
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W, g - g_shared, G+ and G-."""
         own = slice(row_start, row_stop)
@@ -83,5 +88,5 @@ def kept_and_mean(held_s: float, tau_s: float) -> tuple[float, float]:
 
     They are e = exp(-t / tau) and (1 - e) tau / t.
     """
-    spans = held_s / tau_s
+    spans = min(held_s / tau_s, GONE)
     return math.exp(-spans), -math.expm1(-spans) / spans if spans else 1.0
