@@ -36,6 +36,10 @@ def train(
     seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed on.")] = 1,
     ablate: Ablate = None,
     seed: Seed = 0,
+    goal: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", help="Say whether the chip is so near to its baseline, in percentage points."),
+    ] = None,
     data: DataFolder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")] = False,
     jobs: Jobs = None,

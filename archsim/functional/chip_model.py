@@ -215,10 +215,13 @@ class ChipModel:
         self.buffers.stats[:], pulsed[:] = 0, 0
         return found
 
-    def evaluate(self, x: F32, y: I64, targets: F32 | None = None) -> tuple[int, float]:
+    def evaluate(
+        self, x: F32, y: I64, targets: F32 | None = None, right: Array | None = None
+    ) -> tuple[int, float]:  # fmt: skip
         """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
 
-        These are added up over outputs and examples. Vectors go through all of the chip's quantisers.
+        These are added up over outputs and examples. Vectors go through all of the chip's quantisers. `right` [n] of
+        bool, if given, is set to which of them are.
         """
         shards = self.schedule.mapping.shards
         forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}
@@ -227,13 +230,22 @@ class ChipModel:
         setup = self.setup._replace(
             examples=examples_of(x, y, targets), buffers=buffers_of(self.program), measures=measures_of(self.program)
         )
-        self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, self.crossbars, setup)
         stats = setup.buffers.stats
+        if right is None:
+            self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, self.crossbars, setup)
+        else:
+            for example, own in enumerate(n.reshape(len(x), len(ops))):
+                before = stats[1]
+                self._play(ops, own, own, 0, 0, self._pause, self.crossbars, setup)
+                right[example] = stats[1] > before
         return int(stats[1]), float(stats[2])
 
-    def score(self, part: Part | None) -> float | None:
-        """Return accuracy or R2 of the chip as it is now on some examples; None without any."""
-        return None if part is None else score(*self.evaluate(*part), len(part.x), part.t)
+    def score(self, part: Part | None, right: Array | None = None) -> float | None:
+        """Return accuracy or R2 of the chip as it is now on some examples; None without any.
+
+        `right` is what `evaluate` is given.
+        """
+        return None if part is None else score(*self.evaluate(*part, right), len(part.x), part.t)
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""

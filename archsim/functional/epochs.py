@@ -47,3 +47,6 @@ class Epoch:
     accuracy_validation_float: float | None = None
     r2_validation_chip: float | None = None
     r2_validation_float: float | None = None
+    right_chip: str = ""
+    """Which examples for testing were answered rightly, `packed`, after the last epoch; of values nothing."""
+    right_float: str = ""

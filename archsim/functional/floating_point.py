@@ -6,12 +6,14 @@ rates of its own, where the workload gives it some.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from archsim.base.arrays import F32, I32, I64
+from archsim.base.arrays import F32, I32, I64, Array
 from archsim.base.machine_code import njit
+from archsim.functional.comparison import packed
 from archsim.functional.datasets import Data, Part
 from archsim.functional.functions import Functions, activate, derive, functions_of
 from archsim.functional.losses import output_delta, score
@@ -23,11 +25,25 @@ from archsim.workload.weights import weights_of
 
 
 class Reached(NamedTuple):
-    """What a network reached in an epoch: mean loss, and accuracy or R2 of the sets that were read after it."""
+    """What a network reached in an epoch: mean loss, and accuracy or R2 of the sets that were read after it.
+
+    `right` says which examples for testing were answered rightly, `packed`, after the last one.
+    """
 
     loss: float
     validation: float | None
     test: float | None
+    right: str = ""
+
+
+def read_by(
+    score: Callable[[Part | None, Array | None], float | None], data: Data, last: bool
+) -> tuple[float | None, float | None, str]:
+    """Return what a network reaches after an epoch, or the last, by its `score`: a `Reached` but for the loss."""
+    validation, test = data.read_after(last)
+    right = np.zeros(len(test.x), dtype=np.bool_) if last and test is not None and test.t is None else None
+    found = score(validation, None), score(test, right)
+    return *found, "" if right is None else packed(right)
 
 
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
@@ -177,8 +193,13 @@ def train_float(
 
 
 @njit()
-def evaluate(weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32) -> tuple[int, float]:
-    """Return how many examples the network classifies rightly, and the sum of the squares of target - output."""
+def evaluate(
+    weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: F32, answers: Array
+) -> tuple[int, float]:
+    """Return how many examples the network classifies rightly, and the sum of the squares of target - output.
+
+    `answers` [n] of bool is set to which of them it does.
+    """
     layers, widest = len(weights), widest_of(weights)
     acts = np.zeros((layers, widest), dtype=np.float32)
     z, delta = np.zeros(widest, dtype=np.float32), np.zeros(widest, dtype=np.float32)
@@ -188,6 +209,7 @@ def evaluate(weights: tuple[F32, ...], functions: Functions, x: F32, y: I64, t: 
         forward(weights, functions, x[n], acts, z)
         _, hit, own = output_delta(functions.code[layers - 1], z[:outputs], y[n], t[n], delta[:outputs])
         right += hit
+        answers[n] = hit
         squares += own
     return right, squares
 
@@ -223,7 +245,7 @@ class Baseline:
         return self._known[epoch]
 
     def _reached(self, epoch: int, last: bool) -> Reached:
-        return Reached(self.train(epoch), *map(self.score, self._data.read_after(last)))
+        return Reached(self.train(epoch), *read_by(self.score, self._data, last))
 
     def train(self, epoch: int) -> float:
         """Train one epoch; return the mean loss."""
@@ -234,11 +256,15 @@ class Baseline:
         loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, self._t, part, rate, batch)
         return loss / examples
 
-    def score(self, part: Part | None) -> float | None:
-        """Return accuracy or R2 on some examples, as the weights are now; None without any."""
+    def score(self, part: Part | None, right: Array | None = None) -> float | None:
+        """Return accuracy or R2 on some examples, as the weights are now; None without any.
+
+        `right` [n] of bool, if given, is set to which are classified rightly.
+        """
         if part is None:
             return None
-        found = evaluate(self.weights, self._functions, part.x, part.y, targets_or_none(part.x, part.t))
+        answers = np.zeros(len(part.x), dtype=np.bool_) if right is None else right
+        found = evaluate(self.weights, self._functions, part.x, part.y, targets_or_none(part.x, part.t), answers)
         return score(*found, len(part.x), part.t)
 
     def arrays(self) -> dict[str, F32]:

@@ -1,4 +1,4 @@
-"""What a reader of a training should know before comparing chip and baseline: whether the baseline is a fair one."""
+"""What a reader of a training should know before comparing chip and baseline: whether either of them learnt at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 
+import numpy as np
+
+from archsim.base.arrays import I64
 from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import SpecError
 from archsim.base.words import per_cent
@@ -21,27 +24,65 @@ ERRORS = 2.0
 _RATES = tuple(Rates.model_fields)
 
 
-def baseline_warnings(accuracy: Sequence[Sequence[float | None]], seeds: Sequence[int], tests: int) -> list[str]:
-    """Return a line for the seed whose baseline ends furthest below its best epoch, if that is far.
+SIDES = {
+    "float": ("the floating-point baseline", "so that the chip is compared with one that broke down",
+              "training.floating_point."),
+    "chip": ("the chip", "so that it broke down", "training."),
+}  # fmt: skip
+"""Chip and baseline in words, what it means where one breaks down, and where its rates are."""
 
-    `accuracy` is the baseline's, by seed and epoch, of a validation or test set with so many examples; None counts for
-    nothing.
+
+def side_warnings(
+    merit: Sequence[Sequence[float | None]], seeds: Sequence[int], side: str, labels: I64 | None
+) -> list[str]:  # fmt: skip
+    """Return lines where the chip or its baseline in "float" broke down, or has learnt nothing: the worst seed of each.
+
+    `merit` is its accuracy by seed and epoch on examples with these labels, or its R2 where there are none; None counts
+    for nothing.
     """
-    found = []
-    for seed, run in zip(seeds, accuracy, strict=True):
+    who, means, rates = SIDES[side]
+    fell, idle = [], []
+    for seed, run in zip(seeds, merit, strict=True):
         known = [(value, -epoch) for epoch, value in enumerate(run, 1) if value is not None]
-        if not known or run[-1] is None:
+        if not known or (last := run[-1]) is None:
             continue
-        (best, epoch), last = max(known), run[-1]
-        if best - last > max(BELOW, ERRORS * sqrt(best * (1 - best) / tests)):
-            found.append((best - last, -seed, best, -epoch, last))
-    if not found:
+        (best, epoch), least = max(known), _guessed(labels)
+        if last <= least:
+            idle.append((last - least, -seed, last, least))
+        if labels is not None and best - last > max(BELOW, ERRORS * sqrt(best * (1 - best) / len(labels))):
+            fell.append((best - last, -seed, best, -epoch, last))
+    lines = []
+    if fell:
+        _, seed, best, epoch, last = max(fell)
+        lines.append(
+            f"{who} of seed {-seed} reached {per_cent(best)} in epoch {epoch} and ends at {per_cent(last)}, {means}; "
+            f"give a smaller {rates}learning_rate, or a {rates}learning_rate_decay below 1"
+        )
+    if idle:
+        _, seed, last, least = min(idle)
+        best_guess = "R2 is not above 0" if labels is None else f"the most frequent class alone gives {per_cent(least)}"
+        value = f"R2 of {last:.3f}" if labels is None else per_cent(last)
+        lines.append(f"{who} of seed {-seed} ends at {value} and has learnt nothing: {best_guess}; "
+                     f"give another {rates}learning_rate")  # fmt: skip
+    return lines
+
+
+def _guessed(labels: I64 | None) -> float:
+    """Return what who has learnt nothing may reach: the share of the most frequent label and two standard errors."""
+    if labels is None:
+        return 0.0
+    share = float(np.bincount(labels).max()) / len(labels)
+    return min(share + ERRORS * sqrt(share * (1 - share) / len(labels)), 0.5 * (1 + share))
+
+
+def floor_warnings(reached: float | None, floor: float | None) -> list[str]:
+    """Return a line where the baseline's mean accuracy on the test set is below its floor."""
+    if reached is None or floor is None or reached >= floor:
         return []
-    _, seed, best, epoch, last = max(found)
     return [
-        f"the floating-point baseline of seed {-seed} reached {per_cent(best)} in epoch {epoch} and ends at "
-        f"{per_cent(last)}, so that the chip is compared with one that broke down; give a smaller "
-        "training.floating_point.learning_rate, or a training.floating_point.learning_rate_decay below 1"
+        f"the floating-point baseline reaches {per_cent(reached, 2)} on the test set, below its floor of "
+        f"{per_cent(floor, 2)}: the comparison does not count; train for more epochs, or give other rates in "
+        "training.floating_point"
     ]
 
 

@@ -15,7 +15,7 @@ from archsim.components.cells.base import Switches
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError, Epoch
-from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates
+from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, read_by
 from archsim.functional.functions import check_functions
 from archsim.functional.losses import check_output, guessing
 from archsim.functional.order import Order
@@ -172,6 +172,7 @@ def scores_of(data: Data, **reached: Reached | None) -> dict[str, Any]:
         if own is not None:
             where = "float" if side == "floating" else side
             found |= {f"{what}_{where}": own.test, f"{what}_validation_{where}": own.validation}
+            found[f"right_{where}"] = own.right
     return found
 
 
@@ -274,13 +275,13 @@ class Training:
         floating = self.baseline.reached(epoch, last=last) if self.baseline is not None else None
         for where, loss in ((ON_CHIP, loss_chip), *([(IN_FLOAT, floating.loss)] if floating is not None else [])):
             check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
-        validation, test = map(self.model.score, self._data.read_after(last))
+        chip = Reached(loss_chip, *read_by(self.model.score, self._data, last))
         return Epoch(
             seed=self.seed, epoch=epoch, loss_chip=loss_chip, loss_float=None if floating is None else floating.loss,
             pulses_per_synapse=statistics.pulses / self.per_epoch / self._workload.synapses,
             clipped_share=statistics.columns_clipped / max(1, statistics.columns_pulsed),
             saturation=statistics.saturation,
-            **scores_of(self._data, chip=Reached(loss_chip, validation, test), floating=floating),
+            **scores_of(self._data, chip=chip, floating=floating),
         )  # fmt: skip
 
     def _progress(self, op: Any, n: Any) -> Progress:

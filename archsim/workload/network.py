@@ -14,7 +14,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import NETWORK_LAYERS
 from archsim.base.registry import Registry
 from archsim.base.section import Choice, Flag, FreeName, Section
-from archsim.base.units import Bits, Count, CountOrZero, Ratio
+from archsim.base.units import Bits, Count, CountOrZero, Part, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
 from archsim.spec.named import FileName, content_digest
@@ -69,6 +69,20 @@ class Rates(Section):
     learning_rate_floor: Ratio = 0.0
 
 
+class BaselineRates(Rates):
+    """The rates of the baseline in floating point, and the accuracy below which it is a weak one.
+
+    Below its `floor` a comparison with the chip does not count; it judges a training and changes none.
+    """
+
+    floor: Part | None = None
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the rates alone."""
+        found = super().resolved()
+        return {name: own for name, own in found.items() if name != "floor"}
+
+
 class Training(Rates):
     """Backpropagation: epochs, mini-batch and learning rate.
 
@@ -77,7 +91,7 @@ class Training(Rates):
 
     epochs: Count
     batch: Count = 1
-    floating_point: Rates | None = None
+    floating_point: BaselineRates | None = None
 
     @property
     def of_the_baseline(self) -> Rates:

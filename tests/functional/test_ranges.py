@@ -17,7 +17,7 @@ from archsim.functional.hashes import key
 from archsim.functional.periphery import to_levels
 from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares
 from archsim.functional.ranges import REMEDIES, Saturation, saturation_warnings
-from archsim.functional.remarks import baseline_warnings, rates_warnings
+from archsim.functional.remarks import floor_warnings, rates_warnings, side_warnings
 from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.studies.train.history import History
 from archsim.studies.train.tables import most_saturated
@@ -216,11 +216,31 @@ def test_exact_trains_are_neither_rounded_nor_limited() -> None:
 
 
 def test_a_baseline_that_breaks_down_is_told_and_the_noise_of_a_small_test_set_is_not() -> None:
-    (line,) = baseline_warnings([[0.8, 0.85, 0.57], [0.8, 0.85, 0.85]], [3, 4], 10_000)
-    assert "seed 3 reached 85.0 % in epoch 2 and ends at 57.0 %" in line
-    assert baseline_warnings([[0.95, 0.93]], [0], 359) == []  # two standard errors of 359 examples are 2.3 points
-    assert baseline_warnings([[0.95, 0.93]], [0], 10_000) != []
-    assert baseline_warnings([[None, None], []], [0, 1], 100) == []
+    labels = np.arange(10_000) % 10
+    for side, who in (("float", "the floating-point baseline"), ("chip", "the chip")):
+        (line,) = side_warnings([[0.8, 0.85, 0.57], [0.8, 0.85, 0.85]], [3, 4], side, labels)
+        assert f"{who} of seed 3 reached 85.0 % in epoch 2 and ends at 57.0 %" in line
+    assert side_warnings([[0.95, 0.93]], [0], "chip", labels[:359]) == []  # two standard errors are 2.3 points
+    assert side_warnings([[0.95, 0.93]], [0], "chip", labels) != []
+    assert side_warnings([[None, None], []], [0, 1], "chip", labels[:100]) == []
+
+
+def test_what_has_learnt_nothing_is_told() -> None:
+    labels = np.array([0] * 600 + [1] * 400)  # 0 alone is right for 60 %, with two standard errors 63.1 %
+    (line,) = side_warnings([[0.62, 0.63], [0.6, 0.64]], [3, 4], "float", labels)
+    assert "baseline of seed 3 ends at 63.0 % and has learnt nothing" in line
+    (line,) = side_warnings([[0.1, -0.2]], [0], "chip", None)
+    assert "ends at R2 of -0.200 and has learnt nothing" in line
+    assert side_warnings([[0.1, 0.05]], [0], "chip", None) == []
+
+
+def test_a_baseline_below_its_floor_is_told() -> None:
+    (line,) = floor_warnings(0.9839, 0.984)
+    assert "reaches 98.39 % on the test set, below its floor of 98.40 %: the comparison does not count" in line
+    assert floor_warnings(0.984, 0.984) == floor_warnings(None, 0.984) == floor_warnings(0.5, None) == []
+    hashes = {load_workload("mlp_digits", [f"training.floating_point={{learning_rate: 0.01{floor}}}"]).hash
+              for floor in ("", ", floor: 0.9")}  # fmt: skip
+    assert len(hashes) == 1  # it changes no training
 
 
 def test_rates_that_differ_by_oversight_are_told(tmp_path: Path) -> None:

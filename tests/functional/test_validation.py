@@ -186,7 +186,8 @@ def test_the_test_set_is_read_once_and_changes_nothing_else(
     assert other.found[:-1] == one.found[:-1]
     last, own = other.found[-1], one.found[-1]
     assert (last.accuracy_chip, last.accuracy_float) != (own.accuracy_chip, own.accuracy_float)
-    assert replace(last, accuracy_chip=own.accuracy_chip, accuracy_float=own.accuracy_float) == own
+    read_then = ("accuracy_chip", "accuracy_float", "right_chip", "right_float")
+    assert replace(last, **{name: getattr(own, name) for name in read_then}) == own
     for key, array in one.arrays().items():
         np.testing.assert_array_equal(array, other.arrays()[key], err_msg=key)
 

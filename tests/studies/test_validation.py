@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from archsim.functional.comparison import unpacked
 from archsim.report.figure import Plot
 from archsim.studies.study import silent
 from archsim.studies.sweep.points import Point, with_pareto
@@ -75,6 +76,7 @@ def test_of_values_r2_is_validated(tmp_path: Path) -> None:
         assert abs(last - validated) < 0.2
         assert history["final"][f"r2_validation_{where}_mean"] == validated
     assert {f"{name}_mean" for name in RUNS} | {"difference"} == set(history["final"])
+    assert "right" not in history
     assert STUDY.report(history).tables()["final"].rows[0][2] == history["final"]["r2_chip_mean"]
 
 
@@ -132,3 +134,26 @@ def test_pareto_is_by_validation_where_all_points_have_it() -> None:
     both = [point(0.9, 0.7), point(0.8, 0.75)]
     assert [each.pareto for each in with_pareto(both)] == [False, True]
     assert [each.pareto for each in with_pareto([*both, point(0.7, None)])] == [True, False, False]
+
+
+def test_a_goal_is_judged_by_what_both_sides_answered_and_a_weak_baseline_does_not_count(tmp_path: Path) -> None:
+    plain = training(tmp_path / "plain", epochs=2, seeds=2)
+    history = training(tmp_path / "out", epochs=2, seeds=2, goal=50.0)
+    own = history["final"]["comparison"]
+    right = {side: [unpacked(bits, 359) for bits in history["right"][side]] for side in ("chip", "float")}
+    for side, runs in right.items():
+        assert [run.mean() for run in runs] == [run[-1] for run in history[f"accuracy_{side}"]]
+    assert own["interval"]["mean"] == pytest.approx(history["final"]["difference"])
+    assert own["interval"]["low"] <= own["interval"]["mean"] <= own["interval"]["high"]
+    assert (own["goal"], own["verdict"], own["against"]) == (0.5, "met", [])
+    assert plain["final"]["comparison"] == own | {"goal": None, "verdict": None}
+    page = (tmp_path / "out" / "train.md").read_text("utf-8")
+    assert "paired bootstrap over 359 examples and 2 seeds" in page
+    assert "**met**" in page
+    floor = "training.floating_point={learning_rate: 0.01, floor: 0.999}"
+    weak = training(tmp_path / "weak", floor, epochs=2, seeds=2, goal=50.0)["final"]["comparison"]
+    assert weak["verdict"] == "does not count"
+    assert "below its floor of 99.90 %" in weak["against"][0]
+    page = (tmp_path / "weak" / "train.md").read_text("utf-8")
+    assert "The comparison does not count" in page
+    assert "points" not in page.split("| difference |")[1].splitlines()[0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from archsim.base.words import counted
+from archsim.base.words import counted, points
+from archsim.functional.comparison import said_of
 from archsim.report.document import Block, Document, Fold, Section, say
 from archsim.studies.train.figures import conductances, learning, losses, weight_error
 from archsim.studies.train.history import History, Rates
@@ -54,6 +56,7 @@ def _head(data: History) -> list[Block]:
                         kind="warning"))  # fmt: skip
     final = final_table(data)
     head += [final] if final is not None else []
+    head += list(_compared(data))
     head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data.warnings]
     if data.data.said is not None:
         head.append(say(
@@ -73,6 +76,23 @@ def _head(data: History) -> list[Block]:
         if measure(data) is R2 else "",
     ))  # fmt: skip
     return head
+
+
+def _compared(data: History) -> Iterator[Block]:
+    """Yield how sure the difference is, and whether a goal is met."""
+    own = data.final.comparison
+    if own is None:
+        return
+    if own.against:
+        yield say("**The comparison does not count**: the warnings below say why.", kind="warning", brief=True)
+    else:
+        yield say("The chip against its baseline: {says}.", brief=True, says=said_of(own.interval))
+    if own.goal is not None and own.verdict is not None:
+        yield say(
+            "The goal, a chip at most {goal} below its baseline: **{verdict}**. It is met where the mean is within it "
+            "and the end of the interval less than twice as far, missed where all of the interval lies beyond.",
+            brief=True, goal=points(own.goal).removeprefix("+"), verdict=own.verdict,
+        )  # fmt: skip
 
 
 def _rates(rates: Rates) -> str:

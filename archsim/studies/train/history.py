@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 from pydantic import Field
 
 from archsim.base.record import Named, Record
+from archsim.functional.comparison import Comparison
 from archsim.functional.findings import Findings
 from archsim.studies.study import Data, signed
 from archsim.workload import network as workload
@@ -68,7 +69,10 @@ class Diverged(Record):
 
 
 class Final(Record):
-    """Means over seeds after the last epoch; R2 where examples have values for classes, of which is the difference."""
+    """Means over seeds after the last epoch; R2 where examples have values for classes, of which is the difference.
+
+    The `comparison` is of a training that is complete, where examples have classes.
+    """
 
     accuracy_chip_mean: float | None
     accuracy_float_mean: float | None
@@ -79,6 +83,17 @@ class Final(Record):
     r2_validation_chip_mean: float | None = None
     r2_validation_float_mean: float | None = None
     difference: float | None
+    comparison: Comparison | None = None
+
+
+class Right(Record):
+    """Which examples for testing were answered rightly after the last epoch, by seed.
+
+    Bits in hex digits, the first example first.
+    """
+
+    chip: tuple[str, ...]
+    floating: tuple[str, ...] = Field(alias="float")
 
 
 class History(Data):
@@ -86,7 +101,7 @@ class History(Data):
 
     Accuracies are fractions of the test set; where examples have values for classes they are None, and R2 is given.
     Where examples are held back for validation, those are read in each epoch, and the test set after the last alone:
-    before, its figures are None.
+    before, its figures are None. `right` is there where examples have classes and all seeds are finished.
     `saturation` has shares by layer and kind. `findings` are what a probe saw of the cells of the first seed, once that
     is finished, and `activity` says whether activity.yaml holds what finished seeds measured.
     """
@@ -116,6 +131,7 @@ class History(Data):
     saturation: Runs[Mapping[str, Mapping[str, float]]]
     warnings: tuple[str, ...]
     final: Final
+    right: Right | None = None
     findings: Findings | None = None
     activity: bool = False
 
@@ -160,6 +176,8 @@ class History(Data):
         found = super().plain()
         for name in (name for name in RUNS if getattr(self, name) is None):
             del found[name], found["final"][f"{name}_mean"]
+        if self.right is None:
+            del found["right"], found["final"]["comparison"]
         if not self.validated:
             del found["data"]["validation"]
         if self.data.said is None:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
-from archsim.base.errors import ArchsimError
+from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.limits import EPOCHS
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint, digest_of
-from archsim.functional.datasets import Data, following
+from archsim.functional.datasets import following
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.losses import loss_name
-from archsim.functional.ranges import saturation_warnings
-from archsim.functional.remarks import baseline_warnings, rates_warnings
+from archsim.functional.remarks import rates_warnings
 from archsim.functional.train import (
     Chunks,
     Training,
@@ -44,8 +42,9 @@ from archsim.studies.study import Pair, Prepared, Progress, Study, named, regist
 from archsim.studies.tasks.bench import Spread, bench
 from archsim.studies.tasks.workers import Workers
 from archsim.studies.train.document import ACTIVITY, document
-from archsim.studies.train.history import RUNS, Diverged, Examples, Final, History, Rate, Rates, T
+from archsim.studies.train.history import Examples, History, Rate, Rates
 from archsim.studies.train.measures import ACCURACY, R2
+from archsim.studies.train.reached import Protocol, reached_by
 from archsim.studies.train.seed_task import SeedTask, Trained, trained
 from archsim.studies.underway import Underway
 
@@ -56,13 +55,17 @@ FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for pla
 
 @dataclass(frozen=True)
 class Inputs(Spread, Pair):
-    """A chip, a workload, what is taken away from the chip, and the seeds: `seed`, `seed` + 1, ..."""
+    """A chip, a workload, what is taken away from the chip, and the seeds: `seed`, `seed` + 1, ...
+
+    The `goal` is by how many percentage points the chip may fall short of its baseline.
+    """
 
     words = "train"
     ablate: tuple[str, ...] = ()
     epochs: int | None = None
     seeds: int = 1
     seed: int = 0
+    goal: float | None = None
     data: Path | None = unsaid()
     resume: bool = unsaid(False)
 
@@ -85,6 +88,7 @@ class Task:
         EPOCHS.check(self.epochs, "--epochs" if inputs.epochs else f"{self.network.path_label}: training.epochs")
         self.said = self.network.value.dataset.examples
         self.network, self.data = following(self.network, inputs.data, inputs.seed)
+        check_goal(inputs.goal)
         chip = build_chip(self.chip.value)
         examples = self.epochs * self.network.value.dataset.examples
         self.schedule = build_schedule(chip, map_workload(self.network.value, chip), examples)
@@ -95,6 +99,13 @@ class Task:
             self.chip, self.network, self.epochs, seed, self.ablated, seed == self.seeds[0], self.identity["data"],
             self.inputs.data, self.inputs.seed, self.identity, place.absolute(),
         )  # fmt: skip
+
+    @property
+    def protocol(self) -> Protocol:
+        """By what it is judged."""
+        baseline, goal = self.network.value.training.floating_point, self.inputs.goal
+        return Protocol(baseline.floor if baseline is not None else None, None if goal is None else goal / 100,
+                        self.epochs, {seed: len(self.data.test_y) for seed in self.seeds})  # fmt: skip
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -108,6 +119,12 @@ class Task:
             "ablated": [*self.ablated],
             "version": f"archsim {package_version()}, numpy {np.__version__}, numba {numba.__version__}",
         }
+
+
+def check_goal(goal: float | None) -> None:
+    """Raise SpecError unless a goal is one, in percentage points."""
+    if goal is not None and not 0 < goal <= 100:
+        raise SpecError.at("--goal", f"is {goal:g} percentage points", "give more than 0, at most 100")
 
 
 def prepare(inputs: Inputs) -> Prepared[History]:
@@ -247,7 +264,7 @@ class Seeds(Underway[History]):
                           said=task.said if task.said != len(data.train_y) else None),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),
-            **reached_by(self.found, data, self.diverged, task.remarks),
+            **reached_by(self.found, data, self.diverged, task.remarks, task.protocol),
         )  # fmt: skip
         if measured:
             layers = [layer.name for layer in task.network.value.layers]
@@ -275,55 +292,6 @@ class Seeds(Underway[History]):
             raise error
         self.findings = own.findings or self.findings
         self.reads[seed] = list(own.reads)
-
-
-def reached_by(
-    epochs: Mapping[int, Sequence[Epoch]], data: Data, diverged: DivergedError | None, remarks: Sequence[str]
-) -> dict[str, Any]:
-    """Return the part of a history that is of its epochs, given by seed, on these data.
-
-    A training that diverged has no final accuracy. `warnings` are the `remarks` that were made beforehand, and what the
-    epochs themselves give rise to.
-    """
-    seeds = sorted(epochs)
-    runs = [epochs[seed] for seed in seeds]
-
-    def each(of: Callable[[Epoch], T]) -> list[list[T]]:
-        return [[of(epoch) for epoch in run] for run in runs]
-
-    def mean(values: Sequence[Sequence[float | None]]) -> float | None:
-        """Return the mean of the last epochs' values; None where one of these is missing."""
-        last = [run[-1] for run in values if run]
-        known = [value for value in last if value is not None]
-        return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
-
-    validated, valued = data.validation is not None, data.test_t is not None
-    columns: dict[str, list[list[float | None]]] = {
-        name: each(attrgetter(name))
-        for name in RUNS if (valued or "r2" not in name) and (validated or "validation" not in name)
-    }  # fmt: skip
-    means = {f"{name}_mean": mean(values) for name, values in columns.items()}
-    chip, floating = (means[f"{'r2' if valued else 'accuracy'}_{where}_mean"] for where in ("chip", "float"))
-    judged = columns["accuracy_validation_float" if validated else "accuracy_float"]
-    saturation = each(lambda epoch: epoch.saturation)
-    return {
-        "seeds": seeds,
-        "diverged": None if diverged is None else Diverged(
-            seed=diverged.seed, epoch=diverged.epoch + 1, where=diverged.where, says=str(diverged)
-        ),
-        **columns,
-        "loss_chip": each(lambda epoch: epoch.loss_chip),
-        "loss_float": each(lambda epoch: epoch.loss_float),
-        "pulses_per_synapse": each(lambda epoch: epoch.pulses_per_synapse),
-        "clipped_share": each(lambda epoch: epoch.clipped_share),
-        "saturation": saturation,
-        "warnings": [
-            *remarks,
-            *baseline_warnings(judged, seeds, len(data.test_y if data.validation is None else data.validation.y)),
-            *saturation_warnings(saturation),
-        ],
-        "final": Final(**means, difference=None if chip is None or floating is None else chip - floating),
-    }  # fmt: skip
 
 
 def progress_words(now: Place, epochs: int, seeds: int) -> str:

@@ -39,11 +39,17 @@ def final_table(data: History) -> Table | None:
         ("in floating point", *in_float, fmean(run[-1] for run in data.loss_float if run)),
         (
             "difference",
-            *(Said(own, points(own)) if what.unit and own is not None else own for own in differences),
+            *(Said(own, difference_text(data, own)) if what.unit and own is not None else own for own in differences),
             None,
         ),
     )
     return Table("final", "What was reached", columns, rows, brief=True)
+
+
+def difference_text(data: History, difference: float) -> str:
+    """Return a difference in accuracy in words; one that is none is not shown as a number."""
+    comparison = data.final.comparison
+    return "does not count" if comparison is not None and comparison.against else points(difference)
 
 
 def history_table(data: History) -> Table:

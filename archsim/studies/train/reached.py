@@ -1,0 +1,104 @@
+"""What the epochs of a training come to: means over seeds, what is to be said of them, and whether a goal is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any
+
+from archsim.functional.comparison import Comparison, interval_of, unpacked, verdict_of
+from archsim.functional.datasets import Data
+from archsim.functional.epochs import DivergedError, Epoch
+from archsim.functional.ranges import saturation_warnings
+from archsim.functional.remarks import floor_warnings, side_warnings
+from archsim.studies.train.history import RUNS, Diverged, Final, Right, T
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """By what a training is judged: the baseline's floor and the chip's goal, as shares, after so many epochs.
+
+    `tests` are the examples for testing by seed, the same of all or, with `splits`, those of a seed's own.
+    """
+
+    floor: float | None = None
+    goal: float | None = None
+    epochs: int = 0
+    tests: Mapping[int, int] = field(default_factory=dict)
+    splits: bool = False
+
+
+def compared(
+    epochs: Mapping[int, Sequence[Epoch]], protocol: Protocol, against: Sequence[str]
+) -> tuple[Right, Comparison] | None:
+    """Return which examples chip and baseline answered, and how they compare; None before all seeds are finished."""
+    runs = {seed: epochs.get(seed, ()) for seed in protocol.tests}
+    last = [run[-1] for run in runs.values() if len(run) == protocol.epochs]
+    if len(last) < len(runs) or not all(own.right_chip and own.right_float for own in last):
+        return None
+    right = Right(chip=tuple(own.right_chip for own in last), float=tuple(own.right_float for own in last))
+    chip, floating = (
+        [unpacked(bits, examples) for bits, examples in zip(own, protocol.tests.values(), strict=True)]
+        for own in (right.chip, right.floating)
+    )
+    interval = interval_of(chip, floating, [*runs], splits=protocol.splits)
+    verdict = None if protocol.goal is None else verdict_of(interval, protocol.goal, against)
+    return right, Comparison(interval=interval, goal=protocol.goal, verdict=verdict, against=tuple(against))
+
+
+def reached_by(
+    epochs: Mapping[int, Sequence[Epoch]], data: Data, diverged: DivergedError | None, remarks: Sequence[str],
+    protocol: Protocol,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the part of a history that is of its epochs, given by seed, on these data.
+
+    A training that diverged has no final accuracy. `warnings` are the `remarks` that were made beforehand, and what the
+    epochs themselves give rise to.
+    """
+    seeds = sorted(epochs)
+    runs = [epochs[seed] for seed in seeds]
+
+    def each(of: Callable[[Epoch], T]) -> list[list[T]]:
+        return [[of(epoch) for epoch in run] for run in runs]
+
+    def mean(values: Sequence[Sequence[float | None]]) -> float | None:
+        """Return the mean of the last epochs' values; None where one of these is missing."""
+        last = [run[-1] for run in values if run]
+        known = [value for value in last if value is not None]
+        return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
+
+    validated, valued = data.validation is not None, data.test_t is not None
+    columns: dict[str, list[list[float | None]]] = {
+        name: each(attrgetter(name))
+        for name in RUNS if (valued or "r2" not in name) and (validated or "validation" not in name)
+    }  # fmt: skip
+    means = {f"{name}_mean": mean(values) for name, values in columns.items()}
+    chip, floating = (means[f"{'r2' if valued else 'accuracy'}_{where}_mean"] for where in ("chip", "float"))
+    what, part = ("r2" if valued else "accuracy"), "_validation" if validated else ""
+    labels = None if valued else data.test_y if data.validation is None else data.validation.y
+    own = {side: side_warnings(columns[f"{what}{part}_{side}"], seeds, side, labels) for side in ("float", "chip")}
+    against = [*own["float"], *floor_warnings(means["accuracy_float_mean"], protocol.floor)]
+    found = None if diverged is not None else compared(epochs, protocol, against)
+    saturation = each(lambda epoch: epoch.saturation)
+    return {
+        "seeds": seeds,
+        "diverged": None if diverged is None else Diverged(
+            seed=diverged.seed, epoch=diverged.epoch + 1, where=diverged.where, says=str(diverged)
+        ),
+        **columns,
+        "loss_chip": each(lambda epoch: epoch.loss_chip),
+        "loss_float": each(lambda epoch: epoch.loss_float),
+        "pulses_per_synapse": each(lambda epoch: epoch.pulses_per_synapse),
+        "clipped_share": each(lambda epoch: epoch.clipped_share),
+        "saturation": saturation,
+        "warnings": [
+            *remarks,
+            *against,
+            *own["chip"],
+            *saturation_warnings(saturation),
+        ],
+        "final": Final(**means, difference=None if chip is None or floating is None else chip - floating,
+                       comparison=found[1] if found is not None else None),
+        "right": found[0] if found is not None else None,
+    }  # fmt: skip
