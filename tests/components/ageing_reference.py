@@ -10,6 +10,7 @@ import numpy as np
 from archsim.base.arrays import F64
 from archsim.components.cells.numeric.ageing import Ageing, Habits
 from archsim.components.cells.numeric.draws import EXPONENTS, FRESH, STUCK
+from archsim.components.cells.numeric.programming import DriftLaw
 from tests.components.draws_reference import normals, uniforms
 
 _exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log, otypes=[np.float64])
@@ -24,10 +25,24 @@ def drawn_ageing(rows: int, cols: int, habits: Habits, seed: int, shard: int) ->
             ageing.stuck[side] = np.where(draw < habits.stuck_reset, habits.reset, at_set)
     if ageing.age.size:
         for side, draw in enumerate(normals(seed, shard, EXPONENTS, FRESH, range(rows), cols)):
+            if habits.lawful:
+                ageing.leanings[side] = habits.varies * draw
+                continue
             ageing.exponents[side] = np.maximum(0.0, habits.exponent + habits.exponent_spread * draw)
         if ageing.stuck.size:
             ageing.exponents[ageing.stuck >= 0] = 0
     return ageing
+
+
+def exponents_set(state: Any, rows: slice, law: DriftLaw) -> None:
+    """Set the exponents of devices that were just programmed by what they hold, aihwkit's PCM model."""
+    for held, exponents, leanings in zip((state.plus, state.minus), state.exponents, state.leanings, strict=True):
+        logarithm = _log(np.maximum(held[rows].astype(np.float64) / law.scale, 1e-7))
+        mean = np.clip(law.mean - law.slope * logarithm, law.least, law.most)
+        spread = np.clip(law.spread - law.spread_slope * logarithm, law.spread_least, law.spread_most)
+        exponents[rows] = np.abs(mean + spread * leanings[rows].astype(np.float64))
+    if state.stuck.size:
+        state.exponents[:, rows][state.stuck[:, rows] >= 0] = 0
 
 
 def age(state: Any, rows: slice, dt_s: float | F64, begin_s: float) -> None:

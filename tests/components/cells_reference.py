@@ -36,7 +36,7 @@ from archsim.components.cells.numeric.draws import (
 )
 from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
 from archsim.components.cells.numeric.programming import Programming
-from tests.components.ageing_reference import age, drawn_ageing
+from tests.components.ageing_reference import age, drawn_ageing, exponents_set
 from tests.components.draws_reference import normals, quick_normals
 
 if TYPE_CHECKING:
@@ -345,6 +345,8 @@ class Pcm3T1CReference(CapacitorReference):
                 held[rows] = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], held[rows])
         if state.age.size:
             state.age[rows] = 0
+        if state.leanings.size:
+            exponents_set(state, rows, self.numbers.pcm.law)
         state.pcm[rows] = self.numbers.pcm.gain * (state.plus[rows] - state.minus[rows])
 
 

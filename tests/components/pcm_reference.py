@@ -10,7 +10,7 @@ from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.base import PulseCounts, TransferCounts
 from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, PROGRAM, SET_PULSE, STEPS, TRANSFER_READ
 from archsim.components.cells.numeric.pcm import PcmPairCells, empty_pairs
-from tests.components.ageing_reference import age, drawn_ageing
+from tests.components.ageing_reference import age, drawn_ageing, exponents_set
 from tests.components.cells_reference import coincidences, programmed
 from tests.components.draws_reference import normals
 
@@ -115,6 +115,10 @@ class PcmPairReference(PcmPairCells):
             held[rows] = np.where(chosen, found, held[rows])
         if state.age.size:
             state.age[rows][chosen] = 0
+        if state.leanings.size:
+            before = state.exponents[:, rows].copy()
+            exponents_set(state, rows, self.numbers.pcm.law)
+            state.exponents[:, rows] = np.where(chosen, state.exponents[:, rows], before)
         self._bring_up_to_date()
 
     def _bring_up_to_date(self) -> None:

@@ -37,13 +37,15 @@ def references() -> dict[str, Callable[..., Cells]]:
 
 REFERENCES = references()
 OPTIONS = {"drift_exponent": "0.05", "drift_exponent_spread": "0.02", "stuck_reset": "5 %", "stuck_set": "5 %"}
+LAW = {"drift_law": "conductance", "drift_start": "1 us"}
 NOISES = {"pulse_noise": "shot", "reset_noise": "thermal", "capacitance": "2 fF"}
 KINDS = [kind for kind, cls in COMPONENTS.items() if cls.role == "device"]
 # Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, and if it has a
 # capacitor with the noise of its pulses and resets, all exaggerated.
 CASES = [(kind, {}) for kind in KINDS] + [
     (kind, dict(part)) for kind in KINDS if issubclass(COMPONENTS[kind], PcmPair)
-    for part in (OPTIONS.items(), list(OPTIONS.items())[:2], list(OPTIONS.items())[2:])
+    for part in (OPTIONS.items(), list(OPTIONS.items())[:2], list(OPTIONS.items())[2:], LAW.items(),
+                 [*LAW.items(), *list(OPTIONS.items())[2:]])
 ] + [(kind, NOISES) for kind in KINDS if issubclass(COMPONENTS[kind], CapacitorPair)]  # fmt: skip
 EVERYTHING = Switches()
 NAMES = [each.name for each in fields(Switches)]

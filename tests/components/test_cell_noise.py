@@ -40,6 +40,10 @@ ON: list[tuple[str, str, dict[str, str]]] = [
         ("pulse_noise", {"pulse_noise": "shot"}),
         ("reset_noise", {"reset_noise": "thermal"}),
     )
+] + [
+    (kind, "drift", options)
+    for kind in ("pcm_3t1c", "pcm_pair")
+    for options in ({"drift_law": "conductance"}, {"drift_exponent": "0.05"})
 ]
 
 

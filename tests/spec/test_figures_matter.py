@@ -70,6 +70,11 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
         for name in ("flicker_span_s", "flicker_read_s", "flicker_exponent", "flicker_most")
     },
     **{
+        (cell, f"drift_law_{name}"): ("tile.device.drift_law=conductance", "tile.device.drift_start=1 us")
+        for cell in ("Pcm3T1C", "PcmPairCell")
+        for name in ("mean", "slope", "least", "most", "spread", "spread_slope", "spread_least", "spread_most")
+    },
+    **{
         (cell, name): switch
         for cell in ("Capacitor3T1C", "Pcm3T1C")
         for name, switch in (

@@ -42,7 +42,8 @@ DEFAULTED = {
     "activity_share", "vectors_held", "step_least", "leak_temperature", "leak_halving", "step_spread_absolute",
     "capacitance", "pulse_noise", "reset_noise", "pulse_least", "temperature", "signed_rows", "signed_columns",
     "signed_updates", "flicker", "flicker_exponent", "flicker_most", "flicker_span", "flicker_read",
-    "transistor_flicker", "reference_noise",
+    "transistor_flicker", "reference_noise", "drift_law", "drift_law_mean", "drift_law_slope", "drift_law_least",
+    "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least", "drift_law_spread_most",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 

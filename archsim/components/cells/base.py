@@ -32,6 +32,7 @@ class Switches:
     programming_error: bool = True
     pulse_noise: bool = True
     reset_noise: bool = True
+    drift: bool = True
     flicker: bool = True
     reference_noise: bool = True
     temperature: bool = True

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Conductance, Count, Energy, Ratio, Share, Time
+from archsim.base.units import Conductance, Count, Energy, Ratio, Share, Signed, Time
 from archsim.components.base import Action, component
 from archsim.components.cells.base import (
     EVERYTHING,
@@ -38,12 +38,19 @@ class PcmPair(SingleRead):
     `set_control` larger by 1 + (G_T - set_control) / set_control_loss.
 
     Options, off by default: conductance drifts as G (max(t, drift_start) / drift_start)^-nu with the time since a
-    device was programmed, nu from device to device with mean and spread, not below zero; a share of the devices is
+    device was last verified, nu from device to device with mean and spread, not below zero. With `drift_law:
+    conductance` nu is set each time that a device is programmed, by what it then holds: |mean + spread z| with z fixed
+    to the device, mean = drift_law_mean - drift_law_slope ln r within drift_law_least and drift_law_most, and so the
+    spread (aihwkit's PCM model). A share of the devices is
     stuck at RESET, another at `set_scale`. In each read a device fluctuates by `flicker` r^-flicker_exponent of its
     conductance, at most by `flicker_most` (see `Flicker`).
     """
 
-    later = frozenset({"flicker", "flicker_exponent", "flicker_most"})
+    later = frozenset(
+        {"flicker", "flicker_exponent", "flicker_most", "drift_law", "drift_law_mean", "drift_law_slope",
+         "drift_law_least", "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least",
+         "drift_law_spread_most"}
+    )  # fmt: skip
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "gain": (), "iterations": ("set_error_siemens", "set_error_slope_siemens", "set_error_bend_siemens"),
@@ -70,6 +77,15 @@ class PcmPair(SingleRead):
     drift_exponent: Ratio = 0.0
     drift_exponent_spread: Ratio = 0.0
     drift_start_s: Time = Fraction(20, 10**6)
+    drift_law: Literal["constant", "conductance"] = "constant"
+    drift_law_mean: Signed = 0.0244
+    drift_law_slope: Ratio = 0.0155
+    drift_law_least: Ratio = 0.049
+    drift_law_most: Ratio = 0.1
+    drift_law_spread: Signed = -0.0059
+    drift_law_spread_slope: Ratio = 0.0125
+    drift_law_spread_least: Ratio = 0.008
+    drift_law_spread_most: Ratio = 0.045
     stuck_reset: Share = 0.0
     stuck_set: Share = 0.0
     flicker: Ratio = 0.0
@@ -100,16 +116,22 @@ class PcmPair(SingleRead):
         """Return what all PCM pairs of a device have in common, in uS; without programming error none of its terms."""
         import numpy as np
 
-        from archsim.components.cells.numeric.programming import Programming
+        from archsim.components.cells.numeric.programming import DriftLaw, Programming
 
         real, error = np.float32, 1e6 if switches.programming_error else 0.0
+        law = DriftLaw(
+            self.set_scale_siemens * 1e6, self.drift_law_mean, self.drift_law_slope, self.drift_law_least,
+            self.drift_law_most, self.drift_law_spread, self.drift_law_spread_slope, self.drift_law_spread_least,
+            self.drift_law_spread_most,
+        )  # fmt: skip
         return Programming(
             gain=real(self.gain), reachable=real(self.reachable_siemens * 1e6),
             scale=real(self.set_scale_siemens * 1e6), error=real(self.set_error_siemens * error),
             error_slope=real(self.set_error_slope_siemens * error),
             error_bend=real(self.set_error_bend_siemens * error), control=real(self.set_control_siemens * 1e6),
             control_loss=real(self.set_control_loss_siemens * 1e6),
-            reset=real(self.reset_conductance_siemens * error), reset_spread=real(self.reset_spread_siemens * error),
+            reset=real(self.reset_conductance_siemens * error),
+            reset_spread=real(self.reset_spread_siemens * error), law=law,
         )  # fmt: skip
 
     def pair_flutter(self, switches: Switches) -> Flutter:
@@ -126,10 +148,13 @@ class PcmPair(SingleRead):
         """Return how devices age, in uS; without variability all of them drift alike and none is stuck."""
         from archsim.components.cells.numeric.ageing import Habits
 
-        vary = switches.variation
+        vary, drifts, by_law = switches.variation, float(switches.drift), self.drift_law == "conductance"
+        constant = drifts * (not by_law)
         return Habits(
-            self.drift_exponent, self.drift_exponent_spread * vary, self.stuck_reset * vary, self.stuck_set * vary,
+            self.drift_exponent * constant, self.drift_exponent_spread * vary * constant, self.stuck_reset * vary,
+            self.stuck_set * vary,
             reset=self.reset_conductance_siemens * 1e6, set=self.set_scale_siemens * 1e6,
+            lawful=switches.drift and by_law, varies=vary,
         )  # fmt: skip
 
     @model_validator(mode="after")
@@ -137,6 +162,9 @@ class PcmPair(SingleRead):
         if not self.ramp_least_s < self.ramp_most_s:
             message = "the slowest ramp is not slower than the fastest; give ramp_least < ramp_most"
             raise PydanticCustomError("ramps", message)
+        if self.drift_law == "conductance" and (self.drift_exponent or self.drift_exponent_spread):
+            message = "exponents of drift follow conductance, or are given; give drift_exponent: 0 and its spread 0"
+            raise PydanticCustomError("drift", message)
         if not self.stuck_reset + self.stuck_set < 1:
             raise PydanticCustomError("stuck", "all devices are stuck; give stuck_reset + stuck_set < 100 %")
         return self

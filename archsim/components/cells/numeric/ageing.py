@@ -20,6 +20,7 @@ class Ageing(NamedTuple):
     exponents: F32  # drift exponents; empty where none drifts
     age: F64  # time since the devices were programmed, in s, [rows, cols]; empty where none drifts
     stuck: F32  # at which conductance devices are stuck, in uS, or -1; empty where none is
+    leanings: F32  # how far a device is from the mean exponent at its conductance; empty where that is not the law
 
 
 class Habits(NamedTuple):
@@ -31,13 +32,16 @@ class Habits(NamedTuple):
     stuck_set: float = 0.0
     reset: float = 0.0
     set: float = 0.0
+    lawful: bool = False  # exponents are set when devices are programmed, see `Programming.law`
+    varies: float = 1.0
 
     def none_aged(self, rows: int, cols: int) -> Ageing:
         """Return the arrays of cells of which none has aged yet; those that are not needed are empty."""
-        drifting = (rows, cols) if self.exponent > 0 or self.exponent_spread > 0 else (0, 0)
+        drifting = (rows, cols) if self.exponent > 0 or self.exponent_spread > 0 or self.lawful else (0, 0)
         sticking = (rows, cols) if self.stuck_reset > 0 or self.stuck_set > 0 else (0, 0)
         stuck = np.full((2, *sticking), -1, np.float32)
-        return Ageing(np.zeros((2, *drifting), np.float32), np.zeros(drifting, np.float64), stuck)
+        leanings = np.zeros((2, *(drifting if self.lawful else (0, 0))), np.float32)
+        return Ageing(np.zeros((2, *drifting), np.float32), np.zeros(drifting, np.float64), stuck, leanings)
 
 
 @compiled
@@ -55,7 +59,9 @@ def draw_ageing(state: Any, habits: Any, seed: Any, shard: Any) -> None:
         for col in range(state.exponents.shape[2]):
             draws = normals(seed, shard, EXPONENTS, FRESH, row, col)
             for side in range(2):
-                if not (state.stuck.shape[1] and state.stuck[side, row, col] >= 0):
+                if habits.lawful:
+                    state.leanings[side, row, col] = habits.varies * draws[side]
+                elif not (state.stuck.shape[1] and state.stuck[side, row, col] >= 0):
                     exponent = habits.exponent + habits.exponent_spread * draws[side]
                     state.exponents[side, row, col] = max(0.0, exponent)
 

@@ -56,9 +56,10 @@ class State(NamedTuple):
     shared_k: F32
     shared_threshold: F32
     shared_tau: F32
-    exponents: F32  # these three as in `Ageing`
+    exponents: F32  # these four as in `Ageing`
     age: F64
     stuck: F32
+    leanings: F32
     updates: I64  # how many there were, by which the noise of their pulses is keyed: [1], or empty where there is none
     key: I64  # seed and shard, for the same
 
@@ -107,7 +108,7 @@ def turn(state: Any) -> State:
         state.weights, state.pcm.T, state.plus.T, state.minus.T, state.polarity, state.voltage.T, state.k.T,
         state.threshold.T, state.up.T, state.down.T, state.tau.T, state.shared.T, state.shared_voltage.T,
         state.shared_k.T, state.shared_threshold.T, state.shared_tau.T, state.exponents, state.age, state.stuck,
-        state.updates, state.key,
+        state.leanings, state.updates, state.key,
     )  # fmt: skip
 
 

@@ -27,9 +27,10 @@ class PairState(NamedTuple):
     limits: F32  # the conductance that SET pulses approach, in uS
     fired: I64  # SET pulses of both devices so far: the index of the next one's draw
     key: I64  # seed and shard, of the draws of SET pulses
-    exponents: F32  # these three as in `Ageing`
+    exponents: F32  # these four as in `Ageing`
     age: F64
     stuck: F32
+    leanings: F32
 
 
 class PairNumbers(NamedTuple):
