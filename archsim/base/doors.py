@@ -7,6 +7,7 @@ of archsim's own, and ends in a traceback.
 
 from __future__ import annotations
 
+import gc
 import json
 import lzma
 import os
@@ -18,9 +19,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from archsim.base.errors import SpecError
-from archsim.base.limits import RESULT_BYTES, Limit
+from archsim.base.limits import RESULT_BYTES, RESULT_KEYS, Limit
 
 FOREIGN: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, MemoryError, OSError,
@@ -99,6 +101,31 @@ def read_plain(path: Path, where: str, hint: str, most: Limit = RESULT_BYTES) ->
     data = read_whole(path, where, hint, most)
     with door(where, "cannot be read: {why}", hint):
         return data.decode("utf-8")
+
+
+@contextmanager
+def no_collecting() -> Iterator[None]:
+    """Keep Python from looking for garbage while containers are made by the million, which takes most of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def read_json(text: str) -> Any:
+    """Return what the JSON of a result file holds; what is wrong is raised as it comes, for a `door`."""
+    with no_collecting():
+        return json.loads(text)
+
+
+def check_keys(text: str, where: str) -> None:
+    """Raise SpecError where a mapping of a result file has more keys than any result's, each of which would be told."""
+    if len(text) > RESULT_KEYS.most:
+        with no_collecting():
+            json.loads(text, object_pairs_hook=lambda pairs: RESULT_KEYS.check(len(pairs), where))
 
 
 def user_path(text: str, where: str) -> Path:

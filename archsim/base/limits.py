@@ -60,7 +60,11 @@ FLOORPLAN_BYTES = Limit(
     "give a .flp file, or a floorplan that is generated",
 )  # fmt: skip
 RESULT_BYTES = Limit(
-    "bytes in a result file", 200_000_000, "The largest that the shipped specs give has 3,000,000. An assumption.",
+    "bytes in a result file", 200_000_000, "100,000 tiles take some 41,000,000. An assumption.",
+    "give a file that archsim wrote",
+)  # fmt: skip
+RESULT_KEYS = Limit(
+    "keys in one mapping of a result file", 400_000, "Links of 100,000 tiles are some 400,000. An assumption.",
     "give a file that archsim wrote",
 )  # fmt: skip
 ARRAY_BYTES = Limit(

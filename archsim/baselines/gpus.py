@@ -6,7 +6,10 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, Self, TypeVar
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.section import Choice, FreeName, Section
@@ -79,6 +82,14 @@ class Gpu(Section):
     cache_bandwidth_bit_per_s: DataRate | None = None
     reached: Reached = Reached()
     narrowest_tile: Count = 1
+
+    @model_validator(mode="after")
+    def _has_power_to_work(self) -> Self:
+        if not self.power_idle_w < self.power_limit_w:
+            message = "power_idle of {idle} W leaves nothing of a limit of {limit} W; give power_idle < power_limit"
+            context = {"idle": self.power_idle_w, "limit": self.power_limit_w}
+            raise PydanticCustomError("idle_power", message, context)
+        return self
 
     @property
     def peaks_op_per_s(self) -> dict[str, float]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archsim.base.doors import door, read_plain
+from archsim.base.doors import door, read_json, read_plain
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.schema import json_schema
@@ -139,7 +138,7 @@ def _metrics_of(name: str) -> dict[str, Any] | None:
     hint = "give the folder of a report"
     text = read_plain(path, name, hint)
     with door(name, "not a result file: {why}", hint):
-        data = json.loads(text)
+        data = read_json(text)
     if not isinstance(data, dict) or not isinstance(data.get("metrics"), dict):
         raise SpecError.at(name, "not a result file", hint)
     for key, value in data["metrics"].items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 import archsim
 from archsim.base.errors import MOST_TOLD, MOST_WORD, SpecError, nearest
-from archsim.base.limits import LIMITS, TooMuchError
+from archsim.base.limits import LIMITS, RESULT_KEYS, TooMuchError
+from archsim.base.record import MOST_PROBLEMS, Record
 from archsim.base.units import parse_quantity
 
 PACKAGE = Path(archsim.__file__).parent
@@ -198,3 +200,43 @@ def test_what_is_too_much_is_refused_at_once(case: str, odd_files: Path) -> None
     assert says in found.stderr
     assert ";" in found.stderr
     assert not (odd_files / "reports").exists()
+
+
+class Row(Record):
+    """A row of a file of tests."""
+
+    length_m: float
+    turns: tuple[tuple[float, float], ...] = ()
+    loads: dict[str, float] = {}
+
+
+class Rows(Record):
+    """A file of tests."""
+
+    rows: tuple[Row, ...]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (json.dumps({"rows": [1] * 50_000}), "f: rows[0]: is a number and not a mapping; again"),
+        (json.dumps({"rows": [{"length_m": 1, "turns": [[1, 2], *[[]] * 9]}] * 50_000}), "f: rows[0].turns[1]"),
+        (
+            json.dumps({"rows": [{"length_m": 1, "loads": {f"k{i}": [] for i in range(9)}}]}),
+            "f: rows[0].loads.k0: is a list and not a number",
+        ),
+        (json.dumps({"rows": [{"length_m": "x", **dict.fromkeys(map(str, range(2000)), 1)}]}), "and 1,993 more; again"),
+    ],
+    ids=["rows", "lists", "mappings", "keys"],
+)
+def test_a_result_file_is_refused_for_the_first_fault_of_a_list_or_mapping(text: str, told: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        Rows.read_from(text, "f", "again")
+    assert told in str(raised.value)
+    assert str(raised.value).count("\n") <= MOST_PROBLEMS
+
+
+def test_a_result_file_with_more_keys_than_any_is_refused_before_each_is_told() -> None:
+    text = json.dumps({"rows": [dict.fromkeys(map(str, range(RESULT_KEYS.most + 1)), 1)]})
+    with pytest.raises(SpecError, match="400,001 keys in one mapping of a result file, above the limit of 400,000"):
+        Rows.read_from(text, "f", "again")

@@ -355,6 +355,7 @@ def test_an_own_gpu_goes_before_one_of_the_same_name(tmp_path: Path) -> None:
         ("bandwidth", "bandwith", "own.yaml: gpus.Mine.bandwith: unknown key; did you mean 'bandwidth'?"),
         ("area: 400 mm2", "area: 400 mm", "gpus.Mine.area: 'mm' is not a unit of area"),
         ("peaks: {fp32: 30 TOP/s, bf16: 120 TOP/s}", "peaks: {bf16: 120 TOP/s}", "gpus.Mine.peaks.fp32: is missing"),
+        ("power_idle: 20 W", "power_idle: 200 W", "gpus.Mine: power_idle of 200.0 W leaves nothing of a limit of 200"),
         ("kind: gpus", "kind: arch", "own.yaml: kind"),
         (OWN[OWN.index("  Mine") :], "  {}\n", "own.yaml: gpus: holds no GPU"),
     ],

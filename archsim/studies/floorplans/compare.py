@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archsim.base.doors import read_plain
+from archsim.base.doors import read_json, read_plain
 from archsim.base.errors import Problem, SpecError
 from archsim.base.texts import slugs
 from archsim.base.units import engineering, percent
@@ -86,7 +86,7 @@ def prepare(inputs: Inputs) -> Prepared[ChipComparison]:
 
 def _whole(folder: Path, text: str) -> str:
     drawings = read_plain(folder / DRAWINGS, f"{folder}/{DRAWINGS}", "compare again")
-    return json.dumps({**json.loads(text), "floorplans": json.loads(drawings)})
+    return json.dumps({**read_json(text), "floorplans": read_json(drawings)})
 
 
 # ---- the report
