@@ -40,6 +40,10 @@ def train(
         float | None,
         typer.Option(metavar="POINTS", help="Say whether the chip is so near to its baseline, in percentage points."),
     ] = None,
+    splits: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="K", help="Put training and test part together; K seeds test a K-th of it each."),
+    ] = None,
     data: DataFolder = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training that was interrupted.")] = False,
     jobs: Jobs = None,
@@ -51,6 +55,31 @@ def train(
 ) -> None:
     """Train the network on the chip's cells, on the simulated schedule, beside a floating-point baseline."""
     perform(ctx, "archsim.studies.train.study", "training")
+
+
+@app.command()
+def ablate(
+    ctx: typer.Context,
+    arch: Arch,
+    workload: Work,
+    sets: Sets = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Take this away, by default each imperfection in turn. Repeatable."),
+    ] = None,
+    epochs: Epochs = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed on.")] = 3,
+    seed: Seed = 0,
+    data: DataFolder = None,
+    jobs: Jobs = None,
+    cluster: Cluster = None,
+    store: StoreFile = None,
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train with each imperfection of the chip taken away in turn: what it costs, with standard errors."""
+    perform(ctx, "archsim.studies.ablate", "training")
 
 
 @app.command()

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
 from archsim.functional.idx import Bytes, read_idx, times
-from archsim.functional.npz import feature_problems, label_problems, read_npz
+from archsim.functional.npz import feature_problems, group_problems, label_problems, read_npz
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
 from archsim.spec.loading import Loaded
 from archsim.workload import Workload
@@ -69,6 +69,10 @@ class Data:
     train_t: F32 | None = None
     test_t: F32 | None = None
     validation: Part | None = None
+    groups: I64 | None = None
+    """Of whom examples are, those for training first and then those for testing, where that is known."""
+    tests: tuple[int, ...] = ()
+    """How many examples for testing each split has, where there are splits."""
 
     def read_after(self, last: bool) -> tuple[Part | None, Part | None]:
         """Return what is read after an epoch, or the last: examples for validation, if there are any, and for testing.
@@ -77,6 +81,13 @@ class Data:
         """
         testing = Part(self.test_x, self.test_y, self.test_t) if last or self.validation is None else None
         return self.validation, testing
+
+
+class Split(NamedTuple):
+    """One of several splits of all examples into some for training and others for testing: its place from 0."""
+
+    place: int
+    of: int
 
 
 Loader = Callable[[Workload, Path, int], Data]
@@ -91,38 +102,84 @@ def data_folder(folder: Path | None = None) -> Path:
     return Path(named) if named else DEFAULT_FOLDER
 
 
-def load_data(workload: Workload, folder: Path | None = None, seed: int = 0) -> Data:
+def load_data(workload: Workload, folder: Path | None = None, seed: int = 0, split: Split | None = None) -> Data:
     """Return the data set that a workload names, from `data_folder(folder)`; where that is an .npz file, its data set.
 
     As many examples for training as the workload says are held back for validation (see `held_back`), and of more than
     an epoch has, the first are taken; all are for testing. `seed` matters to data sets that are partly drawn, and is no
     seed of the training. A name that is not registered is that of an .npz
-    file. Raises SpecError if files are missing or wrong, or do not fit the network.
+    file. With a `split`, parts are not the file's own, see `folds`. Raises SpecError if files are missing or wrong, or
+    do not fit the network.
     """
-    return _fitted(_loaded(workload, folder, seed), workload)
+    return _fitted(_loaded(workload, folder, seed, split), workload)
 
 
 def following(
-    workload: Loaded[Workload], folder: Path | None = None, seed: int = 0
-) -> tuple[Loaded[Workload], Data]:  # fmt: skip
+    workload: Loaded[Workload], folder: Path | None = None, seed: int = 0, splits: int | None = None
+) -> tuple[Loaded[Workload], Data]:
     """Return a workload whose epoch has no more examples than the data, and what `load_data` gives for it.
 
     Where there are fewer than `dataset.examples` and those that are held back, an epoch has what is left; but not where
-    a setting says how many it is to have. Raises SpecError as `load_data` does.
+    a setting says how many it is to have. With `splits` it has no more than any of these, and data are the first one's.
+    Raises SpecError as `load_data` does.
     """
     own = workload.value
-    data = _loaded(own, folder, seed)
+    data = _loaded(own, folder, seed, None if splits is None else Split(0, splits))
     left = len(data.train_x) - own.dataset.validation
+    if data.tests:
+        left -= max(data.tests) - data.tests[0]
     keys = {setting.partition("=")[0].strip() for setting in workload.overrides}
     if 0 < left < own.dataset.examples and not keys & {"dataset", "dataset.examples"}:
         workload = workload.with_overrides([f"dataset.examples={left}"])
     return workload, _fitted(data, workload.value)
 
 
-def _loaded(workload: Workload, folder: Path | None, seed: int) -> Data:
+def folds(labels: I64, groups: I64 | None, of: int) -> I64:
+    """Return in which of so many splits each example is for testing.
+
+    They are dealt out in turn, through all classes and in the file's order within each; where it is known of whom they
+    are, all of one go together, the largest first, to the split that has fewest. Raises SpecError if there are too few.
+    """
+    count, what = (len(labels), "example") if groups is None else (int(groups.max()) + 1, "group")
+    if not 2 <= of <= count:
+        raise SpecError.at("--splits", f"{of} of {counted(count, what)}", f"give 2 to {count}")
+    found = np.empty(len(labels), dtype=np.int64)
+    if groups is None:
+        found[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % of
+        return found
+    sizes, filled = np.bincount(groups), np.zeros(of, dtype=np.int64)
+    for group in np.argsort(-sizes, kind="stable"):
+        place = int(filled.argmin())
+        filled[place] += sizes[group]
+        found[groups == group] = place
+    return found
+
+
+def _split(data: Data, split: Split, by_class: bool) -> Data:
+    """Return data with the examples of one split for testing, and all others for training."""
+    every: dict[str, Array | None] = {}
+    for name in "xyt":
+        own = [getattr(data, f"{part}_{name}") for part in ("train", "test")]
+        every[name] = None if own[0] is None else np.concatenate(own)
+    labels = every["y"]
+    assert labels is not None
+    where = folds(labels if by_class else np.zeros_like(labels), data.groups, split.of)
+    parts = {"train": where != split.place, "test": where == split.place}
+    source = f"{data.source}; both parts together, of which split {split.place + 1} of {split.of} is for testing"
+    source += ", groups kept together" if data.groups is not None else ""
+    found: dict[str, Any] = {
+        f"{part}_{name}": None if own is None else own[which]
+        for part, which in parts.items()
+        for name, own in every.items()
+    }
+    return replace(data, **found, source=source, tests=tuple(np.bincount(where, minlength=split.of).tolist()))
+
+
+def _loaded(workload: Workload, folder: Path | None, seed: int, split: Split | None = None) -> Data:
     name, place = workload.dataset.name, data_folder(folder)
     loader = LOADERS[name] if name in LOADERS and not place.is_file() else load_npz
-    return loader(workload, place, seed)
+    data = loader(workload, place, seed)
+    return data if split is None else _split(data, split, workload.dataset.target == "class")
 
 
 @LOADERS.add("mnist")
@@ -187,6 +244,7 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
         for problem in (
             *feature_problems(str(path), part, arrays[f"{part}_x"]),
             *(check(str(path), part, arrays[f"{part}_x"], arrays[f"{part}_y"]) if check else ()),
+            *(group_problems(str(path), part, arrays[f"{part}_x"], arrays[f"{part}_s"]) if "train_s" in arrays else ()),
         )
     ]
     shapes = [arrays[f"{part}_x"].shape[1:] for part in ("train", "test")]
@@ -217,10 +275,14 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     if signed:
         source = f"{path.name}; features divided by {most:g}, the largest magnitude of {part}"
     x = [scaled(arrays[f"{part}_x"]) for part in ("train", "test")]
+    groups: I64 | None = None
+    if "train_s" in arrays:
+        of_whom = np.concatenate([arrays[f"{part}_s"] for part in ("train", "test")])
+        groups = np.unique(of_whom, return_inverse=True)[1].astype(np.int64)
     if target == "class":
-        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, name, source)
+        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, name, source, groups=groups)
     t = [rows_of(arrays[f"{part}_y"]) if target == "values" else None for part in ("train", "test")]
-    return Data(x[0], y[0], x[1], y[1], 0, name, source, t[0], t[1])
+    return Data(x[0], y[0], x[1], y[1], 0, name, source, t[0], t[1], groups=groups)
 
 
 def held_back(labels: I64, count: int) -> Array:

@@ -13,11 +13,11 @@ import numpy as np
 
 from archsim.base.arrays import F32, I32, I64, Array
 from archsim.base.machine_code import njit
-from archsim.functional.comparison import packed
 from archsim.functional.datasets import Data, Part
 from archsim.functional.functions import Functions, activate, derive, functions_of
 from archsim.functional.losses import output_delta, score
 from archsim.functional.order import Order
+from archsim.functional.paired import packed
 from archsim.functional.targets import targets_or_none
 from archsim.workload.kinds import Dense
 from archsim.workload.network import Rates, Workload

@@ -21,8 +21,15 @@ ARRAY_NAMES = (
 )
 
 
+GROUPS = {"x_train": ("s_train", "s_test"), "train_x": ("train_s", "test_s")}
+"""What arrays may be called, by the name of the first, that say of whom examples are: a speaker, a patient."""
+
+
 def read_npz(path: Path, *, features_alone: bool) -> dict[str, Array]:
-    """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone."""
+    """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone.
+
+    Where it has them, also train_s and test_s, of whom examples are.
+    """
     needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
     rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
 
@@ -30,13 +37,15 @@ def read_npz(path: Path, *, features_alone: bool) -> dict[str, Array]:
         named = {name.lower(): name for name in names}
         for row in rows:
             if all(name in named for name in row):
-                return [named[name] for name in row]
+                more = GROUPS.get(row[0], ())
+                return [named[name] for name in (*row, *(more if all(name in named for name in more) else ()))]
         allowed = "; or ".join(", ".join(row) for row in rows)
         what = f"holds the arrays {', '.join(names) or '(none)'}"
         raise SpecError.at(str(path), what, f"call them {allowed}")
 
     what, hint = "cannot be read as an .npz file ({why})", "write it with numpy.savez_compressed"
-    return dict(zip(needed, read_arrays(path, what, hint, choose=chosen).values(), strict=True))
+    found = read_arrays(path, what, hint, choose=chosen).values()
+    return dict(zip((*needed, "train_s", "test_s")[: len(found)], found, strict=True))
 
 
 def feature_problems(label: str, part: str, x: Array) -> list[Problem]:
@@ -54,6 +63,14 @@ def feature_problems(label: str, part: str, x: Array) -> list[Problem]:
         what = f"{counted(count, 'feature')} {are} NaN or infinite, the first in example {first[0]:,}"
         return [Problem(where, what, "replace them by finite numbers")]
     return []
+
+
+def group_problems(label: str, part: str, x: Array, groups: Array) -> list[Problem]:
+    """Return what is wrong with whom the examples of a part are of."""
+    if groups.shape == (len(x) if x.ndim else 0,) and groups.dtype.kind in "buiU":
+        return []
+    what = f"whom examples are of is {groups.dtype} of shape {groups.shape}, not whole numbers or names [examples]"
+    return [Problem(f"{label}: {part}", what, "give one for each example")]
 
 
 def label_problems(label: str, part: str, x: Array, y: Array) -> list[Problem]:

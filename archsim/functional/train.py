@@ -65,11 +65,11 @@ class Progress:
         return ended + (self.examples / self.per_epoch if self.epoch == ended else 0.0)
 
 
-def check_ablations(names: Collection[str]) -> None:
+def check_ablations(names: Collection[str], option: str = "--ablate") -> None:
     """Raise SpecError unless each name is something that can be ablated."""
     wrong = [name for name in names if name not in ABLATIONS]
     if wrong:
-        raise SpecError(Problem("--ablate", f"'{name}' is not an ablation", nearest(name, ABLATIONS)) for name in wrong)
+        raise SpecError(Problem(option, f"'{name}' is not an ablation", nearest(name, ABLATIONS)) for name in wrong)
 
 
 def seeds_from(seed: int, count: int) -> range:

@@ -41,6 +41,8 @@ COMMANDS = {
     "sweep": ("sweep", "chip.yaml", "work.yaml", "--vary", "tile.rows=128,256"),
     "crosscheck": ("crosscheck", "chip.yaml", "work.yaml", *SMALL, "--examples", "20"),
     "train": ("train", "chip.yaml", "work.yaml", *SMALL, "--epochs", "1"),
+    "ablate": ("ablate", "chip.yaml", "work.yaml", *SMALL, "--set", "dataset.examples=100", "--only", "leakage",
+               "--seeds", "1", "--epochs", "1"),
 }  # fmt: skip
 """A small run of each command that writes."""
 

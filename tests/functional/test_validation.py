@@ -17,7 +17,7 @@ from archsim.base.errors import SpecError
 from archsim.functional import floating_point
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.datasets import Data, held_back, load_data
+from archsim.functional.datasets import Data, Split, folds, held_back, load_data
 from archsim.functional.train import Training
 from archsim.simulation.run import simulate
 from archsim.workload import load_workload
@@ -210,3 +210,44 @@ def test_what_is_held_back_is_read_and_changes_no_training(
     for own, without in zip(tested.found, other.found, strict=True):
         assert own.accuracy_validation_chip == without.accuracy_chip
         assert own.accuracy_validation_float == without.accuracy_float
+
+
+# ---- splits
+
+
+@given(st.lists(st.integers(0, 3), min_size=6, max_size=60), st.integers(2, 6), st.integers(1, 9))
+def test_splits_deal_out_all_examples_and_keep_groups_together(own: list[int], of: int, people: int) -> None:
+    y = np.array(own)
+    dealt = folds(y, None, of)
+    assert np.ptp(np.bincount(dealt, minlength=of)) <= 1
+    for label in set(own):
+        assert np.ptp(np.bincount(dealt[y == label], minlength=of)) <= 1
+    groups = np.unique(np.arange(len(own)) * 7 % people, return_inverse=True)[1].astype(np.int64)
+    count = int(groups.max()) + 1
+    if count < of:
+        with pytest.raises(SpecError, match=rf"--splits: {of} of {count} groups?; give 2 to {count}"):
+            folds(y, groups, of)
+        return
+    dealt = folds(y, groups, of)
+    assert set(dealt) == set(range(of))
+    assert all(len(set(dealt[groups == group])) == 1 for group in range(count))
+    assert np.ptp(np.bincount(dealt)) <= np.bincount(groups).max()
+
+
+def test_each_example_is_for_testing_in_one_split(tmp_path: Path) -> None:
+    whole = np.arange(30.0).reshape(30, 1) * [1, 2, 3]
+    of_whom = np.array([f"speaker {i % 5}" for i in range(30)])
+    np.savez(tmp_path / "own.npz", x_train=whole[:20], y_train=Y[:20], x_test=whole[20:], y_test=Y[20:],
+             s_train=of_whom[:20], s_test=of_whom[20:])  # fmt: skip
+    seen = []
+    for place in range(3):
+        data = load_data(work("own", 18, 3, 3), tmp_path, split=Split(place, 3))
+        assert data.tests == (12, 12, 6)  # five speakers, six examples each
+        assert len(data.test_x) == data.tests[place]
+        assert not {tuple(x) for x in data.test_x} & {tuple(x) for x in data.train_x}
+        seen += data.test_x[:, 0].tolist()
+    assert len(seen) == 30
+    np.savez(tmp_path / "bad.npz", x_train=whole[:20], y_train=Y[:20], x_test=whole[20:], y_test=Y[20:],
+             s_train=of_whom[:19], s_test=of_whom[20:])  # fmt: skip
+    with pytest.raises(SpecError, match=r"train: whom examples are of is .* of shape \(19,\)"):
+        load_data(work("bad", 18, 3, 3), tmp_path)

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from archsim.functional.comparison import unpacked
+from archsim.base.errors import SpecError
+from archsim.functional.paired import unpacked
 from archsim.report.figure import Plot
 from archsim.studies.study import silent
 from archsim.studies.sweep.points import Point, with_pareto
@@ -157,3 +158,24 @@ def test_a_goal_is_judged_by_what_both_sides_answered_and_a_weak_baseline_does_n
     page = (tmp_path / "weak" / "train.md").read_text("utf-8")
     assert "The comparison does not count" in page
     assert "points" not in page.split("| difference |")[1].splitlines()[0]
+
+
+def test_each_seed_has_a_split_of_its_own_whoever_trains_it(tmp_path: Path) -> None:
+    few = ("dataset.validation=0",)
+    one = training(tmp_path / "one", *few, epochs=1, splits=3, seed=4)
+    assert one["seeds"] == [4, 5, 6]
+    assert one["data"]["splits"] == 3
+    interval = one["final"]["comparison"]["interval"]
+    assert (interval["examples"], interval["seeds"], interval["splits"]) == (1797, 3, True)
+    for bits, run in zip(one["right"]["chip"], one["accuracy_chip"], strict=True):
+        assert unpacked(bits, 599).mean() == run[-1]
+    page = (tmp_path / "one" / "train.md").read_text("utf-8")
+    assert "paired bootstrap over 1,797 examples and 3 splits" in page
+    two = training(tmp_path / "two", *few, epochs=1, splits=3, seed=4, jobs=2, store=tmp_path / "store.sqlite")
+    assert two == one
+    with pytest.raises(KeyboardInterrupt):
+        training(tmp_path / "part", *few, epochs=1, splits=3, seed=4, progress=interrupt(2))
+    assert training(tmp_path / "part", *few, epochs=1, splits=3, seed=4, resume=True) == one
+    with pytest.raises(SpecError, match="--seeds: 2 beside --splits 3"):
+        training(tmp_path / "out", splits=3, seeds=2)
+    assert not (tmp_path / "out").exists()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from archsim.base.words import counted, points
-from archsim.functional.comparison import said_of
+from archsim.functional.paired import said_of
 from archsim.report.document import Block, Document, Fold, Section, say
 from archsim.studies.train.figures import conductances, learning, losses, weight_error
 from archsim.studies.train.history import History, Rates
@@ -58,6 +58,11 @@ def _head(data: History) -> list[Block]:
     head += [final] if final is not None else []
     head += list(_compared(data))
     head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data.warnings]
+    if data.data.splits is not None:
+        head.append(say(
+            "Training and test part are put together and split: each seed is tested on one of {splits} shares of all "
+            "examples and trained on the others.", brief=True, splits=data.data.splits,
+        ))  # fmt: skip
     if data.data.said is not None:
         head.append(say(
             "An epoch has {there}, as the data do, where {workload} says {said:,}; time and transfers follow.",

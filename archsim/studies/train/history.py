@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 from pydantic import Field
 
 from archsim.base.record import Named, Record
-from archsim.functional.comparison import Comparison
 from archsim.functional.findings import Findings
+from archsim.functional.paired import Comparison
 from archsim.studies.study import Data, signed
 from archsim.workload import network as workload
 
@@ -48,7 +48,8 @@ class Rates(Record):
 class Examples(Record):
     """Where the examples are from, and how many are trained, validated and tested on.
 
-    `said` is how many the workload says that an epoch has, where the data have fewer.
+    `said` is how many the workload says that an epoch has, where the data have fewer. With `splits` each seed has one
+    of so many, and these are the first one's.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Examples(Record):
     validation: int = 0
     test: int
     said: int | None = None
+    splits: int | None = None
 
 
 class Diverged(Record):
@@ -180,8 +182,8 @@ class History(Data):
             del found["right"], found["final"]["comparison"]
         if not self.validated:
             del found["data"]["validation"]
-        if self.data.said is None:
-            del found["data"]["said"]
+        for name in (name for name in ("said", "splits") if found["data"][name] is None):
+            del found["data"][name]
         return found
 
     @property

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from archsim.functional.comparison import Comparison, interval_of, unpacked, verdict_of
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError, Epoch
+from archsim.functional.paired import Comparison, interval_of, unpacked, verdict_of
 from archsim.functional.ranges import saturation_warnings
 from archsim.functional.remarks import floor_warnings, side_warnings
 from archsim.studies.train.history import RUNS, Diverged, Final, Right, T

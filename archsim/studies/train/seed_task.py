@@ -15,7 +15,7 @@ from archsim.base.record import Record
 from archsim.chip import build_chip
 from archsim.functional.activity import Reads, Updates
 from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint, digest_of
-from archsim.functional.datasets import Data, load_data
+from archsim.functional.datasets import Data, Split, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.probe import Probe
@@ -50,14 +50,15 @@ class Trained(Record):
 def trained(
     schedule: Schedule, data: Data, seed: int, ablated: tuple[str, ...], probed: bool, chunks: Chunks,
     state: tuple[list[Epoch], Arrays] | None, where: str, ended: Callable[[Epoch, Training], None],
-    inside: Callable[[Place], None],
+    inside: Callable[[Place], None], compared: bool = True,
 ) -> Trained:  # fmt: skip
     """Train one seed from its `state` in the file `where`, if it has one, to its end, under a probe if it is `probed`.
 
+    Beside the chip stands its baseline, if they are `compared`.
     Calls `ended` with each epoch, and `inside` within them. Raises SpecError where the state is another chip's.
     """
     probe = Probe(schedule) if probed else None
-    training = Training(schedule, data, seed=seed, ablate=ablated, probe=probe)
+    training = Training(schedule, data, seed=seed, ablate=ablated, probe=probe, compared=compared)
     if state is not None:
         found, arrays = state
         with door(where, DAMAGED, NOTHING_RESUMED, (ValueError,), speaks=(ValueError,)):
@@ -77,7 +78,8 @@ def trained(
 class SeedTask(Task[Trained]):
     """A training of one seed on these data: their name and digest, and where and by which seed they are found.
 
-    A checkpoint of the training called `identity` is kept at `place`, in a folder of the study's, and gone on from.
+    A checkpoint of the training called `identity` is kept at `place`, in a folder of the study's, and gone on from, if
+    there is a place. Unless it is `compared`, the chip is trained without its baseline.
     """
 
     result: ClassVar[type[Record]] = Trained
@@ -91,7 +93,9 @@ class SeedTask(Task[Trained]):
     data_folder: Path | None
     data_seed: int
     identity: Mapping[str, Any]
-    place: Path
+    place: Path | None
+    split: Split | None = None
+    compared: bool = True
 
     @property
     def words(self) -> str:
@@ -113,36 +117,42 @@ class SeedTask(Task[Trained]):
         """Return specs, data and options."""
         return {
             "arch": self.arch.digest, "workload": self.workload.digest, "data": self.data, "epochs": self.epochs,
-            "seed": self.seed, "ablated": list(self.ablated), "probed": self.probed,
+            "seed": self.seed, "ablated": list(self.ablated), "probed": self.probed, "split": self.split,
+            "compared": self.compared,
         }  # fmt: skip
 
     def compute(self, inside: Inside = unheard) -> Trained:
         """Train; raise ArchsimError where other data are found here."""
         workload = self.workload.value
-        data = load_data(workload, self.data_folder, self.data_seed)
+        first = None if self.split is None else Split(0, self.split.of)
+        data = load_data(workload, self.data_folder, self.data_seed, first)
         if (found := f"{data.name} {digest_of(data)}") != self.data:
             raise ArchsimError(f"{socket.gethostname()} has other data for {workload.name}: {found}, not {self.data}")
+        if self.split != first:
+            data = load_data(workload, self.data_folder, self.data_seed, self.split)
         chip = build_chip(self.arch.value)
         schedule = build_schedule(chip, map_workload(workload, chip), self.epochs * workload.dataset.examples)
         timeline = simulate(schedule, timeline=True).timeline
         assert timeline is not None
-        keeps = self.place.parents[1].is_dir()  # not so on a machine that does not see the folder
+        place = self.place
+        if place is not None and not place.parents[1].is_dir():
+            place = None  # on a machine that does not see the folder
         state = None
-        if keeps and self.place.is_file():
-            kept = Checkpoint.read_file(self.place)
+        if place is not None and place.is_file():
+            kept = Checkpoint.read_file(place)
             kept.check(self.identity)
             state = kept.found[self.seed], kept.arrays
         done = list(state[0]) if state is not None else []
 
         def ended(epoch: Epoch, training: Training) -> None:
             done.append(epoch)
-            if keeps:
-                with output(self.place, f"--out {self.place.parents[1]}") as write:
+            if place is not None:
+                with output(place, f"--out {place.parents[1]}") as write:
                     write(Checkpoint(self.identity, {self.seed: done}, None, {}, training.arrays()).write)
 
         def within(place: Place) -> None:
             loss = "" if place.loss_chip is None else f", loss {place.loss_chip:.3f}"
             inside(place.epochs / self.epochs, f"epoch {place.epoch + 1} of {self.epochs}{loss}")
 
-        return trained(schedule, data, self.seed, self.ablated, self.probed, timeline.chunks, state, str(self.place),
-                       ended, within)  # fmt: skip
+        return trained(schedule, data, self.seed, self.ablated, self.probed, timeline.chunks, state, str(place), ended,
+                       within, self.compared)  # fmt: skip

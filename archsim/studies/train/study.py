@@ -18,7 +18,7 @@ from archsim.base.limits import EPOCHS
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint, digest_of
-from archsim.functional.datasets import following
+from archsim.functional.datasets import Data, Split, following, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.losses import loss_name
@@ -57,7 +57,8 @@ FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for pla
 class Inputs(Spread, Pair):
     """A chip, a workload, what is taken away from the chip, and the seeds: `seed`, `seed` + 1, ...
 
-    The `goal` is by how many percentage points the chip may fall short of its baseline.
+    With `splits`, training and test part are put together, and each seed has a split of its own, so many in all. The
+    `goal` is by how many percentage points the chip may fall short of its baseline.
     """
 
     words = "train"
@@ -66,6 +67,7 @@ class Inputs(Spread, Pair):
     seeds: int = 1
     seed: int = 0
     goal: float | None = None
+    splits: int | None = None
     data: Path | None = unsaid()
     resume: bool = unsaid(False)
 
@@ -79,7 +81,7 @@ class Task:
     def __init__(self, inputs: Inputs) -> None:
         check_ablations(dict.fromkeys(inputs.ablate))
         self.inputs, self.ablated = inputs, tuple(sorted(set(inputs.ablate)))
-        self.seeds = seeds_from(inputs.seed, inputs.seeds)
+        self.seeds = seeds_from(inputs.seed, _count(inputs))
         self.chip, self.network = inputs.load()
         self.remarks = rates_warnings(self.network)
         check_cells(self.chip.value)
@@ -87,25 +89,38 @@ class Task:
         self.epochs = inputs.epochs or self.network.value.training.epochs
         EPOCHS.check(self.epochs, "--epochs" if inputs.epochs else f"{self.network.path_label}: training.epochs")
         self.said = self.network.value.dataset.examples
-        self.network, self.data = following(self.network, inputs.data, inputs.seed)
+        self.network, self.data = following(self.network, inputs.data, inputs.seed, inputs.splits)
         check_goal(inputs.goal)
         chip = build_chip(self.chip.value)
         examples = self.epochs * self.network.value.dataset.examples
         self.schedule = build_schedule(chip, map_workload(self.network.value, chip), examples)
 
+    def split(self, seed: int) -> Split | None:
+        """Return the split of a seed, if there are any."""
+        splits = self.inputs.splits
+        return None if splits is None else Split(seed - self.seeds[0], splits)
+
+    def data_of(self, seed: int) -> Data:
+        """Return what a seed is trained and tested on."""
+        split, asked = self.split(seed), self.inputs
+        if split is None or not split.place:
+            return self.data
+        return load_data(self.network.value, asked.data, asked.seed, split)
+
     def of(self, seed: int, place: Path) -> SeedTask:
         """Return the training of one seed, which keeps its checkpoints at a place."""
         return SeedTask(
             self.chip, self.network, self.epochs, seed, self.ablated, seed == self.seeds[0], self.identity["data"],
-            self.inputs.data, self.inputs.seed, self.identity, place.absolute(),
+            self.inputs.data, self.inputs.seed, self.identity, place.absolute(), self.split(seed),
         )  # fmt: skip
 
     @property
     def protocol(self) -> Protocol:
         """By what it is judged."""
         baseline, goal = self.network.value.training.floating_point, self.inputs.goal
+        tests = self.data.tests or [len(self.data.test_y)] * len(self.seeds)
         return Protocol(baseline.floor if baseline is not None else None, None if goal is None else goal / 100,
-                        self.epochs, {seed: len(self.data.test_y) for seed in self.seeds})  # fmt: skip
+                        self.epochs, dict(zip(self.seeds, tests, strict=True)), bool(self.data.tests))  # fmt: skip
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -117,8 +132,19 @@ class Task:
             "epochs": self.epochs,
             "seeds": [*self.seeds],
             "ablated": [*self.ablated],
+            "splits": self.inputs.splits,
             "version": f"archsim {package_version()}, numpy {np.__version__}, numba {numba.__version__}",
         }
+
+
+def _count(inputs: Inputs) -> int:
+    """Return how many seeds there are; raise SpecError where splits have others."""
+    if inputs.splits is None:
+        return inputs.seeds
+    if inputs.seeds not in (1, inputs.splits):
+        raise SpecError.at("--seeds", f"{inputs.seeds} beside --splits {inputs.splits}, each of which has one",
+                           "leave it out")  # fmt: skip
+    return inputs.splits
 
 
 def check_goal(goal: float | None) -> None:
@@ -226,7 +252,7 @@ class Seeds(Underway[History]):
     def _look(self, tasks: Sequence[SeedTask], words: str | None = None) -> None:
         """See which epochs ended elsewhere, and tell it."""
         for task in tasks:
-            if task.seed not in self.reads and task.place.is_file():
+            if task.seed not in self.reads and task.place is not None and task.place.is_file():
                 now = task.place.stat().st_mtime_ns
                 if self._seen.get(task.seed) != now:
                     self._seen[task.seed] = now
@@ -261,7 +287,7 @@ class Seeds(Underway[History]):
             rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
             data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y),
                           validation=len(data.validation.y) if data.validation is not None else 0,
-                          said=task.said if task.said != len(data.train_y) else None),
+                          splits=task.inputs.splits, said=task.said if task.said != len(data.train_y) else None),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),
             **reached_by(self.found, data, self.diverged, task.remarks, task.protocol),
@@ -285,7 +311,7 @@ class Seeds(Underway[History]):
             words = progress_words(place, task.epochs, len(task.seeds))
             self.progress(done, len(task.seeds) * task.epochs, words)
 
-        own = trained(task.schedule, task.data, seed, task.ablated, seed == task.seeds[0], chunks,
+        own = trained(task.schedule, task.data_of(seed), seed, task.ablated, seed == task.seeds[0], chunks,
                       self._states.get(seed), str(self.folder / NAME), ended, inside)  # fmt: skip
         if (error := own.error()) is not None:
             self.diverged, self.resumed_from = error, ()

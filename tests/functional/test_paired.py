@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from archsim.functional.comparison import Interval, _of_seeds, _of_splits, interval_of, packed, unpacked, verdict_of
+from archsim.functional.paired import Interval, _of_seeds, _of_splits, interval_of, packed, unpacked, verdict_of
 
 DRAWN = np.random.default_rng(1)
 
