@@ -32,9 +32,12 @@ from archsim.workload.network import Workload
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
 
 OF_THE_CELLS = tuple(each.name for each in fields(Switches))
-QUANTISED = ("converters", "pulses")
-"""What `quantisation` takes away together: the levels of drivers and converters, and the whole pulses of updates."""
-ABLATIONS = (*OF_THE_CELLS, "quantisation", *QUANTISED)
+QUANTISED = ("converters", "pulses", "transfer_conversion")
+"""What `quantisation` takes away together.
+
+That is the levels of drivers and converters, the whole pulses of updates, and what is wrong with maintenance's reads.
+"""
+ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, "quantisation", *QUANTISED)))
 """What can be taken away from the chip, one or several at a time."""
 
 ON_CHIP, IN_FLOAT = "on the chip", "in floating point"
@@ -138,22 +141,25 @@ def chip_model(
     check_reach(workload, data.train_t, spec.numerics.output_range)
     alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
-    switches = Switches(**{name: name not in ablate for name in OF_THE_CELLS})
-    quantised = {name: not {name, "quantisation"} & set(ablate) for name in QUANTISED}
+    gone = {*ablate, *(QUANTISED if "quantisation" in ablate else ())}
+    switches = Switches(**{name: name not in gone for name in OF_THE_CELLS})
     cells: list[Any] = []
     written = []
     for shard in schedule.mapping.shards:
-        device = schedule.chip.tiles[shard.tile].spec.device
-        own = device.cells(shard.rows, shard.cols, seed, shard.index, switches, spec.technology.temperature_kelvin)
+        tile = schedule.chip.tiles[shard.tile].spec
+        own = tile.device.cells(
+            shard.rows, shard.cols, seed, shard.index, switches, spec.technology.temperature_kelvin,
+            2**tile.col_converter.bits - 1,
+        )  # fmt: skip
         part = start[shard.layer][shard.row_start : shard.row_stop, shard.col_start : shard.col_stop]
         wanted = np.ascontiguousarray(part * alpha[shard.layer])
         written.append((shard.index, wanted, own.program(wanted, seed)))
         cells.append(probe.around(own) if probe is not None else own)
     epochs = -(-schedule.examples // workload.dataset.examples)
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
-    kept = quantised["converters"]
+    kept = "converters" not in gone
     quantisers = [quantisers_of(spec, tile, own.step, kept) for tile, own in zip(tiles, cells, strict=True)]
-    kernel, trains = (cells[0].kernel, PULSED) if quantised["pulses"] else (cells[0].exact_kernel, EXACT)
+    kernel, trains = (cells[0].kernel, PULSED) if "pulses" not in gone else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
         schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,
         examples=examples_of(data.train_x, data.train_y, data.train_t), order=order,

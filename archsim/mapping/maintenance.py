@@ -24,11 +24,11 @@ def _add(
     kit = builder.kits[shard.tile]
     device = kit.tile.spec.device
     steps = device.transfer_steps if state == "transfer" else device.rewrite_steps
-    group_cycles = builder.chip.spec.cycles(device.row_time_s(steps))
+    most = max(map(max, instances))
+    group_cycles = builder.chip.spec.cycles(kit.maintenance_s(steps, most, shard.cols))
     stages = {groups: (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in instances}
     firsts = itertools.accumulate(map(len, instances[:-1]), initial=0)
-    most = max(map(max, instances)) * shard.cols
-    own = Maintenance(shard.index, tuple(instances), tuple(firsts), group_cycles, period_cycles, most)
+    own = Maintenance(shard.index, tuple(instances), tuple(firsts), group_cycles, period_cycles, most * shard.cols)
     variants = tuple(stages[groups] for groups in instances)
     return builder.op(state, state, shard.layer, shard, (), [need], variants=variants, maintenance=own, instances=total)
 

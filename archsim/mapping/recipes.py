@@ -261,6 +261,22 @@ class TileKit:
         release = [*((latency, unit) for unit in held), (fetch, units["memory"])]
         return self._stage(latency, [*held, units["memory"]], release, uses, "update")
 
+    def maintenance_s(self, steps: tuple[str, ...], rows: int, cols: int) -> Fraction:
+        """Return the time in which a group of rows goes through these steps, in seconds.
+
+        All rows take a step at once, but reads: a row drives the array for the time that the cell says, or for as long
+        as the converters of the columns need it, and is converted before the next one is read.
+        """
+        device, actions, converter = self.tile.spec.device, self.tile.spec.device.actions(), self.converter(FORWARD)
+        convert_s = self.action("col_converter", "convert").duration_s(cols, self.banks(FORWARD, cols))[1]
+        total = Fraction(0)
+        for step in steps:
+            time_s = actions[step].latency_s
+            if step in device.converted_steps:
+                time_s = rows * (max(time_s, converter.least_window_s) + convert_s)
+            total += device.repeats(step) * time_s
+        return total
+
     def maintain(self, steps: Sequence[str], state: str, groups: Sequence[int], cols: int, group_cycles: int) -> Stage:
         """Return the stage that transfers or rewrites groups of rows one after another.
 

@@ -16,6 +16,7 @@ from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.base import Cells, Parameters, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
 from archsim.components.cells.numeric.capacitor_kernels import State
+from archsim.components.cells.numeric.conversion import Reading
 from archsim.components.cells.numeric.draws import (
     BOUNDS,
     FIRST,
@@ -23,7 +24,9 @@ from archsim.components.cells.numeric.draws import (
     LEAK,
     OF_PULSES,
     OF_RESET,
+    OF_RESIDUAL,
     OF_SHARED_RESET,
+    OF_VERIFY,
     PROGRAM,
     REWRITE,
     REWRITE_READ,
@@ -62,7 +65,9 @@ class InPlaceReference(InPlaceCells):
 
     kinds = ("static_cell", "soft_bounds")
 
-    def __init__(self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(
+        self, device: InPlaceCell, rows: int, cols: int, seed: int, shard: int, switches: Switches, levels: int = 0
+    ) -> None:
         self.numbers = numbers = device.parameters(switches).numbers
         self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
         self.weights = state.weights
@@ -145,7 +150,7 @@ class CapacitorReference(Cells):
         """Read D, pulse until it is D exp(dt / tau nominal)."""
         rows = slice(row_start, row_stop)
         first, _ = self._normals(seed, REWRITE_READ, index, range(row_start, row_stop), self.weights.shape[1])
-        wanted = self._differences()[rows] + self.numbers.read_noise * first.astype(np.float32)
+        wanted = as_read(self._differences()[rows], first, self.numbers.rewrite_read)
         if self._switches.leakage:
             wanted = wanted * np.float32(math.exp(dt_s / self._tau_s))
         pulses, clipped, stopped = self._put_back(rows, wanted, (seed, REWRITE, index))
@@ -195,8 +200,10 @@ class CapacitorReference(Cells):
         seed, what, index = deed
         own = range(*rows.indices(len(self.weights)))
         pair = self._normals(seed, what + OF_PULSES, index, own, difference.shape[1])
-        for limit, draws in zip((self.numbers.residual_pulses, self.numbers.trim_pulses), pair, strict=True):
-            gap = difference - self._differences()[rows]
+        reads = self._normals(seed, what + OF_RESIDUAL, index, own, difference.shape[1])
+        slots = self.numbers.residual_pulses, self.numbers.trim_pulses
+        for limit, draws, errors in zip(slots, pair, reads, strict=True):
+            gap = difference - as_read(self._differences()[rows], errors, self.numbers.residual_read)
             wanted = np.floor(np.abs(gap) / self.numbers.step + np.float32(0.5))
             count = np.minimum(wanted, limit).astype(np.int64)
             cut = self._pulse(rows, count, gap > 0, draws.astype(np.float32))
@@ -259,12 +266,14 @@ class Pcm3T1CReference(CapacitorReference):
 
     kinds = ("pcm_3t1c",)
 
-    def __init__(self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(
+        self, device: Pcm3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches, levels: int = 0
+    ) -> None:
         ageing = drawn_ageing(rows, cols, device.habits(switches), seed, shard)
         state = empty_state(rows, cols, device.parameters(switches).numbers, ageing, (seed, shard))
         if device.row_polarity == "alternating" and switches.polarity_inversion:
             state.polarity[:] = np.where(np.arange(rows) % 2 == 0, 1, -1)
-        super().__init__(device, state, device.parameters(switches), (seed, shard), switches)
+        super().__init__(device, state, device.parameters(switches, levels=levels), (seed, shard), switches)
         self._iterations, self._drift_start_s = device.iterations, float(device.drift_start_s)
         self._compensates = device.leak_compensation == "nominal" and switches.leakage
         self.reach = device.gain * device.reachable_siemens * 1e6
@@ -287,7 +296,7 @@ class Pcm3T1CReference(CapacitorReference):
         rows = range(row_start, row_stop)
         first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
         own, emphasis = slice(row_start, row_stop), None
-        wanted = self.weights[own] + self.numbers.read_noise * first.astype(np.float32)
+        wanted = as_read(self.weights[own], first, self.numbers.transfer_read)
         if self._compensates and held_s:
             kept = math.exp(-held_s / self.numbers.tau)
             mean = -math.expm1(-held_s / self.numbers.tau) / (held_s / self.numbers.tau)
@@ -322,12 +331,15 @@ class Pcm3T1CReference(CapacitorReference):
         minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.pcm.gain)
         beyond = int((plus > numbers.pcm.reachable).sum() + (minus > numbers.pcm.reachable).sum())
         self._write_pcm(rows, np.minimum(plus, numbers.pcm.reachable), np.minimum(minus, numbers.pcm.reachable), draws)
-        difference = sign * (wanted - state.pcm[rows])
+        seed, what, index = draws
+        errors, _ = self._normals(seed, what + OF_VERIFY, index, range(rows.start, rows.stop), wanted.shape[1])
+        verified = numbers.pcm.gain * as_read(state.plus[rows] - state.minus[rows], errors, numbers.verify)
+        difference, due = sign * (wanted - verified), sign * (wanted - state.pcm[rows])
         if emphasis is not None:
-            difference = settled + emphasis * (difference - settled)
+            difference, due = (settled + emphasis * (each - settled) for each in (difference, due))
         pulses, clipped, stopped = self._put_back(rows, difference, draws)
         self._bring_up_to_date()
-        left = np.abs(difference - self._differences()[rows])
+        left = np.abs(due - self._differences()[rows])
         resets = 2 * self._iterations * wanted.size
         return TransferCounts(
             wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max()), wanted.size,
@@ -355,10 +367,12 @@ class Capacitor3T1CReference(CapacitorReference):
 
     kinds = ("cap_3t1c",)
 
-    def __init__(self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(
+        self, device: Capacitor3T1C, rows: int, cols: int, seed: int, shard: int, switches: Switches, levels: int = 0
+    ) -> None:
         numbers, unaged = device.parameters(switches).numbers, Habits().none_aged(rows, cols)
         state = empty_state(rows, cols, numbers, unaged, (seed, shard))
-        super().__init__(device, state, device.parameters(switches), (seed, shard), switches)
+        super().__init__(device, state, device.parameters(switches, levels=levels), (seed, shard), switches)
         self.reach = device.held_siemens * 1e6
 
     def transfer(
@@ -380,6 +394,15 @@ class Capacitor3T1CReference(CapacitorReference):
             wanted.size, 0, 0, 0, pulses, clipped, _sum(left), float(left.max()), 0, wanted.size,
             self._over(left, stopped),
         )  # fmt: skip
+
+
+def as_read(values: F32, draw: F64, reading: Reading) -> F32:
+    """Return values as they are read: with noise, and at the nearest of the codes, which end at full scale."""
+    if reading.noise > 0:
+        values = values + reading.noise * draw.astype(np.float32)
+    if reading.most > 0:
+        values = np.rint(np.clip(values, -reading.most, reading.most) / reading.grid) * reading.grid
+    return values
 
 
 def programmed(target: F32, draw: F64, n: Programming) -> F32:

@@ -11,7 +11,7 @@ from archsim.components.cells.numeric.base import PulseCounts, TransferCounts
 from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, PROGRAM, SET_PULSE, STEPS, TRANSFER_READ
 from archsim.components.cells.numeric.pcm import PcmPairCells, empty_pairs
 from tests.components.ageing_reference import age, drawn_ageing, exponents_set
-from tests.components.cells_reference import coincidences, programmed
+from tests.components.cells_reference import as_read, coincidences, programmed
 from tests.components.draws_reference import normals
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ class PcmPairReference(PcmPairCells):
 
     kinds = ("pcm_pair",)
 
-    def __init__(self, device: PcmPairCell, rows: int, cols: int, seed: int, shard: int, switches: Switches) -> None:
+    def __init__(
+        self, device: PcmPairCell, rows: int, cols: int, seed: int, shard: int, switches: Switches, levels: int = 0
+    ) -> None:
         self._shard, self._iterations, self._begin_s = shard, device.iterations, float(device.drift_start_s)
         ageing = drawn_ageing(rows, cols, device.habits(switches), seed, shard)
-        self.numbers = device.parameters(switches).numbers
+        self.numbers = device.parameters(switches, levels=levels).numbers
         self.state = state = empty_pairs(rows, cols, ageing, (seed, shard))
         self.weights = state.weights
         spreads = device.parameters(switches).spreads
@@ -80,10 +82,14 @@ class PcmPairReference(PcmPairCells):
     ) -> TransferCounts:
         """Read, and program again where one of the devices is full."""
         rows = slice(row_start, row_stop)
-        first, _ = normals(seed, self._shard, TRANSFER_READ, index, range(row_start, row_stop), self.weights.shape[1])
-        wanted = self.weights[rows] + self.numbers.read_noise * first.astype(np.float32)
-        full = np.maximum(self.state.plus[rows], self.state.minus[rows]) > self.numbers.refresh_above
-        return self._program(rows, wanted, full, (seed, PROGRAM, index))
+        pair = normals(seed, self._shard, TRANSFER_READ, index, range(row_start, row_stop), self.weights.shape[1])
+        gain = self.numbers.pcm.gain
+        plus, minus = (
+            as_read(gain * held[rows], draw, self.numbers.transfer_read)
+            for held, draw in zip((self.state.plus, self.state.minus), pair, strict=True)
+        )
+        full = np.maximum(plus, minus) > gain * self.numbers.refresh_above
+        return self._program(rows, plus - minus, full, (seed, PROGRAM, index))
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Program all."""

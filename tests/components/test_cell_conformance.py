@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from archsim.components import COMPONENTS
-from archsim.components.cells.base import Device, Switches
+from archsim.components.cells.base import Device, SingleRead, Switches
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.base import Cells
@@ -39,14 +39,20 @@ REFERENCES = references()
 OPTIONS = {"drift_exponent": "0.05", "drift_exponent_spread": "0.02", "stuck_reset": "5 %", "stuck_set": "5 %"}
 LAW = {"drift_law": "conductance", "drift_start": "1 us"}
 NOISES = {"pulse_noise": "shot", "reset_noise": "thermal", "capacitance": "2 fF"}
+CONVERSIONS = {"transfer_range": "40 uS", "verify_range": "15 uS", "verify_noise": "0.5 uS", "residual_range": "8 uS",
+               "residual_noise": "0.2 uS"}  # fmt: skip
+LEVELS = 31  # five bits, in which maintenance's reads are converted if there is a range
 KINDS = [kind for kind, cls in COMPONENTS.items() if cls.role == "device"]
 # Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, and if it has a
-# capacitor with the noise of its pulses and resets, all exaggerated.
+# capacitor with the noise of its pulses and resets, and if it is maintained with converted reads, all exaggerated.
 CASES = [(kind, {}) for kind in KINDS] + [
     (kind, dict(part)) for kind in KINDS if issubclass(COMPONENTS[kind], PcmPair)
     for part in (OPTIONS.items(), list(OPTIONS.items())[:2], list(OPTIONS.items())[2:], LAW.items(),
                  [*LAW.items(), *list(OPTIONS.items())[2:]])
-] + [(kind, NOISES) for kind in KINDS if issubclass(COMPONENTS[kind], CapacitorPair)]  # fmt: skip
+] + [(kind, NOISES) for kind in KINDS if issubclass(COMPONENTS[kind], CapacitorPair)] + [
+    (kind, {key: value for key, value in CONVERSIONS.items() if f"{key}_siemens" in COMPONENTS[kind].model_fields})
+    for kind in KINDS if issubclass(COMPONENTS[kind], SingleRead)
+]  # fmt: skip
 EVERYTHING = Switches()
 NAMES = [each.name for each in fields(Switches)]
 SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
@@ -64,7 +70,7 @@ def device_of(kind: str, **changes: object) -> Any:
 def cells_of(
     device: Device, rows: int, cols: int, switches: Switches = EVERYTHING, seed: int = 1, shard: int = 2
 ) -> Any:
-    return device.cells(rows, cols, seed, shard, switches)
+    return device.cells(rows, cols, seed, shard, switches, None, LEVELS)
 
 
 def weights_for(cells: Cells, seed: int = 0, share: float = 0.25) -> Any:
@@ -134,7 +140,7 @@ def test_kernels_are_plain_numpy_to_the_bit(
     device = device_of(kind, **options, **shared)
     kernel, plain = (
         cells_of(device, *shape, switches, seed, 3),
-        REFERENCES[kind](device, *shape, seed, 3, switches),
+        REFERENCES[kind](device, *shape, seed, 3, switches, LEVELS),
     )
     for step in (("made",), *sequence):
         found, expected = (None, None) if step[0] == "made" else (call(kernel, *step), call(plain, *step))

@@ -249,8 +249,8 @@ def test_dwell_times_of_a_run_are_those_of_its_updates_and_reads(case: Case) -> 
 
 def test_dwell_times_of_a_stopped_chip_in_closed_form() -> None:
     # One tile, sequential, no overlap: updates end a step of 234 cycles apart; the transfer of 9 rows of 5 cells
-    # begins with the last of an interval's updates and reads a row every 2,480 cycles.
-    step, row, rows, cols, interval, intervals = 234, 2480, 9, 5, 20, 30
+    # begins with the last of an interval's updates and reads a row every 3,515 cycles.
+    step, row, rows, cols, interval, intervals = 234, 3515, 9, 5, 20, 30
     overrides = [f"schedule.transfer.interval_examples={interval}"]
     dwell = simulate(schedule_of(network(8, 5), interval * intervals + 7, overrides)).dwell
     total = sum(row * r + step * i for r in range(rows) for i in range(interval))

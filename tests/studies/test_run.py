@@ -116,9 +116,9 @@ def test_metrics_follow_their_definitions(result: Result) -> None:
     assert m["efficiency_op_per_j"] == pytest.approx(60 * ops / data["energy_j"]["total"])
     assert m["throughput_per_area_op_per_s_m2"] == pytest.approx(60 * ops / time_s / data["area"]["total_m2"])
     assert m["power_w"] == pytest.approx(data["energy_j"]["total"] / time_s)
-    # Design, section 8, with 160 residual pulses: 2.48 us a row. Both tiles transfer together after each 20 examples:
-    # 65 and 33 rows, 3 times.
-    assert m["transfer_time_share"] * time_s == pytest.approx(3 * 65 * 2.48e-6)
+    # Design, section 8, with 160 residual pulses and five conversions of 207 ns: 3.515 us a row. Both tiles transfer
+    # together after each 20 examples: 65 and 33 rows, 3 times.
+    assert m["transfer_time_share"] * time_s == pytest.approx(3 * 65 * 3.515e-6)
     assert m["pcm_writes_per_cell_max"] == 3 * 2  # two iterations each
 
 

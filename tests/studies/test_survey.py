@@ -12,6 +12,7 @@ import pytest
 
 from archsim.base.errors import InfeasibleError, SpecError
 from archsim.cli import main
+from archsim.mapping.recipes import TileKit
 from archsim.report.figure import Bars
 from archsim.report.files import files_of
 from archsim.report.html import page
@@ -91,8 +92,8 @@ def test_an_interval_is_held_for_as_long_as_was_asked() -> None:
     interval = int(setting.split("=")[1])
     run = evaluate(CHIP.with_overrides([setting]), work, examples=4 * interval)
     dwell_s = run.data["metrics"]["dwell_time_max_s"]
-    rows_s = float(max(shard.rows for shard in run.mapping.shards) * run.chip.tiles[0].spec.device.row_time_s(
-        run.chip.tiles[0].spec.device.transfer_steps))  # fmt: skip
+    kit, steps = TileKit(run.chip, run.chip.tiles[0]), run.chip.tiles[0].spec.device.transfer_steps
+    rows_s = float(max(shard.rows * kit.maintenance_s(steps, 1, shard.cols) for shard in run.mapping.shards))
     assert 0.95e-3 < dwell_s < 1.05e-3 + 2 * rows_s
     assert held_interval(CHIP.value, load_workload("mlp_digits", ["mode=inference"]).value, Fraction(1, 1000)) == ()
 

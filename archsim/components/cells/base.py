@@ -17,6 +17,7 @@ from archsim.components.base import Action, Component
 
 if TYPE_CHECKING:
     from archsim.components.cells.numeric.base import Cells
+    from archsim.components.cells.numeric.conversion import Reading
 
 VoltageOrZero = Annotated[float, Dimension("V", above=False, most=100.0)]
 SomeConductance = Annotated[float, Dimension("S", most=1.0)]
@@ -36,6 +37,7 @@ class Switches:
     flicker: bool = True
     reference_noise: bool = True
     temperature: bool = True
+    transfer_conversion: bool = True
 
     @property
     def variation(self) -> float:
@@ -51,10 +53,10 @@ class Device(Component):
     """Base of the weight cells. Times are those of a row, since all its cells are handled at once.
 
     `transfer_steps` and `rewrite_steps` name the actions of one row's maintenance, in order, each with
-    how often it is done; no step means that the cell needs none. Of these, `converted_steps` end in a conversion of
-    each column. `two_terminals` says that voltages of either sign can read it. A weight is written by
-    `programming_steps`, or, where `program` (a row's time) and `program_energy` (a cell's) are given, by one step of
-    these.
+    how often it is done; no step means that the cell needs none. Of these, `converted_steps` are reads, a row
+    at a time, and what is given of them is the array's time: the conversion of each column follows. `two_terminals`
+    says that voltages of either sign can read it. A weight is written by `programming_steps`, or, where `program` (a
+    row's time) and `program_energy` (a cell's) are given, by one step of these.
     """
 
     later = frozenset({"program_s", "program_energy_j"})
@@ -86,7 +88,7 @@ class Device(Component):
         return 1
 
     def row_time_s(self, steps: tuple[str, ...]) -> Fraction:
-        """Return the time of these maintenance steps for one group of rows, in seconds."""
+        """Return the time of these maintenance steps for one row, in seconds, without conversions."""
         actions = self.actions()
         return sum((self.repeats(step) * actions[step].latency_s for step in steps), Fraction(0))
 
@@ -113,11 +115,12 @@ class Device(Component):
 
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
-        temperature_kelvin: float | None = None,
+        temperature_kelvin: float | None = None, levels: int = 0,
     ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers, fresh from the fab; all draws are keyed by seed and shard.
 
-        They are as warm as given, else as their figures are stated.
+        They are as warm as given, else as their figures are stated. Maintenance reads them through a converter of so
+        many `levels`, of whose codes half lie on either side of zero; with none it is not converted.
         """
         raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
 
@@ -176,3 +179,13 @@ class SingleRead(Flicker):
 
     transfer_read_s: Time
     transfer_noise_siemens: Conductance
+
+    @staticmethod
+    def reading(
+        noise_siemens: float, range_siemens: float, levels: int, switches: Switches, *, signed: bool = True
+    ) -> Reading:
+        """Return how a read errs that is converted over a range, of either sign or of one; exact if ablated."""
+        from archsim.components.cells.numeric.conversion import EXACT, reading_of
+
+        codes = max(levels // 2, min(levels, 1)) if signed else levels
+        return reading_of(noise_siemens, range_siemens, codes) if switches.transfer_conversion else EXACT

@@ -47,8 +47,9 @@ PositiveCapacitance = Annotated[float, Dimension("F", most=1e-3)]
 class CapacitorPair(SingleRead):
     """A read transistor on a capacitor, g = k max(V - V_T, 0), against a reference that several cells share.
 
-    A value is written by a burst of pulses, a read, a trim and another read (`residual`: in a transfer it is what the
-    long-term devices left over).
+    A value is written by a read, a burst of pulses, another read and a trim (`residual`: in a transfer it is what the
+    long-term devices left over). These reads, and those of a rewrite, are converted over plus and minus
+    `residual_range`, of which 0 says that they are not; `residual_noise` is what such a read adds.
 
     Spreads are standard deviations from cell to cell, fixed when the chip is made: of k and of the steps relative to
     their means, of the threshold in volts, and of the logarithm of the leak's time constant. No step is below the share
@@ -67,7 +68,8 @@ class CapacitorPair(SingleRead):
 
     later = frozenset(
         {"step_least", "step_spread_absolute_v", "capacitance_f", "pulse_noise", "reset_noise", "pulse_least_s",
-         "leak_temperature_kelvin", "leak_halving_kelvin", "transistor_flicker", "reference_noise_siemens"}
+         "leak_temperature_kelvin", "leak_halving_kelvin", "transistor_flicker", "reference_noise_siemens",
+         "residual_range_siemens", "residual_noise_siemens"}
     )  # fmt: skip
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -105,6 +107,8 @@ class CapacitorPair(SingleRead):
     pulse_least_s: TimeOrZero = Fraction(2, 10**9)
     leak_temperature_kelvin: Temperature = 300.0
     leak_halving_kelvin: Temperature = 10.0
+    residual_range_siemens: Conductance = 0.0
+    residual_noise_siemens: Conductance = 0.0
 
     def residual_repeats(self) -> dict[str, int]:
         """Return how often the steps that write a value are done per row, where it is not once."""
@@ -188,7 +192,7 @@ class CapacitorPair(SingleRead):
             raise PydanticCustomError("capacitor", message, {"start": start})
         return self
 
-    def capacitor_numbers(self, switches: Switches, temperature_kelvin: float | None) -> Numbers:
+    def capacitor_numbers(self, switches: Switches, temperature_kelvin: float | None, levels: int) -> Numbers:
         """Return what all 3T1C of a device have in common, in V, uS and s."""
         import numpy as np
 
@@ -197,11 +201,13 @@ class CapacitorPair(SingleRead):
         real, warmth = np.float32, self._temperature(switches, temperature_kelvin)
         shot = self.pulse_noise == "shot" and switches.pulse_noise
         thermal = self.reset_noise == "thermal" and switches.reset_noise
+        reads = [self.reading(noise_siemens, self.residual_range_siemens, levels, switches)
+                 for noise_siemens in (self.transfer_noise_siemens, self.residual_noise_siemens)]  # fmt: skip
         return Numbers(
             span=self.cells_per_reference, start=real(self.capacitor_start_v), least=real(self.capacitor_least_v),
             most=real(self.capacitor_most_v), target=real(self.leak_target_v), tau=self.leak_time_constant_at_s(warmth),
             bend=real(self.step_bend / self.capacitor_start_v), step=real(self.step_siemens * 1e6),
-            read_noise=real(self.transfer_noise_siemens * 1e6), residual_pulses=self.residual_pulses,
+            rewrite_read=reads[0], residual_read=reads[1], residual_pulses=self.residual_pulses,
             trim_pulses=self.trim_pulses, grain=real(shot * ELEMENTARY_CHARGE_C / self.capacitance_f),
             reset_noise=real(thermal * math.sqrt(BOLTZMANN_J_PER_K * warmth / self.capacitance_f)),
         )  # fmt: skip
@@ -243,25 +249,24 @@ class Capacitor3T1C(CapacitorPair, Device):
 
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
-        temperature_kelvin: float | None = None,
+        temperature_kelvin: float | None = None, levels: int = 0,
     ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.capacitor import Capacitor3T1CCells
 
-        return Capacitor3T1CCells(self.parameters(switches, temperature_kelvin), rows, cols, seed, shard)
+        return Capacitor3T1CCells(self.parameters(switches, temperature_kelvin, levels), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches, temperature_kelvin: float | None = None) -> Parameters:
+    def parameters(self, switches: Switches, temperature_kelvin: float | None = None, levels: int = 0) -> Parameters:
         """Return what its cells in numbers are made from."""
         from archsim.components.cells.numeric.base import Parameters
 
-        numbers, spreads = (
-            made(switches, temperature_kelvin) for made in (self.capacitor_numbers, self.capacitor_spreads)
-        )
+        numbers = self.capacitor_numbers(switches, temperature_kelvin, levels)
+        spreads = self.capacitor_spreads(switches, temperature_kelvin)
         return Parameters(numbers, spreads, self.step_siemens * 1e6, self.held_siemens * 1e6, leaks=switches.leakage,
                           flutter=self.capacitor_flutter(switches))  # fmt: skip
 
     def repeats(self, step: str) -> int:
-        """Pulses, a read, a trim, a read."""
+        """A read, pulses, a read, a trim."""
         return self.residual_repeats().get(step, 1)
 
     def actions(self) -> dict[str, Action]:

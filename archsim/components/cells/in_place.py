@@ -41,7 +41,7 @@ class InPlaceCell(Flicker, Device):
 
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
-        temperature_kelvin: float | None = None,
+        temperature_kelvin: float | None = None, levels: int = 0,
     ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.in_place import InPlaceCells

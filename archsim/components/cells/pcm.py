@@ -37,6 +37,8 @@ class PcmPair(SingleRead):
     - set_error_bend r^2, r = G_T / set_scale (Nandakumar 2019, Joshi 2020; aihwkit's PCM model), and above
     `set_control` larger by 1 + (G_T - set_control) / set_control_loss.
 
+    A transfer's read is converted over `transfer_range` of weight, of which 0 says that it is not.
+
     Options, off by default: conductance drifts as G (max(t, drift_start) / drift_start)^-nu with the time since a
     device was last verified, nu from device to device with mean and spread, not below zero. With `drift_law:
     conductance` nu is set each time that a device is programmed, by what it then holds: |mean + spread z| with z fixed
@@ -49,7 +51,7 @@ class PcmPair(SingleRead):
     later = frozenset(
         {"flicker", "flicker_exponent", "flicker_most", "drift_law", "drift_law_mean", "drift_law_slope",
          "drift_law_least", "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least",
-         "drift_law_spread_most"}
+         "drift_law_spread_most", "transfer_range_siemens"}
     )  # fmt: skip
 
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -91,6 +93,7 @@ class PcmPair(SingleRead):
     flicker: Ratio = 0.0
     flicker_exponent: Ratio = 0.65
     flicker_most: Ratio = 0.2
+    transfer_range_siemens: Conductance = 0.0
 
     def programming_repeats(self) -> dict[str, int]:
         """Return how often the steps of programming are done per row: each time RESET G+ and G-, a ramp, a verify."""
@@ -188,7 +191,8 @@ class PcmPairCell(PcmPair, Device):
     `set_limit_least` of its mean. Only a RESET lowers a conductance, and all of it: a transfer reads all
     pairs, RESETs both devices where one is above `refresh_above`, and programs the difference again. Its time is that
     of a row in which any pair needs it, its energy that of the share `refreshed` of the pairs. Occasional RESET: Burr
-    et al., IEEE Trans. Electron Devices 62, 3498 (2015).
+    et al., IEEE Trans. Electron Devices 62, 3498 (2015). G+ and G- are read one after the other, as F G over
+    `transfer_range`, each with its part of `transfer_noise`.
     """
 
     later = frozenset({"set_step_least", "set_limit_least"})
@@ -219,14 +223,14 @@ class PcmPairCell(PcmPair, Device):
 
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
-        temperature_kelvin: float | None = None,
+        temperature_kelvin: float | None = None, levels: int = 0,
     ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.pcm import PcmPairCells
 
-        return PcmPairCells(self.parameters(switches), rows, cols, seed, shard)
+        return PcmPairCells(self.parameters(switches, levels=levels), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches) -> Parameters:
+    def parameters(self, switches: Switches, levels: int = 0) -> Parameters:
         """Return what its cells in numbers are made from; without programming error all SET pulses are alike."""
         import numpy as np
 
@@ -238,7 +242,10 @@ class PcmPairCell(PcmPair, Device):
         noise = self.set_noise if switches.programming_error else 0.0
         numbers = PairNumbers(
             real(step), real(noise), refresh_above=real(self.refresh_above_siemens * 1e6),
-            read_noise=real(self.transfer_noise_siemens * 1e6), pcm=self.programming(switches),
+            transfer_read=self.reading(
+                self.transfer_noise_siemens / math.sqrt(2), self.transfer_range_siemens, levels, switches, signed=False
+            ),
+            pcm=self.programming(switches),
         )  # fmt: skip
         spreads = PairSpreads(
             self.set_step_siemens * 1e6, self.set_step_spread * vary, self.set_limit_siemens * 1e6,

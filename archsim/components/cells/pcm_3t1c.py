@@ -21,6 +21,9 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     Updates land on the capacitor, which leaks; every interval the weight is transferred to the PCM pair
     and the polarity p of the capacitor's part is inverted. Cell: Ambrogio et al., Nature 558, 60 (2018).
 
+    What is put on the capacitor is what the last verify found missing: G+ - G- as it is read, converted over plus and
+    minus `verify_range`, of which 0 says that it is not, with `verify_noise`.
+
     Two habits are archsim's own, off unless asked for. With `row_polarity: alternating` every other row begins
     inverted, so that what the offset loses to the leak, -p offset (1 - exp(-t / tau)) in every cell, cancels within a
     sum of rows. With `leak_compensation: nominal` a transfer after t reckons with the nominal leak, e = exp(-t / tau)
@@ -34,9 +37,13 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         "brings its own conductance"
     }
 
+    later = frozenset({"verify_range_siemens", "verify_noise_siemens"})
+
     choices = {**CapacitorPair.choices, **PcmPair.choices}
 
     offset_siemens: Conductance
+    verify_range_siemens: Conductance = 0.0
+    verify_noise_siemens: Conductance = 0.0
     row_polarity: Literal["uniform", "alternating"] = "uniform"
     leak_compensation: Literal["none", "nominal"] = "none"
     invert_energy_j: Energy
@@ -52,14 +59,14 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
-        temperature_kelvin: float | None = None,
+        temperature_kelvin: float | None = None, levels: int = 0,
     ) -> Cells:  # fmt: skip
         """Return rows x cols such cells in numbers."""
         from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CCells
 
-        return Pcm3T1CCells(self.parameters(switches, temperature_kelvin), rows, cols, seed, shard)
+        return Pcm3T1CCells(self.parameters(switches, temperature_kelvin, levels), rows, cols, seed, shard)
 
-    def parameters(self, switches: Switches, temperature_kelvin: float | None = None) -> Parameters:
+    def parameters(self, switches: Switches, temperature_kelvin: float | None = None, levels: int = 0) -> Parameters:
         """Return what its cells in numbers are made from; without leakage there is nothing to compensate for."""
         import numpy as np
 
@@ -67,9 +74,13 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
 
         held = self.capacitor_flutter(switches)
         offset, pcm = np.float32(self.offset_siemens * 1e6), self.programming(switches)
+        numbers = self.capacitor_numbers(switches, temperature_kelvin, levels)._replace(
+            offset=offset, pcm=pcm,
+            transfer_read=self.reading(self.transfer_noise_siemens, self.transfer_range_siemens, levels, switches),
+            verify=self.reading(self.verify_noise_siemens, self.verify_range_siemens, levels, switches),
+        )  # fmt: skip
         return Parameters(
-            self.capacitor_numbers(switches, temperature_kelvin)._replace(offset=offset, pcm=pcm),
-            self.capacitor_spreads(switches, temperature_kelvin),
+            numbers, self.capacitor_spreads(switches, temperature_kelvin),
             self.step_siemens * 1e6, self.gain * self.reachable_siemens * 1e6, self.habits(switches),
             float(self.drift_start_s), 2 * self.iterations,
             leaks=switches.leakage,
@@ -82,7 +93,7 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         )  # fmt: skip
 
     def repeats(self, step: str) -> int:
-        """Two RESETs (G+, G-), a ramp and a verify per iteration; residual pulses, a read, a trim, a read."""
+        """Two RESETs (G+, G-), a ramp and a verify per iteration; a read, residual pulses, a read, a trim."""
         return {**self.programming_repeats(), **self.residual_repeats()}.get(step, 1)
 
     @property

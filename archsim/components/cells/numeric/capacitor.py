@@ -13,7 +13,8 @@ from archsim.components.cells.numeric.base import Cells, Occupancy, Parameters, 
 from archsim.components.cells.numeric.capacitor_kernels import Numbers, State, conducting, differences, make, turn
 from archsim.components.cells.numeric.capacitor_update import decay, leak, update, update_noisily
 from archsim.components.cells.numeric.capacitor_writing import reset, rewrite
-from archsim.components.cells.numeric.draws import FIRST, REWRITE, REWRITE_READ, noisy
+from archsim.components.cells.numeric.conversion import convert
+from archsim.components.cells.numeric.draws import FIRST, REWRITE, REWRITE_READ
 from archsim.components.cells.numeric.exact_updates import update_exactly
 
 _ONE = np.float32(1)
@@ -74,7 +75,7 @@ class CapacitorCells(Cells):
         """
         self._check_rows(row_start, row_stop)
         wanted = differences(self._turned, self.numbers, row_start, row_stop)
-        noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, REWRITE_READ, index))
+        convert(wanted, row_start, self.numbers.rewrite_read, self._draw(seed, REWRITE_READ, index))
         if self.parameters.leaks:
             wanted *= np.float32(math.exp(min(dt_s / self.numbers.tau, GONE)))
         return self._put(wanted, row_start, self._draw(seed, REWRITE, index))

@@ -16,6 +16,7 @@ from numba.core.errors import TypingError
 from numba.extending import overload
 
 from archsim.base.arrays import F32, F64, I64
+from archsim.components.cells.numeric.conversion import EXACT, Reading
 from archsim.components.cells.numeric.draws import (
     FIRST,
     FRESH,
@@ -75,13 +76,16 @@ class Numbers(NamedTuple):
     tau: float
     bend: Any  # relative change of a step per volt
     step: Any  # nominal change of the weight by a pulse
-    read_noise: Any
+    rewrite_read: Reading
+    residual_read: Reading
     residual_pulses: int
     trim_pulses: int
     grain: Any  # the variance of the noise of pulses over the voltage that they move, in V; zero if they have none
     reset_noise: Any  # standard deviation of a capacitor's voltage when it is reset, in V
     offset: Any = _ZERO
     pcm: Programming = Programming()
+    transfer_read: Reading = EXACT
+    verify: Reading = EXACT
 
 
 class Spreads(NamedTuple):

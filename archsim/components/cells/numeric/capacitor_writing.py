@@ -17,10 +17,13 @@ from archsim.components.cells.numeric.capacitor_kernels import (
     refresh_weight,
     turn,
 )  # fmt: skip
+from archsim.components.cells.numeric.conversion import converted
 from archsim.components.cells.numeric.draws import (
     OF_PULSES,
     OF_RESET,
+    OF_RESIDUAL,
     OF_SHARED_RESET,
+    OF_VERIFY,
     compiled,
     inner,
     normals,
@@ -31,22 +34,25 @@ _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
 
 
 @inner
-def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any, key: Any) -> Any:
+def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any, due: Any, key: Any) -> Any:
     """Pulse one cell until g - g_shared is `difference`, in a burst and a trim.
 
     Each burst is counted from one read and the nominal step, as long as the slots allow. `key` is what the noise of
-    pulses is keyed by, if they have any. Returns pulses, clipped ones, what is left over in uS, and whether that is
-    more than a pulse because slots or range ended in the trim.
+    reads and pulses is keyed by, if they have any. Returns pulses, clipped ones, what is left over in uS of what would
+    be `due` were all reads exact, and whether that is more than a pulse because slots or range ended in the trim.
     """
     pulses = clipped = 0
     stopped = False
     group = col // numbers.span
-    draws = 0.0, 0.0
+    seed, shard, what, index = key
+    draws, reads = (0.0, 0.0), (0.0, 0.0)
+    if numbers.residual_read.noise > _ZERO:
+        reads = normals(seed, shard, what + OF_RESIDUAL, index, row, col)
     if numbers.grain > _ZERO:
-        seed, shard, what, index = key
         draws = normals(seed, shard, what + OF_PULSES, index, row, col)
-    for limit, draw in ((numbers.residual_pulses, draws[0]), (numbers.trim_pulses, draws[1])):
-        gap = difference - difference_at(state, row, col, group)
+    bursts = (numbers.residual_pulses, draws[0], reads[0]), (numbers.trim_pulses, draws[1], reads[1])
+    for limit, draw, error in bursts:
+        gap = difference - converted(difference_at(state, row, col, group), error, numbers.residual_read)
         wanted = np.floor(abs(gap) / numbers.step + _HALF)
         count = limit if wanted > limit else int(wanted)
         step, bend = state.up[row, col], numbers.bend
@@ -61,7 +67,7 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any, key: Any)
         clipped += cut
         stopped = wanted > limit or cut > 0
     refresh_weight(state, row, col, group)
-    left = abs(difference - difference_at(state, row, col, group))
+    left = abs(due - difference_at(state, row, col, group))
     return pulses, clipped, left, stopped and left > numbers.step
 
 
@@ -102,11 +108,11 @@ def reset(kept: Any, numbers: Any, key: Any) -> None:
 def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
 
-    `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error, which is all beyond
-    the offset and the mismatch, is put on the capacitor `emphasis` times. The mismatch is known without the noise of
-    the reset, which residual pulses then meet. Returns the cells with both devices RESET,
-    the devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells
-    where that is more than a pulse because slots or range ended.
+    `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error as it is verified,
+    which is all beyond the offset and the mismatch, is put on the capacitor `emphasis` times. The mismatch is known
+    without the noise of the reset, which residual pulses then meet. Returns the cells with both devices RESET, the
+    devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells where
+    that is more than a pulse because slots or range ended.
     """
     state, pcm, offset = turn(kept), numbers.pcm, numbers.offset
     seed, shard, what, index = key
@@ -137,10 +143,15 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
                 plus, minus = min(plus, pcm.reachable), min(minus, pcm.reachable)
             draws = normals(seed, shard, what, index, row, col)
             state.pcm[row, col] = program_pair(state, pcm, row, col, plus, minus, draws)
-            difference = sign * (weight - state.pcm[row, col])
+            read = 0.0
+            if numbers.verify.noise > _ZERO:
+                read = normals(seed, shard, what + OF_VERIFY, index, row, col)[0]
+            verified = pcm.gain * converted(state.plus[row, col] - state.minus[row, col], read, numbers.verify)
+            difference, due = sign * (weight - verified), sign * (weight - state.pcm[row, col])
             if emphasis > _ONE:
                 difference = settled + emphasis * (difference - settled)
-            fired, cut, left, too_far = put(state, numbers, row, col, difference, key)
+                due = settled + emphasis * (due - settled)
+            fired, cut, left, too_far = put(state, numbers, row, col, difference, due, key)
             pulses += fired
             clipped += cut
             left_sum += left
@@ -161,7 +172,8 @@ def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any) -> Any:
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
-            fired, cut, left, too_far = put(state, numbers, row, col, wanted[row - start, col], key)
+            due = wanted[row - start, col]
+            fired, cut, left, too_far = put(state, numbers, row, col, due, due, key)
             pulses += fired
             clipped += cut
             left_sum += left

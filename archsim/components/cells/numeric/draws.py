@@ -20,8 +20,10 @@ from archsim.base.mixing import mix
     TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
     EXPONENTS, STUCK, SET_PULSE, UPDATE_PULSES, REWRITE,
 ) = (cast("int", np.int64(what)) for what in range(1, 16))  # fmt: skip
-OF_PULSES, OF_RESET, OF_SHARED_RESET = (cast("int", np.int64(part << 8)) for part in range(1, 4))
-"""Parts of one deed, added to what it is: the noise of its pulses, of own capacitors' reset, of shared ones'."""
+OF_PULSES, OF_RESET, OF_SHARED_RESET, OF_VERIFY, OF_RESIDUAL = (
+    cast("int", np.int64(part << 8)) for part in range(1, 6)
+)
+"""Parts of one deed, added to what it is: noise of its pulses, of own and shared capacitors' resets, of its reads."""
 FRESH = cast("int", np.int64(2**32 - 1))  # the index of what is drawn when the chip is made
 
 compiled = njit(error_model="numpy")
@@ -91,13 +93,3 @@ def quick_normal(key: Any, place: Any) -> Any:
     Their mean is zero, their variance one, their kurtosis 2.99, and the largest 3.7.
     """
     return QUANTILES[mix(key ^ np.uint64(place)) >> _OF_4096]
-
-
-@compiled
-def noisy(wanted: Any, start: Any, noise: Any, key: Any) -> None:
-    """Add read noise of that standard deviation to values of rows from `start` on."""
-    seed, shard, what, index = key
-    for row in range(wanted.shape[0]):
-        for col in range(wanted.shape[1]):
-            first, _ = normals(seed, shard, what, index, row + start, col)
-            wanted[row, col] = wanted[row, col] + noise * np.float32(first)

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from archsim.base.arrays import F32, F64
+from archsim.base.arrays import F32, F64, Flags
 from archsim.components.cells.numeric.ageing import Ageing, draw_ageing, drift
 from archsim.components.cells.numeric.base import Cells, Parameters, TransferCounts, checked_key
-from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ, noisy
+from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ
 from archsim.components.cells.numeric.exact_updates import update_pairs_exactly
-from archsim.components.cells.numeric.pcm_kernels import PairState, make_pairs, update_pairs, write_pairs
+from archsim.components.cells.numeric.pcm_kernels import PairState, make_pairs, read_pairs, update_pairs, write_pairs
 
 
 class PcmPairCells(Cells):
@@ -37,16 +37,17 @@ class PcmPairCells(Cells):
     ) -> TransferCounts:
         """Read the weights, and where a device is above `refresh_above` RESET both and program the difference.
 
-        The read of a weight is noisy. There is no polarity to invert.
+        What is read errs. There is no polarity to invert.
         """
         self._check_rows(row_start, row_stop)
-        wanted = self.weights[row_start:row_stop].copy()
-        noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, TRANSFER_READ, index))
-        return self._write(wanted, row_start, self._draw(seed, PROGRAM, index), self.numbers.refresh_above)
+        key = self._draw(seed, TRANSFER_READ, index)
+        wanted, full = read_pairs(self.state, self.numbers, row_start, row_stop, key)
+        return self._write(wanted, full, row_start, self._draw(seed, PROGRAM, index))
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """RESET all devices and program these weights: positive ones to G+, negative ones to G-."""
-        return self._write(self._wanted(weights), 0, self._draw(seed, FIRST, index), np.float32(-1))
+        every = np.ones(weights.shape, np.bool_)
+        return self._write(self._wanted(weights), every, 0, self._draw(seed, FIRST, index))
 
     def conductances(self) -> F32:
         """Return G+ + G-."""
@@ -61,8 +62,8 @@ class PcmPairCells(Cells):
         own = slice(row_start, row_stop)
         return {"W": self.weights[own], "G+": self.state.plus[own], "G-": self.state.minus[own]}
 
-    def _write(self, wanted: F32, start: int, key: tuple[int, int, int, int], above: np.float32) -> TransferCounts:
-        written, both, beyond, left, most, over = write_pairs(self.state, self.numbers, wanted, start, key, above)
+    def _write(self, wanted: F32, chosen: Flags, start: int, key: tuple[int, int, int, int]) -> TransferCounts:
+        written, both, beyond, left, most, over = write_pairs(self.state, self.numbers, wanted, chosen, start, key)
         resets = self.parameters.resets * written
         return TransferCounts(wanted.size, both, beyond, resets, 0, 0, left, float(most), written, written, over)
 

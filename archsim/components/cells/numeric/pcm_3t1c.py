@@ -13,7 +13,8 @@ from archsim.components.cells.numeric.base import Parameters, TransferCounts, ch
 from archsim.components.cells.numeric.capacitor import GONE, CapacitorCells, empty_state
 from archsim.components.cells.numeric.capacitor_kernels import differences, turn
 from archsim.components.cells.numeric.capacitor_writing import program
-from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ, noisy
+from archsim.components.cells.numeric.conversion import convert
+from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ
 
 _ONE = np.float32(1)
 
@@ -44,13 +45,13 @@ class Pcm3T1CCells(CapacitorCells):
     ) -> TransferCounts:
         """Read the weights, reset the capacitors, program the PCM pair and put the rest back on the capacitors.
 
-        One read of the weight is noisy; those that verify are taken as exact. With leak compensation it reckons with
-        the nominal leak (see `Pcm3T1C`).
+        The read of the weight, the last verify and the residual reads err as their `Reading` says. With leak
+        compensation it reckons with the nominal leak (see `Pcm3T1C`).
         """
         self._check_rows(row_start, row_stop)
         rows, state = slice(row_start, row_stop), self.state
         wanted = self.weights[rows].copy()
-        noisy(wanted, row_start, self.numbers.read_noise, self._draw(seed, TRANSFER_READ, index))
+        convert(wanted, row_start, self.numbers.transfer_read, self._draw(seed, TRANSFER_READ, index))
         turn = invert and self.parameters.inverts
         kept, mean = kept_and_mean(held_s, self.numbers.tau) if self.parameters.compensates else (1.0, 1.0)
         if kept < 1:

@@ -11,6 +11,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
 from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
+from archsim.components.cells.numeric.conversion import Reading, converted
 from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, SET_PULSE, STEPS, compiled, inner, normals
 from archsim.components.cells.numeric.programming import Programming, program_pair
 
@@ -39,7 +40,7 @@ class PairNumbers(NamedTuple):
     step: Any  # nominal change of the weight by the first pulse after a RESET
     noise: Any  # spread of a SET pulse's change, relative to its mean
     refresh_above: Any
-    read_noise: Any
+    transfer_read: Reading  # of one device, as it counts in the weight
     pcm: Programming
 
 
@@ -119,10 +120,29 @@ def set_once(state: Any, numbers: Any, conductances: Any, side: Any, row: Any, c
 
 
 @compiled
-def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, above: Any) -> Any:
-    """Program rows from `start` on to the wanted weights: one device of each cell, the other is left RESET.
+def read_pairs(state: Any, numbers: Any, start: Any, stop: Any, key: Any) -> Any:
+    """Return what reads of both devices say of some rows: their weights, and where one is above `refresh_above`."""
+    seed, shard, what, index = key
+    gain, reading = numbers.pcm.gain, numbers.transfer_read
+    wanted = np.empty((stop - start, state.weights.shape[1]), np.float32)
+    full = np.empty(wanted.shape, np.bool_)
+    for row in range(start, stop):
+        for col in range(wanted.shape[1]):
+            draws = 0.0, 0.0
+            if reading.noise > _ZERO:
+                draws = normals(seed, shard, what, index, row, col)
+            plus = converted(gain * state.plus[row, col], draws[0], reading)
+            minus = converted(gain * state.minus[row, col], draws[1], reading)
+            wanted[row - start, col] = plus - minus
+            full[row - start, col] = max(plus, minus) > gain * numbers.refresh_above
+    return wanted, full
 
-    Cells of which neither device is `above` that conductance are left as they are. `key` is what the errors are keyed
+
+@compiled
+def write_pairs(state: Any, numbers: Any, wanted: Any, chosen: Any, start: Any, key: Any) -> Any:
+    """Program `chosen` cells of rows from `start` on to the wanted weights: one device, the other is left RESET.
+
+    `key` is what the errors are keyed
     by: (seed, shard, what, index). Returns the cells programmed, those left with both devices RESET, the devices
     clipped, the sum and the maximum of what is left over, in uS, and the cells where that is more than a pulse
     because a device was clipped.
@@ -133,7 +153,7 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, abo
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):
         for col in range(wanted.shape[1]):
-            if max(state.plus[row, col], state.minus[row, col]) <= above:
+            if not chosen[row - start, col]:
                 continue
             weight = wanted[row - start, col]
             plus = max(weight, _ZERO) / pcm.gain
