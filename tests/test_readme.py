@@ -6,9 +6,14 @@ import csv
 import math
 import re
 import shlex
+import sys
+import time
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
+from time import sleep
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -73,11 +78,50 @@ def test_the_commands_of_the_readme_run(line: str, tmp_path: Path, monkeypatch: 
 
 
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     seconds, passed = capsys.readouterr().out.split()
     assert 1e-7 < float(seconds) < 1e-5
     assert passed == "True"
+
+
+@pytest.mark.slow
+def test_the_cluster_of_the_readme_starts_and_takes_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    _, code = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    made: list[Any] = []
+
+    class SLURMCluster(distributed.LocalCluster):  # type: ignore[misc]
+        """Jobs of a queue as processes of this machine; the other arguments are as dask-jobqueue 0.9 has them."""
+
+        def __init__(self, cores: int, processes: int, memory: str, walltime: str, scheduler_options: Any) -> None:
+            assert (cores, processes, memory[-3:], len(walltime.split(":"))) == (16, 16, " GB", 3)
+            super().__init__(n_workers=0, threads_per_worker=1, scheduler_port=0, dashboard_address=None)
+            made.append((self, scheduler_options["port"]))
+
+        def scale(self, jobs: int) -> None:
+            super().scale(n=min(jobs, 1))
+
+    def commands(seconds: float) -> None:
+        (cluster, port), told = made[0], capsys.readouterr().out
+        assert told == f"{cluster.scheduler_address}\n"
+        (line,) = re.findall(rf"^    (archsim .*--cluster tcp://HOST:{port}.*)$", TEXT, flags=re.MULTILINE)
+        own = {"ARCH": "ambrogio_nature_2018", "WORKLOAD": "mlp_digits", f"tcp://HOST:{port}": told.strip()}
+        words = [own.get(word, word) for word in shlex.split(line)[1:]]
+        cluster.wait_for_workers(1, timeout=60)
+        with cluster, pytest.raises(SystemExit) as leave:
+            main([*words, "--quiet"])
+        assert not leave.value.code
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=SLURMCluster))
+    monkeypatch.setattr(time, "sleep", lambda seconds: commands(seconds) if seconds == 60 else sleep(seconds))
+    with pytest.raises(KeyboardInterrupt):
+        exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "points.sqlite").is_file()
 
 
 def test_the_spec_of_the_readme_loads_and_runs(tmp_path: Path) -> None:

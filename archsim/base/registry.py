@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from operator import itemgetter
+from threading import get_ident
 from typing import Generic, TypeVar
 
 from archsim.base.errors import SpecError, nearest
@@ -30,16 +31,23 @@ class Registry(Generic[T]):
         self._homes = (home,) if isinstance(home, str) else home
         self._scattered = len(self._homes) > 1
         self._found: dict[str, T] = {}
+        self._looking: set[int] = set()
 
     @property
     def _entries(self) -> dict[str, T]:
-        homes, self._homes = self._homes, ()
-        for home in homes:
-            package = importlib.import_module(home)
-            self._scattered |= hasattr(package, "__path__")
-            for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
-                if not found.ispkg:
-                    importlib.import_module(f"{home}.{found.name}")
+        thread = get_ident()
+        if self._homes and thread not in self._looking:  # what is being imported may look as well
+            self._looking.add(thread)
+            try:
+                for home in self._homes:  # another thread that imports them, too, is waited for
+                    package = importlib.import_module(home)
+                    self._scattered |= hasattr(package, "__path__")
+                    for found in pkgutil.iter_modules(getattr(package, "__path__", ())):
+                        if not found.ispkg:
+                            importlib.import_module(f"{home}.{found.name}")
+                self._homes = ()
+            finally:
+                self._looking.discard(thread)
         return self._found
 
     def add(self, name: str) -> Callable[[T], T]:

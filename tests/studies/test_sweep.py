@@ -29,10 +29,11 @@ from archsim.studies.study import silent
 from archsim.studies.sweep.asked import asked, tried_of
 from archsim.studies.sweep.axes import Axis, axes_of, space_of
 from archsim.studies.sweep.figures import figures, numbers_of
-from archsim.studies.sweep.grid import METRICS, Grid, Inputs, UnseenDataError
+from archsim.studies.sweep.grid import METRICS, Grid, Inputs
 from archsim.studies.sweep.points import Made, Point, Settings, Sweep, with_pareto
 from archsim.studies.sweep.study import STUDY
 from archsim.studies.tasks.bench import OWN_STORE
+from archsim.studies.tasks.data_here import UnseenDataError
 from archsim.studies.tasks.surroundings import surroundings
 from archsim.workload import load_workload
 from tests.cli.test_cli import Command, archsim

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from archsim.base.limits import EPOCHS
 from archsim.base.record import Named
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
-from archsim.functional.checkpoint import digest_of
 from archsim.functional.datasets import Data, following, load_data
 from archsim.functional.epochs import Epoch
 from archsim.functional.floating_point import Reached
@@ -35,6 +33,7 @@ from archsim.studies.study import given, named, unsaid
 from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.points import Made, Settings, settings_text
 from archsim.studies.tasks.bench import Spread
+from archsim.studies.tasks.data_here import UnseenDataError, data_name, folder_here, seen, sent_folder
 from archsim.studies.train.history import Runs
 from archsim.workload.network import Workload
 
@@ -78,18 +77,16 @@ class Inputs(Spread):
         return SIDES
 
 
-class UnseenDataError(ArchsimError):
-    """The data that a point is to be trained on cannot be read where it is to be computed."""
-
-
 class Grid:
     """A chip and a workload, or several of each, ready to be run with settings.
 
     `given` are those of the command by "", and others by what `--vary` calls them, without `inputs.sets`, which may be
-    whole only together with what is varied; `data` says by the hash of a workload on which data it is trained.
+    whole only together with what is varied; `data` says by the hash of a workload on which data it is trained. They lie
+    where the command says, or where they were `sent` as lying.
     """
 
-    def __init__(self, inputs: Inputs, given: Given, data: Mapping[str, str]) -> None:
+    def __init__(self, inputs: Inputs, given: Given, data: Mapping[str, str], sent: Path | None = None) -> None:
+        self._folder = inputs.data if sent is None else folder_here(sent)
         self.inputs, self.given, self.data = inputs, given, data
         self.ablated = tuple(sorted(set(inputs.ablate)))
         self.seeds = tuple(seeds_from(inputs.seed, inputs.seeds or 1))
@@ -121,7 +118,7 @@ class Grid:
     @cached_property
     def _sent(self) -> tuple[str, bytes]:
         """What another process makes this grid of, with a name by which it knows it again: made once for all points."""
-        sent = pickle.dumps((self.inputs, self.given, self.data))
+        sent = pickle.dumps((self.inputs, self.given, self.data, sent_folder(self.inputs.data)))
         return hashlib.sha256(sent).hexdigest(), sent
 
     def run(
@@ -177,8 +174,7 @@ class Grid:
 
     def digest_of(self, workload: Workload) -> str:
         """Return what names the data that a workload is trained on; raise SpecError if there are none."""
-        data = self._data_of(workload)
-        return f"{data.name} {digest_of(data)}"
+        return data_name(self._data_of(workload))
 
     def _data_of(self, workload: Workload) -> Data:
         """Return a workload's data; the last ones are kept."""
@@ -187,7 +183,7 @@ class Grid:
             if (kept.dataset, kept.layers) == (workload.dataset, workload.layers):
                 return data
         self._data = None  # before others are loaded
-        self._data = workload, load_data(workload, self.inputs.data, self.inputs.seed)
+        self._data = workload, load_data(workload, self._folder, self.inputs.seed)
         return self._data[1]
 
     def _seen(self, workload: Loaded[Workload]) -> Data:
@@ -195,16 +191,7 @@ class Grid:
 
         Where it was begun without any, raises SpecError with the reason.
         """
-        wanted, host = self.data.get(workload.hash), socket.gethostname()
-        try:
-            data = self._data_of(workload.value)
-        except SpecError as error:
-            if wanted is None:
-                raise
-            raise UnseenDataError(f"{host} cannot read the data of {workload.value.name}: {error}") from None
-        if (found := f"{data.name} {digest_of(data)}") != wanted:
-            raise UnseenDataError(f"{host} has other data for {workload.value.name}: {found}, not {wanted}")
-        return data
+        return seen(lambda: self._data_of(workload.value), workload.value.name, self.data.get(workload.hash))
 
     def _train(
         self, arch: ArchSpec, workload: Loaded[Workload], inside: Inside

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
+import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any
 
 from archsim.base.doors import reason
 from archsim.base.errors import Problem, SpecError
-from archsim.base.words import counted
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
 
 ANSWERS_WITHIN_S = 10
+COUNTED_S = 5.0
+"""So often is a scheduler asked how many workers it has. An assumption."""
 HINT = "start a scheduler and workers there: dask scheduler, dask worker ADDRESS"
 
 
@@ -28,6 +33,8 @@ class Cluster(Executor):
             raise SpecError([Problem("--cluster", "needs Dask's package distributed", hint)]) from None
         self.where = f"--cluster {address}"
         self._check_answer(distributed, address)
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # that a scheduler has gone is told once
+        self._workers, self._counted = 0, -COUNTED_S
         self._client = distributed.Client(address, timeout=ANSWERS_WITHIN_S, set_as_default=False)
         try:
             self._check()
@@ -62,37 +69,70 @@ class Cluster(Executor):
         found: dict[str, Surroundings] = self._client.run(_there, on_error="return")
         if not found:
             raise SpecError([Problem(self.where, "has no workers", HINT)])
-        own = surroundings()
         problems: list[Problem] = []
         for worker, theirs in sorted(found.items()):
             if not isinstance(theirs, Surroundings):
                 what = f"{worker} cannot load archsim: {theirs}"
                 problems.append(Problem(self.where, what, "install the same archsim there"))
                 continue
-            problems += [
-                Problem(self.where, f"{worker} has {name} {there}, here it is {here}", "install the same on both")
-                for name, here, there in own.differences(theirs)
-            ]  # fmt: skip
+            problems += self._faults(worker, theirs)
         if problems:
             raise SpecError(problems)
         self.surroundings = sorted(set(found.values()))
         """Those that differ in their processors, which may differ in a result's last bits."""
+        self._tell_processors()
+        if (most := max(self._client.nthreads().values(), default=1)) > 1:
+            warnings.warn(f"{self.where}: a worker has {most} threads, of which one is used; start as many workers "
+                          "instead: dask worker ADDRESS --nworkers N --nthreads 1", stacklevel=2)  # fmt: skip
+
+    def check(self, theirs: Surroundings) -> None:
+        """Raise SpecError if a worker that came later would compute otherwise; tell it if its processor is another."""
+        if theirs not in self.surroundings:
+            if problems := self._faults("a worker that came later", theirs):
+                raise SpecError(problems)
+            self.surroundings.append(theirs)
+            self._tell_processors()
+
+    def _faults(self, worker: str, theirs: Surroundings) -> list[Problem]:
+        return [
+            Problem(self.where, f"{worker} has {name} {there}, here it is {here}", "install the same on both")
+            for name, here, there in surroundings().differences(theirs)
+        ]
+
+    def _tell_processors(self) -> None:
+        if len(self.surroundings) > 1:
+            kinds = ", ".join(own.processor for own in self.surroundings)
+            warnings.warn(f"{self.where}: workers have different processors ({kinds}); the last digits of what they "
+                          "compute may differ, and a store keeps it by processor", stacklevel=2)  # fmt: skip
 
     def workers(self) -> int:
-        """Return how many threads of workers there are."""
-        return max(1, int(sum(self._client.nthreads().values())))
+        """Return how many workers there are; where a scheduler does not answer, as many as before."""
+        if time.monotonic() - self._counted >= COUNTED_S:
+            with suppress(Exception):  # whatever Dask raises while it is tried again; what was given is then cancelled
+                self._workers = len(self._client.nthreads())
+            self._counted = time.monotonic()
+        return self._workers
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is no scheduler any more."""
+        return bool(self._client.status == "closed")
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Give a worker something to do."""
-        found: Future[Any] = self._tasks.submit(fn, *args, **kwargs)
+        """Give a worker something to do; where there is no scheduler any more, it is cancelled."""
+        try:
+            found: Future[Any] = self._tasks.submit(fn, *args, **kwargs)
+        except Exception:
+            if not self.is_lost:
+                raise
+            found = Future()
+            found.cancel()
+            found.set_running_or_notify_cancel()
         return found
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster; what it has not done it need not do."""
         self._client.close()
-
-    def __str__(self) -> str:
-        return f"{counted(self.workers(), 'worker')} at {self._client.scheduler.address}"
 
 
 def _there() -> Surroundings:

@@ -180,7 +180,8 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if self._connection is not None or (kind is not None and not issubclass(kind, Exception)):
+            interrupted = kind is not None and not issubclass(kind, Exception)
+            if self._connection is not None or interrupted or time.monotonic() >= self._due:
                 self.commit()
         finally:
             if self._connection is not None:

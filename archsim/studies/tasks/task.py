@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from archsim.spec.named import Taken, taking
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
 
 R = TypeVar("R", bound=Record)
+_ALONE = threading.Lock()
 Inside: TypeAlias = Callable[[float, str], None]
 """Told which part of a task is done, 0 to 1, and in words where it is."""
 
@@ -97,8 +99,11 @@ def carry_out(tasks: Sequence[AnyTask], inside: Inside = unheard) -> Batch:
 
 
 def carry_out_sent(tasks: bytes, known: Taken) -> Batch:
-    """Carry out tasks that another process sent, with the files that it knows by names."""
-    with taking(known):
+    """Carry out tasks that another process sent, with the files that it knows by names: one at a time in a process.
+
+    A worker of Dask may have several threads; what studies keep between tasks is not made for that.
+    """
+    with _ALONE, taking(known):
         return carry_out(pickle.loads(tasks))
 
 

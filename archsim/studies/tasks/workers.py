@@ -6,7 +6,7 @@ import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from concurrent.futures.process import ProcessPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
@@ -51,6 +51,10 @@ class WorkerDiedError(ArchsimError):
     """A worker died of a task, each time that it was tried."""
 
 
+class ClusterLostError(ArchsimError):
+    """A cluster does not have any more what it was given."""
+
+
 class Workers:
     """Those that carry out tasks: `jobs` processes here, by default as many as pay, or those of a `cluster`'s address.
 
@@ -79,7 +83,7 @@ class Workers:
         if self.cluster is None:
             yield from self._here(left, told)
         if left:
-            yield from Spread(self, dict(left), told, len(tasks) - len(left)).outcomes()
+            yield from Dispatch(self, dict(left), told, len(tasks) - len(left)).outcomes()
 
     def _here(self, left: deque[tuple[int, AnyTask]], told: Told) -> Iterator[Done]:
         """Carry out tasks in this process, until those that are left are worth others."""
@@ -109,13 +113,27 @@ class Workers:
         return surroundings() if self.cluster is None else self._connected(self.cluster).surroundings[0]
 
     def executor(self, tasks: int) -> tuple[Executor, int]:
-        """Return what takes tasks, for so many, and the number of workers."""
+        """Return what takes tasks, for so many, and the number of workers, at times 0 of a cluster's."""
         if self.cluster is not None:
             far = self._connected(self.cluster)
+            if far.is_lost:
+                raise self.lost()
             return far, far.workers()
         if self._pool is None:
             self._pool = local_pool(self._most(tasks))
         return self._pool, self._most(tasks)
+
+    def check(self, here: Surroundings) -> None:
+        """Raise SpecError where a cluster's worker that has done something has not what it computes with here."""
+        if self._far is not None:
+            self._far.check(here)
+
+    def lost(self) -> ClusterLostError:
+        """Return what is raised where a cluster does not have any more what it was given."""
+        return ClusterLostError(
+            f"--cluster {self.cluster}: its scheduler has gone or begun anew; what is done is kept, so start one with "
+            "workers, and repeat the command (sweep, train and optimise with --resume)"
+        )
 
     def _connected(self, address: str) -> Cluster:
         from archsim.studies.tasks.cluster import Cluster
@@ -149,8 +167,8 @@ def _within(told: Told, done: int, total: int, words: str) -> Inside:
     return inside
 
 
-class Spread:
-    """Tasks spread over workers, by their places; `before` of them were done already."""
+class Dispatch:
+    """Tasks given to workers, by their places; `before` of them were done already."""
 
     def __init__(self, workers: Workers, tasks: dict[int, AnyTask], told: Told, before: int) -> None:
         self.workers, self.tasks, self.told, self.before = workers, tasks, told, before
@@ -176,6 +194,7 @@ class Spread:
     def _give(self) -> Iterator[Done]:
         """Give workers what they can take; a task that a worker may have died of is given when nothing else is."""
         executor, count = self.workers.executor(len(self.tasks))
+        count = max(1, count)
         try:
             self.alone = self.alone and bool(self.given)
             if self.suspects and not self.given:
@@ -212,6 +231,8 @@ class Spread:
             except BrokenExecutor:
                 broken = True
                 continue
+            except CancelledError:  # by Dask, where its scheduler goes
+                raise self.workers.lost() from None
             except Exception as error:
                 if type(error).__name__ != "KilledWorker":  # Dask's, after as many tries as its user allows
                     raise
@@ -221,6 +242,7 @@ class Spread:
                 else:
                     self.suspects.extend(places)  # Dask suspects whatever the worker had
                 continue
+            self.workers.check(batch.here)
             places = self.given.pop(future)
             self.seconds += batch.seconds
             self.done += len(places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Any, ClassVar
 
 from archsim.base.atomic import output
 from archsim.base.doors import door
-from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.chip import build_chip
 from archsim.functional.activity import Reads, Updates
-from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint, digest_of
+from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint
 from archsim.functional.datasets import Data, Split, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
@@ -26,6 +24,7 @@ from archsim.mapping.schedule import Schedule
 from archsim.simulation import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
+from archsim.studies.tasks.data_here import folder_here, seen
 from archsim.studies.tasks.task import Inside, Task, labelled, unheard
 from archsim.workload.network import Workload
 
@@ -90,7 +89,7 @@ class SeedTask(Task[Trained]):
     ablated: tuple[str, ...]
     probed: bool
     data: str
-    data_folder: Path | None
+    data_folder: Path
     data_seed: int
     identity: Mapping[str, Any]
     place: Path | None
@@ -122,14 +121,13 @@ class SeedTask(Task[Trained]):
         }  # fmt: skip
 
     def compute(self, inside: Inside = unheard) -> Trained:
-        """Train; raise ArchsimError where other data are found here."""
+        """Train; raise UnseenDataError where the data are not found here."""
         workload = self.workload.value
+        folder = folder_here(self.data_folder)
         first = None if self.split is None else Split(0, self.split.of)
-        data = load_data(workload, self.data_folder, self.data_seed, first)
-        if (found := f"{data.name} {digest_of(data)}") != self.data:
-            raise ArchsimError(f"{socket.gethostname()} has other data for {workload.name}: {found}, not {self.data}")
+        data = seen(lambda: load_data(workload, folder, self.data_seed, first), workload.name, self.data)
         if self.split != first:
-            data = load_data(workload, self.data_folder, self.data_seed, self.split)
+            data = load_data(workload, folder, self.data_seed, self.split)
         chip = build_chip(self.arch.value)
         schedule = build_schedule(chip, map_workload(workload, chip), self.epochs * workload.dataset.examples)
         timeline = simulate(schedule, timeline=True).timeline

@@ -17,7 +17,7 @@ from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.limits import EPOCHS
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
-from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint, digest_of
+from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint
 from archsim.functional.datasets import Data, Split, following, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
@@ -40,6 +40,7 @@ from archsim.simulation import simulate
 from archsim.studies.names import default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
 from archsim.studies.tasks.bench import Spread, bench
+from archsim.studies.tasks.data_here import data_name, sent_folder
 from archsim.studies.tasks.workers import Workers
 from archsim.studies.train.document import ACTIVITY, document
 from archsim.studies.train.history import Examples, History, Rate, Rates
@@ -111,7 +112,7 @@ class Task:
         """Return the training of one seed, which keeps its checkpoints at a place."""
         return SeedTask(
             self.chip, self.network, self.epochs, seed, self.ablated, seed == self.seeds[0], self.identity["data"],
-            self.inputs.data, self.inputs.seed, self.identity, place.absolute(), self.split(seed),
+            sent_folder(self.inputs.data), self.inputs.seed, self.identity, place.absolute(), self.split(seed),
         )  # fmt: skip
 
     @property
@@ -128,7 +129,7 @@ class Task:
         return {
             "arch": f"{self.chip.value.name} {self.chip.hash}",
             "workload": f"{self.network.value.name} {self.network.hash}",
-            "data": f"{self.data.name} {digest_of(self.data)}",
+            "data": data_name(self.data),
             "epochs": self.epochs,
             "seeds": [*self.seeds],
             "ablated": [*self.ablated],
