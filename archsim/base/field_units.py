@@ -47,6 +47,7 @@ UNITS = {
     ("watt", "W"): Unit(powers={"kg": 1, "m": 2, "s": -3}),
     ("volt", "V"): Unit(powers={"kg": 1, "m": 2, "s": -3, "A": -1}),
     ("siemens", "S"): Unit(powers={"kg": -1, "m": -2, "s": 3, "A": 2}),
+    ("ohm",): Unit(powers={"kg": 1, "m": 2, "s": -3, "A": -2}),
     ("farad", "F"): Unit(powers={"kg": -1, "m": -2, "s": 4, "A": 2}),
     ("bit",): Unit(powers={"bit": 1}),
     ("byte", "B"): Unit(Fraction(8), {"bit": 1}),

@@ -54,6 +54,7 @@ UNITS = {
     "Hz": Unit("hz", "frequency", "1 GHz"),
     "V": Unit("v", "voltage", "1.0 V"),
     "S": Unit("siemens", "conductance", "20 uS"),
+    "ohm": Unit("ohm", "resistance", "0.35 ohm"),
     "F": Unit("f", "capacitance", "2.1 fF"),
     "K": Unit("kelvin", "temperature", "300 K"),
     "F/m": Unit("f_per_m", "capacitance per length", "0.315 pF/mm"),
@@ -255,6 +256,7 @@ Power = Annotated[float, Dimension("W", above=False, most=1e4)]
 Frequency = Annotated[Fraction, Dimension("Hz", most=1e13, exact=True)]
 Voltage = Annotated[float, Dimension("V", most=100.0)]
 Conductance = Annotated[float, Dimension("S", above=False, most=1.0)]
+Resistance = Annotated[float, Dimension("ohm", above=False, most=1e4)]
 Capacitance = Annotated[float, Dimension("F", above=False, most=1e-3)]
 CapacitancePerLength = Annotated[float, Dimension("F/m", above=False, most=1.0)]
 Temperature = Annotated[float, Dimension("K", most=1e3)]

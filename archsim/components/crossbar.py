@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
 from archsim.components.base import Action, Component, component
+from archsim.components.wires import Wires
 
 Signs: TypeAlias = Literal["two_passes", "paired_lines", "bipolar", "twos_complement"]
 
@@ -83,7 +84,7 @@ class Crossbar(Array):
     the cell's area.
     """
 
-    later = Array.later | {"signed_columns", "signed_updates"}
+    later = Array.later | {"signed_columns", "signed_updates", "wires"}
 
     choices = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
 
@@ -94,6 +95,7 @@ class Crossbar(Array):
     row_pulses: Ratio
     col_pulses: Ratio
     signed_updates: Literal["two_phases", "included"] = "two_phases"
+    wires: Wires = Wires()
     example = {
         "settle": "16 ns", "pulse": "5 ns", "pulses": 15, "pause": "5 ns", "row_pulses": "5", "col_pulses": "0.5",
         "cell_line": "2.1 fF", "line_end": "48 fF", "line": "1.0 V",

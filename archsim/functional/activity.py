@@ -16,6 +16,7 @@ import numpy as np
 from archsim.base.arrays import F64, I64
 from archsim.components.cells.numeric.base import Cells
 from archsim.components.drivers import Driver, PwmDriver
+from archsim.functional.line_drop import LineDrop
 from archsim.functional.setup import Measures
 from archsim.mapping.schedule import Schedule
 
@@ -118,8 +119,10 @@ Measured: TypeAlias = Reads | Updates
 class ReadMeter:
     """Adds up the drive of all lines, and the charge through the cells behind them, by direction and shard."""
 
-    def __init__(self, schedule: Schedule, cells: Sequence[Cells], measures: Measures) -> None:
-        self._cells, self._measures = list(cells), measures
+    def __init__(
+        self, schedule: Schedule, cells: Sequence[Cells], measures: Measures, drops: Sequence[LineDrop] = ()
+    ) -> None:
+        self._cells, self._measures, self._drops = list(cells), measures, drops
         self._shards = schedule.mapping.shards
         self._tiles = [schedule.chip.tiles[shard.tile].spec for shard in self._shards]
         self._drivers = drivers_of(schedule)
@@ -184,7 +187,13 @@ class ReadMeter:
         return {"time": self.time, "charge": self.charge, **last}
 
     def _line_sums(self, shard: int) -> tuple[F64, F64]:
-        """Return what each row and each column conducts in all, in uS; a backward pass reads no bias row."""
+        """Return what each row and each column conducts in all, in uS; a backward pass reads no bias row.
+
+        With resistive lines it is what each draws when it is driven alone, when that was last taken.
+        """
+        if self._drops:
+            drop = self._drops[shard]
+            return drop.forward.rows_drawn.copy(), drop.backward.columns_drawn.copy()
         found = self._cells[shard].conductances()
         inputs = self._shards[shard].inputs
         return found.sum(axis=1, dtype=np.float64), found[:inputs].sum(axis=0, dtype=np.float64)

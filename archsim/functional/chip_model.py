@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from archsim.functional.capacitor_times import CapacitorTimes
 from archsim.functional.datasets import Part
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
+from archsim.functional.line_drop import crossbars_of, line_drops
 from archsim.functional.losses import score
 from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
@@ -29,7 +30,6 @@ from archsim.functional.setup import (
     LAYER,
     LIMITED,
     MAINTENANCE,
-    Crossbars,
     Examples,
     Rules,
     Setup,
@@ -63,9 +63,9 @@ class ChipModel:
     """The cells of all shards in numbers; `play` trains them in the order of a timeline.
 
     `alpha` is the conductance in uS of a weight of one, by layer; `quantisers` are those of all shards, or of each;
-    `rates` the learning rate by epoch. An `order` replaces that of the examples, epoch by epoch. `update` is what
-    `trains` drive. Weights change in place. Raises SpecError where examples have negative numbers and the workload does
-    not say that they are signed.
+    `rates` the learning rate by epoch. Cells leak and lines drop unless `without` has 'leakage' or 'ir_drop'. An
+    `order` replaces that of the examples, epoch by epoch. `update` is what `trains` drive. Weights change in place.
+    Raises SpecError where examples have negative numbers and the workload does not say that they are signed.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class ChipModel:
         rates: F32,
         per_epoch: int,
         seed: int,
-        leakage: bool = True,
+        without: Collection[str] = (),
         trains: Trains = PULSED,
         order: Order | I32 | None = None,
     ) -> None:
         self.schedule, self.cells = schedule, list(cells)
         self.program = program = program_of(schedule)
         self.buffers, self.measures = buffers_of(program), measures_of(program)
-        self.leakage, self.seed, self.trains = leakage, seed, trains
+        self.leakage, self.seed, self.trains = "leakage" not in without, seed, trains
         self._flutters = any(cells.parameters.flutter.any for cells in self.cells)
         self._order = order
         if order is not None:
@@ -100,14 +100,15 @@ class ChipModel:
                  for layer in range(len(workload.layers))]  # fmt: skip
         self.spans = spans_of(workload, self.quantisers[0].activation_range, least)
         numbers = tuple(dict.fromkeys(c.numbers for c in cells))
-        self.crossbars = Crossbars(tuple(c.weights for c in cells), tuple(c.compiled_state for c in cells), numbers)
+        self.drops = [] if "ir_drop" in without else line_drops(schedule, cells)
+        self.crossbars = crossbars_of(cells, numbers, self.drops)
         rules = Rules(alpha, functions_of(workload), self.spans, rates, per_epoch, seed)
         tables = self._tables([numbers.index(c.numbers) for c in cells])
         self.setup = Setup(program, tables, rules, examples, self.buffers, self.measures)
         for shard in range(len(self.cells)):
             self._look_at_flutter(shard)
         self._play = make_play(update, len(self.cells), len(numbers), trains)
-        self._meter = ReadMeter(schedule, cells, self.measures)
+        self._meter = ReadMeter(schedule, cells, self.measures, self.drops)
         self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
         self._numerics = schedule.chip.spec.numerics
@@ -159,7 +160,11 @@ class ChipModel:
                     self.saturation.sample(shard)
                 if (example + 1) % self._numerics.leak_interval == 0:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
+                    if self.drops:
+                        self.drops[shard].follow()
                 if (example + 1) % self._numerics.activity_interval == 0:
+                    if self.drops:
+                        self.drops[shard].take()
                     self._meter.sample(shard)
                     self._look_at_flutter(shard)
                 if example + 1 == stop:
@@ -191,6 +196,7 @@ class ChipModel:
             **{f"cells{i}": cells.state._asdict() for i, cells in enumerate(self.cells)},
             "buffers": self.buffers._asdict(), "measures": self.measures._asdict(), "record": self.record.arrays(),
             "meter": self._meter.arrays(), "saturation": self.saturation.arrays(),
+            **{f"drop{i}": drop.arrays() for i, drop in enumerate(self.drops)},
         }  # fmt: skip
         looked = {"flutter": self.setup.tables.flutter}
         leaked = {f"last{i}": last for i, last in enumerate(self._last)}
@@ -266,7 +272,7 @@ class ChipModel:
             matrix = np.empty((layer.rows, layer.outputs), dtype=np.float32)
             for shard in self.schedule.mapping.shards:
                 if shard.layer == index:
-                    own = self.cells[shard.index].weights / self.alpha[index]
+                    own = self.crossbars.seen[shard.index] / self.alpha[index]
                     matrix[shard.row_start : shard.row_stop, shard.col_start : shard.col_stop] = own
             found.append(matrix)
         return found
@@ -297,11 +303,13 @@ class ChipModel:
         assert isinstance(m, Maintenance)
         variant = n % len(m.groups)
         groups = m.groups[variant]
-        shard, cells = m.shard, self.cells[m.shard]
+        shard, cells, drops = m.shard, self.cells[m.shard], self.drops[m.shard : m.shard + 1]
         first = sum(sum(others) for others in m.groups[:variant])
         last = first + sum(groups)
         many = last - first >= self._numerics.activity_share * len(self._last[shard])
         if many:
+            for drop in drops:
+                drop.take()
             self._meter.sample(shard)
             self.saturation.sample(shard)
         reads = np.repeat(start + m.group_cycles * np.arange(len(groups), dtype=np.int64), groups)
@@ -311,12 +319,19 @@ class ChipModel:
             rows, held_s = (first + begin, first + stop), int(held[begin]) * self._cycle_s
             if m.period_cycles:
                 found = cells.rewrite(*rows, held_s, self.seed, n)
+                for drop in drops:
+                    drop.take(*rows)
             else:
-                found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s)
+                sights = [drop.sight(*rows) for drop in drops]
+                found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s, *sights)
+                for drop in drops:
+                    drop.wrote(*rows)
             self.saturation.write(shard, found)
         self._look_at_flutter(shard, first, last)
         self._last[shard][first:last] = reads + m.group_cycles
         if many:
+            for drop in drops:
+                drop.take()
             self._meter.sample(shard)
         applied = int(self.measures.applied[shard])
         ended = int(self.measures.began[shard]) + applied * self._latency[self.schedule.updates[shard]]

@@ -30,6 +30,7 @@ from archsim.functional.hashes import (
     key,
     uniform,
 )
+from archsim.functional.line_drop import follow
 from archsim.functional.losses import output_delta
 from archsim.functional.periphery import either_side, to_levels, to_span
 from archsim.functional.pulses import PULSED, Trains
@@ -275,7 +276,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
     maintenance op, or just after the last update of an instance that is `tick - 1` modulo `tick`, or `stop - 1`.
     """
     program, tables, measures = setup.program, setup.tables, setup.measures
-    widest = setup.buffers.acts.shape[2]
+    widest, shards = setup.buffers.acts.shape[2], program.shards.shape[0]
     driven, z = np.zeros(widest, dtype=np.float32), np.zeros(widest, dtype=np.float32)
     nx, nd, phases = np.zeros(widest, dtype=COUNT), np.zeros(widest, dtype=COUNT), np.zeros(widest, dtype=np.float32)
     for at in range(position, op.shape[0]):
@@ -287,10 +288,10 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
         s, example, step = program.shard[op[at]], n[at], program.step[op[at]]
         layer = program.shards[s, LAYER]
         if kind == FORWARD:
-            if read_forward(setup, crossbars.weights[s], s, example, step, driven, z):
+            if read_forward(setup, crossbars.seen[s], s, example, step, driven, z):
                 end_forward(setup, layer, example, step, z)
         elif kind == BACKWARD:
-            if read_backward(setup, crossbars.weights[s], op[at], example, driven, z):
+            if read_backward(setup, crossbars.seen[s + shards], op[at], example, driven, z):
                 end_backward(setup, layer, example, step, z)
         else:
             rows = program.shards[s, ROW_STOP] - program.shards[s, ROW_START]
@@ -305,6 +306,16 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
                     for j in range(cols):
                         nd[j] = -nd[j]
                 fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4])
+                for side in (s, s + shards):
+                    if crossbars.factors[side].shape[0]:
+                        follow(
+                            crossbars.weights[s],
+                            crossbars.factors[side],
+                            crossbars.rests[side],
+                            nx[:rows],
+                            nd[:cols],
+                            crossbars.seen[side],
+                        )
                 measures.fired[2, s] += fired
                 measures.pulsed[FIRED, s] += fired
                 measures.pulsed[LIMITED, s] += limited

@@ -144,13 +144,15 @@ class ProbedCells:
         rows = row_start + np.flatnonzero(self.watched[own])
         self._probe.add(self._layer, self.age_s[rows], self.loss[rows])
 
-    def transfer(self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0) -> Any:
+    def transfer(
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0, *sight: Any
+    ) -> Any:
         """Transfer; the last one is looked at, and the one before begins the watch."""
         own = slice(row_start, row_stop)
         final = self._last[own] == index
         if final.any():
             self._keep(self.before, row_start, row_stop)
-        found = self._cells.transfer(row_start, row_stop, seed, index, invert, held_s)
+        found = self._cells.transfer(row_start, row_stop, seed, index, invert, held_s, *sight)
         if final.any():
             self._keep(self.after, row_start, row_stop)
             self.seen[own] |= final

@@ -32,12 +32,13 @@ from archsim.workload.network import Workload
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
 
 OF_THE_CELLS = tuple(each.name for each in fields(Switches))
+OF_THE_ARRAY = ("ir_drop",)
 QUANTISED = ("converters", "pulses", "transfer_conversion")
 """What `quantisation` takes away together.
 
 That is the levels of drivers and converters, the whole pulses of updates, and what is wrong with maintenance's reads.
 """
-ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, "quantisation", *QUANTISED)))
+ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, *OF_THE_ARRAY, "quantisation", *QUANTISED)))
 """What can be taken away from the chip, one or several at a time."""
 
 ON_CHIP, IN_FLOAT = "on the chip", "in floating point"
@@ -164,6 +165,7 @@ def chip_model(
         schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,
         examples=examples_of(data.train_x, data.train_y, data.train_t), order=order,
         rates=learning_rates(workload.training, epochs + 1), per_epoch=workload.dataset.examples, seed=seed,
+        without=set(OF_THE_ARRAY) & set(ablate),
     )  # fmt: skip
     for index, wanted, counts in written:
         model.saturation.begin(index, wanted, counts)

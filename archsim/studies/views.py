@@ -21,6 +21,7 @@ from archsim.export.formats import TRACES
 from archsim.noc.patterns import TRAFFIC
 from archsim.results.metric_words import metric_text
 from archsim.spec.arch import ArchSpec
+from archsim.spec.bearing import bearing
 from archsim.spec.choices import (
     FLOORPLANS,
     PLACEMENTS,
@@ -67,8 +68,10 @@ def check_file(name: str) -> str:
             plan = plan_from_file(name)
             return f"{name}: a run of {counted(plan.count, 'example')} on {plan.arch.value.name}, fine"
     loaded = load_any(name)
+    told: list[str] = []
     if isinstance(loaded.value, ArchSpec):
         build_chip(loaded.value)
+        told = bearing(loaded.value)
     tally: dict[str, int] = {}
     for figure in loaded.figures.values():
         tally[figure.status] = tally.get(figure.status, 0) + 1
@@ -77,6 +80,7 @@ def check_file(name: str) -> str:
     return "\n".join([
         line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items()),
         *(f"  {words}" for words in loaded.misfits()),
+        *(f"  {words}" for words in told),
     ])  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.ageing import Habits
-from archsim.components.cells.numeric.base import Cells, Parameters, PulseCounts, TransferCounts
+from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
 from archsim.components.cells.numeric.capacitor_kernels import State
 from archsim.components.cells.numeric.conversion import Reading
@@ -172,6 +172,12 @@ class CapacitorReference(Cells):
         own = slice(row_start, row_stop)
         return {"W": self.weights[own], "g - g_shared": self._differences()[own]}
 
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return g and g_shared."""
+        own, shared, sign = slice(row_start, row_stop), self._shared(), self.state.polarity[:, None]
+        g = DeviceLine((self._differences() + shared)[own], sign[own], pulsed=True)
+        return [g, DeviceLine(self.state.shared[own], -sign[own], self.numbers.span)]
+
     def _over(self, left: F32, stopped: Flags) -> int:
         """Return of how many cells more than a pulse is left because slots or range ended."""
         return int((stopped & (left > self.numbers.step)).sum())
@@ -315,6 +321,15 @@ class Pcm3T1CReference(CapacitorReference):
         """Return W, g - g_shared, G+ and G-."""
         own = slice(row_start, row_stop)
         return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
+
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return G+, G-, g and g_shared."""
+        own, gain = slice(row_start, row_stop), self.numbers.pcm.gain
+        pair = [
+            DeviceLine(self.state.plus[own], gain, written=True),
+            DeviceLine(self.state.minus[own], -gain, written=True),
+        ]
+        return [*pair, *super().devices(row_start, row_stop)]
 
     def _program(
         self, wanted: F32, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None

@@ -151,6 +151,10 @@ def test_kernels_are_plain_numpy_to_the_bit(
         assert (kernel.conductances() >= 0).all()
         ours, theirs = kernel.quantities(), plain.quantities()
         assert {name: array.tobytes() for name, array in ours.items()} == {n: a.tobytes() for n, a in theirs.items()}
+        for mine, its in zip(kernel.devices(), plain.devices(), strict=True):
+            np.testing.assert_array_equal(mine.conductance, its.conductance)
+            np.testing.assert_array_equal(mine.counts, its.counts)
+            assert mine[2:] == its[2:]
 
 
 @every_case
@@ -278,6 +282,14 @@ def test_quantities_are_named_and_add_up_to_the_weight(kind: str, options: Any) 
     assert set(found) <= {"W", "g - g_shared", "G+", "G-"}
     for name, array in cells.quantities(2, 5).items():
         assert array.tobytes() == found[name][2:5].tobytes()
+    # What devices count, times what they conduct, is the weight; what they conduct is what a read draws through.
+    devices = cells.devices()
+    held = [np.repeat(each.counts * each.conductance, each.span, axis=1)[:, :11] for each in devices]
+    np.testing.assert_allclose(sum(held), cells.weights, atol=1e-4)
+    drawn = [np.repeat(each.conductance / each.span, each.span, axis=1)[:, :11] for each in devices]
+    np.testing.assert_allclose(sum(drawn), cells.conductances(), rtol=1e-5)
+    for part, whole in zip(cells.devices(2, 5), devices, strict=True):
+        assert part.conductance.tobytes() == np.ascontiguousarray(whole.conductance[2:5]).tobytes()
 
 
 # ---- the PCM pair alone

@@ -129,7 +129,8 @@ def model_of(
         schedule, cells, linear, alpha=alpha, quantisers=quantisers,
         examples=examples_of(x, y, t, None if by_epoch else Order(30, epochs, seed)[:]),
         order=Order(30, epochs, seed) if by_epoch else None,
-        rates=np.full(epochs, rate, dtype=np.float32), per_epoch=30, seed=seed, leakage=leakage,
+        rates=np.full(epochs, rate, dtype=np.float32), per_epoch=30, seed=seed,
+        without=() if leakage else ("leakage",),
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from archsim.results.breakdowns import programming_data
 from archsim.results.peak import peak
 from archsim.simulation.run import simulate
 from archsim.spec.arch import AnyFigure, ArchSpec
+from archsim.spec.bearing import bearing
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.tile import TileSpec
@@ -110,6 +111,10 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("BitSerialDriver", "toggles"): ("tile.array.line_end=48 fF",),
     ("Crossbar", "pair_area_m2"): ("tile.array.signed_rows=paired_lines", "tile.array.pair_area=0.1 um2"),
     ("Router", "wait_for_tail_credit"): ("routing.router.buffer_flits=36",),
+    **{
+        ("Wires", name): ("tile.array.wires.row=20 ohm", "tile.array.wires.col=20 ohm")
+        for name in ("row_lines", "rows_driven", "rows_read", "cols_driven", "cols_read", "idle_rows")
+    },
 }
 # Of components that no shipped chip has, or none that trains: where they may stand.
 PLACES = {"counter_adc": "tile.col_converter", "level_driver": "tile.row_driver", "static_cell": "tile.device"}
@@ -198,6 +203,7 @@ def bills(spec: Loaded[ArchSpec], workload: Workload) -> Results:
     found["measured"] = account(trace, measured).total_j
     top = peak(chip, workload.mode, workload.steps)
     found["peak"] = (top.efficiency_op_per_j, top.throughput_op_per_s, top.area_m2)
+    found["bearing"] = bearing(spec.value)
     if all(tile.device.writing_steps for _, tile in spec.value.tile_kinds):
         found["programming"] = programming_data(chip, mapping)
     return found

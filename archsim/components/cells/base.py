@@ -105,6 +105,11 @@ class Device(Component):
         return self.supply_v * self.read_v * conductance_siemens * on_time_s
 
     @property
+    def conducting_siemens(self) -> float:
+        """What a cell conducts in a read, at the most in common use; 0 where it does not say."""
+        return 0.0
+
+    @property
     def least_pulse_s(self) -> Fraction:
         """The shortest pulse of an update that such a cell takes."""
         return Fraction(0)

@@ -154,6 +154,12 @@ class CapacitorPair(SingleRead):
         )
 
     @property
+    def conducting_siemens(self) -> float:
+        """That of g and the cell's part of g_shared once both have leaked."""
+        above = max(self.leak_target_v, self.capacitor_start_v) - self.threshold_v
+        return self.transistor_siemens_per_v * above * (1 + 1 / self.cells_per_reference)
+
+    @property
     def electrons_per_pulse(self) -> float:
         """How many electrons a nominal pulse moves."""
         return self.step_v * self.capacitance_f / ELEMENTARY_CHARGE_C

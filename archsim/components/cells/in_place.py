@@ -39,6 +39,11 @@ class InPlaceCell(Flicker, Device):
         """As given."""
         return self.pulse_energy_j
 
+    @property
+    def conducting_siemens(self) -> float:
+        """The largest weight."""
+        return self.bound_siemens
+
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
         temperature_kelvin: float | None = None, levels: int = 0,

@@ -221,6 +221,11 @@ class PcmPairCell(PcmPair, Device):
             raise PydanticCustomError("refresh", message)
         return self
 
+    @property
+    def conducting_siemens(self) -> float:
+        """One of the two at its limit."""
+        return self.set_limit_siemens
+
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
         temperature_kelvin: float | None = None, levels: int = 0,

@@ -48,6 +48,26 @@ class Occupancy(NamedTuple):
     railed: int  # so close to an end of their range that the next pulse towards it is cut
 
 
+class DeviceLine(NamedTuple):
+    """One device of each cell, or one that `span` columns of a row share, and the column lines on which they hang."""
+
+    conductance: F32  # [rows, column lines], in uS
+    counts: Any  # by what its current counts in W: a number, or one for each row [rows, 1]
+    span: int = 1
+    pulsed: bool = False  # whether updates change it
+    written: bool = False  # whether transfers program it
+
+
+class Sight(NamedTuple):
+    """What a transfer reads of some rows through lines that drop, [rows, cols] in uS of weights as written.
+
+    That is, of weights that its verifying reads would see so once they are written.
+    """
+
+    weights: F32
+    written: F32  # by what the part of them that was programmed before is multiplied
+
+
 class Parameters(NamedTuple):
     """With what a declaration has its cells made, in V, uS and s; what a kind of cells has no use for is left out."""
 
@@ -111,11 +131,13 @@ class Cells(ABC):
         self._check_rows(row_start, row_stop)
 
     def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
-    ) -> TransferCounts:
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0,
+        sight: Sight | None = None,
+    ) -> TransferCounts:  # fmt: skip
         """Move the weights of these rows to the long-term devices, if there are any; invert their polarity if told.
 
         `held_s` is for how long the rows' capacitors have held since they were last written, and are likely to again.
+        `sight` is what reads give where they do not see the weights as they are.
         """
         return self._nothing(row_start, row_stop)
 
@@ -162,6 +184,10 @@ class Cells(ABC):
 
         The names are W, and where there is such a thing g - g_shared, G+ and G-.
         """
+
+    @abstractmethod
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return what each kind of device of these rows conducts; times what they count they add up to the weights."""
 
     def _nothing(self, start: int, stop: int) -> TransferCounts:
         self._check_rows(start, stop)

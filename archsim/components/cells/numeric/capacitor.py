@@ -9,7 +9,14 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64
 from archsim.components.cells.numeric.ageing import Ageing, Habits
-from archsim.components.cells.numeric.base import Cells, Occupancy, Parameters, TransferCounts, checked_key
+from archsim.components.cells.numeric.base import (
+    Cells,
+    DeviceLine,
+    Occupancy,
+    Parameters,
+    TransferCounts,
+    checked_key,
+)
 from archsim.components.cells.numeric.capacitor_kernels import Numbers, State, conducting, differences, make, turn
 from archsim.components.cells.numeric.capacitor_update import decay, leak, update, update_noisily
 from archsim.components.cells.numeric.capacitor_writing import reset, rewrite
@@ -104,6 +111,14 @@ class CapacitorCells(Cells):
         stop = len(self.weights) if row_stop is None else row_stop
         held = differences(self._turned, self.numbers, row_start, stop)
         return {"W": self.weights[row_start:stop], "g - g_shared": held}
+
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return g, and g_shared, which counts against it."""
+        rows, span = slice(row_start, row_stop), self.numbers.span
+        held = differences(self._turned, self.numbers, row_start, len(self.weights) if row_stop is None else row_stop)
+        shared, sign = self.state.shared[rows], self.state.polarity[rows, None]
+        own = held + np.repeat(shared, span, axis=1)[:, : held.shape[1]]
+        return [DeviceLine(own, sign, pulsed=True), DeviceLine(shared, -sign, span)]
 
     def occupancy(self) -> Occupancy:
         """Return how many capacitors there are, how many are below threshold, and how many at an end of their range."""

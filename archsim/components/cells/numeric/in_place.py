@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from archsim.base.arrays import F32, F64, Flags
-from archsim.components.cells.numeric.base import Cells, Parameters, TransferCounts, checked_key
+from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, TransferCounts, checked_key
 from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
 from archsim.components.cells.numeric.draws import BOUNDS, FRESH, STEPS, compiled, normals
 from archsim.components.cells.numeric.exact_updates import update_in_place_exactly
@@ -121,3 +121,10 @@ class InPlaceCells(Cells):
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W."""
         return {"W": self.weights[row_start:row_stop]}
+
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return what holds the weights above zero, and what holds those below it."""
+        own = self.weights[row_start:row_stop]
+        zero = np.float32(0)
+        return [DeviceLine(np.maximum(own, zero), _ONE, pulsed=True),
+                DeviceLine(np.maximum(-own, zero), -_ONE, pulsed=True)]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, Flags
 from archsim.components.cells.numeric.ageing import Ageing, draw_ageing, drift
-from archsim.components.cells.numeric.base import Cells, Parameters, TransferCounts, checked_key
+from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, Sight, TransferCounts, checked_key
 from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ
 from archsim.components.cells.numeric.exact_updates import update_pairs_exactly
 from archsim.components.cells.numeric.pcm_kernels import PairState, make_pairs, read_pairs, update_pairs, write_pairs
@@ -33,8 +33,9 @@ class PcmPairCells(Cells):
             self.weights[own] = self.numbers.pcm.gain * (self.state.plus[own] - self.state.minus[own])
 
     def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
-    ) -> TransferCounts:
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0,
+        sight: Sight | None = None,
+    ) -> TransferCounts:  # fmt: skip
         """Read the weights, and where a device is above `refresh_above` RESET both and program the difference.
 
         What is read errs. There is no polarity to invert.
@@ -42,6 +43,8 @@ class PcmPairCells(Cells):
         self._check_rows(row_start, row_stop)
         key = self._draw(seed, TRANSFER_READ, index)
         wanted, full = read_pairs(self.state, self.numbers, row_start, row_stop, key)
+        if sight is not None:
+            wanted += sight.weights - self.weights[row_start:row_stop]
         return self._write(wanted, full, row_start, self._draw(seed, PROGRAM, index))
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
@@ -61,6 +64,14 @@ class PcmPairCells(Cells):
         """Return W, G+ and G-."""
         own = slice(row_start, row_stop)
         return {"W": self.weights[own], "G+": self.state.plus[own], "G-": self.state.minus[own]}
+
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return G+ and G-, which count F times."""
+        rows, gain = slice(row_start, row_stop), self.numbers.pcm.gain
+        return [
+            DeviceLine(held[rows], counts, pulsed=True, written=True)
+            for held, counts in ((self.state.plus, gain), (self.state.minus, -gain))
+        ]
 
     def _write(self, wanted: F32, chosen: Flags, start: int, key: tuple[int, int, int, int]) -> TransferCounts:
         written, both, beyond, left, most, over = write_pairs(self.state, self.numbers, wanted, chosen, start, key)

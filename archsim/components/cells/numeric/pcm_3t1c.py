@@ -9,7 +9,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64
 from archsim.components.cells.numeric.ageing import draw_ageing, drift
-from archsim.components.cells.numeric.base import Parameters, TransferCounts, checked_key
+from archsim.components.cells.numeric.base import DeviceLine, Parameters, Sight, TransferCounts, checked_key
 from archsim.components.cells.numeric.capacitor import GONE, CapacitorCells, empty_state
 from archsim.components.cells.numeric.capacitor_kernels import differences, turn
 from archsim.components.cells.numeric.capacitor_writing import program
@@ -41,8 +41,9 @@ class Pcm3T1CCells(CapacitorCells):
             self.weights[own] = state.pcm[own] + state.polarity[own, None] * held
 
     def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
-    ) -> TransferCounts:
+        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0,
+        sight: Sight | None = None,
+    ) -> TransferCounts:  # fmt: skip
         """Read the weights, reset the capacitors, program the PCM pair and put the rest back on the capacitors.
 
         The read of the weight, the last verify and the residual reads err as their `Reading` says. With leak
@@ -50,13 +51,14 @@ class Pcm3T1CCells(CapacitorCells):
         """
         self._check_rows(row_start, row_stop)
         rows, state = slice(row_start, row_stop), self.state
-        wanted = self.weights[rows].copy()
+        wanted = (self.weights[rows] if sight is None else sight.weights).copy()
         convert(wanted, row_start, self.numbers.transfer_read, self._draw(seed, TRANSFER_READ, index))
         turn = invert and self.parameters.inverts
         kept, mean = kept_and_mean(held_s, self.numbers.tau) if self.parameters.compensates else (1.0, 1.0)
         if kept < 1:
             restored = np.float32(self.numbers.offset * (1 - mean)) * state.polarity[rows, None]
-            wanted = state.pcm[rows] + (np.float32(mean / kept) * (wanted - state.pcm[rows]) + restored)
+            pcm = state.pcm[rows] if sight is None else state.pcm[rows] * sight.written
+            wanted = pcm + (np.float32(mean / kept) * (wanted - pcm) + restored)
         return self._program(wanted, row_start, self._draw(seed, PROGRAM, index), turn, np.float32(1 / mean))
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
@@ -72,6 +74,15 @@ class Pcm3T1CCells(CapacitorCells):
         """Return W, g - g_shared, G+ and G-."""
         own = slice(row_start, row_stop)
         return {**super().quantities(row_start, row_stop), "G+": self.state.plus[own], "G-": self.state.minus[own]}
+
+    def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
+        """Return G+ and G-, which count F times, and g and g_shared."""
+        rows, gain = slice(row_start, row_stop), self.numbers.pcm.gain
+        pair = [
+            DeviceLine(self.state.plus[rows], gain, written=True),
+            DeviceLine(self.state.minus[rows], -gain, written=True),
+        ]
+        return [*pair, *super().devices(row_start, row_stop)]
 
     def _program(
         self, wanted: F32, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE
