@@ -49,6 +49,11 @@ DEFAULTED = {
 Edit = Callable[[dict[str, Any]], object]
 
 
+def defaulted(path: str) -> bool:
+    """Whether a figure has a default: by its name, or since its section may be left out."""
+    return path.rpartition(".")[2] in DEFAULTED or ".array.wires." in path
+
+
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -188,14 +193,14 @@ def test_an_unknown_kind_of_component_is_told_with_the_nearest(path: str, kind: 
     assert hint in problem.hint
 
 
-@pytest.mark.parametrize("path", [path for path in WRITTEN if path.rpartition(".")[2] not in DEFAULTED][::4])
+@pytest.mark.parametrize("path", [path for path in WRITTEN if not defaulted(path)][::4])
 def test_a_figure_without_default_is_missed(path: str) -> None:
     problem = fault(write(put(re.sub(r"\[(\d+)\]", r".\1", path), ...)))
     assert (problem.where, problem.what) == (f"chip.yaml: {path}", "is missing")
     assert problem.hint.startswith("give ")
 
 
-@pytest.mark.parametrize("path", [path for path in WRITTEN if path.rpartition(".")[2] in DEFAULTED])
+@pytest.mark.parametrize("path", [path for path in WRITTEN if defaulted(path)])
 def test_a_figure_with_a_default_may_be_left_out_and_says_so(path: str) -> None:
     loaded = load_arch(write(put(re.sub(r"\[(\d+)\]", r".\1", path), ...)))
     assert (loaded.figures[path].source, loaded.figures[path].status) == ("archsim's default", "assumption")
