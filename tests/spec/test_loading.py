@@ -465,7 +465,7 @@ def test_a_file_with_a_retired_key_loads_as_without_it_and_is_told(
     assert over.hash == alone.hash
     assert list(over.retired) == [path]
     assert alone.retired == {}
-    line, told = check_file(name).splitlines()
+    line, told, *_ = check_file(name).splitlines()
     assert "fine" in line
     assert told.startswith(f"  {path} is read no more: ")
     assert fault(name, f"{path}={value}").where == f"--set {path}"

@@ -124,7 +124,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in ABLATIONS[:1] else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
+    "name", [name if name in ABLATIONS[:1] else pytest.param(name, marks=pytest.mark.slow) for name in EFFECTS]
 )
 def test_each_ablation_moves_the_chip_as_far_as_it_should_and_not_its_baseline(
     tmp_path: Path, whole: dict[str, Any], name: str
