@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Area, Bits, Count, Energy, Lines, Power, Time, TimeOrZero
+from archsim.base.units import Area, Bits, Count, Energy, Lines, Power, Ratio, Time, TimeOrZero
 from archsim.components.base import Action, Component, component
 
 
@@ -17,9 +17,13 @@ class Converter(Component):
 
     `sample_hold` counts the samples that a line can hold: while one is converted the next may be taken. `slices` are
     the bit lines over which a weight is spread, a few bits to a cell; each of them is converted.
+
+    Mismatch, none by default: `gain_spread` and `offset_spread` are standard deviations from unit to unit, of the gain
+    of integrator and converter together, and of the offset as a share of full scale. With `offset_calibration: nulled`
+    each offset is measured and taken away digitally, to the nearest code.
     """
 
-    later = frozenset({"slices"})
+    later = frozenset({"slices", "gain_spread", "offset_spread", "offset_calibration"})
     choices = {"bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": ()}
 
     beside = {"slices": ("device.area", "device.read_energy")}
@@ -31,6 +35,9 @@ class Converter(Component):
     sample_hold: Count = 2
     slices: Count = 1
     leakage_w: Power = 0.0
+    gain_spread: Ratio = 0.0
+    offset_spread: Ratio = 0.0
+    offset_calibration: Literal["none", "nulled"] = "none"
 
     @property
     def conversion_s(self) -> Fraction:

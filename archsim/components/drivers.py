@@ -5,12 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal
 
-from archsim.base.units import Area, Bits, Energy, Part, Power, Time
+from archsim.base.units import Area, Bits, Energy, Part, Power, Ratio, Time
 from archsim.components.base import Action, Component, component
 
 
 class Driver(Component):
-    """Base of the drivers: `window_s` is how long one vector is applied to the array."""
+    """Base of the drivers: `window_s` is how long one vector is applied to the array.
+
+    Mismatch, none by default: `gain_spread` and `offset_spread` are standard deviations from line to line, of what a
+    driver makes of its value, and of what it adds where there is one, as a share of full scale.
+    """
+
+    later = frozenset({"gain_spread", "offset_spread"})
 
     choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",)}
 
@@ -19,6 +25,8 @@ class Driver(Component):
     energy_j: Energy
     area_m2: Area
     leakage_w: Power = 0.0
+    gain_spread: Ratio = 0.0
+    offset_spread: Ratio = 0.0
 
     @property
     def samples(self) -> int:

@@ -19,6 +19,7 @@ from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
 from archsim.functional.line_drop import crossbars_of, line_drops
 from archsim.functional.losses import score
+from archsim.functional.mismatch import drawn
 from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import PULSED, Trains
@@ -133,6 +134,7 @@ class ChipModel:
             np.array([each.levels for each in self.quantisers], dtype=np.int64),
             np.array([each.ranges for each in self.quantisers], dtype=np.float32),
             shares, swings, tops, np.zeros((2, len(self.cells), widest)), references,
+            *drawn([each.edges for each in self.quantisers], [cells.weights.shape for cells in self.cells], self.seed),
             np.array([*drivers, sorts], dtype=np.int64),
         )  # fmt: skip
 

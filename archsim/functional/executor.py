@@ -32,6 +32,14 @@ from archsim.functional.hashes import (
 )
 from archsim.functional.line_drop import follow
 from archsim.functional.losses import output_delta
+from archsim.functional.mismatch import (
+    COL_CONVERTERS,
+    COL_DRIVERS,
+    ROW_CONVERTERS,
+    ROW_DRIVERS,
+    drive_unevenly,
+    read_unevenly,
+)
 from archsim.functional.periphery import either_side, to_levels, to_span
 from archsim.functional.pulses import PULSED, Trains
 from archsim.functional.setup import (
@@ -121,6 +129,10 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, step: Any, driv
         driven[:rows], full, tables.on_shares[sort], tables.on_swings[sort], tables.on_tops[sort],
         measures.drive[FORWARD, s],
     )  # fmt: skip
+    uneven = tables.gains.shape[2] > 0
+    if uneven:
+        own = tables.gains[ROW_DRIVERS, s], tables.offsets[ROW_DRIVERS, s]
+        drive_unevenly(driven[:rows], own[0], own[1], full)
     measures.work[FORWARD, s] += 2 * rows * cols
     measures.reads[FORWARD, s] += 1
     for j in range(cols):
@@ -136,13 +148,17 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, step: Any, driv
     for j in range(cols):
         z[j] /= alpha[layer]
     read_out = buffers.sums[layer, place, r, col0:col1]
-    if grid[layer, 0] > 1 or layer == grid.shape[0] - 1:
-        full = partial_range if grid[layer, 0] > 1 else output_range
+    summed = grid[layer, 0] > 1 or layer == grid.shape[0] - 1
+    full = (partial_range if grid[layer, 0] > 1 else output_range) if summed else spans.full[layer]
+    if uneven:
+        own = tables.gains[COL_CONVERTERS, s], tables.offsets[COL_CONVERTERS, s]
+        read_unevenly(z[:cols], own[0], own[1], full)
+    if summed:
         to_levels(z[:cols], full, either_side(read_levels), read_out)
     else:
         activate(functions.code[layer], functions.parameter[layer], z[:cols])
         levels = either_side(read_levels) if spans.low[layer] < 0 else read_levels
-        to_levels(z[:cols], spans.full[layer], levels, read_out)
+        to_levels(z[:cols], full, levels, read_out)
     buffers.counts[0, layer, place] += 1
     return buffers.counts[0, layer, place] == grid[layer, 0] * grid[layer, 1]
 
@@ -200,6 +216,10 @@ def read_backward(setup: Any, weights: Any, op: Any, example: Any, driven: Any, 
             driven[:cols], largest, tables.on_shares[sort], tables.on_swings[sort], tables.on_tops[sort],
             measures.drive[BACKWARD, s],
         )  # fmt: skip
+    uneven = tables.gains.shape[2] > 0
+    if uneven:
+        own = tables.gains[COL_DRIVERS, s], tables.offsets[COL_DRIVERS, s]
+        drive_unevenly(driven[:cols], own[0], own[1], largest)
     measures.work[BACKWARD, s] += 2 * rows * cols
     measures.reads[BACKWARD, s] += 1
     backward_rows(driven[:cols], weights[first:], rows, z)
@@ -216,6 +236,9 @@ def read_backward(setup: Any, weights: Any, op: Any, example: Any, driven: Any, 
     if largest > 0:
         for i in range(read_back.shape[0]):
             z[i] /= scale
+        if uneven:
+            own = tables.gains[ROW_CONVERTERS, s, first:], tables.offsets[ROW_CONVERTERS, s, first:]
+            read_unevenly(z[:rows], own[0], own[1], partial_range)
         to_levels(z[: read_back.shape[0]], partial_range, either_side(error_levels), read_back)
         for i in range(read_back.shape[0]):
             read_back[i] *= largest

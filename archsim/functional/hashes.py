@@ -13,9 +13,9 @@ import numpy as np
 from archsim.base.machine_code import njit
 from archsim.base.mixing import mix
 
-PHASE, ROUNDING, READ, READ_BACK, ROW_ROUNDING, FLUTTER, FLUTTER_BACK = 1, 2, 3, 4, 5, 6, 7
+PHASE, ROUNDING, READ, READ_BACK, ROW_ROUNDING, FLUTTER, FLUTTER_BACK, GAIN, OFFSET = range(1, 10)
 """What a draw is for: a row's train phase, the rounding of a column's count, noise of reads either way, the rounding of
-a row's count, what cells fluctuate by in reads either way."""
+a row's count, what cells fluctuate by in reads either way, what lines are off by from when the chip was made."""
 
 
 @njit()

@@ -9,6 +9,7 @@ import numpy as np
 
 from archsim.base.arrays import F32
 from archsim.base.machine_code import njit
+from archsim.functional.mismatch import Edge
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Quantisers:
     ends of their activation, up to `activation_range` where it has none.
     `error_levels` codes of the converter that is read in backward.
     `read_noise` is the standard deviation of what a read adds to each line, in units of w x.
+    `edges` are what lines differ by, by `mismatch.ROW_DRIVERS` and so on; they may be left out.
     `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
     """
 
@@ -34,6 +36,7 @@ class Quantisers:
     step: float
     read_noise: float = 0.0
     activation_range: float = 2.0
+    edges: tuple[Edge, ...] = ()
 
     @property
     def ranges(self) -> tuple[float, float, float, float]:

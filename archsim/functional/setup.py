@@ -60,6 +60,8 @@ class Tables(NamedTuple):
     flutter: F64
     """[2, shards, rows]: by what variance cells and references fluctuate in a read, in uS^2; no rows if none does."""
     spans: I64  # [shards]: columns that share a reference
+    gains: F32  # [edges, shards, lines]: of drivers and converters, by `mismatch.ROW_DRIVERS` and so on; or no lines
+    offsets: F32  # [edges, shards, lines]: of the same, as shares of full scale
     sort_of: I64  # [3, shards]: which driver, in forward and in backward, and which sort of cells
 
 

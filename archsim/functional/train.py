@@ -18,6 +18,7 @@ from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, read_by
 from archsim.functional.functions import check_functions
 from archsim.functional.losses import check_output, guessing
+from archsim.functional.mismatch import edges_of
 from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.probe import Probe
@@ -38,7 +39,7 @@ QUANTISED = ("converters", "pulses", "transfer_conversion")
 
 That is the levels of drivers and converters, the whole pulses of updates, and what is wrong with maintenance's reads.
 """
-ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, *OF_THE_ARRAY, "quantisation", *QUANTISED)))
+ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, *OF_THE_ARRAY, "quantisation", *QUANTISED, "mismatch")))
 """What can be taken away from the chip, one or several at a time."""
 
 ON_CHIP, IN_FLOAT = "on the chip", "in floating point"
@@ -113,14 +114,16 @@ def check_loss(loss: float, workload: Workload, data: Data, where: str, *, seed:
         )  # fmt: skip
 
 
-def quantisers_of(spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True) -> Quantisers:
+def quantisers_of(
+    spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True, mismatched: bool = True
+) -> Quantisers:
     """Return levels and ranges of the quantisers of a chip's tile, from their bits and the cells' step in uS."""
     edges = tile.row_driver, tile.backward_driver, tile.col_converter, tile.backward_converter
     drive, delta, read, error = (2**edge.bits - 1 if quantised else 0 for edge in edges)
     numerics = spec.numerics
     return Quantisers(
         drive, delta, read, error, numerics.partial_range, numerics.output_range, tile.updated_array.pulses, step,
-        numerics.read_noise, numerics.activation_range,
+        numerics.read_noise, numerics.activation_range, edges_of(tile, (read, error)) if mismatched else (),
     )  # fmt: skip
 
 
@@ -159,7 +162,8 @@ def chip_model(
     epochs = -(-schedule.examples // workload.dataset.examples)
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
     kept = "converters" not in gone
-    quantisers = [quantisers_of(spec, tile, own.step, kept) for tile, own in zip(tiles, cells, strict=True)]
+    even = "mismatch" in gone
+    quantisers = [quantisers_of(spec, tile, own.step, kept, not even) for tile, own in zip(tiles, cells, strict=True)]
     kernel, trains = (cells[0].kernel, PULSED) if "pulses" not in gone else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
         schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,

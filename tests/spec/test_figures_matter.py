@@ -222,7 +222,8 @@ def numbers(spec: Loaded[ArchSpec], workload: Workload) -> Results:
 
 
 def cells(tile: TileSpec, kelvin: float) -> list[Any]:
-    own = tile.device.cells(12, 24, 1, 0, temperature_kelvin=kelvin)
+    levels = 2**tile.col_converter.bits - 1
+    own = tile.device.cells(12, 24, 1, 0, temperature_kelvin=kelvin, levels=levels)
     draw = Numbers(2)
     slots = tile.array.pulses if isinstance(tile.array, Crossbar) else 15
     seen = [own.step, own.weights.copy()]

@@ -44,6 +44,7 @@ DEFAULTED = {
     "signed_updates", "flicker", "flicker_exponent", "flicker_most", "flicker_span", "flicker_read",
     "transistor_flicker", "reference_noise", "drift_law", "drift_law_mean", "drift_law_slope", "drift_law_least",
     "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least", "drift_law_spread_most",
+    "gain_spread", "offset_spread", "offset_calibration",
     "transfer_range", "verify_range", "verify_noise", "residual_range", "residual_noise",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
