@@ -129,7 +129,10 @@ def _sum_of(arrays: Arrays) -> bytes:
 def digest_of(data: Data) -> str:
     """Return the SHA-256 of all features, labels and target values of a data set, shortened."""
     found = hashlib.sha256()
-    parts = (data.train_x, data.train_y, data.test_x, data.test_y, data.train_t, data.test_t, *(data.validation or ()))
+    held = data.validation
+    frames = (data.train_frames, data.test_frames, held.frames if held is not None else None)
+    parts = (data.train_x, data.train_y, data.test_x, data.test_y, data.train_t, data.test_t,
+             *(held[:3] if held is not None else ()), *(array for each in frames for array in each or ()))  # fmt: skip
     for array in (part for part in parts if part is not None):
         found.update(f"{array.shape}{array.dtype}".encode())
         found.update(np.ascontiguousarray(array).data)

@@ -18,12 +18,14 @@ from archsim.functional.datasets import Part
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
 from archsim.functional.line_drop import crossbars_of, line_drops
-from archsim.functional.losses import score
+from archsim.functional.losses import Answered
 from archsim.functional.mismatch import drawn
+from archsim.functional.numbers import chain_of
 from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import PULSED, Trains
 from archsim.functional.ranges import Saturation, Shares
+from archsim.functional.sequences import Frames
 from archsim.functional.setup import (
     COLUMNS_CLIPPED,
     COLUMNS_FIRED,
@@ -99,21 +101,23 @@ class ChipModel:
         self.quantisers = (quantisers,) * len(self.cells) if isinstance(quantisers, Quantisers) else tuple(quantisers)
         least = [min(e.read_levels for e, s in zip(self.quantisers, program.shards, strict=True) if s[LAYER] == layer)
                  for layer in range(len(workload.layers))]  # fmt: skip
-        self.spans = spans_of(workload, self.quantisers[0].activation_range, least)
+        own = self.quantisers[0]
+        self.spans = spans_of(workload, own.activation_range, least, own.gate_range, own.state_range, own.state_levels)
         numbers = tuple(dict.fromkeys(c.numbers for c in cells))
         self.drops = [] if "ir_drop" in without else line_drops(schedule, cells)
         self.crossbars = crossbars_of(cells, numbers, self.drops)
-        rules = Rules(alpha, functions_of(workload), self.spans, rates, per_epoch, seed)
+        rules = Rules(alpha, functions_of(workload), self.spans, chain_of(workload), rates, per_epoch, seed)
         tables = self._tables([numbers.index(c.numbers) for c in cells])
         self.setup = Setup(program, tables, rules, examples, self.buffers, self.measures)
         for shard in range(len(self.cells)):
             self._look_at_flutter(shard)
-        self._play = make_play(update, len(self.cells), len(numbers), trains)
+        self._play = make_play(update, len(self.cells), len(numbers), trains, workload.plain)
         self._meter = ReadMeter(schedule, cells, self.measures, self.drops)
         self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
         self._numerics = schedule.chip.spec.numerics
-        self._pause = math.gcd(self._numerics.leak_interval, self._numerics.activity_interval)
+        self._leaks, self._samples = schedule.leak_interval, schedule.activity_interval
+        self._pause = math.gcd(self._leaks, self._samples)
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
         self._updated = np.zeros(len(self.cells), dtype=np.int64)
@@ -158,13 +162,13 @@ class ChipModel:
             elif why == AFTER_UPDATE:
                 which, example = int(op[position - 1]), int(n[position - 1])
                 shard = int(self.program.shard[which])
-                if (example + 1) % self._numerics.activity_interval == 0:  # as the pulses left them
+                if (example + 1) % self._samples == 0:  # as the pulses left them
                     self.saturation.sample(shard)
-                if (example + 1) % self._numerics.leak_interval == 0:
+                if (example + 1) % self._leaks == 0:
                     self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
                     if self.drops:
                         self.drops[shard].follow()
-                if (example + 1) % self._numerics.activity_interval == 0:
+                if (example + 1) % self._samples == 0:
                     if self.drops:
                         self.drops[shard].take()
                     self._meter.sample(shard)
@@ -224,36 +228,40 @@ class ChipModel:
         return found
 
     def evaluate(
-        self, x: F32, y: I64, targets: F32 | None = None, right: Array | None = None
-    ) -> tuple[int, float]:  # fmt: skip
-        """Return how many examples the chip as it is now classifies rightly, and the squares of target - output.
+        self, x: F32, y: I64, targets: F32 | None = None, frames: Frames | None = None, right: Array | None = None
+    ) -> Answered:
+        """Return how the chip as it is now answers examples; their vectors go through all of its quantisers.
 
-        These are added up over outputs and examples. Vectors go through all of the chip's quantisers. `right` [n] of
-        bool, if given, is set to which of them are.
+        `right` [n] of bool, if given, is set to which of them are answered rightly.
         """
-        shards = self.schedule.mapping.shards
-        forward = {int(self.program.shard[op.index]): op.index for op in self.schedule.ops if op.kind == "forward"}
-        ops = np.array([forward[shard.index] for shard in shards], dtype=np.int64)  # shards are in order of layers
-        n = np.repeat(np.arange(len(x), dtype=np.int64), len(ops))
+        forward = [(op.step, int(self.program.shard[op.index]), op.index)  # shards are in order of layers
+                   for op in self.schedule.ops if op.kind == "forward"]  # fmt: skip
+        ops = np.array([index for *_, index in sorted(forward)], dtype=np.int64)
+        n = np.repeat(np.arange(len(y), dtype=np.int64), len(ops))
         setup = self.setup._replace(
-            examples=examples_of(x, y, targets), buffers=buffers_of(self.program), measures=measures_of(self.program)
-        )
+            examples=examples_of(x, y, targets, frames=frames), buffers=buffers_of(self.program),
+            measures=measures_of(self.program), rules=self.setup.rules._replace(per_epoch=max(1, len(y))),
+        )  # fmt: skip
         stats = setup.buffers.stats
         if right is None:
-            self._play(np.tile(ops, len(x)), n, n, 0, 0, self._pause, self.crossbars, setup)
+            self._play(np.tile(ops, len(y)), n, n, 0, 0, self._pause, self.crossbars, setup)
         else:
-            for example, own in enumerate(n.reshape(len(x), len(ops))):
+            for example, own in enumerate(n.reshape(len(y), len(ops))):
                 before = stats[1]
                 self._play(ops, own, own, 0, 0, self._pause, self.crossbars, setup)
                 right[example] = stats[1] > before
-        return int(stats[1]), float(stats[2])
+        return Answered(int(stats[1]), float(stats[2]), float(stats[0]))
 
-    def score(self, part: Part | None, right: Array | None = None) -> float | None:
-        """Return accuracy or R2 of the chip as it is now on some examples; None without any.
+    def read(self, part: Part | None, right: Array | None = None) -> tuple[float | None, float | None]:
+        """Return accuracy or R2 of the chip as it is now on some examples, and the mean loss of texts; None without.
 
         `right` is what `evaluate` is given.
         """
-        return None if part is None else score(*self.evaluate(*part, right), len(part.x), part.t)
+        return (None, None) if part is None else self.evaluate(*part, right).told(part)
+
+    def score(self, part: Part | None) -> float | None:
+        """Return accuracy or R2 of the chip as it is now on some examples; None without any."""
+        return self.read(part)[0]
 
     def reads(self) -> list[Reads]:
         """Return the activity of the arrays in training so far, by layer and direction."""
@@ -271,7 +279,7 @@ class ChipModel:
         """Return the network's weights [rows, outputs] by layer, as the crossbars read them."""
         found = []
         for index, layer in enumerate(self.schedule.mapping.workload.layers):
-            matrix = np.empty((layer.rows, layer.outputs), dtype=np.float32)
+            matrix = np.empty((layer.rows, layer.columns), dtype=np.float32)
             for shard in self.schedule.mapping.shards:
                 if shard.layer == index:
                     own = self.crossbars.seen[shard.index] / self.alpha[index]

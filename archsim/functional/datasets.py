@@ -18,6 +18,7 @@ from archsim.base.registry import Registry
 from archsim.base.words import counted
 from archsim.functional.idx import Bytes, read_idx, times
 from archsim.functional.npz import feature_problems, group_problems, label_problems, read_npz
+from archsim.functional.sequences import Flat, Frames, framed, read_characters
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
 from archsim.spec.loading import Loaded
 from archsim.workload import Workload
@@ -32,6 +33,8 @@ MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
+SEQUENCES = "seq"
+"""The folder in which sequences may lie beside others."""
 MNIST_SIDE = 28  # pixels, as the files have them
 
 
@@ -41,10 +44,26 @@ class Part(NamedTuple):
     x: F32
     y: I64
     t: F32 | None
+    frames: Frames | None = None
 
     def taken(self, which: slice | Array) -> Part:
-        """Return those at some places."""
+        """Return those at some places; of sequences, all vectors stay."""
+        if self.frames is not None:
+            return Part(self.x, self.y[which], None, self.frames.taken(which))
         return Part(self.x[which], self.y[which], None if self.t is None else self.t[which])
+
+    @property
+    def examples(self) -> int:
+        """How many there are."""
+        return len(self.y)
+
+    @property
+    def answers(self) -> int:
+        """How many labels there are to be answered: one each, or at each step that counts one."""
+        if self.frames is None or self.y.ndim == 1:
+            return len(self.y)
+        steps, first = self.frames.rows.shape[1], self.frames.rows.shape[1] - self.y.shape[1]
+        return int((steps - np.maximum(self.frames.begin, first)).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +75,9 @@ class Data:
     0..`classes`-1, where `classes` are the outputs of the network. Where examples are trained towards values,
     `train_t` float32 [examples, outputs] and `test_t` float32 [n, outputs] hold these, and labels count for nothing.
     `source` says in words where they come from and what was done to them. `validation` are those that were held back
-    from training, if any were.
+    from training, if any were. Where an example is a sequence, `train_x` and `test_x` are vectors, `train_frames` and
+    `test_frames` say which an example has at each step, and there may be a label for each step; before they are fitted
+    to a network, features lie in a row, with `lengths` and how many `vectors` there are in it, where that is known.
     """
 
     train_x: F32
@@ -73,13 +94,24 @@ class Data:
     """Of whom examples are, those for training first and then those for testing, where that is known."""
     tests: tuple[int, ...] = ()
     """How many examples for testing each split has, where there are splits."""
+    train_frames: Frames | None = None
+    test_frames: Frames | None = None
+    lengths: tuple[I64, I64] | None = None
+    vectors: int = 0
+
+    @property
+    def training(self) -> Part:
+        """The examples for training."""
+        return Part(self.train_x, self.train_y, self.train_t, self.train_frames)
 
     def read_after(self, last: bool) -> tuple[Part | None, Part | None]:
         """Return what is read after an epoch, or the last: examples for validation, if there are any, and for testing.
 
         Where there are some for validation, those for testing are read after the last epoch alone.
         """
-        testing = Part(self.test_x, self.test_y, self.test_t) if last or self.validation is None else None
+        if not last and self.validation is not None:
+            return self.validation, None
+        testing = Part(self.test_x, self.test_y, self.test_t, self.test_frames)
         return self.validation, testing
 
 
@@ -125,7 +157,7 @@ def following(
     """
     own = workload.value
     data = _loaded(own, folder, seed, None if splits is None else Split(0, splits))
-    left = len(data.train_x) - own.dataset.validation
+    left = len(data.train_y) - own.dataset.validation
     if data.tests:
         left -= max(data.tests) - data.tests[0]
     keys = {setting.partition("=")[0].strip() for setting in workload.overrides}
@@ -172,14 +204,39 @@ def _split(data: Data, split: Split, by_class: bool) -> Data:
         for part, which in parts.items()
         for name, own in every.items()
     }
+    if data.lengths is not None:
+        lengths = np.concatenate(data.lengths)
+        found["lengths"] = (lengths[parts["train"]], lengths[parts["test"]])
     return replace(data, **found, source=source, tests=tuple(np.bincount(where, minlength=split.of).tolist()))
 
 
 def _loaded(workload: Workload, folder: Path | None, seed: int, split: Split | None = None) -> Data:
     name, place = workload.dataset.name, data_folder(folder)
+    if (place.name if place.is_file() else name).endswith(".txt"):
+        if split is not None:
+            raise SpecError.at("--splits", "a text is one, whose end is for testing", "leave it out")
+        return load_text(workload, place)
     loader = LOADERS[name] if name in LOADERS and not place.is_file() else load_npz
     data = loader(workload, place, seed)
     return data if split is None else _split(data, split, workload.dataset.target == "class")
+
+
+def load_text(workload: Workload, folder: Path) -> Data:
+    """Return a text in stretches of so many steps, each character to be answered by the next; see `read_characters`."""
+    path = folder if folder.is_file() else _within(folder, workload.dataset.name)
+    if not path.is_file():
+        hint = f"say with --data FILE or DIR or {FOLDER_VARIABLE} where the file is"
+        raise SpecError([Problem(f"data set '{workload.dataset.name}'", f"{path}: no such file", hint)])
+    text = read_characters(workload, path)
+    (train, test), y = (text.frames[part] for part in ("training", "testing")), text.labels
+    return Data(text.table, y["training"], text.table, y["testing"], len(text.table), path.name, text.source,
+                train_frames=train, test_frames=test)  # fmt: skip
+
+
+def _within(folder: Path, file: str) -> Path:
+    """Return where a file lies in a folder, or in the folder of sequences in that."""
+    path = folder / file  # an absolute name stays as it is
+    return path if path.is_file() or not (folder / SEQUENCES / file).is_file() else folder / SEQUENCES / file
 
 
 @LOADERS.add("mnist")
@@ -254,7 +311,7 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
     if problems:
         raise SpecError(problems)
     if target == "class":
-        y = [arrays[f"{part}_y"].reshape(-1).astype(np.int64) for part in ("train", "test")]
+        y = [labels_of(arrays[f"{part}_y"]) for part in ("train", "test")]
     else:
         y = [np.zeros(len(arrays[f"{part}_x"]), dtype=np.int64) for part in ("train", "test")]
     held = workload.dataset.validation
@@ -280,9 +337,18 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
         of_whom = np.concatenate([arrays[f"{part}_s"] for part in ("train", "test")])
         groups = np.unique(of_whom, return_inverse=True)[1].astype(np.int64)
     if target == "class":
-        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, name, source, groups=groups)
+        lengths = [arrays[f"{part}_n"].reshape(-1).astype(np.int64) for part in ("train", "test")
+                   if f"{part}_n" in arrays]  # fmt: skip
+        return Data(x[0], y[0], x[1], y[1], int(y[0].max()) + 1, name, source,
+                    lengths=(lengths[0], lengths[1]) if lengths else None,
+                    groups=groups, vectors=shapes[0][0] if len(shapes[0]) == 2 else 0)  # fmt: skip
     t = [rows_of(arrays[f"{part}_y"]) if target == "values" else None for part in ("train", "test")]
     return Data(x[0], y[0], x[1], y[1], 0, name, source, t[0], t[1], groups=groups)
+
+
+def labels_of(y: Array) -> I64:
+    """Return labels as int64 [examples], or [examples, steps]."""
+    return y.astype(np.int64) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(np.int64)
 
 
 def held_back(labels: I64, count: int) -> Array:
@@ -387,7 +453,7 @@ def _npz_path(name: str, folder: Path) -> Path:
     if folder.is_file():
         return folder
     file = name if name.endswith(".npz") else f"{name}.npz"
-    path = folder / file  # an absolute name stays as it is
+    path = _within(folder, file)
     if path.is_file():
         return path
     begun = name.removesuffix(".npz") + "_"
@@ -408,13 +474,15 @@ def _fitted(data: Data, workload: Workload) -> Data:
     Raises SpecError if they do not fit the network.
     """
     first, last, wanted = workload.layers[0], workload.layers[-1], workload.dataset.examples
-    problems = [*_too_few(workload, data.name, len(data.train_x))]
+    if workload.steps > 1:
+        data = _in_steps(data, workload)
+    problems = [*_too_few(workload, data.name, len(data.train_y))]
     features = data.train_x.shape[1]
     if features != first.inputs:
         has = counted(features, "feature")
         what = f"layer {first.name} has {counted(first.inputs, 'input')}, an example of {data.name} has {has}"
         problems.append(Problem(f"{workload.name}: layers[0].inputs", what, f"make it {features}"))
-    if not len(data.test_x):
+    if not len(data.test_y):
         problems.append(Problem(f"data set '{data.name}'", "there are no examples for testing", "give some"))
     else:
         for x in (data.train_x, data.test_x):
@@ -428,13 +496,38 @@ def _fitted(data: Data, workload: Workload) -> Data:
     problems += target_problems(workload, data.name, labels, values)
     if problems:
         raise SpecError(problems)
-    every, validation = Part(data.train_x, data.train_y, data.train_t), None
+    every, validation = data.training, None
     if workload.dataset.validation:
-        held = held_back(data.train_y if workload.dataset.target == "class" else np.zeros_like(data.train_y),
+        plain = workload.dataset.target == "class" and data.train_y.ndim == 1
+        held = held_back(data.train_y if plain else np.zeros(len(data.train_y), dtype=np.int64),
                          workload.dataset.validation)  # fmt: skip
+        if workload.stateful:  # what goes on from what is trained must not be among it
+            held = np.arange(len(held)) >= len(held) - np.count_nonzero(held)
         every, validation = every.taken(np.flatnonzero(~held)[:wanted]), every.taken(held)
-    x, y, t = every.taken(slice(wanted))
-    return replace(data, train_x=x, train_y=y, train_t=t, classes=last.outputs, validation=validation)
+    x, y, t, frames = every.taken(slice(wanted))
+    return replace(data, train_x=x, train_y=y, train_t=t, train_frames=frames, classes=last.outputs,
+                   validation=validation)  # fmt: skip
+
+
+def _in_steps(data: Data, workload: Workload) -> Data:
+    """Return a data set whose examples have the steps of a network; raise SpecError where they do not fit."""
+    if data.train_frames is None:
+        n = data.lengths or (None, None)
+        flat = {"training": Flat(data.train_x, n[0]), "testing": Flat(data.test_x, n[1])}
+        found = framed(workload, data.name, flat, data.vectors)
+        (train_x, train), (test_x, test) = found["training"], found["testing"]
+        data = replace(data, train_x=train_x, test_x=test_x, train_frames=train, test_frames=test, lengths=None)
+    last, shape = workload.layers[-1], data.train_y.shape[1:]
+    answered = len(last.vectors(workload))
+    if shape not in ((answered,), () if answered == 1 else (answered,)):
+        have = f"{counted(shape[0], 'label')} for each example" if shape else "one label for each example"
+        hint = "give it at: last_step" if answered > 1 else "leave out its at: last_step"
+        what = f"layer {last.name} answers {counted(answered, 'time')}, {data.name} has {have}"
+        raise SpecError.at(f"{workload.name}: layers[{len(workload.layers) - 1}].at", what, hint)
+    if workload.stateful and data.train_frames is not None and data.train_frames.begin.any():
+        what = f"examples of {data.name} are of different length, and a stateful network goes on from each to the next"
+        raise SpecError.at(f"{workload.name}: stateful", what, "leave it out, or give stretches of a text")
+    return data
 
 
 def _too_few(workload: Workload, name: str, there: int) -> Iterator[Problem]:

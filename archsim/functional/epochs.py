@@ -47,6 +47,10 @@ class Epoch:
     accuracy_validation_float: float | None = None
     r2_validation_chip: float | None = None
     r2_validation_float: float | None = None
+    cross_entropy_chip: float | None = None
+    cross_entropy_float: float | None = None
+    cross_entropy_validation_chip: float | None = None
+    cross_entropy_validation_float: float | None = None
     right_chip: str = ""
     """Which examples for testing were answered rightly, `packed`, after the last epoch; of values nothing."""
     right_float: str = ""

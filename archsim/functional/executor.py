@@ -15,6 +15,7 @@ import numpy as np
 from archsim.base.arrays import F32, F64, I64
 from archsim.base.machine_code import njit
 from archsim.components.cells.numeric.flutter import add_to_columns, add_to_rows
+from archsim.functional import steps
 from archsim.functional.compiling import compiled, is_kept
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
@@ -148,8 +149,10 @@ def read_forward(setup: Any, weights: Any, s: Any, example: Any, step: Any, driv
     for j in range(cols):
         z[j] /= alpha[layer]
     read_out = buffers.sums[layer, place, r, col0:col1]
-    summed = grid[layer, 0] > 1 or layer == grid.shape[0] - 1
+    summed = grid[layer, 0] > 1 or layer == grid.shape[0] - 1 or spans.gate[layer] > 0
     full = (partial_range if grid[layer, 0] > 1 else output_range) if summed else spans.full[layer]
+    if spans.gate[layer] > 0:
+        full = spans.gate[layer]
     if uneven:
         own = tables.gains[COL_CONVERTERS, s], tables.offsets[COL_CONVERTERS, s]
         read_unevenly(z[:cols], own[0], own[1], full)
@@ -350,32 +353,41 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
     return op.shape[0], DONE
 
 
+STEPS = (steps.take_inputs, steps.end_forward, steps.end_backward)
+"""What stands in the places of some of them where networks are not plain."""
+TAKES = take_inputs.__name__
 READS = (read_forward, end_forward, read_backward, end_backward)
 PULSES = (pulse_columns, pulse_rows)
 
 
 @functools.cache
-def make_pieces(trains: Trains) -> dict[str, Callable[..., Any]]:
+def make_pieces(trains: Trains, plain: bool = True) -> dict[str, Callable[..., Any]]:
     """Return by name the compiled pieces of the loop that depend neither on the cells nor on how many shards there are.
 
-    Those that read are one each for all chips, those that pulse for all whose updates are driven alike.
+    Those that read are one each for all chips, `plain` or not, those that pulse for all whose updates are driven alike.
     """
     parts = {"rows_fire": trains.rows, "columns_fire": trains.columns}
     words = trains.rows.__name__
     pulses = {each.__name__: compiled(each, parts, words, keep=True, inline=True) for each in PULSES}
     if trains is not PULSED:
-        return make_pieces(PULSED) | pulses
-    takes = {take_inputs.__name__: compiled(take_inputs, {}, "all", keep=True, inline=True)}
-    return pulses | {each.__name__: compiled(each, takes, "all", keep=True, inline=True) for each in READS}
+        return make_pieces(PULSED, plain) | pulses
+    own = {} if plain else {each.__name__: each for each in STEPS}
+    words = "plain" if plain else "steps"
+    takes = {TAKES: compiled(own.get(TAKES, take_inputs), {}, words, keep=True, inline=True)}
+    return pulses | {
+        each.__name__: compiled(own.get(each.__name__, each), takes, words, keep=True, inline=True) for each in READS
+    }
 
 
 @functools.cache
-def make_play(update: Callable[..., Any], shards: int, sorts: int, trains: Trains = PULSED) -> Callable[..., Any]:
+def make_play(
+    update: Callable[..., Any], shards: int, sorts: int, trains: Trains = PULSED, plain: bool = True
+) -> Callable[..., Any]:
     """Return `play`, compiled for cells with this update in the place of `fire`, in so many shards of so many sorts.
 
-    `trains` is what drives the update. It is kept on disk if the update is; the counts are in its name as they are in
-    its types.
+    `trains` is what drives the update, `plain` whether the network is of fully connected layers and single vectors.
+    It is kept on disk if the update is; the counts are in its name as they are in its types.
     """
-    words = f"{update.__module__}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}"
-    parts = {**make_pieces(trains), fire.__name__: update, "COUNT": trains.count}
+    words = f"{update.__module__}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}.{plain}"
+    parts = {**make_pieces(trains, plain), fire.__name__: update, "COUNT": trains.count}
     return compiled(play, parts, words, keep=is_kept(update))

@@ -1,85 +1,40 @@
-"""The network in numbers: first weights, products, and the floating-point baseline that the chip is compared with.
-
-The baseline trains the same network on the same examples in the same order, by plain stochastic gradient descent; at
-rates of its own, where the workload gives it some.
-"""
+"""The network in floating point: first weights, products, and plain stochastic gradient descent."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
 from archsim.base.arrays import F32, I32, I64, Array
 from archsim.base.machine_code import njit
-from archsim.functional.datasets import Data, Part
-from archsim.functional.functions import Functions, activate, derive, functions_of
-from archsim.functional.losses import output_delta, score
-from archsim.functional.order import Order
-from archsim.functional.paired import packed
-from archsim.functional.targets import targets_or_none
-from archsim.workload.kinds import Dense
+from archsim.functional.functions import Functions, activate, derive
+from archsim.functional.losses import output_delta
+from archsim.functional.numbers import layers_in_numbers, of_kind
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
 
 
-class Reached(NamedTuple):
-    """What a network reached in an epoch: mean loss, and accuracy or R2 of the sets that were read after it.
-
-    `right` says which examples for testing were answered rightly, `packed`, after the last one.
-    """
-
-    loss: float
-    validation: float | None
-    test: float | None
-    right: str = ""
-
-
-def read_by(
-    score: Callable[[Part | None, Array | None], float | None], data: Data, last: bool
-) -> tuple[float | None, float | None, str]:
-    """Return what a network reaches after an epoch, or the last, by its `score`: a `Reached` but for the loss."""
-    validation, test = data.read_after(last)
-    right = np.zeros(len(test.x), dtype=np.bool_) if last and test is not None and test.t is None else None
-    found = score(validation, None), score(test, right)
-    return *found, "" if right is None else packed(right)
-
-
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
-    """Return the weights [rows, outputs] per layer that the workload names, or drawn ones with biases zero.
+    """Return the weights [rows, columns] per layer that the workload names, or drawn ones with biases zero.
 
-    These are uniform within `first_bound`, drawn from (seed, layer) alone. Raises SpecError if the workload's file does
-    not hold what it should.
+    These are uniform within their kind's `first_bound`, drawn from (seed, layer) alone. Raises SpecError if the
+    workload's file does not hold what it should.
     """
     if workload.weights is not None:
-        shapes = {layer.name: (layer.rows, layer.outputs) for layer in workload.layers}
+        shapes = {layer.name: (layer.rows, layer.columns) for layer in workload.layers}
         return list(weights_of(workload.weights.path, shapes).values())
     weights = []
-    layers = workload.dense_layers()
+    layers = layers_in_numbers(workload)
     for index, layer in enumerate(layers):
         draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index, 0x11])))
-        bound = first_bound(layer, last=layer is layers[-1])
-        matrix = np.zeros((layer.rows, layer.outputs), dtype=np.float32)
-        matrix[: layer.inputs] = draws.uniform(-bound, bound, (layer.inputs, layer.outputs)).astype(np.float32)
+        bound = of_kind(layer).first_bound(layer, last=layer is layers[-1])
+        matrix = np.zeros((layer.rows, layer.columns), dtype=np.float32)
+        begin = 0
+        for block in layer.blocks:
+            drawn = draws.uniform(-bound, bound, (block.inputs, layer.columns)).astype(np.float32)
+            matrix[begin : begin + block.inputs] = drawn
+            begin += block.rows
         weights.append(matrix)
     return weights
-
-
-def first_bound(layer: Dense, *, last: bool) -> float:
-    """Return within which bound a layer's first weights are drawn, such that sums neither fade nor grow.
-
-    Before a rectifier sqrt(6 / inputs), with 1 + slope^2 under it where that is leaky (He et al., ICCV 2015,
-    arXiv:1502.01852); before tanh and sigmoids sqrt(6 / (inputs + outputs)) (Glorot and Bengio, AISTATS 2010); before a
-    linear unit, and in the last layer, sqrt(3 / inputs) (LeCun et al., "Efficient BackProp", 1998).
-    """
-    if last or layer.activation == "linear":
-        return float(np.sqrt(3.0 / layer.inputs))
-    if layer.activation in ("tanh", "sigmoid", "hard_sigmoid"):
-        return float(np.sqrt(6.0 / (layer.inputs + layer.outputs)))
-    if layer.activation == "leaky_relu":
-        return float(np.sqrt(6.0 / (1.0 + layer.slope**2) / layer.inputs))
-    return float(np.sqrt(6.0 / layer.inputs))
 
 
 def learning_rates(rates: Rates, epochs: int) -> F32:
@@ -212,61 +167,3 @@ def evaluate(
         answers[n] = hit
         squares += own
     return right, squares
-
-
-class Baseline:
-    """The network in floating point, trained epoch by epoch, at these rates.
-
-    `known` is what a baseline of the same network, data and seed reached in its first epochs, if there was one: it is
-    trained, from the beginning, only where an epoch is asked for that is not known, which is then added. So it has no
-    state of its own that a checkpoint would have to hold.
-    """
-
-    def __init__(
-        self, workload: Workload, data: Data, seed: int, order: Order | I32, rates: Rates,
-        known: list[Reached] | None = None,
-    ) -> None:  # fmt: skip
-        self.seed, self.weights = seed, tuple(initial_weights(workload, seed))
-        self._rates, self._known, self._trained = rates, known, 0
-        self._workload, self._data, self._order = workload, data, order
-        self._functions = functions_of(workload)
-        self._t = targets_or_none(data.train_x, data.train_t)
-
-    def reached(self, epoch: int, *, last: bool) -> Reached:
-        """Return what an epoch reaches, the last one or another, trained now unless it is known."""
-        if self._known is None:
-            return self._reached(epoch, last)
-        while epoch >= len(self._known):
-            if self._trained < len(self._known):
-                self.train(self._trained)
-            else:
-                self._known.append(self._reached(self._trained, last and self._trained == epoch))
-            self._trained += 1
-        return self._known[epoch]
-
-    def _reached(self, epoch: int, last: bool) -> Reached:
-        return Reached(self.train(epoch), *read_by(self.score, self._data, last))
-
-    def train(self, epoch: int) -> float:
-        """Train one epoch; return the mean loss."""
-        examples, batch = self._workload.dataset.examples, self._workload.training.batch
-        part = self._order[epoch * examples : (epoch + 1) * examples]
-        rate = float(learning_rates(self._rates, epoch + 1)[epoch])
-        data = self._data
-        loss, _ = train_float(self.weights, self._functions, data.train_x, data.train_y, self._t, part, rate, batch)
-        return loss / examples
-
-    def score(self, part: Part | None, right: Array | None = None) -> float | None:
-        """Return accuracy or R2 on some examples, as the weights are now; None without any.
-
-        `right` [n] of bool, if given, is set to which are classified rightly.
-        """
-        if part is None:
-            return None
-        answers = np.zeros(len(part.x), dtype=np.bool_) if right is None else right
-        found = evaluate(self.weights, self._functions, part.x, part.y, targets_or_none(part.x, part.t), answers)
-        return score(*found, len(part.x), part.t)
-
-    def arrays(self) -> dict[str, F32]:
-        """Return the weights by layer, and not copied, if there is a state."""
-        return {} if self._known is not None else {str(i): weights for i, weights in enumerate(self.weights)}

@@ -14,17 +14,20 @@ import numpy as np
 from archsim.base.arrays import F32, I64, Flags
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.machine_code import njit
+from archsim.functional.numbers import (
+    CLIPPED_RELU,
+    CODES,
+    HARD_SIGMOID,
+    LEAKY_RELU,
+    RELU,
+    SIGMOID,
+    TANH,
+    layers_in_numbers,
+    of_kind,
+)
 from archsim.functional.periphery import either_side
 from archsim.workload.activations import ACTIVATIONS
-from archsim.workload.kinds import Dense
 from archsim.workload.network import Workload
-
-RELU, CLIPPED_RELU, LEAKY_RELU, TANH, HARD_SIGMOID, SIGMOID, LINEAR, SOFTMAX = range(8)
-CODES = {
-    "relu": RELU, "clipped_relu": CLIPPED_RELU, "leaky_relu": LEAKY_RELU, "tanh": TANH, "hard_sigmoid": HARD_SIGMOID,
-    "sigmoid": SIGMOID, "linear": LINEAR, "softmax": SOFTMAX,
-}  # fmt: skip
-"""Activations that have numbers. A softmax is the last layer's, where its loss plays it."""
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _SIXTH = np.float32(1 / 6)
@@ -44,7 +47,9 @@ class Spans(NamedTuple):
     `drive` is the full scale of the drivers that a layer's vector meets, `phases` how many an update has: two where
     the vector has either sign, x > 0 and then x < 0. `low` and `full` are the ends between which a hidden layer's
     outputs are converted, `kept` to how many steps of `full` those computed from partial sums are rounded for backward
-    (0: not, since backward needs but a bit of each).
+    (0: not, since backward needs but a bit of each). The sums of recurrent units are converted within plus and minus
+    `gate` (0: it is none), their gates are rounded to `kept` steps, their states to `states` steps of `reach` (0: they
+    have none, or are as fine as gates).
     """
 
     drive: F32
@@ -52,21 +57,31 @@ class Spans(NamedTuple):
     low: F32
     full: F32
     kept: I64
+    gate: F32
+    states: I64
+    reach: F32
 
 
-def spans_of(workload: Workload, activation_range: float, levels: Sequence[int]) -> Spans:
+def spans_of(
+    workload: Workload, activation_range: float, levels: Sequence[int], gate_range: float = 4.0,
+    state_range: float = 4.0, state_levels: int | None = None,
+) -> Spans:  # fmt: skip
     """Return the spans of a workload's layers, where converters have so many levels, by layer (0: any value).
+
+    States have `state_levels` (0: any value), or where that is None as many as their layer's converters.
 
     Activations with a largest value are converted up to that, others up to `activation_range`. The next layer's
     drivers span the same, or 1 where that is more and they drive a row of biases too. Raises SpecError where
     `activation_range` is not above 0.
     """
-    layers = workload.dense_layers()
+    layers = layers_in_numbers(workload)
     if not activation_range > 0:
         what = f"{activation_range:g} leaves no range for hidden units to be converted in"
         raise SpecError([Problem("numerics.activation_range", what, "give one above 0, such as 2")])
-    full = [largest(layer) or activation_range for layer in layers]
-    into = [1.0, *full[:-1]]
+    full = [of_kind(layer).largest(layer) or activation_range for layer in layers]
+    into = [max(before, top if own.recurrent else 0.0)
+            for before, top, own in zip([1.0, *full[:-1]], full, layers, strict=True)]  # fmt: skip
+    states = [own if state_levels is None else state_levels for own in levels]
     signed = [workload.signed_vector(index) for index in range(len(layers))]
     return Spans(
         drive=np.array([max(top, 1.0 if own.bias else 0.0) for top, own in zip(into, layers, strict=True)], np.float32),
@@ -74,25 +89,27 @@ def spans_of(workload: Workload, activation_range: float, levels: Sequence[int])
         low=np.array([-top if own.signed_outputs else 0.0 for top, own in zip(full, layers, strict=True)], np.float32),
         full=np.array(full, dtype=np.float32),
         kept=np.array([_kept(own, most) for own, most in zip(layers, levels, strict=True)], dtype=np.int64),
+        gate=np.array([gate_range if own.recurrent else 0.0 for own in layers], dtype=np.float32),
+        states=np.array([either_side(own) for own in states], dtype=np.int64),
+        reach=np.array([of_kind(own).reach(own, state_range) for own in layers], dtype=np.float32),
     )
 
 
-def _kept(layer: Dense, levels: int) -> int:
+def _kept(layer: Any, levels: int) -> int:
+    if layer.recurrent:
+        return levels
     if layer.function.derivative != "value":
         return 0
     return int(either_side(levels)) if layer.signed_outputs else levels
 
 
-def largest(layer: Dense) -> float | None:
-    """Return the largest magnitude that a layer's activation takes; None where there is none."""
-    return layer.bound if layer.function.full == "bound" else layer.function.full
-
-
 def check_functions(workload: Workload) -> None:
     """Raise SpecError, with all that is wrong, unless each layer's activation can be played and trained where it is."""
     problems = []
-    layers = workload.dense_layers()
+    layers = layers_in_numbers(workload)
     for index, layer in enumerate(layers):
+        if layer.recurrent:
+            continue
         where = f"{workload.name}: layers[{index}].activation"
         if layer.activation not in CODES:
             what = f"'{layer.activation}' has time and energy, but no numbers"
@@ -111,16 +128,12 @@ def check_functions(workload: Workload) -> None:
 def functions_of(workload: Workload) -> Functions:
     """Return the activations of a workload's layers; raise SpecError where one has no numbers."""
     check_functions(workload)
-    layers = workload.dense_layers()
+    layers = layers_in_numbers(workload)
     return Functions(
-        np.array([CODES[layer.activation] for layer in layers], dtype=np.int64),
-        np.array([_parameter(layer) for layer in layers], dtype=np.float32),
+        np.array([of_kind(layer).code(layer) for layer in layers], dtype=np.int64),
+        np.array([of_kind(layer).parameter(layer) for layer in layers], dtype=np.float32),
         np.array([layer.bias for layer in layers], dtype=np.bool_),
     )
-
-
-def _parameter(layer: Dense) -> float:
-    return {"clipped_relu": layer.bound, "leaky_relu": layer.slope}.get(layer.activation, 0.0)
 
 
 @njit(error_model="numpy")

@@ -6,14 +6,19 @@ error, summed over outputs. In all three the negative slope of the loss in the o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 
 from archsim.base.arrays import F32
 from archsim.base.errors import Problem, SpecError
 from archsim.base.machine_code import njit
-from archsim.functional.functions import LINEAR, SIGMOID, SOFTMAX
+from archsim.functional.numbers import LINEAR, SIGMOID, SOFTMAX, layers_in_numbers
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.network import Workload
+
+if TYPE_CHECKING:
+    from archsim.functional.datasets import Part
 
 _EVERY = ("class", "values", "inputs")
 TARGETS = {"softmax": ("class",), "sigmoid": _EVERY, "linear": _EVERY}
@@ -22,7 +27,10 @@ TARGETS = {"softmax": ("class",), "sigmoid": _EVERY, "linear": _EVERY}
 
 def check_output(workload: Workload) -> None:
     """Raise SpecError unless the last layer can be trained towards the workload's target."""
-    layer, target = workload.dense_layers()[-1], workload.dataset.target
+    layer, target = layers_in_numbers(workload)[-1], workload.dataset.target
+    if layer.recurrent:
+        what = f"layer '{layer.name}' is the last, and a layer of kind '{layer.kind}' has no loss"
+        raise SpecError([Problem(f"{workload.name}: layers[{len(workload.layers) - 1}]", what, "add a dense layer")])
     if target in TARGETS.get(layer.activation, ()):
         return
     what = f"layer '{layer.name}' is the last, and '{layer.activation}' has no loss towards the target '{target}'"
@@ -36,18 +44,18 @@ def check_output(workload: Workload) -> None:
 
 def loss_name(workload: Workload) -> str:
     """Return by which loss a workload's last layer is trained: cross_entropy or squared_error."""
-    return workload.dense_layers()[-1].function.losses[0]
+    return str(layers_in_numbers(workload)[-1].function.losses[0])
 
 
 def labels_allowed(workload: Workload) -> int:
     """Return how many classes the outputs can tell apart: one each, or two by a single sigmoid or linear output."""
-    layer = workload.dense_layers()[-1]
-    return 2 if layer.outputs == 1 and layer.activation != "softmax" else layer.outputs
+    layer = layers_in_numbers(workload)[-1]
+    return 2 if layer.outputs == 1 and layer.activation != "softmax" else int(layer.outputs)
 
 
 def guessing(workload: Workload, targets: F32 | None) -> float:
     """Return the mean loss of a network that knows nothing: even odds, or the answer 0 to all target values."""
-    layer = workload.dense_layers()[-1]
+    layer = layers_in_numbers(workload)[-1]
     if layer.activation == "softmax":
         return float(np.log(max(2, layer.outputs)))
     if layer.activation == "sigmoid":
@@ -68,6 +76,19 @@ def score(right: int, squares: float, examples: int, targets: F32 | None) -> flo
     t = targets.astype(np.float64)
     spread = float(np.square(t - t.mean(axis=0)).sum())
     return 1.0 - squares / spread if spread else None
+
+
+class Answered(NamedTuple):
+    """How some examples were answered: labels that are right, squares of target - output, and the summed loss."""
+
+    right: int
+    squares: float
+    loss: float
+
+    def told(self, part: Part) -> tuple[float | None, float | None]:
+        """Return accuracy or R2, and where sequences are answered step by step the mean loss, else None."""
+        mean = self.loss / part.answers if part.y.ndim == 2 else None
+        return score(self.right, self.squares, part.answers, part.t), mean
 
 
 @njit()

@@ -21,31 +21,37 @@ ARRAY_NAMES = (
 )
 
 
-GROUPS = {"x_train": ("s_train", "s_test"), "train_x": ("train_s", "test_s")}
-"""What arrays may be called, by the name of the first, that say of whom examples are: a speaker, a patient."""
+FEATURES = ("x_train", "x_test", "train_x", "test_x")
+MORE = ("s", "n")
+"""What else there may be of each part, with these letters for the x of features: of whom examples are (a speaker, a
+patient), and how many vectors of each sequence count."""
 
 
 def read_npz(path: Path, *, features_alone: bool) -> dict[str, Array]:
     """Return the arrays train_x, train_y, test_x and test_y of an .npz file, or those of features alone.
 
-    Where it has them, also train_s and test_s, of whom examples are.
+    Where it has them, also train_s and test_s, of whom examples are, and train_n and test_n, how many vectors count.
     """
     needed = ("train_x", "test_x") if features_alone else ("train_x", "train_y", "test_x", "test_y")
     rows = [tuple(row[at] for at in (0, 2)) for row in ARRAY_NAMES] if features_alone else ARRAY_NAMES
+
+    keys: list[str] = []
 
     def chosen(names: Sequence[str]) -> list[str]:
         named = {name.lower(): name for name in names}
         for row in rows:
             if all(name in named for name in row):
-                more = GROUPS.get(row[0], ())
-                return [named[name] for name in (*row, *(more if all(name in named for name in more) else ()))]
+                pairs = {letter: [name.replace("x", letter) for name in row if name in FEATURES] for letter in MORE}
+                own = {letter: pair for letter, pair in pairs.items() if pair and all(each in named for each in pair)}
+                keys.extend(f"{part}_{letter}" for letter in own for part in ("train", "test"))
+                return [named[name] for name in (*row, *(each for pair in own.values() for each in pair))]
         allowed = "; or ".join(", ".join(row) for row in rows)
         what = f"holds the arrays {', '.join(names) or '(none)'}"
         raise SpecError.at(str(path), what, f"call them {allowed}")
 
     what, hint = "cannot be read as an .npz file ({why})", "write it with numpy.savez_compressed"
     found = read_arrays(path, what, hint, choose=chosen).values()
-    return dict(zip((*needed, "train_s", "test_s")[: len(found)], found, strict=True))
+    return dict(zip((*needed, *keys), found, strict=True))
 
 
 def feature_problems(label: str, part: str, x: Array) -> list[Problem]:
@@ -76,7 +82,8 @@ def group_problems(label: str, part: str, x: Array, groups: Array) -> list[Probl
 def label_problems(label: str, part: str, x: Array, y: Array) -> list[Problem]:
     """Return what is wrong with the labels of a part of an .npz file."""
     where = f"{label}: {part}"
-    if y.dtype.kind not in "bui" or y.shape not in ((y.size,), (y.size, 1)):
+    per_step = x.ndim == 3 and y.shape == x.shape[:2]
+    if y.dtype.kind not in "bui" or not (per_step or y.shape in ((y.size,), (y.size, 1))):
         what = f"the labels are {y.dtype} of shape {y.shape}, not integers [examples]"
         hint = "give each class a number from 0; of one-hot rows take argmax(axis=1); for a regression give "
         return [Problem(where, what, hint + "dataset.target=values")]

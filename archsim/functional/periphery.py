@@ -22,6 +22,8 @@ class Quantisers:
     ends of their activation, up to `activation_range` where it has none.
     `error_levels` codes of the converter that is read in backward.
     `read_noise` is the standard deviation of what a read adds to each line, in units of w x.
+    Sums of recurrent units are converted within plus and minus `gate_range`; the states of such that have no bound are
+    kept up to `state_range`, all in `state_levels`, or where that is None in as many levels as sums are read.
     `edges` are what lines differ by, by `mismatch.ROW_DRIVERS` and so on; they may be left out.
     `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
     """
@@ -36,6 +38,9 @@ class Quantisers:
     step: float
     read_noise: float = 0.0
     activation_range: float = 2.0
+    gate_range: float = 4.0
+    state_range: float = 4.0
+    state_levels: int | None = None
     edges: tuple[Edge, ...] = ()
 
     @property

@@ -12,6 +12,8 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I32, I64
 from archsim.functional.functions import Functions, Spans
+from archsim.functional.numbers import KEPT, Chain
+from archsim.functional.sequences import Frames
 from archsim.functional.targets import targets_or_none
 from archsim.mapping.schedule import Schedule
 
@@ -32,9 +34,12 @@ class Program(NamedTuple):
     shards: I64  # [shards, 8]: layer, place in its grid, lines, and where its columns' gradients begin
     updates: I64  # [shards]: updates of an example, one for each vector
     grid: I64  # [layers, 2]: row shards and column shards
+    blocks: I64  # [layers]: row shards of the first block of rows
     widths: I64  # [layers, 2]: inputs and outputs
     slots: int  # how many examples may be under way at once
     steps: int  # vectors of an example
+    lines: int  # the most that any layer needs
+    units: int  # the most that any layer of a network over sequences has
 
 
 class Crossbars(NamedTuple):
@@ -71,6 +76,7 @@ class Rules(NamedTuple):
     alpha: F32  # [layers]: the conductance of a weight of one, in uS
     functions: Functions
     spans: Spans
+    chain: Chain
     rates: F32  # [epochs]: learning rates
     per_epoch: int  # examples
     seed: int
@@ -79,11 +85,14 @@ class Rules(NamedTuple):
 class Examples(NamedTuple):
     """The examples, and which of them each step takes."""
 
-    x: F32  # [examples, inputs]
-    y: I64  # [examples]: labels
+    x: F32  # [examples, inputs], or of sequences [vectors, inputs]
+    y: I64  # [examples x answers]: labels
     targets: F32  # [examples, outputs], or [examples, 0] where labels are all there is
     order: I32  # [steps]: the example of each
     begin: int  # the step that comes first in `order`
+    rows: I32  # [examples, steps]: which vector a sequence has at each step
+    first: I64  # [examples]: the first step of it that counts
+    answers: int  # labels of an example
 
 
 class Buffers(NamedTuple):
@@ -95,6 +104,12 @@ class Buffers(NamedTuple):
     errors: F32  # [layers, places, column shards, lines]: the same in backward
     counts: I64  # [direction, layers, places]: shards that were read
     stats: F64  # [3]: the loss, how many examples were right, the squares of errors
+    kept: F32  # [layers, places, KEPT, units]: what a recurrent unit keeps for the way back
+    states: F32  # [layers, places, units]: its states
+    grads: F32  # [layers, places, units]: the negative gradients of outputs, as far as they have come
+    passed: F32  # [layers, places, units]: what the step after left of a state's
+    pending: I64  # [layers, places]: how many parts of the gradients have come
+    carried: F32  # [layers, 3, units]: outputs and states of the last step, and zeros
 
 
 class Measures(NamedTuple):
@@ -141,7 +156,9 @@ def program_of(schedule: Schedule) -> Program:
         others = sum(bool(mapping.backward_inputs(each, op.step)) for each in mapping.by_layer[own.layer])
         asked[op.index] = rows.start - own.input_start, len(rows), others
     layers = mapping.workload.layers
-    updates = np.zeros(len(mapping.shards), dtype=np.int64)
+    updates, blocks = np.zeros(len(mapping.shards), dtype=np.int64), np.zeros(len(layers), dtype=np.int64)
+    for own in mapping.shards:
+        blocks[own.layer] += own.col == own.block == 0
     for own, index in zip(mapping.shards, schedule.updates, strict=True):
         vectors = layers[own.layer].vectors(mapping.workload)
         step[index], updates[own.index] = vectors.start, len(vectors)
@@ -153,21 +170,34 @@ def program_of(schedule: Schedule) -> Program:
         ],
         dtype=np.int64,
     )  # fmt: skip
+    # Lines that a layer needs are those of its vector, of its outputs, or of sequences those of all its sums.
     widths = np.array([[layer.inputs, layer.outputs] for layer in layers], dtype=np.int64)
+    widest = max(max(own.rows, own.columns * len(own.blocks), own.inputs + 1, own.outputs + 1) for own in layers)
+    if mapping.workload.plain:
+        widest = int(widths.max()) + 1
     slots = 2 * (schedule.in_flight + schedule.batch + schedule.chip.spec.schedule.prefetch) + 2
     grid = np.array(mapping.grid, dtype=np.int64)
-    return Program(kind, shard, step, asked, table, updates, grid, widths, slots, mapping.workload.steps)
+    units = 0 if mapping.workload.plain else int(widths[:, 1].max())
+    return Program(kind, shard, step, asked, table, updates, grid, blocks, widths, slots, mapping.workload.steps,
+                   widest, units)  # fmt: skip
 
 
-def examples_of(x: F32, y: I64, targets: F32 | None, order: I32 | None = None) -> Examples:
+def examples_of(
+    x: F32, y: I64, targets: F32 | None, order: I32 | None = None, frames: Frames | None = None
+) -> Examples:  # fmt: skip
     """Return examples with or without target values, taken in an order: their own, if none is given."""
-    return Examples(x, y, targets_or_none(x, targets), np.arange(len(x), dtype=np.int32) if order is None else order, 0)
+    rows, first = np.zeros((0, 0), dtype=np.int32), np.zeros(0, dtype=np.int64)
+    answers = 1 if y.ndim == 1 else y.shape[1]
+    if frames is not None:
+        rows, first = np.ascontiguousarray(frames.rows), frames.begin
+    own = np.arange(len(y), dtype=np.int32) if order is None else order
+    return Examples(x, np.ascontiguousarray(y).reshape(-1), targets_or_none(x, targets), own, 0, rows, first, answers)
 
 
 def buffers_of(program: Program) -> Buffers:
     """Return the buffers of a program, with nothing under way."""
     layers, places = len(program.grid), program.slots * program.steps
-    widest = int(program.widths.max()) + 1
+    widest, kept = program.lines, (layers, places, program.units)
     rows, cols = int(program.grid[:, 0].max()), int(program.grid[:, 1].max())
     return Buffers(
         acts=np.zeros((layers, places, widest), dtype=np.float32),
@@ -176,6 +206,12 @@ def buffers_of(program: Program) -> Buffers:
         errors=np.zeros((layers, places, cols, widest), dtype=np.float32),
         counts=np.zeros((2, layers, places), dtype=np.int64),
         stats=np.zeros(3, dtype=np.float64),
+        kept=np.zeros((layers, places, KEPT, program.units), dtype=np.float32),
+        states=np.zeros(kept, dtype=np.float32),
+        grads=np.zeros(kept, dtype=np.float32),
+        passed=np.zeros(kept, dtype=np.float32),
+        pending=np.zeros((layers, places), dtype=np.int64),
+        carried=np.zeros((layers, 3, program.units), dtype=np.float32),
     )
 
 
@@ -188,7 +224,7 @@ def measures_of(program: Program) -> Measures:
         applied=np.zeros(shards, dtype=np.int64),
         began=np.zeros(shards, dtype=np.int64),
         stale=np.zeros((shards, program.slots), dtype=np.int64),
-        drive=np.zeros((2, shards, int(program.widths.max()) + 1), dtype=np.float64),
+        drive=np.zeros((2, shards, program.lines), dtype=np.float64),
         swings=np.zeros((2, shards), dtype=np.int64),
         fired=np.zeros((3, shards), dtype=np.float64),
         pulsed=np.zeros((4, shards), dtype=np.float64),

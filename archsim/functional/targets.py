@@ -10,6 +10,7 @@ from archsim.base.arrays import F32, Array
 from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
 from archsim.functional.losses import labels_allowed
+from archsim.functional.numbers import layers_in_numbers
 from archsim.workload.network import Workload
 
 Parts: TypeAlias = dict[str, Array]
@@ -30,7 +31,7 @@ def check_signs(workload: Workload, x: F32) -> None:
 
 def check_reach(workload: Workload, targets: F32 | None, output_range: float) -> None:
     """Raise SpecError where a linear output is to reach values beyond those that its converters read."""
-    if targets is None or not targets.size or workload.dense_layers()[-1].activation != "linear":
+    if targets is None or not targets.size or layers_in_numbers(workload)[-1].activation != "linear":
         return
     most = float(np.abs(targets).max())
     if most > output_range:
@@ -60,7 +61,7 @@ def rows_of(t: Array) -> F32:
 
 def target_problems(workload: Workload, name: str, labels: Parts, targets: Parts | None) -> list[Problem]:
     """Return why labels or target values of a data set, by part, do not fit a workload's last layer."""
-    last = workload.dense_layers()[-1]
+    last = layers_in_numbers(workload)[-1]
     target, where = workload.dataset.target, f"data set '{name}'"
     problems = []
     if target == "class":

@@ -12,10 +12,11 @@ from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import SEED, SEEDS
 from archsim.base.words import counted
 from archsim.components.cells.base import Switches
+from archsim.functional.baseline import Baseline, Reached, read_by
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError, Epoch
-from archsim.functional.floating_point import Baseline, Reached, initial_weights, learning_rates, read_by
+from archsim.functional.floating_point import initial_weights, learning_rates
 from archsim.functional.functions import check_functions
 from archsim.functional.losses import check_output, guessing
 from archsim.functional.mismatch import edges_of
@@ -123,7 +124,9 @@ def quantisers_of(
     numerics = spec.numerics
     return Quantisers(
         drive, delta, read, error, numerics.partial_range, numerics.output_range, tile.updated_array.pulses, step,
-        numerics.read_noise, numerics.activation_range, edges_of(tile, (read, error)) if mismatched else (),
+        numerics.read_noise, numerics.activation_range, numerics.gate_range, numerics.state_range,
+        2**numerics.state_bits - 1 if quantised else 0,
+        edges_of(tile, (read, error)) if mismatched else (),
     )  # fmt: skip
 
 
@@ -167,13 +170,19 @@ def chip_model(
     kernel, trains = (cells[0].kernel, PULSED) if "pulses" not in gone else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
         schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,
-        examples=examples_of(data.train_x, data.train_y, data.train_t), order=order,
+        examples=examples_of(*data.training[:3], frames=data.train_frames), order=order,
         rates=learning_rates(workload.training, epochs + 1), per_epoch=workload.dataset.examples, seed=seed,
         without=set(OF_THE_ARRAY) & set(ablate),
     )  # fmt: skip
     for index, wanted, counts in written:
         model.saturation.begin(index, wanted, counts)
     return model
+
+
+def order_of(workload: Workload, examples: int, seed: int) -> Order:
+    """Return the order of so many examples of a workload, which are shuffled unless they go on from each other."""
+    per_epoch = workload.dataset.examples
+    return Order(per_epoch, -(-examples // per_epoch), seed, shuffled=not workload.stateful)
 
 
 def scores_of(data: Data, **reached: Reached | None) -> dict[str, Any]:
@@ -185,6 +194,8 @@ def scores_of(data: Data, **reached: Reached | None) -> dict[str, Any]:
             where = "float" if side == "floating" else side
             found |= {f"{what}_{where}": own.test, f"{what}_validation_{where}": own.validation}
             found[f"right_{where}"] = own.right
+            found[f"cross_entropy_{where}"] = own.cross_entropy_test
+            found[f"cross_entropy_validation_{where}"] = own.cross_entropy_validation
     return found
 
 
@@ -197,7 +208,9 @@ def baseline_alone(
     Raises DivergedError where an epoch ends far from all sense.
     """
     examples = workload.dataset.examples
-    baseline = Baseline(workload, data, seed, Order(examples, epochs, seed), workload.training.of_the_baseline, known)
+    baseline = Baseline(
+        workload, data, seed, order_of(workload, examples * epochs, seed), workload.training.of_the_baseline, known
+    )
     found: list[Epoch] = []
     for epoch in range(epochs):
         own = baseline.reached(epoch, last=epoch == epochs - 1)
@@ -225,13 +238,14 @@ class Training:
         workload = schedule.mapping.workload
         self.per_epoch = workload.dataset.examples
         self.epochs = schedule.examples // self.per_epoch
-        order = Order(self.per_epoch, -(-schedule.examples // self.per_epoch), seed)
+        order = order_of(workload, schedule.examples, seed)
         self.model = chip_model(schedule, data, seed, order, ablate, probe)
         rates = workload.training.of_the_baseline
         self.baseline = Baseline(workload, data, seed, order, rates, known) if compared else None
         self.seed, self.probe = seed, probe
         self.found: list[Epoch] = []
         self._data, self._workload = data, workload
+        self._updated = sum(own.synapses * len(own.vectors(workload)) for own in workload.layers)  # in an example
 
     def play(
         self, chunks: Chunks, epoch_ends: Callable[[Epoch], None] | None = None,
@@ -282,15 +296,15 @@ class Training:
         self.found = list(found)
 
     def _epoch(self, epoch: int, statistics: Statistics) -> Epoch:
-        loss_chip = statistics.loss / self.per_epoch
+        loss_chip = statistics.loss / self._data.training.answers
         last = epoch == self.epochs - 1
         floating = self.baseline.reached(epoch, last=last) if self.baseline is not None else None
         for where, loss in ((ON_CHIP, loss_chip), *([(IN_FLOAT, floating.loss)] if floating is not None else [])):
             check_loss(loss, self._workload, self._data, where, seed=self.seed, epoch=epoch, epochs=self.epochs)
-        chip = Reached(loss_chip, *read_by(self.model.score, self._data, last))
+        chip = Reached(loss_chip, *read_by(self.model.read, self._data, last))
         return Epoch(
             seed=self.seed, epoch=epoch, loss_chip=loss_chip, loss_float=None if floating is None else floating.loss,
-            pulses_per_synapse=statistics.pulses / self.per_epoch / self._workload.synapses,
+            pulses_per_synapse=statistics.pulses / self.per_epoch / self._updated,
             clipped_share=statistics.columns_clipped / max(1, statistics.columns_pulsed),
             saturation=statistics.saturation,
             **scores_of(self._data, chip=chip, floating=floating),
@@ -302,5 +316,6 @@ class Training:
         epoch = min(self.model.epoch, self.epochs - 1)
         within = int(trained.max()) + 1 - epoch * self.per_epoch if len(trained) else 0
         done = min(max(within, 0), self.per_epoch)
-        loss = float(self.model.buffers.stats[0]) / done if done and self.model.epoch == epoch else None
+        answers = done * self._data.training.answers / self.per_epoch
+        loss = float(self.model.buffers.stats[0]) / answers if done and self.model.epoch == epoch else None
         return Progress(self.seed, epoch, done, self.per_epoch, loss, self.found[-1] if self.found else None)

@@ -22,13 +22,15 @@ from archsim.workload.network import Workload
 class Forward:
     """The ops of a forward pass: loads by step, reads by (shard, step), outputs where they are by (layer, step).
 
-    `backward` says whether a backward pass follows, for which derivatives are kept.
+    `backward` says whether a backward pass follows, for which derivatives are kept. `unfed` are reads of own outputs
+    alone at the first step, for which nothing is sent.
     """
 
     backward: bool
     loads: list[int] = field(default_factory=list)
     ops: dict[tuple[int, int], int] = field(default_factory=dict)
     outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
+    unfed: list[int] = field(default_factory=list)
 
 
 def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None) -> Forward:
@@ -60,7 +62,21 @@ def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None
                 if room is not None and step + room < workload.steps:
                     own = [found.ops[shard.index, step] for row in builder.grids[index] for shard in row]
                     read[index, step] = builder.op("read", "forward", index, -1, (), own)
+    if workload.stateful:
+        for index in (index for index, layer in enumerate(workload.layers) if layer.recurrent):
+            carry_over(builder, index, found)
     return found
+
+
+def carry_over(builder: StepBuilder, index: int, found: Forward) -> None:
+    """Send a recurrent layer's outputs of the last step to where the next example's first step takes them."""
+    layer, last, grid = builder.mapping.workload.layers[index], builder.mapping.workload.steps - 1, builder.grids[index]
+    builder.step = last
+    sources = [moved(signal, layer.inputs) for signal in found.outputs[index, last]]
+    targets: list[Target] = [(row[0].input_start, row[0].input_stop, tuple(s.tile for s in row)) for row in grid]
+    arrived = builder.spread(sources, targets, "forward", index)
+    for shard in (shard for row in grid for shard in row):
+        builder.also_needs(found.ops[shard.index, 0], *(Need(op, add=0) for op in arrived[shard.tile]))
 
 
 def _weighted_behind(workload: Workload, stretch: Sequence[int]) -> dict[int, int]:
@@ -73,10 +89,11 @@ def _weighted_behind(workload: Workload, stretch: Sequence[int]) -> dict[int, in
 
 
 def gate_first_layer(builder: StepBuilder, forward: Forward, gates: Sequence[Need]) -> None:
-    """Let the first layer's forward ops wait for what `gates` say."""
+    """Let the first layer's forward ops, and others that wait for nothing, wait for what `gates` say."""
     begin = builder.op("begin", "forward", -1, -1, (), gates)  # one gate for all, or it is tiles x tiles
+    found = frozenset(forward.unfed)
     for (shard, _), op in forward.ops.items():
-        if builder.mapping.shards[shard].layer == 0:
+        if builder.mapping.shards[shard].layer == 0 or op in found:
             builder.also_needs(op, Need(begin))
 
 
@@ -121,6 +138,8 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
         stage = driven or read_array(builder, shard, FORWARD, held_output, found.backward)
         after = transport.after_read(builder.kits[shard.tile], FORWARD, shard.cols, signed=builder.signed(shard))
         found.ops[shard.index, step] = builder.op("forward", "forward", index, shard, (stage, *after), needs)
+        if not driven and not arrived[shard.tile]:
+            found.unfed.append(found.ops[shard.index, step])
     found.outputs[index, step] = [
         finish(builder, index, found, sum_up(builder, index, column, found), output)
         for column in zip(*grid, strict=True)

@@ -238,8 +238,9 @@ class TileKit:
         """
         if backward and layer.kept_bits:
             return self._packed(outputs, layer.kept_bits)
-        values = layer.kept_values if backward else layer.state_values
-        return self.words(values * outputs, self.bits(FORWARD))
+        bits, own = self.chip.spec.numerics.state_bits, layer.state_values
+        words = self.words(own * outputs, bits)
+        return words + self.words((layer.kept_values - own) * outputs, self.bits(FORWARD)) if backward else words
 
     def _packed(self, values: int, bits: int) -> int:
         return self.tile.spec.memory.words_for(values, bits)

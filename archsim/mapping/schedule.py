@@ -157,3 +157,13 @@ class Schedule:
     def used_tiles(self) -> tuple[int, ...]:
         """Tiles that hold a shard, in order of the shards."""
         return tuple(shard.tile for shard in self.mapping.shards)
+
+    @property
+    def leak_interval(self) -> int:
+        """Examples between two ticks of leakage in numbers; the spec's are of vectors."""
+        return max(1, self.chip.spec.numerics.leak_interval // self.mapping.workload.steps)
+
+    @property
+    def activity_interval(self) -> int:
+        """Examples between two readings of conductances in numbers; the spec's are of vectors."""
+        return max(1, self.chip.spec.numerics.activity_interval // self.mapping.workload.steps)

@@ -15,6 +15,7 @@ from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
 from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Stage
+from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload
 
@@ -140,11 +141,19 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
     return updates
 
 
+def interval_of(spec: ArchSpec, workload: Workload) -> int:
+    """Return the examples between two transfers: of sequences those that have so many vectors, in whole batches."""
+    transfer = spec.schedule.transfer
+    assert transfer is not None  # its policy asks
+    if transfer.interval_vectors is None or workload.steps == 1:
+        return transfer.interval_examples
+    batch = workload.training.batch
+    return max(1, transfer.interval_vectors // workload.steps // batch) * batch
+
+
 def check_interval(builder: StepBuilder) -> int:
     """Return the transfer interval; raise SpecError if a mini-batch would straddle it."""
-    transfer = builder.chip.spec.schedule.transfer
-    assert transfer is not None  # its policy asks
-    interval = transfer.interval_examples
+    interval = interval_of(builder.chip.spec, builder.mapping.workload)
     batch = builder.mapping.workload.training.batch
     if interval % batch:
         what = f"an interval of {counted(interval, 'example')} is no multiple of the batch of {batch}"

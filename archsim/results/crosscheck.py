@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
+from archsim.functional.baseline import Baseline
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
-from archsim.functional.floating_point import Baseline
-from archsim.functional.order import Order
-from archsim.functional.train import check_loss, chip_model
+from archsim.functional.train import check_loss, chip_model, order_of
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Mapping
+from archsim.mapping.training import interval_of
 from archsim.results.audits import PASSES, work_of
 from archsim.results.bill import ActivityFile, Bill, account, activity_of
 from archsim.results.recount import PARTS, Recount, billed_j
@@ -73,7 +73,8 @@ def default_examples(chip: Chip, mapping: Mapping) -> int:
         return min(workload.dataset.examples, MOST)
     due = max(need.count(2 * len(op.maintenance.groups) - 1) for op in ops for need in op.needs if op.maintenance)
     batch = workload.training.batch
-    return due + -(-chip.spec.numerics.leak_interval // batch) * batch
+    leak = max(1, chip.spec.numerics.leak_interval // workload.steps)
+    return due + -(-leak // batch) * batch
 
 
 def crosscheck(
@@ -88,7 +89,7 @@ def crosscheck(
     workload = schedule.mapping.workload
     per_epoch = workload.dataset.examples
     epochs = -(-schedule.examples // per_epoch)
-    order = Order(per_epoch, epochs, seed)
+    order = order_of(workload, schedule.examples, seed)
     carried, alone = (chip_model(schedule, data, seed, order) for _ in range(2))
     carrier = Carrier(carried)
     watch = Watch(schedule, carrier)
@@ -132,8 +133,9 @@ def row(name: str, expected: float | None, found: float | None, within: float = 
 def operations(trace: Trace, model: ChipModel) -> list[Row]:
     """Point 1: the operations that the engine counted and those that the model executed are the workload's."""
     workload = trace.schedule.mapping.workload
-    synapses = 2 * workload.synapses
-    defined = (synapses, 2 * sum(layer.inputs * layer.outputs for layer in workload.layers[1:]), synapses)
+    runs = [len(layer.vectors(workload)) for layer in workload.layers]
+    synapses = 2 * sum(layer.synapses * times for layer, times in zip(workload.layers, runs, strict=True))
+    defined = (synapses, workload.ops_executed_per_example - 2 * synapses, synapses)
     counted, executed = work_of(trace), model.measures.work
     found = []
     for i, kind in enumerate(PASSES):
@@ -194,7 +196,7 @@ def _mean(counts: I64, values: I64) -> float | None:
 
 def leakage(trace: Trace, watch: Watch, model: ChipModel) -> list[Row]:
     """Point 4: rows leaked for as long as the clock says, and transfers, interval, levels and ranges are the chip's."""
-    interval = trace.schedule.chip.spec.numerics.leak_interval
+    interval = trace.schedule.leak_interval
     kept = {(op, n): (leaked, updates) for op, n, leaked, updates in model.record.log or ()}
     clock = [(kept.get((op, n), (np.full_like(age, -1), 0))[0], age) for op, n, age, _ in watch.reads]
     reads = sum(len(age) for _, age in clock)
@@ -237,10 +239,11 @@ def _transfers(trace: Trace, log: dict[tuple[int, int], tuple[I64, int]]) -> lis
         for variant in range(len(op.maintenance.groups)):
             own = [log[op.index, n][1] for n in range(variant, trace.done[op.index], len(op.maintenance.groups))
                    if (op.index, n) in log]  # fmt: skip
-            gaps += [after - before for before, after in itertools.pairwise(own)]
+            vectors = len(schedule.ops[schedule.updates[op.maintenance.shard]].stages)
+            gaps += [(after - before) / vectors for before, after in itertools.pairwise(own)]
     transfer = schedule.chip.spec.schedule.transfer
     if gaps and transfer is not None:
-        interval = transfer.interval_examples
+        interval = interval_of(schedule.chip.spec, schedule.mapping.workload)
         slip = schedule.in_flight + schedule.batch
         name = f"4. examples between transfers of a row group, mean (each may slip by the {slip} under way)"
         entry = row(name, interval, sum(gaps) / len(gaps))
@@ -262,6 +265,8 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
             "range of partial sums": (numerics.partial_range, used.partial_range),
             "range of outputs": (numerics.output_range, used.output_range),
             "range of hidden units": (numerics.activation_range, used.activation_range),
+            "range of gates": (numerics.gate_range, used.gate_range),
+            "range of states": (numerics.state_range, used.state_range),
         }
         for tile, used in zip(tiles, model.quantisers, strict=True)
     ]

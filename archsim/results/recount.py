@@ -18,7 +18,7 @@ from archsim.functional.activity import drivers_of
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.floating_point import learning_rates
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
-from archsim.functional.setup import BACKWARD, FORWARD, UPDATE
+from archsim.functional.setup import BACKWARD, DELTAS, FORWARD, UPDATE
 from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Shard
 from archsim.results.bill import Bill
@@ -48,7 +48,8 @@ class Recount:
 
     def __init__(self, schedule: Schedule, model: ChipModel) -> None:
         self._schedule, self._model = schedule, model
-        self.every = max(1, schedule.examples // MOST)
+        self._steps = schedule.mapping.workload.steps
+        self.every = max(1, schedule.examples // max(2, MOST // self._steps))
         self.total = schedule.examples
         self.examples = len(range(0, self.total, self.every))
         self._drivers = drivers_of(schedule)
@@ -84,20 +85,22 @@ class Recount:
 
     def _look(self, op: int, n: int) -> None:
         kind = int(self._model.program.kind[op])
-        shard = self._schedule.mapping.shards[int(self._model.program.shard[op])]
-        slot = n % self._model.program.slots
-        x = self._model.buffers.acts[shard.layer, slot, shard.row_start : shard.row_stop].astype(np.float64)
-        d = self._model.buffers.deltas[shard.layer, slot].astype(np.float64)
+        program, buffers = self._model.program, self._model.buffers
+        shard = self._schedule.mapping.shards[int(program.shard[op])]
+        vector = n * self._steps + int(program.step[op])
+        if kind == UPDATE:  # the one that was learnt just now
+            vector += int(self._model.measures.applied[shard.index] - 1) % int(program.updates[shard.index])
+        place, at = vector % buffers.acts.shape[1], int(program.shards[shard.index, DELTAS])
+        x = buffers.acts[shard.layer, place, shard.row_start : shard.row_stop].astype(np.float64)
+        d = buffers.deltas[shard.layer, place, at : at + shard.cols].astype(np.float64)
         if kind == FORWARD:
             full = float(self._model.spans.drive[shard.layer])
             self._read("forward", shard, n, np.minimum(np.abs(x) / full, 1.0), FORWARD)
         elif kind == BACKWARD:
-            largest = np.abs(d[: self._schedule.mapping.workload.layers[shard.layer].outputs]).max()
-            if largest > 0:
-                own = np.abs(d[shard.col_start : shard.col_stop]) / largest
-                self._read("backward", shard, n, own, BACKWARD)
+            if (largest := np.abs(d).max()) > 0:
+                self._read("backward", shard, n, np.abs(d) / largest, BACKWARD)
         else:
-            self._update(shard, n, x, d[shard.col_start : shard.col_stop])
+            self._update(shard, n, vector, at, x, d)
 
     def _read(self, phase: str, shard: Shard, n: int, values: F64, side: int) -> None:
         """Count a read: each line is on for its value's time, with all cells on it, and charged for it."""
@@ -112,20 +115,23 @@ class Recount:
         self._spent[f"reads of cells in {phase}"][n] += tile.device.read_energy_at_j(charge_s_siemens, 1.0)
         self._spent[f"lines read in {phase}"][n] += swings * tile.array.line_energy_j(crossed)
 
-    def _update(self, shard: Shard, n: int, x: F64, d: F64) -> None:
-        """Count an update: trains of rows and columns, drawn as the model draws them, and where they coincide."""
+    def _update(self, shard: Shard, n: int, vector: int, at: int, x: F64, d: F64) -> None:
+        """Count an update: trains of rows and columns, drawn as the model draws them, and where they coincide.
+
+        Its columns' gradients are those of the layer from `at` on.
+        """
         tile, model, layer = self._schedule.chip.tiles[shard.tile].spec, self._model, shard.layer
         full, slots = float(model.spans.drive[layer]), tile.updated_array.pulses
         step = model.quantisers[shard.index].step
         per_delta = float(self._rates[n // self._per_epoch]) * full * float(model.alpha[layer]) / step
-        draws = np.uint64(key(model.seed, ROUNDING, layer, n))
-        chance = np.array([uniform(draws, shard.col_start + j) for j in range(len(d))])
+        draws = np.uint64(key(model.seed, ROUNDING, layer, vector))
+        chance = np.array([uniform(draws, at + j) for j in range(len(d))])
         columns = np.where(d == 0, 0, np.minimum(np.floor(per_delta * np.abs(d) + chance), slots))
-        draws = np.uint64(key(model.seed, PHASE, layer, n))
+        draws = np.uint64(key(model.seed, PHASE, layer, vector))
         phases = np.array([uniform(draws, shard.row_start + i) for i in range(len(x))])
         signs = int(model.spans.phases[layer])
         shares = np.clip(np.abs(x) / full, 0, 1) if signs == 2 else np.clip(x / full, 0, 1)
-        draws = np.uint64(key(model.seed, ROW_ROUNDING, layer, n))
+        draws = np.uint64(key(model.seed, ROW_ROUNDING, layer, vector))
         chance = np.array([uniform(draws, shard.row_start + i) for i in range(len(x))])
         rows = np.where(shares > 0, np.minimum(np.floor(shares * slots + chance), slots), 0)
         met = np.floor(np.outer(rows, columns) / slots + np.where(rows > 0, phases, 0.0)[:, None])

@@ -26,7 +26,7 @@ class Watch:
     def __init__(self, schedule: Schedule, then: Observer | None = None) -> None:
         self._then = then
         shards = schedule.mapping.shards
-        self._interval = schedule.chip.spec.numerics.leak_interval
+        self._interval = schedule.leak_interval
         self._shard = {shard.tile: shard.index for shard in shards}
         self.stale: list[Counter[int]] = [Counter() for _ in shards]
         self.reads: list[tuple[int, int, I64, int]] = []
@@ -49,7 +49,9 @@ class Watch:
             self._then.on_start(op, n, cycle)
 
     def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        """Stages within an op change nothing."""
+        """Stages within an op change nothing here."""
+        if self._then is not None:
+            self._then.on_stage(op, n, stage, requested, granted, ends)
 
     def on_end(self, op: Op, n: int, cycle: int) -> None:
         """Count updates."""

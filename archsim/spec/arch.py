@@ -97,9 +97,15 @@ class Package(Section):
 
 
 class Transfer(Section):
-    """When capacitors are emptied into the long-term devices: every so many examples, by which policy."""
+    """When capacitors are emptied into the long-term devices: every so many examples, by which policy.
+
+    Of sequences of several vectors `interval_vectors` counts, where it is given, in whole sequences, at least one.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"interval_vectors"})
 
     interval_examples: Count
+    interval_vectors: Count | None = None
     policy: Annotated[str, Choice(TRANSFER_POLICIES)]
     rows_in_parallel: Lines = 1
     tiles_in_parallel: Count
@@ -165,13 +171,24 @@ class Numerics(Section):
     activation, those of an activation without one up to `activation_range`.
     `read_noise` is the standard deviation of what a read adds to each line before it is converted, in the same units.
 
-    Leakage is applied every `leak_interval` examples and before a row is read by a transfer. What lines draw through
-    the cells is measured at their conductances every `activity_interval` updates, and around maintenance of at least
-    the `activity_share` of a tile's rows; in between, the mean of two readings counts.
+    Sums of recurrent units are converted within plus and minus `gate_range`. Their states are kept in memory with
+    `state_bits`; one that has no bound, c of an LSTM, up to `state_range`. Gates have the bits of the converters.
+
+    Leakage is applied every `leak_interval` examples, or as many vectors of sequences, and before a row is read by a
+    transfer. What lines draw through the cells is measured at their conductances every `activity_interval` updates, and
+    around maintenance of at least the `activity_share` of a tile's rows; in between, the mean of two readings counts.
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"activation_range", "leak_interval", "activity_interval", "activity_share"}
+        {
+            "activation_range",
+            "gate_range",
+            "state_range",
+            "state_bits",
+            "leak_interval",
+            "activity_interval",
+            "activity_share",
+        }
     )
 
     weight_scale_siemens: Conductance = 100e-6
@@ -179,6 +196,9 @@ class Numerics(Section):
     partial_range: Ratio = 4.0
     output_range: Ratio = 16.0
     activation_range: Ratio = 2.0
+    gate_range: Ratio = 4.0
+    state_range: Ratio = 4.0
+    state_bits: units.Bits = 8
     read_noise: Ratio = 0.0
     leak_interval: Count = 64
     activity_interval: Count = 512

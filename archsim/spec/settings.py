@@ -10,7 +10,9 @@ from archsim.base.documents import Leaf, Tree, annotated, merged, read_yaml, tex
 from archsim.base.errors import SpecError
 from archsim.spec.misfits import marked
 
-OF_WORKLOADS = frozenset({"dataset", "inference", "layers", "mode", "program", "steps", "training", "weights"})
+OF_WORKLOADS = frozenset(
+    {"dataset", "inference", "layers", "mode", "program", "stateful", "steps", "training", "weights"}
+)
 """First keys by which a setting of a workload is told from one of a chip."""
 
 _PART = re.compile(r"\[(\d+)\]|([^.\[\]]+)")

@@ -18,8 +18,8 @@ from archsim.workload.layers import Block, Layer, Weighted, layer
 class Dense(Weighted):
     """A fully connected layer: `inputs` x `outputs` synapses, and a row of biases unless said otherwise.
 
-    `bound` is where a clipped_relu ends, `slope` what a leaky_relu does to negative sums. It is the kind that has
-    numbers: the accuracy model, and measured times of GPUs, know no other.
+    `bound` is where a clipped_relu ends, `slope` what a leaky_relu does to negative sums. Measured times of GPUs know
+    no other kind.
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"bound", "slope"})

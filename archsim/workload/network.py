@@ -108,12 +108,13 @@ class Inference(Section):
 class Workload(Section):
     """A network of layers, and what is done with it: it is trained on a data set, or it infers.
 
-    An example is a sequence of `steps` vectors: time steps, or the tokens of a text. With `program` the run also tells
-    what it takes to write the weights first. `weights` names an npz file with the weights that it starts from,
-    [rows, outputs] by layer, relative to the workload's own file; else they are drawn.
+    An example is a sequence of `steps` vectors: time steps, or the tokens of a text. Recurrent layers begin it at zero,
+    or if the network is `stateful` where the example before ended, which then is the stretch of the text before it.
+    With `program` the run also tells what it takes to write the weights first. `weights` names an npz file with the
+    weights that it starts from, [rows, columns] by layer, relative to the workload's own file; else they are drawn.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"steps", "mode", "program", "weights", "inference"})
+    later: ClassVar[frozenset[str]] = frozenset({"steps", "stateful", "mode", "program", "weights", "inference"})
 
     name: FreeName
     description: str = ""
@@ -122,6 +123,7 @@ class Workload(Section):
     weights: FileName | None = None
     dataset: Dataset
     steps: Count = 1
+    stateful: Flag = False
     layers: tuple[Annotated[Layer, Role("layer", registry=LAYERS, default="dense")], ...]
     training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
     inference: Inference = Inference()
@@ -172,15 +174,17 @@ class Workload(Section):
             raise PydanticCustomError("target", text, {"outputs": outputs, "inputs": inputs})
 
     def dense_layers(self) -> tuple[Dense, ...]:
-        """Return the layers of a network of fully connected layers and one step; raise SpecError if it is no such."""
+        """Return the layers of a network of fully connected layers and one step; raise SpecError if it is no such.
+
+        GPUs are measured with no others.
+        """
         wrong = [
-            Problem(f"{self.name}: layers[{i}]", f"a layer of kind '{layer.kind}' has time and energy, but no numbers",
+            Problem(f"{self.name}: layers[{i}]", f"a layer of kind '{layer.kind}' is not fully connected",
                     "give a network of dense layers alone, such as mlp_mnist")
             for i, layer in enumerate(self.layers) if not isinstance(layer, Dense)
         ]  # fmt: skip
         if self.steps > 1:
-            what = f"examples of {counted(self.steps, 'step')} have time and energy, but no numbers"
-            wrong.append(Problem(f"{self.name}: steps", what, "give 1"))
+            wrong.append(Problem(f"{self.name}: steps", f"an example has {counted(self.steps, 'step')}", "give 1"))
         if wrong:
             raise SpecError(wrong)
         return tuple(layer for layer in self.layers if isinstance(layer, Dense))

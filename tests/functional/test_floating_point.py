@@ -10,18 +10,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
+from archsim.functional.baseline import Baseline
 from archsim.functional.datasets import load_data
 from archsim.functional.floating_point import (
-    Baseline,
     backward_rows,
     evaluate,
-    first_bound,
     initial_weights,
     learning_rates,
     train_float,
 )
-from archsim.functional.functions import CODES, activate, derive, functions_of
+from archsim.functional.functions import activate, derive, functions_of
 from archsim.functional.losses import TARGETS, check_output, labels_allowed, score, softmax_delta
+from archsim.functional.numbers import CODES, NUMBERS
 from archsim.functional.order import Order
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import check_network
@@ -176,6 +176,7 @@ def test_first_weights_keep_sums_and_errors_of_like_size(hidden: str) -> None:
     expected = {
         "tanh": glorot, "sigmoid": glorot, "hard_sigmoid": glorot, "linear": lecun, "leaky_relu": he / 1.25
     }  # fmt: skip
+    first_bound = NUMBERS["dense"].first_bound
     assert first_bound(layer, last=False) ** 2 / 3 == pytest.approx(expected.get(hidden, he))
     assert first_bound(layer, last=True) ** 2 / 3 == pytest.approx(lecun)
 
@@ -242,7 +243,9 @@ def test_shipped_networks_learn_as_they_did_before_activations_had_names() -> No
     pytest.importorskip("sklearn.datasets")
     workload = load_workload("mlp_digits").value
     data = load_data(workload)
-    loss, validation, right, _ = Baseline(workload, data, 0, Order(1438, 1, 0), workload.training).reached(0, last=True)
+    loss, validation, right, *_ = Baseline(workload, data, 0, Order(1438, 1, 0), workload.training).reached(
+        0, last=True
+    )
     assert validation is None
     assert loss == pytest.approx(1.212303846297327, rel=1e-6)
     assert right == 318 / 359

@@ -46,6 +46,7 @@ DEFAULTED = {
     "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least", "drift_law_spread_most",
     "gain_spread", "offset_spread", "offset_calibration",
     "transfer_range", "verify_range", "verify_noise", "residual_range", "residual_noise",
+    "gate_range", "state_range", "state_bits", "interval_vectors",
 }  # fmt: skip
 Edit = Callable[[dict[str, Any]], object]
 

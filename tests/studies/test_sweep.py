@@ -17,8 +17,8 @@ from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.export.hotspot import chip_flp
 from archsim.functional.activity import together
+from archsim.functional.baseline import Baseline, Reached
 from archsim.functional.datasets import load_data
-from archsim.functional.floating_point import Baseline, Reached
 from archsim.functional.train import HOPELESS, Training
 from archsim.mapping import build_schedule, map_workload
 from archsim.results.bill import activity_of

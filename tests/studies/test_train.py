@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from archsim.cli import main
+from archsim.functional.baseline import Baseline
 from archsim.functional.datasets import Data
 from archsim.functional.epochs import DivergedError
-from archsim.functional.floating_point import Baseline
 from archsim.functional.order import Order
 from archsim.functional.pulses import EXACT
 from archsim.functional.train import ABLATIONS, Progress, chip_model

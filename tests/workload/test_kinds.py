@@ -12,6 +12,7 @@ import pytest
 
 from archsim.base.errors import SpecError
 from archsim.chip.graph import Chip
+from archsim.functional.numbers import NUMBERS, layers_in_numbers
 from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.results.audits import audits_of, digital_ops, executed_ops
@@ -146,8 +147,14 @@ def test_it_runs_and_all_audits_pass(kind: str, base: str, mode: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_has_numbers_or_says_that_it_has_none(kind: str) -> None:
     workload = network_of(kind, steps=1)
+    if kind in NUMBERS:
+        assert layers_in_numbers(workload) == workload.layers
+    else:
+        what = rf"layers\[1\]: a layer of kind '{kind}' has time and energy, but no numbers"
+        with pytest.raises(SpecError, match=what):
+            layers_in_numbers(workload)
     if kind == "dense":
         assert workload.dense_layers() == workload.layers
-        return
-    with pytest.raises(SpecError, match=rf"layers\[1\]: a layer of kind '{kind}' has time and energy, but no numbers"):
-        workload.dense_layers()
+    else:
+        with pytest.raises(SpecError, match=rf"layers\[1\]: a layer of kind '{kind}' is not fully connected"):
+            workload.dense_layers()

@@ -39,6 +39,9 @@ SYNAPSES = {
     "fc_vgg16": 123_642_856,  # the well-known 123.6 million
     "autoencoder": dense(784, 1000, 500, 250, 30, 250, 500, 1000, 784),
     "lstm_imdb": lstm(128, 128) + dense(128, 1),  # 131,584 and 129 in Keras's summary of the example
+    "lstm_fsdd": lstm(32, 64) + dense(64, 10),
+    "lstm_warpeace": lstm(78, 64) + dense(64, 78),
+    "gru_japanese_vowels": 3 * 32 * (12 + 32 + 2) + dense(32, 9),
     "lstm_captioning": lstm(512, 512) + dense(512, 8791),
     "lstm_translation": 2 * lstm(1024, 1024),
     "rnnt_librispeech": 4 * 1024 * (1024 + 1024),  # without biases

@@ -20,7 +20,7 @@ Sides: TypeAlias = Mapping[str, Runs[float | None]]
 """Values on the "chip" and, beside it, in "float"."""
 
 
-RUNS = tuple(f"{what}{part}_{where}" for what in ("accuracy", "r2") for part in ("", "_validation")
+RUNS = tuple(f"{what}{part}_{where}" for what in ("accuracy", "r2", "cross_entropy") for part in ("", "_validation")
              for where in ("chip", "float"))  # fmt: skip
 """Names of what may be read after each epoch, in this order."""
 
@@ -84,6 +84,10 @@ class Final(Record):
     r2_float_mean: float | None = None
     r2_validation_chip_mean: float | None = None
     r2_validation_float_mean: float | None = None
+    cross_entropy_chip_mean: float | None = None
+    cross_entropy_float_mean: float | None = None
+    cross_entropy_validation_chip_mean: float | None = None
+    cross_entropy_validation_float_mean: float | None = None
     difference: float | None
     comparison: Comparison | None = None
 
@@ -101,6 +105,7 @@ class Right(Record):
 class History(Data):
     """What history.json holds: of what epochs reached a list per seed with a value per epoch; the last epoch counts.
 
+    Where sequences are answered step by step, cross-entropies are the mean losses on what accuracies are read of.
     Accuracies are fractions of the test set; where examples have values for classes they are None, and R2 is given.
     Where examples are held back for validation, those are read in each epoch, and the test set after the last alone:
     before, its figures are None. `right` is there where examples have classes and all seeds are finished.
@@ -126,6 +131,10 @@ class History(Data):
     r2_float: Runs[float | None] | None = None
     r2_validation_chip: Runs[float | None] | None = None
     r2_validation_float: Runs[float | None] | None = None
+    cross_entropy_chip: Runs[float | None] | None = None
+    cross_entropy_float: Runs[float | None] | None = None
+    cross_entropy_validation_chip: Runs[float | None] | None = None
+    cross_entropy_validation_float: Runs[float | None] | None = None
     loss_chip: Runs[float]
     loss_float: Runs[float]
     pulses_per_synapse: Runs[float]

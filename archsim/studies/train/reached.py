@@ -68,15 +68,15 @@ def reached_by(
         known = [value for value in last if value is not None]
         return sum(known) / len(known) if known and len(known) == len(last) and diverged is None else None
 
-    validated, valued = data.validation is not None, data.test_t is not None
+    validated, valued, texts = data.validation is not None, data.test_t is not None, data.train_y.ndim == 2
+    absent = {word for word, there in (("r2", valued), ("validation", validated), ("entropy", texts)) if not there}
     columns: dict[str, list[list[float | None]]] = {
-        name: each(attrgetter(name))
-        for name in RUNS if (valued or "r2" not in name) and (validated or "validation" not in name)
-    }  # fmt: skip
+        name: each(attrgetter(name)) for name in RUNS if not any(word in name for word in absent)
+    }
     means = {f"{name}_mean": mean(values) for name, values in columns.items()}
     chip, floating = (means[f"{'r2' if valued else 'accuracy'}_{where}_mean"] for where in ("chip", "float"))
     what, part = ("r2" if valued else "accuracy"), "_validation" if validated else ""
-    labels = None if valued else data.test_y if data.validation is None else data.validation.y
+    labels = None if valued else data.test_y.ravel() if data.validation is None else data.validation.y.ravel()
     own = {side: side_warnings(columns[f"{what}{part}_{side}"], seeds, side, labels) for side in ("float", "chip")}
     against = [*own["float"], *floor_warnings(means["accuracy_float_mean"], protocol.floor)]
     found = None if diverged is not None else compared(epochs, protocol, against)
