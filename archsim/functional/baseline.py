@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from archsim.base.arrays import F32, I32, Array
-from archsim.functional.paired import packed
+from archsim.functional.answers import Answered
 from archsim.functional.datasets import Data, Part
 from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, train_float
 from archsim.functional.functions import check_functions, functions_of
-from archsim.functional.losses import Answered
 from archsim.functional.numbers import chain_of
 from archsim.functional.order import Order
+from archsim.functional.paired import packed
 from archsim.functional.targets import targets_or_none
 from archsim.functional.through_time import Sequences, evaluate_through, train_through
 from archsim.workload.network import Rates, Workload

@@ -15,7 +15,7 @@ import numpy as np
 from archsim.base.arrays import F32, F64, I64
 from archsim.base.machine_code import njit
 from archsim.components.cells.numeric.flutter import add_to_columns, add_to_rows
-from archsim.functional import steps
+from archsim.functional import vector_steps
 from archsim.functional.compiling import compiled, is_kept
 from archsim.functional.floating_point import backward_rows, forward_rows
 from archsim.functional.functions import activate, derive
@@ -353,7 +353,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
     return op.shape[0], DONE
 
 
-STEPS = (steps.take_inputs, steps.end_forward, steps.end_backward)
+STEPS = (vector_steps.take_inputs, vector_steps.end_forward, vector_steps.end_backward)
 """What stands in the places of some of them where networks are not plain."""
 TAKES = take_inputs.__name__
 READS = (read_forward, end_forward, read_backward, end_backward)

@@ -6,8 +6,6 @@ error, summed over outputs. In all three the negative slope of the loss in the o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import numpy as np
 
 from archsim.base.arrays import F32
@@ -16,9 +14,6 @@ from archsim.base.machine_code import njit
 from archsim.functional.numbers import LINEAR, SIGMOID, SOFTMAX, layers_in_numbers
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.network import Workload
-
-if TYPE_CHECKING:
-    from archsim.functional.datasets import Part
 
 _EVERY = ("class", "values", "inputs")
 TARGETS = {"softmax": ("class",), "sigmoid": _EVERY, "linear": _EVERY}
@@ -76,19 +71,6 @@ def score(right: int, squares: float, examples: int, targets: F32 | None) -> flo
     t = targets.astype(np.float64)
     spread = float(np.square(t - t.mean(axis=0)).sum())
     return 1.0 - squares / spread if spread else None
-
-
-class Answered(NamedTuple):
-    """How some examples were answered: labels that are right, squares of target - output, and the summed loss."""
-
-    right: int
-    squares: float
-    loss: float
-
-    def told(self, part: Part) -> tuple[float | None, float | None]:
-        """Return accuracy or R2, and where sequences are answered step by step the mean loss, else None."""
-        mean = self.loss / part.answers if part.y.ndim == 2 else None
-        return score(self.right, self.squares, part.answers, part.t), mean
 
 
 @njit()

@@ -16,7 +16,7 @@ from archsim.functional.floating_point import backward_rows, forward_rows, wides
 from archsim.functional.functions import activate, derive
 from archsim.functional.losses import output_delta
 from archsim.functional.numbers import KEPT, Chain
-from archsim.functional.recurrent import EXACT, derive_units, evaluate_units
+from archsim.functional.recurrent_units import EXACT, derive_units, evaluate_units
 
 
 class Sequences(NamedTuple):

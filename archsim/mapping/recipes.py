@@ -238,9 +238,12 @@ class TileKit:
         """
         if backward and layer.kept_bits:
             return self._packed(outputs, layer.kept_bits)
-        bits, own = self.chip.spec.numerics.state_bits, layer.state_values
-        words = self.words(own * outputs, bits)
-        return words + self.words((layer.kept_values - own) * outputs, self.bits(FORWARD)) if backward else words
+        bits, own, every = self.chip.spec.numerics.state_bits, layer.state_values, layer.kept_values
+        if not backward:
+            return self.words(own * outputs, bits)
+        if not own or whole_bytes(bits) == whole_bytes(self.bits(FORWARD)):
+            return self.words(every * outputs, self.bits(FORWARD))
+        return self.words(own * outputs, bits) + self.words((every - own) * outputs, self.bits(FORWARD))
 
     def _packed(self, values: int, bits: int) -> int:
         return self.tile.spec.memory.words_for(values, bits)

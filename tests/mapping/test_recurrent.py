@@ -110,6 +110,7 @@ def runs(draw: st.DrawFn) -> tuple[Workload, str, list[str], int]:
     sets = [
         *SMALL,
         f"schedule.transfer.interval_examples={interval}",
+        f"schedule.transfer.interval_vectors={interval * steps}",
         f"schedule.transfer.policy={pick(*sorted(TRANSFER_POLICIES))}",
         f"schedule.prefetch={draw(st.integers(0, 2))}",
         f"routing.reduction={pick('chain', 'tree')}",
@@ -300,7 +301,7 @@ def test_one_step_of_an_lstm_is_a_dense_layer_of_the_same_matrix_and_its_cells()
 
 def test_there_is_an_update_for_each_step_and_its_dwell_time_is_counted() -> None:
     """A slower reference: all of a shard's rows are read when a transfer begins; each stage of an update is one."""
-    sets = (*SMALL, "schedule.transfer.interval_examples=4", "schedule.transfer.rows_in_parallel=9")
+    sets = (*SMALL, "schedule.transfer.interval_vectors=12", "schedule.transfer.rows_in_parallel=9")
     own, watcher = watched(work([lstm(12, 5), dense(5, 4, at="last_step")], 3), chip_of(REFERENCE, sets), 12)
     total = cells = 0
     for shard, update in zip(own.mapping.shards, own.updates, strict=True):

@@ -46,8 +46,9 @@ DEFAULTED = {
     "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least", "drift_law_spread_most",
     "gain_spread", "offset_spread", "offset_calibration",
     "transfer_range", "verify_range", "verify_noise", "residual_range", "residual_noise",
-    "gate_range", "state_range", "state_bits", "interval_vectors",
+    "gate_range", "state_range", "state_bits",
 }  # fmt: skip
+LEFT_OUT = {"interval_vectors"}  # without which there is none
 Edit = Callable[[dict[str, Any]], object]
 
 
@@ -195,7 +196,10 @@ def test_an_unknown_kind_of_component_is_told_with_the_nearest(path: str, kind: 
     assert hint in problem.hint
 
 
-@pytest.mark.parametrize("path", [path for path in WRITTEN if not defaulted(path)][::4])
+MISSED = [path for path in WRITTEN if not (defaulted(path) or path.rpartition(".")[2] in LEFT_OUT)]
+
+
+@pytest.mark.parametrize("path", MISSED[::4])
 def test_a_figure_without_default_is_missed(path: str) -> None:
     problem = fault(write(put(re.sub(r"\[(\d+)\]", r".\1", path), ...)))
     assert (problem.where, problem.what) == (f"chip.yaml: {path}", "is missing")

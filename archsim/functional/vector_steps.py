@@ -15,7 +15,7 @@ from archsim.base.machine_code import njit
 from archsim.functional.functions import activate, derive
 from archsim.functional.losses import output_delta
 from archsim.functional.periphery import to_levels, to_span
-from archsim.functional.recurrent import Fineness, derive_units, evaluate_units
+from archsim.functional.recurrent_units import Fineness, derive_units, evaluate_units
 from archsim.functional.setup import LAYER, ROW_START, ROW_STOP
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)

@@ -1,0 +1,21 @@
+"""How well a network answers some examples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from archsim.functional.datasets import Part
+from archsim.functional.losses import score
+
+
+class Answered(NamedTuple):
+    """How some examples were answered: labels that are right, squares of target - output, and the summed loss."""
+
+    right: int
+    squares: float
+    loss: float
+
+    def told(self, part: Part) -> tuple[float | None, float | None]:
+        """Return accuracy or R2, and where sequences are answered step by step the mean loss, else None."""
+        mean = self.loss / part.answers if part.y.ndim == 2 else None
+        return score(self.right, self.squares, part.answers, part.t), mean
