@@ -87,7 +87,7 @@ def merge_stores(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The store that takes them; made if it is not there.")],
     others: Annotated[list[Path], typer.Argument(metavar="FROM ...", help="Stores whose points it takes.")],
 ) -> None:
-    """Take the points of other stores, each whole or not at all."""
+    """Take the points of other stores; of one that is damaged, none."""
     from archsim.studies.stores import merge
 
     for other, new, old in merge(file, others):

@@ -147,7 +147,8 @@ def optimise(
     ] = None,
     budget: Annotated[int, typer.Option(metavar="N", help="Points at most.")] = 100,
     sampler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="tpe, nsga2, nsga3 or random; else by the number of metrics.")
+        str | None,
+        typer.Option(metavar="NAME", help="tpe, nsga2, nsga3, qmc or random; by default by the metrics."),
     ] = None,
     sets: Sets = None,
     epochs: Epochs = None,

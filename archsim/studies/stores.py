@@ -355,7 +355,7 @@ def prune(path: Path, kind: str | None = None, code: str | None = None) -> tuple
 
 
 def merge(path: Path, others: Sequence[Path]) -> Iterator[tuple[Path, int, int]]:
-    """Take the points of other stores into one, which is made if it is not there, each whole or not at all.
+    """Take the points of other stores into one, which is made if it is not there; of one that is damaged, none.
 
     Yields of each how many were new, and how many were there already. Raises SpecError before anything is taken where
     one cannot be read, and at one that is damaged.
@@ -364,8 +364,8 @@ def merge(path: Path, others: Sequence[Path]) -> Iterator[tuple[Path, int, int]]
         readers = all_faults([partial(_opened, opened, path, other) for other in others])
         with Store(path, "") as store:
             for other, reader in zip(others, readers, strict=True):
-                rows = reader.rows(reader.select(reader.origins()))
-                yield other, *store.merge(rows, reader.where)
+                points = reader.select(reader.origins())
+                yield other, *store.merge(partial(reader.rows, points), reader.where)
 
 
 def _opened(opened: ExitStack, path: Path, other: Path) -> Reader:

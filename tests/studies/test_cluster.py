@@ -122,7 +122,7 @@ def test_a_worker_looks_where_the_command_says_or_where_its_own_variable_says(
 
 @pytest.mark.slow
 def test_a_task_that_kills_each_worker_is_told_by_name_and_costs_itself_alone(address: str, tmp_path: Path) -> None:
-    tasks = [SquareTask(float(i), tmp_path / "log", deaths=99 * (i == 5)) for i in range(12)]
+    tasks = [SquareTask(float(i), tmp_path / "log", deaths=99 * (i == 5), seconds=0.5 * (i == 5)) for i in range(12)]
     found = made(tasks, address)
     died = found.pop(5)
     assert found == {i: Square(of=i, is_=i * i) for i in range(12) if i != 5}
@@ -298,6 +298,26 @@ def test_a_cluster_is_reached_by_tls_with_what_dasks_variables_say(tmp_path: Pat
             assert told.returncode == status, told.stderr
             assert ("a worker has 2 threads, of which one is used" in told.stderr) == (status == 0)
         assert "tls:// needs Dask's certificates" in told.stderr
+
+
+def test_workers_that_are_all_gone_are_told_and_others_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archsim.studies.tasks.cluster.COUNTED_S", 0.2)
+    tasks = [SquareTask(float(i)) for i in range(3)]
+
+    def wait_until_gone(workers: Workers) -> None:
+        while workers.executor(1)[1]:
+            time.sleep(0.3)
+
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        Workers(cluster=cluster.scheduler_address) as workers,
+    ):
+        assert workers.executor(1)[1] == 1
+        cluster.scale(0)
+        with pytest.warns(UserWarning, match="has no workers any more, and others are waited for"):
+            wait_until_gone(workers)
+        cluster.scale(1)
+        assert len(dict(computed(tasks, workers, None, lambda done, words: None))) == 3
 
 
 def test_without_workers_there_is_no_cluster() -> None:

@@ -8,6 +8,7 @@ import resource
 import signal
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def count(path: Path) -> int:
 
 def filled(path: Path, count: int = 5) -> Path:
     with Store(path) as store:
-        store.merge(rows(0, count))
+        store.merge(lambda: rows(0, count))
     return path
 
 
@@ -72,7 +73,7 @@ def test_old_code_is_pruned_alone_and_stores_are_merged(tmp_path: Path) -> None:
         store.put(old)
         store.remember(ask := ask_of("Toy", {}), old.key)
         store.commit()
-        assert [store.merge(other), store.merge(other)] == [(5, 0), (0, 5)]
+        assert [store.merge(lambda: other), store.merge(lambda: other)] == [(5, 0), (0, 5)]
         assert (count(path), len(store.asked([ask]))) == (6, 1)
         assert store.prune(lambda kind, code: code != surroundings().code) == 1
         assert (count(path), store.asked([ask])) == (5, {})
@@ -164,7 +165,7 @@ def on_a_full_disk(path: Path, told: Path) -> None:
     try:
         with Store(path) as store:
             for first in range(0, 10_000, 10):
-                store.merge(rows(first, 10, 1000))
+                store.merge(partial(rows, first, 10, 1000))
                 committed += 10
     except SpecError as error:
         told.write_text(f"{committed} {error}")

@@ -275,6 +275,22 @@ def test_merging_takes_what_is_not_there(archsim: Command, toys: Path) -> None:
     assert len(found(toys, None, "count >= 10")["points"]) == 3
 
 
+def test_others_write_between_the_parts_of_a_merge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 10)
+    filled(tmp_path / "from", [row(place) for place in range(30)])
+    told: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        assert seconds > 0.1  # SQLite's busy handler looks so often at least
+        filled(tmp_path / "into", [row(1000 + len(told))])
+        told.append(len(held(tmp_path / "into")))
+
+    monkeypatch.setattr(module.time, "sleep", sleep)
+    assert list(merge(tmp_path / "into", [tmp_path / "from"])) == [(tmp_path / "from", 30, 0)]
+    assert told == [11, 22]
+    assert len(held(tmp_path / "into")) == 32
+
+
 def spoilt(path: Path, statement: str) -> Path:
     with closing(sqlite3.connect(path, isolation_level=None)) as base:
         base.execute(statement)

@@ -65,6 +65,12 @@ def nsga3(seed: int, budget: int) -> Any:
     return optuna().samplers.NSGAIIISampler(seed=seed, population_size=BATCH * max(1, isqrt(budget) // BATCH))
 
 
+@SAMPLERS.add("qmc")
+def qmc(seed: int, budget: int) -> Any:
+    """Points that fill the space evenly, by one Sobol sequence; the seed draws the first alone."""
+    return optuna().samplers.QMCSampler(seed=seed, warn_asynchronous_seeding=False)
+
+
 @SAMPLERS.add("random")
 def at_random(seed: int, budget: int) -> Any:
     """Points at random, each on its own: what any other should do better than."""

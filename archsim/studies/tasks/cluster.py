@@ -106,10 +106,16 @@ class Cluster(Executor):
                           "compute may differ, and a store keeps it by processor", stacklevel=2)  # fmt: skip
 
     def workers(self) -> int:
-        """Return how many workers there are; where a scheduler does not answer, as many as before."""
+        """Return how many workers there are; where a scheduler does not answer, as many as before.
+
+        That there are none any more is told: tasks wait for others, which a queue may start later.
+        """
         if time.monotonic() - self._counted >= COUNTED_S:
             with suppress(Exception):  # whatever Dask raises while it is tried again; what was given is then cancelled
-                self._workers = len(self._client.nthreads())
+                before, self._workers = self._workers, len(self._client.nthreads())
+                if before and not self._workers:
+                    warnings.warn(f"{self.where}: has no workers any more, and others are waited for (dask worker "
+                                  "ADDRESS); Ctrl-C ends, and keeps what is done", stacklevel=2)  # fmt: skip
             self._counted = time.monotonic()
         return self._workers
 

@@ -84,6 +84,13 @@ def flat_json(text: str) -> dict[str, Any]:
     return flat(plain)
 
 
+def check(parts: Sequence[str]) -> None:
+    """Raise ValueError where the parts of a point, given as JSON, are none that `add` takes."""
+    for part in parts:
+        values = list(flat_json(part).values())
+        _figures(values, set(map(type, values)))
+
+
 def add(
     base: sqlite3.Connection, origin: int, ids: Sequence[int], keys: Sequence[bytes], parts: Sequence[Sequence[str]]
 ) -> None:

@@ -26,6 +26,8 @@ BUSY_S, COMMIT_S = 30.0, 1.0
 """How long another's commit is waited for, and how long at most a result waits to be committed."""
 MOST_WAITING = 25_000
 """So many results wait to be committed at most."""
+LET_OTHERS_S = 0.15
+"""So long a merge lets others write between its parts: who waits looks every 0.1 s (SQLite's busy handler)."""
 ASKED = 500
 """Keys asked for in one query; SQLite takes 999 at least."""
 SETTINGS = {"page_size": 8192, "journal_mode": "WAL", "synchronous": "NORMAL", "cache_size": -131072,
@@ -246,17 +248,26 @@ class Store:
             columns.add(self._open, origin, ids, keys, parts)
         return sum(map(len, by_origin.values()))
 
-    def merge(self, rows: Iterable[Row], where: str = "") -> tuple[int, int]:
-        """Take rows of another store, `where`, all or none; return how many were new, and how many were there."""
-        new = count = 0
-        others = iter(rows)
-        with told(self.where), self._writing():
-            while some := list(itertools.islice(others, MOST_WAITING)):
-                with whole(where):
-                    if not all(row.is_whole for row in some):
-                        raise ValueError("a key of another point")
-                    new += self._insert(some)
-                count += len(some)
+    def merge(self, rows: Callable[[], Iterable[Row]], where: str = "") -> tuple[int, int]:
+        """Take rows of another store, `where`, which gives them twice; return how many were new, and were there.
+
+        All are looked at before any is taken; they are then taken many at a time, so that others can write between.
+        What is interrupted is gone on with when it is done again.
+        """
+        count = 0
+        for some in _parts(rows()):
+            with told(self.where), whole(where):
+                if not all(row.is_whole for row in some):
+                    raise ValueError("a key of another point")
+                for row in some:
+                    columns.check((row.labels, row.depends, row.result))
+            count += len(some)
+        new = 0
+        for place, some in enumerate(_parts(rows())):
+            if place:
+                time.sleep(LET_OTHERS_S)
+            with told(self.where), self._writing(), whole(where):
+                new += self._insert(some)
         return new, count - new
 
     def has(self, kind: str) -> bool:
@@ -310,6 +321,12 @@ def version_of(base: sqlite3.Connection, where: str) -> int:
         what = f"is of a newer archsim, schema {version}; this one writes {VERSION}"
         raise SpecError([Problem(where, what, "update archsim, or give another file")])
     return int(version)
+
+
+def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    others = iter(rows)
+    while some := list(itertools.islice(others, MOST_WAITING)):
+        yield some
 
 
 @contextmanager
