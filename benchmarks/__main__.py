@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import carry, deep, engine, large, network, run20, scaling, startup, store, sweep, training
+from benchmarks import carry, cluster, deep, engine, large, network, run20, scaling, startup, store, sweep, training
 
 PARTS = {
     "startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "carry": carry, "training": training,
-    "network": network, "large": large, "deep": deep, "store": store, "sweep": sweep,
+    "network": network, "large": large, "deep": deep, "store": store, "sweep": sweep, "cluster": cluster,
 }  # fmt: skip
 
 

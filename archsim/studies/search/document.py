@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archsim.base.words import counted
+from archsim.base.words import agreeing, counted
 from archsim.report.document import Block, Document, Fold, Points, Section, Span, Text, code, say
 from archsim.report.figure import Plot
 from archsim.studies.search.figures import figures
@@ -51,7 +51,8 @@ def _head(data: Saved) -> Iterator[Block]:
         values = ", ".join(own.values) if own.values else f"{own.ends[0]} to {own.ends[1]}{how}"
         yield say("`{key}`: {values}.", key=own.key, values=values)
     if data.bounds:
-        yield Text((Span("Under the conditions "), *code([own.text for own in data.bounds]).spans, Span(".")))
+        under = agreeing(len(data.bounds), "Under the condition ", "Under the conditions ")
+        yield Text((Span(under), *code([own.text for own in data.bounds]).spans, Span(".")))
     if data.held:
         yield say("Each point is trained on {examples} with one seed, and judged by what it reaches on {held} "
                   "of the training part. The test set decides nothing: it is read once the best points are trained on "

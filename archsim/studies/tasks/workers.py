@@ -25,8 +25,11 @@ SMALL_S = 3.0
 """Work of fewer seconds is done by this process alone: starting others takes 1 to 2 s. An assumption."""
 BATCH_S = 0.1
 """Small tasks are given to a worker together, so many seconds of them: giving takes some 0.5 ms. An assumption."""
-GIVEN_EACH_S = 1e-3
-"""What a scheduler of a cluster needs for a batch, by Dask's documentation: with more workers, batches are longer."""
+GIVEN_EACH_S = 0.01
+"""What Dask's client and scheduler need for a batch, measured (benchmarks/cluster.py): with more workers, batches are
+longer."""
+GIVEN_SHARE, BUSY_SHARE = 0.05, 0.5
+"""Giving batches to a cluster takes no larger share of its workers' time, nor of the giver's. An assumption."""
 AHEAD = 2
 """Batches that each worker has, the one it works on included, so that it never waits. An assumption."""
 LOOK_S = 0.2
@@ -157,6 +160,15 @@ def _done(places: Sequence[int], batch: Batch) -> Iterator[Done]:
         yield Done(place, outcome, depends, batch.here)
 
 
+def far_batch_s(workers: int) -> float:
+    """Return how many seconds of tasks a worker of a cluster is given together.
+
+    >>> far_batch_s(2), far_batch_s(1000)
+    (0.2, 20.0)
+    """
+    return max(GIVEN_EACH_S / GIVEN_SHARE, GIVEN_EACH_S * workers / BUSY_SHARE)
+
+
 def _within(told: Told, done: int, total: int, words: str) -> Inside:
     """Return what a task, of which so many are done, tells of itself: two lines for a terminal."""
 
@@ -219,7 +231,8 @@ class Dispatch:
         """Return how many tasks make a batch, so that giving it costs little and workers end together."""
         if not self.done:
             return 1
-        wanted = max(BATCH_S, GIVEN_EACH_S * count) * self.done / max(self.seconds, 1e-9)
+        batch_s = BATCH_S if self.workers.cluster is None else far_batch_s(count)
+        wanted = batch_s * self.done / max(self.seconds, 1e-9)
         return max(1, int(min(wanted, len(self.waiting) / (AHEAD * count))))
 
     def _taken(self, ready: Collection[Future[Batch]]) -> Iterator[Done]:
