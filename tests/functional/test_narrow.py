@@ -76,7 +76,9 @@ def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
     cells: Any = model.cells
     places = {id(own.state): own for own in cells}
     model.crossbars = model.crossbars._replace(
-        weights=tuple(own.weights for own in cells), states=tuple(own.state for own in cells)
+        weights=tuple(own.weights for own in cells),
+        states=tuple(own.state for own in cells),
+        seen=tuple(own.weights for own in cells) * 2,
     )
 
     def fire(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> tuple[int, int]:
