@@ -333,15 +333,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
                         nd[j] = -nd[j]
                 fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4])
                 for side in (s, s + shards):
-                    if crossbars.factors[side].shape[0]:
-                        follow(
-                            crossbars.weights[s],
-                            crossbars.factors[side],
-                            crossbars.rests[side],
-                            nx[:rows],
-                            nd[:cols],
-                            crossbars.seen[side],
-                        )
+                    if crossbars.terms[side].shape[0]:
+                        follow(crossbars.weights[s], crossbars.terms[side], nx[:rows], nd[:cols], crossbars.seen[side])
                 measures.fired[2, s] += fired
                 measures.pulsed[FIRED, s] += fired
                 measures.pulsed[LIMITED, s] += limited

@@ -27,6 +27,7 @@ from archsim.components.wires import Ends, Wires
 from archsim.functional.setup import Crossbars
 from archsim.mapping.schedule import Schedule
 
+_NOTHING = np.zeros((0, 0, 2), np.float32)
 _PER_LINE = {"one": 4, "pairs": 2, "each": 1}
 """How many kinds of devices hang on a row line, by `Wires.row_lines`; no cell has more than four."""
 
@@ -136,7 +137,7 @@ def add_seen(
 
 
 @njit(error_model="numpy")
-def follow(weights: F32, factor: F32, rest: F32, nx: Any, nd: Any, seen: F32) -> None:
+def follow(weights: F32, terms: F32, nx: Any, nd: Any, seen: F32) -> None:
     """Bring up to date what is seen of the cells that an update has pulsed: those of the rows and columns that fire."""
     firing = np.empty(nd.shape[0], np.int64)
     fires = 0
@@ -147,7 +148,7 @@ def follow(weights: F32, factor: F32, rest: F32, nx: Any, nd: Any, seen: F32) ->
         if nx[row] > 0:
             for place in range(fires):
                 col = firing[place]
-                seen[row, col] = weights[row, col] * factor[row, col] + rest[row, col]
+                seen[row, col] = weights[row, col] * terms[row, col, 0] + terms[row, col, 1]
 
 
 class Seen:
@@ -161,7 +162,9 @@ class Seen:
     def __init__(self, cells: Cells, wires: Wires, ends: tuple[Ends, Ends], unused: tuple[int, int]) -> None:
         self._cells, self._wires, self._ends, self._unused = cells, wires, ends, unused
         shape = cells.weights.shape
-        self.weights, self.factor, self.rest, self.written = (np.zeros(shape, np.float32) for _ in range(4))
+        self.weights, self.written = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.terms = np.zeros((*shape, 2), np.float32)  # side by side, since each update looks at both
+        self.factor, self.rest = self.terms[..., 0], self.terms[..., 1]
         self._columns = [np.ones_like(device.conductance, order="C") for device in cells.devices()]
         self._back = [np.zeros_like(columns) for columns in self._columns]
         self.rows_drawn, self.columns_drawn = np.zeros(shape[0]), np.zeros(shape[1])
@@ -214,7 +217,7 @@ class Seen:
         """Return what changes, by name, and not copied."""
         columns = {f"columns{place}": each for place, each in enumerate(self._columns)}
         columns |= {f"back{place}": each for place, each in enumerate(self._back)}
-        own = {"weights": self.weights, "factor": self.factor, "rest": self.rest, "written": self.written}
+        own = {"weights": self.weights, "terms": self.terms, "written": self.written}
         return {**own, **columns, "rows_drawn": self.rows_drawn, "columns_drawn": self.columns_drawn}
 
     def _row_shares(self, devices: Sequence[DeviceLine]) -> F32:
@@ -306,17 +309,12 @@ class LineDrop:
 def crossbars_of(cells: Sequence[Cells], numbers: tuple[Any, ...], drops: Sequence[LineDrop]) -> Crossbars:
     """Return the cells as compiled code takes them; without drops reads see the weights themselves."""
     weights, states = tuple(own.weights for own in cells), tuple(own.compiled_state for own in cells)
-    nothing = (np.zeros((0, 0), np.float32),) * len(cells)
     if not drops:
-        return Crossbars(weights, states, numbers, weights * 2, nothing * 2, nothing * 2)
-    sides = [drop.forward for drop in drops] + [drop.backward for drop in drops]
-    followed = [None] * len(drops) + [None if drop.forward is drop.backward else drop.backward for drop in drops]
-    followed[: len(drops)] = sides[: len(drops)]
-    factors, rests = (
-        tuple(getattr(side, name) if side is not None else nothing[0] for side in followed)
-        for name in ("factor", "rest")
-    )
-    return Crossbars(weights, states, numbers, tuple(side.weights for side in sides), factors, rests)
+        return Crossbars(weights, states, numbers, weights * 2, (_NOTHING,) * (2 * len(cells)))
+    seen = [drop.forward.weights for drop in drops] + [drop.backward.weights for drop in drops]
+    terms = [drop.forward.terms for drop in drops]
+    terms += [_NOTHING if drop.forward is drop.backward else drop.backward.terms for drop in drops]
+    return Crossbars(weights, states, numbers, tuple(seen), tuple(terms))
 
 
 def line_drops(schedule: Schedule, cells: Sequence[Cells]) -> list[LineDrop]:

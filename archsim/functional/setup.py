@@ -49,8 +49,7 @@ class Crossbars(NamedTuple):
     states: tuple[Any, ...]  # by shard the arrays of its cells
     numbers: tuple[Any, ...]  # by sort what all cells of a sort have in common
     seen: tuple[F32, ...]  # what reads see of the weights: forward by shard, then backward
-    factors: tuple[F32, ...]  # [rows, cols]: the same of a change, see `line_drop.Seen`; empty where all is seen
-    rests: tuple[F32, ...]  # [rows, cols]: and what is seen besides
+    terms: tuple[F32, ...]  # [rows, cols, 2]: factor and rest of each, see `line_drop.Seen`; empty where all is seen
 
 
 class Tables(NamedTuple):
