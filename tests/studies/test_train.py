@@ -276,7 +276,7 @@ def test_an_interruption_leaves_the_history_so_far(tmp_path: Path) -> None:
     [
         (("--ablate", "leak"), "--ablate: 'leak' is not an ablation; did you mean 'leakage'?"),
         (("--set", "training.epochs=0"), "training.epochs: '0' is out of range"),
-        (("--ablate", "leak", "--ablate", "noise"), "--ablate: 'noise' is not an ablation; allowed: converters"),
+        (("--ablate", "leak", "--ablate", "gravity"), "--ablate: 'gravity' is not an ablation; allowed: converters"),
         (("--set", "tile.count=1"), "needs 2 tiles"),
         (("--seed", "-1"), "--seed"),
         (("--seed", "4294967290", "--seeds", "6"), "--seed: 6 seeds from 4294967290 on do not lie within 0 to 42949"),
