@@ -490,4 +490,4 @@ def test_a_mesh_around_a_hole_is_refused_where_a_route_leads_into_it() -> None:
 
 
 def test_floorplans_stay_as_they_were() -> None:
-    assert REFERENCE.hash == "e84a0c5a8a7d"  # the reference as it was fitted last; reports carry it
+    assert REFERENCE.hash == "e5814417513d"  # the reference as it was fitted last; reports carry it

@@ -197,7 +197,7 @@ KEPT: dict[str, Callable[[Any, Dense], Any]] = {
 
 def reference(model: ChipModel, examples: int) -> list[Any]:
     """Train by plain loops over the layers, one example after another: the slower reference of sequential runs."""
-    (x, y, t, order, _), seed = model.setup.examples, model.seed
+    (x, y, t, order, *_), seed = model.setup.examples, model.seed
     workload = model.schedule.mapping.workload
     layers = workload.dense_layers()
     weights = [matrix * np.float32(10) for matrix in model.matrices()]

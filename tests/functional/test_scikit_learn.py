@@ -78,7 +78,8 @@ def answers(path: Path, predicted: Any) -> tuple[int, float | None]:
     data = load_data(workload)
     t = targets_or_none(data.test_x, data.test_t)
     y = data.test_y if predicted is None else np.asarray(predicted, dtype=np.int64)
-    right, squares = evaluate(tuple(initial_weights(workload, 0)), functions_of(workload), data.test_x, y, t)
+    weights, found = tuple(initial_weights(workload, 0)), np.zeros(len(y), np.bool_)
+    right, squares = evaluate(weights, functions_of(workload), data.test_x, y, t, found)
     return right, score(right, squares, len(y), data.test_t)
 
 
