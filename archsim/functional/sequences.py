@@ -50,7 +50,7 @@ def framed(
     vectors = vectors or max(1, width // first.inputs)
     where, problems = f"data set '{name}'", []
     if width != vectors * first.inputs:
-        has = f"{counted(vectors, 'vector')} of {width / vectors:g} features"
+        has = f"{counted(vectors, 'vector')} of {counted(width / vectors, 'feature', form='g')}"
         what = f"layer {first.name} has {counted(first.inputs, 'input')} at each step, an example of {name} has {has}"
         hint = f"make it {width // vectors}" if width % vectors == 0 else "give an array [examples, steps, features]"
         raise SpecError.at(f"{workload.name}: layers[0].inputs", what, hint)

@@ -19,7 +19,7 @@ def far_share(wire_ohm: float, conductance_siemens: float, cells: int, *, both: 
     before: cosh(a / 2) / cosh((N + 1/2) a), or 1 / cosh((N + 1) a / 2); 2 sinh(a / 2) = sqrt(r G).
 
     >>> round(far_share(0.35, 18e-6, 512), 2), far_share(0, 18e-6, 512)
-    (0.52, 1.0)
+    (0.51, 1.0)
     """
     a = 2 * asinh(sqrt(wire_ohm * conductance_siemens) / 2)
     if both:

@@ -302,7 +302,7 @@ class Pcm3T1CReference(CapacitorReference):
         rows = range(row_start, row_stop)
         first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
         own, emphasis = slice(row_start, row_stop), None
-        wanted = as_read(self.weights[own], first, self.numbers.transfer_read)
+        wanted = as_read(self.weights[own].copy(), first, self.numbers.transfer_read)
         if self._compensates and held_s:
             kept = math.exp(-held_s / self.numbers.tau)
             mean = -math.expm1(-held_s / self.numbers.tau) / (held_s / self.numbers.tau)

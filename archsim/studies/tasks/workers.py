@@ -163,7 +163,7 @@ def _done(places: Sequence[int], batch: Batch) -> Iterator[Done]:
 def far_batch_s(workers: int) -> float:
     """Return how many seconds of tasks a worker of a cluster is given together.
 
-    >>> far_batch_s(2), far_batch_s(1000)
+    >>> round(far_batch_s(2), 3), far_batch_s(1000)
     (0.2, 20.0)
     """
     return max(GIVEN_EACH_S / GIVEN_SHARE, GIVEN_EACH_S * workers / BUSY_SHARE)

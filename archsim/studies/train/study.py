@@ -15,6 +15,7 @@ import numpy as np
 
 from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.limits import EPOCHS
+from archsim.base.words import counted
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint
@@ -151,7 +152,8 @@ def _count(inputs: Inputs) -> int:
 def check_goal(goal: float | None) -> None:
     """Raise SpecError unless a goal is one, in percentage points."""
     if goal is not None and not 0 < goal <= 100:
-        raise SpecError.at("--goal", f"is {goal:g} percentage points", "give more than 0, at most 100")
+        given = counted(goal, "percentage point", form="g")
+        raise SpecError.at("--goal", f"is {given}", "give more than 0, at most 100")
 
 
 def prepare(inputs: Inputs) -> Prepared[History]:
