@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
-from archsim.functional import floating_point
+from archsim.functional import baseline
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data, Split, folds, held_back, load_data
@@ -76,7 +76,7 @@ def test_what_is_trained_is_the_file_without_what_is_held_back(kind: str, count:
     assert found.validation is not None
     assert wanted.validation is None
     # All examples are for testing here as well, so that the file's own scaling is known there.
-    for name, own in zip("xyt", found.validation, strict=True):
+    for name, own in zip("xyt", found.validation[:3], strict=True):
         everything = getattr(found, f"test_{name}")
         assert same(own, None if everything is None else everything[held])
     assert len(found.validation.x) == count
@@ -159,10 +159,10 @@ def played() -> Callable[[Data], tuple[Training, list[int]]]:
             read.append(id(x))
             return evaluated(weights, functions, x, *more)
 
-        evaluated = floating_point.evaluate
+        evaluated = baseline.evaluate
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(ChipModel, "evaluate", noted(ChipModel.evaluate))
-            patched.setattr(floating_point, "evaluate", noted_alone)
+            patched.setattr(baseline, "evaluate", noted_alone)
             training = Training(schedule, data, seed=2)
             training.play(timeline.chunks)
         return training, read

@@ -37,6 +37,7 @@ COMMANDS = {
     "optimise": ["optimise", CHIP, WORK, "--search", "technology.clock=500 MHz..1 GHz", "--minimise", "time",
                  "--budget", "2", *FLP],
     "train": ["train", CHIP, WORK, "--epochs", "1"],
+    "ablate": ["ablate", CHIP, WORK, "--epochs", "1", "--seeds", "2", "--only", "leakage"],
     "floorplan compare": ["floorplan", "compare", WORK, CHIP, "base/chip.yaml", "--examples", "20"],
     "floorplan optimise": ["floorplan", "optimise", CHIP, WORK, "--objective", "area", "--budget", "2"],
     "floorplan draw": ["floorplan", "draw", CHIP, "--workload", WORK, "--examples", "5"],

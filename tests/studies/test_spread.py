@@ -29,6 +29,7 @@ CASES = {
     "optimise.json": ["floorplan", "optimise", CHIP, "mlp_mnist", "--objective", "time", "--examples", "20",
                       "--budget", "60"],
     "history.json": ["train", CHIP, WORK, *SMALL, "--epochs", "2", "--seeds", "3"],
+    "ablations.json": ["ablate", CHIP, WORK, *SMALL, "--epochs", "1", "--seeds", "2", "--only", "leakage"],
     "search.json": ["optimise", CHIP, WORK, "--search", "tile.rows=32..512", "--search", "tile.cols=128,256",
                     "--minimise", "time", "--minimise", "area", "--budget", "20"],
     "sweep.json": ["sweep", CHIP, WORK, *SMALL, "--vary", "tile.neuron.lanes=1,4,100000", "--train", "--epochs", "1"],

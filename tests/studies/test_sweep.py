@@ -119,7 +119,7 @@ def test_known_epochs_of_a_baseline_change_no_number_nor_does_going_on() -> None
     assert timeline is not None
     alone = Training(schedule, digits)
     alone.play(timeline.chunks)
-    both = [Reached(entry.loss_float, None, entry.accuracy_float) for entry in alone.found]
+    both = [Reached(entry.loss_float, None, entry.accuracy_float, entry.right_float) for entry in alone.found]
     for first in (0, 1, 2):
         known = both[:first]
         training, kept = Training(schedule, digits, known=known), {}
@@ -201,9 +201,9 @@ def test_other_data_or_another_version_are_other_points(
     whole: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole[1], tmp_path / "copy")
-    for where in ("archsim.studies.sweep.grid.digest_of", "archsim.studies.tasks.workers.surroundings"):
+    for where in ("archsim.studies.sweep.grid.data_name", "archsim.studies.tasks.workers.surroundings"):
         with monkeypatch.context() as patched:
-            other: Any = "other" if where.endswith("digest_of") else surroundings()._replace(code="other")
+            other: Any = "other" if where.endswith("data_name") else surroundings()._replace(code="other")
             patched.setattr(where, lambda *data, other=other: other)
             patched.setattr(Grid, "run", lambda *_: pytest.fail("made"))
             with pytest.raises(pytest.fail.Exception, match="made"):

@@ -76,7 +76,8 @@ def test_of_values_r2_is_validated(tmp_path: Path) -> None:
         assert first is None
         assert abs(last - validated) < 0.2
         assert history["final"][f"r2_validation_{where}_mean"] == validated
-    assert {f"{name}_mean" for name in RUNS} | {"difference"} == set(history["final"])
+    read = {name for name in RUNS if not name.startswith("cross_entropy")}  # that is of classes, step by step
+    assert {f"{name}_mean" for name in read} | {"difference"} == set(history["final"])
     assert "right" not in history
     assert STUDY.report(history).tables()["final"].rows[0][2] == history["final"]["r2_chip_mean"]
 
