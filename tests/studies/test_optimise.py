@@ -361,7 +361,7 @@ def test_the_command_prints_what_it_found(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == ""
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
-        "optimise.json", "optimise.html", "optimise.md", "figures", "tables", f"{REFERENCE}_optimised.yaml",
+        "optimise.json", "optimise.html", "optimise.md", "figures", "tables", "run.yaml", f"{REFERENCE}_optimised.yaml",
     }  # fmt: skip
     figures = [path.name for path in (tmp_path / "out" / "figures").iterdir()]
     assert figures == ["trajectory.svg"]
