@@ -5,11 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
 
 PRELOADED = ("archsim.studies.tasks.task", "archsim.results.evaluate")
+
+MOST_LETTERS = 107 - len("/pymp-12345678/listener-12345678")
+"""Bytes of a temporary folder's path in which a fork server has its socket: Linux takes 107 (unix(7)); else `spawn`."""
 
 
 def cores() -> int:
@@ -20,7 +24,8 @@ def cores() -> int:
 def local_pool(jobs: int) -> ProcessPoolExecutor:
     """Return a pool of so many processes; none is a copy of this one, which may have threads."""
     methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    served = "forkserver" in methods and len(os.fsencode(tempfile.gettempdir())) <= MOST_LETTERS
+    context = multiprocessing.get_context("forkserver" if served else "spawn")
     context.set_forkserver_preload(list(PRELOADED))
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
 
