@@ -70,6 +70,13 @@ class Taken:
     alone: bool = False
     met: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
+    def has_part(self, path: Path) -> bool:
+        """Return whether a file lies in a folder that was taken, or is known: then it goes with that."""
+        folders = {Path(name): own for name, own in self.met.items()}
+        return any(place in path.parents for place in self.known.values()) or any(
+            path.relative_to(folder).as_posix() in folders[folder] for folder in path.parents if folder in folders
+        )
+
     def inputs(self, folder: str) -> tuple[dict[str, bytes], dict[str, str]]:
         """Return the files to be written into a report's folder by relative path, and which of them has which name."""
         stems = slugs([Path(text).stem or "file" for text in self.met])
@@ -96,7 +103,7 @@ def taking(taken: Taken | None = None) -> Iterator[Taken]:
 def lies(path: Path, parts: Sequence[str] = ()) -> Path:
     """Return where a file lies that was named so, or a folder of which these `parts` are taken (patterns of names)."""
     taken, name = _TAKEN.get(), path.as_posix()
-    if taken is None or _PACKAGE in path.parents or path.parent in _BUILT_IN:
+    if taken is None or _PACKAGE in path.parents or path.parent in _BUILT_IN or taken.has_part(path):
         return path
     place = taken.known.get(name, NOWHERE if taken.alone else path)
     if name not in taken.met:
