@@ -240,3 +240,11 @@ def test_a_result_file_with_more_keys_than_any_is_refused_before_each_is_told() 
     text = json.dumps({"rows": [dict.fromkeys(map(str, range(RESULT_KEYS.most + 1)), 1)]})
     with pytest.raises(SpecError, match="400,001 keys in one mapping of a result file, above the limit of 400,000"):
         Rows.read_from(text, "f", "again")
+
+
+@pytest.mark.parametrize("wrong", ["{}]", "{", '{"a": ' + "9" * 5000 + "}", "[" * 10**5, "\x00"])
+@pytest.mark.parametrize("length", [0, 2 * RESULT_KEYS.most], ids=["short", "long"])
+def test_what_is_no_json_is_refused_however_long_it_is(wrong: str, length: int) -> None:
+    with pytest.raises(SpecError) as raised:
+        Rows.read_from(" " * length + wrong, "f", "again")
+    assert "again" in str(raised.value)
