@@ -41,6 +41,7 @@ from archsim.functional.setup import (
     examples_of,
     measures_of,
     program_of,
+    room_of,
 )
 from archsim.functional.targets import check_signs
 from archsim.mapping.schedule import Maintenance, Schedule
@@ -108,7 +109,9 @@ class ChipModel:
         self.crossbars = crossbars_of(cells, numbers, self.drops)
         rules = Rules(alpha, functions_of(workload), self.spans, chain_of(workload), rates, per_epoch, seed)
         tables = self._tables([numbers.index(c.numbers) for c in cells])
-        self.setup = Setup(program, tables, rules, examples, self.buffers, self.measures)
+        self.setup = Setup(
+            program, tables, rules, examples, self.buffers, self.measures, room_of(program, trains.count)
+        )  # fmt: skip
         for shard in range(len(self.cells)):
             self._look_at_flutter(shard)
         self._play = make_play(update, len(self.cells), len(numbers), trains, workload.plain)

@@ -52,11 +52,16 @@ def compiled(
     does tells apart, too, the contents of all files that `files_of` finds, and `words` the parts. Numba's files of a
     function are not safe from two processes that compile it for different types at once: let `words` tell types apart.
     Keep code only if all that it calls `is_kept`. The interpreter cannot call what is taken in (`inline`): numba leaves
-    out what would turn its arguments.
+    out what would turn its arguments. It counts no references, so that it cannot make arrays.
     """
     own = rebuilt(function, parts)
     if keep:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files_of(own))).hexdigest()
         own.__qualname__ = f"{own.__name__}.{words}.{digest[:16]}"
-    options: dict[str, Any] = {"forceinline": inline, "no_cpython_wrapper": inline, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {
+        "forceinline": inline,
+        "no_cpython_wrapper": inline,
+        "no_cfunc_wrapper": True,
+        "_nrt": False,
+    }
     return cast("Callable[..., Any]", (njit if keep else numba.njit)(error_model="numpy", **options)(own))

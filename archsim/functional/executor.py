@@ -81,10 +81,12 @@ def add_drive(values: F32, full: Any, shares: F64, swings: I64, top: Any, drive:
     return charged
 
 
-rows_fire, columns_fire, COUNT = PULSED.rows, PULSED.columns, PULSED.count  # `make_play` may put in others
+rows_fire, columns_fire = PULSED.rows, PULSED.columns  # `make_play` may put in others
 
 
-def fire(state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: F32, slots: Any) -> tuple[int, int]:
+def fire(
+    state: Any, numbers: Any, row_pulses: I64, column_pulses: I64, phases: F32, slots: Any, scratch: Any
+) -> tuple[int, int]:
     """Fire the pulses of an update on one shard's cells; return how many there were and how many met a limit.
 
     It stands for the update of some cells, which `make_play` puts in its place.
@@ -302,9 +304,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
     maintenance op, or just after the last update of an instance that is `tick - 1` modulo `tick`, or `stop - 1`.
     """
     program, tables, measures = setup.program, setup.tables, setup.measures
-    widest, shards = setup.buffers.acts.shape[2], program.shards.shape[0]
-    driven, z = np.zeros(widest, dtype=np.float32), np.zeros(widest, dtype=np.float32)
-    nx, nd, phases = np.zeros(widest, dtype=COUNT), np.zeros(widest, dtype=COUNT), np.zeros(widest, dtype=np.float32)
+    shards, (driven, z, phases, nx, nd, scratch) = program.shards.shape[0], setup.room
     for at in range(position, op.shape[0]):
         kind = program.kind[op[at]]
         if kind < 0:
@@ -331,7 +331,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
                 if phase:
                     for j in range(cols):
                         nd[j] = -nd[j]
-                fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4])
+                fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4], scratch)
                 for side in (s, s + shards):
                     if crossbars.terms[side].shape[0]:
                         follow(crossbars.weights[s], crossbars.terms[side], nx[:rows], nd[:cols], crossbars.seen[side])
@@ -382,5 +382,5 @@ def make_play(
     It is kept on disk if the update is; the counts are in its name as they are in its types.
     """
     words = f"{update.__module__}.{update.__name__}.{trains.rows.__name__}.{shards}.{sorts}.{plain}"
-    parts = {**make_pieces(trains, plain), fire.__name__: update, "COUNT": trains.count}
+    parts = {**make_pieces(trains, plain), fire.__name__: update}
     return compiled(play, parts, words, keep=is_kept(update))

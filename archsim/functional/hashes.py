@@ -12,6 +12,7 @@ import numpy as np
 
 from archsim.base.machine_code import njit
 from archsim.base.mixing import mix
+from archsim.components.cells.numeric.draws import quick_normal
 
 PHASE, ROUNDING, READ, READ_BACK, ROW_ROUNDING, FLUTTER, FLUTTER_BACK, GAIN, OFFSET = range(1, 10)
 """What a draw is for: a row's train phase, the rounding of a column's count, noise of reads either way, the rounding of
@@ -39,6 +40,6 @@ def normal(base: Any, index: Any) -> Any:
 
 @njit()
 def add_noise(values: Any, sigma: Any, base: Any, first: Any) -> None:
-    """Add normal noise of a standard deviation to values, the draws of which begin with the index `first`."""
+    """Add normal noise of a standard deviation to values, by `quick_normal`, whose places begin at `first`."""
     for i in range(values.shape[0]):
-        values[i] += np.float32(sigma) * normal(base, first + i)
+        values[i] += np.float32(sigma) * quick_normal(base, first + i)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.base.arrays import F32, F64, I32, I64
+from archsim.base.arrays import F32, F64, I32, I64, Array
+from archsim.components.cells.numeric.base import Scratch, scratch_of
 from archsim.functional.functions import Functions, Spans
 from archsim.functional.numbers import KEPT, Chain
 from archsim.functional.sequences import Frames
@@ -128,8 +129,19 @@ class Measures(NamedTuple):
     pulsed: F64  # [what, shards]: since it was last read off: pulses, those at a cell's limit, columns, those clipped
 
 
+class Room(NamedTuple):
+    """What the loop works in, [lines] each, so that it need make no arrays; what it holds means nothing."""
+
+    driven: F32
+    sums: F32
+    phases: F32
+    row_pulses: Array  # as `Trains.count` has it
+    column_pulses: Array
+    update: Scratch
+
+
 class Setup(NamedTuple):
-    """All that the loop works on but the cells; it changes buffers and measures."""
+    """All that the loop works on but the cells; it changes buffers, measures and room."""
 
     program: Program
     tables: Tables
@@ -137,6 +149,7 @@ class Setup(NamedTuple):
     examples: Examples
     buffers: Buffers
     measures: Measures
+    room: Room
 
 
 def program_of(schedule: Schedule) -> Program:
@@ -212,6 +225,13 @@ def buffers_of(program: Program) -> Buffers:
         pending=np.zeros((layers, places), dtype=np.int64),
         carried=np.zeros((layers, 3, program.units), dtype=np.float32),
     )
+
+
+def room_of(program: Program, count: type[np.generic]) -> Room:
+    """Return room for the loop of a program whose updates' pulses are counted in this kind of number."""
+    driven, sums, phases = np.zeros((3, program.lines), dtype=np.float32)
+    counts = np.zeros((2, program.lines), dtype=count)
+    return Room(driven, sums, phases, counts[0], counts[1], scratch_of(program.lines))
 
 
 def measures_of(program: Program) -> Measures:

@@ -19,7 +19,7 @@ from archsim.components import COMPONENTS
 from archsim.components.cells.base import Device, Switches
 from archsim.components.cells.in_place import InPlaceCell, SoftBounds, StaticCell
 from archsim.components.cells.numeric import draws
-from archsim.components.cells.numeric.base import Cells
+from archsim.components.cells.numeric.base import Cells, scratch_of
 from archsim.components.cells.numeric.capacitor import DecayFactors
 from archsim.components.cells.numeric.draws import FIRST
 from archsim.components.cells.numeric.in_place import InPlaceCells
@@ -643,8 +643,9 @@ def test_every_kind_of_cell_keeps_the_interface(kind: type[Device]) -> None:
     before = cells.weights.copy()
     fired = cells.update(np.full(3, 15), np.full(10, -15), np.zeros(3, np.float32))
     assert fired == cells.kernel(
-        cells.compiled_state, cells.numbers, np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32), 15
-    )
+        cells.compiled_state, cells.numbers, np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32), 15,
+        scratch_of(3),
+    )  # fmt: skip
     assert fired.pulses == 30 * 15
     assert np.abs(cells.weights - before).max() < 1.5 * cells.step * 15  # back, but for the asymmetry
     cells.leak(0, 3, 1e-3)

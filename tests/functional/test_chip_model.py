@@ -51,7 +51,7 @@ class Numbers(NamedTuple):
 
 
 @numba.njit(cache=True)
-def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def linear(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     fired = 0
     for i in range(nx.shape[0]):
         if nx[i] > 0:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.components.cells.capacitor import CapacitorPair
+from archsim.components.cells.numeric.base import scratch_of
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.datasets import Data
 from archsim.functional.order import Order
@@ -45,7 +46,7 @@ def test_a_kernel_refuses_arrays_that_lie_the_other_way() -> None:
     cells = device_of("pcm_3t1c").cells(3, 10, 1, 2)
     nx, nd, phi = np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32)
     with pytest.raises(numba.TypingError, match="take their compiled_state"):
-        cells.kernel(cells.state, cells.numbers, nx, nd, phi, 15)
+        cells.kernel(cells.state, cells.numbers, nx, nd, phi, 15, scratch_of(len(nx)))
 
 
 # ---- whole networks: the compiled loop on compiled cells, and the same loop in plain Python on numpy's cells
@@ -72,6 +73,7 @@ def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
         own = REFERENCES[device.kind](device, shard.rows, shard.cols, seed, index, SWITCHES[0])
         for array, start in zip(own.state, model.cells[index].state, strict=True):
             array[...] = start
+        own.parameters = model.cells[index].parameters
         model.cells[index] = own
     cells: Any = model.cells
     places = {id(own.state): own for own in cells}
@@ -81,7 +83,7 @@ def plain(schedule: Schedule, data: Data, seed: int) -> ChipModel:
         seen=tuple(own.weights for own in cells) * 2,
     )
 
-    def fire(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> tuple[int, int]:
+    def fire(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, _: Any) -> tuple[int, int]:
         return tuple(places[id(state)].update(nx.copy(), nd.copy(), phi.copy(), int(slots)))
 
     model._play = interpreted_play({"fire": fire})

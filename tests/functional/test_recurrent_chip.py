@@ -70,8 +70,7 @@ def test_a_chip_without_imperfections_is_the_baseline(name: str, cols: int, stat
     schedule = schedule_of(workload, count, sets, PACKET)
     order = order_of(workload, count, 0)
     model = chip_model(schedule, data, 0, order, ABLATIONS)
-    parts = {"fire": model.cells[0].exact_kernel, "rows_fire": EXACT.rows, "columns_fire": EXACT.columns,
-             "COUNT": EXACT.count}  # fmt: skip
+    parts = {"fire": model.cells[0].exact_kernel, "rows_fire": EXACT.rows, "columns_fire": EXACT.columns}
     model._play = interpreted_play(parts, plain=False)
     start = [w.copy() for w in model.matrices()]
     with np.errstate(all="ignore"):

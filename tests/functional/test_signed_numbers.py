@@ -69,7 +69,7 @@ def chip(cells: list[Any], hidden: str, seed: int) -> ChipModel:
 
 def interpreted(model: ChipModel, fire: Any, trains: Trains) -> None:
     """Have a chip's loop run by the interpreter, with this update and what drives it."""
-    parts = {"fire": fire, "rows_fire": trains.rows, "columns_fire": trains.columns, "COUNT": trains.count}
+    parts = {"fire": fire, "rows_fire": trains.rows, "columns_fire": trains.columns}
     model._play = interpreted_play(parts)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.base.arrays import F32, F64, I64, Flags
+from archsim.base.arrays import F32, F64, I64, U64, Flags
 from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.draws import FRESH
 from archsim.components.cells.numeric.flutter import Flutter
@@ -68,6 +68,18 @@ class Sight(NamedTuple):
     written: F32  # by what the part of them that was programmed before is multiplied
 
 
+class Scratch(NamedTuple):
+    """What the compiled update of some cells works in, so that it need make no arrays; what it holds means nothing."""
+
+    values: F32  # [6, lines]
+    places: U64  # [lines]
+
+
+def scratch_of(lines: int) -> Scratch:
+    """Return scratch for the update of cells of so many rows."""
+    return Scratch(np.zeros((6, lines), np.float32), np.zeros(lines, np.uint64))
+
+
 class Parameters(NamedTuple):
     """With what a declaration has its cells made, in V, uS and s; what a kind of cells has no use for is left out."""
 
@@ -94,7 +106,10 @@ class Cells(ABC):
     """
 
     kernel: Callable[..., Any]
-    """The compiled update(arrays, numbers, nx, nd, phi, slots) -> (pulses, clipped), of counts as in `update`."""
+    """The compiled update(arrays, numbers, nx, nd, phi, slots, scratch) -> (pulses, clipped), of counts as in `update`.
+
+    `scratch` is a `Scratch` of at least as many lines as there are rows.
+    """
     exact_kernel: Callable[..., Any]
     """The same of real numbers in place of pulses, see `exact_updates`."""
 
@@ -121,7 +136,7 @@ class Cells(ABC):
             raise ValueError(f"counts {nx.shape}, {nd.shape} and phases {phi.shape} for cells {self.weights.shape}")
         if not (((nx >= 0) & (nx <= slots) & (phi >= 0) & (phi < 1)).all() and (np.abs(nd) <= slots).all()):
             raise ValueError(f"a count of pulses is beyond {slots}, or a phase not within [0, 1)")
-        return PulseCounts(*self.kernel(self.compiled_state, self.numbers, nx, nd, phi, slots))
+        return PulseCounts(*self.kernel(self.compiled_state, self.numbers, nx, nd, phi, slots, scratch_of(rows)))
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let some seconds pass for these rows, or for each its own [row_stop - row_start].

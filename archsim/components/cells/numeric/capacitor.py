@@ -18,7 +18,7 @@ from archsim.components.cells.numeric.base import (
     checked_key,
 )
 from archsim.components.cells.numeric.capacitor_kernels import Numbers, State, conducting, differences, make, turn
-from archsim.components.cells.numeric.capacitor_update import decay, leak, update, update_noisily
+from archsim.components.cells.numeric.capacitor_update import decay, leak, update
 from archsim.components.cells.numeric.capacitor_writing import reset, rewrite
 from archsim.components.cells.numeric.conversion import convert
 from archsim.components.cells.numeric.draws import FIRST, REWRITE, REWRITE_READ
@@ -58,8 +58,7 @@ class CapacitorCells(Cells):
     def __init__(self, state: State, parameters: Parameters, key: tuple[int, int]) -> None:
         super().__init__(state, parameters, key)
         self._turned = turn(state)
-        self.kernel = update_noisily if self.numbers.grain > 0 else update
-        self.exact_kernel = update_exactly
+        self.kernel, self.exact_kernel = update, update_exactly
         make(self._turned, self.numbers, parameters.spreads, *key)
         self._decay = DecayFactors(self._turned.tau, self._turned.shared_tau)
 

@@ -11,167 +11,181 @@ from typing import Any
 import numpy as np
 
 from archsim.components.cells.numeric.capacitor_kernels import jolt, pulse, refresh_shared, refresh_weight, turn
-from archsim.components.cells.numeric.draws import UPDATE_PULSES, compiled, inner, quick_normal, stream
+from archsim.components.cells.numeric.draws import UPDATE_PULSES, compiled, lean, quick_normal, stream, taken_in
 
-MOST_SLOTS = 1023  # pulses of an update, for `pulse_column`; more of them are counted one by one, to the same
+MOST_SLOTS = 1023  # pulses of an update, for `coincidences`; more of them are counted one by one, to the same
 
 _ZERO, _ONE, _HALF = np.float32(0), np.float32(1), np.float32(0.5)
+TRAINS, PHASES, OF_ONE, OF_MORE, AFTER, WEIGHTS = range(6)  # rows of `Scratch.values`
 
 
 def column_pulsed(digits: int) -> Any:
     """Return `pulse_column` for up to 2^digits - 1 coincidences; the fewer, the quicker."""
 
-    def pulse_column(
-        state: Any, numbers: Any, col: Any, nx: Any, phases: Any, size: Any, slots: Any, counts: Any, after: Any,
-        weights: Any,
-    ) -> None:  # fmt: skip
-        """Fill in, by row, the coincidences of a column's `size` pulses, and its voltages and weights after them.
+    def pulse_column(state: Any, numbers: Any, col: Any, towards: Any, counts: Any, after: Any, weights: Any) -> Any:
+        """Fill in, by row, a column's voltages and weights after so many pulses; return whether any leaves its range.
 
-        `size` is negative to decrease weights. Coincidences are floor((nx |size| + floor(slots phi)) / slots); the half
-        that is added keeps the rounding of a product by 1 / slots clear of whole numbers, for up to MOST_SLOTS. There
-        is no branch and no look at the range, so that it is compiled to work on many rows at once.
+        `towards` is 1 where weights increase and -1 where they decrease. There is no branch, so that it is compiled to
+        work on many rows at once; rows without pulses stay as they are, to the bit.
         """
         voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
         k, threshold, pcm = state.k[:, col], state.threshold[:, col], state.pcm[:, col]
         polarity, shared = state.polarity, state.shared[:, col // numbers.span]
-        bend, start = numbers.bend, numbers.start
-        pulses = np.float32(abs(size))
-        towards = _ONE if size > 0 else -_ONE
-        each = _ONE / np.float32(slots)
+        bend, start, least, most = numbers.bend, numbers.start, numbers.least, numbers.most
+        outside = np.int32(0)
         for row in range(voltage.shape[0]):
-            count = np.floor((nx[row] * pulses + phases[row] + _HALF) * each)
             step = up[row] if polarity[row] * towards > _ZERO else -down[row]
             lessened = abs(step) * bend
             power, shift = _ONE - lessened, step + lessened * start
-            moved, left = voltage[row], count
-            for _ in range(digits):
-                half = np.floor(left * _HALF)
+            moved, left = voltage[row], counts[row]
+            for digit in range(digits):
+                half = np.floor(left * _HALF) if digit < digits - 1 else _ZERO
                 moved = moved * power + shift if left > half + half else moved
                 shift, power, left = shift * power + shift, power * power, half
             above = moved - threshold[row]
             own = k[row] * above if above > _ZERO else _ZERO
-            counts[row], after[row], weights[row] = count, moved, pcm[row] + polarity[row] * (own - shared[row])
+            outside |= np.int32(moved > most) | np.int32(moved < least)
+            after[row], weights[row] = moved, pcm[row] + polarity[row] * (own - shared[row])
+        return outside != 0
 
-    return inner(pulse_column)
-
-
-_FEW, _MANY = 2, 4  # bits of a pulse count for which code is compiled; more pulses take the general way, as exactly
-pulse_column_few, pulse_column_many = column_pulsed(_FEW), column_pulsed(_MANY)
+    return taken_in(pulse_column)
 
 
-@inner
+_ONE_BIT, _FEW, _MANY = 1, 2, 4  # bits of a pulse count for which code is compiled; more go one by one, as exactly
+pulse_column_once, pulse_column_few, pulse_column_many = map(column_pulsed, (_ONE_BIT, _FEW, _MANY))
+
+
+@taken_in
 def rows_firing(nx: Any, phi: Any, slots: Any, trains: Any, phases: Any, firing: Any) -> Any:
     """Fill in the rows' counts and whole phases, and which rows fire; return how many do, and the largest count."""
     fires: Any = 0
     largest: Any = 0
     for row in range(nx.shape[0]):
-        trains[row] = nx[row]
-        phases[row] = math.floor(np.float64(phi[row]) * slots) if nx[row] else 0.0
+        trains[row], phases[row] = nx[row], math.floor(np.float64(phi[row]) * slots)
+    for row in range(nx.shape[0]):
         firing[fires] = row
         fires += nx[row] > 0
         largest = max(largest, nx[row])
     return fires, largest
 
 
-@inner
-def column_fired(
-    state: Any, numbers: Any, col: Any, fired: Any, size: Any, slots: Any, highest: Any, found: Any
-) -> None:  # fmt: skip
-    """Fill in, by row, the coincidences of a column's pulses, at most `highest`, and its voltages and weights after."""
-    nx, trains, phases, firing = fired
-    counts, after, weights = found
-    if highest < 1 << _FEW:
-        pulse_column_few(state, numbers, col, trains, phases, size, slots, counts, after, weights)
-    elif highest < 1 << _MANY:
-        pulse_column_many(state, numbers, col, trains, phases, size, slots, counts, after, weights)
+@taken_in
+def coincidences(trains: Any, phases: Any, size: Any, slots: Any, counts: Any) -> Any:
+    """Fill in, by row, the coincidences with a column of `size` pulses; return all of them.
+
+    They are floor((nx size + floor(slots phi)) / slots); the half that is added keeps the rounding of a product by
+    1 / slots clear of whole numbers, for up to MOST_SLOTS.
+    """
+    total: Any = 0
+    if slots <= MOST_SLOTS:
+        pulses, each = np.float32(size), _ONE / np.float32(slots)
+        for row in range(trains.shape[0]):
+            counts[row] = np.floor((trains[row] * pulses + phases[row] + _HALF) * each)
+            total += np.int32(counts[row])
     else:
-        for row in firing:
-            counts[row] = (nx[row] * abs(size) + np.int64(phases[row])) // slots
-            after[row] = np.inf
+        for row in range(trains.shape[0]):
+            count = (np.int64(trains[row]) * size + np.int64(phases[row])) // slots
+            counts[row] = count
+            total += count
+    return total
 
 
-@inner
-def pulse_cell(state: Any, numbers: Any, row: Any, col: Any, count: Any, size: Any) -> Any:
+@lean
+def pulse_cell(state: Any, numbers: Any, row: Any, col: Any, count: Any, towards: Any) -> Any:
     """Return a capacitor's voltage after pulses that may meet its range, and how many of them it cut short."""
     step, bend = state.up[row, col], numbers.bend
-    if (size > 0) != (state.polarity[row] > _ZERO):
+    if towards * state.polarity[row] <= _ZERO:
         step, bend = -state.down[row, col], -bend
     return pulse(state.voltage[row, col], count, step, bend, numbers.start, numbers.least, numbers.most)
 
 
-@compiled
-def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
-    """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
-
-    Few columns fire but many rows do, so that it goes column by column.
-    """
-    state = turn(kept)
-    rows = nx.shape[0]
-    trains, phases, counts = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.float32)
-    after, weights, firing = np.empty_like(counts), np.empty_like(counts), np.empty(rows, np.int64)
-    fires, largest = rows_firing(nx, phi, slots, trains, phases, firing)
-    pulses = clipped = 0
-    if not fires:
-        return pulses, clipped
-    firing = firing[:fires]
-    least, most = numbers.least, numbers.most
-    for col in range(nd.shape[0]):
-        size = nd[col]
-        if not size:
-            continue
-        highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
-        found = counts, after, weights
-        column_fired(state, numbers, col, (nx, trains, phases, firing), size, slots, highest, found)
-        voltage = state.voltage[:, col]
-        for row in firing:
-            count = int(counts[row])
-            pulses += count
-            if least <= after[row] <= most:
-                voltage[row], state.weights[row, col] = after[row], weights[row]
-            elif count:
-                voltage[row], cut = pulse_cell(state, numbers, row, col, count, size)
-                refresh_weight(state, row, col, col // numbers.span)
-                clipped += cut
-    return pulses, clipped
-
-
-@compiled
-def update_noisily(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
-    """Pulse all cells as `update` does, with pulses that differ from one to the next: see `jolt`."""
-    state = turn(kept)
-    rows = nx.shape[0]
-    trains, phases, counts = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, np.float32)
-    after, weights, firing = np.empty_like(counts), np.empty_like(counts), np.empty(rows, np.int64)
-    key = stream(state.key[0], state.key[1], UPDATE_PULSES, state.updates[0])
-    state.updates[0] += 1
-    fires, largest = rows_firing(nx, phi, slots, trains, phases, firing)
-    pulses = clipped = 0
-    if not fires:
-        return pulses, clipped
-    firing, hit = firing[:fires], np.empty(rows, np.int64)
-    least, most = numbers.least, numbers.most
-    for col in range(nd.shape[0]):
-        size = nd[col]
-        if not size:
-            continue
-        highest = (abs(size) * largest + slots - 1) // slots if slots <= MOST_SLOTS else slots
-        found = counts, after, weights
-        column_fired(state, numbers, col, (nx, trains, phases, firing), size, slots, highest, found)
-        hits: Any = 0
-        for row in firing:  # without a branch that half of the time goes the other way
-            hit[hits] = row
-            hits += counts[row] > _ZERO
-        voltage = state.voltage[:, col]
-        for place in range(hits):
-            row = hit[place]
-            count = int(counts[row])
-            pulses += count
+@taken_in
+def jolt_column(
+    state: Any, numbers: Any, col: Any, towards: Any, firing: Any, counts: Any, after: Any, key: Any
+) -> Any:  # fmt: skip
+    """Move those of a column's capacitors that are pulsed to where noisy pulses leave them; return clipped pulses."""
+    clipped: Any = 0
+    rows = state.weights.shape[0]
+    for place in range(firing.shape[0]):
+        row = firing[place]
+        count = int(counts[row])
+        if count:
             moved, cut = after[row], 0
-            if not least <= moved <= most:
-                moved, cut = pulse_cell(state, numbers, row, col, count, size)
-            voltage[row], beyond = jolt(voltage[row], moved, quick_normal(key, col * rows + row), numbers)
+            if not numbers.least <= moved <= numbers.most:
+                moved, cut = pulse_cell(state, numbers, row, col, count, towards)
+            draw = quick_normal(key, np.uint64(col * rows) + row)
+            state.voltage[row, col], beyond = jolt(state.voltage[row, col], moved, draw, numbers)
             refresh_weight(state, row, col, col // numbers.span)
             clipped += max(cut, int(beyond))
+    return clipped
+
+
+@taken_in
+def limit_column(state: Any, numbers: Any, col: Any, towards: Any, firing: Any, counts: Any, after: Any) -> Any:
+    """Move those of a column's capacitors that are pulsed, some of which meet their range; return clipped pulses."""
+    clipped: Any = 0
+    for place in range(firing.shape[0]):
+        row = firing[place]
+        moved, cut = after[row], 0
+        if not numbers.least <= moved <= numbers.most:
+            moved, cut = pulse_cell(state, numbers, row, col, int(counts[row]), towards)
+        state.voltage[row, col] = moved
+        refresh_weight(state, row, col, col // numbers.span)
+        clipped += cut
+    return clipped
+
+
+@lean
+def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
+    """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
+
+    Few columns fire but many rows do, so that it goes column by column. Pulses differ from one to the next where the
+    numbers say so: see `jolt`.
+    """
+    state, rows = turn(kept), nx.shape[0]
+    values, noisy = scratch.values, numbers.grain > _ZERO
+    trains, phases = values[TRAINS, :rows], values[PHASES, :rows]
+    after, weights = values[AFTER, :rows], values[WEIGHTS, :rows]
+    key = np.uint64(0)
+    if noisy:
+        key = stream(state.key[0], state.key[1], UPDATE_PULSES, state.updates[0])
+        state.updates[0] += 1
+    pulses: Any = 0
+    clipped: Any = 0
+    of_one: Any = -1
+    fires, largest = rows_firing(nx, phi, slots, trains, phases, scratch.places)
+    firing = scratch.places[:fires]
+    for col in range(nd.shape[0] if fires else 0):
+        size, towards = abs(nd[col]), _ONE if nd[col] > 0 else -_ONE
+        if not size:
+            continue
+        counts = values[OF_ONE if size == 1 else OF_MORE, :rows]
+        total = of_one
+        if size > 1 or of_one < 0:  # most columns fire once: what coincides with that is found but once
+            total = coincidences(trains, phases, size, slots, counts)
+            of_one = total if size == 1 else of_one
+        pulses += total
+        highest = (size * largest + slots - 1) // slots
+        if highest < 1 << _ONE_BIT:
+            outside = pulse_column_once(state, numbers, col, towards, counts, after, weights)
+        elif highest < 1 << _FEW:
+            outside = pulse_column_few(state, numbers, col, towards, counts, after, weights)
+        elif highest < 1 << _MANY:
+            outside = pulse_column_many(state, numbers, col, towards, counts, after, weights)
+        else:
+            outside = True
+            for row in firing:
+                after[row] = np.inf
+        if noisy:
+            clipped += jolt_column(state, numbers, col, towards, firing, counts, after, key)
+        elif outside:
+            clipped += limit_column(state, numbers, col, towards, firing, counts, after)
+        else:
+            voltage = state.voltage[:, col]
+            for row in range(rows):
+                voltage[row] = after[row]
+            for row in firing:
+                state.weights[row, col] = weights[row]
     return pulses, clipped
 
 

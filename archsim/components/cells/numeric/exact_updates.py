@@ -19,7 +19,7 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @compiled
-def update_exactly(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def update_exactly(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Change the capacitors of all cells."""
     state = turn(kept)
     pulses, limited = 0.0, 0
@@ -43,7 +43,7 @@ def update_exactly(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: A
 
 
 @compiled
-def update_in_place_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def update_in_place_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Change the weights of all cells that are trained in place."""
     pulses, limited = 0.0, 0
     for row in range(nx.shape[0]):
@@ -64,7 +64,7 @@ def update_in_place_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any
 
 
 @compiled
-def update_pairs_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def update_pairs_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Raise G+ of cells whose weight increases, G- of the others; those that are stuck stay."""
     pulses, limited = 0.0, 0
     for row in range(nx.shape[0]):

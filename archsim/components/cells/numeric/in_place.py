@@ -58,7 +58,7 @@ def make_in_place(state: Any, numbers: Any, seed: Any, shard: Any) -> None:
 
 
 @compiled
-def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones."""
     columns, upward = columns_pulsed(nd, slots)
     pulses = clipped = 0

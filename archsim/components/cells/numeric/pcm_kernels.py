@@ -72,7 +72,7 @@ def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) ->
 
 
 @compiled
-def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any) -> Any:
+def update_pairs(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Fire the coincidences of row and column pulses: an increase SETs G+, a decrease G-; return pulses, clipped ones.
 
     A pulse changes G by step (1 - G / limit) (1 + noise z), z standard normal; it is clipped if G reaches the limit or
