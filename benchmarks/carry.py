@@ -13,7 +13,8 @@ from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.datasets import Data, load_data
+from archsim.functional.data import Data
+from archsim.functional.datasets import load_data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping import build_schedule, map_workload

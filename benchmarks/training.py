@@ -11,7 +11,8 @@ import numpy as np
 
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.functional.datasets import FOLDER_VARIABLE, Data, load_data
+from archsim.functional.data import Data
+from archsim.functional.datasets import FOLDER_VARIABLE, load_data
 from archsim.functional.floating_point import train_float
 from archsim.functional.functions import functions_of
 from archsim.functional.order import Order

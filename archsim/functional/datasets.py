@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +15,11 @@ from archsim.base.doors import variable
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
+from archsim.functional.data import Data
 from archsim.functional.idx import Bytes, read_idx, times
 from archsim.functional.npz import feature_problems, group_problems, label_problems, read_npz
-from archsim.functional.sequences import Flat, Frames, framed, read_characters
+from archsim.functional.sequences import Flat, framed, read_characters
+from archsim.functional.splits import Split, held_back, split_apart
 from archsim.functional.targets import check_signs, rows_of, target_problems, value_problems
 from archsim.spec.loading import Loaded
 from archsim.workload import Workload
@@ -36,90 +37,6 @@ MNIST_FILES = {
 SEQUENCES = "seq"
 """The folder in which sequences may lie beside others."""
 MNIST_SIDE = 28  # pixels, as the files have them
-
-
-class Part(NamedTuple):
-    """Examples that are read and not trained on: features, labels, and values where these are the targets."""
-
-    x: F32
-    y: I64
-    t: F32 | None
-    frames: Frames | None = None
-
-    def taken(self, which: slice | Array) -> Part:
-        """Return those at some places; of sequences, all vectors stay."""
-        if self.frames is not None:
-            return Part(self.x, self.y[which], None, self.frames.taken(which))
-        return Part(self.x[which], self.y[which], None if self.t is None else self.t[which])
-
-    @property
-    def examples(self) -> int:
-        """How many there are."""
-        return len(self.y)
-
-    @property
-    def answers(self) -> int:
-        """How many labels there are to be answered: one each, or at each step that counts one."""
-        if self.frames is None or self.y.ndim == 1:
-            return len(self.y)
-        steps, first = self.frames.rows.shape[1], self.frames.rows.shape[1] - self.y.shape[1]
-        return int((steps - np.maximum(self.frames.begin, first)).sum())
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """A data set that fits a network: examples for training and for testing.
-
-    `train_x` float32 [examples, inputs] and `test_x` float32 [n, inputs] hold features in 0..1, or in -1..1 where the
-    workload says that they are signed; `train_y` int64 [examples] and `test_y` int64 [n] hold labels in
-    0..`classes`-1, where `classes` are the outputs of the network. Where examples are trained towards values,
-    `train_t` float32 [examples, outputs] and `test_t` float32 [n, outputs] hold these, and labels count for nothing.
-    `source` says in words where they come from and what was done to them. `validation` are those that were held back
-    from training, if any were. Where an example is a sequence, `train_x` and `test_x` are vectors, `train_frames` and
-    `test_frames` say which an example has at each step, and there may be a label for each step; before they are fitted
-    to a network, features lie in a row, with `lengths` and how many `vectors` there are in it, where that is known.
-    """
-
-    train_x: F32
-    train_y: I64
-    test_x: F32
-    test_y: I64
-    classes: int
-    name: str
-    source: str
-    train_t: F32 | None = None
-    test_t: F32 | None = None
-    validation: Part | None = None
-    groups: I64 | None = None
-    """Of whom examples are, those for training first and then those for testing, where that is known."""
-    tests: tuple[int, ...] = ()
-    """How many examples for testing each split has, where there are splits."""
-    train_frames: Frames | None = None
-    test_frames: Frames | None = None
-    lengths: tuple[I64, I64] | None = None
-    vectors: int = 0
-
-    @property
-    def training(self) -> Part:
-        """The examples for training."""
-        return Part(self.train_x, self.train_y, self.train_t, self.train_frames)
-
-    def read_after(self, last: bool) -> tuple[Part | None, Part | None]:
-        """Return what is read after an epoch, or the last: examples for validation, if there are any, and for testing.
-
-        Where there are some for validation, those for testing are read after the last epoch alone.
-        """
-        if not last and self.validation is not None:
-            return self.validation, None
-        testing = Part(self.test_x, self.test_y, self.test_t, self.test_frames)
-        return self.validation, testing
-
-
-class Split(NamedTuple):
-    """One of several splits of all examples into some for training and others for testing: its place from 0."""
-
-    place: int
-    of: int
 
 
 Loader = Callable[[Workload, Path, int], Data]
@@ -166,50 +83,6 @@ def following(
     return workload, _fitted(data, workload.value)
 
 
-def folds(labels: I64, groups: I64 | None, of: int) -> I64:
-    """Return in which of so many splits each example is for testing.
-
-    They are dealt out in turn, through all classes and in the file's order within each; where it is known of whom they
-    are, all of one go together, the largest first, to the split that has fewest. Raises SpecError if there are too few.
-    """
-    count, what = (len(labels), "example") if groups is None else (int(groups.max()) + 1, "group")
-    if not 2 <= of <= count:
-        raise SpecError.at("--splits", f"{of} of {counted(count, what)}", f"give 2 to {count}")
-    found = np.empty(len(labels), dtype=np.int64)
-    if groups is None:
-        found[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % of
-        return found
-    sizes, filled = np.bincount(groups), np.zeros(of, dtype=np.int64)
-    for group in np.argsort(-sizes, kind="stable"):
-        place = int(filled.argmin())
-        filled[place] += sizes[group]
-        found[groups == group] = place
-    return found
-
-
-def _split(data: Data, split: Split, by_class: bool) -> Data:
-    """Return data with the examples of one split for testing, and all others for training."""
-    every: dict[str, Array | None] = {}
-    for name in "xyt":
-        own = [getattr(data, f"{part}_{name}") for part in ("train", "test")]
-        every[name] = None if own[0] is None else np.concatenate(own)
-    labels = every["y"]
-    assert labels is not None
-    where = folds(labels if by_class else np.zeros_like(labels), data.groups, split.of)
-    parts = {"train": where != split.place, "test": where == split.place}
-    source = f"{data.source}; both parts together, of which split {split.place + 1} of {split.of} is for testing"
-    source += ", groups kept together" if data.groups is not None else ""
-    found: dict[str, Any] = {
-        f"{part}_{name}": None if own is None else own[which]
-        for part, which in parts.items()
-        for name, own in every.items()
-    }
-    if data.lengths is not None:
-        lengths = np.concatenate(data.lengths)
-        found["lengths"] = (lengths[parts["train"]], lengths[parts["test"]])
-    return replace(data, **found, source=source, tests=tuple(np.bincount(where, minlength=split.of).tolist()))
-
-
 def _loaded(workload: Workload, folder: Path | None, seed: int, split: Split | None = None) -> Data:
     name, place = workload.dataset.name, data_folder(folder)
     if (place.name if place.is_file() else name).endswith(".txt"):
@@ -218,7 +91,7 @@ def _loaded(workload: Workload, folder: Path | None, seed: int, split: Split | N
         return load_text(workload, place)
     loader = LOADERS[name] if name in LOADERS and not place.is_file() else load_npz
     data = loader(workload, place, seed)
-    return data if split is None else _split(data, split, workload.dataset.target == "class")
+    return data if split is None else split_apart(data, split, workload.dataset.target == "class")
 
 
 def load_text(workload: Workload, folder: Path) -> Data:
@@ -349,19 +222,6 @@ def load_npz(workload: Workload, folder: Path, seed: int = 0) -> Data:
 def labels_of(y: Array) -> I64:
     """Return labels as int64 [examples], or [examples, steps]."""
     return y.astype(np.int64) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(np.int64)
-
-
-def held_back(labels: I64, count: int) -> Array:
-    """Return which of a training part's examples are held back for validation: so many, at even distances.
-
-    They are counted through all classes in turn, in the file's order within each, so that the rest keeps the shares of
-    the classes to within one example each; where all labels are alike, through the file. At least one example is left.
-    """
-    there = len(labels)
-    count = min(count, there - 1)
-    held = np.zeros(there, dtype=np.bool_)
-    held[np.argsort(labels, kind="stable")[np.arange(1, count + 1) * there // max(count, 1) - 1]] = True
-    return held
 
 
 def with_random_background(images: Bytes, seed: int, part: int) -> Bytes:

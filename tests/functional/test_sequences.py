@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from archsim.base.errors import SpecError
-from archsim.functional.datasets import Part, load_data
+from archsim.functional.data import Part
+from archsim.functional.datasets import load_data
 from archsim.functional.train import check_network
 from archsim.workload import Workload
 from tests.mapping.test_recurrent import dense, digital, lstm, work

@@ -17,7 +17,9 @@ from archsim.base.errors import SpecError
 from archsim.functional import baseline
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.datasets import Data, Split, folds, held_back, load_data
+from archsim.functional.data import Data
+from archsim.functional.datasets import load_data
+from archsim.functional.splits import Split, folds, held_back
 from archsim.functional.train import Training
 from archsim.simulation.run import simulate
 from archsim.workload import load_workload

@@ -13,10 +13,12 @@ from archsim.base.record import Record
 from archsim.chip import build_chip
 from archsim.functional.activity import Reads, Updates
 from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint
-from archsim.functional.datasets import Data, Split, load_data
+from archsim.functional.data import Data
+from archsim.functional.datasets import load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.probe import Probe
+from archsim.functional.splits import Split
 from archsim.functional.train import Chunks, Training, scales_of
 from archsim.functional.train import Progress as Place
 from archsim.mapping import build_schedule, map_workload

@@ -19,11 +19,13 @@ from archsim.base.words import counted
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint
-from archsim.functional.datasets import Data, Split, following, load_data
+from archsim.functional.data import Data
+from archsim.functional.datasets import following, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
 from archsim.functional.losses import loss_name
 from archsim.functional.remarks import rates_warnings
+from archsim.functional.splits import Split
 from archsim.functional.train import (
     Chunks,
     Training,
