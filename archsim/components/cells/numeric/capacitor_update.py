@@ -31,8 +31,7 @@ def column_pulsed(digits: int) -> Any:
         voltage, up, down = state.voltage[:, col], state.up[:, col], state.down[:, col]
         k, threshold, pcm = state.k[:, col], state.threshold[:, col], state.pcm[:, col]
         polarity, shared = state.polarity, state.shared[:, col // numbers.span]
-        bend, start, least, most = numbers.bend, numbers.start, numbers.least, numbers.most
-        outside = np.int32(0)
+        bend, start = numbers.bend, numbers.start
         for row in range(voltage.shape[0]):
             step = up[row] if polarity[row] * towards > _ZERO else -down[row]
             lessened = abs(step) * bend
@@ -44,9 +43,7 @@ def column_pulsed(digits: int) -> Any:
                 shift, power, left = shift * power + shift, power * power, half
             above = moved - threshold[row]
             own = k[row] * above if above > _ZERO else _ZERO
-            outside |= np.int32(moved > most) | np.int32(moved < least)
             after[row], weights[row] = moved, pcm[row] + polarity[row] * (own - shared[row])
-        return outside != 0
 
     return taken_in(pulse_column)
 
@@ -167,25 +164,26 @@ def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scra
         pulses += total
         highest = (size * largest + slots - 1) // slots
         if highest < 1 << _ONE_BIT:
-            outside = pulse_column_once(state, numbers, col, towards, counts, after, weights)
+            pulse_column_once(state, numbers, col, towards, counts, after, weights)
         elif highest < 1 << _FEW:
-            outside = pulse_column_few(state, numbers, col, towards, counts, after, weights)
+            pulse_column_few(state, numbers, col, towards, counts, after, weights)
         elif highest < 1 << _MANY:
-            outside = pulse_column_many(state, numbers, col, towards, counts, after, weights)
+            pulse_column_many(state, numbers, col, towards, counts, after, weights)
         else:
-            outside = True
             for row in firing:
                 after[row] = np.inf
         if noisy:
             clipped += jolt_column(state, numbers, col, towards, firing, counts, after, key)
-        elif outside:
-            clipped += limit_column(state, numbers, col, towards, firing, counts, after)
         else:
             voltage = state.voltage[:, col]
-            for row in range(rows):
-                voltage[row] = after[row]
             for row in firing:
-                state.weights[row, col] = weights[row]
+                moved = after[row]
+                if numbers.least <= moved <= numbers.most:
+                    voltage[row], state.weights[row, col] = moved, weights[row]
+                else:
+                    voltage[row], cut = pulse_cell(state, numbers, row, col, int(counts[row]), towards)
+                    refresh_weight(state, row, col, col // numbers.span)
+                    clipped += cut
     return pulses, clipped
 
 
