@@ -16,7 +16,7 @@ from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, o
 from archsim.functional.answers import Answered
 from archsim.functional.capacitor_times import CapacitorTimes
 from archsim.functional.data import Part
-from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
+from archsim.functional.executor import AT_MAINTENANCE, DONE, make_play
 from archsim.functional.functions import functions_of, spans_of
 from archsim.functional.line_drop import crossbars_of, line_drops
 from archsim.functional.mismatch import drawn
@@ -159,30 +159,36 @@ class ChipModel:
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
             position, why = self._play(op, n, start, position, stop, self._pause, self.crossbars, self.setup)
+            if why != DONE and self._pass_pauses(stop):
+                self.epoch, self.records = self.epoch + 1, before + position
+                if epoch_ends is not None:
+                    epoch_ends(self.epoch - 1, self.statistics())
             if why == AT_MAINTENANCE:
                 self._maintain(int(op[position]), int(n[position]), int(start[position]))
                 position += 1
-            elif why == AFTER_UPDATE:
-                which, example = int(op[position - 1]), int(n[position - 1])
-                shard = int(self.program.shard[which])
-                if (example + 1) % self._samples == 0:  # as the pulses left them
-                    self.saturation.sample(shard)
-                if (example + 1) % self._leaks == 0:
-                    self._leak(shard, 0, len(self._last[shard]), int(start[position - 1]) + self._latency[which])
-                    if self.drops:
-                        self.drops[shard].follow()
-                if (example + 1) % self._samples == 0:
-                    if self.drops:
-                        self.drops[shard].take()
-                    self._meter.sample(shard)
-                    self._look_at_flutter(shard)
-                if example + 1 == stop:
-                    self._updated[shard] = stop
-                    if (self._updated == stop).all():
-                        self.epoch, self.records = self.epoch + 1, before + position
-                        if epoch_ends is not None:
-                            epoch_ends(self.epoch - 1, self.statistics())
         self.records = before + len(op)
+
+    def _pass_pauses(self, stop: int) -> bool:
+        """Let shards that pause leak, and be looked at; return whether all of them have now ended the epoch."""
+        examples, began = self.measures.paused
+        for shard in np.flatnonzero(examples).tolist():
+            example, start, ended = int(examples[shard]), int(began[shard]), self.schedule.updates[shard]
+            samples = example % self._samples == 0
+            if samples:  # as the pulses left them
+                self.saturation.sample(shard)
+            if example % self._leaks == 0:
+                self._leak(shard, 0, len(self._last[shard]), start + self._latency[ended])
+                if self.drops:
+                    self.drops[shard].follow()
+            if samples:
+                if self.drops:
+                    self.drops[shard].take()
+                self._meter.sample(shard)
+                self._look_at_flutter(shard)
+            if example == stop:
+                self._updated[shard] = stop
+        examples[:] = self.measures.waiting[:] = 0
+        return bool((self._updated == stop).all())
 
     def _turn_to(self, op: I64, n: I64) -> None:
         """Have the epochs at hand whose examples these records take, where they are drawn as they come."""
@@ -294,7 +300,8 @@ class ChipModel:
         """Let rows leak until a cycle, or each until its own; those that did already are left alone."""
         last = self._last[shard][begin:end]
         elapsed = until - last
-        for first, stop in runs(elapsed > 0):
+        due = elapsed > 0
+        for first, stop in [(0, len(due))] if due.all() else runs(due):
             own = elapsed[first:stop]
             if own[0] > 0:
                 if self.leakage:
