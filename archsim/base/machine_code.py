@@ -94,6 +94,7 @@ def njit(**options: Any) -> Callable[[F], F]:
     If neither can be written (a read-only installation without a home) it is kept with temporary files, and if they
     cannot be written either not at all, which a warning says.
     """
+    options.setdefault("_nrt", True)  # else numba takes it over from what calls a function first
 
     def compiled(function: F) -> F:
         made = numba.njit(**options)(function)
@@ -106,3 +107,11 @@ def njit(**options: Any) -> Callable[[F], F]:
         return cast("F", made)
 
     return compiled
+
+
+def lean(**options: Any) -> Callable[[F], F]:
+    """Return a decorator as `njit` does, for what makes no array: it counts no references to those that it is given.
+
+    For records of many arrays that takes as long as what is done with them.
+    """
+    return njit(_nrt=False, **options)

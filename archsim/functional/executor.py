@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.components.cells.numeric.flutter import add_to_columns, add_to_rows
 from archsim.functional import vector_steps
 from archsim.functional.compiling import compiled, is_kept
@@ -68,7 +68,7 @@ from archsim.functional.setup import (
 DONE, AT_MAINTENANCE, AFTER_UPDATES = 0, 1, 2
 
 
-@njit()
+@lean()
 def add_drive(values: F32, full: Any, shares: F64, swings: I64, top: Any, drive: F64) -> int:
     """Add to each line's drive the share of the window that its driver is on at a value of `full` scale.
 
@@ -340,7 +340,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
                 fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4], scratch)
                 for side in (s, s + shards):
                     if crossbars.terms[side].shape[0]:
-                        follow(crossbars.weights[s], crossbars.terms[side], nx[:rows], nd[:cols], crossbars.seen[side])
+                        seen, terms = crossbars.seen[side], crossbars.terms[side]
+                        follow(crossbars.weights[s], terms, nx[:rows], nd[:cols], seen, scratch.places)
                 measures.fired[2, s] += fired
                 measures.pulsed[FIRED, s] += fired
                 measures.pulsed[LIMITED, s] += limited

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from archsim.base.arrays import F32, I32, I64, Array
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean, njit
 from archsim.functional.functions import Functions, activate, derive
 from archsim.functional.losses import output_delta
 from archsim.functional.numbers import layers_in_numbers, of_kind
@@ -43,7 +43,7 @@ def learning_rates(rates: Rates, epochs: int) -> F32:
     return np.asarray(rates.learning_rate * shares, dtype=np.float32)
 
 
-@njit()
+@lean()
 def forward_rows(x: F32, weights: F32, z: F32) -> None:
     """Add x W to z, row after row; rows whose input is zero are left out."""
     for i in range(weights.shape[0]):
@@ -54,7 +54,7 @@ def forward_rows(x: F32, weights: F32, z: F32) -> None:
                 z[j] += value * row[j]
 
 
-@njit()
+@lean()
 def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
     """Set e to W d for the first `rows` rows; each sum is kept in eight parts, in a fixed order."""
     width = weights.shape[1]

@@ -13,7 +13,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, I64, Flags
 from archsim.base.errors import Problem, SpecError, nearest
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.numbers import (
     CLIPPED_RELU,
     CODES,
@@ -136,7 +136,7 @@ def functions_of(workload: Workload) -> Functions:
     )
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def activate(code: Any, parameter: Any, z: F32) -> None:
     """Put a unit's activation in the place of each sum.
 
@@ -163,7 +163,7 @@ def activate(code: Any, parameter: Any, z: F32) -> None:
             z[j] = _ONE / (_ONE + np.exp(-z[j]))
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def derive(code: Any, parameter: Any, a: F32, e: F32, out: F32) -> None:
     """Set `out` to e f'(z) of each unit, from its value a = f(z); at a kink, the slope below it."""
     if code == RELU:

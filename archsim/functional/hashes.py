@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean, njit
 from archsim.base.mixing import mix
 from archsim.components.cells.numeric.draws import quick_normal
 
@@ -38,7 +38,7 @@ def normal(base: Any, index: Any) -> Any:
     return np.float32(radius * math.cos(2.0 * math.pi * np.float64(uniform(base, 2 * index + 1))))
 
 
-@njit()
+@lean()
 def add_noise(values: Any, sigma: Any, base: Any, first: Any) -> None:
     """Add normal noise of a standard deviation to values, by `quick_normal`, whose places begin at `first`."""
     for i in range(values.shape[0]):

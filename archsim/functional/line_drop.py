@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from archsim.base.arrays import F32, F64, Array
+from archsim.base.arrays import F32, F64, U64, Array
 from archsim.base.errors import Problem, SpecError
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean, njit
 from archsim.components.cells.numeric.base import Cells, DeviceLine, Sight
 from archsim.components.wires import Ends, Wires
 from archsim.functional.setup import Crossbars
@@ -136,10 +136,12 @@ def add_seen(
                 seen[row, col] += current
 
 
-@njit(error_model="numpy")
-def follow(weights: F32, terms: F32, nx: Any, nd: Any, seen: F32) -> None:
-    """Bring up to date what is seen of the cells that an update has pulsed: those of the rows and columns that fire."""
-    firing = np.empty(nd.shape[0], np.int64)
+@lean(error_model="numpy")
+def follow(weights: F32, terms: F32, nx: Any, nd: Any, seen: F32, firing: U64) -> None:
+    """Bring up to date what is seen of the cells that an update has pulsed: those of the rows and columns that fire.
+
+    `firing` [cols] is to work in.
+    """
     fires = 0
     for col in range(nd.shape[0]):
         firing[fires] = col

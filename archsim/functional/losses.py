@@ -10,7 +10,7 @@ import numpy as np
 
 from archsim.base.arrays import F32
 from archsim.base.errors import Problem, SpecError
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.numbers import LINEAR, SIGMOID, SOFTMAX, layers_in_numbers
 from archsim.workload.activations import ACTIVATIONS
 from archsim.workload.network import Workload
@@ -73,7 +73,7 @@ def score(right: int, squares: float, examples: int, targets: F32 | None) -> flo
     return 1.0 - squares / spread if spread else None
 
 
-@njit()
+@lean()
 def softmax_delta(z: F32, label: int, delta: F32) -> tuple[float, int]:
     """Set delta to the negative gradient of cross-entropy, y - softmax(z); return the loss and the predicted class."""
     best = 0
@@ -91,7 +91,7 @@ def softmax_delta(z: F32, label: int, delta: F32) -> tuple[float, int]:
     return float(loss), best
 
 
-@njit()
+@lean()
 def output_delta(code: int, z: F32, label: int, target: F32, delta: F32) -> tuple[float, bool, float]:
     """Set delta to target - output; return the loss, whether the class is right, and the sum of the squares of delta.
 

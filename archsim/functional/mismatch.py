@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from archsim.base.arrays import F32, F64
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.hashes import GAIN, OFFSET, key, normal
 from archsim.spec.tile import TileSpec
 
@@ -80,7 +80,7 @@ def drawn(edges: Sequence[Sequence[Edge]], shapes: Sequence[tuple[int, int]], se
     return gains, offsets
 
 
-@njit()
+@lean()
 def drive_unevenly(values: F32, gains: F32, offsets: F32, full: Any) -> None:
     """Set values to what drivers make of them: each as much longer or shorter as its driver is off; none of nothing."""
     for i in range(values.shape[0]):
@@ -89,7 +89,7 @@ def drive_unevenly(values: F32, gains: F32, offsets: F32, full: Any) -> None:
             values[i] = size if values[i] > 0 else -size
 
 
-@njit()
+@lean()
 def read_unevenly(values: F32, gains: F32, offsets: F32, full: Any) -> None:
     """Set values to what integrators and converters, whose range ends at `full`, see of them."""
     for i in range(values.shape[0]):

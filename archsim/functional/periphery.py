@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archsim.base.arrays import F32
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.mismatch import Edge
 
 
@@ -54,7 +54,7 @@ class Quantisers:
         return self.drive_levels, self.delta_levels, self.read_levels, self.error_levels, self.pulses
 
 
-@njit()
+@lean()
 def either_side(levels: Any) -> Any:
     """Return how many of a converter's levels lie on either side of zero: half, but one at least.
 
@@ -64,7 +64,7 @@ def either_side(levels: Any) -> Any:
     return max(levels // 2, min(levels, 1))
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
     """Set `out` to values between -full and full on a grid of `levels` steps of `full`; beyond, the edge.
 
@@ -81,7 +81,7 @@ def to_levels(values: F32, full: Any, levels: Any, out: F32) -> None:
             out[i] = np.rint(min(max(values[i], -most), most) / grid) * grid
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def to_span(values: F32, low: Any, full: Any, out: F32) -> None:
     """Set `out` to values between `low` and `full`, and to an end what is next to it but for rounding of a grid."""
     near = full * np.float32(1 - 2.0**-22)

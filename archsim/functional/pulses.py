@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from archsim.base.arrays import F32, Array
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.hashes import uniform
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def row_pulses(x: F32, full: Any, pulses: Any, base: Any, first: Any, out: Array) -> float:
     """Set how many pulses each row fires, pulses x / full, none where x is of the other sign; return all of them.
 
@@ -34,7 +34,7 @@ def row_pulses(x: F32, full: Any, pulses: Any, base: Any, first: Any, out: Array
     return float(fired)
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def column_pulses(d: F32, unit: Any, pulses: Any, base: Any, first: Any, out: Array) -> tuple[int, int, float]:
     """Set how many pulses each column fires, unit d, with d's sign and up to `pulses`.
 
@@ -56,7 +56,7 @@ def column_pulses(d: F32, unit: Any, pulses: Any, base: Any, first: Any, out: Ar
     return fired, clipped, float(total)
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def row_shares(x: F32, full: Any, pulses: Any, base: Any, first: Any, out: Array) -> float:
     """Set for what share of the slots each row would fire, exactly; return how many pulses that would be in all."""
     fired = 0.0
@@ -66,7 +66,7 @@ def row_shares(x: F32, full: Any, pulses: Any, base: Any, first: Any, out: Array
     return fired
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def column_shares(d: F32, unit: Any, pulses: Any, base: Any, first: Any, out: Array) -> tuple[int, int, float]:
     """Set how many pulses each column would fire if they need not be whole nor few; returns as `column_pulses`."""
     fired, total = 0, 0.0

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from archsim.base.arrays import F32
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.functions import activate, derive
 from archsim.functional.numbers import GRU, LSTM
 from archsim.functional.periphery import either_side
@@ -36,7 +36,7 @@ EXACT = Fineness(0, np.inf, 0, np.inf)
 """Floating point."""
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def rounded(value: Any, full: Any, levels: Any) -> Any:
     """Return a value between -full and full on a grid of `levels` steps of `full`; beyond, the edge."""
     most = np.float32(full)
@@ -47,13 +47,13 @@ def rounded(value: Any, full: Any, levels: Any) -> Any:
     return np.rint(value / grid) * grid
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def sigmoid(z: Any) -> Any:
     """Return 1 / (1 + exp(-z))."""
     return _ONE / (_ONE + np.exp(-z))
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def evaluate_units(
     code: Any, parameter: Any, z: F32, apart: F32, before: F32, fine: Fineness, kept: F32, state: F32, out: F32
 ) -> None:
@@ -90,7 +90,7 @@ def evaluate_units(
             kept[0, u] = out[u]
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def derive_units(
     code: Any, parameter: Any, kept: F32, errors: F32, passed: F32, deltas: F32, apart: F32
 ) -> None:  # fmt: skip

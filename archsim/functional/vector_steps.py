@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from archsim.base.arrays import F32
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean
 from archsim.functional.functions import activate, derive
 from archsim.functional.losses import output_delta
 from archsim.functional.periphery import to_levels, to_span
@@ -22,13 +22,13 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 OUTPUTS, STATES, NOTHING = 0, 1, 2  # rows of `Buffers.carried`
 
 
-@njit()
+@lean()
 def goes_on(setup: Any, example: Any) -> Any:
     """Return whether an example goes on from the states of the one before."""
     return setup.rules.chain.stateful and example % setup.rules.per_epoch != 0
 
 
-@njit()
+@lean()
 def first_step(setup: Any, example: Any) -> Any:
     """Return the first step of an example that counts."""
     return setup.examples.first[setup.examples.order[example - setup.examples.begin]]
@@ -120,7 +120,7 @@ def end_forward(setup: Any, layer: Any, example: Any, step: Any, z: Any) -> None
             buffers.carried[layer, OUTPUTS, j], buffers.carried[layer, STATES, j] = after[j], state[j]
 
 
-@njit(error_model="numpy")
+@lean(error_model="numpy")
 def go_through(setup: Any, layer: Any, example: Any, step: Any) -> None:
     """Make the gradients of a layer's sums at a step, once what comes from behind and from the step after is there."""
     buffers, chain, program = setup.buffers, setup.rules.chain, setup.program

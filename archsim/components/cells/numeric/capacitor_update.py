@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from archsim.base.machine_code import lean
 from archsim.components.cells.numeric.capacitor_kernels import jolt, pulse, refresh_shared, refresh_weight, turn
-from archsim.components.cells.numeric.draws import UPDATE_PULSES, compiled, lean, quick_normal, stream, taken_in
+from archsim.components.cells.numeric.draws import UPDATE_PULSES, compiled, quick_normal, stream, taken_in
 
 MOST_SLOTS = 1023  # pulses of an update, for `coincidences`; more of them are counted one by one, to the same
 
@@ -87,7 +88,7 @@ def coincidences(trains: Any, phases: Any, size: Any, slots: Any, counts: Any) -
     return total
 
 
-@lean
+@lean(error_model="numpy")
 def pulse_cell(state: Any, numbers: Any, row: Any, col: Any, count: Any, towards: Any) -> Any:
     """Return a capacitor's voltage after pulses that may meet its range, and how many of them it cut short."""
     step, bend = state.up[row, col], numbers.bend
@@ -132,7 +133,7 @@ def limit_column(state: Any, numbers: Any, col: Any, towards: Any, firing: Any, 
     return clipped
 
 
-@lean
+@lean(error_model="numpy")
 def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
 

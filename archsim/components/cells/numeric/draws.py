@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from archsim.base.machine_code import njit
+from archsim.base.machine_code import lean, njit
 from archsim.base.mixing import mix
 
 # What is drawn: the last word of the generator's counter.
@@ -26,12 +26,10 @@ OF_PULSES, OF_RESET, OF_SHARED_RESET, OF_VERIFY, OF_RESIDUAL = (
 """Parts of one deed, added to what it is: noise of its pulses, of own and shared capacitors' resets, of its reads."""
 FRESH = cast("int", np.int64(2**32 - 1))  # the index of what is drawn when the chip is made
 
-compiled = njit(error_model="numpy", _nrt=True)  # said, as what `lean` code calls would take over that it is lean
-inner = njit(error_model="numpy", _nrt=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+compiled = njit(error_model="numpy")
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """What compiled code alone can call: it compiles sooner, as no code unpacks a state of many arrays for it."""
-lean = njit(error_model="numpy", _nrt=False)
-"""What makes no array: it counts no references to those that it is given, which for a state of many takes long."""
-taken_in = njit(error_model="numpy", _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+taken_in = lean(error_model="numpy", forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """What makes no array, and goes into whatever compiled code calls it."""
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
