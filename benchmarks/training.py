@@ -11,7 +11,7 @@ import numpy as np
 
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import FOLDER_VARIABLE, load_data
 from archsim.functional.floating_point import train_float
 from archsim.functional.functions import functions_of

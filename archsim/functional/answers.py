@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from archsim.functional.data import Part
+from archsim.functional.data_set import Part
 from archsim.functional.losses import score
 
 

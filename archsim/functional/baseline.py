@@ -13,7 +13,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, I32, Array
 from archsim.functional.answers import Answered
-from archsim.functional.data import Data, Part
+from archsim.functional.data_set import Data, Part
 from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, train_float
 from archsim.functional.functions import check_functions, functions_of
 from archsim.functional.numbers import chain_of

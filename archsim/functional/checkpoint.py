@@ -18,7 +18,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import STATE_BYTES
 from archsim.base.record import Record
 from archsim.functional.activity import Measured, Reads, Updates
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.epochs import Epoch
 from archsim.functional.findings import Findings
 

@@ -15,7 +15,7 @@ from archsim.components.cells.numeric.base import Cells
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.answers import Answered
 from archsim.functional.capacitor_times import CapacitorTimes
-from archsim.functional.data import Part
+from archsim.functional.data_set import Part
 from archsim.functional.executor import AT_MAINTENANCE, DONE, make_play
 from archsim.functional.functions import functions_of, spans_of
 from archsim.functional.line_drop import crossbars_of, line_drops

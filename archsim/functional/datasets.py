@@ -15,7 +15,7 @@ from archsim.base.doors import variable
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.words import counted
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.idx import Bytes, read_idx, times
 from archsim.functional.npz import feature_problems, group_problems, label_problems, read_npz
 from archsim.functional.sequences import Flat, framed, read_characters

@@ -10,7 +10,7 @@ import numpy as np
 from archsim.base.arrays import I64, Array
 from archsim.base.errors import SpecError
 from archsim.base.words import counted
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 
 
 class Split(NamedTuple):

@@ -14,7 +14,7 @@ from archsim.base.words import counted
 from archsim.components.cells.base import Switches
 from archsim.functional.baseline import Baseline, Reached, read_by
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.floating_point import initial_weights, learning_rates
 from archsim.functional.functions import check_functions

@@ -21,7 +21,7 @@ from archsim.chip.graph import Chip
 from archsim.functional.baseline import Baseline
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.train import check_loss, chip_model, order_of
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archsim.base.limits import EVENTS
 from archsim.chip import build_chip
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import following
 from archsim.functional.train import check_cells, check_network
 from archsim.mapping import map_workload

@@ -13,7 +13,7 @@ from archsim.cli import main
 from archsim.components.drivers import BitSerialDriver, Driver, LevelDriver, PwmDriver
 from archsim.functional.activity import Reads, Updates, drivers_of, on_tables, together
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model

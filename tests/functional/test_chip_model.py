@@ -20,7 +20,7 @@ from archsim.components.cells.numeric.capacitor_update import update
 from archsim.components.cells.numeric.in_place import update_in_place
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel, Statistics
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.executor import make_play
 from archsim.functional.floating_point import initial_weights
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform

@@ -28,7 +28,7 @@ from archsim.base.errors import SpecError
 from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
 from archsim.cli import main
 from archsim.functional import downloads
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import EMBEDDED, LOADERS, MNIST_FILES, following, load_data, with_random_background
 from archsim.functional.downloads import DOWNLOADS, Download, fetch
 from archsim.functional.idx import read_idx

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.numeric.base import scratch_of
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule

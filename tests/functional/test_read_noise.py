@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.hashes import READ, add_noise, key
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model

@@ -9,7 +9,7 @@ import pytest
 
 from archsim.functional.baseline import sequences_of
 from archsim.functional.carrier import Carrier
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.numbers import chain_of
 from archsim.functional.pulses import EXACT
 from archsim.functional.sequences import Frames

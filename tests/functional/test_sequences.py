@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from archsim.base.errors import SpecError
-from archsim.functional.data import Part
+from archsim.functional.data_set import Part
 from archsim.functional.datasets import load_data
 from archsim.functional.train import check_network
 from archsim.workload import Workload

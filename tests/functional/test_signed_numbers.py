@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archsim.base.errors import SpecError
 from archsim.components.cells.base import Switches
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.floating_point import initial_weights
 from archsim.functional.hashes import PHASE, ROUNDING, ROW_ROUNDING, key, uniform
 from archsim.functional.order import Order

@@ -17,7 +17,7 @@ from archsim.base.errors import SpecError
 from archsim.functional import baseline
 from archsim.functional.checkpoint import digest_of
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
 from archsim.functional.splits import Split, folds, held_back
 from archsim.functional.train import Training

@@ -14,7 +14,7 @@ import pytest
 from archsim.cli import main
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model

@@ -15,7 +15,7 @@ import pytest
 
 from archsim.cli import main
 from archsim.functional.baseline import Baseline
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.epochs import DivergedError
 from archsim.functional.order import Order
 from archsim.functional.pulses import EXACT

@@ -18,7 +18,7 @@ from archsim.base.record import Named
 from archsim.chip.graph import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.baseline import Reached
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import following, load_data
 from archsim.functional.epochs import Epoch
 from archsim.functional.train import Progress, Training, baseline_alone, check_cells, check_network, seeds_from

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.paired import Comparison, interval_of, unpacked, verdict_of
 from archsim.functional.ranges import saturation_warnings

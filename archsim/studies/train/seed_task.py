@@ -13,7 +13,7 @@ from archsim.base.record import Record
 from archsim.chip import build_chip
 from archsim.functional.activity import Reads, Updates
 from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings

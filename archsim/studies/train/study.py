@@ -19,7 +19,7 @@ from archsim.base.words import counted
 from archsim.chip import build_chip
 from archsim.functional.activity import Measured, together
 from archsim.functional.checkpoint import NAME, PARTS, Arrays, Checkpoint
-from archsim.functional.data import Data
+from archsim.functional.data_set import Data
 from archsim.functional.datasets import following, load_data
 from archsim.functional.epochs import DivergedError, Epoch
 from archsim.functional.findings import Findings
