@@ -114,7 +114,8 @@ class ChipModel:
         )  # fmt: skip
         for shard in range(len(self.cells)):
             self._look_at_flutter(shard)
-        self._play = make_play(update, len(self.cells), len(numbers), trains, workload.plain)
+        bars = self.crossbars
+        self._play = make_play(update, len(bars.states), len(bars.numbers), trains, workload.plain)
         self._meter = ReadMeter(schedule, cells, self.measures, self.drops)
         self.saturation = Saturation(schedule, cells)
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]

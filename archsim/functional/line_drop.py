@@ -310,13 +310,24 @@ class LineDrop:
 
 def crossbars_of(cells: Sequence[Cells], numbers: tuple[Any, ...], drops: Sequence[LineDrop]) -> Crossbars:
     """Return the cells as compiled code takes them; without drops reads see the weights themselves."""
-    weights, states = tuple(own.weights for own in cells), tuple(own.compiled_state for own in cells)
-    if not drops:
-        return Crossbars(weights, states, numbers, weights * 2, (_NOTHING,) * (2 * len(cells)))
-    seen = [drop.forward.weights for drop in drops] + [drop.backward.weights for drop in drops]
-    terms = [drop.forward.terms for drop in drops]
-    terms += [_NOTHING if drop.forward is drop.backward else drop.backward.terms for drop in drops]
-    return Crossbars(weights, states, numbers, tuple(seen), tuple(terms))
+    weights, states = [own.weights for own in cells], [own.compiled_state for own in cells]
+    seen, terms = weights * 2, [_NOTHING] * (2 * len(cells))
+    if drops:
+        seen = [drop.forward.weights for drop in drops] + [drop.backward.weights for drop in drops]
+        terms = [drop.forward.terms for drop in drops]
+        terms += [_NOTHING if drop.forward is drop.backward else drop.backward.terms for drop in drops]
+    return Crossbars(filled(weights), filled(states), filled(numbers), filled(seen), filled(terms))
+
+
+def filled(items: Sequence[Any]) -> tuple[Any, ...]:
+    """Return items, the last again until they are 1, 2, 3, 4, 6, 8, 12, 16, ...: so few lengths are compiled for.
+
+    >>> "".join(filled("abcde")), "".join(filled("abcdefg"))
+    ('abcdee', 'abcdefgg')
+    """
+    whole = 1 << (len(items) - 1).bit_length()
+    length = whole * 3 // 4 if whole > 3 and len(items) <= whole * 3 // 4 else whole
+    return (*items, *[items[-1]] * (length - len(items)))
 
 
 def line_drops(schedule: Schedule, cells: Sequence[Cells]) -> list[LineDrop]:

@@ -45,7 +45,10 @@ class Program(NamedTuple):
 
 
 class Crossbars(NamedTuple):
-    """The cells, as compiled code takes them; what training changes lies in the states."""
+    """The cells, as compiled code takes them; what training changes lies in the states.
+
+    Each may be longer than said, by what comes last once more: see `line_drop.filled`.
+    """
 
     weights: tuple[F32, ...]  # by shard [rows, cols], in uS
     states: tuple[Any, ...]  # by shard the arrays of its cells

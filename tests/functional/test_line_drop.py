@@ -196,7 +196,8 @@ def same(a: ChipModel, b: ChipModel) -> bool:
 def test_lines_without_resistance_change_nothing() -> None:
     plain, taken = trained(), trained(*WIRED, ablate=("ir_drop",))
     assert plain.drops == taken.drops == []
-    assert plain.crossbars.seen == plain.crossbars.weights * 2
+    shards, bars = len(plain.cells), plain.crossbars
+    assert bars.seen[: 2 * shards] == bars.weights[:shards] * 2
     assert same(plain, taken)
     assert plain.reads() == taken.reads()
     assert not any(name.startswith("drop") for name in plain.arrays())
