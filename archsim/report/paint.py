@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from archsim.base.scratch import give_matplotlib_a_folder
@@ -37,9 +39,10 @@ def save(figure: Shown, suffix: str, file: BinaryIO) -> None:
 def painted(figure: Shown) -> Figure:
     """Return a figure as matplotlib's, to be changed or saved as one likes."""
     give_matplotlib_a_folder()
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import get_font_names
+    with _without_news_of_fonts():
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+        from matplotlib.font_manager import get_font_names
 
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -62,6 +65,18 @@ def painted(figure: Shown) -> Figure:
         made.set_size_inches(WIDTH, height)
         _legend(made, figure.legend, figure.marks if isinstance(figure, Plot) else {})
     return made
+
+
+@contextmanager
+def _without_news_of_fonts() -> Iterator[None]:
+    """Keep matplotlib from saying that it looks for fonts, which it does where that takes long: never twice alike."""
+    logger = logging.getLogger("matplotlib.font_manager")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _seen(boxes: Iterable[Box]) -> Iterator[Box]:

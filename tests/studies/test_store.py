@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import resource
 import signal
 import sqlite3
@@ -110,6 +111,16 @@ def test_several_may_write_at_once(tmp_path: Path) -> None:
         writer.join(60)
         assert writer.exitcode == 0
     assert sorted(held(tmp_path / "store")) == sorted(rows(0, 500))
+
+
+def test_who_may_write_a_store_is_up_to_the_mask(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        with Store(tmp_path / "store") as store:
+            store.put(rows(0, 1)[0])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o664
 
 
 def newer(path: Path) -> None:

@@ -182,3 +182,22 @@ def test_whatever_is_raised_on_purpose_can_be_sent() -> None:
             error = kind("why")
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), str(again), vars(again)) == (kind, str(error), vars(error))
+
+
+def test_a_fork_of_a_process_with_workers_has_workers_of_its_own() -> None:
+    """Without a word of the server that is its parent's, and which it cannot wait for."""
+    code = """
+import os
+from archsim.studies.tasks.workers import Workers
+from tests.studies.toy_tasks import SquareTask
+from tests.studies.test_workers import made
+if __name__ == "__main__":
+    tasks = [SquareTask(number) for number in range(4)]
+    made(tasks, 2)
+    child = os.fork()
+    if not child:
+        made(tasks, 2)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -16,6 +16,12 @@ MOST_LETTERS = 107 - len("/pymp-12345678/listener-12345678")
 """Bytes of a temporary folder's path in which a fork server has its socket: Linux takes 107 (unix(7)); else `spawn`."""
 
 
+_COPIED: list[bool] = []
+"""Not empty in a fork of a process that has loaded this: a server that it may have is not the fork's to wait for."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _COPIED.append(True))
+
+
 def cores() -> int:
     """Return how many processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -24,7 +30,7 @@ def cores() -> int:
 def local_pool(jobs: int) -> ProcessPoolExecutor:
     """Return a pool of so many processes; none is a copy of this one, which may have threads."""
     methods = multiprocessing.get_all_start_methods()
-    served = "forkserver" in methods and len(os.fsencode(tempfile.gettempdir())) <= MOST_LETTERS
+    served = "forkserver" in methods and len(os.fsencode(tempfile.gettempdir())) <= MOST_LETTERS and not _COPIED
     context = multiprocessing.get_context("forkserver" if served else "spawn")
     context.set_forkserver_preload(list(PRELOADED))
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
