@@ -29,9 +29,12 @@ def scratch() -> Path | None:
 
 
 def can_write(folder: Path) -> bool:
-    """Return whether files can be written to a folder, which may still have to be made."""
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    """Return whether files can be written to a folder, which is made if it is not there: only then is it known."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def give_matplotlib_a_folder() -> None:
