@@ -23,8 +23,8 @@ TRAINS, PHASES, OF_ONE, OF_MORE, AFTER, WEIGHTS = range(6)  # rows of `Scratch.v
 def column_pulsed(digits: int) -> Any:
     """Return `pulse_column` for up to 2^digits - 1 coincidences; the fewer, the quicker."""
 
-    def pulse_column(state: Any, numbers: Any, col: Any, towards: Any, counts: Any, after: Any, weights: Any) -> Any:
-        """Fill in, by row, a column's voltages and weights after so many pulses; return whether any leaves its range.
+    def pulse_column(state: Any, numbers: Any, col: Any, towards: Any, counts: Any, after: Any, weights: Any) -> None:
+        """Fill in, by row, a column's voltages and weights after so many pulses, as if there were no range.
 
         `towards` is 1 where weights increase and -1 where they decrease. There is no branch, so that it is compiled to
         work on many rows at once; rows without pulses stay as they are, to the bit.
@@ -104,8 +104,7 @@ def jolt_column(
     """Move those of a column's capacitors that are pulsed to where noisy pulses leave them; return clipped pulses."""
     clipped: Any = 0
     rows = state.weights.shape[0]
-    for place in range(firing.shape[0]):
-        row = firing[place]
+    for row in firing:
         count = int(counts[row])
         if count:
             moved, cut = after[row], 0
@@ -119,17 +118,20 @@ def jolt_column(
 
 
 @taken_in
-def limit_column(state: Any, numbers: Any, col: Any, towards: Any, firing: Any, counts: Any, after: Any) -> Any:
-    """Move those of a column's capacitors that are pulsed, some of which meet their range; return clipped pulses."""
+def keep_column(
+    state: Any, numbers: Any, col: Any, towards: Any, firing: Any, counts: Any, after: Any, weights: Any
+) -> Any:  # fmt: skip
+    """Keep what a column's pulses make of its capacitors, which end at their range; return clipped pulses."""
     clipped: Any = 0
-    for place in range(firing.shape[0]):
-        row = firing[place]
-        moved, cut = after[row], 0
-        if not numbers.least <= moved <= numbers.most:
-            moved, cut = pulse_cell(state, numbers, row, col, int(counts[row]), towards)
-        state.voltage[row, col] = moved
-        refresh_weight(state, row, col, col // numbers.span)
-        clipped += cut
+    voltage = state.voltage[:, col]
+    for row in firing:
+        moved = after[row]
+        if numbers.least <= moved <= numbers.most:
+            voltage[row], state.weights[row, col] = moved, weights[row]
+        else:
+            voltage[row], cut = pulse_cell(state, numbers, row, col, int(counts[row]), towards)
+            refresh_weight(state, row, col, col // numbers.span)
+            clipped += cut
     return clipped
 
 
@@ -176,15 +178,7 @@ def update(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scra
         if noisy:
             clipped += jolt_column(state, numbers, col, towards, firing, counts, after, key)
         else:
-            voltage = state.voltage[:, col]
-            for row in firing:
-                moved = after[row]
-                if numbers.least <= moved <= numbers.most:
-                    voltage[row], state.weights[row, col] = moved, weights[row]
-                else:
-                    voltage[row], cut = pulse_cell(state, numbers, row, col, int(counts[row]), towards)
-                    refresh_weight(state, row, col, col // numbers.span)
-                    clipped += cut
+            clipped += keep_column(state, numbers, col, towards, firing, counts, after, weights)
     return pulses, clipped
 
 
