@@ -100,7 +100,11 @@ def judged(case: Case) -> Verdict:
         (root / "in").mkdir()
         with deep_stack():
             way, words = case.make(root / "in")
-        if words[0] not in ("check", "show", "import", "diff") and "--out" not in words and words[0] != "report":
+        if (
+            words[0] not in ("check", "show", "import", "diff", "store")
+            and "--out" not in words
+            and words[0] != "report"
+        ):
             words = [*words, "--out", str(root / "in" / "out")]
         return _verdict(way, words, root)
     finally:

@@ -124,6 +124,7 @@ OPTIONS: dict[str, list[str]] = {
     "compare": ["--gpu", "--batch", "--measured", "--gpus", "--examples", "--seed"],
     "sweep": ["--vary", "--together", "--where", "--sample", "--sampler", "--epochs", "--seeds", "--ablate", "--set"],
     "optimise": ["--search", "--minimise", "--maximise", "--subject-to", "--budget", "--sampler", "--epochs", "--set"],
+    "ablate": ["--only", "--epochs", "--seeds", "--seed", "--set"],
     "network": ["--size", "--traffic", "--load", "--packet-flits", "--vcs", "--buffer-flits", "--router-cycles",
                 "--link-cycles", "--credit-cycles", "--arbitration", "--hot-tile", "--hot-share", "--warmup-cycles",
                 "--cycles", "--seed"],
@@ -134,6 +135,7 @@ BASE = {
     "compare": [CHIP, WORK, "--examples", "2", "--gpu", "H100"],
     "sweep": [CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
     "optimise": [CHIP, WORK, "--search", "tile.rows=128,256", "--minimise", "time", "--budget", "2"],
+    "ablate": [CHIP, WORK, "--epochs", "1", "--set", "dataset.examples=60", "--seeds", "1", "--only", "leakage"],
     "network": ["mesh", "--size", "3x3", "--load", "0.1", "--cycles", "300", "--warmup-cycles", "50"],
 }  # fmt: skip
 
@@ -195,7 +197,7 @@ def reports() -> Path:
     for name, words in {
         "run": ["run", *BASE["run"]], "survey": ["survey", *BASE["survey"]], "network": ["network", *BASE["network"]],
         "compare": ["compare", *BASE["compare"]], "sweep": ["sweep", *BASE["sweep"]],
-        "search": ["optimise", *BASE["optimise"]],
+        "search": ["optimise", *BASE["optimise"]], "ablations": ["ablate", *BASE["ablate"]],
         "floorplan": [*floor, "draw", CHIP, "--workload", WORK, "--examples", "3"],
         "chips": [*floor, "compare", WORK, CHIP, f"{CHIP}_packet", "--examples", "3"],
         "published": ["published", "chang_ibmjrd_2019"],
@@ -208,16 +210,35 @@ def reports() -> Path:
 
 @way(4)
 def run_file(folder: Path, draw: random.Random, changes: list[random.Random]) -> list[str]:
-    """A run as a file, or one of its inputs."""
+    """A run or another study as a file, or one of its inputs."""
     made = folder / "again"
-    (made / "inputs").mkdir(parents=True)
-    kept = reports() / "run"
-    for name in ("run.yaml", "inputs/arch.yaml", "inputs/workload.yaml"):
-        (made / name).write_bytes((kept / name).read_bytes())
-    name = draw.choice(("run.yaml", "run.yaml", "inputs/arch.yaml", "inputs/workload.yaml"))
+    kept = draw.choice(sorted(path.parent for path in reports().rglob("run.yaml")))
+    for path in (kept / "run.yaml", *sorted(kept.glob("inputs/*"))):
+        (made / path.relative_to(kept)).parent.mkdir(parents=True, exist_ok=True)
+        (made / path.relative_to(kept)).write_bytes(path.read_bytes())
+    names = sorted(str(path.relative_to(made)) for path in made.rglob("*.yaml"))
+    name = draw.choice(("run.yaml", *names))
     tree = yaml.load((made / name).read_text("utf-8"), yaml.BaseLoader)
     write_yaml(made / name, tree, draw, changes)
     return ["run", str(made / "run.yaml")]
+
+
+@way(4)
+def stores(folder: Path, draw: random.Random, changes: list[random.Random]) -> list[str]:
+    """A store of results, its bytes changed, or its options."""
+    kept = draw.choice(sorted(reports().rglob("points.sqlite")))
+    data = kept.read_bytes()
+    command = draw.choice(("list", "show", "export", "prune", "merge"))
+    words = ["store", command, str(folder / "points.sqlite")]
+    words += ["--out", str(folder / "all.csv")] if command == "export" else [str(kept)] if command == "merge" else []
+    for change in changes:
+        if command in ("show", "export") and change.random() < 0.3:
+            key = change.choice(("--where", "--where", "--kind"))
+            words += [key, change.choice((*WORDS, "time <= 1 ms", "energy >= 1 nJ")).replace("\x00", "")]
+        else:
+            data = of_bytes(data, change)
+    (folder / "points.sqlite").write_bytes(data)
+    return words
 
 
 FLP = """# <unit-name> <width> <height> <left-x> <bottom-y>
