@@ -31,6 +31,10 @@ FOREIGN = re.compile(
 )
 
 
+FOLDERLESS = ("check", "show", "import", "diff", "report", "store")
+"""Commands that make no folder of their own."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A case, which depends on these alone; of its mutations, those in `left` are made."""
@@ -100,11 +104,7 @@ def judged(case: Case) -> Verdict:
         (root / "in").mkdir()
         with deep_stack():
             way, words = case.make(root / "in")
-        if (
-            words[0] not in ("check", "show", "import", "diff", "store")
-            and "--out" not in words
-            and words[0] != "report"
-        ):
+        if words[0] not in FOLDERLESS and "--out" not in words:
             words = [*words, "--out", str(root / "in" / "out")]
         return _verdict(way, words, root)
     finally:
