@@ -16,6 +16,10 @@ WORDS = (
 """Scalars that were found to hurt one program or another."""
 
 
+MOST_PARTS = 1_000_000
+"""So many parts a tree is given at once at most: the fuzzer looks at each."""
+
+
 def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all that is in a tree, itself apart."""
     found: list[tuple[Any, ...]] = []
@@ -56,7 +60,8 @@ def of_tree(tree: Any, draw: random.Random) -> Any:
         deep: Any = value
         for _ in range(draw.choice((3, 30, 300))):
             deep = [deep] if draw.random() < 0.5 else {"x": deep}
-        holder[key] = [value] * draw.choice((2, 50, 2000)) if draw.random() < 0.5 else deep
+        times = min(draw.choice((2, 50, 2000)), MOST_PARTS // len(places([value])))
+        holder[key] = [value] * times if draw.random() < 0.5 else deep
     return tree
 
 
