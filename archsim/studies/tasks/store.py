@@ -140,7 +140,7 @@ class Store:
             with door(self.where, "its folder cannot be made: {why}", "give a file with --store", (OSError,)):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():  # who may write it is up to the user's mask: of SQLite's own making, nobody else
-            with door(self.where, "cannot be written: {why}", "give a file with --store", (OSError,)):
+            with door(self.where, "cannot be opened: {why}", "look at the folder and its permissions", (OSError,)):
                 self.path.open("ab").close()
         with told(self.where):
             self._connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
