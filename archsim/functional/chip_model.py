@@ -16,7 +16,7 @@ from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, o
 from archsim.functional.answers import Answered
 from archsim.functional.capacitor_times import CapacitorTimes
 from archsim.functional.data_set import Part
-from archsim.functional.executor import AT_MAINTENANCE, DONE, make_play
+from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
 from archsim.functional.line_drop import crossbars_of, line_drops
 from archsim.functional.mismatch import drawn
@@ -121,7 +121,7 @@ class ChipModel:
         self._latency = [op.stages[0].latency_cycles if op.stages else 0 for op in schedule.ops]
         self._numerics = schedule.chip.spec.numerics
         self._leaks, self._samples = schedule.leak_interval, schedule.activity_interval
-        self._pause = math.gcd(self._leaks, self._samples)
+        self._tick = math.gcd(self._leaks, self._samples)
         self._cycle_s = 1 / float(schedule.chip.spec.technology.clock_hz)
         self._last = [np.zeros(shard.rows, dtype=np.int64) for shard in schedule.mapping.shards]
         self._updated = np.zeros(len(self.cells), dtype=np.int64)
@@ -159,37 +159,37 @@ class ChipModel:
         position, before = 0, self.records
         while position < len(op):
             stop = (self.epoch + 1) * self._per_epoch
-            position, why = self._play(op, n, start, position, stop, self._pause, self.crossbars, self.setup)
-            if why != DONE and self._pass_pauses(stop):
-                self.epoch, self.records = self.epoch + 1, before + position
-                if epoch_ends is not None:
-                    epoch_ends(self.epoch - 1, self.statistics())
+            position, why = self._play(op, n, start, position, stop, self._tick, self.crossbars, self.setup)
             if why == AT_MAINTENANCE:
                 self._maintain(int(op[position]), int(n[position]), int(start[position]))
                 position += 1
+            elif why == AFTER_UPDATE:
+                self._pause(int(op[position - 1]), int(n[position - 1]) + 1, int(start[position - 1]), stop)
+                if (self._updated == stop).all():
+                    self.epoch, self.records = self.epoch + 1, before + position
+                    if epoch_ends is not None:
+                        epoch_ends(self.epoch - 1, self.statistics())
         self.records = before + len(op)
 
-    def _pass_pauses(self, stop: int) -> bool:
-        """Let shards that pause leak, and be looked at; return whether all of them have now ended the epoch."""
-        examples, began = self.measures.paused
-        for shard in np.flatnonzero(examples).tolist():
-            example, start, ended = int(examples[shard]), int(began[shard]), self.schedule.updates[shard]
-            samples = example % self._samples == 0
-            if samples:  # as the pulses left them
-                self.saturation.sample(shard)
-            if example % self._leaks == 0:
-                self._leak(shard, 0, len(self._last[shard]), start + self._latency[ended])
-                if self.drops:
-                    self.drops[shard].follow()
-            if samples:
-                if self.drops:
-                    self.drops[shard].take()
-                self._meter.sample(shard)
-                self._look_at_flutter(shard)
-            if example == stop:
-                self._updated[shard] = stop
-        examples[:] = self.measures.waiting[:] = 0
-        return bool((self._updated == stop).all())
+    def _pause(self, op: int, example: int, start: int, stop: int) -> None:
+        """Let a shard leak and be looked at after its update of an example, counted from 1.
+
+        That is at once, before anything else: only then are weights the same in the order of events and of a timeline.
+        """
+        shard, samples = int(self.program.shard[op]), example % self._samples == 0
+        if samples:  # as the pulses left them
+            self.saturation.sample(shard)
+        if example % self._leaks == 0:
+            self._leak(shard, 0, len(self._last[shard]), start + self._latency[op])
+            if self.drops:
+                self.drops[shard].follow()
+        if samples:
+            if self.drops:
+                self.drops[shard].take()
+            self._meter.sample(shard)
+            self._look_at_flutter(shard)
+        if example == stop:
+            self._updated[shard] = stop
 
     def _turn_to(self, op: I64, n: I64) -> None:
         """Have the epochs at hand whose examples these records take, where they are drawn as they come."""
@@ -254,11 +254,11 @@ class ChipModel:
         )  # fmt: skip
         stats = setup.buffers.stats
         if right is None:
-            self._play(np.tile(ops, len(y)), n, n, 0, 0, self._pause, self.crossbars, setup)
+            self._play(np.tile(ops, len(y)), n, n, 0, 0, self._tick, self.crossbars, setup)
         else:
             for example, own in enumerate(n.reshape(len(y), len(ops))):
                 before = stats[1]
-                self._play(ops, own, own, 0, 0, self._pause, self.crossbars, setup)
+                self._play(ops, own, own, 0, 0, self._tick, self.crossbars, setup)
                 right[example] = stats[1] > before
         return Answered(int(stats[1]), float(stats[2]), float(stats[0]))
 

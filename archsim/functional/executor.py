@@ -45,14 +45,12 @@ from archsim.functional.periphery import either_side, to_levels, to_span
 from archsim.functional.pulses import PULSED, Trains
 from archsim.functional.setup import (
     BACKWARD,
-    BEGAN,
     COL,
     COL_START,
     COL_STOP,
     COLUMNS_CLIPPED,
     COLUMNS_FIRED,
     DELTAS,
-    EXAMPLE,
     FIRED,
     FORWARD,
     LAYER,
@@ -65,7 +63,7 @@ from archsim.functional.setup import (
     UPDATE,
 )
 
-DONE, AT_MAINTENANCE, AFTER_UPDATES = 0, 1, 2
+DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
 
 
 @lean()
@@ -302,9 +300,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
     """Play records (op, instance, start cycle) from a position on; return (position, why).
 
     A vector of either sign is updated in two phases: rows with x > 0 with d, then those with x < 0 with -d. The
-    vectors of an example are updated one after another, each by a record. A shard pauses after the last update of an
-    instance that is `tick - 1` modulo `tick`, or `stop - 1`, which `Measures.paused` keeps. It stops at the end of the
-    records, at a maintenance op, when all shards pause, or before one of them would once more.
+    vectors of an example are updated one after another, each by a record. It stops at the end of the records, at a
+    maintenance op, or just after the last update of an instance that is `tick - 1` modulo `tick`, or `stop - 1`.
     """
     program, tables, measures = setup.program, setup.tables, setup.measures
     shards, (driven, z, phases, nx, nd, scratch) = program.shards.shape[0], setup.room
@@ -327,9 +324,6 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
             state, numbers = crossbars.states[s], crossbars.numbers[tables.sort_of[NUMBERS, s]]
             done = measures.applied[s] % program.updates[s]
-            pauses = done + 1 == program.updates[s] and ((example + 1) % tick == 0 or example + 1 == stop)
-            if pauses and measures.paused[EXAMPLE, s]:
-                return at, AFTER_UPDATES
             vector = example * program.steps + step + done
             pulse_columns(setup, s, example, vector, nd)
             for phase in range(setup.rules.spans.phases[layer]):
@@ -348,11 +342,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             measures.work[UPDATE, s] += 2 * rows * cols
             measures.applied[s] += 1
             measures.began[s] += start[at]
-            if pauses:
-                measures.paused[EXAMPLE, s], measures.paused[BEGAN, s] = example + 1, start[at]
-                measures.waiting[0] += 1
-                if measures.waiting[0] == shards:
-                    return at + 1, AFTER_UPDATES
+            if done + 1 == program.updates[s] and ((example + 1) % tick == 0 or example + 1 == stop):
+                return at + 1, AFTER_UPDATE
     return op.shape[0], DONE
 
 

@@ -22,7 +22,6 @@ FORWARD, BACKWARD, UPDATE, MAINTENANCE = 0, 1, 2, 3
 KINDS = {"forward": FORWARD, "backward": BACKWARD, "update": UPDATE, "transfer": MAINTENANCE, "refresh": MAINTENANCE}
 LAYER, ROW, COL, ROW_START, ROW_STOP, COL_START, COL_STOP, DELTAS = range(8)  # columns of `Program.shards`
 NUMBERS = 2  # row of `Tables.sort_of` that says which numbers the cells of a shard have; those above, which driver
-EXAMPLE, BEGAN = range(2)  # rows of `Measures.paused`
 FIRED, LIMITED, COLUMNS_FIRED, COLUMNS_CLIPPED = range(4)  # rows of `Measures.pulsed`
 
 
@@ -130,8 +129,6 @@ class Measures(NamedTuple):
     swings: I64  # [direction, shards]: how often lines were charged for that
     fired: F64
     """[3, shards]: pulses of updates: those that rows fired, those that columns fired, and those that cells saw."""
-    paused: I64  # [2, shards]: after which example a shard pauses, counted from 1, or 0, and when its update began
-    waiting: I64  # [1]: how many shards do
     pulsed: F64  # [what, shards]: since it was last read off: pulses, those at a cell's limit, columns, those clipped
 
 
@@ -252,7 +249,5 @@ def measures_of(program: Program) -> Measures:
         drive=np.zeros((2, shards, program.lines), dtype=np.float64),
         swings=np.zeros((2, shards), dtype=np.int64),
         fired=np.zeros((3, shards), dtype=np.float64),
-        paused=np.zeros((2, shards), dtype=np.int64),
-        waiting=np.zeros(1, dtype=np.int64),
         pulsed=np.zeros((4, shards), dtype=np.float64),
     )

@@ -41,6 +41,7 @@ def policy(name: str) -> list[str]:
 CASES = {
     "sequential": (REFERENCE, [], 1),
     "pipelined": (REFERENCE, PIPELINED, 1),
+    "pipelined, leak at once": (REFERENCE, [*PIPELINED, "numerics.leak_interval=1"], 1),
     "packets": (PACKET, [], 1),
     "packets, pipelined": (PACKET, PIPELINED, 1),
     "bus, pipelined": (BUS, PIPELINED, 1),
