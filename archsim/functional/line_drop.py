@@ -310,7 +310,7 @@ class LineDrop:
 
 def crossbars_of(cells: Sequence[Cells], numbers: tuple[Any, ...], drops: Sequence[LineDrop]) -> Crossbars:
     """Return the cells as compiled code takes them; without drops reads see the weights themselves."""
-    weights, states = [own.weights for own in cells], [own.compiled_state for own in cells]
+    weights, states = [own.weights for own in cells], [own.state for own in cells]
     seen, terms = weights * 2, [_NOTHING] * (2 * len(cells))
     if drops:
         seen = [drop.forward.weights for drop in drops] + [drop.backward.weights for drop in drops]

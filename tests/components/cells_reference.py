@@ -15,7 +15,7 @@ from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
-from archsim.components.cells.numeric.capacitor_kernels import State
+from archsim.components.cells.numeric.capacitor_kernels import EVEN, State
 from archsim.components.cells.numeric.conversion import Reading
 from archsim.components.cells.numeric.draws import (
     BOUNDS,
@@ -221,7 +221,8 @@ class CapacitorReference(Cells):
     def _pulse(self, rows: slice, count: I64, upwards: Flags, draws: F32 | None = None) -> I64:
         """Fire these pulses at the own capacitors, and return how many of each were cut short by the range.
 
-        Where the range is not met, n pulses are done at once, by the binary digits of n.
+        Where the range is not met, n pulses are done at once: by a series, or if they differ by more than it is good
+        for, by the binary digits of n.
         """
         numbers, one, clipped = self.numbers, np.float32(1), np.zeros(count.shape, np.int64)
         voltage = self.state.voltage[rows]  # a view
@@ -232,6 +233,11 @@ class CapacitorReference(Cells):
         while left.any():
             leapt = np.where(left % 2 == 1, leapt * power + shift, leapt)
             shift, power, left = shift * power + shift, power * power, left // 2
+        n, two = count.astype(np.float32), np.float32(2)
+        pairs = n * (n - one) * np.float32(0.5)
+        worth = n - pairs * (lessened - (n - two) * (lessened * lessened * np.float32(1 / 3)))
+        series = voltage + (step - lessened * (voltage - numbers.start)) * worth
+        leapt = np.where(n * lessened > EVEN, leapt, series)
         stepped, meets = voltage, (leapt > numbers.most) | (leapt < numbers.least)
         for done in range(int(count[meets].max(initial=0))):
             moved = stepped * keep + more

@@ -76,7 +76,7 @@ def test_silent_and_noisy_cells_are_played_by_one_kernel(kind: str) -> None:
     silent, noisy = cells_of(device_of(kind), 2, 3), cells_of(device_of(kind, pulse_noise="shot"), 2, 3)
     assert silent.kernel is noisy.kernel is update
     assert (silent.state.updates.size, noisy.state.updates.size) == (0, 1)
-    assert numba.typeof(silent.compiled_state) == numba.typeof(noisy.compiled_state)
+    assert numba.typeof(silent.state) == numba.typeof(noisy.state)
 
 
 # ---- quick draws

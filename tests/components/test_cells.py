@@ -281,13 +281,13 @@ def test_a_held_difference_decays_with_the_time_constant() -> None:
 
 def test_factors_of_decay_are_the_same_kept_or_not() -> None:
     cells = cells_of(5, 9, Switches())
-    factors = DecayFactors(cells.state.tau.T)
+    factors = DecayFactors(cells.state.tau)
     fresh = factors.rows(1, 4, 1e-3)[0].copy()
     for number in range(40):
         factors.rows(0, 1, 1e-5 * number)
     for _ in range(3):
         assert np.array_equal(factors.rows(1, 4, 1e-3)[0], fresh)
-    assert fresh == pytest.approx(np.exp(-1e-3 / cells.state.tau[1:4].T.astype(float)), rel=1e-6)
+    assert fresh == pytest.approx(np.exp(-1e-3 / cells.state.tau[1:4].astype(float)), rel=1e-6)
 
 
 # ---- update
@@ -643,8 +643,8 @@ def test_every_kind_of_cell_keeps_the_interface(kind: type[Device]) -> None:
     before = cells.weights.copy()
     fired = cells.update(np.full(3, 15), np.full(10, -15), np.zeros(3, np.float32))
     assert fired == cells.kernel(
-        cells.compiled_state, cells.numbers, np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32), 15,
-        scratch_of(3),
+        cells.state, cells.numbers, np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32), 15,
+        scratch_of(10),
     )  # fmt: skip
     assert fired.pulses == 30 * 15
     assert np.abs(cells.weights - before).max() < 1.5 * cells.step * 15  # back, but for the asymmetry

@@ -71,7 +71,7 @@ class LeakyCells:
 
     def __init__(self, weights: Any, step: float = QUANTISERS.step) -> None:
         self.weights = np.ascontiguousarray(weights, dtype=np.float32)
-        self.state = self.compiled_state = State(self.weights)
+        self.state = State(self.weights)
         self.numbers = Numbers(np.float32(step))
         self.held_s: list[float] = []
 

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.components.cells.capacitor import CapacitorPair
-from archsim.components.cells.numeric.base import scratch_of
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.order import Order
@@ -38,15 +37,8 @@ def test_cells_of_all_shapes_are_of_one_type_to_compiled_code(
 ) -> None:
     whole = device_of(kind).cells(9, 17, 1, 2, SWITCHES[0])
     cells = device_of(kind, **spans_of(kind, span)).cells(*shape, 1, 2, switches)
-    for name in ("compiled_state", "numbers", "weights"):
+    for name in ("state", "numbers", "weights"):
         assert numba.typeof(getattr(cells, name)) == numba.typeof(getattr(whole, name)), name
-
-
-def test_a_kernel_refuses_arrays_that_lie_the_other_way() -> None:
-    cells = device_of("pcm_3t1c").cells(3, 10, 1, 2)
-    nx, nd, phi = np.full(3, 15), np.full(10, 15), np.zeros(3, np.float32)
-    with pytest.raises(numba.TypingError, match="take their compiled_state"):
-        cells.kernel(cells.state, cells.numbers, nx, nd, phi, 15, scratch_of(len(nx)))
 
 
 # ---- whole networks: the compiled loop on compiled cells, and the same loop in plain Python on numpy's cells

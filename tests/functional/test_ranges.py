@@ -194,9 +194,7 @@ def test_an_exact_update_of_whole_pulses_is_that_of_pulses_and_halves_are_half(k
         phases = np.zeros(6, np.float32)
         for cells, share in ((exact, 1.0), (half, 0.5)):
             nx, nd = np.full(6, share, np.float32), np.full(9, sign, np.float32)
-            fired, limited = cells.exact_kernel(
-                cells.compiled_state, cells.numbers, nx, nd, phases, 15, scratch_of(len(nx))
-            )
+            fired, limited = cells.exact_kernel(cells.state, cells.numbers, nx, nd, phases, 15, scratch_of(len(nx)))
             assert (fired, limited) == (54 * share, 0)
         change, whole, part = (cells.weights - before for cells in (pulsed, exact, half))
         assert np.abs(change).max() > 0.5 * pulsed.step

@@ -71,13 +71,13 @@ class Sight(NamedTuple):
 class Scratch(NamedTuple):
     """What the compiled update of some cells works in, so that it need make no arrays; what it holds means nothing."""
 
-    values: F32  # [6, lines]
+    values: F32  # [2, lines]
     places: U64  # [lines]
 
 
 def scratch_of(lines: int) -> Scratch:
-    """Return scratch for the update of cells of so many rows."""
-    return Scratch(np.zeros((6, lines), np.float32), np.zeros(lines, np.uint64))
+    """Return scratch for the update of cells of so many rows and columns."""
+    return Scratch(np.zeros((2, lines), np.float32), np.zeros(lines, np.uint64))
 
 
 class Parameters(NamedTuple):
@@ -108,7 +108,7 @@ class Cells(ABC):
     kernel: Callable[..., Any]
     """The compiled update(arrays, numbers, nx, nd, phi, slots, scratch) -> (pulses, clipped), of counts as in `update`.
 
-    `scratch` is a `Scratch` of at least as many lines as there are rows.
+    `scratch` is a `Scratch` of at least as many lines as there are rows, and columns.
     """
     exact_kernel: Callable[..., Any]
     """The same of real numbers in place of pulses, see `exact_updates`."""
@@ -119,11 +119,6 @@ class Cells(ABC):
         self.parameters, self.numbers = parameters, parameters.numbers
         self.step, self.reach = parameters.step, parameters.reach
         self._key = key  # seed and shard
-
-    @property
-    def compiled_state(self) -> Any:
-        """The state as compiled code takes it: of one type for all cells of a kind, whatever their shape."""
-        return self.state
 
     def update(self, nx: I64, nd: I64, phi: F32, slots: int = 15) -> PulseCounts:
         """Pulse every cell floor(nx |nd| / slots + phi) times in the direction of nd's sign.
@@ -136,7 +131,7 @@ class Cells(ABC):
             raise ValueError(f"counts {nx.shape}, {nd.shape} and phases {phi.shape} for cells {self.weights.shape}")
         if not (((nx >= 0) & (nx <= slots) & (phi >= 0) & (phi < 1)).all() and (np.abs(nd) <= slots).all()):
             raise ValueError(f"a count of pulses is beyond {slots}, or a phase not within [0, 1)")
-        return PulseCounts(*self.kernel(self.compiled_state, self.numbers, nx, nd, phi, slots, scratch_of(rows)))
+        return PulseCounts(*self.kernel(self.state, self.numbers, nx, nd, phi, slots, scratch_of(max(rows, cols))))
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
         """Let some seconds pass for these rows, or for each its own [row_stop - row_start].

@@ -8,12 +8,9 @@ library and rounded once; only they could differ between machines. Conductances 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core.errors import TypingError
-from numba.extending import overload
 
 from archsim.base.arrays import F32, F64, I64
 from archsim.components.cells.numeric.conversion import EXACT, Reading
@@ -28,17 +25,18 @@ from archsim.components.cells.numeric.draws import (
     compiled,
     inner,
     normals,
+    taken_in,
 )  # fmt: skip
 from archsim.components.cells.numeric.programming import Programming, program_pair
 
-_ZERO, _ONE = np.float32(0), np.float32(1)
+_ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
+_HALF, _THIRD = np.float32(1 / 2), np.float32(1 / 3)
 
 
 class State(NamedTuple):
     """The cells of a shard: what was fixed when they were made, and what they hold.
 
-    Arrays are [rows, cols]; those of the references [rows, ceil(cols / cells_per_reference)]; polarity [rows]. Those
-    that `turn` transposes lie column after column in memory.
+    Arrays are [rows, cols]; those of the references [rows, ceil(cols / cells_per_reference)]; polarity [rows].
     """
 
     weights: F32  # W = pcm + polarity (g - g_shared), in uS: a function of the rest, always up to date
@@ -102,27 +100,6 @@ class Spreads(NamedTuple):
     step_least: float
 
 
-def turn(state: Any) -> State:
-    """Return the state with those arrays transposed that lie column after column in memory; twice, it is the same.
-
-    Compiled code takes them so, row after row, and turns them back. For numba tells types apart by how arrays lie in
-    memory, and one of a single row or column lies both ways: kept as columns its type would depend on its shape.
-    """
-    return State(
-        state.weights, state.pcm.T, state.plus.T, state.minus.T, state.polarity, state.voltage.T, state.k.T,
-        state.threshold.T, state.up.T, state.down.T, state.tau.T, state.shared.T, state.shared_voltage.T,
-        state.shared_k.T, state.shared_threshold.T, state.shared_tau.T, state.exponents, state.age, state.stuck,
-        state.leanings, state.updates, state.key,
-    )  # fmt: skip
-
-
-@overload(turn)
-def _turn_compiled(state: Any) -> Callable[..., Any]:
-    if state.types[State._fields.index("voltage")].layout != "C":
-        raise TypingError("the kernels of cells with capacitors take their compiled_state, not their state")
-    return turn
-
-
 @compiled
 def read(voltage: Any, k: Any, threshold: Any) -> Any:
     """Return g = k max(V - V_T, 0), in uS."""
@@ -130,21 +107,41 @@ def read(voltage: Any, k: Any, threshold: Any) -> Any:
     return k * above if above > _ZERO else _ZERO
 
 
+EVEN = np.float32(2.0**-7)
+"""By at most this share pulses in a row differ where `leapt` is used; a 24th of its cube is how far that is off."""
+
+
+@taken_in
+def leapt(voltage: Any, count: Any, step: Any, lessened: Any, start: Any) -> Any:
+    """Return voltages after `count` pulses of a signed step that hardly differ.
+
+    A pulse changes V by step - lessened (V - start), and each one after it by 1 - lessened of the one before: n of them
+    by 1 + (1 - lessened) + (1 - lessened)^2 + ... of the first, n - n (n - 1) / 2 lessened + ..., up to its square.
+    """
+    pairs = count * (count - _ONE) * _HALF
+    worth = count - pairs * (lessened - (count - _TWO) * (lessened * lessened * _THIRD))
+    return voltage + (step - lessened * (voltage - start)) * worth
+
+
 @compiled
 def pulse(voltage: Any, count: Any, step: Any, bend: Any, start: Any, least: Any, most: Any) -> Any:
     """Return a capacitor's voltage after some pulses of a signed step, and how many of them its range cut short.
 
-    A pulse changes V by step (1 - bend (V - start)), `bend` being negated for downward steps: V <- V keep + more. Two
-    pulses are one with the square of `keep`, and so on, so that n take log n steps. It moves V ever on in one
-    direction, so that the range need only be looked at in the end; where it was left, all is done pulse by pulse.
+    A pulse changes V by step (1 - bend (V - start)), `bend` being negated for downward steps: V <- V keep + more. Where
+    pulses differ by more than `leapt` allows, two of them are one with the square of `keep`, and so on, so that n take
+    log n steps. It moves V ever on in one direction, so that the range need only be looked at in the end; where it was
+    left, all is done pulse by pulse.
     """
     lessened = step * bend
     keep, more = _ONE - lessened, step + lessened * start
-    after, power, shift, left = voltage, keep, more, count
-    while left > 0:
-        if left & 1:
-            after = after * power + shift
-        shift, power, left = shift * power + shift, power * power, left >> 1
+    if np.float32(count) * lessened > EVEN:
+        after, power, shift, left = voltage, keep, more, count
+        while left > 0:
+            if left & 1:
+                after = after * power + shift
+            shift, power, left = shift * power + shift, power * power, left >> 1
+    else:
+        after = leapt(voltage, np.float32(count), step, lessened, start)
     clipped = 0
     if after > most or after < least:
         after = voltage
@@ -189,9 +186,8 @@ def refresh_shared(state: Any, row: Any, group: Any) -> None:
 
 
 @compiled
-def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
+def make(state: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> None:
     """Draw what is fixed when the chip is made, and reset all."""
-    state = turn(kept)
     k, threshold, step, tau, k_spread, threshold_spread, step_spread, leak_spread, step_least = spreads
     rows, cols = state.weights.shape
     for row in range(rows):
@@ -219,9 +215,8 @@ def make(kept: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> No
 
 
 @compiled
-def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
+def differences(state: Any, numbers: Any, start: Any, stop: Any) -> Any:
     """Return g - g_shared of some rows."""
-    state = turn(kept)
     found = np.empty((stop - start, state.weights.shape[1]), np.float32)
     for row in range(start, stop):
         for col in range(found.shape[1]):
@@ -230,16 +225,14 @@ def differences(kept: Any, numbers: Any, start: Any, stop: Any) -> Any:
 
 
 @compiled
-def conducting(kept: Any, numbers: Any) -> Any:
+def conducting(state: Any, numbers: Any) -> Any:
     """Return G+ + G- + g + the cell's part of g_shared, for all cells."""
-    state = turn(kept)
-    rows, cols = state.weights.shape
-    found = np.empty((cols, rows), np.float32)
+    found = np.empty(state.weights.shape, np.float32)
     part = np.float32(numbers.span)
-    for col in range(cols):
-        group = col // numbers.span
-        for row in range(rows):
+    for row in range(found.shape[0]):
+        for col in range(found.shape[1]):
+            group = col // numbers.span
             shared = state.shared[row, group]
             held = (difference_at(state, row, col, group) + shared) + shared / part
-            found[col, row] = (state.plus[row, col] + state.minus[row, col]) + held
-    return found.T
+            found[row, col] = (state.plus[row, col] + state.minus[row, col]) + held
+    return found

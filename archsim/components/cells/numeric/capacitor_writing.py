@@ -15,7 +15,6 @@ from archsim.components.cells.numeric.capacitor_kernels import (
     pulse,
     refresh_shared,
     refresh_weight,
-    turn,
 )  # fmt: skip
 from archsim.components.cells.numeric.conversion import converted
 from archsim.components.cells.numeric.draws import (
@@ -95,9 +94,8 @@ def jitter_row(state: Any, numbers: Any, row: Any, key: Any) -> None:
 
 
 @compiled
-def reset(kept: Any, numbers: Any, key: Any) -> None:
+def reset(state: Any, numbers: Any, key: Any) -> None:
     """Reset all capacitors, with the noise of it, if any."""
-    state = turn(kept)
     for row in range(state.weights.shape[0]):
         reset_row(state, numbers, row)
         if numbers.reset_noise > _ZERO:
@@ -105,7 +103,7 @@ def reset(kept: Any, numbers: Any, key: Any) -> None:
 
 
 @compiled
-def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
+def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error as it is verified,
@@ -114,7 +112,7 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
     devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells where
     that is more than a pulse because slots or range ended.
     """
-    state, pcm, offset = turn(kept), numbers.pcm, numbers.offset
+    pcm, offset = numbers.pcm, numbers.offset
     seed, shard, what, index = key
     both = out_of_reach = pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
@@ -161,13 +159,12 @@ def program(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: 
 
 
 @compiled
-def rewrite(kept: Any, numbers: Any, wanted: Any, start: Any, key: Any) -> Any:
+def rewrite(state: Any, numbers: Any, wanted: Any, start: Any, key: Any) -> Any:
     """Pulse rows from `start` on until g - g_shared is as wanted; `key` is as in `program`.
 
     Returns pulses and clipped ones, the sum and the maximum of what is left over, in uS, and the cells where it is more
     than a pulse because slots or range ended.
     """
-    state = turn(kept)
     pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     for row in range(start, start + wanted.shape[0]):

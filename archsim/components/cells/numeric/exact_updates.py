@@ -12,16 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from archsim.components.cells.numeric.capacitor_kernels import refresh_weight, turn
+from archsim.components.cells.numeric.capacitor_kernels import refresh_weight
 from archsim.components.cells.numeric.draws import compiled
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 
 
 @compiled
-def update_exactly(kept: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
+def update_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Change the capacitors of all cells."""
-    state = turn(kept)
     pulses, limited = 0.0, 0
     for col in range(nd.shape[0]):
         if nd[col] == _ZERO:

@@ -11,7 +11,7 @@ from archsim.base.arrays import F32, F64
 from archsim.components.cells.numeric.ageing import draw_ageing, drift
 from archsim.components.cells.numeric.base import DeviceLine, Parameters, Sight, TransferCounts, checked_key
 from archsim.components.cells.numeric.capacitor import GONE, CapacitorCells, empty_state
-from archsim.components.cells.numeric.capacitor_kernels import differences, turn
+from archsim.components.cells.numeric.capacitor_kernels import differences
 from archsim.components.cells.numeric.capacitor_writing import program
 from archsim.components.cells.numeric.conversion import convert
 from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ
@@ -27,7 +27,7 @@ class Pcm3T1CCells(CapacitorCells):
         state = empty_state(rows, cols, parameters.numbers, parameters.habits.none_aged(rows, cols), key)
         if parameters.alternates:
             state.polarity[1::2] = -1
-        draw_ageing(turn(state), parameters.habits, *key)
+        draw_ageing(state, parameters.habits, *key)
         super().__init__(state, parameters, key)
 
     def leak(self, row_start: int, row_stop: int, dt_s: float | F64) -> None:
@@ -36,7 +36,7 @@ class Pcm3T1CCells(CapacitorCells):
         if self.state.age.size:
             drift(self.state, row_start, row_stop, np.full(row_stop - row_start, dt_s), self.parameters.drift_start_s)
             own = slice(row_start, row_stop)
-            state, held = self.state, differences(self._turned, self.numbers, row_start, row_stop)
+            state, held = self.state, differences(self.state, self.numbers, row_start, row_stop)
             state.pcm[own] = self.numbers.pcm.gain * (state.plus[own] - state.minus[own])
             self.weights[own] = state.pcm[own] + state.polarity[own, None] * held
 
@@ -87,7 +87,7 @@ class Pcm3T1CCells(CapacitorCells):
     def _program(
         self, wanted: F32, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE
     ) -> TransferCounts:
-        found = program(self._turned, self.numbers, wanted, start, key, invert, emphasis)
+        found = program(self.state, self.numbers, wanted, start, key, invert, emphasis)
         both, beyond, pulses, clipped, left, most, over = found
         return TransferCounts(
             wanted.size, both, beyond, self.parameters.resets * wanted.size, pulses, clipped, left, float(most),
