@@ -40,7 +40,7 @@ from archsim.components.cells.numeric.draws import (
 from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
 from archsim.components.cells.numeric.programming import Programming
 from tests.components.ageing_reference import age, drawn_ageing, exponents_set
-from tests.components.draws_reference import normals, quick_normals
+from tests.components.draws_reference import normals, quick_normals, quick_pairs
 
 if TYPE_CHECKING:
     from archsim.components.cells.base import Switches
@@ -149,7 +149,7 @@ class CapacitorReference(Cells):
     def rewrite(self, row_start: int, row_stop: int, dt_s: float, seed: int, index: int) -> TransferCounts:
         """Read D, pulse until it is D exp(dt / tau nominal)."""
         rows = slice(row_start, row_stop)
-        first, _ = self._normals(seed, REWRITE_READ, index, range(row_start, row_stop), self.weights.shape[1])
+        first, _ = self._pairs(seed, REWRITE_READ, index, range(row_start, row_stop), self.weights.shape[1])
         wanted = as_read(self._differences()[rows], first, self.numbers.rewrite_read)
         if self._switches.leakage:
             wanted = wanted * np.float32(math.exp(dt_s / self._tau_s))
@@ -192,7 +192,7 @@ class CapacitorReference(Cells):
         seed, what, index = deed
         for voltage, part in ((self.state.voltage, OF_RESET), (self.state.shared_voltage, OF_SHARED_RESET)):
             own = range(*rows.indices(len(voltage)))
-            first, _ = self._normals(seed, what + part, index, own, voltage.shape[1])
+            first, _ = self._pairs(seed, what + part, index, own, voltage.shape[1])
             voltage[rows] = voltage[rows] + self.numbers.reset_noise * first.astype(np.float32)
         self._bring_up_to_date()
 
@@ -205,8 +205,8 @@ class CapacitorReference(Cells):
         stopped = np.zeros(difference.shape, np.bool_)
         seed, what, index = deed
         own = range(*rows.indices(len(self.weights)))
-        pair = self._normals(seed, what + OF_PULSES, index, own, difference.shape[1])
-        reads = self._normals(seed, what + OF_RESIDUAL, index, own, difference.shape[1])
+        pair = self._pairs(seed, what + OF_PULSES, index, own, difference.shape[1])
+        reads = self._pairs(seed, what + OF_RESIDUAL, index, own, difference.shape[1])
         slots = self.numbers.residual_pulses, self.numbers.trim_pulses
         for limit, draws, errors in zip(slots, pair, reads, strict=True):
             gap = difference - as_read(self._differences()[rows], errors, self.numbers.residual_read)
@@ -269,6 +269,9 @@ class CapacitorReference(Cells):
         """Return each cell's g - g_shared."""
         return _conductance(self.state.voltage, self.state.k, self.state.threshold) - self._shared()
 
+    def _pairs(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[F32, F32]:
+        return quick_pairs(seed, self._shard, what, index, rows, cols)
+
     def _normals(self, seed: int, what: int, index: int, rows: range, cols: int) -> tuple[F64, F64]:
         return normals(seed, self._shard, what, index, rows, cols)
 
@@ -306,7 +309,7 @@ class Pcm3T1CReference(CapacitorReference):
     ) -> TransferCounts:
         """Do steps (1) to (5) one after another."""
         rows = range(row_start, row_stop)
-        first, _ = self._normals(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
+        first, _ = self._pairs(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
         own, emphasis = slice(row_start, row_stop), None
         wanted = as_read(self.weights[own].copy(), first, self.numbers.transfer_read)
         if self._compensates and held_s:
@@ -353,7 +356,7 @@ class Pcm3T1CReference(CapacitorReference):
         beyond = int((plus > numbers.pcm.reachable).sum() + (minus > numbers.pcm.reachable).sum())
         self._write_pcm(rows, np.minimum(plus, numbers.pcm.reachable), np.minimum(minus, numbers.pcm.reachable), draws)
         seed, what, index = draws
-        errors, _ = self._normals(seed, what + OF_VERIFY, index, range(rows.start, rows.stop), wanted.shape[1])
+        errors, _ = self._pairs(seed, what + OF_VERIFY, index, range(rows.start, rows.stop), wanted.shape[1])
         verified = numbers.pcm.gain * as_read(state.plus[rows] - state.minus[rows], errors, numbers.verify)
         difference, due = sign * (wanted - verified), sign * (wanted - state.pcm[rows])
         if emphasis is not None:
@@ -370,7 +373,7 @@ class Pcm3T1CReference(CapacitorReference):
     def _write_pcm(self, rows: slice, plus: F32, minus: F32, draws: tuple[int, int, int]) -> None:
         """Program both devices, with the error that is left after verification."""
         seed, what, index = draws
-        first, second = self._normals(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
+        first, second = self._pairs(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
         state = self.state
         for side, held, target, draw in ((0, state.plus, plus, first), (1, state.minus, minus, second)):
             held[rows] = programmed(target, draw, self.numbers.pcm)

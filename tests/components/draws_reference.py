@@ -48,16 +48,34 @@ def mixed(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def quick_normals(key: tuple[int, int, int, int], rows: int, cols: int) -> NDArray[np.float32]:
-    """Return draws [rows, cols] among 4,096 quantiles, of one update: `key` is (seed, shard, what, index)."""
-    stream = np.zeros(1, np.uint64)
-    for number, word in enumerate(key):
-        stream = mixed(np.full(1, word, np.uint64)) if number == 0 else mixed(stream ^ np.uint64(word))
-    place = np.arange(cols, dtype=np.uint64)[None, :] * np.uint64(rows) + np.arange(rows, dtype=np.uint64)[:, None]
-    which = mixed(stream ^ place) >> np.uint64(52)
+def _stream(*words: int) -> NDArray[np.uint64]:
+    """Return the key of the draws of one deed: seed, shard, what is drawn, and its index."""
+    stream = mixed(np.full(1, words[0], np.uint64))
+    for word in words[1:]:
+        stream = mixed(stream ^ np.uint64(word))
+    return stream
+
+
+def _quantiles(which: NDArray[np.uint64]) -> NDArray[np.float32]:
+    """Return those of 4,096 quantiles of a standard normal distribution, scaled to a variance of one."""
     middles = [NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(2048, 4096)]
     table = np.array([-z for z in middles[::-1]] + middles) / math.sqrt(np.mean(np.square(middles)))
     return table.astype(np.float32)[which.astype(np.int64)]
+
+
+def quick_normals(key: tuple[int, int, int, int], rows: int, cols: int) -> NDArray[np.float32]:
+    """Return draws [rows, cols] among the quantiles, of one update: `key` is (seed, shard, what, index)."""
+    place = np.arange(cols, dtype=np.uint64)[None, :] * np.uint64(rows) + np.arange(rows, dtype=np.uint64)[:, None]
+    return _quantiles(mixed(_stream(*key) ^ place) >> np.uint64(52))
+
+
+def quick_pairs(
+    seed: int, shard: int, what: int, index: int, rows: range, cols: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return two arrays [rows, cols] of draws among the quantiles: by the first 12 bits of a hash, and the next 12."""
+    place = np.array(rows, np.uint64)[:, None] * np.uint64(2**32) + np.arange(cols, dtype=np.uint64)[None, :]
+    bits = mixed(_stream(seed, shard, what, index) ^ place)
+    return _quantiles(bits >> np.uint64(52)), _quantiles((bits >> np.uint64(40)) % np.uint64(4096))
 
 
 def normals(seed: int, shard: int, what: int, index: Any, rows: range, cols: int) -> tuple[F64, F64]:

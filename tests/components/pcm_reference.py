@@ -12,7 +12,7 @@ from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, PROGRAM
 from archsim.components.cells.numeric.pcm import PcmPairCells, empty_pairs
 from tests.components.ageing_reference import age, drawn_ageing, exponents_set
 from tests.components.cells_reference import as_read, coincidences, programmed
-from tests.components.draws_reference import normals
+from tests.components.draws_reference import normals, quick_pairs
 
 if TYPE_CHECKING:
     from archsim.components.cells.base import Switches
@@ -82,7 +82,7 @@ class PcmPairReference(PcmPairCells):
     ) -> TransferCounts:
         """Read, and program again where one of the devices is full."""
         rows = slice(row_start, row_stop)
-        pair = normals(seed, self._shard, TRANSFER_READ, index, range(row_start, row_stop), self.weights.shape[1])
+        pair = quick_pairs(seed, self._shard, TRANSFER_READ, index, range(row_start, row_stop), self.weights.shape[1])
         gain = self.numbers.pcm.gain
         plus, minus = (
             as_read(gain * held[rows], draw, self.numbers.transfer_read)
@@ -113,7 +113,7 @@ class PcmPairReference(PcmPairCells):
 
     def _write_both(self, rows: slice, plus: F32, minus: F32, chosen: Flags, draws: tuple[int, int, int]) -> None:
         state = self.state
-        pair = normals(draws[0], self._shard, *draws[1:], range(rows.start, rows.stop), plus.shape[1])
+        pair = quick_pairs(draws[0], self._shard, *draws[1:], range(rows.start, rows.stop), plus.shape[1])
         for side, (held, target) in enumerate(((state.plus, plus), (state.minus, minus))):
             found = programmed(target, pair[side], self.numbers.pcm)
             if state.stuck.size:

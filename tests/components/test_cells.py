@@ -29,6 +29,7 @@ from archsim.spec.loading import load_arch
 from tests.components.cells_reference import InPlaceReference, Pcm3T1CReference
 from tests.components.draws_reference import normals as reference_normals
 from tests.components.draws_reference import philox as reference_philox
+from tests.components.draws_reference import quick_pairs
 
 IDEAL = Switches(leakage=False, variability=False, programming_error=False)
 SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
@@ -88,6 +89,24 @@ def test_normal_draws_are_normal_and_uncorrelated() -> None:
     assert draws.normals(5, 6, 7, 8, 11, 12) == (first[11, 12], second[11, 12])
 
 
+def test_quick_pairs_are_normal_and_uncorrelated() -> None:
+    first, second = quick_pairs(5, 6, 7, 8, range(100, 300), 250)
+    for draw in (first.astype(float), second.astype(float)):  # as above; 4,096 quantiles have a fourth moment of 2.99
+        assert abs(draw.mean()) < 5 / math.sqrt(50_000)
+        assert abs(draw.var() - 1) < 5 * math.sqrt(2 / 50_000)
+        assert abs((draw**4).mean() - 2.99) < 5 * math.sqrt(96 / 50_000)
+    others = [
+        quick_pairs(*key, range(100, 300), 250)[0] for key in ((4, 6, 7, 8), (5, 5, 7, 8), (5, 6, 8, 8), (5, 6, 7, 9))
+    ]
+    for one, other in (
+        (first, second),
+        (first[1:], first[:-1]),
+        (first[:, 1:], first[:, :-1]),
+        *((first, each) for each in others),
+    ):
+        assert abs((one * other).mean()) < 5 / math.sqrt(49_000)
+
+
 # ---- the sanity cases of the design, section 8: F = 3, o = 2, m = 0.3, steps .055 up and .045 down
 
 
@@ -139,10 +158,10 @@ def test_a_weight_of_twelve(p: int, target: float, plus: float, programmed: floa
     assert float(cells.state.plus[0, 0]) * 3 == pytest.approx(target, abs=1e-4)
     assert float(cells.state.plus[0, 0]) == pytest.approx(plus, abs=5e-4)
     # The programming error is put in as the constant of its law, over the draw of this cell, which is below zero.
-    draw = draws.normals(4, 0, FIRST, 0, 0, 0)[0]
+    draw = quick_pairs(5, 0, FIRST, 0, range(1), 1)[0][0, 0]
     error = np.float32((programmed - target / 3) / draw)
     cells.numbers = cells.numbers._replace(pcm=cells.numbers.pcm._replace(error=error))
-    cells.program(np.full((1, 1), 12, np.float32), seed=4)
+    cells.program(np.full((1, 1), 12, np.float32), seed=5)
     assert float(cells.state.plus[0, 0]) == pytest.approx(programmed, abs=1e-3)
     assert (12 - float(cells.state.pcm[0, 0])) * p == pytest.approx(difference, abs=1e-3)
     held = (float(cells.weights[0, 0]) - float(cells.state.pcm[0, 0])) * p

@@ -25,6 +25,7 @@ from archsim.components.cells.numeric.draws import (
     compiled,
     inner,
     normals,
+    quick_pair,
     taken_in,
 )  # fmt: skip
 from archsim.components.cells.numeric.programming import Programming, program_pair
@@ -209,7 +210,7 @@ def make(state: Any, numbers: Any, spreads: Spreads, seed: Any, shard: Any) -> N
             first, second = normals(seed, shard, LEAK, FRESH, row, col)
             state.tau[row, col] = tau * math.exp(leak_spread * first)
             state.voltage[row, col] = numbers.start
-            draws = normals(seed, shard, FIRST, FRESH, row, col)
+            draws = quick_pair(seed, shard, FIRST, FRESH, row, col)
             state.pcm[row, col] = program_pair(state, numbers.pcm, row, col, _ZERO, _ZERO, draws)
             refresh_weight(state, row, col, col // numbers.span)
 

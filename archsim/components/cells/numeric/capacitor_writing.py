@@ -25,7 +25,7 @@ from archsim.components.cells.numeric.draws import (
     OF_VERIFY,
     compiled,
     inner,
-    normals,
+    quick_pair,
 )
 from archsim.components.cells.numeric.programming import program_pair
 
@@ -44,11 +44,11 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any, due: Any,
     stopped = False
     group = col // numbers.span
     seed, shard, what, index = key
-    draws, reads = (0.0, 0.0), (0.0, 0.0)
+    draws = reads = (_ZERO, _ZERO)
     if numbers.residual_read.noise > _ZERO:
-        reads = normals(seed, shard, what + OF_RESIDUAL, index, row, col)
+        reads = quick_pair(seed, shard, what + OF_RESIDUAL, index, row, col)
     if numbers.grain > _ZERO:
-        draws = normals(seed, shard, what + OF_PULSES, index, row, col)
+        draws = quick_pair(seed, shard, what + OF_PULSES, index, row, col)
     bursts = (numbers.residual_pulses, draws[0], reads[0]), (numbers.trim_pulses, draws[1], reads[1])
     for limit, draw, error in bursts:
         gap = difference - converted(difference_at(state, row, col, group), error, numbers.residual_read)
@@ -59,7 +59,7 @@ def put(state: Any, numbers: Any, row: Any, col: Any, difference: Any, due: Any,
             step, bend = -state.down[row, col], -bend
         voltage, cut = pulse(state.voltage[row, col], count, step, bend, numbers.start, numbers.least, numbers.most)
         if numbers.grain > _ZERO:
-            voltage, beyond = jolt(state.voltage[row, col], voltage, np.float32(draw), numbers)
+            voltage, beyond = jolt(state.voltage[row, col], voltage, draw, numbers)
             cut = max(cut, int(beyond))
         state.voltage[row, col] = voltage
         pulses += count
@@ -85,12 +85,12 @@ def jitter_row(state: Any, numbers: Any, row: Any, key: Any) -> None:
     """Add to the capacitors of a row that were just reset the noise of it, each its own draw."""
     seed, shard, what, index = key
     for group in range(state.shared.shape[1]):
-        draw = normals(seed, shard, what + OF_SHARED_RESET, index, row, group)[0]
-        state.shared_voltage[row, group] = state.shared_voltage[row, group] + numbers.reset_noise * np.float32(draw)
+        draw = quick_pair(seed, shard, what + OF_SHARED_RESET, index, row, group)[0]
+        state.shared_voltage[row, group] = state.shared_voltage[row, group] + numbers.reset_noise * draw
         refresh_shared(state, row, group)
     for col in range(state.voltage.shape[1]):
-        draw = normals(seed, shard, what + OF_RESET, index, row, col)[0]
-        state.voltage[row, col] = state.voltage[row, col] + numbers.reset_noise * np.float32(draw)
+        draw = quick_pair(seed, shard, what + OF_RESET, index, row, col)[0]
+        state.voltage[row, col] = state.voltage[row, col] + numbers.reset_noise * draw
 
 
 @compiled
@@ -139,11 +139,11 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
             if plus > pcm.reachable or minus > pcm.reachable:
                 out_of_reach += 1
                 plus, minus = min(plus, pcm.reachable), min(minus, pcm.reachable)
-            draws = normals(seed, shard, what, index, row, col)
+            draws = quick_pair(seed, shard, what, index, row, col)
             state.pcm[row, col] = program_pair(state, pcm, row, col, plus, minus, draws)
-            read = 0.0
+            read = _ZERO
             if numbers.verify.noise > _ZERO:
-                read = normals(seed, shard, what + OF_VERIFY, index, row, col)[0]
+                read = quick_pair(seed, shard, what + OF_VERIFY, index, row, col)[0]
             verified = pcm.gain * converted(state.plus[row, col] - state.minus[row, col], read, numbers.verify)
             difference, due = sign * (weight - verified), sign * (weight - state.pcm[row, col])
             if emphasis > _ONE:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.components.cells.numeric.draws import compiled, inner, normals
+from archsim.components.cells.numeric.draws import compiled, inner, quick_pair
 
 _ZERO = np.float32(0)
 
@@ -35,7 +35,7 @@ def reading_of(noise_siemens: float, range_siemens: float, codes: int) -> Readin
 def converted(value: Any, draw: Any, reading: Any) -> Any:
     """Return a value as it is read, `draw` being standard normal: with noise, cut to the range, at the next code."""
     if reading.noise > _ZERO:
-        value = value + reading.noise * np.float32(draw)
+        value = value + reading.noise * draw
     if reading.most > _ZERO:
         value = np.rint(min(max(value, -reading.most), reading.most) / reading.grid) * reading.grid
     return value
@@ -47,5 +47,5 @@ def convert(values: Any, start: Any, reading: Any, key: Any) -> None:
     seed, shard, what, index = key
     for row in range(values.shape[0]):
         for col in range(values.shape[1]):
-            draw = normals(seed, shard, what, index, row + start, col)[0] if reading.noise > _ZERO else 0.0
+            draw = quick_pair(seed, shard, what, index, row + start, col)[0] if reading.noise > _ZERO else _ZERO
             values[row, col] = converted(values[row, col], draw, reading)

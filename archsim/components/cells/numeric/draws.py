@@ -79,7 +79,7 @@ def quantiles(count: int) -> Any:
 
 
 QUANTILES = quantiles(1 << 12).astype(np.float32)
-_OF_4096 = np.uint64(52)
+_OF_4096, _NEXT, _LAST = np.uint64(52), np.uint64(40), np.uint64(4095)
 
 
 @compiled
@@ -95,3 +95,10 @@ def quick_normal(key: Any, place: Any) -> Any:
     Their mean is zero, their variance one, their kurtosis 2.99, and the largest 3.7.
     """
     return QUANTILES[mix(key ^ np.uint64(place)) >> _OF_4096]
+
+
+@inner
+def quick_pair(seed: Any, shard: Any, what: Any, index: Any, row: Any, col: Any) -> Any:
+    """Return two such draws of one hash, keyed as `normals` are."""
+    bits = mix(stream(seed, shard, what, index) ^ (np.uint64(row) << _WORD | np.uint64(col)))
+    return QUANTILES[bits >> _OF_4096], QUANTILES[bits >> _NEXT & _LAST]

@@ -12,7 +12,17 @@ import numpy as np
 from archsim.base.arrays import F32, F64, I64
 from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
 from archsim.components.cells.numeric.conversion import Reading, converted
-from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, SET_PULSE, STEPS, compiled, inner, normals
+from archsim.components.cells.numeric.draws import (
+    BOUNDS,
+    FIRST,
+    FRESH,
+    SET_PULSE,
+    STEPS,
+    compiled,
+    inner,
+    normals,
+    quick_pair,
+)
 from archsim.components.cells.numeric.programming import Programming, program_pair
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
@@ -67,7 +77,7 @@ def make_pairs(state: Any, numbers: Any, spreads: Any, seed: Any, shard: Any) ->
                 limit = 1.0 + spreads.limit_spread * limits[side]
                 state.steps[side, row, col] = spreads.step * max(spreads.step_least, step)
                 state.limits[side, row, col] = spreads.limit * max(spreads.limit_least, limit)
-            draws = normals(seed, shard, FIRST, FRESH, row, col)
+            draws = quick_pair(seed, shard, FIRST, FRESH, row, col)
             state.weights[row, col] = program_pair(state, numbers.pcm, row, col, _ZERO, _ZERO, draws)
 
 
@@ -128,9 +138,9 @@ def read_pairs(state: Any, numbers: Any, start: Any, stop: Any, key: Any) -> Any
     full = np.empty(wanted.shape, np.bool_)
     for row in range(start, stop):
         for col in range(wanted.shape[1]):
-            draws = 0.0, 0.0
+            draws = _ZERO, _ZERO
             if reading.noise > _ZERO:
-                draws = normals(seed, shard, what, index, row, col)
+                draws = quick_pair(seed, shard, what, index, row, col)
             plus = converted(gain * state.plus[row, col], draws[0], reading)
             minus = converted(gain * state.minus[row, col], draws[1], reading)
             wanted[row - start, col] = plus - minus
@@ -164,7 +174,7 @@ def write_pairs(state: Any, numbers: Any, wanted: Any, chosen: Any, start: Any, 
                 plus, minus = min(plus, pcm.reachable), min(minus, pcm.reachable)
             if plus == minus:
                 both += 1
-            draws = normals(seed, shard, what, index, row, col)
+            draws = quick_pair(seed, shard, what, index, row, col)
             state.weights[row, col] = program_pair(state, pcm, row, col, plus, minus, draws)
             written += 1
             left = abs(weight - state.weights[row, col])
