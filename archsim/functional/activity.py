@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from archsim.base.arrays import F64, I64
+from archsim.base.arrays import F32, F64, I64
+from archsim.base.machine_code import lean
 from archsim.components.cells.numeric.base import Cells
 from archsim.components.drivers import Driver, PwmDriver
 from archsim.functional.line_drop import LineDrop
@@ -116,6 +117,19 @@ def on_tables(drivers: Sequence[Sequence[Driver]]) -> tuple[F64, I64, F64, I64]:
 Measured: TypeAlias = Reads | Updates
 
 
+@lean()
+def add_lines(found: F32, inputs: int, rows: F64, columns: F64) -> None:
+    """Add up numbers [rows, columns] by row, and those of the first `inputs` rows by column."""
+    for row in range(found.shape[0]):
+        total = 0.0
+        for col in range(found.shape[1]):
+            total += found[row, col]
+        rows[row] += total
+        if row < inputs:
+            for col in range(found.shape[1]):
+                columns[col] += found[row, col]
+
+
 class ReadMeter:
     """Adds up the drive of all lines, and the charge through the cells behind them, by direction and shard."""
 
@@ -195,8 +209,9 @@ class ReadMeter:
             drop = self._drops[shard]
             return drop.forward.rows_drawn.copy(), drop.backward.columns_drawn.copy()
         found = self._cells[shard].conductances()
-        inputs = self._shards[shard].inputs
-        return found.sum(axis=1, dtype=np.float64), found[:inputs].sum(axis=0, dtype=np.float64)
+        rows, columns = np.zeros(found.shape[0]), np.zeros(found.shape[1])
+        add_lines(found, self._shards[shard].inputs, rows, columns)
+        return rows, columns
 
 
 def together(parts: Iterable[Measured]) -> list[Measured]:

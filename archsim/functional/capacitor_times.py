@@ -7,6 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from archsim.base.arrays import I64
+from archsim.base.machine_code import lean
+
+
+@lean()
+def lag(last: I64, until: int) -> int:
+    """Return by how many cycles, 0 at least, all rows are behind one; -1 if not all of them are by the same."""
+    for row in range(1, last.shape[0]):
+        if last[row] != last[0]:
+            return -1
+    return max(0, until - int(last[0]))
 
 
 class CapacitorTimes:

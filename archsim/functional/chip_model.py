@@ -14,7 +14,7 @@ from archsim.base.arrays import F32, I32, I64, Array
 from archsim.components.cells.numeric.base import Cells
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.answers import Answered
-from archsim.functional.capacitor_times import CapacitorTimes
+from archsim.functional.capacitor_times import CapacitorTimes, lag
 from archsim.functional.data_set import Part
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
 from archsim.functional.functions import functions_of, spans_of
@@ -300,6 +300,12 @@ class ChipModel:
     def _leak(self, shard: int, begin: int, end: int, until: int | I64) -> None:
         """Let rows leak until a cycle, or each until its own; those that did already are left alone."""
         last = self._last[shard][begin:end]
+        if isinstance(until, int) and (cycles := lag(last, until)) >= 0:
+            if cycles and self.leakage:
+                self.cells[shard].leak(begin, end, cycles * self._cycle_s)
+                self.record.leaked[shard][begin:end] += cycles
+            last += cycles
+            return
         elapsed = until - last
         due = elapsed > 0
         for first, stop in [(0, len(due))] if due.all() else runs(due):

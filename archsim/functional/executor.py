@@ -68,16 +68,17 @@ DONE, AT_MAINTENANCE, AFTER_UPDATE = 0, 1, 2
 
 @lean()
 def add_drive(values: F32, full: Any, shares: F64, swings: I64, top: Any, drive: F64) -> int:
-    """Add to each line's drive the share of the window that its driver is on at a value of `full` scale.
+    """Add to each line's drive the share of the window that its driver is on at a value of `full` scale, none at 0.
 
     Return how often lines were charged.
     """
     scale = top / np.float64(full)
     charged = 0
     for i in range(values.shape[0]):
-        code = np.int64(abs(values[i]) * scale + 0.5)
-        drive[i] += shares[code]
-        charged += swings[code]
+        if values[i] != 0:
+            code = np.int64(abs(values[i]) * scale + 0.5)
+            drive[i] += shares[code]
+            charged += swings[code]
     return charged
 
 

@@ -32,7 +32,10 @@ SIZES, SIGNS = range(2)  # rows of `Scratch.values`
 @taken_in
 def read_eight(state: Any, numbers: Any, row: Any, col: Any, voltage: Any) -> None:
     """Bring the weights of eight cells from a column on up to date, whose capacitors have these voltages."""
-    span, shared = numbers.span, alike(state.shared[row, col // numbers.span])
+    span, group = numbers.span, col // WIDTH
+    if span != WIDTH:  # divided only where it must be, as that takes as long as all the rest
+        group = col // span
+    shared = alike(state.shared[row, group])
     if span % WIDTH:
         for lane in range(1, WIDTH):
             shared = put(shared, lane, state.shared[row, (col + lane) // span])
@@ -78,16 +81,18 @@ def pulse_one(state: Any, numbers: Any, row: Any, col: Any, count: Any, towards:
 def columns_firing(nd: Any, whole: Any, sizes: Any, signs: Any, places: Any) -> Any:
     """Fill in the first columns of those eights, before column `whole`, that fire, then the columns after it that do.
 
-    Returns how many eights there are, and how many places in all. `sizes` and `signs` are filled in for all eights.
+    Returns how many eights there are, and how many places in all. For these eights `sizes` and `signs` are filled in.
     """
     blocks: Any = 0
     for first in range(0, whole, WIDTH):
         fires: Any = np.int64(0)
         for col in range(first, first + WIDTH):
-            sizes[col], signs[col] = abs(nd[col]), nd[col]
             fires |= nd[col]
-        places[blocks] = first
-        blocks += fires != 0
+        if fires != 0:
+            for col in range(first, first + WIDTH):
+                sizes[col], signs[col] = abs(nd[col]), nd[col]
+            places[blocks] = first
+            blocks += 1
     ends: Any = blocks
     for col in range(whole, nd.shape[0]):
         places[ends] = col
