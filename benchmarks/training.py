@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ from archsim.functional.order import Order
 from archsim.functional.targets import targets_or_none
 from archsim.functional.train import Training
 from archsim.mapping import build_schedule, map_workload
+from archsim.mapping.schedule import Schedule
 from archsim.simulation import simulate
+from archsim.simulation.timeline import Timeline
 from archsim.spec.loading import load_arch
 from archsim.workload import Workload, load_workload
 from benchmarks.report import Figure
@@ -27,36 +29,44 @@ from benchmarks.report import Figure
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 INK = 0.281  # share of the pixels that are not 0 in the middle 22 x 24 of MNIST's training images: counted
 REPEATS = 3
+RESISTIVE = "tile.array.wires.row=0.35 ohm", "tile.array.wires.col=0.35 ohm"
 
 
 def measure() -> list[Figure]:
     workload = load_workload("mlp_mnist").value
-    chip = build_chip(load_arch("ambrogio_nature_2018").value)
-    data = _data(workload)
-    examples = workload.dataset.examples
-    schedule = build_schedule(chip, map_workload(workload, chip), examples)
-    timeline = simulate(schedule, timeline=True).timeline
-    assert timeline is not None
+    data, examples = _data(workload), workload.dataset.examples
     order, functions = Order(examples, 1, 0)[:], functions_of(workload)
-
-    def on_chip() -> Callable[[], object]:
-        model = Training(schedule, data).model
-        return lambda: model.play(timeline.chunks())
+    plain, resistive = (_schedule(workload, settings) for settings in ((), RESISTIVE))
 
     def in_float() -> Callable[[], object]:
-        weights = Training(schedule, data).baseline.weights
+        weights = Training(plain[0], data).baseline.weights
         rate, batch, t = workload.training.learning_rate, workload.training.batch, targets_or_none(data.train_x, None)
         return lambda: train_float(weights, functions, data.train_x, data.train_y, t, order, rate, batch)
 
+    def on_chip(schedule: Schedule, timeline: Timeline) -> Callable[[], object]:
+        model = Training(schedule, data).model
+        return lambda: model.play(timeline.chunks())
+
     # Once to compile, then in turn; what is made anew for an epoch is not counted, and neither is testing.
-    seconds = [[_seconds(build()) for build in (on_chip, in_float)] for _ in range(1 + REPEATS)][1:]
-    chip_s, float_s = (min(column) for column in zip(*seconds, strict=True))
+    ways = (lambda: on_chip(*plain), lambda: on_chip(*resistive), in_float)
+    seconds = [[_seconds(build()) for build in ways] for _ in range(1 + REPEATS)][1:]
+    chip_s, resistive_s, float_s = (min(column) for column in zip(*seconds, strict=True))
     what = "" if data.name == "mnist" else f", {data.name}"
     return [
         Figure(f"training: an epoch on the chip, everything on{what}", chip_s, "s"),
+        Figure(f"training: an epoch on the chip with resistive lines{what}", resistive_s, "s"),
         Figure(f"training: an epoch in floating point{what}", float_s, "s"),
-        Figure(f"training: the chip against floating point{what}", chip_s / float_s, "x", most=3.0),
+        Figure(f"training: the chip against floating point{what}", chip_s / float_s, "x", most=2.0),
+        Figure(f"training: the chip with resistive lines against it{what}", resistive_s / float_s, "x", most=3.0),
     ]
+
+
+def _schedule(workload: Workload, settings: Sequence[str]) -> tuple[Schedule, Timeline]:
+    chip = build_chip(load_arch("ambrogio_nature_2018", settings).value)
+    schedule = build_schedule(chip, map_workload(workload, chip), workload.dataset.examples)
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    return schedule, timeline
 
 
 def _seconds(work: Callable[[], object]) -> float:

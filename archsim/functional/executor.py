@@ -334,7 +334,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
                         nd[j] = -nd[j]
                 fired, limited = fire(state, numbers, nx[:rows], nd[:cols], phases[:rows], tables.levels[s, 4], scratch)
                 for side in (s, s + shards):
-                    if crossbars.terms[side].shape[0]:
+                    if crossbars.terms[side].shape[1]:
                         seen, terms = crossbars.seen[side], crossbars.terms[side]
                         follow(crossbars.weights[s], terms, nx[:rows], nd[:cols], seen, scratch.places)
                 measures.fired[2, s] += fired

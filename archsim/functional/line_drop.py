@@ -21,13 +21,15 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, U64, Array
 from archsim.base.errors import Problem, SpecError
+from archsim.base.lanes import WIDTH, load, store
 from archsim.base.machine_code import lean, njit
 from archsim.components.cells.numeric.base import Cells, DeviceLine, Sight
+from archsim.components.cells.numeric.coincidences import firing_by_eight
 from archsim.components.wires import Ends, Wires
 from archsim.functional.setup import Crossbars
 from archsim.mapping.schedule import Schedule
 
-_NOTHING = np.zeros((0, 0, 2), np.float32)
+_NOTHING = np.zeros((2, 0, 0), np.float32)
 _PER_LINE = {"one": 4, "pairs": 2, "each": 1}
 """How many kinds of devices hang on a row line, by `Wires.row_lines`; no cell has more than four."""
 
@@ -137,20 +139,21 @@ def add_seen(
 
 
 @lean(error_model="numpy")
-def follow(weights: F32, terms: F32, nx: Any, nd: Any, seen: F32, firing: U64) -> None:
+def follow(weights: F32, terms: F32, nx: Any, nd: Any, seen: F32, places: U64) -> None:
     """Bring up to date what is seen of the cells that an update has pulsed: those of the rows and columns that fire.
 
-    `firing` [cols] is to work in.
+    They are gone through as `capacitor_update` does; what is seen of others stays. `places` [cols] is to work in.
     """
-    fires = 0
-    for col in range(nd.shape[0]):
-        firing[fires] = col
-        fires += nd[col] != 0
+    factor, rest = terms[0], terms[1]
+    eights, ends = firing_by_eight(nd, nd.shape[0] - nd.shape[0] % WIDTH, places)
     for row in range(nx.shape[0]):
         if nx[row] > 0:
-            for place in range(fires):
-                col = firing[place]
-                seen[row, col] = weights[row, col] * terms[row, col, 0] + terms[row, col, 1]
+            for place in range(eights):
+                at = (row, np.int64(places[place]))
+                store(seen, at, load(weights, at) * load(factor, at) + load(rest, at))
+            for place in range(eights, ends):
+                col = places[place]
+                seen[row, col] = weights[row, col] * factor[row, col] + rest[row, col]
 
 
 class Seen:
@@ -165,8 +168,8 @@ class Seen:
         self._cells, self._wires, self._ends, self._unused = cells, wires, ends, unused
         shape = cells.weights.shape
         self.weights, self.written = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.terms = np.zeros((*shape, 2), np.float32)  # side by side, since each update looks at both
-        self.factor, self.rest = self.terms[..., 0], self.terms[..., 1]
+        self.terms = np.zeros((2, *shape), np.float32)
+        self.factor, self.rest = self.terms
         self._columns = [np.ones_like(device.conductance, order="C") for device in cells.devices()]
         self._back = [np.zeros_like(columns) for columns in self._columns]
         self.rows_drawn, self.columns_drawn = np.zeros(shape[0]), np.zeros(shape[1])

@@ -53,7 +53,7 @@ class Crossbars(NamedTuple):
     states: tuple[Any, ...]  # by shard the arrays of its cells
     numbers: tuple[Any, ...]  # by sort what all cells of a sort have in common
     seen: tuple[F32, ...]  # what reads see of the weights: forward by shard, then backward
-    terms: tuple[F32, ...]  # [rows, cols, 2]: factor and rest of each, see `line_drop.Seen`; empty where all is seen
+    terms: tuple[F32, ...]  # [2, rows, cols]: factor and rest of each, see `line_drop.Seen`; empty where all is seen
 
 
 class Tables(NamedTuple):

@@ -220,8 +220,9 @@ def differences(state: Any, numbers: Any, start: Any, stop: Any) -> Any:
     """Return g - g_shared of some rows."""
     found = np.empty((stop - start, state.weights.shape[1]), np.float32)
     for row in range(start, stop):
-        for col in range(found.shape[1]):
-            found[row - start, col] = difference_at(state, row, col, col // numbers.span)
+        for group in range(state.shared.shape[1]):
+            for col in range(group * numbers.span, min((group + 1) * numbers.span, found.shape[1])):
+                found[row - start, col] = difference_at(state, row, col, group)
     return found
 
 
@@ -229,11 +230,11 @@ def differences(state: Any, numbers: Any, start: Any, stop: Any) -> Any:
 def conducting(state: Any, numbers: Any) -> Any:
     """Return G+ + G- + g + the cell's part of g_shared, for all cells."""
     found = np.empty(state.weights.shape, np.float32)
-    part = np.float32(numbers.span)
+    span, part = numbers.span, np.float32(numbers.span)
     for row in range(found.shape[0]):
-        for col in range(found.shape[1]):
-            group = col // numbers.span
+        for group in range(state.shared.shape[1]):
             shared = state.shared[row, group]
-            held = (difference_at(state, row, col, group) + shared) + shared / part
-            found[row, col] = (state.plus[row, col] + state.minus[row, col]) + held
+            for col in range(group * span, min((group + 1) * span, found.shape[1])):
+                held = (difference_at(state, row, col, group) + shared) + shared / part
+                found[row, col] = (state.plus[row, col] + state.minus[row, col]) + held
     return found

@@ -21,6 +21,7 @@ from archsim.components.cells.numeric.capacitor_kernels import (
     refresh_shared,
     refresh_weight,
 )  # fmt: skip
+from archsim.components.cells.numeric.coincidences import firing_by_eight
 from archsim.components.cells.numeric.draws import UPDATE_PULSES, compiled, quick_normal, stream, taken_in
 
 MOST_SLOTS = 1023  # pulses of an update that are counted by eight; more are counted one by one, to the same
@@ -77,29 +78,6 @@ def pulse_one(state: Any, numbers: Any, row: Any, col: Any, count: Any, towards:
     return cut
 
 
-@taken_in
-def columns_firing(nd: Any, whole: Any, sizes: Any, signs: Any, places: Any) -> Any:
-    """Fill in the first columns of those eights, before column `whole`, that fire, then the columns after it that do.
-
-    Returns how many eights there are, and how many places in all. For these eights `sizes` and `signs` are filled in.
-    """
-    blocks: Any = 0
-    for first in range(0, whole, WIDTH):
-        fires: Any = np.int64(0)
-        for col in range(first, first + WIDTH):
-            fires |= nd[col]
-        if fires != 0:
-            for col in range(first, first + WIDTH):
-                sizes[col], signs[col] = abs(nd[col]), nd[col]
-            places[blocks] = first
-            blocks += 1
-    ends: Any = blocks
-    for col in range(whole, nd.shape[0]):
-        places[ends] = col
-        ends += nd[col] != 0
-    return blocks, ends
-
-
 @lean(error_model="numpy")
 def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones.
@@ -115,7 +93,11 @@ def update(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scr
         key = stream(state.key[0], state.key[1], UPDATE_PULSES, state.updates[0])
         state.updates[0] += 1
     whole = 0 if noisy or slots > MOST_SLOTS else cols - cols % WIDTH
-    blocks, ends = columns_firing(nd, whole, sizes, signs, places)
+    blocks, ends = firing_by_eight(nd, whole, places)
+    for block in range(blocks):
+        first = np.int64(places[block])
+        for col in range(first, first + WIDTH):
+            sizes[col], signs[col] = abs(nd[col]), nd[col]
     pulses: Any = 0
     clipped: Any = 0
     each = _ONE / np.float32(slots)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from archsim.components.cells.numeric.draws import compiled
+from archsim.base.lanes import WIDTH
+from archsim.components.cells.numeric.draws import compiled, taken_in
 
 
 @compiled
@@ -48,3 +49,23 @@ def coincide(found: Any, row_pulses: Any, phase: Any, slots: Any) -> None:
         wraps = np.int64(rest >= slots)  # in place of a branch that half of the time goes the other way
         rest -= wraps * slots
         whole += wraps
+
+
+@taken_in
+def firing_by_eight(nd: Any, whole: Any, places: Any) -> Any:
+    """Fill in the first columns of those eights, before column `whole`, that fire, then the columns after it that do.
+
+    Returns how many eights there are, and how many places in all.
+    """
+    eights: Any = 0
+    for first in range(0, whole, WIDTH):
+        fires: Any = 0
+        for col in range(first, first + WIDTH):
+            fires += nd[col] != 0
+        places[eights] = first
+        eights += fires > 0
+    ends: Any = eights
+    for col in range(whole, nd.shape[0]):
+        places[ends] = col
+        ends += nd[col] != 0
+    return eights, ends
