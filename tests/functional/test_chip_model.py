@@ -383,7 +383,7 @@ def test_compiled_loops_are_told_apart_by_update_and_by_what_all_files_hold(monk
     honest = Path.read_bytes
     both, none = {update, update_in_place}, set[Any]()
     changes = {
-        "capacitor_kernels.py": {update}, "coincidences.py": {update_in_place}, "hashes.py": both,
+        "capacitor_kernels.py": {update}, "in_place.py": {update_in_place}, "hashes.py": both,
         "pcm_kernels.py": none,
     }  # fmt: skip
     for changed, told in changes.items():
