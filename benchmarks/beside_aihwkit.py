@@ -23,13 +23,14 @@ from archsim.chip import build_chip
 from archsim.components.cells.base import Switches
 from archsim.functional.floating_point import initial_weights
 from archsim.functional.hashes import key, uniform
-from archsim.functional.pulses import column_pulses, row_pulses
+from archsim.functional.pulses import PULSED
 from archsim.functional.train import Training, order_of
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
+from benchmarks.stochastic_trains import STOCHASTIC, drive_stochastically, roomy, slot_by_slot
 from benchmarks.training import _data
 
 MISSING = """\
@@ -118,28 +119,30 @@ def updates() -> None:
     spec = DEVICES["ConstantStep"].spec("tile.device.step_spread=0", "tile.device.asymmetry_spread=0",
                                         "tile.device.bound_spread=0")  # fmt: skip
     slots, d = spec.tile.array.pulses, np.array(D)
-    ours = changed_by_archsim(spec, np.array(X), d)
+    ours = changed_by_archsim(spec, np.array(X), d), changed_by_archsim(spec, np.array(X), d, stochastic=True)
     theirs = {kind: changed_by_aihwkit(spec, np.array(X), d, kind)
               for kind in ("STOCHASTIC_COMPRESSED", "DETERMINISTIC_IMPLICIT")}  # fmt: skip
     print(
         "x, d as shares of slots: expected mean; archsim, aihwkit's two kinds of pulses, mean and deviation, in steps"
     )
     for i, j in itertools.product(range(len(X)), range(len(D))):
-        cells = [f"{own[:, i, j].mean():8.4f} {own[:, i, j].std():7.4f}" for own in (ours, *theirs.values())]
+        cells = [f"{own[:, i, j].mean():8.4f} {own[:, i, j].std():7.4f}" for own in (*ours, *theirs.values())]
         print(f"{X[i]:5.2f} {d[j]:7.4f}  {-slots * X[i] * d[j]:8.4f} |", " | ".join(cells))
 
 
-def changed_by_archsim(spec: ArchSpec, x: F64, d: F64) -> F64:
-    """Return [draws, rows, columns] by how many steps cells change in an update."""
-    slots = spec.tile.array.pulses
+def changed_by_archsim(spec: ArchSpec, x: F64, d: F64, *, stochastic: bool = False) -> F64:
+    """Return [draws, rows, columns] by how many steps cells change in an update, by archsim's trains or aihwkit's."""
+    slots, trains = spec.tile.array.pulses, STOCHASTIC if stochastic else PULSED
     cells = spec.tile.device.cells(len(x), len(d), 0, 0, Switches())
+    kernel, room = slot_by_slot(cells.kernel) if stochastic else cells.kernel, roomy(max(len(x), len(d)))
     nx, nd, found = np.zeros(len(x), np.int64), np.zeros(len(d), np.int64), np.zeros((DRAWS, len(x), len(d)))
     for draw in range(DRAWS):
         rows, columns, phases = (np.uint64(key(0, what, 0, draw)) for what in range(3))
-        row_pulses(x.astype(np.float32), 1.0, slots, rows, 0, nx)
-        column_pulses((-d).astype(np.float32), np.float32(slots), slots, columns, 0, nd)
+        trains.rows(x.astype(np.float32), 1.0, slots, rows, 0, nx)
+        trains.columns((-d).astype(np.float32), np.float32(slots), slots, columns, 0, nd)
+        late = np.array([uniform(phases, i) for i in range(len(x))], np.float32)
         cells.weights[:] = 0.0
-        cells.update(nx, nd, np.array([uniform(phases, i) for i in range(len(x))], np.float32), slots)
+        kernel(cells.state, cells.numbers, nx, nd, late, slots, room)
         found[draw] = cells.weights / cells.step
     return found
 
@@ -193,21 +196,24 @@ def train(name: str = "ConstantStep", epochs: str = "3", seeds: str = "5", kind:
     if name not in DEVICES:
         sys.exit(f"no device '{name}'; there are {', '.join(DEVICES)}")
     device, count = DEVICES[name], int(epochs)
-    ours, theirs = [], []
-    for _ in in_archsim(device, 0, 1, "dataset.examples=64"):
-        pass  # compiles
+    sides = {
+        "archsim": lambda seed, *changes: in_archsim(device, seed, count, *changes),
+        "archsim, stochastic trains": lambda seed, *changes: in_archsim(device, seed, count, *changes, stochastic=True),
+        "aihwkit": lambda seed, *changes: in_aihwkit(device, seed, count, kind, *changes),
+    }
+    found: dict[str, list[Any]] = {side: [] for side in sides}
+    for train_one in sides.values():
+        list(train_one(0, "dataset.examples=64"))  # compiles
     for seed in range(int(seeds)):
-        for found, side in ((ours, in_archsim(device, seed, count)), (theirs, in_aihwkit(device, seed, count, kind))):
-            found.append(list(side))
-            told = ", ".join(f"{100 * accuracy:.2f} % ({seconds:.1f} s)" for accuracy, seconds in found[-1])
-            print(f"{name}, seed {seed}, {'archsim' if found is ours else 'aihwkit'}: {told}", flush=True)
-    for epoch in range(count):
-        a, b = (100 * np.array([own[epoch][0] for own in found]) for found in (ours, theirs))
-        error = math.hypot(a.std(ddof=1), b.std(ddof=1)) / math.sqrt(len(a))
-        print(f"epoch {epoch + 1}: archsim {a.mean():.2f} %, aihwkit {b.mean():.2f} %, "
-              f"difference {a.mean() - b.mean():+.2f} +- {error:.2f}")  # fmt: skip
-    for side, found in (("archsim", ours), ("aihwkit", theirs)):
-        print(f"{side}: {np.median([seconds for own in found for _, seconds in own]):.1f} s an epoch")
+        for side, train_one in sides.items():
+            found[side].append(list(train_one(seed)))
+            told = ", ".join(f"{100 * accuracy:.2f} % ({seconds:.1f} s)" for accuracy, seconds in found[side][-1])
+            print(f"{name}, seed {seed}, {side}: {told}", flush=True)
+    for epoch, side in itertools.product(range(count), sides):
+        own, other = (100 * np.array([each[epoch][0] for each in found[one]]) for one in (side, "aihwkit"))
+        error = math.hypot(own.std(ddof=1), other.std(ddof=1)) / math.sqrt(len(own))
+        print(f"epoch {epoch + 1}, {side}: {own.mean():.2f} %, {own.mean() - other.mean():+.2f} +- {error:.2f} to "
+              f"aihwkit, {np.mean([each[epoch][1] for each in found[side]]):.1f} s")  # fmt: skip
 
 
 def _model(device: Device, seed: int, epochs: int, *changes: str) -> Any:
@@ -221,9 +227,12 @@ def _model(device: Device, seed: int, epochs: int, *changes: str) -> Any:
     return training.model, data, workload, timeline
 
 
-def in_archsim(device: Device, seed: int, epochs: int, *changes: str) -> Iterator[tuple[float, float]]:
-    """Yield accuracy and processor time of each epoch, in seconds."""
+def in_archsim(
+    device: Device, seed: int, epochs: int, *changes: str, stochastic: bool = False
+) -> Iterator[tuple[float, float]]:
+    """Yield accuracy and processor time of each epoch, in seconds, with archsim's own trains or with aihwkit's."""
     model, data, _, timeline = _model(device, seed, epochs, *changes)
+    model = drive_stochastically(model) if stochastic else model
     found: list[tuple[float, float]] = []
     begin = time.process_time()
 
@@ -237,9 +246,9 @@ def in_archsim(device: Device, seed: int, epochs: int, *changes: str) -> Iterato
     yield from found
 
 
-def in_aihwkit(device: Device, seed: int, epochs: int, kind: str) -> Iterator[tuple[float, float]]:
+def in_aihwkit(device: Device, seed: int, epochs: int, kind: str, *changes: str) -> Iterator[tuple[float, float]]:
     """Yield the same of aihwkit, which begins with the same weights and takes the examples in the same order."""
-    model, data, workload, _ = _model(device, seed, epochs)
+    model, data, workload, _ = _model(device, seed, epochs, *changes)
     network = _network(model, device, seed, initial_weights(workload, seed), kind)
     orders = order_of(workload, epochs * len(data.train_y), seed)
     for epoch in range(epochs):
