@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import numpy as np
+
+from archsim.base.arrays import F64, Array
 from archsim.functional.data_set import Part
 from archsim.functional.losses import score
+
+
+class Each(NamedTuple):
+    """How each of some examples was answered: whether any of its labels is right, and its summed loss."""
+
+    right: Array  # [examples] of bool
+    loss: F64  # [examples]
+
+    @classmethod
+    def of(cls, examples: int) -> Self:
+        """Return room for so many."""
+        return cls(np.zeros(examples, dtype=np.bool_), np.zeros(examples))
 
 
 class Answered(NamedTuple):

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from archsim.base.arrays import F32, I32, Array
-from archsim.functional.answers import Answered
+from archsim.base.arrays import F32, I32
+from archsim.functional.answers import Answered, Each
 from archsim.functional.data_set import Data, Part
 from archsim.functional.floating_point import evaluate, initial_weights, learning_rates, train_float
 from archsim.functional.functions import check_functions, functions_of
 from archsim.functional.numbers import chain_of
 from archsim.functional.order import Order
-from archsim.functional.paired import packed
+from archsim.functional.paired import packed, packed_losses
 from archsim.functional.targets import targets_or_none
 from archsim.functional.through_time import Sequences, evaluate_through, train_through
 from archsim.workload.network import Rates, Workload
@@ -28,7 +28,7 @@ class Reached(NamedTuple):
     """What a network reached in an epoch: mean loss, and accuracy or R2 of the sets that were read after it.
 
     `right` says which examples for testing were answered rightly, `packed`, after the last one. Where sequences are
-    answered step by step, it is the mean loss of these sets that is told instead.
+    answered step by step, the mean losses of these sets are told too, and `losses` for `right`, those of examples.
     """
 
     loss: float
@@ -37,17 +37,19 @@ class Reached(NamedTuple):
     right: str = ""
     cross_entropy_validation: float | None = None
     cross_entropy_test: float | None = None
+    losses: str = ""
 
 
 def read_by(
-    read: Callable[[Part | None, Array | None], tuple[float | None, float | None]], data: Data, last: bool
-) -> tuple[float | None, float | None, str, float | None, float | None]:
+    read: Callable[[Part | None, Each | None], tuple[float | None, float | None]], data: Data, last: bool
+) -> tuple[float | None, float | None, str, float | None, float | None, str]:
     """Return what a network reaches after an epoch, or the last, as it `read`s: a `Reached` but for the loss."""
     validation, test = data.read_after(last)
-    classed = last and test is not None and test.t is None and test.y.ndim == 1
-    right = np.zeros(len(data.test_y), dtype=np.bool_) if classed else None
-    (own, entropy), (other, tested) = read(validation, None), read(test, right)
-    return own, other, "" if right is None else packed(right), entropy, tested
+    each = Each.of(test.examples) if last and test is not None and test.t is None else None
+    (own, entropy), (other, tested) = read(validation, None), read(test, each)
+    once = data.test_y.ndim == 1
+    right = packed(each.right) if each is not None and once else ""
+    return own, other, right, entropy, tested, "" if each is None or once else packed_losses(each.loss)
 
 
 class _Plain:
@@ -61,8 +63,8 @@ class _Plain:
         part = self._part
         return train_float(self._weights, self._functions, part.x, part.y, self._t, order, rate, batch)[0]
 
-    def answered(self, part: Part, right: Array) -> Answered:
-        found = evaluate(self._weights, self._functions, part.x, part.y, targets_or_none(part.x, part.t), right)
+    def answered(self, part: Part, each: Each) -> Answered:
+        found = evaluate(self._weights, self._functions, part.x, part.y, targets_or_none(part.x, part.t), each.right)
         return Answered(*found, 0.0)
 
 
@@ -76,8 +78,8 @@ class _ThroughTime:
     def train(self, order: I32, rate: float, batch: int) -> float:
         return train_through(self._weights, self._chain, self._sequences, order, rate, batch)[0]
 
-    def answered(self, part: Part, right: Array) -> Answered:
-        loss, hits = evaluate_through(self._weights, self._chain, sequences_of(part), right)
+    def answered(self, part: Part, each: Each) -> Answered:
+        loss, hits = evaluate_through(self._weights, self._chain, sequences_of(part), each)
         return Answered(hits, 0.0, loss)
 
 
@@ -126,15 +128,14 @@ class Baseline:
         rate = float(learning_rates(self._rates, epoch + 1)[epoch])
         return self._network.train(part, rate, batch) / self._data.training.answers
 
-    def read(self, part: Part | None, right: Array | None = None) -> tuple[float | None, float | None]:
+    def read(self, part: Part | None, each: Each | None = None) -> tuple[float | None, float | None]:
         """Return accuracy or R2 on some examples, as the weights are now, and the mean loss of texts; None without.
 
-        `right` [n] of bool, if given, is set to which are answered rightly.
+        `each`, if given, is set to how each is answered; losses are those of sequences alone.
         """
         if part is None:
             return None, None
-        answers = np.zeros(len(part.y), dtype=np.bool_) if right is None else right
-        return self._network.answered(part, answers).told(part)
+        return self._network.answered(part, Each.of(part.examples) if each is None else each).told(part)
 
     def score(self, part: Part | None) -> float | None:
         """Return accuracy or R2 on some examples, as the weights are now; None without any."""

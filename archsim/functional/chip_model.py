@@ -13,7 +13,7 @@ import numpy as np
 from archsim.base.arrays import F32, I32, I64, Array
 from archsim.components.cells.numeric.base import Cells
 from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
-from archsim.functional.answers import Answered
+from archsim.functional.answers import Answered, Each
 from archsim.functional.capacitor_times import CapacitorTimes, lag
 from archsim.functional.data_set import Part
 from archsim.functional.executor import AFTER_UPDATE, AT_MAINTENANCE, make_play
@@ -238,11 +238,11 @@ class ChipModel:
         return found
 
     def evaluate(
-        self, x: F32, y: I64, targets: F32 | None = None, frames: Frames | None = None, right: Array | None = None
+        self, x: F32, y: I64, targets: F32 | None = None, frames: Frames | None = None, each: Each | None = None
     ) -> Answered:
         """Return how the chip as it is now answers examples; their vectors go through all of its quantisers.
 
-        `right` [n] of bool, if given, is set to which of them are answered rightly.
+        `each`, if given, is set to how it answers each of them.
         """
         forward = [(op.step, int(self.program.shard[op.index]), op.index)  # shards are in order of layers
                    for op in self.schedule.ops if op.kind == "forward"]  # fmt: skip
@@ -253,21 +253,22 @@ class ChipModel:
             measures=measures_of(self.program), rules=self.setup.rules._replace(per_epoch=max(1, len(y))),
         )  # fmt: skip
         stats = setup.buffers.stats
-        if right is None:
+        if each is None:
             self._play(np.tile(ops, len(y)), n, n, 0, 0, self._tick, self.crossbars, setup)
         else:
             for example, own in enumerate(n.reshape(len(y), len(ops))):
-                before = stats[1]
+                loss, right, _ = stats
                 self._play(ops, own, own, 0, 0, self._tick, self.crossbars, setup)
-                right[example] = stats[1] > before
+                each.right[example] = stats[1] > right
+                each.loss[example] = stats[0] - loss
         return Answered(int(stats[1]), float(stats[2]), float(stats[0]))
 
-    def read(self, part: Part | None, right: Array | None = None) -> tuple[float | None, float | None]:
+    def read(self, part: Part | None, each: Each | None = None) -> tuple[float | None, float | None]:
         """Return accuracy or R2 of the chip as it is now on some examples, and the mean loss of texts; None without.
 
-        `right` is what `evaluate` is given.
+        `each` is what `evaluate` is given.
         """
-        return (None, None) if part is None else self.evaluate(*part, right).told(part)
+        return (None, None) if part is None else self.evaluate(*part, each).told(part)
 
     def score(self, part: Part | None) -> float | None:
         """Return accuracy or R2 of the chip as it is now on some examples; None without any."""

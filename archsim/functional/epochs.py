@@ -54,3 +54,6 @@ class Epoch:
     right_chip: str = ""
     """Which examples for testing were answered rightly, `packed`, after the last epoch; of values nothing."""
     right_float: str = ""
+    losses_chip: str = ""
+    """The losses of examples for testing, where these are answered step by step, packed, after the last epoch."""
+    losses_float: str = ""

@@ -324,7 +324,8 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             rows = program.shards[s, ROW_STOP] - program.shards[s, ROW_START]
             cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
             state, numbers = crossbars.states[s], crossbars.numbers[tables.sort_of[NUMBERS, s]]
-            done = measures.applied[s] % program.updates[s]
+            slot = example % measures.under_way.shape[1]
+            done = measures.under_way[s, slot]  # after a transfer, examples that waited for it take turns
             vector = example * program.steps + step + done
             pulse_columns(setup, s, example, vector, nd)
             for phase in range(setup.rules.spans.phases[layer]):
@@ -342,6 +343,7 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
                 measures.pulsed[LIMITED, s] += limited
             measures.work[UPDATE, s] += 2 * rows * cols
             measures.applied[s] += 1
+            measures.under_way[s, slot] = (done + 1) % program.updates[s]
             measures.began[s] += start[at]
             if done + 1 == program.updates[s] and ((example + 1) % tick == 0 or example + 1 == stop):
                 return at + 1, AFTER_UPDATE

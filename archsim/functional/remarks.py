@@ -86,6 +86,18 @@ def floor_warnings(reached: float | None, floor: float | None) -> list[str]:
     ]
 
 
+def ceiling_warnings(reached: float | None, ceiling: float | None, side: str) -> list[str]:
+    """Return a line where the mean cross-entropy of the chip, or of its baseline in "float", is above a ceiling."""
+    if reached is None or ceiling is None or reached <= ceiling:
+        return []
+    who, _, rates = SIDES[side]
+    means = ": the comparison does not count" if side == "float" else ", and misses any goal"
+    return [
+        f"{who} reaches a cross-entropy of {reached:.3f} nats on the test set, above the ceiling of {ceiling:.3f}"
+        f"{means}; train for more epochs, or give other rates in {rates.removesuffix('.')}"
+    ]
+
+
 def rates_warnings(workload: Loaded[Workload]) -> list[str]:
     """Return lines where chip and baseline learn at rates that were not chosen together, or for other data."""
     baseline = workload.value.training.floating_point

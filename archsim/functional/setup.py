@@ -121,6 +121,7 @@ class Measures(NamedTuple):
     work: I64  # [kind, shards]: operations (2 per cell and pass) of forward, backward and update
     reads: I64  # [direction, shards]: reads
     applied: I64  # [shards]: updates
+    under_way: I64  # [shards, slots]: updates that an example has had, none once it has had all of them
     began: I64  # [shards]: the sum of the cycles in which these began
     stale: I64
     """[shards, k]: forward passes with k updates of earlier examples still to come; the last, also those beyond."""
@@ -244,6 +245,7 @@ def measures_of(program: Program) -> Measures:
         work=np.zeros((3, shards), dtype=np.int64),
         reads=np.zeros((2, shards), dtype=np.int64),
         applied=np.zeros(shards, dtype=np.int64),
+        under_way=np.zeros((shards, program.slots), dtype=np.int64),
         began=np.zeros(shards, dtype=np.int64),
         stale=np.zeros((shards, program.slots), dtype=np.int64),
         drive=np.zeros((2, shards, program.lines), dtype=np.float64),

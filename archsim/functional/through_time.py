@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.base.arrays import F32, I32, I64, Array
+from archsim.base.arrays import F32, I32, I64
 from archsim.base.machine_code import njit
+from archsim.functional.answers import Each
 from archsim.functional.floating_point import backward_rows, forward_rows, widest_of
 from archsim.functional.functions import activate, derive
 from archsim.functional.losses import output_delta
@@ -195,16 +196,14 @@ def train_through(
 
 @njit()
 def evaluate_through(
-    weights: tuple[F32, ...], chain: Chain, data: Sequences, answered: Array
+    weights: tuple[F32, ...], chain: Chain, data: Sequences, each: Each
 ) -> tuple[float, int]:  # fmt: skip
-    """Return the summed loss of all examples in turn, and how many answers are right.
-
-    `answered` [examples] of bool is set to which have any right one.
-    """
+    """Return the summed loss of all examples in turn, and how many answers are right; set those of `each`."""
     room, now, loss, right = unrolled(weights, data.rows.shape[1]), beginning(weights), 0.0, 0
     for example in range(data.rows.shape[0]):
         cost, hits = forward_through(weights, chain, data, example, room, now)
         loss += cost
         right += hits
-        answered[example] = hits > 0
+        each.right[example] = hits > 0
+        each.loss[example] = cost
     return loss, right

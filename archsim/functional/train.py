@@ -193,7 +193,7 @@ def scores_of(data: Data, **reached: Reached | None) -> dict[str, Any]:
         if own is not None:
             where = "float" if side == "floating" else side
             found |= {f"{what}_{where}": own.test, f"{what}_validation_{where}": own.validation}
-            found[f"right_{where}"] = own.right
+            found |= {f"right_{where}": own.right, f"losses_{where}": own.losses}
             found[f"cross_entropy_{where}"] = own.cross_entropy_test
             found[f"cross_entropy_validation_{where}"] = own.cross_entropy_validation
     return found

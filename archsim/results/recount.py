@@ -89,7 +89,8 @@ class Recount:
         shard = self._schedule.mapping.shards[int(program.shard[op])]
         vector = n * self._steps + int(program.step[op])
         if kind == UPDATE:  # the one that was learnt just now
-            vector += int(self._model.measures.applied[shard.index] - 1) % int(program.updates[shard.index])
+            vector += int(self._model.measures.under_way[shard.index, n % program.slots] - 1) % int(
+                program.updates[shard.index])  # fmt: skip
         place, at = vector % buffers.acts.shape[1], int(program.shards[shard.index, DELTAS])
         x = buffers.acts[shard.layer, place, shard.row_start : shard.row_stop].astype(np.float64)
         d = buffers.deltas[shard.layer, place, at : at + shard.cols].astype(np.float64)

@@ -13,7 +13,7 @@ from archsim.base.errors import ArchsimError
 from archsim.base.record import Named, Record
 from archsim.base.words import counted, points
 from archsim.functional.epochs import Epoch
-from archsim.functional.paired import Interval, interval_of, unpacked
+from archsim.functional.paired import Interval, difference, excess_of, interval_of, unpacked, unpacked_losses
 from archsim.functional.train import ABLATIONS, check_ablations
 from archsim.report.document import Block, Document, Section, say
 from archsim.report.table import Column, Said, Table
@@ -114,8 +114,7 @@ def made(inputs: Inputs, task: Task, names: Sequence[str], found: Sequence[Train
         return Ablated(
             name=name, reached=tuple(getattr(own, f"{what}_chip") for own in last),
             loss=tuple(own.loss_chip for own in last),
-            against=interval_of(_right(last, data.test_y.size), _right(given, data.test_y.size), seeds)
-            if classes and name else None,
+            against=_against(last, given, len(data.test_y), seeds) if classes and name else None,
         )  # fmt: skip
 
     return Ablations(
@@ -123,6 +122,14 @@ def made(inputs: Inputs, task: Task, names: Sequence[str], found: Sequence[Train
         data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y)),
         classes=classes, floating=tuple(getattr(own, f"{what}_float") for own in given), chips=tuple(map(chip, names)),
     )  # fmt: skip
+
+
+def _against(last: Sequence[Epoch], given: Sequence[Epoch], examples: int, seeds: Sequence[int]) -> Interval:
+    """Return the difference to the chip as given: in accuracy, or in the cross-entropy of answers step by step."""
+    if all(own.losses_chip for own in (*last, *given)):
+        chip, whole = ([unpacked_losses(own.losses_chip) for own in each] for each in (last, given))
+        return excess_of(chip, whole, seeds)
+    return interval_of(_right(last, examples), _right(given, examples), seeds)
 
 
 def _right(epochs: Sequence[Epoch], examples: int) -> list[Array]:
@@ -171,11 +178,13 @@ def _table(data: Ablations) -> Table:
         "Differences are to the chip as given, seed by seed. Intervals are by a paired bootstrap over test examples "
         "and seeds."
     )
+    if any(own.against is not None and own.against.of == "cross_entropy" for own in data.chips):
+        note += " They are of the cross-entropy, as a share of what the chip as given has."
     return Table("ablations", "What each costs", columns, wide, note, brief=True, most=len(wide))
 
 
 def _ends(own: Interval | None) -> str | None:
-    return None if own is None else f"{points(own.low).removesuffix(' points')} to {points(own.high)}"
+    return None if own is None else f"{difference(own.low, own.of).rsplit(' ', 1)[0]} to {difference(own.high, own.of)}"
 
 
 def _mean(values: Sequence[float | None]) -> tuple[float | None, float | None]:

@@ -72,15 +72,20 @@ class Rates(Section):
 class BaselineRates(Rates):
     """The rates of the baseline in floating point, and the accuracy below which it is a weak one.
 
-    Below its `floor` a comparison with the chip does not count; it judges a training and changes none.
+    Below its `floor` a comparison with the chip does not count. Of sequences that are answered step by step the
+    `ceiling` stands for it: a cross-entropy in nats, above which neither baseline nor chip may end. Both judge a
+    training and change none.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"ceiling"})
+
     floor: Part | None = None
+    ceiling: Ratio | None = None
 
     def resolved(self) -> dict[str, Any]:
         """Return the rates alone."""
         found = super().resolved()
-        return {name: own for name, own in found.items() if name != "floor"}
+        return {name: own for name, own in found.items() if name not in ("floor", "ceiling")}
 
 
 class Training(Rates):

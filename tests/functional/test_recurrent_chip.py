@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsim.functional.answers import Each
 from archsim.functional.baseline import sequences_of
 from archsim.functional.carrier import Carrier
 from archsim.functional.data_set import Data
+from archsim.functional.hashes import ROUNDING, key
 from archsim.functional.numbers import chain_of
 from archsim.functional.pulses import EXACT
 from archsim.functional.sequences import Frames
@@ -81,10 +83,37 @@ def test_a_chip_without_imperfections_is_the_baseline(name: str, cols: int, stat
     for before, own, other in zip(start, model.matrices(), now, strict=True):
         assert np.abs(other - before).max() > 1e-4
         np.testing.assert_allclose(own - before, other - before, rtol=0.01, atol=1e-5)
-    loss, right = evaluate_through(now, chain_of(workload), sequences_of(data.training), np.zeros(20, bool))
+    loss, right = evaluate_through(now, chain_of(workload), sequences_of(data.training), Each.of(20))
     assert score == pytest.approx(right / data.training.answers, abs=1.5 / data.training.answers)
     if data.train_y.ndim == 2:
         assert entropy == pytest.approx(loss / data.training.answers, rel=1e-3)
+
+
+def test_examples_that_take_turns_after_a_transfer_learn_each_of_their_vectors_once() -> None:
+    """Each is drawn for by a key of its own, which says what was learnt; and no end of an epoch is missed."""
+    schedule = schedule_for("gru", [*FLYING, "schedule.transfer.policy=interleaved"])
+    timeline = simulate(schedule, timeline=True).timeline
+    assert timeline is not None
+    op, n, _ = (np.concatenate(column) for column in zip(*timeline.chunks(), strict=True))
+    assert any((np.diff(n[op == own]) < 0).any() for own in schedule.updates)
+    workload = schedule.mapping.workload
+    model = chip_model(schedule, data_for(workload), 0, order_of(workload, 24, 0), ABLATIONS)
+    learnt, ended = list[int](), list[int]()
+
+    def columns(deltas: Any, unit: Any, pulses: Any, base: Any, at: Any, nd: Any) -> Any:
+        learnt.append(int(base))
+        return EXACT.columns(deltas, unit, pulses, base, at, nd)
+
+    parts = {"fire": model.cells[0].exact_kernel, "rows_fire": EXACT.rows, "columns_fire": columns}
+    model._play = interpreted_play(parts, plain=False)
+    with np.errstate(all="ignore"):
+        model.play(timeline.chunks(), lambda epoch, _: ended.append(epoch))
+    layers = workload.layers
+    due = [int(key(model.seed, ROUNDING, shard.layer, example * workload.steps + step))
+           for shard in schedule.mapping.shards for example in range(24)
+           for step in layers[shard.layer].vectors(workload)]  # fmt: skip
+    assert sorted(learnt) == sorted(due)
+    assert ended == [0]  # of 20 examples; the other four begin the next
 
 
 def schedule_for(name: str, sets: list[str], stateful: bool = False) -> Schedule:

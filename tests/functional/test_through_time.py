@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsim.functional.answers import Each
 from archsim.functional.floating_point import initial_weights
 from archsim.functional.numbers import chain_of
 from archsim.functional.through_time import Sequences, evaluate_through, train_through
@@ -66,7 +67,7 @@ def test_a_stateful_network_goes_on_where_it_ended(name: str) -> None:
         if example == 3:
             wanted = slopes(start, workload, x, data.y[example], 0, state)
         _, state = run(start, workload, x, 0, state)
-    loss, _ = evaluate_through(start, chain_of(workload), data, np.zeros(4, bool))
+    loss, _ = evaluate_through(start, chain_of(workload), data, Each.of(4))
     assert loss == pytest.approx(total, rel=1e-5)
     # The last of a batch, with weights as they were before it: the steps of all examples less those of the first three.
     order = np.arange(4, dtype=np.int32)

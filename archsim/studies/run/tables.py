@@ -273,10 +273,13 @@ def accuracy(history: History) -> Table:
     what = measure(history)
     rows = [
         (str(seed), epoch, *values)
-        for seed, *runs in zip(history.seeds, *history.merit.values(), *history.losses.values(), strict=True)
+        for seed, *runs in zip(
+            history.seeds, *history.merit.values(), *history.losses.values(), *history.entropies.values(), strict=True
+        )
         for epoch, values in enumerate(zip(*runs, strict=True), 1)
     ]
     judged = (Column(what.head(where), what.unit, 2) for where in ("on the chip", "floating point"))
-    columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"))
+    columns = (Column("seed"), Column("epoch"), *judged, Column("loss, chip"), Column("loss, float"),
+               *(Column(f"cross-entropy, {where}") for where in history.entropies))  # fmt: skip
     where = f" on {history.judged_on}" if history.validated else ""
     return Table("accuracy", f"{what.name[0].upper()}{what.name[1:]}{where} by epoch", columns, tuple(rows))

@@ -10,12 +10,13 @@ from archsim.base.record import Number, Record
 from archsim.base.units import bare_metric, parse_metric, si_of_metric
 from archsim.results.metrics import METRICS
 from archsim.studies.conditions import SIGNS, Condition, conditions_of
-from archsim.studies.sweep.points import ACCURACY, BASELINES, ENERGY, R2, TIME, VALIDATED
+from archsim.studies.sweep.points import ACCURACY, BASELINES, ENERGY, ENTROPY, R2, TIME, VALIDATED
 
 SHORT = {"time": TIME, "energy": ENERGY, "accuracy": VALIDATED[ACCURACY], "r2": VALIDATED[R2],
-         "accuracy_float": BASELINES[ACCURACY], "r2_float": BASELINES[R2]}  # fmt: skip
+         "accuracy_float": BASELINES[ACCURACY], "r2_float": BASELINES[R2],
+         "cross_entropy": ENTROPY["chip"], "cross_entropy_float": ENTROPY["float"]}  # fmt: skip
 """What one says for metrics that everybody asks for; what is trained is judged on examples that are held back."""
-ON_SIDES = {"chip": tuple(VALIDATED.values()), "float": tuple(BASELINES.values())}
+ON_SIDES = {"chip": (*VALIDATED.values(), ENTROPY["chip"]), "float": (*BASELINES.values(), ENTROPY["float"])}
 """Metrics for which points are trained, on the chip or in floating point."""
 TRAINED = tuple(name for names in ON_SIDES.values() for name in names)
 NAMES = {**{own: own for own in (*METRICS, *TRAINED)}, **{bare_metric(own): own for own in METRICS}, **SHORT}

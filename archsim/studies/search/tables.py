@@ -14,7 +14,7 @@ from archsim.studies.sweep.points import ACCURACY, R2, Made
 from archsim.studies.sweep.tables import heads
 
 BEST_SHOWN = 24
-READ = (ACCURACY, R2, "accuracy_float_mean", "r2_float_mean")
+READ = (ACCURACY, R2, "accuracy_float_mean", "r2_float_mean", "cross_entropy_chip_mean", "cross_entropy_float_mean")
 """What the best points reach on the test set."""
 
 

@@ -188,7 +188,7 @@ def untested(made: Made) -> Made:
         return made
 
     def judges(name: str) -> bool:
-        return "validation" in name or not name.startswith(("accuracy", "r2"))
+        return "validation" in name or not name.startswith(("accuracy", "r2", "cross_entropy"))
 
     parts = {name: getattr(made, name) or {} for name in ("metrics", "training")}
     return made.model_copy(update={

@@ -275,13 +275,16 @@ def reached(
     """Return what seeds reached after the last epoch, and in each, on the sides that were trained.
 
     These are means and sample standard deviations (None for one seed) over seeds, and pulses per synapse; and accuracy
-    and loss by seed and epoch. R2 stands for accuracy where examples have values for classes. Where some are held back
-    for validation, these are read as well, and the test set after the last epoch alone.
+    and loss by seed and epoch. R2 stands for accuracy where examples have values for classes; where they have one at
+    each step, cross-entropy stands beside it. Where some are held back for validation, these are read as well, and the
+    test set after the last epoch alone.
     """
     what = "accuracy" if all(getattr(run[-1], f"accuracy_{sides[0]}") is not None for run in runs) else "r2"
     held = any(getattr(run[-1], f"{what}_validation_{sides[0]}") is not None for run in runs)
     tested, validated = ([f"{what}{part}_{where}" for where in sides] for part in ("", "_validation"))
     read = [*tested, *(validated if held else [])]
+    entropies = [name.replace(what, "cross_entropy", 1) for name in read]
+    read += [name for name in entropies if all(getattr(run[-1], name) is not None for run in runs)]
     columns = {
         name: tuple(tuple(getattr(entry, name) for entry in run) for run in runs)
         for name in (*tested, *(f"loss_{where}" for where in sides), *read[len(tested) :])

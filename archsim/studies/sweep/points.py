@@ -20,6 +20,8 @@ VALIDATED = {ACCURACY: "accuracy_validation_chip_mean", R2: "r2_validation_chip_
 """Accuracy and R2 on a validation set, by the name of those on the test set."""
 BASELINES = {ACCURACY: "accuracy_validation_float_mean", R2: "r2_validation_float_mean"}
 """The same of the floating-point baseline on a validation set."""
+ENTROPY = {where: f"cross_entropy_validation_{where}_mean" for where in ("chip", "float")}
+"""The cross-entropy of sequences that are answered step by step on a validation set."""
 MERITS = (*VALIDATED, *VALIDATED.values())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archsim.report.table import Column, Table, cell
 from archsim.results.metric_words import display_unit
-from archsim.studies.sweep.points import ACCURACY, ENERGY, R2, TIME, VALIDATED, Point, Sweep
+from archsim.studies.sweep.points import ACCURACY, ENERGY, ENTROPY, R2, TIME, VALIDATED, Point, Sweep
 
 # Metric: heading, decimals of a share, and whether less or more is better.
 Metrics = Mapping[str, tuple[str, int, str]]
@@ -29,6 +29,10 @@ MAIN: Metrics = {
     "r2_validation_chip_std": ("its std", 1, ""),
     "r2_validation_float_mean": ("R2 in floating point, validation", 1, "more"),
     "r2_validation_float_std": ("its std", 1, ""),
+    "cross_entropy_chip_mean": ("cross-entropy on the chip", 1, "less"),
+    "cross_entropy_float_mean": ("cross-entropy in floating point", 1, "less"),
+    ENTROPY["chip"]: ("cross-entropy on the chip, validation", 1, "less"),
+    ENTROPY["float"]: ("cross-entropy in floating point, validation", 1, "less"),
     TIME: ("time per example", 1, "less"),
     ENERGY: ("energy per example", 1, "less"),
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from archsim.base.words import counted, points
+from archsim.base.words import counted, per_cent, points
 from archsim.functional.paired import said_of
 from archsim.report.document import Block, Document, Fold, Section, say
-from archsim.studies.train.figures import conductances, learning, losses, weight_error
+from archsim.studies.train.figures import conductances, entropies, learning, losses, weight_error
 from archsim.studies.train.history import History, Rates
 from archsim.studies.train.measures import LOSSES, R2, measure
 from archsim.studies.train.tables import (
@@ -91,12 +91,17 @@ def _compared(data: History) -> Iterator[Block]:
     if own.against:
         yield say("**The comparison does not count**: the warnings below say why.", kind="warning", brief=True)
     else:
-        yield say("The chip against its baseline: {says}.", brief=True, says=said_of(own.interval))
+        what = "" if own.interval.of == "accuracy" else ", cross-entropy on the test set"
+        yield say("The chip against its baseline{what}: {says}.", brief=True, what=what, says=said_of(own.interval))
     if own.goal is not None and own.verdict is not None:
+        aim = f"{points(own.goal).removeprefix('+')} below its baseline"
+        if own.interval.of == "cross_entropy":
+            aim = f"{per_cent(own.goal, 2)} above its baseline in cross-entropy"
         yield say(
-            "The goal, a chip at most {goal} below its baseline: **{verdict}**. It is met where the mean is within it "
-            "and the end of the interval less than twice as far, missed where all of the interval lies beyond.",
-            brief=True, goal=points(own.goal).removeprefix("+"), verdict=own.verdict,
+            "The goal, a chip at most {aim}: **{verdict}**. It is met where the mean is within it and the end of the "
+            "interval less than twice as far, missed where all of the interval lies beyond{or_above}.", brief=True,
+            aim=aim, verdict=own.verdict,
+            or_above=", or the chip above the ceiling" if own.interval.of == "cross_entropy" else "",
         )  # fmt: skip
 
 
@@ -113,7 +118,8 @@ def _rates(rates: Rates) -> str:
 
 def _epochs(data: History) -> Section:
     table = history_table(data)
-    figures = tuple(figure for figure in (learning(data), losses(data)) if figure is not None)
+    drawn = learning(data), entropies(data), losses(data)
+    figures = tuple(figure for figure in drawn if figure is not None)
     return Section("epochs", "Epoch by epoch", (*figures, Fold(table.title, (table,))))
 
 

@@ -12,7 +12,7 @@ from archsim.functional.findings import Findings
 from archsim.report.colours import COLOURS, CYCLE
 from archsim.report.figure import Axis, Box, Dot, Plot, Series, axis, linear, logarithmic
 from archsim.studies.train.history import History, Sides
-from archsim.studies.train.measures import measure
+from archsim.studies.train.measures import NATS, measure
 
 SIDES = (("float", "#7f8c8d", "floating point"), ("chip", COLOURS["forward"], "on the chip"))
 MOST_EPOCHS = 30
@@ -27,6 +27,16 @@ def learning(history: History, name: str = "accuracy") -> Plot | None:
     what = measure(history)
     words = f"{what.name} on {history.judged_on}"
     return _curves(name, f"{words[0].upper()}{words[1:]}", words, history.merit, history.seeds, what.unit, what.text)
+
+
+def entropies(history: History) -> Plot | None:
+    """Return cross-entropy by epoch, where sequences are answered step by step; None before the first."""
+    if not history.entropies:
+        return None
+    words = f"cross-entropy on {history.judged_on}"
+    label = f"{words}, {NATS}"
+    return _curves("cross_entropy", f"{words[0].upper()}{words[1:]}", label, history.entropies, history.seeds, "",
+                   "{:.4g}".format)  # fmt: skip
 
 
 def losses(history: History) -> Plot | None:

@@ -92,10 +92,10 @@ class Final(Record):
     comparison: Comparison | None = None
 
 
-class Right(Record):
-    """Which examples for testing were answered rightly after the last epoch, by seed.
+class Answers(Record):
+    """How examples for testing were answered after the last epoch, by seed, the first example first, in hex digits.
 
-    Bits in hex digits, the first example first.
+    That is bits of which were answered rightly, or their summed losses as little-endian floats of 32 bits.
     """
 
     chip: tuple[str, ...]
@@ -108,7 +108,8 @@ class History(Data):
     Where sequences are answered step by step, cross-entropies are the mean losses on what accuracies are read of.
     Accuracies are fractions of the test set; where examples have values for classes they are None, and R2 is given.
     Where examples are held back for validation, those are read in each epoch, and the test set after the last alone:
-    before, its figures are None. `right` is there where examples have classes and all seeds are finished.
+    before, its figures are None. `right` is there where examples have classes and all seeds are finished, `test_losses`
+    where they have one at each step.
     `saturation` has shares by layer and kind. `findings` are what a probe saw of the cells of the first seed, once that
     is finished, and `activity` says whether activity.yaml holds what finished seeds measured.
     """
@@ -142,7 +143,8 @@ class History(Data):
     saturation: Runs[Mapping[str, Mapping[str, float]]]
     warnings: tuple[str, ...]
     final: Final
-    right: Right | None = None
+    right: Answers | None = None
+    test_losses: Answers | None = None
     findings: Findings | None = None
     activity: bool = False
 
@@ -168,6 +170,22 @@ class History(Data):
         return "the validation set" if self.validated else "the test set"
 
     @property
+    def entropies(self) -> Sides:
+        """Cross-entropies on what its epochs are judged by, where sequences are answered step by step."""
+        part = "_validation" if self.validated else ""
+        runs = {where: getattr(self, f"cross_entropy{part}_{where}") for where in ("chip", "float")}
+        return {} if None in runs.values() else runs
+
+    @property
+    def final_entropies(self) -> Mapping[str, tuple[float | None, float | None]]:
+        """Cross-entropies after the last epoch, chip and baseline, by the words for what they were read on."""
+        read = {"the validation set": "_validation", "the test set": ""}
+        names = {words: [f"cross_entropy{part}_{where}" for where in ("chip", "float")] for words, part in read.items()}
+        found = {words: tuple(getattr(self.final, f"{name}_mean") for name in own) for words, own in names.items()
+                 if all(getattr(self, name) is not None for name in own)}  # fmt: skip
+        return {words: (chip, floating) for words, (chip, floating) in found.items()}
+
+    @property
     def losses(self) -> Sides:
         """Mean losses of epochs in training."""
         return {"chip": self.loss_chip, "float": self.loss_float}
@@ -187,8 +205,10 @@ class History(Data):
         found = super().plain()
         for name in (name for name in RUNS if getattr(self, name) is None):
             del found[name], found["final"][f"{name}_mean"]
-        if self.right is None:
-            del found["right"], found["final"]["comparison"]
+        for name in (name for name in ("right", "test_losses") if getattr(self, name) is None):
+            del found[name]
+        if self.final.comparison is None:
+            del found["final"]["comparison"]
         if not self.validated:
             del found["data"]["validation"]
         for name in (name for name in ("said", "splits") if found["data"][name] is None):

@@ -9,20 +9,21 @@ from typing import Any
 
 from archsim.functional.data_set import Data
 from archsim.functional.epochs import DivergedError, Epoch
-from archsim.functional.paired import Comparison, interval_of, unpacked, verdict_of
+from archsim.functional.paired import Comparison, excess_of, interval_of, unpacked, unpacked_losses, verdict_of
 from archsim.functional.ranges import saturation_warnings
-from archsim.functional.remarks import floor_warnings, side_warnings
-from archsim.studies.train.history import RUNS, Diverged, Final, Right, T
+from archsim.functional.remarks import ceiling_warnings, floor_warnings, side_warnings
+from archsim.studies.train.history import RUNS, Answers, Diverged, Final, T
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """By what a training is judged: the baseline's floor and the chip's goal, as shares, after so many epochs.
+    """By what a training is judged after so many epochs: floor and ceiling of the baseline, the chip's goal, a share.
 
     `tests` are the examples for testing by seed, the same of all or, with `splits`, those of a seed's own.
     """
 
     floor: float | None = None
+    ceiling: float | None = None
     goal: float | None = None
     epochs: int = 0
     tests: Mapping[int, int] = field(default_factory=dict)
@@ -30,21 +31,37 @@ class Protocol:
 
 
 def compared(
-    epochs: Mapping[int, Sequence[Epoch]], protocol: Protocol, against: Sequence[str]
-) -> tuple[Right, Comparison] | None:
-    """Return which examples chip and baseline answered, and how they compare; None before all seeds are finished."""
+    epochs: Mapping[int, Sequence[Epoch]], protocol: Protocol, against: Sequence[str], high: bool = False
+) -> dict[str, Any]:  # fmt: skip
+    """Return how test examples were answered, and how chip and baseline compare; nothing before seeds are finished.
+
+    A chip whose cross-entropy is `high`, above the ceiling, misses a goal.
+    """
     runs = {seed: epochs.get(seed, ()) for seed in protocol.tests}
     last = [run[-1] for run in runs.values() if len(run) == protocol.epochs]
-    if len(last) < len(runs) or not all(own.right_chip and own.right_float for own in last):
-        return None
-    right = Right(chip=tuple(own.right_chip for own in last), float=tuple(own.right_float for own in last))
-    chip, floating = (
-        [unpacked(bits, examples) for bits, examples in zip(own, protocol.tests.values(), strict=True)]
-        for own in (right.chip, right.floating)
-    )
-    interval = interval_of(chip, floating, [*runs], splits=protocol.splits)
+    if len(last) < len(runs):
+        return {}
+    tests = protocol.tests.values()
+    if all(own.right_chip and own.right_float for own in last):
+        name, told = "right", Answers(chip=tuple(own.right_chip for own in last),
+                                      float=tuple(own.right_float for own in last))  # fmt: skip
+        chip, floating = (
+            [unpacked(bits, examples) for bits, examples in zip(own, tests, strict=True)]
+            for own in (told.chip, told.floating)
+        )
+        interval = interval_of(chip, floating, [*runs], splits=protocol.splits)
+    elif all(own.losses_chip and own.losses_float for own in last):
+        name, told = "test_losses", Answers(chip=tuple(own.losses_chip for own in last),
+                                            float=tuple(own.losses_float for own in last))  # fmt: skip
+        above, below = ([*map(unpacked_losses, own)] for own in (told.chip, told.floating))
+        interval = excess_of(above, below, [*runs], splits=protocol.splits)
+    else:
+        return {}
     verdict = None if protocol.goal is None else verdict_of(interval, protocol.goal, against)
-    return right, Comparison(interval=interval, goal=protocol.goal, verdict=verdict, against=tuple(against))
+    if high and verdict not in (None, "does not count"):
+        verdict = "missed"
+    own = Comparison(interval=interval, goal=protocol.goal, verdict=verdict, against=tuple(against))
+    return {name: told, "comparison": own}
 
 
 def reached_by(
@@ -78,8 +95,13 @@ def reached_by(
     what, part = ("r2" if valued else "accuracy"), "_validation" if validated else ""
     labels = None if valued else data.test_y.ravel() if data.validation is None else data.validation.y.ravel()
     own = {side: side_warnings(columns[f"{what}{part}_{side}"], seeds, side, labels) for side in ("float", "chip")}
-    against = [*own["float"], *floor_warnings(means["accuracy_float_mean"], protocol.floor)]
-    found = None if diverged is not None else compared(epochs, protocol, against)
+    high = {
+        side: ceiling_warnings(means.get(f"cross_entropy_{side}_mean"), protocol.ceiling, side)
+        for side in ("float", "chip")
+    }
+    against = [*own["float"], *floor_warnings(means["accuracy_float_mean"], protocol.floor), *high["float"]]
+    found = {} if diverged is not None else compared(epochs, protocol, against, bool(high["chip"]))
+    comparison = found.pop("comparison", None)
     saturation = each(lambda epoch: epoch.saturation)
     return {
         "seeds": seeds,
@@ -96,9 +118,10 @@ def reached_by(
             *remarks,
             *against,
             *own["chip"],
+            *high["chip"],
             *saturation_warnings(saturation),
         ],
         "final": Final(**means, difference=None if chip is None or floating is None else chip - floating,
-                       comparison=found[1] if found is not None else None),
-        "right": found[0] if found is not None else None,
+                       comparison=comparison),
+        **found,
     }  # fmt: skip

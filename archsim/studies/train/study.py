@@ -53,8 +53,8 @@ from archsim.studies.train.seed_task import SeedTask, Trained, trained
 from archsim.studies.underway import Underway
 
 TABLES = ("final", "history", "saturation", "saturation_most", "conductances", "weight_error")
-FIGURES = ("accuracy", "loss", "conductances", *(f"conductances_{place}" for place in range(2, 10)), "weight_error",
-           "weight_error_network")  # fmt: skip
+FIGURES = ("accuracy", "cross_entropy", "loss", "conductances", *(f"conductances_{place}" for place in range(2, 10)),
+           "weight_error", "weight_error_network")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class Inputs(Spread, Pair):
     """A chip, a workload, what is taken away from the chip, and the seeds: `seed`, `seed` + 1, ...
 
     With `splits`, training and test part are put together, and each seed has a split of its own, so many in all. The
-    `goal` is by how many percentage points the chip may fall short of its baseline.
+    `goal` is by how many percentage points of accuracy the chip may fall short of its baseline or, where sequences are
+    answered step by step, by how many per cent its cross-entropy may be above.
     """
 
     words = "train"
@@ -123,8 +124,9 @@ class Task:
         """By what it is judged."""
         baseline, goal = self.network.value.training.floating_point, self.inputs.goal
         tests = self.data.tests or [len(self.data.test_y)] * len(self.seeds)
-        return Protocol(baseline.floor if baseline is not None else None, None if goal is None else goal / 100,
-                        self.epochs, dict(zip(self.seeds, tests, strict=True)), bool(self.data.tests))  # fmt: skip
+        floor, ceiling = (None, None) if baseline is None else (baseline.floor, baseline.ceiling)
+        return Protocol(floor, ceiling, None if goal is None else goal / 100, self.epochs,
+                        dict(zip(self.seeds, tests, strict=True)), bool(self.data.tests))  # fmt: skip
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import fmean
 
-from archsim.base.words import counted, per_cent, points
+from archsim.base.words import counted, per_cent
 from archsim.functional.findings import Findings
+from archsim.functional.paired import difference
 from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
 from archsim.report.table import Column, Said, Table, words
 from archsim.studies.train.history import History
-from archsim.studies.train.measures import measure
+from archsim.studies.train.measures import NATS, measure
 
 MOST_EPOCHS = 200
 """So many rows of epochs are in a page; the CSV file has all of them."""
@@ -29,34 +30,48 @@ def final_table(data: History) -> Table | None:
         apart = None if chip is None or floating is None else chip - floating
         read = {data.judged_on: (chip, floating, apart), **read}
     on_chip, in_float, differences = zip(*read.values(), strict=True)
+    entropies = data.final_entropies
     columns = (
         Column("after the last epoch" + (f", mean of {counted(seeds, 'seed')}" if seeds > 1 else "")),
         *(Column(f"{what.name} on {where}", what.unit, 2) for where in read),
+        *(Column(f"cross-entropy on {where}, {NATS}") for where in entropies),
         Column("mean loss in training"),
     )
     rows = (
-        ("on the chip", *on_chip, fmean(run[-1] for run in data.loss_chip if run)),
-        ("in floating point", *in_float, fmean(run[-1] for run in data.loss_float if run)),
+        ("on the chip", *on_chip, *(own for own, _ in entropies.values()),
+         fmean(run[-1] for run in data.loss_chip if run)),
+        ("in floating point", *in_float, *(own for _, own in entropies.values()),
+         fmean(run[-1] for run in data.loss_float if run)),
         (
             "difference",
             *(Said(own, difference_text(data, own)) if what.unit and own is not None else own for own in differences),
+            *(_excess(data, *own) for own in entropies.values()),
             None,
         ),
-    )
+    )  # fmt: skip
     return Table("final", "What was reached", columns, rows, brief=True)
 
 
-def difference_text(data: History, difference: float) -> str:
-    """Return a difference in accuracy in words; one that is none is not shown as a number."""
+def _excess(data: History, chip: float | None, floating: float | None) -> Said | None:
+    """Return by what share the chip's cross-entropy is above the baseline's, as people read it."""
+    if chip is None or not floating:
+        return None
+    return Said(chip / floating - 1, difference_text(data, chip / floating - 1, "cross_entropy"))
+
+
+def difference_text(data: History, value: float, of: str = "accuracy") -> str:
+    """Return a difference in words; one that is none is not shown as a number."""
     comparison = data.final.comparison
-    return "does not count" if comparison is not None and comparison.against else points(difference)
+    return "does not count" if comparison is not None and comparison.against else difference(value, of)
 
 
 def history_table(data: History) -> Table:
     """Return what each epoch of each seed reached."""
     what = measure(data)
     tested = data.tested.values() if data.validated else ()
-    every = (*data.merit.values(), *data.losses.values(), data.pulses_per_synapse, data.clipped_share, *tested)
+    entropies = data.entropies
+    every = (*data.merit.values(), *data.losses.values(), *entropies.values(), data.pulses_per_synapse,
+             data.clipped_share, *tested)  # fmt: skip
     rows = [
         (seed, epoch, *values)
         for seed, *runs in zip(data.seeds, *every, strict=True)
@@ -65,6 +80,7 @@ def history_table(data: History) -> Table:
     columns = (
         Column("seed"), Column("epoch"), Column(what.head("on the chip"), what.unit, 2),
         Column(what.head("floating point"), what.unit, 2), Column("loss, chip"), Column("loss, float"),
+        *(Column(f"cross-entropy, {where}") for where in entropies),
         Column("pulses per synapse"), Column("clipped", "%", 2),
         *(Column(what.head(f"{where}, test"), what.unit, 2) for where in ("chip", "float") if data.validated),
     )  # fmt: skip
