@@ -69,7 +69,8 @@ def following(
     """Return a workload whose epoch has no more examples than the data, and what `load_data` gives for it.
 
     Where there are fewer than `dataset.examples` and those that are held back, an epoch has what is left; but not where
-    a setting says how many it is to have. With `splits` it has no more than any of these, and data are the first one's.
+    a setting says how many it is to have. With `splits` an epoch has as many as all of these have, be that more or
+    fewer, and data are the first one's.
     Raises SpecError as `load_data` does.
     """
     own = workload.value
@@ -78,7 +79,8 @@ def following(
     if data.tests:
         left -= max(data.tests) - data.tests[0]
     keys = {setting.partition("=")[0].strip() for setting in workload.overrides}
-    if 0 < left < own.dataset.examples and not keys & {"dataset", "dataset.examples"}:
+    follows = left < own.dataset.examples or (splits is not None and left > own.dataset.examples)
+    if left > 0 and follows and not keys & {"dataset", "dataset.examples"}:
         workload = workload.with_overrides([f"dataset.examples={left}"])
     return workload, _fitted(data, workload.value)
 

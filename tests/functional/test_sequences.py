@@ -10,9 +10,10 @@ import pytest
 
 from archsim.base.errors import SpecError
 from archsim.functional.data_set import Part
-from archsim.functional.datasets import load_data
+from archsim.functional.datasets import following, load_data
+from archsim.functional.splits import Split
 from archsim.functional.train import check_network
-from archsim.workload import Workload
+from archsim.workload import Workload, load_workload
 from tests.mapping.test_recurrent import dense, digital, lstm, work
 
 END = {"activation": "softmax"}
@@ -139,3 +140,51 @@ def test_what_has_no_numbers_yet_is_refused() -> None:
         check_network(of([lstm(2, 3)], 5))
     with pytest.raises(SpecError, match="kind 'digital' has time and energy, but no numbers"):
         check_network(of([lstm(2, 4), digital(4, 4, 8), dense(4, 3, **END)], 5))
+
+
+WORK = """
+kind: workload
+name: w
+dataset: {name: own, examples: 4}
+steps: 5
+layers:
+  - {name: lstm, kind: lstm, inputs: 2, outputs: 4}
+  - {name: out, inputs: 4, outputs: 3, activation: softmax, at: last_step}
+training: {epochs: 1, learning_rate: 0.1}
+"""
+
+
+@pytest.mark.parametrize("speakers", [False, True])
+def test_splits_keep_lengths_and_the_sequences_of_a_speaker_together(tmp_path: Path, speakers: bool) -> None:
+    """An epoch has all that are not for testing, though the workload says four, and each keeps its own first step."""
+    draws = np.random.default_rng(1).integers(0, 256, (12, 5, 2)).astype(np.uint8)
+    draws[0, 0], draws[1, 0] = 0, 255  # the ends of the range, by which features are scaled
+    given_n = np.array([5, 4, 3, 2, 4, 5, 2, 3, 5, 2, 4, 3])
+    own = arrays(x_train=draws[:8], x_test=draws[8:], n_train=given_n[:8], n_test=given_n[8:],
+                 **({"s_train": np.arange(8) // 2, "s_test": np.full(4, 4)} if speakers else {}))  # fmt: skip
+    np.savez(tmp_path / "own.npz", **own)
+    (tmp_path / "w.yaml").write_text(WORK)
+    given = load_workload(str(tmp_path / "w.yaml"))
+    network, first = following(given, tmp_path, 0, 3)
+    assert first.tests == (4, 4, 4)
+    assert network.value.dataset.examples == 8
+    assert following(given, tmp_path)[0].value.dataset.examples == 4
+    x, n = np.concatenate([own["x_train"], own["x_test"]]), np.concatenate([own["n_train"], own["n_test"]])
+    whom = np.concatenate([own["s_train"], own["s_test"]]) if speakers else np.arange(12)
+
+    def found(vectors: Any, frames: Any) -> list[int]:
+        """Return which sequences of the file these are, by the vectors that count."""
+        return [
+            next(at for at in range(12) if n[at] == 5 - begin and np.allclose(
+                vectors[rows[begin:]] * (x.max() - x.min()) + x.min(), x[at, : n[at]], atol=0.01))
+            for rows, begin in zip(frames.rows, frames.begin, strict=True)
+        ]  # fmt: skip
+
+    tested: list[int] = []
+    for place in range(3):
+        data = load_data(network.value, tmp_path, 0, Split(place, 3))
+        own_tested, trained = found(data.test_x, data.test_frames), found(data.train_x, data.train_frames)
+        assert not {whom[at] for at in own_tested} & {whom[at] for at in trained}
+        assert sorted(own_tested + trained) == list(range(12))
+        tested += own_tested
+    assert sorted(tested) == list(range(12))
