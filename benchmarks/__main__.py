@@ -6,10 +6,25 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import carry, cluster, deep, engine, large, network, run20, scaling, startup, store, sweep, training
+from benchmarks import (
+    carry,
+    cluster,
+    deep,
+    engine,
+    large,
+    network,
+    recurrent,
+    run20,
+    scaling,
+    startup,
+    store,
+    sweep,
+    training,
+)
 
 PARTS = {
     "startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "carry": carry, "training": training,
+    "recurrent": recurrent,
     "network": network, "large": large, "deep": deep, "store": store, "sweep": sweep, "cluster": cluster,
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ def measure() -> list[Figure]:
 
     # Once to compile, then in turn; what is made anew for an epoch is not counted, and neither is testing.
     ways = (lambda: on_chip(*plain), lambda: on_chip(*resistive), in_float)
-    seconds = [[_seconds(build()) for build in ways] for _ in range(1 + REPEATS)][1:]
+    seconds = [[seconds_of(build()) for build in ways] for _ in range(1 + REPEATS)][1:]
     chip_s, resistive_s, float_s = (min(column) for column in zip(*seconds, strict=True))
     what = "" if data.name == "mnist" else f", {data.name}"
     return [
@@ -69,7 +69,7 @@ def _schedule(workload: Workload, settings: Sequence[str]) -> tuple[Schedule, Ti
     return schedule, timeline
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin

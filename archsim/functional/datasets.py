@@ -70,7 +70,7 @@ def following(
 
     Where there are fewer than `dataset.examples` and those that are held back, an epoch has what is left; but not where
     a setting says how many it is to have. With `splits` an epoch has as many as all of these have, be that more or
-    fewer, and data are the first one's.
+    fewer, and data are the first one's. With `length: mean`, the mean is that of the examples for training, likewise.
     Raises SpecError as `load_data` does.
     """
     own = workload.value
@@ -82,7 +82,12 @@ def following(
     follows = left < own.dataset.examples or (splits is not None and left > own.dataset.examples)
     if left > 0 and follows and not keys & {"dataset", "dataset.examples"}:
         workload = workload.with_overrides([f"dataset.examples={left}"])
-    return workload, _fitted(data, workload.value)
+    fitted = _fitted(data, workload.value)
+    if own.length == "mean" and fitted.train_frames is not None and "mean_steps" not in keys:
+        mean = round(own.steps - float(fitted.train_frames.begin.mean()))
+        if mean != own.mean_steps:
+            workload = workload.with_overrides([f"mean_steps={mean}"])
+    return workload, fitted
 
 
 def _loaded(workload: Workload, folder: Path | None, seed: int, split: Split | None = None) -> Data:

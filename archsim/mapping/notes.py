@@ -15,6 +15,9 @@ from archsim.workload.network import Workload
 def notes_of(chip: Chip, workload: Workload) -> Iterator[str]:
     """Yield a sentence for each such way that a workload takes on a chip, with the layers that it concerns."""
     layers, training = workload.layers, workload.mode == "training"
+    if workload.timed is not workload:
+        yield (f"time, energy and transfers follow examples of {workload.timed.steps} steps, the mean; the longest has "
+               f"{workload.steps}")  # fmt: skip
     kits = [TileKit(chip, next(tile for tile in chip.tiles if tile.kind == kind)) for kind, _ in chip.spec.tile_kinds]
     signed = ", ".join(layer.name for i, layer in enumerate(layers) if layer.blocks and workload.signed_vector(i))
     if signed and any(kit.passes(FORWARD, signed=True) > 1 for kit in kits):

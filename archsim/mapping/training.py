@@ -142,13 +142,16 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
 
 
 def interval_of(spec: ArchSpec, workload: Workload) -> int:
-    """Return the examples between two transfers: of sequences those that have so many vectors, in whole batches."""
+    """Return the examples between two transfers: of sequences those that have so many vectors, in whole batches.
+
+    With `length: mean` they have them in the mean.
+    """
     transfer = spec.schedule.transfer
     assert transfer is not None  # its policy asks
     if transfer.interval_vectors is None or workload.steps == 1:
         return transfer.interval_examples
     batch = workload.training.batch
-    return max(1, transfer.interval_vectors // workload.steps // batch) * batch
+    return max(1, transfer.interval_vectors // workload.timed.steps // batch) * batch
 
 
 def check_interval(builder: StepBuilder) -> int:

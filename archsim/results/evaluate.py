@@ -62,13 +62,13 @@ def evaluate(
     """
     count = workload.value.examples if examples is None else examples
     chip = build_chip(arch.value)
-    mapping = map_workload(workload.value, chip)
+    mapping = timed_mapping(workload.value, chip, count)
     warn_of(effort_of(chip, mapping))
     schedule = build_schedule(chip, mapping, count)
     trace = simulate(schedule, full=full, progress=progress)
     bound = simulate(schedule, unlimited=True)
     bill = account(trace, activity)
-    top = peak(chip, workload.value.mode, workload.value.steps)
+    top = peak(chip, workload.value.mode, mapping.workload.steps)
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
@@ -80,6 +80,15 @@ def evaluate(
     return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
 
 
+def timed_mapping(workload: Workload, chip: Chip, examples: int) -> ShardMapping:
+    """Return where a workload as it is timed lies; memories must hold its longest example, too."""
+    found = map_workload(workload, chip)
+    if workload.timed is workload:
+        return found
+    build_schedule(chip, found, examples)
+    return map_workload(workload.timed, chip)
+
+
 def checked(
     arch: Loaded[ArchSpec], workload: Loaded[Workload], examples: int, *, activity: ActivityFile | None = None,
     progress: Callable[[int], None] | None = None,
@@ -89,10 +98,10 @@ def checked(
     Raises SpecError, InfeasibleError or StuckError where that cannot be.
     """
     chip = build_chip(arch.value)
-    schedule = build_schedule(chip, map_workload(workload.value, chip), examples)
+    schedule = build_schedule(chip, timed_mapping(workload.value, chip, examples), examples)
     trace = simulate(schedule, progress=progress)
     bound = simulate(schedule, unlimited=True)
-    top = peak(chip, workload.value.mode, workload.value.steps)
+    top = peak(chip, workload.value.mode, schedule.mapping.workload.steps)
     return checked_metrics(arch, workload, trace, bound, account(trace, activity), top)
 
 
@@ -102,8 +111,8 @@ def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[
     Raises InfeasibleError, SpecError or StuckError as `evaluate` does.
     """
     chip = build_chip(spec)
-    trace = simulate(build_schedule(chip, map_workload(workload, chip), examples))
-    found = metrics_of(trace, account(trace), peak(chip, workload.mode, workload.steps))
+    trace = simulate(build_schedule(chip, timed_mapping(workload, chip, examples), examples))
+    found = metrics_of(trace, account(trace), peak(chip, workload.mode, workload.timed.steps))
     return {name: found[name] for name in HEADLINE}
 
 

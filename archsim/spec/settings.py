@@ -11,7 +11,19 @@ from archsim.base.errors import SpecError
 from archsim.spec.misfits import marked
 
 OF_WORKLOADS = frozenset(
-    {"dataset", "inference", "layers", "mode", "program", "stateful", "steps", "training", "weights"}
+    {
+        "dataset",
+        "inference",
+        "layers",
+        "length",
+        "mean_steps",
+        "mode",
+        "program",
+        "stateful",
+        "steps",
+        "training",
+        "weights",
+    }
 )
 """First keys by which a setting of a workload is told from one of a chip."""
 

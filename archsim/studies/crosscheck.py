@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from archsim.base.errors import SpecError
 from archsim.base.limits import EVENTS
 from archsim.chip import build_chip
 from archsim.functional.data_set import Data
@@ -65,6 +66,9 @@ def plan_of(
     check_cells(run.arch.value)
     check_network(run.workload.value)
     network, data = following(run.workload, data_folder, seed)
+    if network.value.timed is not network.value:
+        what = "is mean, and events and numbers are compared step by step, of the longest example"
+        raise SpecError.at(f"{network.value.name}: length", what, "give length=longest")
     line = Inputs(arch, workload, sets=tuple(sets), examples=examples, seed=seed, tolerance=tolerance).line
     chip = build_chip(run.arch.value)
     mapping = map_workload(network.value, chip)

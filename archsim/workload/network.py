@@ -113,13 +113,17 @@ class Inference(Section):
 class Workload(Section):
     """A network of layers, and what is done with it: it is trained on a data set, or it infers.
 
-    An example is a sequence of `steps` vectors: time steps, or the tokens of a text. Recurrent layers begin it at zero,
-    or if the network is `stateful` where the example before ended, which then is the stretch of the text before it.
+    An example is a sequence of `steps` vectors: time steps, or the tokens of a text. Where sequences are of different
+    length, time, energy and transfers follow the longest, or with `length: mean` one of `mean_steps`. Recurrent layers
+    begin it at zero, or if the network is `stateful` where the example before ended, which then is the stretch of the
+    text before it.
     With `program` the run also tells what it takes to write the weights first. `weights` names an npz file with the
     weights that it starts from, [rows, columns] by layer, relative to the workload's own file; else they are drawn.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"steps", "stateful", "mode", "program", "weights", "inference"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"steps", "length", "mean_steps", "stateful", "mode", "program", "weights", "inference"}
+    )
 
     name: FreeName
     description: str = ""
@@ -128,6 +132,8 @@ class Workload(Section):
     weights: FileName | None = None
     dataset: Dataset
     steps: Count = 1
+    length: Literal["longest", "mean"] = "longest"
+    mean_steps: Count | None = None
     stateful: Flag = False
     layers: tuple[Annotated[Layer, Role("layer", registry=LAYERS, default="dense")], ...]
     training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
@@ -142,6 +148,9 @@ class Workload(Section):
 
     def model_post_init(self, context: Any) -> None:
         """Note once at which step each layer begins."""
+        self._begin()
+
+    def _begin(self) -> None:
         last = False
         for layer in self.layers:
             last = last or layer.at == "last_step"
@@ -166,6 +175,7 @@ class Workload(Section):
                 names_ = {"a": after.name, "b": before.name, "x": after.inputs, "y": before.outputs}
                 raise PydanticCustomError("layers", text, names_)
         self._compares_like_with_like()
+        self._has_a_length()
         check_steps(self.layers)
         return self
 
@@ -177,6 +187,28 @@ class Workload(Section):
                 "make them equal, or give target 'values' or 'class'"
             )
             raise PydanticCustomError("target", text, {"outputs": outputs, "inputs": inputs})
+
+    def _has_a_length(self) -> None:
+        own = {"steps": self.steps, "mean": self.mean_steps}
+        if self.mean_steps is not None and self.mean_steps > self.steps:
+            text = "mean_steps is {mean}, and the longest example has {steps} steps; give at most {steps}"
+            raise PydanticCustomError("length", text, own)
+        if self.length == "mean" and self.mean_steps is None:
+            text = "length is 'mean', and mean_steps does not say what that is; give it, at most {steps}"
+            raise PydanticCustomError("length", text, own)
+        if self.length == "mean" and self.stateful:
+            text = "length is 'mean', but stretches of a text are all of {steps} steps; leave it out"
+            raise PydanticCustomError("length", text, own)
+
+    @property
+    def timed(self) -> Self:
+        """The network as time and energy see it: itself, or with `length: mean` one of `mean_steps` steps."""
+        if self.length == "longest" or self.mean_steps in (None, self.steps):
+            return self
+        found = self.model_copy(update={"steps": self.mean_steps})
+        found._first_steps = {}
+        found._begin()
+        return found
 
     def dense_layers(self) -> tuple[Dense, ...]:
         """Return the layers of a network of fully connected layers and one step; raise SpecError if it is no such.

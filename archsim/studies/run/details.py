@@ -42,7 +42,7 @@ def details(result: Result) -> dict[str, Any]:
         "synapses": result.workload.value.synapses,
         "mode": {
             "ops_per_synapse": result.workload.value.ops_per_synapse,
-            "steps": result.workload.value.steps,
+            "steps": result.workload.value.timed.steps,
             **asdict(MODES[result.workload.value.mode].words),
         },
         "overrides": [*result.arch.overrides, *result.workload.overrides],

@@ -27,6 +27,7 @@ from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
 from archsim.results.evaluate import checked
 from archsim.simulation.run import simulate
+from archsim.simulation.shortened import shortened
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.spec.settings import split_overrides
@@ -209,6 +210,7 @@ class Grid:
         data = self._seen(workload)
         timeline = simulate(schedule, timeline=True, progress=lambda done: inside(0.0, None)).timeline
         assert timeline is not None
+        chunks = shortened(schedule, timeline.chunks)
         runs: list[list[Epoch]] = []
         reads: list[Measured] = []
         for seed in self.seeds:
@@ -219,7 +221,7 @@ class Grid:
             def told(now: Progress, before: int = len(runs), epochs: int = training.epochs) -> None:
                 inside((before + now.epochs / epochs) / len(self.seeds), now)
 
-            training.play(timeline.chunks, progress=told)
+            training.play(chunks, progress=told)
             runs.append(training.found)
             reads += [*training.model.reads(), *training.model.updates()]
         measured = together(reads)

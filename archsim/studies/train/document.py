@@ -68,6 +68,11 @@ def _head(data: History) -> list[Block]:
             "An epoch has {there}, as the data do, where {workload} says {said:,}; time and transfers follow.",
             brief=True, there=counted(data.data.train, "example"), workload=data.workload.name, said=data.data.said,
         ))  # fmt: skip
+    if data.data.mean_steps is not None:
+        head.append(say(
+            "Time, energy and transfers follow examples of {mean} steps, the mean of those for training; the longest "
+            "has {steps}.", brief=True, mean=data.data.mean_steps, steps=data.data.steps,
+        ))  # fmt: skip
     head.append(say(
         "{train} for training{validation} and {test} for testing: {source}.{once} The floating-point baseline has the "
         "same network, examples, order and seed. The learning rate {rates}. The loss is {loss}, as a mean over an "

@@ -48,7 +48,8 @@ class Rates(Record):
 class Examples(Record):
     """Where the examples are from, and how many are trained, validated and tested on.
 
-    `said` is how many the workload says that an epoch has, where the data have fewer. With `splits` each seed has one
+    `said` is how many the workload says that an epoch has, where the data have others. Where time follows sequences of
+    `mean_steps`, the longest has `steps`. With `splits` each seed has one
     of so many, and these are the first one's.
     """
 
@@ -58,6 +59,8 @@ class Examples(Record):
     validation: int = 0
     test: int
     said: int | None = None
+    steps: int | None = None
+    mean_steps: int | None = None
     splits: int | None = None
 
 
@@ -211,7 +214,7 @@ class History(Data):
             del found["final"]["comparison"]
         if not self.validated:
             del found["data"]["validation"]
-        for name in (name for name in ("said", "splits") if found["data"][name] is None):
+        for name in (name for name in ("said", "splits", "steps", "mean_steps") if found["data"][name] is None):
             del found["data"][name]
         return found
 

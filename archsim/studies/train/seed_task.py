@@ -24,6 +24,7 @@ from archsim.functional.train import Progress as Place
 from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.simulation import simulate
+from archsim.simulation.shortened import shortened
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.tasks.data_here import folder_here, seen
@@ -154,5 +155,6 @@ class SeedTask(Task[Trained]):
             loss = "" if place.loss_chip is None else f", loss {place.loss_chip:.3f}"
             inside(place.epochs / self.epochs, f"epoch {place.epoch + 1} of {self.epochs}{loss}")
 
-        return trained(schedule, data, self.seed, self.ablated, self.probed, timeline.chunks, state, str(place), ended,
-                       within, self.compared)  # fmt: skip
+        chunks = shortened(schedule, timeline.chunks)
+        return trained(schedule, data, self.seed, self.ablated, self.probed, chunks, state, str(place), ended, within,
+                       self.compared)  # fmt: skip

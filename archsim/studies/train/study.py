@@ -40,6 +40,7 @@ from archsim.report.folder import replace_file
 from archsim.results.bill import activity_of, activity_yaml
 from archsim.results.metrics import package_version
 from archsim.simulation import simulate
+from archsim.simulation.shortened import shortened
 from archsim.studies.names import default_folder
 from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
 from archsim.studies.tasks.bench import Spread, bench
@@ -51,6 +52,7 @@ from archsim.studies.train.measures import ACCURACY, R2
 from archsim.studies.train.reached import Protocol, reached_by
 from archsim.studies.train.seed_task import SeedTask, Trained, trained
 from archsim.studies.underway import Underway
+from archsim.workload.network import Workload
 
 TABLES = ("final", "history", "saturation", "saturation_most", "conductances", "weight_error")
 FIGURES = ("accuracy", "cross_entropy", "loss", "conductances", *(f"conductances_{place}" for place in range(2, 10)),
@@ -143,6 +145,12 @@ class Task:
         }
 
 
+def _lengths(workload: Workload) -> dict[str, int]:
+    """Return how many steps the longest example has and the mean one, where time follows that."""
+    own = workload.timed
+    return {} if own is workload else {"steps": workload.steps, "mean_steps": own.steps}
+
+
 def _count(inputs: Inputs) -> int:
     """Return how many seeds there are; raise SpecError where splits have others."""
     if inputs.splits is None:
@@ -226,7 +234,7 @@ class Seeds(Underway[History]):
         timeline = simulate(task.schedule, timeline=True).timeline
         assert timeline is not None
         for seed in left:
-            self._train(seed, timeline.chunks)
+            self._train(seed, shortened(task.schedule, timeline.chunks))
 
     def _spread(self, tasks: Sequence[SeedTask]) -> None:
         """Have seeds trained by whoever does tasks; each keeps a checkpoint of its own in the study's folder."""
@@ -294,7 +302,8 @@ class Seeds(Underway[History]):
             rates=Rates(chip=Rate.of(rates), float=Rate.of(rates.of_the_baseline)), loss=loss_name(task.network.value),
             data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y),
                           validation=len(data.validation.y) if data.validation is not None else 0,
-                          splits=task.inputs.splits, said=task.said if task.said != len(data.train_y) else None),
+                          splits=task.inputs.splits, said=task.said if task.said != len(data.train_y) else None,
+                          **_lengths(task.network.value)),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
             complete=len(self.reads) == len(task.seeds),
             **reached_by(self.found, data, self.diverged, task.remarks, task.protocol),
