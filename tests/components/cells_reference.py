@@ -28,6 +28,7 @@ from archsim.components.cells.numeric.draws import (
     OF_SHARED_RESET,
     OF_VERIFY,
     PROGRAM,
+    REST_READ,
     REWRITE,
     REWRITE_READ,
     SHARED_LEAK,
@@ -308,23 +309,32 @@ class Pcm3T1CReference(CapacitorReference):
         self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
     ) -> TransferCounts:
         """Do steps (1) to (5) one after another."""
-        rows = range(row_start, row_stop)
-        first, _ = self._pairs(seed, TRANSFER_READ, index, rows, self.weights.shape[1])
-        own, emphasis = slice(row_start, row_stop), None
+        rows, cols = range(row_start, row_stop), self.weights.shape[1]
+        first, _ = self._pairs(seed, TRANSFER_READ, index, rows, cols)
+        own, emphasis, regained, restored = slice(row_start, row_stop), None, np.float32(1), np.float32(0)
         wanted = as_read(self.weights[own].copy(), first, self.numbers.transfer_read)
-        if self._compensates and held_s:
+        pcm, rests = self.state.pcm[own], np.full(wanted.shape, np.inf, np.float32)
+        compensates = self._compensates and held_s
+        if compensates:
             kept = math.exp(-held_s / self.numbers.tau)
             mean = -math.expm1(-held_s / self.numbers.tau) / (held_s / self.numbers.tau)
-            pcm, emphasis = self.state.pcm[own], np.float32(1 / mean)
+            emphasis, regained = np.float32(1 / mean), np.float32(mean / kept)
             restored = self.state.polarity[own, None] * np.float32(self.numbers.offset * (1 - mean))
-            wanted = pcm + (np.float32(mean / kept) * (wanted - pcm) + restored)
+        if self.numbers.transfer_threshold > 0:  # the capacitor's part is read as well
+            second, _ = self._pairs(seed, REST_READ, index, rows, cols)
+            held = as_read(self.weights[own] - pcm, second, self.numbers.residual_read)
+            rests = regained * held + restored
+            wanted = (wanted - held) + rests
+        elif compensates:
+            wanted = pcm + (regained * (wanted - pcm) + restored)
         if invert and self._switches.polarity_inversion:
             self.state.polarity[own] *= -1
-        return self._program(wanted, own, (seed, PROGRAM, index), emphasis)
+        return self._program(wanted, own, (seed, PROGRAM, index), emphasis, rests)
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Do steps (2) to (5) with weights that are given."""
-        return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index))
+        every = np.full(weights.shape, np.inf, np.float32)
+        return self._program(weights.astype(np.float32), slice(0, len(weights)), (seed, FIRST, index), None, every)
 
     def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
         """Return W, g - g_shared, G+ and G-."""
@@ -341,48 +351,55 @@ class Pcm3T1CReference(CapacitorReference):
         return [*pair, *super().devices(row_start, row_stop)]
 
     def _program(
-        self, wanted: F32, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None = None
+        self, wanted: F32, rows: slice, draws: tuple[int, int, int], emphasis: np.float32 | None, rests: F32
     ) -> TransferCounts:
         state, numbers = self.state, self.numbers
+        chosen = np.abs(rests) > numbers.transfer_threshold
         self._reset(rows)
         sign = state.polarity[rows, None]
         settled = numbers.offset + self._differences()[rows]
         if numbers.reset_noise > 0:
             self._jitter(rows, draws)
         target = wanted - sign * settled
-        both = (sign * target > 0) & (sign * target < numbers.offset)
+        both = chosen & (sign * target > 0) & (sign * target < numbers.offset)
         plus = np.where(both, np.float32(0), np.maximum(target, np.float32(0)) / numbers.pcm.gain)
         minus = np.where(both, np.float32(0), np.maximum(-target, np.float32(0)) / numbers.pcm.gain)
-        beyond = int((plus > numbers.pcm.reachable).sum() + (minus > numbers.pcm.reachable).sum())
-        self._write_pcm(rows, np.minimum(plus, numbers.pcm.reachable), np.minimum(minus, numbers.pcm.reachable), draws)
+        beyond = sum(int((chosen & (side > numbers.pcm.reachable)).sum()) for side in (plus, minus))
+        plus, minus = np.minimum(plus, numbers.pcm.reachable), np.minimum(minus, numbers.pcm.reachable)
+        self._write_pcm(rows, plus, minus, draws, chosen)
         seed, what, index = draws
         errors, _ = self._pairs(seed, what + OF_VERIFY, index, range(rows.start, rows.stop), wanted.shape[1])
         verified = numbers.pcm.gain * as_read(state.plus[rows] - state.minus[rows], errors, numbers.verify)
-        difference, due = sign * (wanted - verified), sign * (wanted - state.pcm[rows])
+        difference = sign * np.where(chosen, wanted - verified, rests)
+        due = sign * np.where(chosen, wanted - state.pcm[rows], rests)
         if emphasis is not None:
             difference, due = (settled + emphasis * (each - settled) for each in (difference, due))
         pulses, clipped, stopped = self._put_back(rows, difference, draws)
         self._bring_up_to_date()
         left = np.abs(due - self._differences()[rows])
-        resets = 2 * self._iterations * wanted.size
+        programmed = int(chosen.sum())
         return TransferCounts(
-            wanted.size, int(both.sum()), beyond, resets, pulses, clipped, _sum(left), float(left.max()), wanted.size,
-            wanted.size, self._over(left, stopped),
+            wanted.size, int(both.sum()), beyond, 2 * self._iterations * programmed, pulses, clipped, _sum(left),
+            float(left.max()), programmed, wanted.size, self._over(left, stopped),
         )  # fmt: skip
 
-    def _write_pcm(self, rows: slice, plus: F32, minus: F32, draws: tuple[int, int, int]) -> None:
-        """Program both devices, with the error that is left after verification."""
+    def _write_pcm(
+        self, rows: slice, plus: F32, minus: F32, draws: tuple[int, int, int], chosen: Flags | bool = True
+    ) -> None:
+        """Program both devices of the chosen cells, with the error that is left after verification."""
         seed, what, index = draws
         first, second = self._pairs(seed, what, index, range(rows.start, rows.stop), plus.shape[1])
-        state = self.state
+        state, before = self.state, self.state.exponents.copy()
         for side, held, target, draw in ((0, state.plus, plus, first), (1, state.minus, minus, second)):
-            held[rows] = programmed(target, draw, self.numbers.pcm)
+            found = programmed(target, draw, self.numbers.pcm)
             if state.stuck.size:
-                held[rows] = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], held[rows])
+                found = np.where(state.stuck[side, rows] >= 0, state.stuck[side, rows], found)
+            held[rows] = np.where(chosen, found, held[rows])
         if state.age.size:
-            state.age[rows] = 0
+            state.age[rows] = np.where(chosen, 0, state.age[rows])
         if state.leanings.size:
             exponents_set(state, rows, self.numbers.pcm.law)
+            state.exponents[:, rows] = np.where(chosen, state.exponents[:, rows], before[:, rows])
         state.pcm[rows] = self.numbers.pcm.gain * (state.plus[rows] - state.minus[rows])
 
 

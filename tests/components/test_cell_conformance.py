@@ -41,10 +41,12 @@ LAW = {"drift_law": "conductance", "drift_start": "1 us"}
 NOISES = {"pulse_noise": "shot", "reset_noise": "thermal", "capacitance": "2 fF"}
 CONVERSIONS = {"transfer_range": "40 uS", "verify_range": "15 uS", "verify_noise": "0.5 uS", "residual_range": "8 uS",
                "residual_noise": "0.2 uS"}  # fmt: skip
+THRESHOLD = {"transfer_threshold": "5 uS", "programmed": "30 %"}
 LEVELS = 31  # five bits, in which maintenance's reads are converted if there is a range
 KINDS = [kind for kind, cls in COMPONENTS.items() if cls.role == "device"]
 # Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, and if it has a
-# capacitor with the noise of its pulses and resets, and if it is maintained with converted reads, all exaggerated.
+# capacitor with the noise of its pulses and resets, and if it is maintained with converted reads, all exaggerated, and
+# if transfers may leave pairs as they are, with a threshold.
 CASES = [(kind, {}) for kind in KINDS] + [
     (kind, dict(part)) for kind in KINDS if issubclass(COMPONENTS[kind], PcmPair)
     for part in (OPTIONS.items(), list(OPTIONS.items())[:2], list(OPTIONS.items())[2:], LAW.items(),
@@ -52,6 +54,9 @@ CASES = [(kind, {}) for kind in KINDS] + [
 ] + [(kind, NOISES) for kind in KINDS if issubclass(COMPONENTS[kind], CapacitorPair)] + [
     (kind, {key: value for key, value in CONVERSIONS.items() if f"{key}_siemens" in COMPONENTS[kind].model_fields})
     for kind in KINDS if issubclass(COMPONENTS[kind], SingleRead)
+] + [
+    (kind, {**THRESHOLD, **more}) for kind in KINDS if "transfer_threshold_siemens" in COMPONENTS[kind].model_fields
+    for more in ({"leak_compensation": "nominal", **CONVERSIONS}, {**LAW, **dict(list(OPTIONS.items())[2:])})
 ]  # fmt: skip
 EVERYTHING = Switches()
 NAMES = [each.name for each in fields(Switches)]
@@ -120,7 +125,7 @@ def call(cells: Cells, name: str, value: Any, cut: bool) -> Any:
     if name == "leak":
         return cells.leak(start, stop, value)
     if name == "transfer":
-        return cells.transfer(start, stop, 3, value, value % 2 == 0)
+        return cells.transfer(start, stop, 3, value, value % 2 == 0, value * 5e-4)
     return cells.rewrite(start, stop, value, 4, 2)
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from archsim.components.base import COMPONENTS
 from archsim.components.cells.base import SingleRead, Switches
@@ -185,11 +188,89 @@ def test_quantisation_takes_it_away_too_and_a_chip_reads_by_its_own_converter() 
 
     work = load_workload("mlp_digits").value
     data = load_data(work)
-    for settings, ablate, grid in (
+    for changes, ablate, grid in (
         ([], (), 70 / 127), (["tile.col_converter.bits=6"], (), 70 / 31), ([], ("quantisation",), 0),
         ([], ("transfer_conversion",), 0), ([], ("converters",), 70 / 127),
     ):  # fmt: skip
-        schedule = schedule_of(work, 20, settings)
+        schedule = schedule_of(work, 20, changes)
         order = np.arange(len(data.train_x), dtype=np.int32)
         model = chip_model(schedule, data, 0, order, ablate)
         assert model.cells[0].numbers.transfer_read.grid == pytest.approx(grid)
+
+
+# ---- pairs that stay as they are
+
+EXACT_READS = {"transfer_range": "0 S", "verify_range": "0 S", "residual_range": "0 S", **NO_NOISE}
+
+
+def test_no_pair_is_programmed_below_the_threshold_and_every_pair_without_one() -> None:
+    wanted = np.random.default_rng(1).uniform(-30, 30, (20, 30)).astype(np.float32)
+    for threshold, everywhere in (("50 uS", False), ("0 S", True)):
+        device = device_of("pcm_3t1c", transfer_threshold=threshold, residual_pulses=400, **EXACT_READS)
+        cells = device.cells(20, 30, 1, 2, Switches(leakage=False, polarity_inversion=False), None, 0)
+        cells.program(wanted, 1)
+        before, held = cells.weights.copy(), cells.state.plus.copy()
+        counts = cells.transfer(0, 20, 1, 1, False)
+        assert (counts.programmed, counts.resets) == (600 * everywhere, 2400 * everywhere)
+        assert counts.written == 600
+        assert np.array_equal(cells.state.plus, held) != everywhere
+        if not everywhere:  # put back by a burst and a trim
+            error = np.abs(cells.weights - before)
+            assert error.max() == pytest.approx(counts.residual_max, abs=1e-5)
+            assert error.mean() < 0.05
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 99), st.floats(0.5, 6))
+def test_what_stays_on_a_capacitor_is_what_was_within_the_threshold(seed: int, threshold: float) -> None:
+    device = device_of("pcm_3t1c", transfer_threshold=f"{threshold} uS", **EXACT_READS)
+    cells = device.cells(8, 12, seed, 2, Switches(leakage=False), None, 0)
+    cells.program(np.random.default_rng(seed).uniform(-30, 30, (8, 12)).astype(np.float32), seed)
+    rests, pairs = cells.weights - cells.state.pcm, cells.state.pcm.copy()
+    within = np.abs(rests) <= np.float32(threshold)
+    counts = cells.transfer(0, 8, seed, 1, True)
+    assert counts.programmed == (~within).sum()
+    assert (cells.state.pcm == pairs)[within].all()
+    assert not (cells.state.pcm == pairs)[~within].any()
+
+
+@pytest.mark.parametrize(("threshold", "closer"), [("0 S", False), ("4 uS", True)])
+def test_weights_walk_by_what_each_transfer_misreads(threshold: str, closer: bool) -> None:
+    """Variances add up: of the weight's read and F times the verify's in each transfer, or of the rest's alone.
+
+    A read errs by d^2 / 12 + sigma^2, d its code, and what is put back by the same and half a pulse.
+    """
+    device = device_of(
+        "pcm_3t1c", transfer_threshold=threshold, transfer_noise="0.2 uS", transfer_range="70 uS", verify_range="25 uS",
+        verify_noise="0.07 uS", residual_range="10 uS", residual_noise="0.1 uS", offset="0 S", step_bend=0,
+    )  # fmt: skip
+    cells = device.cells(100, 100, 1, 2, ERRORLESS, None, 255)
+    cells.program(np.random.default_rng(1).uniform(-30, 30, (100, 100)).astype(np.float32), 1)
+    before, transfers = cells.weights.astype(float), 8
+    for index in range(transfers):
+        cells.transfer(0, 100, 1, index + 1, False)
+    fine = 0.1**2 + (10 / 127) ** 2 / 12
+    coarse = 0.2**2 + (70 / 127) ** 2 / 12 + 9 * (0.07**2 + (25 / 127) ** 2 / 12)
+    each = (fine if closer else coarse) + fine + 0.05**2 / 12
+    assert (cells.weights - before).var() == pytest.approx(transfers * each, rel=0.05)
+
+
+def test_a_threshold_costs_a_read_of_each_row_and_saves_programming() -> None:
+    plain, sparing = device_of("pcm_3t1c"), device_of("pcm_3t1c", transfer_threshold="2 uS", programmed="5 %")
+    assert sparing.conversions(sparing.transfer_steps) == plain.conversions(plain.transfer_steps) + 1
+    assert sparing.row_time_s(sparing.transfer_steps) - plain.row_time_s(plain.transfer_steps) == 80 * NANO
+    for step in ("reset", "ramp", "verify"):
+        assert sparing.actions()[step].energy_j == pytest.approx(0.05 * plain.actions()[step].energy_j)
+    assert sparing.writes_per_transfer == pytest.approx(0.05 * plain.writes_per_transfer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"programmed": "5 %"}, r"all pairs are programmed.*give programmed: 100 %, or a transfer_threshold"),
+        ({"transfer_threshold": "10 uS", "residual_range": "10 uS"}, r"up to 10 uS is read up to 10 uS; give"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_refused(changes: dict[str, str], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        device_of("pcm_3t1c", **changes)

@@ -45,7 +45,8 @@ DEFAULTED = {
     "transistor_flicker", "reference_noise", "drift_law", "drift_law_mean", "drift_law_slope", "drift_law_least",
     "drift_law_most", "drift_law_spread", "drift_law_spread_slope", "drift_law_spread_least", "drift_law_spread_most",
     "gain_spread", "offset_spread", "offset_calibration",
-    "transfer_range", "verify_range", "verify_noise", "residual_range", "residual_noise",
+    "transfer_range", "verify_range", "verify_noise", "residual_range", "residual_noise", "transfer_threshold",
+    "programmed",
     "gate_range", "state_range", "state_bits",
 }  # fmt: skip
 LEFT_OUT = {"interval_vectors"}  # without which there is none

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from archsim.base.units import Conductance, Energy
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.units import Conductance, Energy, Part
 from archsim.components.base import Action, component
 from archsim.components.cells.base import EVERYTHING, EXAMPLE, EXAMPLE_OF_READ, Device, Switches
 from archsim.components.cells.capacitor import EXAMPLE_OF_CAPACITOR, CapacitorPair
@@ -30,6 +33,12 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     and its mean over the interval, a = (1 - e) tau / t: it takes the weight as F (G+ - G-) + p (D a / e + offset (1 -
     a)), D = g - g_shared being what is left, and puts the programming error on the capacitor 1 / a times. So offset and
     programming error come back as they were, and an update counts as it did on average.
+
+    Option, off by default: where D, so restored, is within `transfer_threshold`, the PCM pair is not programmed, and D
+    alone is put back, after one more read of the capacitors' part, converted over `residual_range`. So mixed-precision
+    training programs a device when enough has been gathered (Nandakumar et al., Front. Neurosci. 14:406, 2020).
+    `programmed` is the share of the cells that are still programmed, to which energy and wear are billed; the time is
+    that of a row in which any cell is.
     """
 
     retired = {
@@ -37,13 +46,15 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         "brings its own conductance"
     }
 
-    later = frozenset({"verify_range_siemens", "verify_noise_siemens"})
+    later = frozenset({"verify_range_siemens", "verify_noise_siemens", "transfer_threshold_siemens", "programmed"})
 
     choices = {**CapacitorPair.choices, **PcmPair.choices}
 
     offset_siemens: Conductance
     verify_range_siemens: Conductance = 0.0
     verify_noise_siemens: Conductance = 0.0
+    transfer_threshold_siemens: Conductance = 0.0
+    programmed: Part = 1.0
     row_polarity: Literal["uniform", "alternating"] = "uniform"
     leak_compensation: Literal["none", "nominal"] = "none"
     invert_energy_j: Energy
@@ -56,6 +67,19 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, **EXAMPLE_OF_CAPACITOR, "offset": "2 uS",
         "invert_energy": "0 J",
     }  # fmt: skip
+
+    @model_validator(mode="after")
+    def _leaves_what_it_can_read(self) -> Self:
+        threshold, most = self.transfer_threshold_siemens, self.residual_range_siemens
+        if not threshold and self.programmed < 1:
+            message = "all pairs are programmed in a transfer; give programmed: 100 %, or a transfer_threshold above 0"
+            raise PydanticCustomError("programmed", message)
+        if most and threshold >= most:
+            message = "what is left on capacitors up to {given} uS is read up to {most} uS; give a transfer_threshold "
+            message += "below residual_range"
+            given = {"given": f"{threshold * 1e6:g}", "most": f"{most * 1e6:g}"}
+            raise PydanticCustomError("threshold", message, given)
+        return self
 
     def cells(
         self, rows: int, cols: int, seed: int, shard: int, switches: Switches = EVERYTHING,
@@ -78,6 +102,7 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
             offset=offset, pcm=pcm,
             transfer_read=self.reading(self.transfer_noise_siemens, self.transfer_range_siemens, levels, switches),
             verify=self.reading(self.verify_noise_siemens, self.verify_range_siemens, levels, switches),
+            transfer_threshold=np.float32(self.transfer_threshold_siemens * 1e6),
         )  # fmt: skip
         return Parameters(
             numbers, self.capacitor_spreads(switches, temperature_kelvin),
@@ -93,19 +118,25 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         )  # fmt: skip
 
     def repeats(self, step: str) -> int:
-        """Two RESETs (G+, G-), a ramp and a verify per iteration; a read, residual pulses, a read, a trim."""
-        return {**self.programming_repeats(), **self.residual_repeats()}.get(step, 1)
+        """Two RESETs (G+, G-), a ramp and a verify per iteration; a read, residual pulses, a read, a trim.
+
+        With a `transfer_threshold` the capacitors' part is read before all that, too.
+        """
+        found = {**self.programming_repeats(), **self.residual_repeats()}
+        if self.transfer_threshold_siemens:
+            found["residual_read"] += 1
+        return found.get(step, 1)
 
     @property
     def writes_per_transfer(self) -> float:
-        """Each PCM device is RESET once per iteration."""
-        return self.iterations
+        """Each PCM device that is programmed is RESET once per iteration."""
+        return self.iterations * self.programmed
 
     def actions(self) -> dict[str, Action]:
         """Reads and the steps of transfer and rewrite; an item is one cell, a time is one row's."""
         return {
             **super().actions(),
-            **self.programming_actions(self.read_energy_j),
+            **self.programming_actions(self.read_energy_j, self.programmed),
             **self.residual_actions(self.read_energy_j),
             "invert": Action(self.invert_energy_j),
         }

@@ -85,6 +85,7 @@ class Numbers(NamedTuple):
     pcm: Programming = Programming()
     transfer_read: Reading = EXACT
     verify: Reading = EXACT
+    transfer_threshold: Any = _ZERO  # up to which a rest stays on the capacitor; zero if all pairs are programmed
 
 
 class Spreads(NamedTuple):

@@ -103,18 +103,23 @@ def reset(state: Any, numbers: Any, key: Any) -> None:
 
 
 @compiled
-def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert: Any, emphasis: Any) -> Any:
+def program(
+    state: Any, numbers: Any, wanted: Any, rests: Any, start: Any, key: Any, invert: Any, emphasis: Any
+) -> Any:  # fmt: skip
     """Program rows from `start` on to the wanted weights, steps (2) to (5) of a transfer.
+
+    Where a cell's `rests`, what of the weight is not in its pair, is within `transfer_threshold`, the pair stays as it
+    is, and the rest is put back on the capacitor; there are none, [0, cols], where every pair is programmed.
 
     `key` is what the programming errors are keyed by: (seed, shard, what, index); such an error as it is verified,
     which is all beyond the offset and the mismatch, is put on the capacitor `emphasis` times. The mismatch is known
-    without the noise of the reset, which residual pulses then meet. Returns the cells with both devices RESET, the
-    devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS, and the cells where
-    that is more than a pulse because slots or range ended.
+    without the noise of the reset, which residual pulses then meet. Returns the cells programmed, those with both
+    devices RESET, the devices clipped, pulses and clipped pulses, the sum and the maximum of what is left over, in uS,
+    and the cells where that is more than a pulse because slots or range ended.
     """
     pcm, offset = numbers.pcm, numbers.offset
     seed, shard, what, index = key
-    both = out_of_reach = pulses = clipped = over = 0
+    programmed = both = out_of_reach = pulses = clipped = over = 0
     left_sum, left_most = 0.0, _ZERO
     held = np.empty(wanted.shape[1], np.float32)
     for row in range(start, start + wanted.shape[0]):
@@ -128,24 +133,28 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
             jitter_row(state, numbers, row, key)
         for col in range(wanted.shape[1]):
             weight, settled = wanted[row - start, col], held[col]
-            target = weight - sign * settled
-            plus = minus = _ZERO
-            if _ZERO < sign * target < offset:
-                both += 1
-            elif target > _ZERO:
-                plus = target / pcm.gain
+            if rests.shape[0] and abs(rests[row - start, col]) <= numbers.transfer_threshold:
+                difference = due = sign * rests[row - start, col]
             else:
-                minus = -target / pcm.gain
-            if plus > pcm.reachable or minus > pcm.reachable:
-                out_of_reach += 1
-                plus, minus = min(plus, pcm.reachable), min(minus, pcm.reachable)
-            draws = quick_pair(seed, shard, what, index, row, col)
-            state.pcm[row, col] = program_pair(state, pcm, row, col, plus, minus, draws)
-            read = _ZERO
-            if numbers.verify.noise > _ZERO:
-                read = quick_pair(seed, shard, what + OF_VERIFY, index, row, col)[0]
-            verified = pcm.gain * converted(state.plus[row, col] - state.minus[row, col], read, numbers.verify)
-            difference, due = sign * (weight - verified), sign * (weight - state.pcm[row, col])
+                programmed += 1
+                target = weight - sign * settled
+                plus = minus = _ZERO
+                if _ZERO < sign * target < offset:
+                    both += 1
+                elif target > _ZERO:
+                    plus = target / pcm.gain
+                else:
+                    minus = -target / pcm.gain
+                if plus > pcm.reachable or minus > pcm.reachable:
+                    out_of_reach += 1
+                    plus, minus = min(plus, pcm.reachable), min(minus, pcm.reachable)
+                draws = quick_pair(seed, shard, what, index, row, col)
+                state.pcm[row, col] = program_pair(state, pcm, row, col, plus, minus, draws)
+                read = _ZERO
+                if numbers.verify.noise > _ZERO:
+                    read = quick_pair(seed, shard, what + OF_VERIFY, index, row, col)[0]
+                verified = pcm.gain * converted(state.plus[row, col] - state.minus[row, col], read, numbers.verify)
+                difference, due = sign * (weight - verified), sign * (weight - state.pcm[row, col])
             if emphasis > _ONE:
                 difference = settled + emphasis * (difference - settled)
                 due = settled + emphasis * (due - settled)
@@ -155,7 +164,7 @@ def program(state: Any, numbers: Any, wanted: Any, start: Any, key: Any, invert:
             left_sum += left
             left_most = max(left_most, left)
             over += too_far
-    return both, out_of_reach, pulses, clipped, left_sum, left_most, over
+    return programmed, both, out_of_reach, pulses, clipped, left_sum, left_most, over
 
 
 @compiled

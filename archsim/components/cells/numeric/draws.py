@@ -18,8 +18,8 @@ from archsim.base.mixing import mix
 # What is drawn: the last word of the generator's counter.
 (
     TRANSISTOR, STEPS, LEAK, SHARED_TRANSISTOR, SHARED_LEAK, FIRST, PROGRAM, TRANSFER_READ, REWRITE_READ, BOUNDS,
-    EXPONENTS, STUCK, SET_PULSE, UPDATE_PULSES, REWRITE,
-) = (cast("int", np.int64(what)) for what in range(1, 16))  # fmt: skip
+    EXPONENTS, STUCK, SET_PULSE, UPDATE_PULSES, REWRITE, REST_READ,
+) = (cast("int", np.int64(what)) for what in range(1, 17))  # fmt: skip
 OF_PULSES, OF_RESET, OF_SHARED_RESET, OF_VERIFY, OF_RESIDUAL = (
     cast("int", np.int64(part << 8)) for part in range(1, 6)
 )

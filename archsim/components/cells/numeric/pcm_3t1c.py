@@ -14,7 +14,7 @@ from archsim.components.cells.numeric.capacitor import GONE, CapacitorCells, emp
 from archsim.components.cells.numeric.capacitor_kernels import differences
 from archsim.components.cells.numeric.capacitor_writing import program
 from archsim.components.cells.numeric.conversion import convert
-from archsim.components.cells.numeric.draws import FIRST, PROGRAM, TRANSFER_READ
+from archsim.components.cells.numeric.draws import FIRST, PROGRAM, REST_READ, TRANSFER_READ
 
 _ONE = np.float32(1)
 
@@ -51,15 +51,23 @@ class Pcm3T1CCells(CapacitorCells):
         """
         self._check_rows(row_start, row_stop)
         rows, state = slice(row_start, row_stop), self.state
-        wanted = (self.weights[rows] if sight is None else sight.weights).copy()
-        convert(wanted, row_start, self.numbers.transfer_read, self._draw(seed, TRANSFER_READ, index))
-        turn = invert and self.parameters.inverts
+        seen, written = (self.weights[rows], _ONE) if sight is None else sight
         kept, mean = kept_and_mean(held_s, self.numbers.tau) if self.parameters.compensates else (1.0, 1.0)
-        if kept < 1:
-            restored = np.float32(self.numbers.offset * (1 - mean)) * state.polarity[rows, None]
-            pcm = state.pcm[rows] if sight is None else state.pcm[rows] * sight.written
-            wanted = pcm + (np.float32(mean / kept) * (wanted - pcm) + restored)
-        return self._program(wanted, row_start, self._draw(seed, PROGRAM, index), turn, np.float32(1 / mean))
+        regained = np.float32(mean / kept)
+        restored = np.float32(self.numbers.offset * (1 - mean)) * state.polarity[rows, None]
+        wanted, pcm = seen.copy(), state.pcm[rows] * written
+        convert(wanted, row_start, self.numbers.transfer_read, self._draw(seed, TRANSFER_READ, index))
+        rests = np.empty((0, wanted.shape[1]), np.float32)
+        if self.numbers.transfer_threshold:
+            rests = seen - pcm
+            convert(rests, row_start, self.numbers.residual_read, self._draw(seed, REST_READ, index))
+            pcm = wanted - rests
+            rests = regained * rests + restored
+            wanted = pcm + rests
+        elif kept < 1:
+            wanted = pcm + (regained * (wanted - pcm) + restored)
+        turn = invert and self.parameters.inverts
+        return self._program(wanted, row_start, self._draw(seed, PROGRAM, index), turn, np.float32(1 / mean), rests)
 
     def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
         """Program the PCM pairs to these weights and put the rest on the capacitors."""
@@ -85,13 +93,16 @@ class Pcm3T1CCells(CapacitorCells):
         return [*pair, *super().devices(row_start, row_stop)]
 
     def _program(
-        self, wanted: F32, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE
-    ) -> TransferCounts:
-        found = program(self.state, self.numbers, wanted, start, key, invert, emphasis)
-        both, beyond, pulses, clipped, left, most, over = found
+        self, wanted: F32, start: int, key: tuple[int, int, int, int], invert: bool, emphasis: Any = _ONE,
+        rests: F32 | None = None,
+    ) -> TransferCounts:  # fmt: skip
+        if rests is None:
+            rests = np.empty((0, wanted.shape[1]), np.float32)
+        found = program(self.state, self.numbers, wanted, rests, start, key, invert, emphasis)
+        programmed, both, beyond, pulses, clipped, left, most, over = found
         return TransferCounts(
-            wanted.size, both, beyond, self.parameters.resets * wanted.size, pulses, clipped, left, float(most),
-            wanted.size, wanted.size, over,
+            wanted.size, both, beyond, self.parameters.resets * programmed, pulses, clipped, left, float(most),
+            programmed, wanted.size, over,
         )  # fmt: skip
 
 
