@@ -306,13 +306,13 @@ def test_the_command_writes_its_comparison_and_repeats(tmp_path: Path, capsys: p
     for path in (tmp_path / "one").rglob("*.*"):
         if path.is_file():
             assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
-    # The run beneath it repeats without the comparison.
+    # Its run.yaml repeats the comparison, too.
     assert run("run", str(tmp_path / "one" / "run.yaml"), "--out", str(tmp_path / "run"), "--json") == 0
     again = json.loads(capsys.readouterr().out)
-    assert "crosscheck" not in again
+    assert again["crosscheck"] == data["crosscheck"]
     assert again["energy_j"] == data["energy_j"]
     assert again["activity"] == data["activity"]
-    assert not (tmp_path / "run" / "tables" / "crosscheck.csv").exists()
+    assert (tmp_path / "run" / "tables" / "crosscheck.csv").read_text("utf-8") == table
 
 
 def test_a_comparison_that_fails_is_told_and_is_the_exit_status(
