@@ -20,6 +20,8 @@ Shares: TypeAlias = dict[str, dict[str, float]]
 
 WORTH_A_WARNING = 0.01
 """Shares above this one are worth a warning, which changes no result."""
+OF_TRANSFERS = "programmed"
+"""The share of the cells written that had their long-term devices programmed: no saturation, but told with them."""
 PROGRAMMED, TARGETS, WRITTEN, LEFT, CAPACITORS, DEAD, RAILED = range(7)
 
 REMEDIES: Mapping[str, tuple[str, str]] = {
@@ -105,6 +107,7 @@ class Saturation:
                 "capacitors_railed": _share(counts[RAILED], counts[CAPACITORS]),
                 "pulses_clipped": _share(fired[COLUMNS_CLIPPED], fired[COLUMNS_FIRED]),
                 "pulses_limited": _share(fired[LIMITED], fired[FIRED]),
+                OF_TRANSFERS: _share(counts[PROGRAMMED], counts[WRITTEN]),
             }
         self.counts[:] = 0
         for own in self.cut:

@@ -17,7 +17,7 @@ from archsim.components.cells.numeric.base import scratch_of
 from archsim.functional.hashes import key
 from archsim.functional.periphery import to_levels
 from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares
-from archsim.functional.ranges import REMEDIES, Saturation, saturation_warnings
+from archsim.functional.ranges import OF_TRANSFERS, REMEDIES, Saturation, saturation_warnings
 from archsim.functional.remarks import floor_warnings, rates_warnings, side_warnings
 from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
 from archsim.studies.train.history import History
@@ -101,6 +101,7 @@ def test_shares_are_those_of_a_slow_count_for_every_kind_of_cell(kind: str) -> N
     assert {name: told[name] for name in expected} == pytest.approx(expected)
     assert (told["pulses_clipped"], told["pulses_limited"]) == (0.25, 0.25)
     assert told["weights_clipped"] > 0.2
+    assert told["programmed"] == (kind != "cap_3t1c")  # all of them at first, but for a capacitor alone
     again = saturation.tell(np.zeros((4, 1)))["fc1"]  # told is told; the cells are as they are
     assert again["targets_clipped"] == again["residuals_left"] == again["pulses_clipped"] == 0
     assert again["capacitors_dead"] == told["capacitors_dead"]
@@ -119,7 +120,7 @@ def test_all_shares_lie_between_nothing_and_all(kind: str, seed: int, size: floa
         saturation.sample(0)
         saturation.write(0, act())
     told = saturation.tell(np.array([[fired.pulses], [fired.clipped], [9], [0]], dtype=float))["fc1"]
-    assert set(SIX) <= set(told) == set(REMEDIES)
+    assert set(SIX) <= set(told) == {*REMEDIES, OF_TRANSFERS}
     assert all(0 <= share <= 1 for share in told.values()), told
 
 

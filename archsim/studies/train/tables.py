@@ -8,7 +8,7 @@ from statistics import fmean
 from archsim.base.words import counted, per_cent
 from archsim.functional.findings import Findings
 from archsim.functional.paired import difference
-from archsim.functional.ranges import REMEDIES, WORTH_A_WARNING
+from archsim.functional.ranges import OF_TRANSFERS, REMEDIES, WORTH_A_WARNING
 from archsim.report.table import Column, Said, Table, words
 from archsim.studies.train.history import History
 from archsim.studies.train.measures import NATS, measure
@@ -91,14 +91,15 @@ def history_table(data: History) -> Table:
 
 
 def saturation_table(data: History) -> Table:
-    """Return the shares of what met an end of a range by seed, epoch and layer, for its file."""
+    """Return the shares of what met an end of a range by seed, epoch and layer, and of what transfers programmed."""
+    kinds = (*REMEDIES, OF_TRANSFERS)
     rows = [
-        (seed, epoch, layer, *(own.get(kind) for kind in REMEDIES))
+        (seed, epoch, layer, *(own.get(kind) for kind in kinds))
         for seed, run in zip(data.seeds, data.saturation, strict=True)
         for epoch, layers in enumerate(run, 1)
         for layer, own in layers.items()
     ]
-    columns = (Column("seed"), Column("epoch"), Column("layer"), *(Column(words(kind), "%", 2) for kind in REMEDIES))
+    columns = (Column("seed"), Column("epoch"), Column("layer"), *(Column(words(kind), "%", 2) for kind in kinds))
     return Table("saturation", "By seed, epoch and layer", columns, tuple(rows), most=0)
 
 
