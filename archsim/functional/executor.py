@@ -228,7 +228,8 @@ def read_backward(setup: Any, weights: Any, op: Any, example: Any, driven: Any, 
         drive_unevenly(driven[:cols], own[0], own[1], largest)
     measures.work[BACKWARD, s] += 2 * rows * cols
     measures.reads[BACKWARD, s] += 1
-    backward_rows(driven[:cols], weights[first:], rows, z)
+    if largest > 0:  # else nothing is driven, as at steps in front of a sequence
+        backward_rows(driven[:cols], weights[first:], rows, z)
     scale = setup.rules.alpha[layer] * largest
     if noise > 0:
         base = key(setup.rules.seed, READ_BACK, layer, vector)
