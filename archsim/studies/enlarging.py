@@ -27,15 +27,19 @@ def two_intervals(arch: ArchSpec) -> int:
 
 
 def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple[str, ...]:
-    """Return the setting with which weights are transferred after about `hold_s`; none where nothing is transferred."""
+    """Return the settings with which weights are transferred after about `hold_s`; none where nothing is transferred."""
     chip = build_chip(arch)
-    schedule = build_schedule(chip, map_workload(workload, chip), PROBED, maintenance=False)
+    schedule = build_schedule(chip, map_workload(workload.timed, chip), PROBED, maintenance=False)
     cells = [tile.device for _, tile in arch.tile_kinds]
     if not schedule.updates or arch.schedule.transfer is None or not any(cell.transfer_steps for cell in cells):
         return ()
     step_s = Fraction(simulate(schedule).cycles, PROBED) / arch.technology.clock_hz
     batch = workload.training.batch
-    return (f"schedule.transfer.interval_examples={max(1, int(hold_s / step_s) // batch) * batch}",)
+    examples = max(1, int(hold_s / step_s) // batch) * batch
+    found = (f"schedule.transfer.interval_examples={examples}",)
+    if workload.steps > 1 and arch.schedule.transfer.interval_vectors is not None:
+        found += (f"schedule.transfer.interval_vectors={examples * workload.timed.steps}",)
+    return found
 
 
 def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
