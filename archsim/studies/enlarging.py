@@ -27,7 +27,7 @@ def two_intervals(arch: ArchSpec) -> int:
 
 
 def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple[str, ...]:
-    """Return the settings with which weights are transferred after about `hold_s`; none where nothing is transferred."""
+    """Return settings by which weights are transferred after about `hold_s`; none where nothing is transferred."""
     chip = build_chip(arch)
     schedule = build_schedule(chip, map_workload(workload.timed, chip), PROBED, maintenance=False)
     cells = [tile.device for _, tile in arch.tile_kinds]
@@ -36,10 +36,10 @@ def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple
     step_s = Fraction(simulate(schedule).cycles, PROBED) / arch.technology.clock_hz
     batch = workload.training.batch
     examples = max(1, int(hold_s / step_s) // batch) * batch
-    found = (f"schedule.transfer.interval_examples={examples}",)
+    found = [f"schedule.transfer.interval_examples={examples}"]
     if workload.steps > 1 and arch.schedule.transfer.interval_vectors is not None:
-        found += (f"schedule.transfer.interval_vectors={examples * workload.timed.steps}",)
-    return found
+        found.append(f"schedule.transfer.interval_vectors={examples * workload.timed.steps}")
+    return tuple(found)
 
 
 def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:
