@@ -141,6 +141,12 @@ def _updates(builder: StepBuilder, forward: Forward, backward: Backward, gradien
     return updates
 
 
+def counts_vectors(spec: ArchSpec, workload: Workload) -> bool:
+    """Return whether vectors count to the next transfer, and not examples: those of sequences, if the spec says so."""
+    transfer = spec.schedule.transfer
+    return transfer is not None and transfer.interval_vectors is not None and workload.steps > 1
+
+
 def interval_of(spec: ArchSpec, workload: Workload) -> int:
     """Return the examples between two transfers: of sequences those that have so many vectors, in whole batches.
 
@@ -148,8 +154,9 @@ def interval_of(spec: ArchSpec, workload: Workload) -> int:
     """
     transfer = spec.schedule.transfer
     assert transfer is not None  # its policy asks
-    if transfer.interval_vectors is None or workload.steps == 1:
+    if not counts_vectors(spec, workload):
         return transfer.interval_examples
+    assert transfer.interval_vectors is not None
     batch = workload.training.batch
     return max(1, transfer.interval_vectors // workload.timed.steps // batch) * batch
 

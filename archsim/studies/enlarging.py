@@ -10,6 +10,7 @@ from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule, memory_words
 from archsim.mapping.partition import map_workload
 from archsim.mapping.shards import tiles_needed
+from archsim.mapping.training import counts_vectors, interval_of
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
@@ -19,11 +20,11 @@ PROBED = 200
 """Examples by which the time of one is found."""
 
 
-def two_intervals(arch: ArchSpec) -> int:
+def two_intervals(arch: ArchSpec, workload: Workload) -> int:
     """Return two transfer intervals, so that transfers are in them; where there are none, 8,000, as the reference's."""
     if arch.schedule.transfer is None:
         return 8000
-    return 2 * arch.schedule.transfer.interval_examples
+    return 2 * interval_of(arch, workload)
 
 
 def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple[str, ...]:
@@ -36,10 +37,9 @@ def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple
     step_s = Fraction(simulate(schedule).cycles, PROBED) / arch.technology.clock_hz
     batch = workload.training.batch
     examples = max(1, int(hold_s / step_s) // batch) * batch
-    found = [f"schedule.transfer.interval_examples={examples}"]
-    if workload.steps > 1 and arch.schedule.transfer.interval_vectors is not None:
-        found.append(f"schedule.transfer.interval_vectors={examples * workload.timed.steps}")
-    return tuple(found)
+    if counts_vectors(arch, workload):
+        return (f"schedule.transfer.interval_vectors={examples * workload.timed.steps}",)
+    return (f"schedule.transfer.interval_examples={examples}",)
 
 
 def enlargement(arch: Loaded[ArchSpec], workload: Workload) -> tuple[str, ...]:

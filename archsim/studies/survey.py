@@ -162,7 +162,7 @@ def survey(
             if hold_s is not None:
                 settings += held_interval(arch.with_overrides(settings).value, own, hold_s)
             chip = arch.with_overrides(settings)
-            tasks[place] = RunTask(chip, workload, examples or two_intervals(chip.value))
+            tasks[place] = RunTask(chip, workload, examples or two_intervals(chip.value, own))
         except ArchsimError as error:
             reason = str(error)
         rows.append(Network(name=own.name, hash=workload.hash, mode=own.mode, settings=settings,
