@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.spec.choices import TRANSPORTS
@@ -16,8 +17,8 @@ def notes_of(chip: Chip, workload: Workload) -> Iterator[str]:
     """Yield a sentence for each such way that a workload takes on a chip, with the layers that it concerns."""
     layers, training = workload.layers, workload.mode == "training"
     if workload.timed is not workload:
-        yield (f"time, energy and transfers follow examples of {workload.timed.steps} steps, the mean; the longest has "
-               f"{workload.steps}")  # fmt: skip
+        mean = counted(workload.timed.steps, "step")
+        yield f"time, energy and transfers follow examples of {mean}, the mean; the longest has {workload.steps}"
     kits = [TileKit(chip, next(tile for tile in chip.tiles if tile.kind == kind)) for kind, _ in chip.spec.tile_kinds]
     signed = ", ".join(layer.name for i, layer in enumerate(layers) if layer.blocks and workload.signed_vector(i))
     if signed and any(kit.passes(FORWARD, signed=True) > 1 for kit in kits):

@@ -70,8 +70,8 @@ def _head(data: History) -> list[Block]:
         ))  # fmt: skip
     if data.data.mean_steps is not None:
         head.append(say(
-            "Time, energy and transfers follow examples of {mean} steps, the mean of those for training; the longest "
-            "has {steps}.", brief=True, mean=data.data.mean_steps, steps=data.data.steps,
+            "Time, energy and transfers follow examples of {mean}, the mean of those for training; the longest "
+            "has {steps}.", brief=True, mean=counted(data.data.mean_steps, "step"), steps=data.data.steps,
         ))  # fmt: skip
     head.append(say(
         "{train} for training{validation} and {test} for testing: {source}.{once} The floating-point baseline has the "
