@@ -57,7 +57,7 @@ class Pcm3T1CCells(CapacitorCells):
         restored = np.float32(self.numbers.offset * (1 - mean)) * state.polarity[rows, None]
         wanted, pcm = seen.copy(), state.pcm[rows] * written
         convert(wanted, row_start, self.numbers.transfer_read, self._draw(seed, TRANSFER_READ, index))
-        rests = np.empty((0, wanted.shape[1]), np.float32)
+        rests = None
         if self.numbers.transfer_threshold:
             rests = seen - pcm
             convert(rests, row_start, self.numbers.residual_read, self._draw(seed, REST_READ, index))
