@@ -16,7 +16,7 @@ from archsim.workload.weights import weights_of
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
     """Return the weights [rows, columns] per layer that the workload names, or drawn ones with biases zero.
 
-    These are uniform within their kind's `first_bound`, drawn from (seed, layer) alone. Raises SpecError if the
+    These are uniform within their kind's `first_bound` times the training's `initial_gain`, drawn from (seed, layer) alone. Raises SpecError if the
     workload's file does not hold what it should.
     """
     if workload.weights is not None:
@@ -26,7 +26,7 @@ def initial_weights(workload: Workload, seed: int) -> list[F32]:
     layers = layers_in_numbers(workload)
     for index, layer in enumerate(layers):
         draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index, 0x11])))
-        bound = of_kind(layer).first_bound(layer, last=layer is layers[-1])
+        bound = workload.training.initial_gain * of_kind(layer).first_bound(layer, last=layer is layers[-1])
         matrix = np.zeros((layer.rows, layer.columns), dtype=np.float32)
         begin = 0
         for block in layer.blocks:

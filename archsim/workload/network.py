@@ -89,13 +89,18 @@ class BaselineRates(Rates):
 
 
 class Training(Rates):
-    """Backpropagation: epochs, mini-batch and learning rate.
+    """Backpropagation: epochs, mini-batch, learning rate, and how large the first weights are.
 
+    These are `initial_gain` times what their kind of layer draws, on the chip and in the baseline alike. (He et al.,
+    ICCV 2015, reckon with inputs of mean square one; inputs that are nearer to zero or far from it want another gain.)
     `floating_point` is for the baseline in floating point, where that learns better with other rates than the chip.
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"initial_gain"})
+
     epochs: Count
     batch: Count = 1
+    initial_gain: Ratio = 1.0
     floating_point: BaselineRates | None = None
 
     @property

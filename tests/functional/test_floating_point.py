@@ -264,3 +264,12 @@ def test_the_baseline_learns_the_digits() -> None:
     answers = np.zeros(len(x) - 1438, dtype=np.bool_)
     right, _ = evaluate(weights, functions, x[1438:], y[1438:], t[1438:], answers)
     assert right == answers.sum() > 0.9 * (len(x) - 1438)
+
+
+def test_first_weights_are_as_many_times_larger_as_the_initial_gain_says() -> None:
+    # Origin: the definition; halves are exact in binary.
+    as_drawn = initial_weights(load_workload("lstm_fsdd").value, 3)
+    halved = initial_weights(load_workload("lstm_fsdd", ["training.initial_gain=0.5"]).value, 3)
+    for whole, half in zip(as_drawn, halved, strict=True):
+        assert whole.any()
+        np.testing.assert_array_equal(half, 0.5 * whole)
