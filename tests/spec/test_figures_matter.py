@@ -116,8 +116,14 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
         for name in ("row_lines", "rows_driven", "rows_read", "cols_driven", "cols_read", "idle_rows")
     },
 }
-# Of components that no shipped chip has, or none that trains: where they may stand.
-PLACES = {"counter_adc": "tile.col_converter", "level_driver": "tile.row_driver", "static_cell": "tile.device"}
+# Of components that no shipped chip has, or none that trains: where they may stand, and what they need beside them.
+PLACES: Mapping[str, tuple[str, ...]] = {
+    "bit_serial_driver": ("tile.row_driver",),
+    "cco_adc": ("tile.col_converter", "tile.row_driver.step=1 ns"),
+    "counter_adc": ("tile.col_converter",),
+    "level_driver": ("tile.row_driver",),
+    "static_cell": ("tile.device",),
+}
 
 
 @dataclass(frozen=True)
@@ -175,9 +181,9 @@ def places() -> dict[tuple[str, str], list[Place]]:
     """Return where each figure stands, by its class and field."""
     found: dict[tuple[str, str], list[Place]] = {}
     chips: list[tuple[str, tuple[str, ...]]] = [(name, ()) for name in builtin_names("arch_specs")]
-    for kind, place in PLACES.items():
+    for kind, (place, *beside) in PLACES.items():
         example = ", ".join(f"{key}: {text}" for key, text in COMPONENTS[kind].example.items())
-        chips.append((PACKET, (f"{place}={{kind: {kind}, {example}}}",)))
+        chips.append((PACKET, (*beside, f"{place}={{kind: {kind}, {example}}}")))
     for chip, settings in chips:
         for owner, field, path in figures(loaded(chip, settings).value):
             place = Place(owner.__name__, field, chip, settings, path)
