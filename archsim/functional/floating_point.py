@@ -16,8 +16,8 @@ from archsim.workload.weights import weights_of
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
     """Return the weights [rows, columns] per layer that the workload names, or drawn ones with biases zero.
 
-    These are uniform within their kind's `first_bound` times the training's `initial_gain`, drawn from (seed, layer) alone. Raises SpecError if the
-    workload's file does not hold what it should.
+    These are uniform within their kind's `first_bound` times the training's `initial_gain`, drawn from (seed, layer)
+    alone. Raises SpecError if the workload's file does not hold what it should.
     """
     if workload.weights is not None:
         shapes = {layer.name: (layer.rows, layer.columns) for layer in workload.layers}
