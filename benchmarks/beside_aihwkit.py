@@ -30,8 +30,8 @@ from archsim.simulation import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
+from benchmarks.data import data_or_drawn
 from benchmarks.stochastic_trains import STOCHASTIC, drive_stochastically, roomy, slot_by_slot
-from benchmarks.training import _data
 
 MISSING = """\
 aihwkit is not installed here, so nothing can be measured beside it; the last table stands, with its date, in
@@ -219,7 +219,7 @@ def train(name: str = "ConstantStep", epochs: str = "3", seeds: str = "5", kind:
 def _model(device: Device, seed: int, epochs: int, *changes: str) -> Any:
     """Return a chip in numbers, its data, its workload and its timeline."""
     workload = load_workload("mlp_mnist", changes).value
-    data, chip = _data(workload), build_chip(device.spec())
+    data, chip = data_or_drawn(workload), build_chip(device.spec())
     schedule = build_schedule(chip, map_workload(workload, chip), epochs * workload.dataset.examples)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
-from archsim.functional.data_set import Data
-from archsim.functional.datasets import load_data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
-from archsim.workload import Workload, load_workload
+from archsim.workload import load_workload
+from benchmarks.data import data_or_drawn
 from benchmarks.report import Figure
 
 EXAMPLES = 16_000  # two transfer intervals
@@ -30,23 +25,10 @@ CASES = (
 )
 
 
-def data_for(workload: Workload) -> tuple[Data, str]:
-    """Return MNIST where it is found, else random images as sparse as MNIST: a fifth of the pixels has ink."""
-    for folder in (None, Path(__file__).parents[2] / "shared" / "data"):
-        try:
-            return load_data(workload, folder), "MNIST"
-        except SpecError:
-            continue
-    draws = np.random.default_rng(0)
-    count, inputs, outputs = workload.dataset.examples, workload.layers[0].inputs, workload.layers[-1].outputs
-    x = draws.random((count, inputs), dtype=np.float32) * (draws.random((count, inputs)) < 0.2)
-    y = draws.integers(0, outputs, count)
-    return Data(x, y, x[:100], y[:100], outputs, "random", "random images"), "random images"
-
-
 def measure() -> list[Figure]:
     workload = load_workload("mlp_mnist").value
-    data, name = data_for(workload)
+    data = data_or_drawn(workload)
+    name = data.name
     order = Order(workload.dataset.examples, 1, 0)
     figures = []
     for case, arch, sets in CASES:

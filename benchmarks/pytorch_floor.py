@@ -27,8 +27,7 @@ from archsim.functional.datasets import following
 from archsim.functional.floating_point import initial_weights
 from archsim.functional.order import Order
 from archsim.workload import Workload, load_workload
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+from benchmarks.data import folder_of_data
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ def main() -> None:
     asked = read.parse_args()
     torch = torch_or_exit()
     loaded = load_workload(asked.workload)
-    folder = asked.data or (SHARED if SHARED.is_dir() else None)
+    folder = asked.data or folder_of_data()
     whole, data = following(loaded, folder)
     epochs, there = asked.epochs or whole.value.training.epochs, len(data.train_y)
     pairs = [Training(float(rate), float(decay), asked.floor, epochs, asked.alike)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-import numpy as np
-
-from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.functional.data_set import Data
-from archsim.functional.datasets import FOLDER_VARIABLE, load_data
-from archsim.functional.sequences import Frames
 from archsim.functional.train import Training
 from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
-from archsim.workload import Workload, load_workload
+from archsim.workload import load_workload
+from benchmarks.data import data_or_drawn
 from benchmarks.report import Figure
-from benchmarks.training import REPEATS, SHARED, seconds_of
-
-MEAN_STEPS = 17  # frames of a recording in the mean, of 48: counted
+from benchmarks.training import REPEATS, seconds_of
 
 
 def measure() -> list[Figure]:
     workload = load_workload("lstm_fsdd").value
     chip = build_chip(load_arch("ambrogio_nature_2018_recurrent").value)
-    data = _data(workload)
+    data = data_or_drawn(workload)
     schedule = build_schedule(chip, map_workload(workload, chip), workload.dataset.examples)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
@@ -49,18 +41,3 @@ def measure() -> list[Figure]:
         Figure(f"recurrent: an epoch of the LSTM in floating point{what}", float_s, "s"),
         Figure(f"recurrent: the chip against floating point{what}", chip_s / float_s, "x", most=3.0),
     ]
-
-
-def _data(workload: Workload) -> Data:
-    """Return spoken digits as `benchmarks.training` finds MNIST; else sequences as long in the mean, of no meaning."""
-    try:
-        return load_data(workload, None if os.environ.get(FOLDER_VARIABLE) else SHARED)
-    except SpecError:
-        draws = np.random.default_rng(0)
-        inputs, steps, examples = workload.layers[0].inputs, workload.steps, workload.dataset.examples
-        begin = steps - draws.integers(1, 2 * MEAN_STEPS, examples)
-        begin[0] = 0
-        rows = np.arange(examples * steps, dtype=np.int32).reshape(examples, steps)
-        x = draws.random((examples * steps, inputs), dtype=np.float32)
-        y, frames = draws.integers(0, 10, examples), Frames(rows, begin)
-        return Data(x, y, x, y, 10, "synthetic sequences", "drawn", train_frames=frames, test_frames=frames)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import numpy as np
-
-from archsim.base.errors import SpecError
 from archsim.chip import build_chip
-from archsim.functional.data_set import Data
-from archsim.functional.datasets import FOLDER_VARIABLE, load_data
 from archsim.functional.floating_point import train_float
 from archsim.functional.functions import functions_of
 from archsim.functional.order import Order
@@ -24,17 +17,16 @@ from archsim.simulation import simulate
 from archsim.simulation.timeline import Timeline
 from archsim.spec.loading import load_arch
 from archsim.workload import Workload, load_workload
+from benchmarks.data import data_or_drawn
 from benchmarks.report import Figure
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-INK = 0.281  # share of the pixels that are not 0 in the middle 22 x 24 of MNIST's training images: counted
 REPEATS = 3
 RESISTIVE = "tile.array.wires.row=0.35 ohm", "tile.array.wires.col=0.35 ohm"
 
 
 def measure() -> list[Figure]:
     workload = load_workload("mlp_mnist").value
-    data, examples = _data(workload), workload.dataset.examples
+    data, examples = data_or_drawn(workload), workload.dataset.examples
     order, functions = Order(examples, 1, 0)[:], functions_of(workload)
     plain, resistive = (_schedule(workload, settings) for settings in ((), RESISTIVE))
 
@@ -73,16 +65,3 @@ def seconds_of(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
-
-
-def _data(workload: Workload) -> Data:
-    """Return MNIST from ARCHSIM_DATA or ../shared/data; where it is not, images with as much ink that mean nothing."""
-    try:
-        return load_data(workload, None if os.environ.get(FOLDER_VARIABLE) else SHARED)
-    except SpecError:
-        draws = np.random.default_rng(0)
-        inputs, examples = workload.layers[0].inputs, workload.dataset.examples
-        x = draws.random((examples, inputs), dtype=np.float32)
-        x *= draws.random((examples, inputs), dtype=np.float32) < INK
-        y = draws.integers(0, 10, examples)
-        return Data(x, y, x[:1000], y[:1000], 10, "synthetic images", "drawn")

@@ -17,7 +17,7 @@ from archsim.mapping import build_schedule, map_workload
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
-from benchmarks.training import _data
+from benchmarks.data import data_or_drawn
 
 SIZES = (256, 512, 1024)
 WIRES_OHM = (0.0, 0.35, 1.0, 2.0, 4.0)
@@ -26,7 +26,7 @@ WIRES_OHM = (0.0, 0.35, 1.0, 2.0, 4.0)
 def accuracies(examples: int = 6000, seeds: int = 2) -> dict[tuple[int, float], list[float]]:
     """Return by lines of a crossbar each way, and ohms from cell to cell, the accuracy of each seed."""
     workload = load_workload("mlp_mnist", [f"dataset.examples={examples}"]).value
-    data, found = _data(workload), {}
+    data, found = data_or_drawn(workload), {}
     for size in SIZES:
         for ohm in WIRES_OHM:
             sets = [f"tile.rows={size}", f"tile.cols={size}", "tile.count=16",

@@ -21,7 +21,7 @@ from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
 from archsim.base.words import counted
-from archsim.functional.datasets import data_folder
+from archsim.functional.data_folder import data_folder
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def counts_vectors(spec: ArchSpec, workload: Workload) -> bool:
     return transfer is not None and transfer.interval_vectors is not None and workload.steps > 1
 
 
-def interval_of(spec: ArchSpec, workload: Workload) -> int:
+def transfer_interval(spec: ArchSpec, workload: Workload) -> int:
     """Return the examples between two transfers: of sequences those that have so many vectors, in whole batches.
 
     With `length: mean` they have them in the mean.
@@ -163,7 +163,7 @@ def interval_of(spec: ArchSpec, workload: Workload) -> int:
 
 def check_interval(builder: StepBuilder) -> int:
     """Return the transfer interval; raise SpecError if a mini-batch would straddle it."""
-    interval = interval_of(builder.chip.spec, builder.mapping.workload)
+    interval = transfer_interval(builder.chip.spec, builder.mapping.workload)
     batch = builder.mapping.workload.training.batch
     if interval % batch:
         what = f"an interval of {counted(interval, 'example')} is no multiple of the batch of {batch}"

@@ -26,7 +26,7 @@ from archsim.functional.train import check_loss, chip_model, order_of
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Mapping
-from archsim.mapping.training import interval_of
+from archsim.mapping.training import transfer_interval
 from archsim.results.audits import PASSES, work_of
 from archsim.results.bill import ActivityFile, Bill, account, activity_of
 from archsim.results.recount import PARTS, Recount, billed_j
@@ -243,7 +243,7 @@ def _transfers(trace: Trace, log: dict[tuple[int, int], tuple[I64, int]]) -> lis
             gaps += [(after - before) / vectors for before, after in itertools.pairwise(own)]
     transfer = schedule.chip.spec.schedule.transfer
     if gaps and transfer is not None:
-        interval = interval_of(schedule.chip.spec, schedule.mapping.workload)
+        interval = transfer_interval(schedule.chip.spec, schedule.mapping.workload)
         slip = schedule.in_flight + schedule.batch
         name = f"4. examples between transfers of a row group, mean (each may slip by the {slip} under way)"
         entry = row(name, interval, sum(gaps) / len(gaps))

@@ -10,7 +10,7 @@ from archsim.chip.graph import build_chip
 from archsim.mapping.modes import build_schedule, memory_words
 from archsim.mapping.partition import map_workload
 from archsim.mapping.shards import tiles_needed
-from archsim.mapping.training import counts_vectors, interval_of
+from archsim.mapping.training import counts_vectors, transfer_interval
 from archsim.simulation.run import simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
@@ -24,7 +24,7 @@ def two_intervals(arch: ArchSpec, workload: Workload) -> int:
     """Return two transfer intervals, so that transfers are in them; where there are none, 8,000, as the reference's."""
     if arch.schedule.transfer is None:
         return 8000
-    return 2 * interval_of(arch, workload)
+    return 2 * transfer_interval(arch, workload)
 
 
 def held_interval(arch: ArchSpec, workload: Workload, hold_s: Fraction) -> tuple[str, ...]:

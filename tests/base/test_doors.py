@@ -313,7 +313,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_text_of_the_shell_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archsim.functional.datasets import data_folder
+    from archsim.functional.data_folder import data_folder
 
     with pytest.raises(SpecError, match="is not text in UTF-8"):
         check_text("a\udcff", "argument 1")

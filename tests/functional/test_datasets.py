@@ -29,9 +29,10 @@ from archsim.base.limits import DOWNLOAD_BYTES, DOWNLOAD_S
 from archsim.cli import main
 from archsim.functional import downloads
 from archsim.functional.data_set import Data
-from archsim.functional.datasets import EMBEDDED, LOADERS, MNIST_FILES, following, load_data, with_random_background
+from archsim.functional.datasets import EMBEDDED, LOADERS, following, load_data
 from archsim.functional.downloads import DOWNLOADS, Download, fetch
 from archsim.functional.idx import read_idx
+from archsim.functional.mnist import MNIST_FILES, with_random_background
 from archsim.workload import Workload, load_workload
 
 SIGNED, ITSELF = "dataset.signed=true", ("dataset.target=inputs", "layers[1].activation=sigmoid")

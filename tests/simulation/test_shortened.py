@@ -10,7 +10,7 @@ import pytest
 
 from archsim.base.errors import SpecError
 from archsim.functional.datasets import following
-from archsim.mapping.training import interval_of
+from archsim.mapping.training import transfer_interval
 from archsim.results.evaluate import evaluate
 from archsim.simulation.run import simulate
 from archsim.simulation.shortened import shortened
@@ -53,7 +53,7 @@ def test_the_clock_of_the_numbers_is_that_of_the_run(work: str, sets: list[str])
     """Within an example, as many transfers, as far apart, and as long."""
     workload = load_workload(work, MEAN).value
     long, short = (schedule_of(own, 600, [*SMALL, *sets], PACKET) for own in (workload, workload.timed))
-    assert interval_of(long.chip.spec, workload) == 60 // 5
+    assert transfer_interval(long.chip.spec, workload) == 60 // 5
     run = simulate(short, timeline=True)
     timeline = simulate(long, timeline=True).timeline
     assert timeline is not None

@@ -22,7 +22,7 @@ from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.partition import map_workload
 from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
-from archsim.mapping.training import interval_of
+from archsim.mapping.training import transfer_interval
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
 from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
@@ -119,7 +119,7 @@ class Optimisation:
 def examples_of(arch: ArchSpec, workload: Workload) -> int:
     """Return how many examples each simulation has unless said otherwise: up to the first transfer, 2,000 at most."""
     transfer = arch.schedule.transfer
-    return min(EXAMPLES if transfer is None else interval_of(arch, workload), EXAMPLES, workload.examples)
+    return min(EXAMPLES if transfer is None else transfer_interval(arch, workload), EXAMPLES, workload.examples)
 
 
 def optimise(

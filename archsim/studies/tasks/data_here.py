@@ -9,8 +9,8 @@ from pathlib import Path
 from archsim.base.doors import variable
 from archsim.base.errors import ArchsimError, SpecError
 from archsim.functional.checkpoint import digest_of
+from archsim.functional.data_folder import FOLDER_VARIABLE, data_folder
 from archsim.functional.data_set import Data
-from archsim.functional.datasets import FOLDER_VARIABLE, data_folder
 
 
 class UnseenDataError(ArchsimError):
