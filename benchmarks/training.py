@@ -18,6 +18,7 @@ from archsim.simulation.timeline import Timeline
 from archsim.spec.loading import load_arch
 from archsim.workload import Workload, load_workload
 from benchmarks.data import data_or_drawn
+from benchmarks.earlier_baseline import earlier_train_float
 from benchmarks.report import Figure
 
 REPEATS = 3
@@ -30,19 +31,19 @@ def measure() -> list[Figure]:
     order, functions = Order(examples, 1, 0)[:], functions_of(workload)
     plain, resistive = (_schedule(workload, settings) for settings in ((), RESISTIVE))
 
-    def in_float() -> Callable[[], object]:
+    def in_float(kernel: Callable[..., object] = train_float) -> Callable[[], object]:
         weights = Training(plain[0], data).baseline.weights
         rate, batch, t = workload.training.learning_rate, workload.training.batch, targets_or_none(data.train_x, None)
-        return lambda: train_float(weights, functions, data.train_x, data.train_y, t, order, rate, batch)
+        return lambda: kernel(weights, functions, data.train_x, data.train_y, t, order, rate, batch)
 
     def on_chip(schedule: Schedule, timeline: Timeline) -> Callable[[], object]:
         model = Training(schedule, data).model
         return lambda: model.play(timeline.chunks())
 
     # Once to compile, then in turn; what is made anew for an epoch is not counted, and neither is testing.
-    ways = (lambda: on_chip(*plain), lambda: on_chip(*resistive), in_float)
+    ways = (lambda: on_chip(*plain), lambda: on_chip(*resistive), in_float, lambda: in_float(earlier_train_float))
     seconds = [[seconds_of(build()) for build in ways] for _ in range(1 + REPEATS)][1:]
-    chip_s, resistive_s, float_s = (min(column) for column in zip(*seconds, strict=True))
+    chip_s, resistive_s, float_s, earlier_s = (min(column) for column in zip(*seconds, strict=True))
     what = "" if data.name == "mnist" else f", {data.name}"
     return [
         Figure(f"training: an epoch on the chip, everything on{what}", chip_s, "s"),
@@ -50,6 +51,7 @@ def measure() -> list[Figure]:
         Figure(f"training: an epoch in floating point{what}", float_s, "s"),
         Figure(f"training: the chip against floating point{what}", chip_s / float_s, "x", most=2.0),
         Figure(f"training: the chip with resistive lines against it{what}", resistive_s / float_s, "x", most=3.0),
+        Figure(f"training: the baseline's kernel against its earlier one{what}", float_s / earlier_s, "x", most=1.0),
     ]
 
 

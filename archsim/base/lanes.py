@@ -132,6 +132,16 @@ def put(typing: Any, lanes: Any, lane: Any, value: Any) -> Any:
 
 
 @_piece
+def lane(typing: Any, lanes: Any, which: Any) -> Any:
+    """Return the number of one lane."""
+
+    def lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.extract_element(args[0], args[1])
+
+    return types.float32(NUMBERS, types.int64), lowered
+
+
+@_piece
 def where(typing: Any, flags: Any, then: Any, other: Any) -> Any:
     """Return by lane `then` where a flag is set, else `other`; each is lanes or a number."""
 
@@ -183,5 +193,18 @@ def total(typing: Any, lanes: Any) -> Any:
         for each in others:
             found = builder.fadd(found, each)
         return found
+
+    return types.float32(NUMBERS), lowered
+
+
+@_piece
+def total_in_pairs(typing: Any, lanes: Any) -> Any:
+    """Return the sum of all lanes: of neighbours, then of neighbouring sums, and so on."""
+
+    def lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        left = [builder.extract_element(args[0], ir.Constant(ir.IntType(32), i)) for i in range(WIDTH)]
+        while len(left) > 1:
+            left = [builder.fadd(*pair) for pair in zip(left[::2], left[1::2], strict=True)]
+        return left[0]
 
     return types.float32(NUMBERS), lowered

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from archsim.base.arrays import F32, I32, I64, Array
+from archsim.base.lanes import WIDTH, alike, lane, load, put, total_in_pairs
 from archsim.base.machine_code import lean, njit
 from archsim.functional.functions import Functions, activate, derive
 from archsim.functional.losses import output_delta
 from archsim.functional.numbers import layers_in_numbers, of_kind
 from archsim.workload.network import Rates, Workload
 from archsim.workload.weights import weights_of
+
+_ZERO = np.float32(0)
 
 
 def initial_weights(workload: Workload, seed: int) -> list[F32]:
@@ -56,24 +61,37 @@ def forward_rows(x: F32, weights: F32, z: F32) -> None:
 
 @lean()
 def backward_rows(d: F32, weights: F32, rows: int, e: F32) -> None:
-    """Set e to W d for the first `rows` rows; each sum is kept in eight parts, in a fixed order."""
-    width = weights.shape[1]
-    whole = width - width % 8
-    for i in range(rows):
-        row = weights[i]
-        a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = np.float32(0.0)
-        for j in range(0, whole, 8):
-            a0 += row[j] * d[j]
-            a1 += row[j + 1] * d[j + 1]
-            a2 += row[j + 2] * d[j + 2]
-            a3 += row[j + 3] * d[j + 3]
-            a4 += row[j + 4] * d[j + 4]
-            a5 += row[j + 5] * d[j + 5]
-            a6 += row[j + 6] * d[j + 6]
-            a7 += row[j + 7] * d[j + 7]
-        for j in range(whole, width):
-            a0 += row[j] * d[j]
-        e[i] = ((a0 + a1) + (a2 + a3)) + ((a4 + a5) + (a6 + a7))
+    """Set e to W d for the first `rows` rows; each sum is kept in eight parts, in a fixed order.
+
+    Four rows are gone through at once: sums that do not wait for each other.
+    """
+    fours = rows - rows % 4
+    for i in range(0, fours, 4):
+        first, second, third, fourth = alike(_ZERO), alike(_ZERO), alike(_ZERO), alike(_ZERO)
+        for j in range(0, d.shape[0] - WIDTH + 1, WIDTH):
+            own = load(d, j)
+            first = first + load(weights, (i, j)) * own
+            second = second + load(weights, (i + 1, j)) * own
+            third = third + load(weights, (i + 2, j)) * own
+            fourth = fourth + load(weights, (i + 3, j)) * own
+        e[i] = _with_the_rest(first, d, weights[i])
+        e[i + 1] = _with_the_rest(second, d, weights[i + 1])
+        e[i + 2] = _with_the_rest(third, d, weights[i + 2])
+        e[i + 3] = _with_the_rest(fourth, d, weights[i + 3])
+    for i in range(fours, rows):
+        parts = alike(_ZERO)
+        for j in range(0, d.shape[0] - WIDTH + 1, WIDTH):
+            parts = parts + load(weights, (i, j)) * load(d, j)
+        e[i] = _with_the_rest(parts, d, weights[i])
+
+
+@lean()
+def _with_the_rest(parts: Any, d: F32, row: F32) -> Any:
+    """Return the sum of eight parts, the first of which takes what is left of a row that they do not fill."""
+    first = lane(parts, 0)
+    for j in range(d.shape[0] - d.shape[0] % WIDTH, d.shape[0]):
+        first += row[j] * d[j]
+    return total_in_pairs(put(parts, 0, first))
 
 
 @njit()
