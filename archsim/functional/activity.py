@@ -15,7 +15,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64
 from archsim.base.machine_code import lean
-from archsim.components.cells.numeric.base import Cells
+from archsim.components.cells.numeric.base import Cells, TransferCounts
 from archsim.components.drivers import Driver, PwmDriver
 from archsim.functional.line_drop import LineDrop
 from archsim.functional.setup import Measures
@@ -71,6 +71,15 @@ class Updates:
     cell_pulses: int
 
 
+@dataclass(frozen=True)
+class Transfers:
+    """All transfers of one layer: how many cells they were of, and how many had their long-term devices programmed."""
+
+    layer: int
+    cells: int
+    programmed: int
+
+
 def drivers_of(schedule: Schedule) -> list[list[Driver]]:
     """Return what drives each shard, [direction][shard]: its tile's rows, its tile's columns.
 
@@ -114,7 +123,7 @@ def on_tables(drivers: Sequence[Sequence[Driver]]) -> tuple[F64, I64, F64, I64]:
     return shares, swings, np.array(tops, dtype=np.float64), np.array(which, dtype=np.int64)
 
 
-Measured: TypeAlias = Reads | Updates
+Measured: TypeAlias = Reads | Updates | Transfers
 
 
 @lean()
@@ -142,6 +151,7 @@ class ReadMeter:
         self._drivers = drivers_of(schedule)
         self.time = np.zeros((len(DIRECTIONS), len(cells)), dtype=np.float64)
         self.charge = np.zeros((len(DIRECTIONS), len(cells)), dtype=np.float64)
+        self.transferred = np.zeros((2, len(cells)), dtype=np.int64)
         self._last = [self._line_sums(shard) for shard in range(len(cells))]
 
     def sample(self, shard: int) -> None:
@@ -155,6 +165,10 @@ class ReadMeter:
             self.charge[side, shard] += (drive * (self._last[shard][side] + now[side])).sum() / 2
             drive[:] = 0
         self._last[shard] = now
+
+    def transfer(self, shard: int, found: TransferCounts) -> None:
+        """Note what a transfer of some rows did."""
+        self.transferred[:, shard] += found.written, found.programmed
 
     def reads(self) -> list[Reads]:
         """Return what all reads so far came to, by layer and direction; those never read in are left out."""
@@ -195,10 +209,19 @@ class ReadMeter:
                 found.append(Updates(layer, *pairs))
         return found
 
-    def arrays(self) -> dict[str, F64]:
+    def transfers(self) -> list[Transfers]:
+        """Return what all transfers so far came to, by layer; those without any are left out."""
+        found = []
+        for layer, group in groupby(self._shards, key=lambda shard: shard.layer):
+            cells, programmed = self.transferred[:, [shard.index for shard in group]].sum(axis=1).tolist()
+            if cells:
+                found.append(Transfers(layer, cells, programmed))
+        return found
+
+    def arrays(self) -> dict[str, F64 | I64]:
         """Return the sums and the last readings, by name, and not copied."""
         last = {f"last{shard}.{side}": sums for shard, both in enumerate(self._last) for side, sums in enumerate(both)}
-        return {"time": self.time, "charge": self.charge, **last}
+        return {"time": self.time, "charge": self.charge, "transferred": self.transferred, **last}
 
     def _line_sums(self, shard: int) -> tuple[F64, F64]:
         """Return what each row and each column conducts in all, in uS; a backward pass reads no bias row.
@@ -215,10 +238,11 @@ class ReadMeter:
 
 
 def together(parts: Iterable[Measured]) -> list[Measured]:
-    """Return the reads and updates of several chips, such as those of several seeds, as those of one."""
+    """Return the reads, updates and transfers of several chips, such as those of several seeds, as those of one."""
     sums: dict[tuple[int, int], Measured] = {}
     for part in parts:
-        place = (part.layer, len(DIRECTIONS) if isinstance(part, Updates) else DIRECTIONS.index(part.direction))
+        what = DIRECTIONS.index(part.direction) if isinstance(part, Reads) else 2 + isinstance(part, Transfers)
+        place = (part.layer, what)
         if (before := sums.get(place)) is not None:
             names = [each.name for each in fields(part) if each.name not in ("layer", "direction")]
             part = replace(part, **{name: getattr(before, name) + getattr(part, name) for name in names})

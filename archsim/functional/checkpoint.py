@@ -17,7 +17,7 @@ from archsim.base.doors import door
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import STATE_BYTES
 from archsim.base.record import Record
-from archsim.functional.activity import Measured, Reads, Updates
+from archsim.functional.activity import Measured
 from archsim.functional.data_set import Data
 from archsim.functional.epochs import Epoch
 from archsim.functional.findings import Findings
@@ -37,7 +37,7 @@ class Head(Record):
     identity: Mapping[str, Any]
     found: tuple[Epoch, ...]
     findings: Findings | None
-    reads: tuple[tuple[int, tuple[Reads | Updates, ...]], ...]
+    reads: tuple[tuple[int, tuple[Measured, ...]], ...]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, I32, I64, Array
 from archsim.components.cells.numeric.base import Cells
-from archsim.functional.activity import ReadMeter, Reads, Updates, drivers_of, on_tables
+from archsim.functional.activity import Measured, ReadMeter, Reads, Updates, drivers_of, on_tables
 from archsim.functional.answers import Answered, Each
 from archsim.functional.capacitor_times import CapacitorTimes, lag
 from archsim.functional.data_set import Part
@@ -282,6 +282,10 @@ class ChipModel:
         """Return the pulses of all updates in training so far, by layer."""
         return self._meter.updates()
 
+    def activity(self) -> list[Measured]:
+        """Return all that a bill can take from a training: reads, updates and transfers so far."""
+        return [*self.reads(), *self.updates(), *self._meter.transfers()]
+
     def leaked_until(self) -> list[I64]:
         """Return by shard and row the cycle up to which it has leaked."""
         return [last.copy() for last in self._last]
@@ -352,6 +356,7 @@ class ChipModel:
             else:
                 sights = [drop.sight(*rows) for drop in drops]
                 found = cells.transfer(*rows, self.seed, n // len(m.groups), True, held_s, *sights)
+                self._meter.transfer(shard, found)
                 for drop in drops:
                     drop.wrote(*rows)
             self.saturation.write(shard, found)

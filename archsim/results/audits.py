@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archsim.results.bill import MEASURED, Bill
+from archsim.results.bill import MEASURED, Bill, assumed_j
 from archsim.simulation.run import Trace
 
 
@@ -109,7 +109,7 @@ def _metered_j(trace: Trace, bill: Bill) -> float:
     chip = trace.schedule.chip
     apart = MEASURED.keys() if bill.measured else frozenset()
     stages_j = fsum(
-        entry.grants * use.count * chip.units[use.unit].actions[use.action].energy_j
+        entry.grants * use.count * assumed_j(chip, use, trace.schedule.ops[entry.op].phase)
         for entry in trace.stages for use in entry.stage.uses
         if (chip.units[use.unit].component, use.action) not in apart
     )  # fmt: skip

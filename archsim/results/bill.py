@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from archsim.base.documents import dump_yaml
 from archsim.base.section import Section
-from archsim.base.units import Conductance, Ratio, TimeOrZero
+from archsim.base.units import Conductance, Part, Ratio, TimeOrZero
 from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies.package import PORT
 from archsim.mapping.schedule import Use
@@ -44,12 +44,19 @@ class Pulses(Section):
     cell_pulses: Ratio
 
 
+class Programmed(Section):
+    """Measured mean of one layer's transfers: the share of the cells whose long-term devices are programmed."""
+
+    programmed: Part
+
+
 class LayerActivity(Section):
-    """Activity of one layer, forward, backward and in updates; what was not measured is billed as the spec says."""
+    """Activity of one layer in each phase; what was not measured is billed as the spec says."""
 
     forward: Activity | None = None
     backward: Activity | None = None
     update: Pulses | None = None
+    transfer: Programmed | None = None
 
 
 class ActivityFile(Section):
@@ -60,7 +67,7 @@ class ActivityFile(Section):
 
 def activity_of(layers: Sequence[str], measured: Iterable[Measured]) -> ActivityFile:
     """Return the activity that a training measured, for layers of these names."""
-    from archsim.functional.activity import Reads
+    from archsim.functional.activity import Reads, Transfers
 
     found: dict[str, dict[str, Any]] = {}
     for part in measured:
@@ -70,6 +77,8 @@ def activity_of(layers: Sequence[str], measured: Iterable[Measured]) -> Activity
             own[part.direction] = Activity(
                 conductance_siemens=part.conductance_siemens, on_time_s=on_s, swings=part.swings_per_line
             )
+        elif isinstance(part, Transfers):
+            own["transfer"] = Programmed(programmed=part.programmed / part.cells)
         else:
             rows, cols, cells = part.row_pulses / part.rows, part.col_pulses / part.cols, part.cell_pulses / part.cells
             own["update"] = Pulses(row_pulses=rows, col_pulses=cols, cell_pulses=cells)
@@ -87,8 +96,9 @@ def activity_yaml(activity: ActivityFile) -> str:
                     "on_time": f"{_digits(own.on_time_s, 9)} ns",
                     **({} if own.swings is None else {"swings": _digits(own.swings)}),
                 }
-        if layer.update is not None:
-            layers.setdefault(name, {})["update"] = {key: _digits(value) for key, value in layer.update}
+        for phase, counted in (("update", layer.update), ("transfer", layer.transfer)):
+            if counted is not None:
+                layers.setdefault(name, {})[phase] = {key: _digits(value) for key, value in counted}
     return dump_yaml({"kind": "activity", "layers": layers})
 
 
@@ -165,13 +175,27 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
 def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:
     """Return the joules of one item of a billed action, for a layer's name and a phase, by the activity measured."""
     unit = chip.units[use.unit]
-    energy_j = unit.actions[use.action].energy_j
+    energy_j = assumed_j(chip, use, phase)
     measured = MEASURED.get((unit.component, use.action))
-    if activity is None or measured is None or phase not in ("forward", "backward", "update"):
+    if activity is None or measured is None or phase not in LayerActivity.model_fields:
         return energy_j
     own = getattr(activity.layers.get(layer), phase, None)
     found = None if own is None else measured(chip.tiles[unit.tile].spec, own)
     return energy_j if found is None else found
+
+
+def assumed_j(chip: Chip, use: Use, phase: str) -> float:
+    """Return the joules of one item of a billed action in a phase, by the spec alone.
+
+    A transfer's steps that program long-term devices are billed for the share of the cells that are programmed.
+    """
+    unit = chip.units[use.unit]
+    energy_j = unit.actions[use.action].energy_j
+    if phase == "transfer" and unit.component == "device":
+        device = chip.tiles[unit.tile].spec.device
+        if use.action in device.programming_steps:
+            return energy_j * device.programmed_share
+    return energy_j
 
 
 def _line_j(tile: TileSpec, crossed: int, times: float | None) -> float | None:
@@ -187,6 +211,9 @@ MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
     ("crossbar", "update_rows"): lambda tile, own: _line_j(tile, tile.cols, own.row_pulses),
     ("crossbar", "update_cols"): lambda tile, own: _line_j(tile, tile.rows, own.col_pulses),
     ("device", "update"): lambda tile, own: own.cell_pulses * tile.device.pulse_j,
+    ("device", "reset"): lambda tile, own: own.programmed * tile.device.actions()["reset"].energy_j,
+    ("device", "ramp"): lambda tile, own: own.programmed * tile.device.actions()["ramp"].energy_j,
+    ("device", "verify"): lambda tile, own: own.programmed * tile.device.actions()["verify"].energy_j,
 }
 """Actions whose energy follows from what training measured, and how, in joules; None where it was not measured."""
 

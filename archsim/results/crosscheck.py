@@ -109,7 +109,7 @@ def crosscheck(
     validation, test = data.read_after(last=True)
     what = "accuracy" if data.test_t is None else "R2"
     floating, chip = (net.score(validation or test) for net in (baseline, alone))
-    activity = activity_of([layer.name for layer in workload.layers], [*alone.reads(), *alone.updates()])
+    activity = activity_of([layer.name for layer in workload.layers], alone.activity())
     rows = [
         *operations(events, alone),
         *state(carried, alone),

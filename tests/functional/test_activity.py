@@ -11,14 +11,23 @@ import pytest
 
 from archsim.cli import main
 from archsim.components.drivers import BitSerialDriver, Driver, LevelDriver, PwmDriver
-from archsim.functional.activity import Reads, Updates, drivers_of, on_tables, together
+from archsim.functional.activity import Reads, Transfers, Updates, drivers_of, on_tables, together
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
-from archsim.results.bill import Activity, ActivityFile, LayerActivity, Pulses, account, activity_of, activity_yaml
+from archsim.results.bill import (
+    Activity,
+    ActivityFile,
+    LayerActivity,
+    Programmed,
+    Pulses,
+    account,
+    activity_of,
+    activity_yaml,
+)
 from archsim.simulation.run import simulate
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.train.study import STUDY, Inputs
@@ -188,7 +197,8 @@ def test_reads_of_several_chips_add_up() -> None:
     other = Reads(0, "backward", 1, 1.0, 1.0, 1.0)
     assert together([other, one, two]) == [Reads(0, "forward", 40, 6.0, 9.0, 1.5), other]
     fired = Updates(0, 1, 2, 3, 4, 5, 6)
-    assert together([fired, one, fired]) == [one, Updates(0, 2, 4, 6, 8, 10, 12)]
+    moved = Transfers(0, 40, 3)
+    assert together([moved, fired, one, moved, fired]) == [one, Updates(0, 2, 4, 6, 8, 10, 12), Transfers(0, 80, 6)]
     assert (one.on_time_s, one.conductance_siemens) == (0.2, 3.0)
     assert (Reads(0, "forward", 0, 0.0, 0.0, 0.0).on_time_s, Reads(0, "forward", 1, 0.0, 0.0, 0.0).on_time_s) == (0, 0)
 
@@ -207,6 +217,7 @@ def test_activity_survives_its_file_to_the_last_digit(tmp_path: Path) -> None:
                     forward=own,
                     backward=own.model_copy(update={"swings": float(value)}),
                     update=Pulses(row_pulses=float(value), col_pulses=float(value) / 3, cell_pulses=float(value) / 7),
+                    transfer=Programmed(programmed=float(value)),
                 ),
             }
         )

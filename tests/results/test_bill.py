@@ -10,10 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from archsim.chip.graph import Chip
+from archsim.components.cells.pcm import PcmPair
+from archsim.mapping.inference import programming
+from archsim.mapping.partition import map_workload
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.results.bill import ActivityFile, Bill, Item, account
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
+from archsim.workload import load_workload
 from tests.helpers import BUS, PACKET, REFERENCE, SHIPPED, STATIC, Case, cases, chip_of, network, record, schedule_of
 
 LAW = settings(max_examples=12, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -441,6 +445,37 @@ def test_measured_pulses_change_the_update_alone() -> None:
     assert {key for key in before if before[key] != after[key]} == expected.keys()
     for key, each_j in expected.items():
         assert after[key] == (before[key][0], pytest.approx(before[key][0] * each_j, rel=1e-9))
+
+
+@pytest.mark.parametrize(
+    ("base", "assumed"), [("ambrogio_nature_2018_tuned", 0.065), ("ambrogio_nature_2018_pcm_pair", 0.1)]
+)
+def test_transfers_program_a_share_of_the_cells_and_first_weights_all(base: str, assumed: float) -> None:
+    often, workload = ("schedule.transfer.interval_examples=4",), load_workload("mlp_digits").value
+    schedule = schedule_of(workload, 8, often, base)
+    chip, trace = schedule.chip, simulate(schedule)
+    activity = ActivityFile.model_validate({"layers": {"fc2": {"transfer": {"programmed": "0.3"}}}})
+    before, after = lines(account(trace)), lines(account(trace, activity))
+    device = chip.tiles[0].spec.device
+    assert isinstance(device, PcmPair)
+    whole_j = {"reset": device.reset_energy_j, "ramp": device.ramp_energy_j, "verify": device.read_energy_j}
+    for step, each_j in whole_j.items():
+        for layer in ("fc1", "fc2"):
+            key = "device", step, "transfer", layer
+            count = before[key][0]
+            assert count > 0
+            assert before[key][1] == pytest.approx(count * assumed * each_j, rel=1e-9)
+            assert after[key] == (count, pytest.approx(count * (0.3 if layer == "fc2" else assumed) * each_j, rel=1e-9))
+    assert {key for key in before if before[key] != after[key]} == {
+        ("device", step, "transfer", "fc2") for step in whole_j
+    }
+    # First weights are written to all cells: two iterations of two RESETs, a ramp and a verify.
+    written = lines(account(simulate(programming(chip, map_workload(workload, chip)))))
+    cells = sum(layer.synapses for layer in workload.layers)
+    for step, times in (("reset", 4), ("ramp", 2), ("verify", 2)):
+        found = [own for key, own in written.items() if key[:3] == ("device", step, "program")]
+        assert sum(count for count, _ in found) == cells * times
+        assert sum(energy_j for _, energy_j in found) == pytest.approx(cells * times * whole_j[step], rel=1e-9)
 
 
 def test_measured_swings_change_the_lines_that_are_read() -> None:

@@ -134,6 +134,11 @@ class Device(Component):
         """Programming pulses (RESET) that a long-term device sees in one transfer, on average."""
         return 0
 
+    @property
+    def programmed_share(self) -> float:
+        """The share of the cells of a transfer whose long-term devices are programmed, on average."""
+        return 1.0
+
     def actions(self) -> dict[str, Action]:
         """`read`: one cell's share of a vector-matrix product; its time is the array's. `program`: a row is written."""
         actions = {"read": Action(self.read_energy_j)}

@@ -54,6 +54,7 @@ class PcmPair(SingleRead):
          "drift_law_spread_most", "transfer_range_siemens"}
     )  # fmt: skip
 
+    programming_steps: ClassVar[tuple[str, ...]] = ("reset", "ramp", "verify")
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "gain": (), "iterations": ("set_error_siemens", "set_error_slope_siemens", "set_error_bend_siemens"),
         "ramp_s": ("ramp_energy_j",),
@@ -99,13 +100,13 @@ class PcmPair(SingleRead):
         """Return how often the steps of programming are done per row: each time RESET G+ and G-, a ramp, a verify."""
         return {"reset": 2 * self.iterations, "ramp": self.iterations, "verify": self.iterations}
 
-    def programming_actions(self, read_energy_j: float, share: float = 1.0) -> dict[str, Action]:
-        """Return the steps that read pairs and program a share of them; an item is one cell, a time is one row's."""
+    def programming_actions(self, read_energy_j: float) -> dict[str, Action]:
+        """Return the steps that read pairs and program them; an item is one cell, a time is one row's."""
         return {
             "transfer_read": Action(read_energy_j, self.transfer_read_s),
-            "reset": Action(self.reset_energy_j * share, self.reset_s),
-            "ramp": Action(self.ramp_energy_j * share, self.ramp_s),
-            "verify": Action(read_energy_j * share, self.verify_s),
+            "reset": Action(self.reset_energy_j, self.reset_s),
+            "ramp": Action(self.ramp_energy_j, self.ramp_s),
+            "verify": Action(read_energy_j, self.verify_s),
         }
 
     @property
@@ -273,8 +274,13 @@ class PcmPairCell(PcmPair, Device):
     @property
     def writes_per_transfer(self) -> float:
         """The devices of the pairs that are refreshed are RESET once per iteration."""
-        return self.iterations * self.refreshed
+        return self.iterations * self.programmed_share
+
+    @property
+    def programmed_share(self) -> float:
+        """That of the pairs that are refreshed."""
+        return self.refreshed
 
     def actions(self) -> dict[str, Action]:
         """Reads and the steps of a transfer; an item is one cell, a time is one row's."""
-        return {**super().actions(), **self.programming_actions(self.read_energy_j, share=self.refreshed)}
+        return {**super().actions(), **self.programming_actions(self.read_energy_j)}

@@ -62,7 +62,6 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         "transfer_read", "reset", "ramp", "verify", "residual_pulse", "residual_read", "invert",
     )  # fmt: skip
     rewrite_steps = ("transfer_read", "residual_pulse", "residual_read")
-    programming_steps = ("reset", "ramp", "verify")
     example = {
         **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, **EXAMPLE_OF_CAPACITOR, "offset": "2 uS",
         "invert_energy": "0 J",
@@ -130,13 +129,18 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     @property
     def writes_per_transfer(self) -> float:
         """Each PCM device that is programmed is RESET once per iteration."""
-        return self.iterations * self.programmed
+        return self.iterations * self.programmed_share
+
+    @property
+    def programmed_share(self) -> float:
+        """That of the cells whose capacitors hold more than the threshold."""
+        return self.programmed
 
     def actions(self) -> dict[str, Action]:
         """Reads and the steps of transfer and rewrite; an item is one cell, a time is one row's."""
         return {
             **super().actions(),
-            **self.programming_actions(self.read_energy_j, self.programmed),
+            **self.programming_actions(self.read_energy_j),
             **self.residual_actions(self.read_energy_j),
             "invert": Action(self.invert_energy_j),
         }

@@ -223,7 +223,7 @@ class Grid:
 
             training.play(chunks, progress=told)
             runs.append(training.found)
-            reads += [*training.model.reads(), *training.model.updates()]
+            reads += training.model.activity()
         measured = together(reads)
         return runs, activity_of([layer.name for layer in workload.value.layers], measured) if measured else None
 

@@ -11,7 +11,7 @@ from archsim.base.atomic import output
 from archsim.base.doors import door
 from archsim.base.record import Record
 from archsim.chip import build_chip
-from archsim.functional.activity import Reads, Updates
+from archsim.functional.activity import Measured
 from archsim.functional.checkpoint import DAMAGED, Arrays, Checkpoint
 from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
@@ -40,7 +40,7 @@ class Trained(Record):
     """What one seed's epochs reached, what was measured in them, and what a probe found; or where it `diverged`."""
 
     epochs: tuple[Epoch, ...]
-    reads: tuple[Reads | Updates, ...] = ()
+    reads: tuple[Measured, ...] = ()
     findings: Findings | None = None
     diverged: Mapping[str, Any] | None = None
 
@@ -71,7 +71,7 @@ def trained(
         return Trained(epochs=tuple(training.found), diverged={"message": str(error), **vars(error)})
     scales = scales_of(schedule.chip.spec, schedule.mapping.workload)
     return Trained(
-        epochs=tuple(training.found), reads=(*training.model.reads(), *training.model.updates()),
+        epochs=tuple(training.found), reads=tuple(training.model.activity()),
         findings=None if probe is None else probe.findings(seed, scales),
     )  # fmt: skip
 
