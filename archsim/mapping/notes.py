@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.recipes import FORWARD, TileKit
+from archsim.mapping.training import counts_vectors, transfer_interval
 from archsim.spec.choices import TRANSPORTS
 from archsim.workload.kinds import Dense
 from archsim.workload.layers import Layer
@@ -19,6 +20,9 @@ def notes_of(chip: Chip, workload: Workload) -> Iterator[str]:
     if workload.timed is not workload:
         mean = counted(workload.timed.steps, "step")
         yield f"time, energy and transfers follow examples of {mean}, the mean; the longest has {workload.steps}"
+    if training and counts_vectors(chip.spec, workload):
+        between = transfer_interval(chip.spec, workload)
+        yield f"transfers come after every {counted(between, 'sequence') if between > 1 else 'sequence'}, as schedule.transfer.interval_vectors says and not interval_examples"
     kits = [TileKit(chip, next(tile for tile in chip.tiles if tile.kind == kind)) for kind, _ in chip.spec.tile_kinds]
     signed = ", ".join(layer.name for i, layer in enumerate(layers) if layer.blocks and workload.signed_vector(i))
     if signed and any(kit.passes(FORWARD, signed=True) > 1 for kit in kits):

@@ -46,6 +46,10 @@ def test_a_run_is_that_of_a_network_with_as_many_steps(work: str) -> None:
                   for sets in (MEAN, ("mean_steps=5", "steps=5")))  # fmt: skip
     assert mean["metrics"] == five["metrics"]
     assert mean["notes"][0] == "time, energy and transfers follow examples of 5 steps, the mean; the longest has 12"
+    counts = "as schedule.transfer.interval_vectors says and not interval_examples"
+    assert mean["notes"][1] == f"transfers come after every 12 sequences, {counts}"
+    each = evaluate(load_arch(PACKET, [*SMALL, "schedule.transfer.interval_vectors=1"]), load_workload(work)).data
+    assert each["notes"][0] == f"transfers come after every sequence, {counts}"
 
 
 @pytest.mark.parametrize("sets", [[], ["schedule.mode=pipelined", "schedule.in_flight=2"]], ids=["one", "two"])
