@@ -22,8 +22,8 @@ def notes_of(chip: Chip, workload: Workload) -> Iterator[str]:
         yield f"time, energy and transfers follow examples of {mean}, the mean; the longest has {workload.steps}"
     if training and counts_vectors(chip.spec, workload):
         between = transfer_interval(chip.spec, workload)
-        every = counted(between, "sequence") if between > 1 else "sequence"
-        yield f"transfers come after every {every}, as schedule.transfer.interval_vectors says and not interval_examples"
+        own = counted(between, "sequence") if between > 1 else "sequence"
+        yield f"transfers come after every {own}, as schedule.transfer.interval_vectors says and not interval_examples"
     kits = [TileKit(chip, next(tile for tile in chip.tiles if tile.kind == kind)) for kind, _ in chip.spec.tile_kinds]
     signed = ", ".join(layer.name for i, layer in enumerate(layers) if layer.blocks and workload.signed_vector(i))
     if signed and any(kit.passes(FORWARD, signed=True) > 1 for kit in kits):
