@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Area, Capacitance, Count, Power, Ratio, Time, TimeOrZero, Voltage
+from archsim.base.units import Area, Capacitance, Count, Dimension, Power, Ratio, Time, TimeOrZero, Voltage
 from archsim.components.base import Action, Component, component
 from archsim.components.wires import Wires
 
@@ -82,9 +82,15 @@ class Crossbar(Array):
     `row_pulses` and `col_pulses` are the mean numbers of pulses that a line really fires in a phase. `signed_columns`
     says of errors, which drive the columns, what `signed_rows` says of the rows; the second line of a column is part of
     the cell's area.
+
+    Option, off at 0: columns fire 2^k times as many pulses and rows 2^k times less, as x d stays what it was. k is by
+    update the largest, up to `update_shift`, with which the largest d of an array fits the slots. So what is rounded is
+    not the one pulse of a column, which all of its rows would share, but that of each row by itself. It is the update
+    management of Gokmen et al. (Front. Neurosci. 11:538, 2017) with a power of two for a factor: codes are shifted,
+    which is neglected; the search for the largest d is not.
     """
 
-    later = Array.later | {"signed_columns", "signed_updates", "wires"}
+    later = Array.later | {"signed_columns", "signed_updates", "wires", "update_shift"}
 
     choices = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
 
@@ -95,6 +101,7 @@ class Crossbar(Array):
     row_pulses: Ratio
     col_pulses: Ratio
     signed_updates: Literal["two_phases", "included"] = "two_phases"
+    update_shift: Annotated[int, Dimension("", least=0, above=False, most=16, whole=True)] = 0
     wires: Wires = Wires()
     example = {
         "settle": "16 ns", "pulse": "5 ns", "pulses": 15, "pause": "5 ns", "row_pulses": "5", "col_pulses": "0.5",

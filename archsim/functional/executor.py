@@ -42,7 +42,7 @@ from archsim.functional.mismatch import (
     read_unevenly,
 )
 from archsim.functional.periphery import either_side, to_levels, to_span
-from archsim.functional.pulses import PULSED, Trains
+from archsim.functional.pulses import PULSED, Trains, shifted
 from archsim.functional.setup import (
     BACKWARD,
     COL,
@@ -270,27 +270,35 @@ def end_backward(setup: Any, layer: Any, example: Any, step: Any, z: Any) -> Non
     derive(code, parameter, buffers.acts[layer, place, :inputs], z[:inputs], buffers.deltas[layer - 1, place])
 
 
-def pulse_columns(setup: Any, s: Any, example: Any, vector: Any, nd: Any) -> None:
-    """Set what a shard's columns fire in an update, `nd` [lines], and count it."""
+def pulse_columns(setup: Any, s: Any, example: Any, vector: Any, nd: Any) -> Any:
+    """Set what a shard's columns fire in an update, `nd` [lines], and count it; return how many times less rows fire.
+
+    They fire as many times more (see `Crossbar.update_shift`).
+    """
     program, rules, measures, buffers = setup.program, setup.rules, setup.measures, setup.buffers
     layer, at = program.shards[s, LAYER], program.shards[s, DELTAS]
     cols = program.shards[s, COL_STOP] - program.shards[s, COL_START]
-    step, pulses = setup.tables.ranges[s, 2], setup.tables.levels[s, 4]
+    step, pulses, most_shift = setup.tables.ranges[s, 2], setup.tables.levels[s, 4], setup.tables.levels[s, 5]
     base = key(rules.seed, ROUNDING, layer, vector)
     unit = rules.rates[example // rules.per_epoch] * rules.spans.drive[layer] * rules.alpha[layer] / np.float32(step)
     deltas = buffers.deltas[layer, vector % buffers.acts.shape[1], at : at + cols]
-    columns, clipped, fired = columns_fire(deltas, unit, pulses, base, at, nd)
+    factor = shifted(deltas, unit, pulses, most_shift)
+    columns, clipped, fired = columns_fire(deltas, unit * factor, pulses, base, at, nd)
     measures.fired[1, s] += fired
     measures.pulsed[COLUMNS_FIRED, s] += columns
     measures.pulsed[COLUMNS_CLIPPED, s] += clipped
+    return factor
 
 
-def pulse_rows(setup: Any, s: Any, vector: Any, negative: Any, nx: Any, phases: Any) -> None:
-    """Set what a shard's rows with x > 0, or x < 0, fire in an update, `nx` and `phases` [lines], and count it."""
+def pulse_rows(setup: Any, s: Any, vector: Any, negative: Any, factor: Any, nx: Any, phases: Any) -> None:
+    """Set what a shard's rows with x > 0, or x < 0, fire in an update, `nx` and `phases` [lines], and count it.
+
+    They fire `factor` times less than the slots that x is worth.
+    """
     program, seed, buffers = setup.program, setup.rules.seed, setup.buffers
     layer, row0, row1 = program.shards[s, LAYER], program.shards[s, ROW_START], program.shards[s, ROW_STOP]
     base, rounding = key(seed, PHASE, layer, vector), key(seed, ROW_ROUNDING, layer, vector)
-    full, pulses = setup.rules.spans.drive[layer], setup.tables.levels[s, 4]
+    full, pulses = setup.rules.spans.drive[layer] * factor, setup.tables.levels[s, 4]
     acts = buffers.acts[layer, vector % buffers.acts.shape[1], row0:row1]
     setup.measures.fired[0, s] += rows_fire(acts, -full if negative else full, pulses, rounding, row0, nx)
     for i in range(row1 - row0):
@@ -328,9 +336,9 @@ def play(op: I64, n: I64, start: I64, position: int, stop: int, tick: int, cross
             slot = example % measures.under_way.shape[1]
             done = measures.under_way[s, slot]  # after a transfer, examples that waited for it take turns
             vector = example * program.steps + step + done
-            pulse_columns(setup, s, example, vector, nd)
+            factor = pulse_columns(setup, s, example, vector, nd)
             for phase in range(setup.rules.spans.phases[layer]):
-                pulse_rows(setup, s, vector, phase, nx, phases)
+                pulse_rows(setup, s, vector, phase, factor, nx, phases)
                 if phase:
                     for j in range(cols):
                         nd[j] = -nd[j]

@@ -25,7 +25,8 @@ class Quantisers:
     Sums of recurrent units are converted within plus and minus `gate_range`; the states of such that have no bound are
     kept up to `state_range`, all in `state_levels`, or where that is None in as many levels as sums are read.
     `edges` are what lines differ by, by `mismatch.ROW_DRIVERS` and so on; they may be left out.
-    `pulses` slots of an update; `step` is the nominal change of a weight by one pulse, in uS.
+    `pulses` slots of an update, `update_shift` by how many bits columns' counts may go up in it; `step` is the nominal
+    change of a weight by one pulse, in uS.
     """
 
     drive_levels: int
@@ -42,6 +43,7 @@ class Quantisers:
     state_range: float = 4.0
     state_levels: int | None = None
     edges: tuple[Edge, ...] = ()
+    update_shift: int = 0
 
     @property
     def ranges(self) -> tuple[float, float, float, float]:
@@ -49,9 +51,10 @@ class Quantisers:
         return self.partial_range, self.output_range, self.step, self.read_noise
 
     @property
-    def levels(self) -> tuple[int, int, int, int, int]:
-        """Levels of drivers, gradients and converters (forward, backward), and the slots of an update."""
-        return self.drive_levels, self.delta_levels, self.read_levels, self.error_levels, self.pulses
+    def levels(self) -> tuple[int, int, int, int, int, int]:
+        """Levels of drivers, gradients and converters (forward, backward); the slots of an update, and its shift."""
+        edges = self.drive_levels, self.delta_levels, self.read_levels, self.error_levels
+        return *edges, self.pulses, self.update_shift
 
 
 @lean()

@@ -57,6 +57,20 @@ def column_pulses(d: F32, unit: Any, pulses: Any, base: Any, first: Any, out: Ar
 
 
 @lean(error_model="numpy")
+def shifted(d: F32, unit: Any, pulses: Any, most: Any) -> Any:
+    """Return 2^k, k up to `most`, the largest with which `pulses` are enough for the largest d, or 1."""
+    largest, factor = np.float32(0.0), np.float32(1.0)
+    for j in range(d.shape[0] if most > 0 else 0):
+        largest = max(largest, abs(d[j]))
+    if largest > 0:
+        for _ in range(most):
+            if unit * largest * factor * np.float32(2.0) > pulses:
+                break
+            factor *= np.float32(2.0)
+    return factor
+
+
+@lean(error_model="numpy")
 def row_shares(x: F32, full: Any, pulses: Any, base: Any, first: Any, out: Array) -> float:
     """Set for what share of the slots each row would fire, exactly; return how many pulses that would be in all."""
     fired = 0.0

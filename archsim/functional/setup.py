@@ -59,7 +59,7 @@ class Crossbars(NamedTuple):
 class Tables(NamedTuple):
     """The periphery of each shard."""
 
-    levels: I64  # [shards, 5]: those of `Quantisers.levels`
+    levels: I64  # [shards, 6]: those of `Quantisers.levels`
     ranges: F32
     """[shards, 4]: those of `Quantisers.ranges`: two of values, the step of a pulse in uS, the noise of a read."""
     on_shares: F64  # [drivers, codes]: share of the window for which a line is on at that code

@@ -126,7 +126,7 @@ def quantisers_of(
         drive, delta, read, error, numerics.partial_range, numerics.output_range, tile.updated_array.pulses, step,
         numerics.read_noise, numerics.activation_range, numerics.gate_range, numerics.state_range,
         2**numerics.state_bits - 1 if quantised else 0,
-        edges_of(tile, (read, error)) if mismatched else (),
+        edges_of(tile, (read, error)) if mismatched else (), tile.updated_array.update_shift,
     )  # fmt: skip
 
 

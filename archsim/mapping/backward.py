@@ -119,10 +119,14 @@ def _hand_back(builder: StepBuilder, layer: int, signals: Sequence[Signal], wait
 
 
 def _scaled(builder: StepBuilder, index: int, tile: int, values: int) -> list[Stage]:
-    """Return the search for the largest of so many digital d at a tile, if they are to drive any array of a layer."""
-    shards = (shard for row in builder.grids[index] for shard in row)
-    driven = any(builder.mapping.backward_inputs(shard, builder.step) for shard in shards)
-    return [builder.kits[tile].maximum(values)] if driven else []
+    """Return the search for the largest of so many digital d at a tile, if it is asked for.
+
+    That is where they drive any array of a layer, and where updates are scaled by it.
+    """
+    shards = [shard for row in builder.grids[index] for shard in row]
+    asked = any(builder.mapping.backward_inputs(shard, builder.step)
+                or builder.kits[shard.tile].tile.spec.updated_array.update_shift for shard in shards)  # fmt: skip
+    return [builder.kits[tile].maximum(values)] if asked else []
 
 
 def _backward_layer(builder: StepBuilder, index: int, found: Backward) -> None:

@@ -125,13 +125,18 @@ class Recount:
         full, slots = float(model.spans.drive[layer]), tile.updated_array.pulses
         step = model.quantisers[shard.index].step
         per_delta = float(self._rates[n // self._per_epoch]) * full * float(model.alpha[layer]) / step
+        largest, shift = per_delta * float(np.abs(d).max()), 0
+        while largest and shift < tile.updated_array.update_shift and largest * 2 ** (shift + 1) <= slots:
+            shift += 1
+        per_delta *= 2**shift
         draws = np.uint64(key(model.seed, ROUNDING, layer, vector))
         chance = np.array([uniform(draws, at + j) for j in range(len(d))])
         columns = np.where(d == 0, 0, np.minimum(np.floor(per_delta * np.abs(d) + chance), slots))
         draws = np.uint64(key(model.seed, PHASE, layer, vector))
         phases = np.array([uniform(draws, shard.row_start + i) for i in range(len(x))])
         signs = int(model.spans.phases[layer])
-        shares = np.clip(np.abs(x) / full, 0, 1) if signs == 2 else np.clip(x / full, 0, 1)
+        x = x / full / 2**shift
+        shares = np.clip(np.abs(x) if signs == 2 else x, 0, 1)
         draws = np.uint64(key(model.seed, ROW_ROUNDING, layer, vector))
         chance = np.array([uniform(draws, shard.row_start + i) for i in range(len(x))])
         rows = np.where(shares > 0, np.minimum(np.floor(shares * slots + chance), slots), 0)
