@@ -16,7 +16,7 @@ from archsim.components.cells.in_place import InPlaceCell
 from archsim.components.cells.numeric.base import scratch_of
 from archsim.functional.hashes import key
 from archsim.functional.periphery import to_levels
-from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares
+from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares, shifted
 from archsim.functional.ranges import OF_TRANSFERS, REMEDIES, Saturation, saturation_warnings
 from archsim.functional.remarks import floor_warnings, rates_warnings, side_warnings
 from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMITED
@@ -174,6 +174,41 @@ def test_the_mean_change_of_a_weight_under_bias_is_within_half_a_percent_of_exac
     np.testing.assert_allclose(found, d / 2, atol=5 * 0.0065)
     for side in (d > 0, d < 0):
         assert found[side].sum() == pytest.approx(d[side].sum() / 2, rel=0.005)
+
+
+@given(st.floats(2.0**-20, 2.0**6), st.integers(1, 60), st.integers(0, 12))
+def test_columns_are_shifted_by_as_many_bits_as_the_slots_allow(largest: float, slots: int, most: int) -> None:
+    # Origin: the definition. k is the largest, up to `most`, with 2^k of what the largest d is worth within the slots.
+    d = np.array([0.25, -1.0, 0.5], np.float32) * np.float32(largest)
+    factor = float(shifted(d, np.float32(1), slots, most))
+    fitting = [k for k in range(most + 1) if 2.0**k * float(np.abs(d).max()) <= slots]
+    assert factor == 2.0 ** max(fitting, default=0)
+    assert shifted(0 * d, np.float32(1), slots, most) == 1
+
+
+def test_with_update_management_what_a_columns_rounding_does_to_all_rows_alike_is_gone() -> None:
+    # Origin: variances in closed form. A column that is worth 1/16 of a pulse fires one in a sixteenth of the updates,
+    # and then all of its 50 rows, x = 1, get a pulse. With 7 bits it fires 8 pulses each time, and each row one in
+    # 15/128 of the updates, by itself; the two meet with a chance of 8/15. The sum over rows is then binomial.
+    device, rows, times = device_of("static_cell", step="1 nS"), 50, 4000
+    x, d = np.ones(rows, np.float32), np.full(1, 1 / 16, np.float32)
+    sums = {}
+    for most in (0, 7):
+        cells = cells_of(device, rows, 1, SWITCHES[-1])
+        nx, nd, phi, found = np.zeros(rows, np.int64), np.zeros(1, np.int64), np.zeros(rows, np.float32), []
+        factor = shifted(d, np.float32(1), 15, most)
+        assert factor == 2.0**most
+        for example in range(times):
+            row_pulses(x, factor, 15, np.uint64(key(0, 5, 0, example)), 0, nx)
+            column_pulses(d, factor, 15, np.uint64(key(0, 2, 0, example)), 0, nd)
+            phi[:] = np.random.default_rng(example).random(rows, np.float32)
+            found.append(float(cells.update(nx, nd, phi)[0]))
+        sums[most] = np.array(found)
+    chance = 15 / 128 * 8 / 15  # which is 1 / 16, too
+    for own in sums.values():
+        assert own.mean() == pytest.approx(rows / 16, abs=5 * own.std() / np.sqrt(times))
+    assert sums[0].var() == pytest.approx(rows**2 * (1 / 16) * (15 / 16), rel=0.15)
+    assert sums[7].var() == pytest.approx(rows * chance * (1 - chance), rel=0.15)
 
 
 # ---- exact updates

@@ -59,6 +59,17 @@ def test_no_backward_vector_drives_an_array_before_its_largest_value_is_known(ca
         assert not any(compared(schedule, op) for op in schedule.ops)
 
 
+def test_updates_that_are_scaled_by_it_ask_for_the_largest_value_of_the_first_layer_too() -> None:
+    sizes, sets = (6, 5, 7, 4), ["tile.rows=16", "tile.cols=16"]
+    plain, scaled = (
+        sum(compared(own, op) for op in own.ops)
+        for own in (
+            schedule_of(network(*sizes), 1, [*sets, *more], PACKET) for more in ([], ["tile.array.update_shift=3"])
+        )
+    )
+    assert (plain, scaled) == (7 + 4, 5 + 7 + 4)
+
+
 @pytest.mark.parametrize(("base", "more"), [(PACKET, 0), (REFERENCE, 64)])
 def test_a_search_takes_its_time_within_an_example(base: str, more: int) -> None:
     # Origin: 4 outputs are 1 + 2 steps of 1 ns; 5 hidden ones, digital with packets, 1 + 3; held ones a ramp of 64 ns.

@@ -50,6 +50,7 @@ CASES = {
     "interleaved, pipelined": (PACKET, [*PIPELINED, *policy("interleaved")], 1),
     "rewrite": (REFERENCE, ["schedule.refresh.policy=rewrite", "schedule.refresh.period=20 us"], 1),
     "mini-batch": (REFERENCE, [], 4),
+    "pipelined, update management": (REFERENCE, [*PIPELINED, "tile.array.update_shift=9"], 1),
     "shards": (REFERENCE, ["tile.rows=32", "tile.cols=16", "tile.count=16"], 1),
     "no transfers": (REFERENCE, [STATIC], 1),
 }
