@@ -368,7 +368,7 @@ def test_errors_are_rounded_by_the_converter_that_is_read_in_backward(digits: Da
     coarse = [schedule_of(load_workload("mlp_digits").value, 70, [*SMALL, f"tile.row_converter.bits={bits}"])
               for bits in (8, 4)]  # fmt: skip
     models = [chip_model(schedule, digits, 0, Order(1438, 1, 0)) for schedule in coarse]
-    assert [model.quantisers[0].levels for model in models] == [(127, 127, 255, 255, 15), (127, 127, 255, 15, 15)]
+    assert [model.quantisers[0].levels for model in models] == [(127, 127, 255, 255, 15, 0), (127, 127, 255, 15, 15, 0)]
     for schedule, model in zip(coarse, models, strict=True):
         timeline = simulate(schedule, timeline=True).timeline
         assert timeline is not None
