@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from archsim.base.arrays import F32
 from archsim.functional.data_set import Data, Part
 from archsim.functional.datasets import following
 from archsim.functional.floating_point import initial_weights
@@ -51,12 +52,17 @@ def torch_or_exit() -> Any:
     return torch
 
 
+def first_weights(workload: Workload, seed: int) -> list[F32]:
+    """Return those of archsim's baseline."""
+    return initial_weights(workload, seed, workload.training.of_the_baseline.initial_gain)
+
+
 def network_of(torch: Any, workload: Workload, seed: int, alike: bool) -> Any:
     """Return the network of a workload with PyTorch's first weights, or `alike`, with archsim's."""
     torch.manual_seed(seed)
     nn, kinds = torch.nn, {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
     parts = []
-    for layer, first in zip(workload.layers, initial_weights(workload, seed), strict=True):
+    for layer, first in zip(workload.layers, first_weights(workload, seed), strict=True):
         w, dense = torch.from_numpy(first), layer.kind == "dense"
         own = nn.Linear(layer.inputs, layer.outputs) if dense else kinds[layer.kind](layer.inputs, layer.outputs)
         parts.append(own)

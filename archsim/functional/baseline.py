@@ -101,7 +101,7 @@ class Baseline:
         self, workload: Workload, data: Data, seed: int, order: Order | I32, rates: Rates,
         known: list[Reached] | None = None,
     ) -> None:  # fmt: skip
-        self.seed, self.weights = seed, tuple(initial_weights(workload, seed))
+        self.seed, self.weights = seed, tuple(initial_weights(workload, seed, rates.initial_gain))
         self._rates, self._known, self._trained = rates, known, 0
         self._workload, self._data, self._order = workload, data, order
         self._network = (_Plain if workload.plain else _ThroughTime)(workload, self.weights, data.training)

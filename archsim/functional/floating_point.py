@@ -18,20 +18,21 @@ from archsim.workload.weights import weights_of
 _ZERO = np.float32(0)
 
 
-def initial_weights(workload: Workload, seed: int) -> list[F32]:
+def initial_weights(workload: Workload, seed: int, gain: float | None = None) -> list[F32]:
     """Return the weights [rows, columns] per layer that the workload names, or drawn ones with biases zero.
 
-    These are uniform within their kind's `first_bound` times the training's `initial_gain`, drawn from (seed, layer)
-    alone. Raises SpecError if the workload's file does not hold what it should.
+    These are uniform within their kind's `first_bound` times a gain, the training's `initial_gain` unless it is given,
+    drawn from (seed, layer) alone. Raises SpecError if the workload's file does not hold what it should.
     """
     if workload.weights is not None:
         shapes = {layer.name: (layer.rows, layer.columns) for layer in workload.layers}
         return list(weights_of(workload.weights.path, shapes).values())
     weights = []
+    gain = workload.training.initial_gain if gain is None else gain
     layers = layers_in_numbers(workload)
     for index, layer in enumerate(layers):
         draws = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, index, 0x11])))
-        bound = workload.training.initial_gain * of_kind(layer).first_bound(layer, last=layer is layers[-1])
+        bound = gain * of_kind(layer).first_bound(layer, last=layer is layers[-1])
         matrix = np.zeros((layer.rows, layer.columns), dtype=np.float32)
         begin = 0
         for block in layer.blocks:

@@ -62,11 +62,18 @@ class Dataset(Section):
 
 
 class Rates(Section):
-    """A learning rate, by which factor it falls per epoch, and the share of it that is never undercut."""
+    """A learning rate, by which factor it falls per epoch, and the share of it that is never undercut.
+
+    First weights are `initial_gain` times what their kind of layer draws. (He et al., ICCV 2015, reckon with inputs of
+    mean square one; inputs that are nearer to zero or far from it want another gain.)
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"initial_gain"})
 
     learning_rate: Ratio
     learning_rate_decay: Ratio = 1.0
     learning_rate_floor: Ratio = 0.0
+    initial_gain: Ratio = 1.0
 
 
 class BaselineRates(Rates):
@@ -89,18 +96,13 @@ class BaselineRates(Rates):
 
 
 class Training(Rates):
-    """Backpropagation: epochs, mini-batch, learning rate, and how large the first weights are.
+    """Backpropagation: epochs, mini-batch and learning rate.
 
-    These are `initial_gain` times what their kind of layer draws, on the chip and in the baseline alike. (He et al.,
-    ICCV 2015, reckon with inputs of mean square one; inputs that are nearer to zero or far from it want another gain.)
     `floating_point` is for the baseline in floating point, where that learns better with other rates than the chip.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"initial_gain"})
-
     epochs: Count
     batch: Count = 1
-    initial_gain: Ratio = 1.0
     floating_point: BaselineRates | None = None
 
     @property

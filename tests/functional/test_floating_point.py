@@ -283,3 +283,11 @@ def test_first_weights_are_as_many_times_larger_as_the_initial_gain_says() -> No
     for whole, half in zip(as_drawn, halved, strict=True):
         assert whole.any()
         np.testing.assert_array_equal(half, 0.5 * whole)
+
+
+def test_the_baseline_begins_with_weights_of_its_own_gain() -> None:
+    plain = "training.floating_point={learning_rate: 0.1}"
+    workload = load_workload("mlp_digits", ["training.initial_gain=0.5", plain]).value
+    baseline = Baseline(workload, load_data(workload), 3, Order(1438, 1, 3)[:], workload.training.of_the_baseline)
+    for own, chip in zip(baseline.weights, initial_weights(workload, 3), strict=True):
+        np.testing.assert_array_equal(0.5 * own, chip)
