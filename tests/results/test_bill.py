@@ -448,7 +448,7 @@ def test_measured_pulses_change_the_update_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base", "assumed"), [("ambrogio_nature_2018_tuned", 0.065), ("ambrogio_nature_2018_pcm_pair", 0.08)]
+    ("base", "assumed"), [("ambrogio_nature_2018_tuned", 0.054), ("ambrogio_nature_2018_pcm_pair", 0.08)]
 )
 def test_transfers_program_a_share_of_the_cells_and_first_weights_all(base: str, assumed: float) -> None:
     often, workload = ("schedule.transfer.interval_examples=4",), load_workload("mlp_digits").value
