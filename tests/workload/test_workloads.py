@@ -97,7 +97,10 @@ def test_a_workload_runs_on_the_chip_that_its_description_names(name: str) -> No
 
 
 def test_fields_that_came_later_leave_old_hashes_as_they_were() -> None:
-    assert load_workload("mlp_mnist").hash == "b252c5c9ec40"  # before there were modes and steps
+    # With the rates that it had before there were modes, steps and first weights of another size.
+    rates = {"learning_rate": 0.007, "learning_rate_decay": 0.93, "learning_rate_floor": 0.3, "initial_gain": 1}
+    as_it_was = [f"training.{key}={value}" for key, value in rates.items()]
+    assert load_workload("mlp_mnist", as_it_was).hash == "b252c5c9ec40"
     assert load_workload("mlp_mnist", ["mode=inference"]).hash != load_workload("mlp_mnist").hash
 
 
