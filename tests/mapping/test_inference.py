@@ -71,12 +71,12 @@ def test_weights_are_written_row_by_row_and_told_apart_from_the_run() -> None:
 
 
 def test_a_cell_that_does_not_say_how_it_is_written_is_refused() -> None:
-    chip = build_chip(load_arch("ambrogio_nature_2018_pcm_pair").value)
+    chip = build_chip(load_arch("ambrogio_nature_2018_3t1c").value)
     mapping = map_workload(load_workload("mlp_mnist").value, chip)
     with pytest.raises(SpecError, match="program and program_energy"):
         programming(chip, mapping)
     with pytest.raises(SpecError, match="belong together"):
-        load_arch("ambrogio_nature_2018_pcm_pair", ("tile.device.program=1 us",))
+        load_arch("ambrogio_nature_2018_3t1c", ("tile.device.program=1 us",))
 
 
 def test_training_needs_its_section_and_modes_have_names() -> None:
