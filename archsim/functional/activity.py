@@ -240,9 +240,9 @@ class ReadMeter:
 def together(parts: Iterable[Measured]) -> list[Measured]:
     """Return the reads, updates and transfers of several chips, such as those of several seeds, as those of one."""
     sums: dict[tuple[int, int], Measured] = {}
+    kinds = (*DIRECTIONS, Updates, Transfers)
     for part in parts:
-        what = DIRECTIONS.index(part.direction) if isinstance(part, Reads) else 2 + isinstance(part, Transfers)
-        place = (part.layer, what)
+        place = (part.layer, kinds.index(part.direction if isinstance(part, Reads) else type(part)))
         if (before := sums.get(place)) is not None:
             names = [each.name for each in fields(part) if each.name not in ("layer", "direction")]
             part = replace(part, **{name: getattr(before, name) + getattr(part, name) for name in names})

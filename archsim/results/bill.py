@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from archsim.base.section import Section
 from archsim.base.units import Conductance, Part, Ratio, TimeOrZero
 from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies.package import PORT
+from archsim.components.cells.pcm import PcmPair
 from archsim.mapping.schedule import Use
 from archsim.simulation.run import Trace
 from archsim.spec.tile import TileSpec
@@ -202,6 +204,10 @@ def _line_j(tile: TileSpec, crossed: int, times: float | None) -> float | None:
     return None if times is None else times * tile.array.line_energy_j(crossed)
 
 
+def _programming_j(step: str, tile: TileSpec, own: Programmed) -> float:
+    return own.programmed * tile.device.actions()[step].energy_j
+
+
 MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
     ("device", "read"): lambda tile, own: tile.device.read_energy_at_j(own.conductance_siemens, float(own.on_time_s)),
     ("crossbar", "read_rows"): lambda tile, own: _line_j(tile, tile.cols, own.swings),
@@ -211,9 +217,7 @@ MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
     ("crossbar", "update_rows"): lambda tile, own: _line_j(tile, tile.cols, own.row_pulses),
     ("crossbar", "update_cols"): lambda tile, own: _line_j(tile, tile.rows, own.col_pulses),
     ("device", "update"): lambda tile, own: own.cell_pulses * tile.device.pulse_j,
-    ("device", "reset"): lambda tile, own: own.programmed * tile.device.actions()["reset"].energy_j,
-    ("device", "ramp"): lambda tile, own: own.programmed * tile.device.actions()["ramp"].energy_j,
-    ("device", "verify"): lambda tile, own: own.programmed * tile.device.actions()["verify"].energy_j,
+    **{("device", step): partial(_programming_j, step) for step in PcmPair.programming_steps},
 }
 """Actions whose energy follows from what training measured, and how, in joules; None where it was not measured."""
 

@@ -262,6 +262,7 @@ def _edges(schedule: Schedule, model: ChipModel) -> list[Row]:
             "codes of forward converters": (2**tile.col_converter.bits - 1, used.read_levels),
             "codes of backward converters": (2**tile.backward_converter.bits - 1, used.error_levels),
             "slots of an update": (tile.updated_array.pulses, used.pulses),
+            "bits by which an update is shifted, at the most": (tile.updated_array.update_shift, used.update_shift),
             "range of partial sums": (numerics.partial_range, used.partial_range),
             "range of outputs": (numerics.output_range, used.output_range),
             "range of hidden units": (numerics.activation_range, used.activation_range),
