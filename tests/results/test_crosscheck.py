@@ -326,7 +326,7 @@ def test_a_comparison_that_fails_is_told_and_is_the_exit_status(
     monkeypatch.setattr(crosschecks, "crosscheck", spoilt)
     assert run(*WORDS, "--examples", "130", "--tolerance", "100", "--out", str(tmp_path / "out")) == 1
     assert "FAILED: 2. weights that differ: 3 instead of 0" in capsys.readouterr().out
-    assert "1 of 41 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert "1 of 42 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
