@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,6 +45,9 @@ ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, *OF_THE_ARRAY, "quantisation", *
 
 ON_CHIP, IN_FLOAT = "on the chip", "in floating point"
 """Where a training takes place."""
+
+SAMPLE = (8, 8)
+"""Rows and columns of cells that tell whether there is an imperfection."""
 
 HOPELESS = 3.0
 """A mean loss of so many times that of guessing counts as divergence: it ends a training, and changes no figure."""
@@ -115,10 +118,24 @@ def check_loss(loss: float, workload: Workload, data: Data, where: str, *, seed:
         )  # fmt: skip
 
 
-def quantisers_of(
-    spec: ArchSpec, tile: TileSpec, step: float, quantised: bool = True, mismatched: bool = True
-) -> Quantisers:
-    """Return levels and ranges of the quantisers of a chip's tile, from their bits and the cells' step in uS."""
+def all_of(ablate: Collection[str]) -> set[str]:
+    """Return what ablations take away, each by itself."""
+    return {*ablate, *(QUANTISED if "quantisation" in ablate else ())}
+
+
+def cells_of(spec: ArchSpec, tile: TileSpec, shape: tuple[int, int], seed: int, shard: int, gone: Set[str]) -> Any:
+    """Return the cells of a shard of so many rows and columns on a chip's tile, without what is `gone` of them."""
+    switches = Switches(**{name: name not in gone for name in OF_THE_CELLS})
+    levels = 2**tile.col_converter.bits - 1
+    return tile.device.cells(*shape, seed, shard, switches, spec.technology.temperature_kelvin, levels)
+
+
+def quantisers_of(spec: ArchSpec, tile: TileSpec, step: float, gone: Set[str] = frozenset()) -> Quantisers:
+    """Return levels and ranges of the quantisers of a chip's tile, from their bits and the cells' step in uS.
+
+    There are none where the `converters` are gone, and no mismatch where that is.
+    """
+    quantised = "converters" not in gone
     edges = tile.row_driver, tile.backward_driver, tile.col_converter, tile.backward_converter
     drive, delta, read, error = (2**edge.bits - 1 if quantised else 0 for edge in edges)
     numerics = spec.numerics
@@ -126,8 +143,39 @@ def quantisers_of(
         drive, delta, read, error, numerics.partial_range, numerics.output_range, tile.updated_array.pulses, step,
         numerics.read_noise, numerics.activation_range, numerics.gate_range, numerics.state_range,
         2**numerics.state_bits - 1 if quantised else 0,
-        edges_of(tile, (read, error)) if mismatched else (), tile.updated_array.update_shift,
+        edges_of(tile, (read, error)) if "mismatch" not in gone else (), tile.updated_array.update_shift,
     )  # fmt: skip
+
+
+def has(schedule: Schedule, name: str) -> bool:
+    """Return whether a chip has anything of what an ablation takes away.
+
+    If not, its training without it is the same to the bit. Few cells of each kind of tile tell, drawn with and
+    without: one imperfection is the same for all.
+    """
+    gone = all_of([name])
+    tiles = {
+        id(own): own for own in (schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards)
+    }.values()
+    if "pulses" in gone or ("ir_drop" in gone and any(tile.updated_array.wires.resistive for tile in tiles)):
+        return True
+    spec = schedule.chip.spec
+    return any(_sample(spec, tile, set()) != _sample(spec, tile, gone) for tile in tiles)
+
+
+def _sample(spec: ArchSpec, tile: TileSpec, gone: Set[str]) -> object:
+    """Return what some cells of a tile and its quantisers are made of, for comparison."""
+    cells = cells_of(spec, tile, SAMPLE, 0, 0, gone)
+    quantisers = quantisers_of(spec, tile, cells.step, gone)
+    if not any(edge.gain or edge.offset for edge in quantisers.edges):
+        quantisers = replace(quantisers, edges=())
+    return _comparable((cells.state, cells.parameters)), quantisers
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_comparable(own) for own in value)
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
 
 
 def scales_of(spec: ArchSpec, workload: Workload) -> list[float]:
@@ -148,25 +196,19 @@ def chip_model(
     check_reach(workload, data.train_t, spec.numerics.output_range)
     alpha = np.array(scales_of(spec, workload), dtype=np.float32)
     start = initial_weights(workload, seed)
-    gone = {*ablate, *(QUANTISED if "quantisation" in ablate else ())}
-    switches = Switches(**{name: name not in gone for name in OF_THE_CELLS})
+    gone = all_of(ablate)
     cells: list[Any] = []
     written = []
     for shard in schedule.mapping.shards:
         tile = schedule.chip.tiles[shard.tile].spec
-        own = tile.device.cells(
-            shard.rows, shard.cols, seed, shard.index, switches, spec.technology.temperature_kelvin,
-            2**tile.col_converter.bits - 1,
-        )  # fmt: skip
+        own = cells_of(spec, tile, (shard.rows, shard.cols), seed, shard.index, gone)
         part = start[shard.layer][shard.row_start : shard.row_stop, shard.col_start : shard.col_stop]
         wanted = np.ascontiguousarray(part * alpha[shard.layer])
         written.append((shard.index, wanted, own.program(wanted, seed)))
         cells.append(probe.around(own) if probe is not None else own)
     epochs = -(-schedule.examples // workload.dataset.examples)
     tiles = [schedule.chip.tiles[shard.tile].spec for shard in schedule.mapping.shards]
-    kept = "converters" not in gone
-    even = "mismatch" in gone
-    quantisers = [quantisers_of(spec, tile, own.step, kept, not even) for tile, own in zip(tiles, cells, strict=True)]
+    quantisers = [quantisers_of(spec, tile, own.step, gone) for tile, own in zip(tiles, cells, strict=True)]
     kernel, trains = (cells[0].kernel, PULSED) if "pulses" not in gone else (cells[0].exact_kernel, EXACT)
     model = ChipModel(
         schedule, cells, kernel, trains=trains, alpha=alpha, quantisers=quantisers,

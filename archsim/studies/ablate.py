@@ -1,8 +1,11 @@
-"""Ablations: each imperfection of a chip is taken away in turn, and the chip is trained again, with several seeds."""
+"""Ablations: each imperfection of a chip is taken away in turn, and the chip is trained again, with several seeds.
+
+What a chip has nothing of is not trained without: it would be the same training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,9 +15,11 @@ from archsim.base.arrays import Array
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Named, Record
 from archsim.base.words import counted, points
+from archsim.chip import build_chip
 from archsim.functional.epochs import Epoch
 from archsim.functional.paired import Interval, difference, excess_of, interval_of, unpacked, unpacked_losses
-from archsim.functional.train import ABLATIONS, check_ablations
+from archsim.functional.train import ABLATIONS, check_ablations, has
+from archsim.mapping import build_schedule, map_workload
 from archsim.report.document import Block, Document, Section, say
 from archsim.report.table import Column, Said, Table
 from archsim.studies.names import default_folder
@@ -75,10 +80,15 @@ def prepare(inputs: Inputs) -> Prepared[Ablations]:
                             seeds=inputs.seeds, seed=inputs.seed, data=inputs.data))  # fmt: skip
 
     def compute(progress: Progress, folder: Path) -> Ablations:
-        tasks = [of(task, seed, name) for name in ("", *names) for seed in task.seeds]
+        chip, network = build_chip(task.chip.value), task.network.value
+        schedule = build_schedule(chip, map_workload(network, chip), task.epochs * network.dataset.examples)
+        trained = ("", *(name for name in names if has(schedule, name)))
+        tasks = [of(task, seed, name) for name in trained for seed in task.seeds]
         with bench(inputs, folder) as tasks_done:
-            found = outcomes(tasks_done, tasks, progress, needs_first=True)
-        return made(inputs, task, ("", *names), [_trained(own) for own in found])
+            found = [_trained(own) for own in outcomes(tasks_done, tasks, progress, needs_first=True)]
+        count = len(task.seeds)
+        by_name = {name: found[place * count : (place + 1) * count] for place, name in enumerate(trained)}
+        return made(inputs, task, {name: by_name.get(name, by_name[""]) for name in ("", *names)})
 
     return Prepared(default_folder(task.chip, task.network, "ablate"), compute)
 
@@ -96,10 +106,9 @@ def _trained(own: object) -> Trained:
     return own
 
 
-def made(inputs: Inputs, task: Task, names: Sequence[str], found: Sequence[Trained]) -> Ablations:
-    """Return the study of these trainings, by name and seed."""
+def made(inputs: Inputs, task: Task, by_name: Mapping[str, Sequence[Trained]]) -> Ablations:
+    """Return the study of these trainings, of each name one by seed; the chip as given has none."""
     seeds, data, classes = tuple(task.seeds), task.data, task.data.test_t is None
-    by_name = {name: found[place * len(seeds) : (place + 1) * len(seeds)] for place, name in enumerate(names)}
     error = next((own.error() for own in by_name[""] if own.diverged is not None), None)
     if error is not None:
         raise error
@@ -120,7 +129,8 @@ def made(inputs: Inputs, task: Task, names: Sequence[str], found: Sequence[Train
     return Ablations(
         command=inputs.line, arch=named(task.chip), workload=named(task.network), epochs=task.epochs, seeds=seeds,
         data=Examples(name=data.name, source=data.source, train=len(data.train_y), test=len(data.test_y)),
-        classes=classes, floating=tuple(getattr(own, f"{what}_float") for own in given), chips=tuple(map(chip, names)),
+        classes=classes, floating=tuple(getattr(own, f"{what}_float") for own in given),
+        chips=tuple(map(chip, by_name)),
     )  # fmt: skip
 
 

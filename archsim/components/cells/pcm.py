@@ -142,10 +142,9 @@ class PcmPair(SingleRead):
         """Return how the devices fluctuate."""
         from archsim.components.cells.numeric.flutter import Flutter
 
-        factor = self.flicker_factor * switches.flicker
         return Flutter(
-            device=self.flicker * factor, exponent=self.flicker_exponent, most=self.flicker_most * factor,
-            scale=self.set_scale_siemens * 1e6,
+            device=self.flicker * self.flicker_factor * switches.flicker, exponent=self.flicker_exponent,
+            most=self.flicker_most * self.flicker_factor, scale=self.set_scale_siemens * 1e6,
         )  # fmt: skip
 
     def habits(self, switches: Switches) -> Habits:
