@@ -413,6 +413,6 @@ def test_every_figure_of_every_shipped_spec_changes_a_result() -> None:
 def test_the_law_finds_a_figure_that_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # Without drift its start is read by nothing; with the switch it is. Cells in numbers are enough to see both.
     monkeypatch.setitem(globals(), "SCENES", (Scene(numbers, "mlp_digits"),))
-    assert matters("Pcm3T1C", "drift_start_s")
+    assert matters("PcmPairCell", "drift_start_s")
     monkeypatch.setitem(globals(), "SWITCHES", {})
-    assert not matters("Pcm3T1C", "drift_start_s")
+    assert not matters("PcmPairCell", "drift_start_s")
