@@ -125,12 +125,14 @@ class Bill:
     """All items of a run's energy. Every grouping adds up to `total_j`, and so does `by_tile`.
 
     `by_tile` tells joules by place: tile0, tile1, ..., host, and "chip" for wires and routers, which belong to none.
-    `measured` says that what training measured stands for what the spec assumes.
+    `measured` says that what training measured stands for what the spec assumes, `programmed` which share of the cells
+    of each layer that was measured its transfers program.
     """
 
     items: tuple[Item, ...]
     by_tile: Mapping[str, float] = field(default_factory=dict)
     measured: bool = False
+    programmed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total_j(self) -> float:
@@ -171,7 +173,9 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         Item(part.component, "leak", "leakage", CHIP, part.instances, part.leakage_w * time_s)
         for part in chip.parts if part.leakage_w
     ]  # fmt: skip
-    return Bill(tuple(items), _by_tile(chip, placed, time_s), activity is not None)
+    transfers = {name: own.transfer for name, own in activity.layers.items()} if activity is not None else {}
+    programmed = {name: own.programmed for name, own in transfers.items() if own is not None}
+    return Bill(tuple(items), _by_tile(chip, placed, time_s), activity is not None, programmed)
 
 
 def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.units import parse_metric
 from archsim.chip.graph import Chip
+from archsim.mapping.schedule import Op, Schedule
 from archsim.results.audits import audit, audits_of, executed_ops, stalls
 from archsim.results.bill import Bill
 from archsim.results.breakdowns import TOP, dwell_data, layer_rows, link_rows, tile_rows
@@ -146,9 +147,9 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) 
     throughput = _ratio(ops * examples, time_s)
     area_m2 = chip.area_m2
     dwell = trace.dwell
-    done = [(chip.tiles[op.tile].spec.device, trace.done[op.index] / len(op.maintenance.groups))
-            for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None]  # fmt: skip
-    writes = [times * device.writes_per_transfer for device, times in done]  # RESETs of each long-term device
+    done = {op: trace.done[op.index] / len(op.maintenance.groups)
+            for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None}  # fmt: skip
+    writes = [times * writes_per_transfer(schedule, op, bill) for op, times in done.items()]
     best = peak_metrics(top)
     return {
         "time_total_s": time_s,
@@ -180,13 +181,20 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) 
         "tiles": len(chip.tiles),
         "chips": chip.spec.chips,
         "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
-        "transfers": _ratio(fsum(times for _, times in done), len(done)) or 0.0,
+        "transfers": _ratio(fsum(done.values()), len(done)) or 0.0,
         "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
         "pcm_writes_per_cell_max": max(writes, default=0.0),
         "transfer_power_peak_w": transfer_power_w(trace),
         "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
         "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
     }
+
+
+def writes_per_transfer(schedule: Schedule, op: Op, bill: Bill) -> float:
+    """Return the RESETs of each long-term device in a transfer, on average: by what was measured, else by the spec."""
+    device = schedule.chip.tiles[op.tile].spec.device
+    layer = schedule.mapping.workload.layers[op.layer].name
+    return device.writes_when_programmed * bill.programmed.get(layer, device.programmed_share)
 
 
 def _ratio(a: float | int | None, b: float | int) -> float | None:

@@ -343,7 +343,7 @@ def test_each_iteration_resets_both_devices(iterations: int) -> None:
     assert isinstance(device, Pcm3T1C)
     repeats = {step: device.repeats(step) for step in device.transfer_steps}
     assert (repeats["reset"], repeats["ramp"], repeats["verify"]) == (2 * iterations, iterations, iterations)
-    assert device.writes_per_transfer == iterations
+    assert device.writes_when_programmed == iterations
 
 
 @pytest.mark.parametrize("kind", Role("device").kinds())
@@ -357,7 +357,7 @@ def test_a_static_cell_needs_no_maintenance() -> None:
     assert isinstance(cell, StaticCell)
     assert cell.row_time_s(cell.transfer_steps) == 0
     assert cell.peak_power_w(cell.transfer_steps) == 0
-    assert cell.writes_per_transfer == 0
+    assert cell.writes_when_programmed == 0
 
 
 def test_read_energy_at_35_percent_of_the_window_is_49_5_fj() -> None:

@@ -15,6 +15,7 @@ from archsim.mapping.inference import programming
 from archsim.mapping.partition import map_workload
 from archsim.mapping.recipes import FORWARD, TileKit
 from archsim.results.bill import ActivityFile, Bill, Item, account
+from archsim.results.metrics import metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
 from archsim.workload import load_workload
@@ -469,6 +470,13 @@ def test_transfers_program_a_share_of_the_cells_and_first_weights_all(base: str,
     assert {key for key in before if before[key] != after[key]} == {
         ("device", step, "transfer", "fc2") for step in whole_j
     }
+    # Devices wear by the same shares: two iterations, one RESET of each device in one.
+    transfers = 2 * assumed, 2 * 0.3
+    metrics = metrics_of(trace, account(trace, activity), peak(chip))
+    times = metrics["transfers"]
+    assert times > 0
+    assert metrics["pcm_writes_per_cell_max"] == pytest.approx(times * max(transfers))
+    assert metrics["pcm_writes_per_cell_mean"] == pytest.approx(times * sum(transfers) / 2)  # a shard for each layer
     # First weights are written to all cells: two iterations of two RESETs, a ramp and a verify.
     written = lines(account(simulate(programming(chip, map_workload(workload, chip)))))
     cells = sum(layer.synapses for layer in workload.layers)

@@ -130,8 +130,8 @@ class Device(Component):
         raise ArchsimError(f"cells of kind '{self.kind}' are not there in numbers: they can be timed, not trained")
 
     @property
-    def writes_per_transfer(self) -> float:
-        """Programming pulses (RESET) that a long-term device sees in one transfer, on average."""
+    def writes_when_programmed(self) -> int:
+        """RESETs that a long-term device sees each time that its cell is programmed."""
         return 0
 
     @property

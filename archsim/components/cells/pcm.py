@@ -271,9 +271,9 @@ class PcmPairCell(PcmPair, Device):
         return {"transfer_read": 2, **self.programming_repeats()}.get(step, 1)
 
     @property
-    def writes_per_transfer(self) -> float:
-        """The devices of the pairs that are refreshed are RESET once per iteration."""
-        return self.iterations * self.programmed_share
+    def writes_when_programmed(self) -> int:
+        """Once per iteration."""
+        return self.iterations
 
     @property
     def programmed_share(self) -> float:

@@ -127,9 +127,9 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
         return found.get(step, 1)
 
     @property
-    def writes_per_transfer(self) -> float:
-        """Each PCM device that is programmed is RESET once per iteration."""
-        return self.iterations * self.programmed_share
+    def writes_when_programmed(self) -> int:
+        """Once per iteration."""
+        return self.iterations
 
     @property
     def programmed_share(self) -> float:
