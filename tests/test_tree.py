@@ -15,6 +15,7 @@ import archsim
 ROOT = Path(archsim.__file__).parent
 ROWS = (
     {"base"},
+    {"estimates"},
     {"components"},
     {"spec"},
     {"chip", "workload"},

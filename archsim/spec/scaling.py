@@ -1,16 +1,10 @@
-"""Technology scaling as a spec declares it: what its digital parts cost at another node, and what stays as it is.
-
-Areas, and the equations of energy and delay against the supply, are those of A. Stillmaker and B. Baas, Scaling
-equations for the accurate prediction of CMOS device performance from 180 nm to 7 nm, Integration 58, 74-81 (2017),
-doi 10.1016/j.vlsi.2017.02.002, as nodeScale (UCLA NanoCAD Laboratory) and hwcomponents hold them.
-"""
+"""Technology scaling as a spec declares it: what its digital parts cost at another node, and what stays as it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
 from typing import Any, Literal, Self, TypeVar
 
 from pydantic import model_validator
@@ -20,52 +14,10 @@ from archsim.base.errors import SpecError
 from archsim.base.section import Section, yaml_key
 from archsim.base.units import Length, Ratio, Voltage
 from archsim.components.base import Component
+from archsim.estimates.technology import AREAS, EQUATIONS, NODES_NM, SOURCE, polynomial
 
 S = TypeVar("S", bound=Section)
 
-SOURCE = "Stillmaker and Baas 2017"
-NODES_NM = (180, 130, 90, 65, 45, 32, 20, 16, 14, 10, 7)
-_AREAS = {  # of a circuit at each of the nodes, relative to its area at the node of the row
-    180: (1, 0.34, 0.15, 0.08, 0.053, 0.025, 0.011, 0.01, 0.0093, 0.0055, 0.0032),
-    130: (2.9, 1, 0.44, 0.23, 0.16, 0.072, 0.033, 0.03, 0.027, 0.016, 0.0092),
-    90: (6.6, 2.3, 1, 0.53, 0.35, 0.16, 0.075, 0.067, 0.061, 0.036, 0.021),
-    65: (12, 4.3, 1.9, 1, 0.66, 0.31, 0.14, 0.13, 0.12, 0.068, 0.039),
-    45: (19, 6.4, 2.8, 1.5, 1, 0.46, 0.21, 0.19, 0.17, 0.1, 0.059),
-    32: (40, 14, 6.1, 3.3, 2.2, 1, 0.46, 0.41, 0.38, 0.22, 0.13),
-    20: (88, 30, 13, 7.1, 4.7, 2.2, 1, 0.89, 0.82, 0.48, 0.28),
-    16: (99, 34, 15, 7.9, 5.3, 2.4, 1.1, 1, 0.91, 0.54, 0.31),
-    14: (110, 37, 16, 8.7, 5.8, 2.7, 1.2, 1.1, 1, 0.59, 0.34),
-    10: (180, 63, 28, 15, 9.8, 4.5, 2.1, 1.9, 1.7, 1, 0.58),
-    7: (320, 110, 48, 25, 17, 7.8, 3.6, 3.2, 2.9, 1.7, 1),
-}
-_OLD = {  # one kind of transistor: energy (V^2, V, 1), delay (V^3, V^2, V, 1)
-    180: ((0, 24.64, -17.98), (0, 97.09, -356.7, 406.5)),
-    130: ((7.171, -6.709, 2.904), (-76.65, 334.9, -493.4, 275.8)),
-    90: ((4.762, -4.781, 2.092), (-60.34, 262.5, -384.2, 210.9)),
-    65: ((3.755, -4.398, 1.975), (-53.3, 230.4, -333.9, 178.6)),
-}
-_EQUATIONS: Mapping[str, Mapping[int, tuple[tuple[float, ...], tuple[float, ...]]]] = {
-    "high_performance": {
-        **_OLD,
-        45: ((1.018, -0.3107, 0.1539), (-501.6, 1567, -1619, 566.1)),
-        32: ((0.8367, -0.4341, 0.1701), (-1047, 2982, -2797, 873.5)),
-        20: ((0.373, -0.1582, 0.04104), (0, 34.63, -66.37, 41.15)),
-        16: ((0.2958, -0.1241, 0.03024), (0, 24.8, -47.52, 28.87)),
-        14: ((0.2363, -0.09675, 0.02239), (-40.66, 109.2, -100.6, 35.92)),
-        10: ((0.2068, -0.09311, 0.02375), (-34.95, 93.65, -85.99, 30.4)),
-        7: ((0.1776, -0.09097, 0.02447), (-28.58, 76.6, -70.26, 24.69)),
-    },
-    "low_power": {
-        **_OLD,
-        45: ((1.103, -0.362, 0.2767), (-285.7, 1239, -1795, 898.8)),
-        32: ((0.9559, -0.7823, 0.471), (-325.9, 1374, -1922, 913.2)),
-        20: ((0.2632, -0.14, 0.06841), (-160.5, 514.1, -558.6, 217.5)),
-        16: ((0.2139, -0.1187, 0.05639), (-114.6, 366.7, -397.4, 153.6)),
-        14: ((0.1556, -0.06472, 0.03066), (-85.37, 271.6, -292.2, 111.4)),
-        10: ((0.1261, -0.0518, 0.02769), (-71.76, 228.6, -246.3, 93.91)),
-        7: ((0.09365, -0.03409, 0.02043), (-61.79, 196.1, -210.3, 79.55)),
-    },
-}
 LOWEST_V, SLACK = 0.5, 1.05
 """Equations of delay fall with the supply; where one has risen by so much above its least, it is beyond its range."""
 
@@ -143,7 +95,7 @@ def factors_of(scaling: Scaling, supply_v: float) -> dict[str, tuple[float, str]
     assert scaling.target_m is not None
     before, after = round(_nm(scaling.reference_m)), round(_nm(scaling.target_m))
     supplies = (scaling.reference_supply_v or supply_v, scaling.target_supply_v or supply_v)
-    table = _EQUATIONS[scaling.transistors]
+    table = EQUATIONS[scaling.transistors]
     found: dict[str, tuple[float, str]] = {}
     asked = ["energy", "area"] + (["delay"] if scaling.delays == "scaled" or scaling.delay is not None else [])
     for quantity in asked:
@@ -151,7 +103,7 @@ def factors_of(scaling: Scaling, supply_v: float) -> dict[str, tuple[float, str]
         if given is not None:
             found[quantity] = (given, "factor of the spec")
         elif quantity == "area":
-            found[quantity] = (float(_AREAS[before][NODES_NM.index(after)]), SOURCE)
+            found[quantity] = (float(AREAS[before][NODES_NM.index(after)]), SOURCE)
         else:
             was = _solved(table[before], quantity, supplies[0], before)
             now = _solved(table[after], quantity, supplies[1], after)
@@ -162,20 +114,16 @@ def factors_of(scaling: Scaling, supply_v: float) -> dict[str, tuple[float, str]
 def _solved(equations: tuple[tuple[float, ...], tuple[float, ...]], quantity: str, supply_v: float, node: int) -> float:
     """Return the equation's value at a supply; raise SpecError where it is beyond its range."""
     powers = equations[0 if quantity == "energy" else 1]
-    value = _polynomial(powers, supply_v)
+    value = polynomial(powers, supply_v)
     beyond = value <= 0 or supply_v < LOWEST_V
     if quantity == "delay" and not beyond:
         steps = [LOWEST_V + i * (supply_v - LOWEST_V) / 50 for i in range(51)]
-        beyond = value > SLACK * min(_polynomial(powers, step) for step in steps)
+        beyond = value > SLACK * min(polynomial(powers, step) for step in steps)
     if beyond:
         what = f"{supply_v:g} V is beyond the equation of {quantity} at {node} nm"
         hint = f"give reference_supply and target_supply, or scaling.{quantity}"
         raise SpecError.at("scaling", what, hint)
     return value
-
-
-def _polynomial(powers: tuple[float, ...], at: float) -> float:
-    return reduce(lambda total, factor: total * at + factor, powers, 0.0)
 
 
 def scaled(section: S, scaling: Scaling, supply_v: float) -> tuple[S, dict[str, Scaled]]:
