@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linprog
 
-from archsim.estimates.adc import BITS_ABOVE_ENOB, KNEE_HZ, REFERENCE_HZ, REFERENCE_NM, andrulis_j
+from archsim.estimates.adc import BITS_ABOVE_ENOB, KNEE_HZ, REFERENCE_HZ, REFERENCE_NM, andrulis_j, andrulis_m2
 from archsim.estimates.base import ESTIMATORS
 
 F64 = npt.NDArray[np.float64]
@@ -123,8 +123,9 @@ def main(path: Path) -> None:
         print(f"  factors {np.exp(quantiles[0]):.4g} and {np.exp(quantiles[1]):.4g} hold {within:.3f} of {len(y)}")
         print(f"  and of what a fit did not see {left_out_coverage(x, y):.3f}")
         print("  left out: {} of {} inside".format(*inside(estimate, place)))
-    ratios = energy_j / np.vectorize(andrulis_j)(enob, rate_hz, node_nm)
-    print(f"energy against Andrulis: {np.quantile(ratios, QUANTILES).round(3)}, below it {np.mean(ratios < 1):.3f}")
+    for noun, found, law in (("energy", energy_j, andrulis_j), ("area", area_m2, andrulis_m2)):
+        ratios = found / np.vectorize(law)(enob, rate_hz, node_nm)
+        print(f"{noun} to Andrulis: {np.quantile(ratios, QUANTILES).round(4)}, below it {np.mean(ratios < 1):.3f}")
 
 
 if __name__ == "__main__":

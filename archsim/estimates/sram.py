@@ -5,7 +5,8 @@ caches of 8 KB, 32 KB and 1 MB take 10, 20 and 100 pJ. CACTI 7 (as hwcomponents-
 memories of 1 KB to 1 MB, 32 to 256 b and 22 to 90 nm, of high-performance and low-standby-power transistors, without
 tags. Horowitz's are 1.8 times those; the estimate is in the middle, since nobody says which of them a memory beside a
 crossbar is like, and the range reaches from CACTI's lower fifth to Horowitz. By CACTI energy grows as the root of the
-width, not in proportion. `benchmarks/fit_sram.py` runs CACTI and fits; nodes are scaled by Stillmaker and Baas.
+width, not in proportion. `benchmarks/fit_sram.py` runs CACTI and fits; nodes are scaled by Stillmaker and Baas, which
+below 22 nm and above 90 nm is all there is: no memory of these nodes is among the data.
 
 Figures that had no part in it: ISAAC's memory of 64 KB and 256 b at 32 nm, an embedded DRAM, takes 20.45 pJ (0.76 times
 the estimate, inside); PUMA's 8 KB take 0.016 mm2 at 32 nm (1.05 times, inside).

@@ -84,6 +84,12 @@ def test_andrulis_limit_by_bits_is_the_table_of_the_model(effective: int, limit_
     assert andrulis_j(effective, 1.0, 32) == pytest.approx(expected_j, rel=1e-6)
 
 
+def test_area_of_andrulis_by_hand() -> None:
+    # 8 effective bits, 100 MS/s, 14 nm, 0.3622 pJ: e^(1.34619 + 0.99328 x 2.63906 + 0.180715 x 18.4207 - 0.29912 x
+    # 1.01556) = e^6.9928 = 1089 um2
+    assert energy("adc_area_best", bits=9, rate=1e8, node=14e-9).value == pytest.approx(1089e-12, rel=2e-3)
+
+
 @given(st.integers(6, 12), st.floats(1e7, 1e9), st.floats(14e-9, 65e-9))
 def test_the_best_case_is_below_the_median(b: int, rate: float, node: float) -> None:
     assert energy("adc_energy_best", bits=b, rate=rate, node=node).value < energy(bits=b, rate=rate, node=node).high
