@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.units import engineering
+from archsim.base.words import counted
 
 Quantity: TypeAlias = Literal["J", "m2", "W"]
 Given: TypeAlias = float | str
@@ -69,7 +70,7 @@ class Parameter:
         if isinstance(given, bool) or not isinstance(given, (int, float)):
             return f"'{given}'" if given not in self.choices else str(given)
         if self.unit == "byte":
-            return f"{given:,.10g} bytes"
+            return counted(given, "byte", form=",.10g")
         return engineering(given, self.unit) if self.unit else f"{given:g}"
 
     def holds(self, given: Any) -> bool:
