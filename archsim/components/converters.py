@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Area, Bits, Count, Energy, Lines, Power, Ratio, Time, TimeOrZero
+from archsim.base.units import Area, Bits, Count, Dimension, Energy, Lines, Power, Ratio, Time, TimeOrZero
 from archsim.components.base import Action, Component, component
 
 
@@ -18,13 +18,23 @@ class Converter(Component):
     `sample_hold` counts the samples that a line can hold: while one is converted the next may be taken. `slices` are
     the bit lines over which a weight is spread, a few bits to a cell; each of them is converted.
 
+    A read is converted once, when charges of all of its passes have been added up, or, as `converted` says, after
+    `each_phase`, an accumulator adding the codes. Lines may be read in so many `groups`, of neighbouring lines one in
+    each, whose number must divide the lines: the array is driven anew for each group, and its lines are converted. Then
+    the cells of `group_cells` conduct: the group's own, or all. A sample is converted while the next is taken, where
+    two can be held; with `sample_hold: 1` they take turns.
+
     Mismatch, none by default: `gain_spread` and `offset_spread` are standard deviations from unit to unit, of the gain
     of integrator and converter together, and of the offset as a share of full scale. With `offset_calibration: nulled`
     each offset is measured and taken away digitally, to the nearest code.
     """
 
-    later = frozenset({"slices", "gain_spread", "offset_spread", "offset_calibration"})
-    choices = {"bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": ()}
+    later = frozenset(
+        {"slices", "gain_spread", "offset_spread", "offset_calibration", "groups", "group_cells", "converted"}
+    )
+    choices = {
+        "bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": (), "groups": (),
+    }  # fmt: skip
 
     beside = {"slices": ("device.area", "device.read_energy")}
 
@@ -38,6 +48,9 @@ class Converter(Component):
     gain_spread: Ratio = 0.0
     offset_spread: Ratio = 0.0
     offset_calibration: Literal["none", "nulled"] = "none"
+    groups: Lines = 1
+    group_cells: Literal["own", "all"] = "own"
+    converted: Literal["once", "each_phase"] = "once"
 
     @property
     def conversion_s(self) -> Fraction:
@@ -50,8 +63,13 @@ class Converter(Component):
         return Fraction(0)
 
     def conversions(self, passes: int) -> int:
-        """Return how often a line is converted for a vector that drives the array in so many passes: one sum, once."""
+        """Return how often a line is converted for a sample of so many passes of the array: one sum, once."""
         return 1
+
+    @property
+    def delay_s(self) -> Fraction:
+        """How long after its unit is free again a result is there, in seconds."""
+        return Fraction(0)
 
     @property
     def ramp_window_s(self) -> Fraction | None:
@@ -60,7 +78,10 @@ class Converter(Component):
 
     def actions(self) -> dict[str, Action]:
         """`convert`: an item is one line's sample; `ramp_out`: the same, sent as a duration."""
-        actions = {"convert": Action(self.slices * self.energy_j, self.slices * self.conversion_s)}
+        busy_s = self.slices * self.conversion_s
+        actions = {
+            "convert": Action(self.slices * self.energy_j, busy_s + self.delay_s, busy_s if self.delay_s else None)
+        }
         if self.ramp_window_s is not None:
             actions["ramp_out"] = Action(self.energy_j, self.ramp_window_s)
         return actions
@@ -95,16 +116,30 @@ class RampAdc(Converter):
 
 @component("sar_adc", "converter")
 class SarAdc(Converter):
-    """A successive-approximation or flash converter, shared by several lines through a multiplexer."""
+    """A successive-approximation or flash converter, shared by several lines through a multiplexer.
+
+    It takes a sample every `rate`. With several pipeline `stages` the code of a sample comes after as many times that.
+    """
+
+    later = frozenset({"stages"})
 
     rate_s: Time
-    choices = {**Converter.choices, "bits": ("energy_j", "area_m2", "rate_s"), "rate_s": ("energy_j", "area_m2")}
+    stages: Annotated[int, Dimension("", least=1, above=False, most=64, whole=True)] = 1
+    choices = {
+        **Converter.choices, "bits": ("energy_j", "area_m2", "rate_s"), "rate_s": ("energy_j", "area_m2"),
+        "stages": ("energy_j", "area_m2"),
+    }  # fmt: skip
     example = {"bits": 8, "energy": "1.667 pJ", "area": "1200 um2", "rate": "0.8333 ns", "lines_per_unit": 16}
 
     @property
     def conversion_s(self) -> Fraction:
         """Time per sample."""
         return self.rate_s
+
+    @property
+    def delay_s(self) -> Fraction:
+        """The stages behind the first."""
+        return self.rate_s * (self.stages - 1)
 
 
 @component("counter_adc", "converter")
@@ -137,10 +172,13 @@ class CcoAdc(Converter):
 
     @model_validator(mode="after")
     def _counts_while_its_line_is_read(self) -> Self:
-        for name in ("lines_per_unit", "slices"):
-            if getattr(self, name) > 1:
+        for name, most in (("lines_per_unit", self.groups), ("slices", 1)):
+            if (asked := getattr(self, name)) > most:
                 message = "an oscillator counts while its line is read, so that it cannot serve {n}; give {name}: 1"
-                raise PydanticCustomError("sharing", message, {"n": f"{getattr(self, name)} of them", "name": name})
+                if name == "lines_per_unit":
+                    message += ", or groups: {asked}"
+                given = {"n": f"{asked} of them", "name": name, "asked": str(asked)}
+                raise PydanticCustomError("sharing", message, given)
         return self
 
     @property

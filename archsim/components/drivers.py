@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from archsim.base.units import Area, Bits, Energy, Part, Power, Ratio, Time
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.units import Area, Bits, Dimension, Energy, Part, Power, Ratio, Time
 from archsim.components.base import Action, Component, component
 
 
 class Driver(Component):
-    """Base of the drivers: `window_s` is how long one vector is applied to the array.
+    """Base of the drivers: `window_s` is how long one vector is applied to the array, in one phase of a read.
+
+    A read has so many `phases`, one after another, in each of which drivers and array are at work, and lines are
+    charged anew. A vector of both signs for which the array takes two passes has twice as many: the four quadrants of
+    signs of numbers and weights are two passes of two phases. With `phase_cells: polarities` a phase reads the cells'
+    devices of one polarity, of which there are two, so that all phases together read a cell once; with `all` each of
+    them does.
 
     Mismatch, none by default: `gain_spread` and `offset_spread` are standard deviations from line to line, of what a
     driver makes of its value, and of what it adds where there is one, as a share of full scale.
     """
 
-    later = frozenset({"gain_spread", "offset_spread"})
+    later = frozenset({"gain_spread", "offset_spread", "phases", "phase_cells"})
 
-    choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",)}
+    choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",), "phases": ()}
 
     bits: Bits
     step_s: Time
@@ -27,15 +36,28 @@ class Driver(Component):
     leakage_w: Power = 0.0
     gain_spread: Ratio = 0.0
     offset_spread: Ratio = 0.0
+    phases: Annotated[int, Dimension("", least=1, above=False, most=64, whole=True)] = 1
+    phase_cells: Literal["polarities", "all"] = "polarities"
+
+    @model_validator(mode="after")
+    def _phases_have_cells(self) -> Self:
+        if self.phases > 2 and self.phase_cells == "polarities":
+            message = (
+                "phases: {phases} do not fit phase_cells: polarities, of which a cell has two; give phases: 1 or 2 "
+                "(passes for numbers of either sign, array.signed_rows or signed_columns: two_passes, come on top), or "
+                "phase_cells: all"
+            )
+            raise PydanticCustomError("phases", message, {"phases": str(self.phases)})
+        return self
 
     @property
     def samples(self) -> int:
-        """How often a line is sampled and converted while one vector drives the array."""
+        """How often a line is sampled and converted while one vector drives the array, in one phase."""
         return 1
 
     @property
     def window_s(self) -> Fraction:
-        """Time for which one vector drives the array, in seconds."""
+        """Time for which one vector drives the array in one phase, in seconds."""
         raise TypeError("a driver says how long its window is")
 
     @property
@@ -70,14 +92,21 @@ class Driver(Component):
 
 @component("pwm_driver", "driver")
 class PwmDriver(Driver):
-    """Pulse-width modulation: the value is the duration of one pulse, 2^bits steps at most."""
+    """Pulse-width modulation: the value is the duration of one pulse, 2^bits steps at most.
 
+    The window has 2^bits steps, or, as `window_steps` says, the 2^bits - 1 of the largest value: then a value of n
+    lasts n steps.
+    """
+
+    later = frozenset({"window_steps"})
+
+    window_steps: Literal["2^bits", "2^bits-1"] = "2^bits"
     example = {"bits": 7, "step": "0.5 ns", "energy": "37.5 fJ", "area": "240 um2"}
 
     @property
     def window_s(self) -> Fraction:
-        """2^bits steps."""
-        return self.step_s * (1 << self.bits)
+        """2^bits steps, or 2^bits - 1."""
+        return self.step_s * ((1 << self.bits) - (self.window_steps == "2^bits-1"))
 
 
 @component("bit_serial_driver", "driver")

@@ -26,7 +26,7 @@ DIRECTIONS = ("forward", "backward")
 
 @dataclass(frozen=True)
 class Reads:
-    """All reads of one layer in one direction: how many of cells, and sums over them.
+    """All reads of one layer in one direction: how many of cells, and sums over them, phases and groups counted apart.
 
     `on_s` adds up the time for which cells were driven, `charge_s_siemens` that time times their conductance, and
     `energy_j` the energy, supply x read voltage x conductance x time. `lines` counts the lines that had a value to
@@ -181,16 +181,19 @@ class ReadMeter:
                 crossed = [(self._shards[i].cols, self._shards[i].inputs)[side] for i in own]
                 times = [int(each) for each in self._measures.reads[side, own]]
                 behind = [(self._shards[i].rows, self._shards[i].inputs)[side] * self._shards[i].cols for i in own]
-                count = sum(n * cells for n, cells in zip(times, behind, strict=True))
+                repeats = [self._tiles[i].read_repeats(backward=side == 1) for i in own]
+                charged, again = (np.array(each) for each in zip(*repeats, strict=True))
+                count = sum(n * int(k) * cells for n, k, cells in zip(times, again, behind, strict=True))
                 if count:
-                    windows = np.array([float(self._drivers[side][i].window_s) for i in own])
+                    windows = again * np.array([float(self._drivers[side][i].window_s) for i in own])
                     on_s, charge = windows * self.time[side, own], windows * self.charge[side, own] * 1e-6
                     energy = [self._tiles[i].device.read_energy_at_j(c, 1.0) for i, c in zip(own, charge, strict=True)]
-                    lines = sum(n * cells // across for n, cells, across in zip(times, behind, crossed, strict=True)
+                    lines = sum(n * int(k) * cells // across
+                                for n, k, cells, across in zip(times, charged, behind, crossed, strict=True)
                                 if across)  # fmt: skip
-                    swings = int(self._measures.swings[side, own].sum())
-                    time_s, charged, spent_j = (float(sum(each)) for each in (on_s, charge, energy))
-                    found.append(Reads(layer, direction, count, time_s, charged, spent_j, lines, swings))
+                    swings = int((self._measures.swings[side, own] * charged).sum())
+                    time_s, drawn, spent_j = (float(sum(each)) for each in (on_s, charge, energy))
+                    found.append(Reads(layer, direction, count, time_s, drawn, spent_j, lines, swings))
         return found
 
     def updates(self) -> list[Updates]:

@@ -12,6 +12,9 @@ from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import SEED, SEEDS
 from archsim.base.words import counted
 from archsim.components.cells.base import Switches
+from archsim.components.converters import Converter
+from archsim.components.crossbar import Crossbar
+from archsim.components.drivers import Driver
 from archsim.functional.baseline import Baseline, Reached, read_by
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.data_set import Data
@@ -96,6 +99,32 @@ def check_cells(spec: ArchSpec) -> None:
     if len(kinds) > 1:
         what = f"tiles with different cells ({', '.join(sorted(kinds))}) cannot be trained in numbers yet"
         raise SpecError([Problem("variants", what, "give all tiles one kind of device")])
+    check_reads(spec)
+
+
+def check_reads(spec: ArchSpec) -> None:
+    """Raise SpecError where sums are read in another way than the model does: all at once, and converted once."""
+    found = []
+    for name, tile in spec.tile_kinds:
+        edges: dict[str, Driver | Converter | str] = {
+            key: getattr(tile, key) for key in ("row_driver", "col_driver", "col_converter", "row_converter")
+        }
+        resistive = isinstance(tile.array, Crossbar) and tile.array.wires.resistive
+        for key, part in edges.items():
+            if isinstance(part, Converter) and part.converted == "each_phase":
+                what = "is each_phase, and the accuracy model converts the sum of all phases once"
+                found.append(Problem(f"{name}.{key}.converted", what, "give converted: once to train, or simulate with "
+                                     "'archsim run' alone"))  # fmt: skip
+            apart = "the accuracy model lets all cells of resistive lines conduct at once"
+            wires = "or lines without resistance (array.wires)"
+            if isinstance(part, Converter) and resistive and part.groups > 1 and part.group_cells == "own":
+                what = f"is {part.groups}, each with its own cells, and {apart}"
+                found.append(Problem(f"{name}.{key}.groups", what, f"give group_cells: all, {wires}"))
+            if isinstance(part, Driver) and resistive and part.phases > 1 and part.phase_cells == "polarities":
+                what = f"is {part.phases}, each with cells of one polarity, and {apart}"
+                found.append(Problem(f"{name}.{key}.phases", what, f"give phase_cells: all, {wires}"))
+    if found:
+        raise SpecError(found)
 
 
 def check_network(workload: Workload) -> None:

@@ -69,16 +69,27 @@ class TileKit:
         """Time for which a vector drives the array, in seconds."""
         return self.driver(side).window_s
 
-    def passes(self, side: Side, *, signed: bool) -> int:
-        """In how many windows a vector drives the array; errors, which go backward, always have both signs."""
+    def signs(self, side: Side, *, signed: bool) -> int:
+        """In how many passes numbers of either sign drive the array; errors, which go backward, always have both."""
         spec = self.tile.spec
         way = spec.array.signed_rows if side is FORWARD else spec.updated_array.signed_columns
         return 2 if (signed or side is BACKWARD) and way == "two_passes" else 1
 
+    def passes(self, side: Side, *, signed: bool) -> int:
+        """In how many windows a vector drives the array, for one group of lines: in each phase, those of its signs."""
+        return self.signs(side, signed=signed) * self.driver(side).phases
+
+    def samples(self, side: Side, *, signed: bool) -> int:
+        """How often lines of one group are sampled and converted for a vector: at each step, in each pass, or once."""
+        passes = self.passes(side, signed=signed)
+        if self.driver(side).samples > 1 or self.converter(side).converted == "each_phase":
+            return self.driver(side).samples * passes
+        return 1
+
     def driven_s(self, side: Side, *, signed: bool) -> Fraction:
         """Time for which a vector drives the array until a sample is taken, in seconds."""
-        samples = self.driver(side).samples
-        return self.window_s(side) / samples if samples > 1 else self.window_s(side) * self.passes(side, signed=signed)
+        driver, passes = self.driver(side), self.passes(side, signed=signed)
+        return driver.window_s * passes / self.samples(side, signed=signed)
 
     def integrate_cycles(self, side: Side, *, signed: bool) -> int:
         """Cycles of one read of the whole array, up to its first sample: the drivers' windows, then settling."""
@@ -120,21 +131,24 @@ class TileKit:
 
         `stored` values and `kept` words are written to memory. The drivers read the values there again, while the
         array is at work (an assumption: they hold two vectors). `by_ramp`: a ramp of another tile drives the lines, so
-        that nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each.
+        that nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each. What phases
+        and groups repeat is billed as often. Where several samples are taken, the array is held on for them.
         """
-        lines = rows if side is FORWARD else cols
+        lines, groups = rows if side is FORWARD else cols, self.converter(side).groups
+        charged, conducted = self.tile.spec.read_repeats(backward=side is BACKWARD)
+        encoded = lines * self.passes(side, signed=signed) * groups
         cycles = self.integrate_cycles(side, signed=signed)
         words = self.words(stored, self.bits(side))
         units = self.tile.units
         accesses = {"write": words + kept} if by_ramp else {"write": words + kept, "read": words}
         uses = (
-            *(() if by_ramp else (self.use(side.driver, "encode", lines * self.passes(side, signed=signed)),)),
-            self.use("crossbar", side.ramp_lines if by_ramp else side.lines, lines),
-            self.use("device", "read", rows * cols),
+            *(() if by_ramp else (self.use(side.driver, "encode", encoded),)),
+            self.use("crossbar", side.ramp_lines if by_ramp else side.lines, lines * charged),
+            self.use("device", "read", rows * cols * conducted),
             *(self.use("memory", access, count) for access, count in accesses.items()),
         )
         held = (units["crossbar"], units[side.driver])
-        release = [(cycles, unit) for unit in held] if self.driver(side).samples == 1 else []
+        release = [(cycles, unit) for unit in held] if self.samples(side, signed=signed) * groups == 1 else []
         acquire = [*held, units[side.hold]]
         if words or kept:
             acquire.append(units["memory"])
@@ -144,39 +158,52 @@ class TileKit:
 
     def convert(self, side: Side, lines: int, *, signed: bool = False) -> Stage:
         """Return the stage that converts the samples of `lines` lines and frees them."""
-        if self.driver(side).samples > 1:
-            return self._convert_each_step(side, lines, signed=signed)
+        if self.samples(side, signed=signed) * self.converter(side).groups > 1:
+            return self._convert_samples(side, lines, signed=signed)
         unit = self.tile.units[side.reader]
         count = lines * self.converter(side).conversions(self.passes(side, signed=signed))
-        cycles = self.duration(side.reader, "convert", count, self.banks(side, lines))
-        release = [(cycles, unit), (cycles, self.tile.units[side.hold])]
+        durations = self.action(side.reader, "convert").duration_s(count, self.banks(side, lines))
+        ready, free = map(self.chip.spec.cycles, durations)
+        release = [(free, unit), (free, self.tile.units[side.hold])]
         uses = [self.use(side.reader, "convert", count)]
         if (slices := self.converter(side).slices) > 1:
             uses.append(self.use("accumulator", "add", count * slices))
-        return self._stage(cycles, [unit], release, tuple(uses), "convert")
+        return self._stage(ready, [unit], release, tuple(uses), "convert")
 
-    def _convert_each_step(self, side: Side, lines: int, *, signed: bool) -> Stage:
-        """Return the stage that follows the first step of a vector: one sample is converted while the next is taken.
+    def _convert_samples(self, side: Side, lines: int, *, signed: bool) -> Stage:
+        """Return the stage that follows the first of several samples: at each step, in each pass, of each group.
 
-        A step lasts as long as the slowest of reading, converting and adding; of two passes each has all steps. The
-        array and its drivers, held since the first step, are free when the last begins, in which the last sample is
-        converted.
+        One sample is converted while the next is taken, and a step lasts as long as the slowest of reading, converting
+        and adding; where a line can hold only one, reading and converting take turns. The array and its drivers, held
+        since the first sample, are free when the last has been taken; it is converted then. Of a driver that is sampled
+        at each of its steps, that takes one step more.
         """
-        units, converter, accumulator = self.tile.units, self.converter(side), self.tile.spec.accumulator
-        assert accumulator is not None  # as the spec was checked
-        samples, slices = self.driver(side).samples * self.passes(side, signed=signed), converter.slices
-        banks = self.banks(side, lines)
-        step_s = max(
-            self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s,
-            self.action(side.reader, "convert").duration_s(lines, banks)[1],
-            self.action("accumulator", "add").duration_s(lines * slices, accumulator.units(lines))[1],
-        )
-        cycles, last = (self.chip.spec.cycles(steps * step_s) for steps in (samples, samples - 1))
-        release = [(last, units["crossbar"]), (last, units[side.driver])]
-        release += [(cycles, units[side.reader]), (cycles, units[side.hold])]
-        added = self.use("accumulator", "add", samples * lines * slices)
-        uses = (self.use(side.reader, "convert", samples * lines), added)
-        return self._stage(cycles, [units[side.reader]], release, uses, side.phase)
+        units, driver, converter = self.tile.units, self.driver(side), self.converter(side)
+        samples, passes = self.samples(side, signed=signed), self.passes(side, signed=signed)
+        share, times = -(-lines // converter.groups), converter.conversions(passes if samples == 1 else 1)
+        action = self.action(side.reader, "convert")
+        delay_s = action.latency_s - action.duration_s(1)[1]
+        convert_s = times * action.duration_s(share, self.banks(side, lines))[1]
+        read_s = self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s
+        added, add_s = share * times * converter.slices if samples * converter.slices > 1 else 0, Fraction(0)
+        if added:
+            accumulator = self.tile.spec.accumulator
+            assert accumulator is not None  # as the spec was checked
+            add_s = self.action("accumulator", "add").duration_s(added, accumulator.units(lines))[1]
+        last_s = max(convert_s, add_s)
+        by_turns = driver.samples == 1 and converter.sample_hold == 1
+        step_s = read_s + last_s + delay_s if by_turns else max(read_s, last_s)
+        if driver.samples > 1:
+            last_s = step_s
+        before_s = (samples * converter.groups - 1) * step_s
+        taken, freed, cycles = map(self.chip.spec.cycles, (before_s, before_s + last_s, before_s + last_s + delay_s))
+        release = [(taken, units["crossbar"]), (taken, units[side.driver])]
+        release += [(freed, units[side.reader]), (freed, units[side.hold])]
+        each = samples * lines * times
+        uses = [self.use(side.reader, "convert", each)]
+        if added:
+            uses.append(self.use("accumulator", "add", each * converter.slices))
+        return self._stage(cycles, [units[side.reader]], release, tuple(uses), side.phase)
 
     def read_out(self, side: Side, lines: int, widest: int = 0, wires: int = 1) -> Stage:
         """Return the stage that reads samples as durations into latches of the same tile, or over wires to others."""
@@ -269,25 +296,31 @@ class TileKit:
         """Return the time in which a group of rows goes through these steps, in seconds.
 
         All rows take a step at once, but reads: a row drives the array for the time that the cell says, or for as long
-        as the converters of the columns need it, and is converted before the next one is read.
+        as the converters of the columns need it, and is converted before the next one is read; so is each group of its
+        columns. Phases of a vector's read are none of it.
         """
         device, actions, converter = self.tile.spec.device, self.tile.spec.device.actions(), self.converter(FORWARD)
-        convert_s = self.action("col_converter", "convert").duration_s(cols, self.banks(FORWARD, cols))[1]
+        groups = converter.groups
+        convert_s = self.action("col_converter", "convert").duration_s(-(-cols // groups), self.banks(FORWARD, cols))[0]
         total = Fraction(0)
         for step in steps:
             time_s = actions[step].latency_s
             if step in device.converted_steps:
-                time_s = rows * (max(time_s, converter.least_window_s) + convert_s)
+                time_s = rows * groups * (max(time_s, converter.least_window_s) + convert_s)
             total += device.repeats(step) * time_s
         return total
 
     def maintain(self, steps: Sequence[str], state: str, groups: Sequence[int], cols: int, group_cycles: int) -> Stage:
         """Return the stage that transfers or rewrites groups of rows one after another.
 
-        Cells are read through the converters of their columns, once each for every read.
+        Cells are read through the converters of their columns, once each for every read; where all conduct while any
+        group of columns is read, they do so for each.
         """
         device, units, cells = self.tile.spec.device, self.tile.units, sum(groups) * cols
-        uses = [self.use("device", step, device.repeats(step) * cells) for step in steps]
+        converter = self.converter(FORWARD)
+        again = converter.groups if converter.group_cells == "all" else 1
+        times = {step: again if step in device.converted_steps else 1 for step in steps}
+        uses = [self.use("device", step, times[step] * device.repeats(step) * cells) for step in steps]
         uses.append(self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells))
         held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
         held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])

@@ -104,7 +104,7 @@ class Recount:
             self._update(shard, n, vector, at, x, d)
 
     def _read(self, phase: str, shard: Shard, n: int, values: F64, side: int) -> None:
-        """Count a read: each line is on for its value's time, with all cells on it, and charged for it."""
+        """Count a read: each line is on for its value's time, with all cells on it, and charged for it; in each pass."""
         tile, driver = self._schedule.chip.tiles[shard.tile].spec, self._drivers[side][shard.index]
         codes = np.rint(values * ((1 << driver.bits) - 1)).astype(np.int64).tolist()
         cells = self._model.cells[shard.index].conductances().astype(np.float64)
@@ -113,6 +113,15 @@ class Recount:
         charge_s_siemens = float((on_s * behind).sum()) * 1e-6
         crossed = tile.cols if side == FORWARD else tile.rows
         swings = sum(driver.swings_at(code) for code in codes)
+        converter = tile.col_converter if side == FORWARD else tile.backward_converter
+        passes = [(phase, group) for phase in range(driver.phases) for group in range(converter.groups)]
+        conducting = [
+            (phase, group)
+            for phase, group in passes
+            if (driver.phase_cells == "all" or phase == 0) and (converter.group_cells == "all" or group == 0)
+        ]  # of those that share the cells among them, the first stands for all
+        charge_s_siemens *= len(conducting)
+        swings *= len(passes)
         self._spent[f"reads of cells in {phase}"][n] += tile.device.read_energy_at_j(charge_s_siemens, 1.0)
         self._spent[f"lines read in {phase}"][n] += swings * tile.array.line_energy_j(crossed)
 

@@ -46,13 +46,18 @@ def bearing(spec: ArchSpec) -> list[str]:
 
 
 def _of_tile(tile: TileSpec, wires: Wires, rows_at_once: int) -> list[str]:
-    found, device, cells = [], tile.device, counted(tile.cols, "cell")
+    found, device, converter = [], tile.device, tile.col_converter
+    apart = (
+        converter.groups if converter.group_cells == "own" else 1
+    )  # of a row's cells one in so many conducts at once
+    at_once = tile.cols // apart
+    cells = counted(at_once, "cell")
     if conducts := device.conducting_siemens:
-        current = engineering(tile.cols * conducts * device.read_v, "A")
+        current = engineering(at_once * conducts * device.read_v, "A")
         words = f"a row's driver bears {current} in a read of {cells} of {engineering(conducts, 'S')}"
         if wires.row_ohm:
             both = wires.rows_driven == "both"
-            share = per_cent(far_share(wires.row_ohm, conducts, tile.cols, both=both))
+            share = per_cent(far_share(wires.row_ohm * apart, conducts, at_once, both=both))
             where = "the middle" if both else "the far"
             words += f" if none of its voltage were lost; {where} one sees {share} of it"
         found.append(words)

@@ -63,6 +63,18 @@ class TileSpec(Section):
             raise SpecError(self.missing("tile"))
         return self.col_converter if isinstance(self.row_converter, str) else self.row_converter
 
+    def read_repeats(self, *, backward: bool = False) -> tuple[int, int]:
+        """Return how often a vector charges the lines that it drives, and how often it reads each cell.
+
+        A line is charged in each phase and for each group; that numbers of either sign have a pass of their own does
+        not count, since a line is charged in one of these.
+        """
+        driver = self.backward_driver if backward else self.row_driver
+        converter = self.backward_converter if backward else self.col_converter
+        phases = driver.phases if driver.phase_cells == "all" else 1
+        groups = converter.groups if converter.group_cells == "all" else 1
+        return driver.phases * converter.groups, phases * groups
+
     def missing(self, place: str) -> list[Problem]:
         """Return what it lacks for training, as problems; `place` is where it stands in the file."""
         found = []
@@ -107,6 +119,15 @@ class TileSpec(Section):
             if converter.slices > 1 and self.accumulator is None:
                 message = "weights lie in {slices} slices, and nothing adds them up; give an accumulator"
                 raise PydanticCustomError("accumulator", message, {"slices": str(converter.slices)})
+            if converter.converted == "each_phase" and self.accumulator is None:
+                message = "what '{edge}' drives is converted after each phase, and nothing adds the codes up; give an "
+                raise PydanticCustomError("accumulator", message + "accumulator, or converted: once", {"edge": edge})
+            lines, across = (self.cols, "columns") if edge == "row_driver" else (self.rows, "rows")
+            if lines % converter.groups:
+                given = {"groups": str(converter.groups), "lines": f"{lines:,}", "across": across,
+                         "key": _reader(edge, self.row_converter), "fit": _divisors(lines, converter.groups)}  # fmt: skip
+                message = "{key}.groups: {groups} do not divide the {lines} {across} that it reads; give {fit}"
+                raise PydanticCustomError("groups", message, given)
             if driver.window_s < converter.least_window_s:
                 message = (
                     "'{edge}' drives the array for {window} ns, in which a '{kind}' cannot count to full scale; give "
@@ -116,6 +137,21 @@ class TileSpec(Section):
                     "edge": edge, "window": f"{float(driver.window_s * 10**9):g}", "kind": converter.kind,
                     "least": f"{float(converter.least_window_s * 10**9):g}"})  # fmt: skip
         return self
+
+
+def _reader(edge: str, row_converter: Converter | str) -> str:
+    """Return the key of the converter that reads what an edge drives."""
+    return "col_converter" if edge == "row_driver" or row_converter == "shared" else "row_converter"
+
+
+def _divisors(lines: int, near: int) -> str:
+    """Return in words the numbers that divide so many lines and are next to one that does not.
+
+    >>> _divisors(512, 3), _divisors(512, 600)
+    ('2 or 4', '512')
+    """
+    fit = [n for n in range(1, lines + 1) if lines % n == 0]
+    return " or ".join(str(n) for n in (*[n for n in fit if n < near][-1:], *[n for n in fit if n > near][:1]))
 
 
 def _untrainable(where: str, part: str) -> Problem:

@@ -42,10 +42,18 @@ class Circuit:
                 if not isinstance(converter, str) and converter.slices > 1:
                     what = f"durations of {converter.slices} slices of a weight cannot be added on their way"
                     raise SpecError([Problem(f"{name}.{field}.slices", what, "give slices: 1, or transport 'packet'")])
+                for key, once in (("groups", 1), ("converted", "once")):
+                    if not isinstance(converter, str) and (given := getattr(converter, key)) != once:
+                        what = f"is {given}, and routing.transport 'circuit' sends one sample of all lines at once"
+                        hint = f"give {key}: {once}, or transport 'packet'"
+                        raise SpecError([Problem(f"{name}.{field}.{key}", what, hint)])
             for field, driver in (("row_driver", tile.row_driver), ("col_driver", tile.col_driver)):
                 if not isinstance(driver, str) and driver.samples > 1:
                     what = "is sampled at each of its steps, which routing.transport 'circuit' cannot send on"
                     raise SpecError([Problem(f"{name}.{field}", what, "use a 'pwm_driver', or transport 'packet'")])
+                if not isinstance(driver, str) and driver.phases > 1:
+                    what = f"is {driver.phases}, and a ramp drives an array of routing.transport 'circuit' in one phase"
+                    raise SpecError([Problem(f"{name}.{field}.phases", what, "give phases: 1, or transport 'packet'")])
             hold, flying = tile.col_converter.sample_hold, chip.spec.schedule.examples_in_flight
             samples = flying * steps if flying > 1 else 1  # of one example, all steps go forward before any goes back
             if tile.row_converter == "shared" and hold < samples:
