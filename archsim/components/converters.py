@@ -33,7 +33,8 @@ class Converter(Component):
         {"slices", "gain_spread", "offset_spread", "offset_calibration", "groups", "group_cells", "converted"}
     )
     choices = {
-        "bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": (), "groups": (),
+        "bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": (),
+        "groups": ("area_m2",),
     }  # fmt: skip
 
     beside = {"slices": ("device.area", "device.read_energy")}

@@ -28,6 +28,7 @@ class Driver(Component):
     later = frozenset({"gain_spread", "offset_spread", "phases", "phase_cells"})
 
     choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",), "phases": ()}
+    beside = {"phases": ("device.area", "device.read_energy")}
 
     bits: Bits
     step_s: Time

@@ -131,8 +131,8 @@ class TileKit:
 
         `stored` values and `kept` words are written to memory. The drivers read the values there again, while the
         array is at work (an assumption: they hold two vectors). `by_ramp`: a ramp of another tile drives the lines, so
-        that nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each. What phases
-        and groups repeat is billed as often. Where several samples are taken, the array is held on for them.
+        that nothing is read and encoded. A line is charged in the pass of its own sign; drivers work in each. What
+        phases and groups repeat is billed as often. Where several samples are taken, the array is held on for them.
         """
         lines, groups = rows if side is FORWARD else cols, self.converter(side).groups
         charged, conducted = self.tile.spec.read_repeats(backward=side is BACKWARD)
@@ -175,8 +175,8 @@ class TileKit:
 
         One sample is converted while the next is taken, and a step lasts as long as the slowest of reading, converting
         and adding; where a line can hold only one, reading and converting take turns. The array and its drivers, held
-        since the first sample, are free when the last has been taken; it is converted then. Of a driver that is sampled
-        at each of its steps, that takes one step more.
+        since the first sample, are free when the last step begins, in which the last sample is converted. Of a driver
+        that is sampled at each of its steps, that takes one step more.
         """
         units, driver, converter = self.tile.units, self.driver(side), self.converter(side)
         samples, passes = self.samples(side, signed=signed), self.passes(side, signed=signed)
@@ -192,7 +192,7 @@ class TileKit:
             add_s = self.action("accumulator", "add").duration_s(added, accumulator.units(lines))[1]
         last_s = max(convert_s, add_s)
         by_turns = driver.samples == 1 and converter.sample_hold == 1
-        step_s = read_s + last_s + delay_s if by_turns else max(read_s, last_s)
+        step_s = read_s + last_s if by_turns else max(read_s, last_s)
         if driver.samples > 1:
             last_s = step_s
         before_s = (samples * converter.groups - 1) * step_s

@@ -104,7 +104,7 @@ class Recount:
             self._update(shard, n, vector, at, x, d)
 
     def _read(self, phase: str, shard: Shard, n: int, values: F64, side: int) -> None:
-        """Count a read: each line is on for its value's time, with all cells on it, and charged for it; in each pass."""
+        """Count a read: in each pass a line is on for its value's time, with all cells on it, and charged for it."""
         tile, driver = self._schedule.chip.tiles[shard.tile].spec, self._drivers[side][shard.index]
         codes = np.rint(values * ((1 << driver.bits) - 1)).astype(np.int64).tolist()
         cells = self._model.cells[shard.index].conductances().astype(np.float64)

@@ -47,9 +47,7 @@ def bearing(spec: ArchSpec) -> list[str]:
 
 def _of_tile(tile: TileSpec, wires: Wires, rows_at_once: int) -> list[str]:
     found, device, converter = [], tile.device, tile.col_converter
-    apart = (
-        converter.groups if converter.group_cells == "own" else 1
-    )  # of a row's cells one in so many conducts at once
+    apart = converter.groups if converter.group_cells == "own" else 1  # one cell in so many conducts at once
     at_once = tile.cols // apart
     cells = counted(at_once, "cell")
     if conducts := device.conducting_siemens:

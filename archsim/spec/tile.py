@@ -124,8 +124,10 @@ class TileSpec(Section):
                 raise PydanticCustomError("accumulator", message + "accumulator, or converted: once", {"edge": edge})
             lines, across = (self.cols, "columns") if edge == "row_driver" else (self.rows, "rows")
             if lines % converter.groups:
-                given = {"groups": str(converter.groups), "lines": f"{lines:,}", "across": across,
-                         "key": _reader(edge, self.row_converter), "fit": _divisors(lines, converter.groups)}  # fmt: skip
+                given = {
+                    "groups": str(converter.groups), "lines": f"{lines:,}", "across": across,
+                    "key": _reader(edge, self.row_converter), "fit": _divisors(lines, converter.groups),
+                }  # fmt: skip
                 message = "{key}.groups: {groups} do not divide the {lines} {across} that it reads; give {fit}"
                 raise PydanticCustomError("groups", message, given)
             if driver.window_s < converter.least_window_s:

@@ -44,6 +44,8 @@ from tests.helpers import PACKET
 Results = Mapping[str, Any]
 Numbers = np.random.default_rng
 
+ADDER = "tile.accumulator={kind: shift_add, step: 1 ns, energy: 1 pJ, area: 60 um2}"
+
 # What turns a figure on that is off, or out of use, in every shipped chip: by owner and field, settings of a chip.
 SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("Pcm3T1C", "drift_start_s"): ("tile.device.drift_exponent=0.05",),
@@ -107,6 +109,18 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("SoftBounds", "bound_least"): ("tile.device.bound_spread=0.6",),
     ("ScheduleSpec", "in_flight"): ("schedule.mode=pipelined",),
     ("CcoAdc", "sample_hold"): ("schedule.mode=pipelined", "schedule.in_flight=4"),
+    **{
+        (driver, "phase_cells"): ("tile.row_driver.phases=2",)
+        for driver in ("BitSerialDriver", "LevelDriver", "PwmDriver")
+    },
+    **{
+        (converter, name): switch
+        for converter in ("CcoAdc", "CounterAdc", "RampAdc", "SarAdc")
+        for name, switch in (
+            ("group_cells", ("tile.col_converter.groups=2",)),
+            ("converted", ("tile.row_driver.phases=2", ADDER)),
+        )
+    },
     ("ChipLink", "energy_per_bit_j_per_bit"): ("tile.count=1",),
     ("BitSerialDriver", "toggles"): ("tile.array.line_end=48 fF",),
     ("Crossbar", "pair_area_m2"): ("tile.array.signed_rows=paired_lines", "tile.array.pair_area=0.1 um2"),
