@@ -53,6 +53,7 @@ UNITS = {
     "m**2": Unit("m2", "area", "240 um2"),
     "Hz": Unit("hz", "frequency", "1 GHz"),
     "V": Unit("v", "voltage", "1.0 V"),
+    "A": Unit("a", "current", "100 uA"),
     "S": Unit("siemens", "conductance", "20 uS"),
     "ohm": Unit("ohm", "resistance", "0.35 ohm"),
     "F": Unit("f", "capacitance", "2.1 fF"),
@@ -255,6 +256,7 @@ LengthOrZero = Annotated[float, Dimension("m", above=False, most=1.0)]
 Power = Annotated[float, Dimension("W", above=False, most=1e4)]
 Frequency = Annotated[Fraction, Dimension("Hz", most=1e13, exact=True)]
 Voltage = Annotated[float, Dimension("V", most=100.0)]
+Current = Annotated[Fraction, Dimension("A", most=100.0, exact=True)]
 Conductance = Annotated[float, Dimension("S", above=False, most=1.0)]
 Resistance = Annotated[float, Dimension("ohm", above=False, most=1e4)]
 Capacitance = Annotated[float, Dimension("F", above=False, most=1e-3)]

@@ -50,6 +50,14 @@ class Array(Component):
         """Return the energy to charge a line that crosses `cells` cells once, C V^2, in joules."""
         return (cells * self.cell_line_f + self.line_end_f) * self.line_v**2
 
+    def charge_s(self, cells: int, current_a: Fraction) -> Fraction:
+        """Return the time in which a current charges a line that crosses `cells` cells, C V / I, in seconds.
+
+        It is exact in the figures as they are written, so that 64 ns are not rounded up to 65 cycles.
+        """
+        cell_f, end_f, line_v = (Fraction(repr(each)) for each in (self.cell_line_f, self.line_end_f, self.line_v))
+        return (cells * cell_f + end_f) * line_v / current_a
+
     def line_actions(self, rows: int, cols: int, row_swings: float = 1.0, col_swings: float = 1.0) -> dict[str, Action]:
         """Return the actions of a `rows` x `cols` array; an item is one line. Times belong to the stage.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Area, Bits, Dimension, Energy, Part, Power, Ratio, Time
+from archsim.base.units import Area, Bits, Current, Dimension, Energy, Part, Power, Ratio, Time
 from archsim.components.base import Action, Component, component
 
 
@@ -21,11 +21,14 @@ class Driver(Component):
     devices of one polarity, of which there are two, so that all phases together read a cell once; with `all` each of
     them does.
 
+    A driver that charges its line with a `line_current` I takes t = C V / I for it, each time, before it is on: windows
+    are as much longer. Without one, that is neglected, or in the array's `settle`.
+
     Mismatch, none by default: `gain_spread` and `offset_spread` are standard deviations from line to line, of what a
     driver makes of its value, and of what it adds where there is one, as a share of full scale.
     """
 
-    later = frozenset({"gain_spread", "offset_spread", "phases", "phase_cells"})
+    later = frozenset({"gain_spread", "offset_spread", "phases", "phase_cells", "line_current_a"})
 
     choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",), "phases": ()}
     beside = {"phases": ("device.area", "device.read_energy")}
@@ -39,6 +42,7 @@ class Driver(Component):
     offset_spread: Ratio = 0.0
     phases: Annotated[int, Dimension("", least=1, above=False, most=64, whole=True)] = 1
     phase_cells: Literal["polarities", "all"] = "polarities"
+    line_current_a: Current | None = None
 
     @model_validator(mode="after")
     def _phases_have_cells(self) -> Self:
@@ -60,6 +64,11 @@ class Driver(Component):
     def window_s(self) -> Fraction:
         """Time for which one vector drives the array in one phase, in seconds."""
         raise TypeError("a driver says how long its window is")
+
+    @property
+    def charges(self) -> int:
+        """How often there is time to charge a line while one vector drives the array: before each of its pulses."""
+        return 1
 
     @property
     def swings(self) -> float:
@@ -135,6 +144,11 @@ class BitSerialDriver(Driver):
     def window_s(self) -> Fraction:
         """One step per bit."""
         return self.step_s * self.bits
+
+    @property
+    def charges(self) -> int:
+        """Once in each step."""
+        return self.bits
 
     @property
     def swings(self) -> float:

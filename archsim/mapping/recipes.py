@@ -66,8 +66,12 @@ class TileKit:
         return self.tile.spec.row_driver if side is FORWARD else self.tile.spec.backward_driver
 
     def window_s(self, side: Side) -> Fraction:
-        """Time for which a vector drives the array, in seconds."""
-        return self.driver(side).window_s
+        """Time for which a vector drives the array in one pass, its lines being charged included, in seconds."""
+        spec, driver = self.tile.spec, self.driver(side)
+        if driver.line_current_a is None:
+            return driver.window_s
+        crossed = spec.cols if side is FORWARD else spec.rows
+        return driver.window_s + driver.charges * spec.array.charge_s(crossed, driver.line_current_a)
 
     def signs(self, side: Side, *, signed: bool) -> int:
         """In how many passes numbers of either sign drive the array; errors, which go backward, always have both."""
@@ -88,8 +92,7 @@ class TileKit:
 
     def driven_s(self, side: Side, *, signed: bool) -> Fraction:
         """Time for which a vector drives the array until a sample is taken, in seconds."""
-        driver, passes = self.driver(side), self.passes(side, signed=signed)
-        return driver.window_s * passes / self.samples(side, signed=signed)
+        return self.window_s(side) * self.passes(side, signed=signed) / self.samples(side, signed=signed)
 
     def integrate_cycles(self, side: Side, *, signed: bool) -> int:
         """Cycles of one read of the whole array, up to its first sample: the drivers' windows, then settling."""

@@ -425,6 +425,37 @@ def test_a_window_of_fewer_steps_is_as_much_shorter_in_the_schedule_and_in_what_
     assert crosscheck(schedule_of(work, 40, sets, PACKET), load_data(work), tolerance=1).passed
 
 
+# ---- lines that a current charges
+
+
+@given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 400), st.integers(1, 3))
+@settings(max_examples=30, deadline=None)
+def test_a_window_is_longer_by_what_charges_the_line(rows: int, cols: int, microamperes: int, phases: int) -> None:
+    """t = C V / I: so many cells of 2 fF and 48 fF, 0.5 V."""
+    array = ["tile.array.cell_line=2 fF", "tile.array.line_end=48 fF", "tile.array.line=0.5 V"]
+    own = [f"tile.{edge}_driver.{key}" for edge in ("row", "col") for key in (
+        f"line_current={microamperes} uA", f"phases={phases}", "phase_cells=all")]  # fmt: skip
+    chip = build_chip(load_arch(PACKET, [*array, *own, f"tile.rows={rows}", f"tile.cols={cols}"]).value)
+    kit = TileKit(chip, chip.tiles[0])
+    for side, cells, lines in ((FORWARD, cols, rows), (BACKWARD, rows, cols)):
+        nano = Fraction((cells * 2 + 48) * 5, 10 * microamperes)  # fF V / uA
+        stage = kit.integrate(side, rows, cols, lines)
+        assert stage.latency_cycles == ceil(phases * (64 + nano) + 16)
+        bare = counts(chip, stage)
+        assert bare["crossbar.read_rows" if side is FORWARD else "crossbar.read_cols"] == phases * lines
+
+
+def test_bits_one_by_one_charge_the_line_before_each() -> None:
+    driver = "tile.row_driver={kind: bit_serial_driver, bits: 4, step: 10 ns, energy: 1 pJ, area: 1 um2%s}"
+    array = ("tile.array.cell_line=0 F", "tile.array.line_end=100 fF", "tile.array.line=1 V")
+    for more, cycles in (("", 40 + 5), (", line_current: 50 uA", 4 * (10 + 2) + 5)):  # 100 fF x 1 V / 50 uA = 2 ns
+        kit = Read(more=(driver % more, *array)).kit()
+        assert kit.integrate(FORWARD, 32, 24, 32).latency_cycles == cycles
+    each = Read(more=(driver % ", sampled: each_step, line_current: 50 uA", *array)).kit()
+    first, then = each.integrate(FORWARD, 32, 24, 32), each.convert(FORWARD, 24)
+    assert (first.latency_cycles, then.latency_cycles) == (17, 4 * 17)
+
+
 # ---- training
 
 
@@ -497,6 +528,8 @@ def test_a_transfer_reads_each_row_for_each_group() -> None:
         (PACKET, ["tile.col_converter.converted=each_phase"],
          r"'row_driver' drives is converted after each phase, and nothing adds the codes up; give an accumulator, or "
          r"converted: once"),
+        (PACKET, ["tile.row_driver.line_current=5 V"], r"tile.row_driver.line_current: 'V' is not a unit of current"),
+        (PACKET, ["tile.row_driver.line_current=0 A"], r"tile.row_driver.line_current: '0 A' is out of range"),
         (PACKET, ["tile.row_driver.window_steps=2^bits+1"], r"tile.row_driver.window_steps"),
     ],
 )  # fmt: skip
@@ -509,6 +542,7 @@ def test_what_does_not_fit_is_refused(base: str, sets: list[str], words: str) ->
     ("sets", "words"),
     [
         (["tile.row_driver.phases=2"], r"tile.row_driver.phases: is 2, and a ramp drives .*; give phases: 1"),
+        (["tile.row_driver.line_current=1 uA"], r"tile.row_driver.line_current: is given, .*; leave it out, or give"),
         (["tile.col_converter.groups=4"], r"tile.col_converter.groups: is 4, .*; give groups: 1, or transport"),
         (["tile.row_converter.converted=each_phase",
           "tile.accumulator={kind: shift_add, step: 1 ns, energy: 1 fJ, area: 1 um2}"],
@@ -568,7 +602,16 @@ def test_figures_of_the_cell_are_told_that_were_given_for_one_phase() -> None:
 
 def test_editors_know_the_keys_and_check_takes_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = json.dumps(json_schema(ArchSpec, "arch"))
-    for key in ("phases", "phase_cells", "window_steps", "groups", "group_cells", "converted", "stages"):
+    for key in (
+        "phases",
+        "phase_cells",
+        "window_steps",
+        "groups",
+        "group_cells",
+        "converted",
+        "stages",
+        "line_current",
+    ):
         assert f'"{key}": ' in text
     file = tmp_path / "mine.yaml"
     file.write_text(

@@ -121,6 +121,10 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
             ("converted", ("tile.row_driver.phases=2", ADDER)),
         )
     },
+    **{
+        (driver, "line_current_a"): ("tile.row_driver.line_current=10 uA",)
+        for driver in ("BitSerialDriver", "LevelDriver", "PwmDriver")
+    },
     ("ChipLink", "energy_per_bit_j_per_bit"): ("tile.count=1",),
     ("BitSerialDriver", "toggles"): ("tile.array.line_end=48 fF",),
     ("Crossbar", "pair_area_m2"): ("tile.array.signed_rows=paired_lines", "tile.array.pair_area=0.1 um2"),

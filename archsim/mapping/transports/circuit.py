@@ -51,6 +51,10 @@ class Circuit:
                 if not isinstance(driver, str) and driver.samples > 1:
                     what = "is sampled at each of its steps, which routing.transport 'circuit' cannot send on"
                     raise SpecError([Problem(f"{name}.{field}", what, "use a 'pwm_driver', or transport 'packet'")])
+                if not isinstance(driver, str) and driver.line_current_a is not None:
+                    what = "is given, and a ramp of another tile drives these lines in routing.transport 'circuit'"
+                    hint = "leave it out, or give transport 'packet'"
+                    raise SpecError([Problem(f"{name}.{field}.line_current", what, hint)])
                 if not isinstance(driver, str) and driver.phases > 1:
                     what = f"is {driver.phases}, and a ramp drives an array of routing.transport 'circuit' in one phase"
                     raise SpecError([Problem(f"{name}.{field}.phases", what, "give phases: 1, or transport 'packet'")])
