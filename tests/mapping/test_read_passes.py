@@ -29,6 +29,8 @@ from archsim.mapping.notes import notes_of
 from archsim.mapping.partition import map_workload
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit
 from archsim.mapping.schedule import Stage
+from archsim.results.audits import audits_of
+from archsim.results.bill import account
 from archsim.results.crosscheck import crosscheck
 from archsim.results.peak import chip_metrics, peak
 from archsim.simulation.run import simulate
@@ -307,6 +309,25 @@ def test_jumping_is_exact_over_reads_of_many_passes(converted: str) -> None:
     full, jumped = simulate(schedule, full=True), simulate(schedule)
     assert jumped.examples_fast_forwarded > 0
     assert {**observed(full), "events": 0} == {**observed(jumped), "events": 0}
+
+
+@given(READS, st.booleans(), st.booleans(), st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_a_training_in_passes_ends_passes_its_audits_and_is_jumped_exactly(
+    read: Read, signed: bool, shared: bool, pipelined: bool
+) -> None:
+    edges = [("row_driver", "col_converter"), ("col_driver", "row_converter")]
+    sets = read.sets(edges)
+    sets += ["tile.rows=24", "tile.array.signed_columns=two_passes", "schedule.transfer.interval_examples=8"]
+    sets += ["tile.row_converter=shared"] if shared else []
+    sets += ["schedule.mode=pipelined", "schedule.in_flight=2"] if pipelined else []
+    chip = build_chip(load_arch(PACKET, sets).value)
+    mapping = map_workload(network(20, 30, 5, signed=signed), chip)
+    schedule = build_schedule(chip, mapping, 40)
+    full, jumped = simulate(schedule, full=True), simulate(schedule)
+    assert {**observed(full), "events": 0} == {**observed(jumped), "events": 0}
+    audits = audits_of(jumped, simulate(schedule, unlimited=True), account(jumped))
+    assert [audit["name"] for audit in audits if not audit["passed"]] == []
 
 
 # ---- the peak
