@@ -19,10 +19,10 @@ class Converter(Component):
     the bit lines over which a weight is spread, a few bits to a cell; each of them is converted.
 
     A read is converted once, when charges of all of its passes have been added up, or, as `converted` says, after
-    `each_phase`, an accumulator adding the codes. Lines may be read in so many `groups`, of neighbouring lines one in
-    each, whose number must divide the lines: the array is driven anew for each group, and its lines are converted. Then
-    the cells of `group_cells` conduct: the group's own, or all. A sample is converted while the next is taken, where
-    two can be held; with `sample_hold: 1` they take turns.
+    `each_phase`, an accumulator adding the codes; their sum goes on with the bits of one. Lines may be read in so many
+    `groups`, of neighbouring lines one in each, whose number must divide the lines: the array is driven anew for each
+    group, and its lines are converted. Then the cells of `group_cells` conduct: the group's own, or all. A sample is
+    converted while the next is taken, where two can be held; with `sample_hold: 1` they take turns.
 
     Mismatch, none by default: `gain_spread` and `offset_spread` are standard deviations from unit to unit, of the gain
     of integrator and converter together, and of the offset as a share of full scale. With `offset_calibration: nulled`
