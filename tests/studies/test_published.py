@@ -73,7 +73,7 @@ def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property:
 
 def test_all_chips_of_the_literature_are_there() -> None:
     years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "chang_ibmjrd_2019", "gokmen_frontiers_2016",
-             "khaddam_jssc_2022", "marinella_jetcas_2018", "shafiee_isca_2016"}  # fmt: skip
+             "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018", "shafiee_isca_2016"}  # fmt: skip
     assert years == set(CHIPS)
     kinds = {row["kind"] for name in CHIPS for row in rows(name)}
     assert kinds == {"fit", "input", "predicted"}
@@ -86,6 +86,9 @@ def test_all_chips_of_the_literature_are_there() -> None:
         ("khaddam_jssc_2022", "throughput_peak_op_per_s", 2 * 256**2 / 130e-9),
         ("ambrogio_nature_2023", "throughput_peak_op_per_s", 34 * 2 * 512**2 / 300e-9),
         ("gokmen_frontiers_2016", "throughput_peak_op_per_s", 64 * 6 * 4096**2 / 240e-9),
+        ("jia_jssc_2020", "throughput_peak_op_per_s", 2 * 2304 * 256 / 540e-9),
+        # An array and a converter for each column, measured at 0.85 V.
+        ("jia_jssc_2020", "read_energy_j", 256 * (9.7e-12 + 1.79e-12) * (1.2 / 0.85) ** 2),
         ("shafiee_isca_2016", "throughput_peak_op_per_s", 168 * 96 * 2 * 128 * 128 / 8 / 1.6e-6),
         # 12 units of 24.08 mW; buffer, bus, a quarter of a router, sigmoid and pooling, output registers.
         ("shafiee_isca_2016", "power_peak_w", 168 * (12 * 24.08e-3 + 20.7e-3 + 7e-3 + 10.5e-3 + 0.97e-3 + 1.68e-3)),
