@@ -72,8 +72,8 @@ def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property:
 
 
 def test_all_chips_of_the_literature_are_there() -> None:
-    years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "chang_ibmjrd_2019", "gokmen_frontiers_2016",
-             "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018", "shafiee_isca_2016"}  # fmt: skip
+    years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "ankit_asplos_2019", "chang_ibmjrd_2019",
+             "gokmen_frontiers_2016", "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018", "shafiee_isca_2016"}  # fmt: skip
     assert years == set(CHIPS)
     kinds = {row["kind"] for name in CHIPS for row in rows(name)}
     assert kinds == {"fit", "input", "predicted"}
@@ -86,6 +86,8 @@ def test_all_chips_of_the_literature_are_there() -> None:
         ("khaddam_jssc_2022", "throughput_peak_op_per_s", 2 * 256**2 / 130e-9),
         ("ambrogio_nature_2023", "throughput_peak_op_per_s", 34 * 2 * 512**2 / 300e-9),
         ("gokmen_frontiers_2016", "throughput_peak_op_per_s", 64 * 6 * 4096**2 / 240e-9),
+        ("ankit_asplos_2019", "throughput_peak_op_per_s", 138 * 16 * 2 * 128 * 128 / 2.048e-6),
+        ("ankit_asplos_2019", "read_latency_s", 17 * 128e-9),
         ("jia_jssc_2020", "throughput_peak_op_per_s", 2 * 2304 * 256 / 540e-9),
         # An array and a converter for each column, measured at 0.85 V.
         ("jia_jssc_2020", "read_energy_j", 256 * (9.7e-12 + 1.79e-12) * (1.2 / 0.85) ** 2),
