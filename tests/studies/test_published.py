@@ -73,7 +73,8 @@ def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property:
 
 def test_all_chips_of_the_literature_are_there() -> None:
     years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "ankit_asplos_2019", "chang_ibmjrd_2019",
-             "gokmen_frontiers_2016", "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018", "shafiee_isca_2016"}  # fmt: skip
+             "gokmen_frontiers_2016", "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018",
+             "shafiee_isca_2016"}  # fmt: skip
     assert years == set(CHIPS)
     kinds = {row["kind"] for name in CHIPS for row in rows(name)}
     assert kinds == {"fit", "input", "predicted"}
