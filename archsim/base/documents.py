@@ -2,7 +2,7 @@
 
 Scalars stay the text that was written (in YAML 1.1, 12:30 would be 750 and 1e99 a string). A figure is
 bare (`64 ns`) or a mapping (`{value: 64 ns, source: ..., status: ..., note: ...}`); the same three words in
-a section hold for all bare figures in it.
+a section hold for all bare figures in it. A figure's own mapping may have a `range: [LOW, HIGH]`, too.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from archsim.base.doors import read_whole
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import NESTING, SPEC_BYTES, Limit
 
-STATUSES = ("quoted", "derived", "assumption", "fitted")
+STATUSES = ("quoted", "derived", "estimated", "stand-in", "assumption", "fitted")
 NOTES = ("source", "status", "note", "given_for")
+RANGE = "range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Leaf:
     """A scalar of a file: its text, and where the figure comes from ("" if that was not said).
 
     `given_for` says for what choices it holds, such as "bits 8; rate 5 ns"; `place` where a file lies that it names.
+    `range` is how low and how high the figure may be, or empty; `estimate` the estimator that made it.
     """
 
     text: str
@@ -37,6 +39,8 @@ class Leaf:
     note: str = ""
     given_for: str = ""
     place: str = field(default="", compare=False)
+    range: tuple[str, ...] = ()
+    estimate: str = ""
 
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
@@ -179,10 +183,18 @@ def _annotate(plain: Any, path: str, default: Leaf, problems: list[Problem]) -> 
         return [_annotate(item, f"{path}[{i}]", default, problems) for i, item in enumerate(plain)]
     own = _notes(plain, path, default, problems)
     rest = {key: value for key, value in plain.items() if key not in NOTES}
-    if set(rest) == {"value"} and isinstance(rest["value"], str):
-        return replace(own, text=rest["value"])
     here = f"{path}." if path else ""
+    if rest.keys() - {RANGE} == {"value"} and isinstance(rest["value"], str):
+        return replace(own, text=rest["value"], range=_range(rest.get(RANGE, []), f"{here}{RANGE}", problems))
     return {key: _annotate(value, f"{here}{key}", own, problems) for key, value in rest.items()}
+
+
+def _range(plain: Any, path: str, problems: list[Problem]) -> tuple[str, ...]:
+    ends = tuple(plain) if isinstance(plain, list) else ("",)
+    if len(ends) not in (0, 2) or not all(isinstance(end, str) and _FIGURE.match(end) for end in ends):
+        problems.append(Problem(path, "is not two figures", "give the lowest and the highest: [1 pJ, 5 pJ]"))
+        return ()
+    return ends
 
 
 def _notes(plain: Mapping[str, Any], path: str, default: Leaf, problems: list[Problem]) -> Leaf:
@@ -198,7 +210,8 @@ def _notes(plain: Mapping[str, Any], path: str, default: Leaf, problems: list[Pr
         what = f"'{given['status']}' is not a status"
         problems.append(Problem(f"{here}status", what, nearest(given["status"], STATUSES)))
     if given.keys() & {"source", "status"}:  # what is said here replaces what was said outside
-        return Leaf("", *(given.get(key, "") for key in NOTES))
+        source, status, note, given_for = (given.get(key, "") for key in NOTES)
+        return Leaf("", source, status, note, given_for)
     return replace(default, note=given.get("note", default.note), given_for=given.get("given_for", default.given_for))
 
 
@@ -231,7 +244,8 @@ def texts(tree: Tree) -> Any:
 def written(tree: Tree) -> Any:
     """Return a tree as plain data for YAML, each figure with what is known of it."""
     if isinstance(tree, Leaf):
-        notes = {key: getattr(tree, key) for key in NOTES if getattr(tree, key)}
+        notes: dict[str, Any] = {key: getattr(tree, key) for key in NOTES if getattr(tree, key)}
+        notes |= {RANGE: list(tree.range)} if tree.range else {}
         return {"value": tree.text, **notes} if notes else tree.text
     if isinstance(tree, list):
         return [written(item) for item in tree]

@@ -194,7 +194,9 @@ class Dimension:
     def _parse(self, value: Any) -> Fraction:
         if isinstance(value, dict) and "value" in value:
             extra = ", ".join(f"'{key}'" for key in value if key != "value")
-            raise ValueError(f"a figure has no key {extra} (its keys are value, source, status, note and given_for)")
+            raise ValueError(
+                f"a figure has no key {extra} (its keys are value, range, source, status, note and given_for)"
+            )
         if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
             raise ValueError(f"'{value}' is not a quantity")
         if isinstance(value, str):
@@ -226,8 +228,9 @@ class Dimension:
             "type": "object",
             "properties": {
                 "value": scalar,
+                "range": {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2},
                 "source": {"type": "string"},
-                "status": {"enum": ["quoted", "derived", "assumption", "fitted"]},
+                "status": {"enum": ["quoted", "derived", "estimated", "stand-in", "assumption", "fitted"]},
                 "note": {"type": "string"},
                 "given_for": {"type": "string"},
             },

@@ -167,20 +167,18 @@ class Chip:
         return spec.cycles(sum(wire.flight_s for wire in wires) + routers * pipeline_s)
 
 
-def build_chip(spec: ArchSpec) -> Chip:
+def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
 
+    A chip that is `like` it in all but figures is laid out as that, as long as no block has another area.
     Raises SpecError where the spec contradicts itself or the routing graph is not connected.
     """
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
-    plan, topology = _laid_out(spec, [name for name, _ in kinds])
-    _check_connected(topology)
-    between: frozenset[str] = frozenset()
-    if spec.package is not None and spec.chips > 1:
-        joined = packaged(plan, topology, spec.chips, spec.package.gap_m)
-        plan, topology, between = joined.plan, joined.topology, joined.chip_links
-        _refuse_to_leave(spec)
-        kinds *= spec.chips
+    if like is not None and _areas_m2(like.spec) == _areas_m2(spec):
+        plan, topology, between = like.plan, like.topology, like.between_chips
+    else:
+        plan, topology, between = _placed(spec, [name for name, _ in kinds])
+    kinds *= spec.chips
 
     tables = {name: _units_of(tile) for name, tile in spec.tile_kinds}
     bounds = [0, *itertools.accumulate(len(tables[kind].units) for kind, _ in kinds)]
@@ -232,6 +230,24 @@ def _units_of(tile: TileSpec) -> _TileUnits:
     if tile.row_converter == "shared":
         places["row_converter"], places["row_hold"] = places["col_converter"], places["col_hold"]
     return _TileUnits(units, places)
+
+
+def _areas_m2(spec: ArchSpec) -> tuple[float, ...]:
+    """Return the areas of all that is laid out, and the gap between chips."""
+    tiles = (part.total_area_m2 for _, tile in spec.tile_kinds for _, part, _ in tile_parts(tile))
+    gap_m = 0.0 if spec.package is None else spec.package.gap_m
+    return spec.routing.router.total_area_m2, spec.host.total_area_m2, chip_links_m2(spec), gap_m, *tiles
+
+
+def _placed(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology, frozenset[str]]:
+    """Return the floorplan, the topology and the links between chips of a spec with such kinds of tiles on a chip."""
+    plan, topology = _laid_out(spec, kinds)
+    _check_connected(topology)
+    if spec.package is None or spec.chips == 1:
+        return plan, topology, frozenset()
+    joined = packaged(plan, topology, spec.chips, spec.package.gap_m)
+    _refuse_to_leave(spec)
+    return joined.plan, joined.topology, joined.chip_links
 
 
 def _refuse_to_leave(spec: ArchSpec) -> None:

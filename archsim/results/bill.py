@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -176,6 +176,39 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
     transfers = {name: own.transfer for name, own in activity.layers.items()} if activity is not None else {}
     programmed = {name: own.programmed for name, own in transfers.items() if own is not None}
     return Bill(tuple(items), _by_tile(chip, placed, time_s), activity is not None, programmed)
+
+
+@dataclass(frozen=True)
+class Counters:
+    """How often a run did what is billed; its energy follows from them for any chip that differs in figures alone.
+
+    `uses` counts by use of a unit, phase and layer; what equal units of a kind of tile do is counted together.
+    """
+
+    uses: Mapping[tuple[Use, str, str], int]
+    time_s: float
+
+    @classmethod
+    def of(cls, trace: Trace) -> Counters:
+        """Return the counters of a run."""
+        schedule = trace.schedule
+        chip, names = schedule.chip, [layer.name for layer in schedule.mapping.workload.layers]
+        alike: dict[tuple[str, str | int, str], Use] = {}
+        counts: dict[tuple[Use, str, str], int] = defaultdict(int)
+        for entry in trace.stages:
+            op = schedule.ops[entry.op]
+            for use in entry.stage.uses if entry.grants else ():
+                unit = chip.units[use.unit]
+                where = unit.index if unit.tile < 0 else chip.tiles[unit.tile].kind
+                first = alike.setdefault((unit.component, where, use.action), replace(use, count=1))
+                counts[first, op.phase, names[op.layer] if op.layer >= 0 else CHIP] += use.count * entry.grants
+        return cls(dict(counts), trace.cycles / float(chip.spec.technology.clock_hz))
+
+    def energy_j(self, chip: Chip, activity: ActivityFile | None = None) -> float:
+        """Return what `account` bills in all, in joules."""
+        used = (count * use_energy_j(chip, use, layer, phase, activity)
+                for (use, phase, layer), count in self.uses.items())  # fmt: skip
+        return fsum([*used, *(part.leakage_w * self.time_s for part in chip.parts)])
 
 
 def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:

@@ -15,6 +15,7 @@ from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
 from archsim.results.effort import effort_of, warn_of
+from archsim.results.intervals import of_run
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
@@ -72,6 +73,8 @@ def evaluate(
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
+    if found := of_run(arch.value, arch.ranges, trace, activity, bill.programmed):
+        data |= found.plain()
     if notes := [*notes_of(chip, workload.value), *arch.misfits()]:
         data["notes"] = notes
     if workload.value.program:

@@ -135,45 +135,23 @@ def _fitted(arch: Loaded[ArchSpec], published: Sequence[Mapping[str, Any]]) -> l
 
 def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) -> dict[str, Any]:
     """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a `bound` that is not."""
-    schedule = trace.schedule
-    chip, workload = schedule.chip, schedule.mapping.workload
+    chip, workload = trace.schedule.chip, trace.schedule.mapping.workload
     clock_hz = float(chip.spec.technology.clock_hz)
-    examples, cells = trace.examples, sum(shard.cells for shard in schedule.mapping.shards)
+    examples, cells = trace.examples, sum(shard.cells for shard in trace.schedule.mapping.shards)
     time_s = trace.cycles / clock_hz
-    energy_j = bill.total_j
-    ops = workload.ops_per_example
     states = stalls(trace)
     busy = states["forward"] + states["backward"] + states["update"]
-    throughput = _ratio(ops * examples, time_s)
-    area_m2 = chip.area_m2
-    dwell = trace.dwell
-    done = {op: trace.done[op.index] / len(op.maintenance.groups)
-            for op in schedule.ops if op.kind == "transfer" and op.maintenance is not None}  # fmt: skip
-    writes = [times * writes_per_transfer(schedule, op, bill) for op, times in done.items()]
-    best = peak_metrics(top)
-    return {
+    executed, dwell = executed_ops(trace), trace.dwell
+    found = {
         "time_total_s": time_s,
         "time_per_example_s": _ratio(time_s, examples),
         "time_per_example_lower_bound_s": None if bound is None else _ratio(bound.cycles / clock_hz, examples),
-        "time_per_example_peak_s": best["time_per_example_peak_s"],
         "examples_per_s": _ratio(examples, time_s),
-        "ops_per_example": ops,
-        "ops_executed_per_example": _ratio(executed_ops(trace), examples),
+        "ops_per_example": workload.ops_per_example,
+        "ops_executed_per_example": _ratio(executed, examples),
         "digital_ops_per_example": workload.digital_ops_per_example,
-        "throughput_op_per_s": throughput,
-        "throughput_executed_op_per_s": _ratio(executed_ops(trace), time_s),
-        "throughput_peak_op_per_s": best["throughput_peak_op_per_s"],
-        "power_w": _ratio(energy_j, time_s),
-        "power_peak_w": best["power_peak_w"],
-        "energy_total_j": energy_j,
-        "energy_per_example_j": _ratio(energy_j, examples),
-        "energy_per_op_j": _ratio(energy_j, ops * examples),
-        "efficiency_op_per_j": _ratio(ops * examples, energy_j),
-        "efficiency_peak_op_per_j": best["efficiency_peak_op_per_j"],
-        "area_m2": area_m2,
-        "area_peak_m2": best["area_peak_m2"],
-        "throughput_per_area_op_per_s_m2": _ratio(throughput, area_m2),
-        "throughput_per_area_peak_op_per_s_m2": best["throughput_per_area_peak_op_per_s_m2"],
+        "throughput_op_per_s": _ratio(workload.ops_per_example * examples, time_s),
+        "throughput_executed_op_per_s": _ratio(executed, time_s),
         "transfer_time_share": _ratio(trace.transfer_cycles, trace.cycles),
         "refresh_time_share": _ratio(trace.refresh_cycles, trace.cycles),
         "tile_utilisation": _ratio(busy, trace.cycles * len(trace.tile_states)),
@@ -181,29 +159,61 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) 
         "tiles": len(chip.tiles),
         "chips": chip.spec.chips,
         "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
-        "transfers": _ratio(fsum(done.values()), len(done)) or 0.0,
-        "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
-        "pcm_writes_per_cell_max": max(writes, default=0.0),
-        "transfer_power_peak_w": transfer_power_w(trace),
+        "transfers": _ratio(fsum(done := transfers_of(trace).values()), len(done)) or 0.0,
         "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
         "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
     }
+    found |= billed_metrics(trace, chip, top, bill.total_j, bill.programmed)
+    return {name: found[name] for name in METRICS}
 
 
-def writes_per_transfer(schedule: Schedule, op: Op, bill: Bill) -> float:
+def billed_metrics(
+    trace: Trace, chip: Chip, top: Peak, energy_j: float, programmed: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return those metrics of a run that figures move which do not touch its time: `chip` may differ in such.
+
+    `programmed` is, by layer, which share of the cells transfers were measured to program.
+    """
+    workload, examples = trace.schedule.mapping.workload, trace.examples
+    time_s = trace.cycles / float(chip.spec.technology.clock_hz)
+    ops = workload.ops_per_example * examples
+    writes = [times * writes_per_transfer(trace.schedule, op, chip, programmed)
+              for op, times in transfers_of(trace).items()]  # fmt: skip
+    return {
+        **peak_metrics(top),
+        "power_w": _ratio(energy_j, time_s),
+        "energy_total_j": energy_j,
+        "energy_per_example_j": _ratio(energy_j, examples),
+        "energy_per_op_j": _ratio(energy_j, ops),
+        "efficiency_op_per_j": _ratio(ops, energy_j),
+        "area_m2": (area_m2 := chip.area_m2),
+        "throughput_per_area_op_per_s_m2": _ratio(_ratio(ops, time_s), area_m2),
+        "pcm_writes_per_cell_mean": _ratio(fsum(writes), len(writes)),
+        "pcm_writes_per_cell_max": max(writes, default=0.0),
+        "transfer_power_peak_w": transfer_power_w(trace, chip),
+    }
+
+
+def transfers_of(trace: Trace) -> dict[Op, float]:
+    """Return how often each transfer of a whole shard was done."""
+    return {op: trace.done[op.index] / len(op.maintenance.groups)
+            for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None}  # fmt: skip
+
+
+def writes_per_transfer(schedule: Schedule, op: Op, chip: Chip, programmed: Mapping[str, float]) -> float:
     """Return the RESETs of each long-term device in a transfer, on average: by what was measured, else by the spec."""
-    device = schedule.chip.tiles[op.tile].spec.device
+    device = chip.tiles[op.tile].spec.device
     layer = schedule.mapping.workload.layers[op.layer].name
-    return device.writes_when_programmed * bill.programmed.get(layer, device.programmed_share)
+    return device.writes_when_programmed * programmed.get(layer, device.programmed_share)
 
 
 def _ratio(a: float | int | None, b: float | int) -> float | None:
     return None if a is None or not b else a / b
 
 
-def transfer_power_w(trace: Trace) -> float:
+def transfer_power_w(trace: Trace, chip: Chip) -> float:
     """Return the largest power drawn by cells being programmed at once, in watts."""
-    devices = [tile.device for _, tile in trace.schedule.chip.spec.tile_kinds]
+    devices = [tile.device for _, tile in chip.spec.tile_kinds]
     return trace.cells_programmed_at_once * max(device.peak_power_w(device.transfer_steps) for device in devices)
 
 

@@ -10,7 +10,7 @@ from math import fsum
 from archsim.chip.graph import Chip, Tile
 from archsim.mapping.builder import Transport
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
-from archsim.mapping.schedule import Stage
+from archsim.mapping.schedule import Stage, Use
 from archsim.results.bill import largest_first
 from archsim.spec.choices import TRANSPORTS
 from archsim.workload.network import MODES
@@ -39,6 +39,35 @@ class Peak:
         return self.ops_per_example / self.energy_per_example_j
 
 
+@dataclass(frozen=True)
+class PeakWork:
+    """What a peak's example takes: units used, with how often, and time, on a chip or one that costs something else."""
+
+    ops: int
+    interval_s: float
+    steps: int
+    busy: Mapping[str, float]
+    uses: tuple[tuple[int, Use], ...]
+
+    def on(self, chip: Chip) -> Peak:
+        """Return the peak of a chip that differs at most in figures that do not touch its time."""
+        energies = defaultdict[str, list[float]](list)
+        for count, use in self.uses:
+            unit = chip.units[use.unit]
+            energies[unit.component].append(count * use.count * unit.actions[use.action].energy_j)
+        for part in chip.parts:
+            if part.leakage_w and not part.host:
+                energies[part.component].append(part.leakage_w * self.interval_s)
+        by_component = {name: self.steps * fsum(values) for name, values in energies.items()}
+        return Peak(
+            ops_per_example=self.steps * self.ops, time_per_example_s=self.steps * self.interval_s,
+            busiest_unit=max(self.busy, key=lambda name: self.busy[name]),  # of equal ones the first
+            busy_cycles={name: self.steps * cycles for name, cycles in self.busy.items()},
+            energy_per_example_j=fsum(by_component.values()), energy_j_by_component=largest_first(by_component),
+            area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),
+        )  # fmt: skip
+
+
 def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     """Return the chip's peak: 6 (inference: 2) x rows x cols x tiles per initiation interval of the slowest tile kind.
 
@@ -46,37 +75,27 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     schedule's; an example is `steps` vectors. Each tile exchanges its vectors with a neighbour over the longest inner
     link.
     """
+    return peak_work(chip, mode, steps).on(chip)
+
+
+def peak_work(chip: Chip, mode: str, steps: int) -> PeakWork:
+    """Return what an example takes where all tiles of a chip are busy in all phases back to back."""
     spec = chip.spec
-    clock_hz = float(spec.technology.clock_hz)
     transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
     done.check(chip)
     transport.check(chip, steps)
-    ops, energies = 0, defaultdict[str, list[float]](list)
+    ops, uses = 0, list[tuple[int, Use]]()
     busy: dict[str, float] = {}
     for kind, tile_spec in spec.tile_kinds:
         tile = next(tile for tile in chip.tiles if tile.kind == kind)
         stages = list(done.full_step(TileKit(chip, tile), transport))
         count = tile_spec.count * spec.chips
         ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * count
-        for stage in stages:
-            for use in stage.uses:
-                unit = chip.units[use.unit]
-                energies[unit.component].append(count * use.count * unit.actions[use.action].energy_j)
+        uses += [(count, use) for stage in stages for use in stage.uses]
         named = _busy(chip, stages).items()
         busy |= {name if kind == "tile" else f"{kind}: {name}": cycles for name, cycles in named}
-    busiest = max(busy, key=lambda name: busy[name])  # of equal ones the first
-    interval_s = busy[busiest] / clock_hz
-    for part in chip.parts:
-        if part.leakage_w and not part.host:
-            energies[part.component].append(part.leakage_w * interval_s)
-    by_component = {name: steps * fsum(values) for name, values in energies.items()}
-    return Peak(
-        ops_per_example=steps * ops, time_per_example_s=steps * interval_s, busiest_unit=busiest,
-        busy_cycles={name: steps * cycles for name, cycles in busy.items()},
-        energy_per_example_j=fsum(by_component.values()),
-        energy_j_by_component=largest_first(by_component),
-        area_m2=fsum(part.area_m2 for part in chip.parts if not part.host),
-    )  # fmt: skip
+    interval_s = max(busy.values()) / float(spec.technology.clock_hz)
+    return PeakWork(ops, interval_s, steps, busy, tuple(uses))
 
 
 def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:

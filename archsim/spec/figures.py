@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -21,7 +21,8 @@ class Figure:
     """One figure of a spec as it was written, and where it comes from.
 
     Of one that was scaled to another node, `text` is what it was scaled to, and `written` what the file has.
-    `given_for` says for which choices it holds, where that was said or they were changed since.
+    `given_for` says for which choices it holds, where that was said or they were changed since. `range` is how low and
+    how high it may be, as written, and `estimate` the estimator that made it.
     """
 
     text: str
@@ -30,6 +31,8 @@ class Figure:
     note: str = ""
     written: str = ""
     given_for: str = ""
+    range: tuple[str, ...] = ()
+    estimate: str = ""
 
     @property
     def to_set(self) -> str:
@@ -96,7 +99,10 @@ def figure_at(tree: Tree, path: str, default: str) -> Figure:
     if not isinstance(found, Leaf):
         return Figure(default, "archsim's default", "assumption")
     status = found.status or ("quoted" if found.source else "assumption")
-    return Figure(found.text, found.source, status, found.note, given_for=found.given_for)
+    return Figure(
+        found.text, found.source, status, found.note, given_for=found.given_for, range=found.range,
+        estimate=found.estimate,
+    )  # fmt: skip
 
 
 def rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scaled]) -> dict[str, Figure]:
@@ -113,7 +119,7 @@ def rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scal
             f"{was.text} ({was.source or was.status}), {mark.quantity} x {mark.factor:g} from {words} by {mark.source}"
         )
         status = was.status if was.status in ("assumption", "fitted") else "derived"
-        found[path] = Figure(text, source, status, was.note, was.text, was.given_for)
+        found[path] = replace(was, text=text, source=source, status=status, written=was.text)
     return found
 
 

@@ -22,6 +22,7 @@ from archsim.spec.figures import Figure, figure_at, figure_paths, rescaled
 from archsim.spec.finding import TEXTS_ABOUT, find_file, label_of, with_base
 from archsim.spec.misfits import misfits
 from archsim.spec.named import beside, named_texts, place_in, placed
+from archsim.spec.ranges import Range, faults_of, ranges_of
 from archsim.spec.scaling import Scaled, scaled
 from archsim.spec.settings import overridden, path_parts, replaced, with_variants, without_options
 
@@ -53,6 +54,11 @@ class Loaded(Generic[S]):
         """By dotted path each figure, with its source."""
         found = {path: figure_at(self.used, path, default) for path, default in figure_paths(self.value, "")}
         return found | rescaled(self.value, found, self.marks) if self.marks else found
+
+    @cached_property
+    def ranges(self) -> tuple[Range, ...]:
+        """How low and how high figures may be, where that is said."""
+        return ranges_of(self.value, self.figures, self.marks)
 
     @cached_property
     def digest(self) -> str:
@@ -177,6 +183,8 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
         Problem(f"--set {path}", "is read no more", why) for path, why in _retired(value, used, "", tuple(given))
         if any(path == key or path.startswith(f"{key}.") for key in given)
     ]  # fmt: skip
+    if value is not None:
+        problems += faults_of(value, used, label)
     if value is None or problems:
         raise SpecError(_without_inherited(problems, label))
     marks: dict[str, Scaled] = {}

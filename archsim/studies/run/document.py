@@ -20,6 +20,8 @@ STATUS_WORDS = {
     "fitted": "Fitted to published figures",
     "neglected": "Neglected, as an explicit zero",
     "assumption": "Assumptions [A]",
+    "stand-in": "Stand-ins: quoted of other parts",
+    "estimated": "Estimated from size, bits, rate and node",
     "derived": "Derived from what is published",
     "quoted": "Quoted from publications",
 }
@@ -35,7 +37,7 @@ def document(page: Page) -> Document:
         Section("links", "Links", (tables.links(page.details.links),)), _dwell(page), _accuracy(page),
         gpu_section(page.details.gpus),
         Section("made-of", "What the peak is made of", (tables.peak_time(page), tables.peak_energy(page))),
-        _rests(page), _audits(page), _repeat(page),
+        *_sure(page), _rests(page), _audits(page), _repeat(page),
     )  # fmt: skip
     title = f"{page.data.arch.name} x {page.data.workload.name}"
     return Document(title, tuple(_head(page)), sections)
@@ -91,7 +93,10 @@ def cards(page: Page) -> Cards:
     def beside(own: Headline) -> str:
         if own.metric == "tile_utilisation":
             return used
-        return f"peak {headline_text(every.get(own.peak), own.peak, 4)}" if own.peak else ""
+        peak = f"peak {headline_text(every.get(own.peak), own.peak, 4)}" if own.peak else ""
+        ends = (page.data.intervals or {}).get(own.metric)
+        sure = "" if ends is None else f"80 % within {tables.interval_text(ends, own.metric)}"
+        return "; ".join(filter(None, (peak, sure)))
 
     return Cards(tuple(
         Card(own.label, headline_text(every.get(own.metric), own.metric, 4), beside(own),
@@ -288,6 +293,20 @@ def groups(page: Page) -> list[tuple[str, str, list[SpecFigure]]]:
     for figure in page.details.figures:
         found.setdefault("neglected" if figure.path in zeros else figure.status, []).append(figure)
     return [(status, STATUS_WORDS.get(status, status), own) for status, own in found.items() if own]
+
+
+def _sure(page: Page) -> list[Section]:
+    how = page.data.uncertainty
+    if how is None:
+        return []
+    drawn = "simulated" if how.simulated else "billed anew from the run's counters"
+    text = say(
+        "Some figures of the spec have ranges, or are estimates with a spread. The intervals hold {held} of {draws} in "
+        "which these are drawn, each {drawn}; figures of one source, or of one estimator, err together. What the model "
+        "leaves out is in no interval.", held=percent(how.held), draws=counted(how.draws, "draw"), drawn=drawn,
+        brief=True,
+    )  # fmt: skip
+    return [Section("sure", "How sure is it", (text, tables.intervals(page)))]
 
 
 def _rests(page: Page) -> Section:

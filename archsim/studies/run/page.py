@@ -194,6 +194,23 @@ class Programming(Part):
     cells: int
 
 
+class Cause(Part):
+    """Figures of the spec that err together, and their share of a metric's uncertainty."""
+
+    name: str
+    figures: tuple[str, ...]
+    share: float
+
+
+class Uncertainty(Part):
+    """How the intervals were found, and by metric the ranges that make most of each."""
+
+    draws: int
+    simulated: bool
+    held: float
+    causes: Mapping[str, tuple[Cause, ...]]
+
+
 class Run(Part):
     """What metrics.json holds."""
 
@@ -216,6 +233,8 @@ class Run(Part):
     activity: Activity
     notes: tuple[str, ...] = ()
     programming: Programming | None = None
+    intervals: Mapping[str, tuple[float, float]] | None = None
+    uncertainty: Uncertainty | None = None
     crosscheck: tuple[Comparison, ...] | None = None
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from archsim.base.units import engineering, si_of_metric
 from archsim.base.words import per_cent
 from archsim.report.floorplan import LinkUse
-from archsim.report.table import Column, Table, words
+from archsim.report.table import Column, Said, Table, words
 from archsim.studies.run.headline import HEADLINE, headline_text
 from archsim.studies.run.page import Page
 from archsim.studies.train.history import History
@@ -35,6 +35,30 @@ def headline(page: Page) -> Table:
         rows.append((own.label, *cells, note))
     columns = tuple(map(Column, ("figure", "peak", "sustained", "lower bound", "published")))
     return Table("headline", "Peak and sustained", columns, tuple(rows), brief=True)
+
+
+def interval_text(ends: tuple[float, float], metric: str) -> str:
+    """Return the ends of a metric's interval in words."""
+    low, high = (headline_text(end, metric, 3) for end in ends)
+    return f"{low} to {high}"
+
+
+def intervals(page: Page) -> Table:
+    """The intervals of the headline figures, sustained and at the peak, and what makes most of each."""
+    known, how = page.data.intervals or {}, page.data.uncertainty
+    rows = []
+    both = [(own.label, own.metric) for own in HEADLINE] + [(f"peak, {own.label}", own.peak) for own in HEADLINE]
+    for label, metric in both:
+        if how is None or metric not in known:
+            continue
+        low, high = known[metric]
+        told = (f"{cause.name} ({per_cent(cause.share, 0)})" for cause in how.causes.get(metric, ()))
+        value = page.data.metrics.get(metric)
+        shown = [Said(each, headline_text(each, metric)) for each in (value, low, high)]
+        rows.append((label, *shown, high / low if low > 0 else None, "; ".join(told)))
+    columns = (Column("figure"), Column("nominal"), Column("low"), Column("high"), Column("high / low", "", 2),
+               Column("most of it by"))  # fmt: skip
+    return Table("intervals", "Intervals", columns, tuple(rows), brief=True)
 
 
 def all_metrics(page: Page) -> Table:

@@ -1,0 +1,167 @@
+"""Intervals of metrics: how far ranges of the spec's figures move them.
+
+Each draw takes a chip whose figures lie within their ranges. As long as none of them touches time, the run stands and
+its counters are billed anew; otherwise each draw is simulated, and there are fewer. What a model leaves out is in no
+interval: only figures vary, never the structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from archsim.base.arrays import F64
+from archsim.base.errors import ArchsimError
+from archsim.base.record import Record
+from archsim.chip.graph import Chip, build_chip
+from archsim.mapping.modes import build_schedule
+from archsim.mapping.schedule import Schedule
+from archsim.results.bill import ActivityFile, Counters, account
+from archsim.results.metrics import billed_metrics, metrics_of
+from archsim.results.peak import peak, peak_work
+from archsim.simulation.run import Trace, simulate
+from archsim.spec.arch import ArchSpec
+from archsim.spec.ranges import SHARE, Range, with_figures
+
+BILLED, SIMULATED = 200, 32
+"""Draws, where the counters are billed anew and where each is simulated."""
+TOLD = 3
+"""So many ranges are told that make most of an interval."""
+LEAST = 0.02
+"""A range is told if it makes at least this share of the variance of a metric's logarithm."""
+Metrics = Mapping[str, Any]
+
+
+class Cause(Record):
+    """Figures that err together, and the `share` of the variance of a metric's logarithm that goes with them."""
+
+    name: str
+    figures: tuple[str, ...]
+    share: float
+
+
+class Uncertainty(Record):
+    """How intervals were found: they hold the share `held` of so many draws, each `simulated` or billed anew.
+
+    `causes` are by metric the ranges that make most of its interval.
+    """
+
+    draws: int
+    simulated: bool
+    held: float
+    causes: Mapping[str, tuple[Cause, ...]]
+
+
+class Intervals(Record):
+    """By metric its interval, in SI units, and how it was found."""
+
+    intervals: Mapping[str, tuple[float, float]]
+    uncertainty: Uncertainty
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The quantiles at which the ranges of each name are drawn, [draws, names]: a Latin hypercube."""
+
+    ranges: tuple[Range, ...]
+    names: tuple[str, ...]
+    quantiles: F64
+
+    @classmethod
+    def of(cls, ranges: Sequence[Range], count: int, seed: int = 0) -> Draws:
+        """Return so many draws: each name's quantiles lie one in each of `count` equal parts, in an order by chance."""
+        names = tuple(dict.fromkeys(own.name for own in ranges))
+        random = np.random.default_rng(seed)
+        columns = [(random.permutation(count) + random.random(count)) / count for _ in names]
+        return cls(tuple(ranges), names, np.stack(columns, axis=1))
+
+    def figures(self, draw: int) -> dict[str, float]:
+        """Return by dotted path the figures of a draw, in SI units."""
+        at = dict(zip(self.names, self.quantiles[draw], strict=True))
+        return {own.path: own.at(float(at[own.name])) for own in self.ranges}
+
+
+def intervals_of(draws: Draws, drawn: Sequence[Metrics], simulated: bool) -> Intervals:
+    """Return the intervals of the metrics of all draws, without those that nothing moves or that are undefined."""
+    by_metric: dict[str, tuple[float, float]] = {}
+    causes: dict[str, tuple[Cause, ...]] = {}
+    for name in drawn[0]:
+        values = [each[name] for each in drawn]
+        if any(value is None for value in values) or max(values) <= min(values) * (1 + 1e-12):
+            continue
+        low, high = np.quantile(np.array(values, dtype=np.float64), [(1 - SHARE) / 2, (1 + SHARE) / 2])
+        by_metric[name] = float(low), float(high)
+        if min(values) > 0:
+            causes[name] = _causes(draws, np.log(np.array(values, dtype=np.float64)))
+    how = Uncertainty(draws=len(drawn), simulated=simulated, held=SHARE, causes=causes)
+    return Intervals(intervals=by_metric, uncertainty=how)
+
+
+def _causes(draws: Draws, logarithms: F64) -> tuple[Cause, ...]:
+    shares = [float(np.corrcoef(column, logarithms)[0, 1] ** 2) for column in draws.quantiles.T]
+    ranked = sorted(zip(shares, draws.names, strict=True), key=lambda pair: -pair[0])[:TOLD]
+    return tuple(
+        Cause(name=name, figures=tuple(own.path for own in draws.ranges if own.name == name), share=share)
+        for share, name in ranked if share >= LEAST
+    )  # fmt: skip
+
+
+def of_chip(spec: ArchSpec, ranges: Sequence[Range], metrics: Callable[[Chip], Metrics]) -> Intervals | None:
+    """Return the intervals of what is known of a chip without a run; None without ranges."""
+    if not ranges:
+        return None
+    draws = Draws.of(ranges, BILLED)
+    chip = build_chip(spec)
+    drawn = [metrics(build_chip(with_figures(spec, draws.figures(draw)), like=chip)) for draw in range(BILLED)]
+    return intervals_of(draws, drawn, simulated=False)
+
+
+def of_run(
+    spec: ArchSpec,
+    ranges: Sequence[Range],
+    trace: Trace,
+    activity: ActivityFile | None,
+    programmed: Mapping[str, float],
+) -> Intervals | None:
+    """Return the intervals of a run's metrics; None without ranges.
+
+    It was billed by an `activity` and, by layer, the share of cells that transfers program. Raises what a simulation
+    raises where a draw cannot be run.
+    """
+    if not ranges:
+        return None
+    schedule, chip = trace.schedule, trace.schedule.chip
+    workload = schedule.mapping.workload
+    simulated = _touch_time(spec, ranges, schedule)
+    draws = Draws.of(ranges, SIMULATED if simulated else BILLED)
+    counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
+    drawn: list[Metrics] = []
+    for draw in range(len(draws.quantiles)):
+        other = build_chip(with_figures(spec, draws.figures(draw)), like=chip)
+        if simulated:
+            own = simulate(build_schedule(other, schedule.mapping, schedule.examples))
+            drawn.append(metrics_of(own, account(own, activity), peak(other, workload.mode, workload.steps)))
+        else:
+            energy_j = counters.energy_j(other, activity)
+            drawn.append(billed_metrics(trace, other, work.on(other), energy_j, programmed))
+    return intervals_of(draws, drawn, simulated)
+
+
+def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> bool:
+    """Return whether a schedule is another one with all figures near one end of their ranges."""
+    chip = schedule.chip
+    for end in (0.02, 0.98):
+        other = build_chip(with_figures(spec, {own.path: own.at(end) for own in ranges}), like=chip)
+        if other.spec.technology.clock_hz != chip.spec.technology.clock_hz:
+            return True
+        try:
+            if build_schedule(other, schedule.mapping, schedule.examples).ops != schedule.ops:
+                return True
+        except ArchsimError:
+            return True
+        if any(a.capacity != b.capacity for a, b in zip(other.units, chip.units, strict=True)):
+            return True
+    return False

@@ -1,0 +1,131 @@
+"""Intervals: billing anew is the bill, draws are the runs that their figures make, and quantiles are closed forms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from archsim.chip.graph import build_chip
+from archsim.results.bill import Counters, account
+from archsim.results.evaluate import evaluate
+from archsim.results.intervals import BILLED, SIMULATED, Draws, of_chip, of_run
+from archsim.results.metrics import billed_metrics, metrics_of
+from archsim.results.peak import chip_metrics, peak, peak_work
+from archsim.simulation.run import Trace, simulate
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import load_arch
+from archsim.spec.ranges import Range, with_figures
+from archsim.workload import load_workload
+from tests.helpers import REFERENCE, SHIPPED, schedule_of
+
+DIGITS = load_workload("mlp_digits")
+CONVERTER = Range("tile.col_converter.energy", "converter", 2e-12, 19.4e-12, 25e-12)
+AREA = Range("tile.device.area", "cells", 1e-12, 2.34e-12, 4e-12)
+WINDOW = Range("tile.row_driver.step", "driver", 0.3e-9, 0.5e-9, 1e-9)
+
+
+def trained(spec: ArchSpec, examples: int = 40) -> Trace:
+    chip = build_chip(spec)
+    return simulate(schedule_of(DIGITS.value, examples, chip=chip))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_counters_and_the_work_of_a_peak_bill_what_the_run_and_the_peak_bill(name: str) -> None:
+    spec = load_arch(name).value
+    mode = "training" if spec.tile.array is not None else "inference"
+    workload = load_workload("mlp_digits", [f"mode={mode}"]).value
+    chip = build_chip(spec)
+    trace = simulate(schedule_of(workload, 10, chip=chip))
+    assert Counters.of(trace).energy_j(chip) == pytest.approx(account(trace).total_j, rel=1e-12)
+    assert peak_work(chip, mode, 1).on(chip) == peak(chip, mode)
+
+
+@pytest.mark.parametrize("own", [CONVERTER, AREA, Range("routing.link.energy_per_wire", "wire", 1e-12, 2e-12, 3e-12)])
+def test_a_chip_like_another_is_the_chip_that_is_built_without_it(own: Range) -> None:
+    spec = load_arch(REFERENCE).value
+    if own.name == "wire":
+        spec, own = load_arch("pcm64_mesh_32nm").value, CONVERTER
+    other = with_figures(spec, {own.path: own.high})
+    like, alone = build_chip(other, like=build_chip(spec)), build_chip(other)
+    assert (like.area_m2, like.parts) == (alone.area_m2, alone.parts)
+    assert [link.length_m for link in like.links.values()] == [link.length_m for link in alone.links.values()]
+    assert [unit.actions for unit in like.units] == [unit.actions for unit in alone.units]
+
+
+def test_each_draw_is_the_run_that_its_figures_make() -> None:
+    spec, ranges = load_arch(REFERENCE).value, (CONVERTER, Range("host.leakage", "host", 1e-3, 2e-3, 5e-3))
+    trace = trained(spec)
+    draws = Draws.of(ranges, BILLED)
+    work, counters = peak_work(trace.schedule.chip, "training", 1), Counters.of(trace)
+    for draw in (0, 7):
+        other = build_chip(with_figures(spec, draws.figures(draw)), like=trace.schedule.chip)
+        found = billed_metrics(trace, other, work.on(other), counters.energy_j(other), {})
+        own = trained(with_figures(spec, draws.figures(draw)))
+        alone = metrics_of(own, account(own), peak(own.schedule.chip))
+        assert found == pytest.approx({name: alone[name] for name in found}, rel=1e-12)
+
+
+def test_the_interval_of_one_range_is_what_its_quantiles_make() -> None:
+    spec = load_arch(REFERENCE).value
+    trace = trained(spec)
+    found = of_run(spec, (CONVERTER,), trace, None, {})
+    assert found is not None
+    assert (found.uncertainty.draws, found.uncertainty.simulated) == (BILLED, False)
+    ends = []
+    for at in (0.1, 0.9):  # energy is linear in the figure, so that quantiles map to quantiles
+        chip = build_chip(with_figures(spec, {CONVERTER.path: CONVERTER.at(at)}))
+        ends.append(account(replace(trace, schedule=replace(trace.schedule, chip=chip))).total_j)
+    assert found.intervals["energy_total_j"] == pytest.approx(ends, rel=0.003)
+    assert "time_per_example_s" not in found.intervals
+    (cause,) = found.uncertainty.causes["energy_total_j"]
+    assert (cause.name, cause.figures) == ("converter", (CONVERTER.path,))
+    assert cause.share > 0.9
+
+
+def test_where_a_range_touches_time_each_draw_is_simulated() -> None:
+    spec = load_arch(REFERENCE).value
+    trace = trained(spec)
+    found = of_run(spec, (CONVERTER, WINDOW), trace, None, {})
+    assert found is not None
+    assert (found.uncertainty.draws, found.uncertainty.simulated) == (SIMULATED, True)
+    low, high = found.intervals["time_total_s"]
+    ends = [trained(with_figures(spec, {WINDOW.path: WINDOW.at(at)})).cycles * 1e-9 for at in (0.1, 0.9)]
+    assert (low, high) == pytest.approx(ends, rel=0.1)
+    assert found.uncertainty.causes["time_total_s"][0].name == "driver"
+
+
+def test_figures_of_one_source_err_together() -> None:
+    spec = load_arch(REFERENCE).value
+    other = replace(CONVERTER, path="tile.row_converter.energy")
+    together = of_chip(spec, (CONVERTER, other), lambda chip: chip_metrics(chip, "training"))
+    apart = of_chip(spec, (CONVERTER, replace(other, name="another")), lambda chip: chip_metrics(chip, "training"))
+    assert together is not None and apart is not None
+    name = "efficiency_peak_op_per_j"
+    wide, narrow = (np.subtract(*own.intervals[name][::-1]) for own in (together, apart))
+    assert wide > 1.1 * narrow  # errors of two sources cancel in part: by 1 / sqrt(2) where they are equal
+    assert len(together.uncertainty.causes[name]) == 1
+    assert len(apart.uncertainty.causes[name]) == 2
+
+
+def test_draws_are_a_latin_hypercube() -> None:
+    draws = Draws.of((CONVERTER, AREA), 50)
+    assert draws.quantiles.shape == (50, 2)
+    for column in draws.quantiles.T:
+        assert sorted((column * 50).astype(int)) == list(range(50))
+
+
+def test_a_run_says_its_intervals_where_there_are_ranges_and_is_the_same_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "chip.yaml"
+    figure = "{value: 19.4 pJ, range: [2 pJ, 25 pJ]}"
+    path.write_text(
+        f"kind: arch\nextends: {REFERENCE}\ntile: {{col_converter: {{energy: {figure}}}}}\n", encoding="utf-8"
+    )
+    plain, own = (evaluate(load_arch(name), DIGITS, examples=20).data for name in (REFERENCE, path))
+    assert "intervals" not in plain
+    low, high = own["intervals"]["energy_per_example_j"]
+    assert low < high
+    assert own["uncertainty"]["held"] == 0.8
+    assert own["metrics"] == plain["metrics"]
