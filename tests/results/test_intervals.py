@@ -102,7 +102,8 @@ def test_figures_of_one_source_err_together() -> None:
     other = replace(CONVERTER, path="tile.row_converter.energy")
     together = of_chip(spec, (CONVERTER, other), lambda chip: chip_metrics(chip, "training"))
     apart = of_chip(spec, (CONVERTER, replace(other, name="another")), lambda chip: chip_metrics(chip, "training"))
-    assert together is not None and apart is not None
+    assert together is not None
+    assert apart is not None
     name = "efficiency_peak_op_per_j"
     wide, narrow = (np.subtract(*own.intervals[name][::-1]) for own in (together, apart))
     assert wide > 1.1 * narrow  # errors of two sources cancel in part: by 1 / sqrt(2) where they are equal
