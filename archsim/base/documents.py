@@ -2,7 +2,8 @@
 
 Scalars stay the text that was written (in YAML 1.1, 12:30 would be 750 and 1e99 a string). A figure is
 bare (`64 ns`) or a mapping (`{value: 64 ns, source: ..., status: ..., note: ...}`); the same three words in
-a section hold for all bare figures in it. A figure's own mapping may have a `range: [LOW, HIGH]`, too.
+a section hold for all bare figures in it. A figure's own mapping may have a `range: [LOW, HIGH]`, too. A figure that
+follows from others is `{estimate: NAME, of: {...}, note: ...}`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from archsim.base.limits import NESTING, SPEC_BYTES, Limit
 
 STATUSES = ("quoted", "derived", "estimated", "stand-in", "assumption", "fitted")
 NOTES = ("source", "status", "note", "given_for")
-RANGE = "range"
+RANGE, ESTIMATE = "range", "estimate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,10 @@ def _annotate(plain: Any, path: str, default: Leaf, problems: list[Problem]) -> 
     here = f"{path}." if path else ""
     if rest.keys() - {RANGE} == {"value"} and isinstance(rest["value"], str):
         return replace(own, text=rest["value"], range=_range(rest.get(RANGE, []), f"{here}{RANGE}", problems))
-    return {key: _annotate(value, f"{here}{key}", own, problems) for key, value in rest.items()}
+    below = {key: _annotate(value, f"{here}{key}", own, problems) for key, value in rest.items()}
+    if isinstance(name := rest.get(ESTIMATE), str):
+        below[ESTIMATE] = Leaf(name, note=own.note)
+    return below
 
 
 def _range(plain: Any, path: str, problems: list[Problem]) -> tuple[str, ...]:
@@ -249,7 +253,10 @@ def written(tree: Tree) -> Any:
         return {"value": tree.text, **notes} if notes else tree.text
     if isinstance(tree, list):
         return [written(item) for item in tree]
-    return {key: written(value) for key, value in tree.items()}
+    name = tree.get(ESTIMATE)
+    note = {"note": name.note} if isinstance(name, Leaf) and name.note else {}
+    return {key: name.text if isinstance(name, Leaf) and value is name else written(value)
+            for key, value in tree.items()} | note  # fmt: skip
 
 
 def dump_yaml(data: Mapping[str, Any], *, leaves_on_a_line: bool = False) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from archsim.base.arrays import F64
+from archsim.base.arrays import F64, I64
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.chip.graph import Chip, build_chip
@@ -31,12 +31,12 @@ BILLED, SIMULATED = 200, 32
 TOLD = 3
 """So many ranges are told that make most of an interval."""
 LEAST = 0.02
-"""A range is told if it makes at least this share of the variance of a metric's logarithm."""
+"""A range is told if it makes at least this share of the variance of a metric's ranks."""
 Metrics = Mapping[str, Any]
 
 
 class Cause(Record):
-    """Figures that err together, and the `share` of the variance of a metric's logarithm that goes with them."""
+    """Figures that err together, and the `share` of the variance of a metric's ranks that goes with them."""
 
     name: str
     figures: tuple[str, ...]
@@ -94,14 +94,14 @@ def intervals_of(draws: Draws, drawn: Sequence[Metrics], simulated: bool) -> Int
             continue
         low, high = np.quantile(np.array(values, dtype=np.float64), [(1 - SHARE) / 2, (1 + SHARE) / 2])
         by_metric[name] = float(low), float(high)
-        if min(values) > 0:
-            causes[name] = _causes(draws, np.log(np.array(values, dtype=np.float64)))
+        causes[name] = _causes(draws, np.argsort(np.argsort(values)))
     how = Uncertainty(draws=len(drawn), simulated=simulated, held=SHARE, causes=causes)
     return Intervals(intervals=by_metric, uncertainty=how)
 
 
-def _causes(draws: Draws, logarithms: F64) -> tuple[Cause, ...]:
-    shares = [float(np.corrcoef(column, logarithms)[0, 1] ** 2) for column in draws.quantiles.T]
+def _causes(draws: Draws, ranks: I64) -> tuple[Cause, ...]:
+    """Return the ranges with which the ranks of a metric go most, by the squares of Spearman's correlations."""
+    shares = [float(np.corrcoef(column, ranks)[0, 1] ** 2) for column in draws.quantiles.T]
     ranked = sorted(zip(shares, draws.names, strict=True), key=lambda pair: -pair[0])[:TOLD]
     return tuple(
         Cause(name=name, figures=tuple(own.path for own in draws.ranges if own.name == name), share=share)

@@ -17,6 +17,7 @@ from archsim.base.documents import Leaf, Tree, dump_yaml, texts, written
 from archsim.base.errors import Problem, SpecError
 from archsim.base.section import Section, yaml_key
 from archsim.spec.arch import ArchSpec
+from archsim.spec.estimated import estimated
 from archsim.spec.faults import problems_of
 from archsim.spec.figures import Figure, figure_at, figure_paths, rescaled
 from archsim.spec.finding import TEXTS_ABOUT, find_file, label_of, with_base
@@ -175,6 +176,10 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
             problems += error.problems
     used = with_variants(used)
     value = None
+    try:
+        used = estimated(used, label)
+    except SpecError as error:
+        raise SpecError(_without_inherited([*problems, *error.problems], label)) from None
     try:
         value = cls.model_validate(named_texts(used, kind))
     except ValidationError as error:
