@@ -73,7 +73,7 @@ def evaluate(
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
-    if found := of_run(arch.value, arch.ranges, trace, activity, bill.programmed):
+    if found := of_run(arch, trace, activity, bill.programmed):
         data |= found.plain()
     if notes := [*notes_of(chip, workload.value), *arch.misfits()]:
         data["notes"] = notes

@@ -7,9 +7,9 @@ interval: only figures vary, never the structure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,10 +21,14 @@ from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
 from archsim.results.bill import ActivityFile, Counters, account
 from archsim.results.metrics import billed_metrics, metrics_of
-from archsim.results.peak import peak, peak_work
+from archsim.results.peak import peak, peak_metrics, peak_work
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.ranges import SHARE, Range, with_figures
+from archsim.spec.figures import value_at
+from archsim.spec.ranges import SHARE, Range, canonical, with_figures
+
+if TYPE_CHECKING:
+    from archsim.spec.loading import Loaded
 
 BILLED, SIMULATED = 200, 32
 """Draws, where the counters are billed anew and where each is simulated."""
@@ -32,6 +36,10 @@ TOLD = 3
 """So many ranges are told that make most of an interval."""
 LEAST = 0.02
 """A range is told if it makes at least this share of the variance of a metric's ranks."""
+NUDGE = 1.1
+"""By how much a figure is changed to see how a metric goes with it."""
+LEAST_FITTED = 0.05
+"""So much of itself a fitted figure keeps at least, where a draw leaves nothing over for it."""
 Metrics = Mapping[str, Any]
 
 
@@ -78,10 +86,11 @@ class Draws:
         columns = [(random.permutation(count) + random.random(count)) / count for _ in names]
         return cls(tuple(ranges), names, np.stack(columns, axis=1))
 
-    def figures(self, draw: int) -> dict[str, float]:
-        """Return by dotted path the figures of a draw, in SI units."""
-        at = dict(zip(self.names, self.quantiles[draw], strict=True))
-        return {own.path: own.at(float(at[own.name])) for own in self.ranges}
+    def figures(self, draw: int, fits: Fits | None = None) -> dict[str, float]:
+        """Return by dotted path the figures of a draw, in SI units, with what is fitted again to it."""
+        at = dict(zip(self.names, self.quantiles[draw].tolist(), strict=True))
+        own = {own.path: own.at(at[own.name]) for own in self.ranges}
+        return own if fits is None else {**fits.again(at), **own}
 
 
 def intervals_of(draws: Draws, drawn: Sequence[Metrics], simulated: bool) -> Intervals:
@@ -109,38 +118,98 @@ def _causes(draws: Draws, ranks: I64) -> tuple[Cause, ...]:
     )  # fmt: skip
 
 
-def of_chip(spec: ArchSpec, ranges: Sequence[Range], metrics: Callable[[Chip], Metrics]) -> Intervals | None:
+@dataclass(frozen=True)
+class Fit:
+    """Figures that were fitted to a metric of the peak: that metric's inverse, and how it goes with their factor."""
+
+    metric: str
+    paths: tuple[str, ...]
+    inverse: float
+    slope: float
+
+    def factor(self, metrics: Metrics) -> float:
+        """Return by what the figures are multiplied so that the metric is met where it is what `metrics` say."""
+        return max(1 - (1 / float(metrics[self.metric]) - self.inverse) / self.slope, LEAST_FITTED)
+
+
+class Fits:
+    """What was fitted in a spec, so that it is fitted again to each draw.
+
+    Else a draw would contradict what the chip was fitted to. The fit is that of the spec without overrides.
+    """
+
+    def __init__(self, arch: Loaded[ArchSpec]) -> None:
+        self._base = arch.without_overrides() if any(own.kind == "fit" for own in arch.value.published) else arch
+        self._ranges = {own.path: own for own in self._base.ranges}
+        self._fits: list[Fit] = []
+        self._of = arch.value
+        modes = {own.mode for own in self._base.value.published if own.kind == "fit" and not own.workload}
+        for mode in modes if self._ranges else ():
+            self._chip = build_chip(self._base.value)
+            self._work = peak_work(self._chip, mode, 1)
+            wanted = [own.metric for own in self._base.value.published if (own.kind, own.mode) == ("fit", mode)]
+            self._fits += self._fitted(wanted)
+
+    def _fitted(self, wanted: Sequence[str]) -> Iterator[Fit]:
+        """Yield for each metric that was fitted the figure that moves it most, each figure once."""
+        before = peak_metrics(self._work.on(self._chip))
+        groups: dict[str, list[str]] = {}
+        for path, figure in self._base.figures.items():
+            if figure.status == "fitted":
+                groups.setdefault(canonical(path), []).append(path)
+        for metric in (own for own in wanted if own in before):
+            slopes = {name: self._slope(paths, metric, 1 / before[metric]) for name, paths in groups.items()}
+            most = max(slopes, key=lambda name: abs(slopes[name]), default=None)
+            if most is not None and slopes[most]:
+                yield Fit(metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
+
+    def _slope(self, paths: Sequence[str], metric: str, inverse: float) -> float:
+        own = {path: NUDGE * float(value_at(self._base.value, path)) for path in paths}
+        changed = peak_metrics(self._work.on(build_chip(with_figures(self._base.value, own), like=self._chip)))
+        return (1 / float(changed[metric]) - inverse) / (NUDGE - 1)
+
+    def again(self, at: Mapping[str, float]) -> dict[str, float]:
+        """Return the fitted figures in SI units, by path, where ranges are at these quantiles by name."""
+        if not self._fits:
+            return {}
+        values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
+        found = peak_metrics(self._work.on(build_chip(with_figures(self._base.value, values), like=self._chip)))
+        return {
+            path: float(value_at(self._base.value, path)) * fit.factor(found) for fit in self._fits
+            for path in fit.paths if value_at(self._of, path) == value_at(self._base.value, path)
+        }  # fmt: skip
+
+
+def of_chip(arch: Loaded[ArchSpec], metrics: Callable[[Chip], Metrics]) -> Intervals | None:
     """Return the intervals of what is known of a chip without a run; None without ranges."""
-    if not ranges:
+    if not arch.ranges:
         return None
-    draws = Draws.of(ranges, BILLED)
-    chip = build_chip(spec)
-    drawn = [metrics(build_chip(with_figures(spec, draws.figures(draw)), like=chip)) for draw in range(BILLED)]
+    draws, fits = Draws.of(arch.ranges, BILLED), Fits(arch)
+    chip = build_chip(arch.value)
+    drawn = [
+        metrics(build_chip(with_figures(arch.value, draws.figures(draw, fits)), like=chip)) for draw in range(BILLED)
+    ]
     return intervals_of(draws, drawn, simulated=False)
 
 
 def of_run(
-    spec: ArchSpec,
-    ranges: Sequence[Range],
-    trace: Trace,
-    activity: ActivityFile | None,
-    programmed: Mapping[str, float],
+    arch: Loaded[ArchSpec], trace: Trace, activity: ActivityFile | None, programmed: Mapping[str, float]
 ) -> Intervals | None:
     """Return the intervals of a run's metrics; None without ranges.
 
     It was billed by an `activity` and, by layer, the share of cells that transfers program. Raises what a simulation
     raises where a draw cannot be run.
     """
-    if not ranges:
+    if not arch.ranges:
         return None
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
-    simulated = _touch_time(spec, ranges, schedule)
-    draws = Draws.of(ranges, SIMULATED if simulated else BILLED)
+    simulated = _touch_time(arch.value, arch.ranges, schedule)
+    draws, fits = Draws.of(arch.ranges, SIMULATED if simulated else BILLED), Fits(arch)
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics] = []
     for draw in range(len(draws.quantiles)):
-        other = build_chip(with_figures(spec, draws.figures(draw)), like=chip)
+        other = build_chip(with_figures(arch.value, draws.figures(draw, fits)), like=chip)
         if simulated:
             own = simulate(build_schedule(other, schedule.mapping, schedule.examples))
             drawn.append(metrics_of(own, account(own, activity), peak(other, workload.mode, workload.steps)))

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from archsim.base import units
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import CHIP_LINKS, TILES
-from archsim.base.section import Choice, FreeName, Options, Section
+from archsim.base.section import Choice, Flag, FreeName, Options, Section
 from archsim.base.units import (
     Conductance,
     Count,
@@ -235,14 +235,16 @@ class ArchSpec(Section):
     """A chip, or a package of equal ones: technology, tiles, routing, host, floorplan, schedule, what was published.
 
     As loaded, its digital parts are already as at the node that `scaling` declares. `placement_options` are the keyword
-    arguments of the placement's function.
+    arguments of the placement's function. `silicon` says that what was published of it was measured on a chip; else it
+    is a design.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options"})
+    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options", "silicon"})
 
     name: FreeName
     description: str = ""
     reference: str = ""
+    silicon: Flag = False
     technology: Technology
     tile: TileSpec
     variants: dict[FreeName, TileSpec] = {}

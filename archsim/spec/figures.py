@@ -65,6 +65,11 @@ def dimension_at(value: Any, path: str) -> Dimension | None:
     return mark if isinstance(mark, Dimension) else None
 
 
+def value_at(value: Any, path: str) -> Any:
+    """Return what a section has at a dotted path; None where there is nothing."""
+    return _item_at(value, path)[0]
+
+
 def text_at(value: Any, path: str) -> str | None:
     """Return what a section has at a dotted path as text, a figure with its SI unit; None where that is no text."""
     item, mark = _item_at(value, path)

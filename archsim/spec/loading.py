@@ -89,6 +89,12 @@ class Loaded(Generic[S]):
         """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
         return _resolved(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more), self.path)
 
+    def without_overrides(self) -> Loaded[S]:
+        """Return the spec as its file has it."""
+        if not self.overrides:
+            return self
+        return _resolved(type(self.value), self.kind, self.path_label, self.tree, (), self.path)
+
     def document(self) -> str:
         """Return the spec as a YAML file without `extends`, overrides left out, sources kept."""
         return dump_yaml({"kind": self.kind, **written(self.tree)})

@@ -64,9 +64,18 @@ def ranges_of(value: Section, figures: Mapping[str, Figure], marks: Mapping[str,
         factor = marks[path].factor if path in marks else 1.0
         low, high = (float(mark.read(end)) * factor for end in figure.range)
         own = float(mark.read(figure.to_set)) * factor
-        name = figure.estimate or figure.source or re.sub(r"^variants\.[^.]+\.", "tile.", path)
+        name = figure.estimate or figure.source or canonical(path)
         found.append(Range(path, name, low, own, high, bool(figure.estimate)))
     return tuple(found)
+
+
+def canonical(path: str) -> str:
+    """Return the path of the default tile's figure for one of a variant.
+
+    >>> canonical("variants.small.device.area")
+    'tile.device.area'
+    """
+    return re.sub(r"^variants\.[^.]+\.", "tile.", path)
 
 
 def faults_of(value: Section, tree: Tree, label: str) -> list[Problem]:

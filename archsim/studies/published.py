@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import TypeAdapter, model_validator
@@ -17,22 +20,33 @@ from archsim.chip.graph import build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
 from archsim.report.figure import Axis, Bar, Bars, Piece
 from archsim.report.table import Column, Said, Table
+from archsim.results.intervals import NUDGE, of_chip
 from archsim.results.metric_words import metric_name, metric_text
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec
+from archsim.spec.figures import dimension_at, value_at
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.ranges import SHARE, with_figures
 from archsim.studies.names import folder_of
 from archsim.studies.study import Prepared, Progress, Study, given, registered, silent
 from archsim.studies.tasks.bench import Compute, Spread, alone, bench, results
-from archsim.studies.tasks.on_chip import RunTask
+from archsim.studies.tasks.on_chip import Ran, RunTask
 from archsim.workload import load_workload
 
 EXACT = 0.01
 """How far an `input` figure, a line of the spec converted, may be from what is simulated: rounding to cycles."""
-Runs: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
-"""The metrics of a chip's runs by mode and workload."""
+Runs: TypeAlias = Mapping[tuple[str, str], Ran]
+"""A chip's runs by mode and workload."""
+
+
+Parts: TypeAlias = Literal["own", "estimates", "stand-ins"]
+"""Of what a figure is made: the chip's own parts, estimated ones, or such as others published or we assume."""
+OF_STATUS: Mapping[str, Parts] = {"estimated": "estimates", "stand-in": "stand-ins", "assumption": "stand-ins"}
+"""By status of a figure in a spec; all others are of the chip itself."""
+SIZES = frozenset({"J", "J/bit", "J/bit/m", "W", "m**2", "s", "s/m", "F", "F/m"})
+"""Units of the figures of which metrics are made."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,8 @@ class Row(Record):
     """A published figure: `ratio` is simulated / published.
 
     `passed` says of a fit whether it is within its tolerance, of an input within 1 %; of a prediction it is None.
+    `interval` is that of the simulated figure, if a range moves it. `parts` says what most of it is made of, `design`
+    that the chip was designed and not measured.
     """
 
     arch: str
@@ -61,6 +77,14 @@ class Row(Record):
     workload: str
     passed: bool | None
     note: str
+    interval: tuple[float, float] | None = None
+    parts: Parts = "own"
+    design: bool = False
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the published figure lies in the simulated one's interval; None without any."""
+        return None if self.interval is None else self.interval[0] <= self.published <= self.interval[1]
 
 
 class Comparison(Record):
@@ -117,8 +141,7 @@ def compare(
     runs = dict(zip(keys, results(compute, tasks, progress), strict=True))
     rows: list[Row] = []
     for place, chip in enumerate(chips):
-        own = {(mode, name): run.metrics for (of, mode, name), run in runs.items() if of == place}
-        rows += rows_of(chip, own)
+        rows += rows_of(chip, {(mode, name): run for (of, mode, name), run in runs.items() if of == place})
     return Comparison(rows=tuple(rows))
 
 
@@ -140,11 +163,15 @@ def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
     """Return a row for each published figure of a chip; raise SpecError where no metric has the name of one."""
     built = build_chip(arch.value)
     known: dict[tuple[str, str], dict[str, Any]] = {}
+    sure: dict[tuple[str, str], Mapping[str, tuple[float, float]]] = {}
+    made = functools.cache(lambda mode: made_of(arch, mode))
     rows = []
     for i, figure in enumerate(arch.value.published):
         key = (figure.mode, figure.workload)
         if key not in known:
-            known[key] = {**chip_metrics(built, figure.mode), **runs.get(key, {})}
+            ran = runs.get(key)
+            known[key] = {**chip_metrics(built, figure.mode), **({} if ran is None else ran.metrics)}
+            sure[key] = {**_intervals(arch, figure.mode), **({} if ran is None else ran.intervals)}
         place = f"{arch.path_label}: published[{i}]"
         if figure.metric not in known[key]:
             hint = "name the workload on which it holds, or one of the chip's own: "
@@ -156,8 +183,38 @@ def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
         rows.append(Row(
             arch=arch.value.name, **row, source=written.source, mode=figure.mode, workload=figure.workload,
             passed=_passed(row), note=written.note,
+            interval=None if figure.kind == "fit" else sure[key].get(figure.metric),
+            parts=made(figure.mode).get(figure.metric, made(figure.mode)[PEAK]), design=not arch.value.silicon,
         ))  # fmt: skip
     return rows
+
+
+PEAK = "efficiency_peak_op_per_j"
+"""What a sustained figure is made of is told by this one."""
+
+
+def _intervals(arch: Loaded[ArchSpec], mode: str) -> Mapping[str, tuple[float, float]]:
+    found = of_chip(arch, lambda chip: chip_metrics(chip, mode))
+    return {} if found is None else found.intervals
+
+
+def made_of(arch: Loaded[ArchSpec], mode: str) -> dict[str, Parts]:
+    """Return by metric of a chip what parts make most of it: those whose figures move it most, changed all at once."""
+    groups: dict[Parts, dict[str, float]] = {"own": {}, "estimates": {}, "stand-ins": {}}
+    for path, figure in arch.figures.items():
+        mark, value = dimension_at(arch.value, path), value_at(arch.value, path)
+        if mark is not None and mark.si in SIZES and value and not path.startswith("published"):
+            groups[OF_STATUS.get(figure.status, "own")][path] = float(value) * NUDGE
+    built = build_chip(arch.value)
+    before = chip_metrics(built, mode)
+    moved = {
+        parts: chip_metrics(build_chip(with_figures(arch.value, own), like=built), mode)
+        for parts, own in groups.items()
+    }
+    return {
+        name: max(groups, key=lambda parts: abs(math.log(moved[parts][name] / value)))
+        for name, value in before.items()
+    }  # fmt: skip
 
 
 def _passed(row: dict[str, Any]) -> bool | None:
@@ -204,6 +261,7 @@ def document(data: Comparison) -> Document:
     if missed:
         head.insert(0, say("**{n} FAILED:** {names}.", kind="failed", brief=True, n=counted(len(missed), "figure"),
                            names="; ".join(f"{row.arch}, {name_of(row)}" for row in missed)))  # fmt: skip
+    head += _summary([row for row in rows if row.kind == "predicted"])
     told = tuple(
         say("{arch}, {name} (x {ratio}): {why}", arch=row.arch, name=name_of(row), ratio=_ratio(row),
             why=row.note or "no reason is given")
@@ -213,6 +271,45 @@ def document(data: Comparison) -> Document:
     sections += [Section("off", "Where predictions are off, and why", (Points(told),))] if told else []
     return Document("Published figures against simulated ones", tuple(head),
                     (*sections, Section("sources", "Sources", (_sources(rows),))), stem="published")  # fmt: skip
+
+
+def _summary(rows: Sequence[Row]) -> list[Block]:
+    """Return how good predictions are: each chip's share first, then their mean, so that no chip counts for more."""
+    if not rows:
+        return []
+    chips = {row.arch: [own for own in rows if own.arch == row.arch] for row in rows}
+    silicon = sum(not own[0].design for own in chips.values())
+    own = [row for row in rows if row.parts == "own"]
+    sure = [row for row in rows if row.inside is not None]
+    alike = fmean(fmean(not off(row) for row in each) for each in chips.values())
+    found: list[Block] = [say(
+        "Of {n} of {chips}, {silicon} of them measured silicon, {close} are within {aim} ({alike} where each chip counts "
+        "alike); of the {own} that the chip's own parts make, {own_close}.", n=counted(len(rows), "prediction"),
+        chips=counted(len(chips), "chip"), silicon=silicon, close=sum(not off(row) for row in rows),
+        aim=per_cent(AIM, 0), alike=per_cent(alike, 0), own=len(own), own_close=sum(not off(row) for row in own),
+        brief=True,
+    )]  # fmt: skip
+    if sure:
+        inside = sum(row.inside is True for row in sure)
+        low, high = wilson(inside, len(sure))
+        found.append(say(
+            "{inside} of the {n} with an interval ({held} of the draws) hold what was published; with so few that is "
+            "{low} to {high}.", inside=inside, n=len(sure), held=per_cent(SHARE, 0), low=per_cent(low, 0),
+            high=per_cent(high, 0), brief=True,
+        ))  # fmt: skip
+    return found
+
+
+def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
+    """Return the 95 % interval of a share that was hit so often (Wilson 1927).
+
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    share, more = hits / of, z**2 / of
+    middle = (share + more / 2) / (1 + more)
+    half = z / (1 + more) * math.sqrt(share * (1 - share) / of + more / (4 * of))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def name_of(row: Row) -> str:
@@ -230,17 +327,23 @@ def _ratio(row: Row) -> str:
     return "-" if row.ratio is None else f"{row.ratio:.3f}"
 
 
+def _interval(row: Row, end: int) -> object:
+    return None if row.interval is None else Said(row.interval[end], f"{row.interval[end] / row.published:.2f}")
+
+
 def table(rows: Sequence[Row]) -> Table:
-    """Every figure; its file holds SI values, and the source of each."""
+    """Every figure; its file holds SI values, and the source of each. Ends of intervals are shown as ratios."""
     cells = []
     for row in rows:
         verdict = ", FAILED" if row.passed is False else ", off" if off(row) else ""
         published, simulated = (Said(own, metric_text(own, row.metric)) for own in (row.published, row.simulated))
         cells.append((
             row.arch, Said(row.metric, name_of(row)), row.mode, row.workload, published, simulated,
-            Said(row.ratio, _ratio(row)), Said(row.kind, row.kind + verdict), row.tolerance, row.source,
+            Said(row.ratio, _ratio(row)), Said(row.kind, row.kind + verdict), _interval(row, 0), _interval(row, 1),
+            row.parts, row.tolerance, row.source,
         ))  # fmt: skip
-    heads = ("arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "tolerance", "source")
+    heads = ("arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "low", "high", "parts",
+             "tolerance", "source")  # fmt: skip
     hidden = ("mode", "workload", "tolerance", "source")
     marked = {(i, heads.index("ratio")) for i, row in enumerate(rows) if off(row) or row.passed is False}
     columns = tuple(Column(head, shown=head not in hidden) for head in heads)

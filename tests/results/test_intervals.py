@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +23,21 @@ from archsim.workload import load_workload
 from tests.helpers import REFERENCE, SHIPPED, schedule_of
 
 DIGITS = load_workload("mlp_digits")
+UNFITTED = load_arch(REFERENCE, ["published=[]"]).value
 CONVERTER = Range("tile.col_converter.energy", "converter", 2e-12, 19.4e-12, 25e-12)
 AREA = Range("tile.device.area", "cells", 1e-12, 2.34e-12, 4e-12)
 WINDOW = Range("tile.row_driver.step", "driver", 0.3e-9, 0.5e-9, 1e-9)
+
+
+class Ranged:
+    """A loaded spec with ranges, of which nothing was fitted."""
+
+    def __init__(self, *ranges: Range) -> None:
+        self.value, self.ranges, self.figures = UNFITTED, ranges, {}
+
+
+def ranged(*ranges: Range) -> Any:
+    return Ranged(*ranges)
 
 
 def trained(spec: ArchSpec, examples: int = 40) -> Trace:
@@ -71,7 +84,7 @@ def test_each_draw_is_the_run_that_its_figures_make() -> None:
 def test_the_interval_of_one_range_is_what_its_quantiles_make() -> None:
     spec = load_arch(REFERENCE).value
     trace = trained(spec)
-    found = of_run(spec, (CONVERTER,), trace, None, {})
+    found = of_run(ranged(CONVERTER), trace, None, {})
     assert found is not None
     assert (found.uncertainty.draws, found.uncertainty.simulated) == (BILLED, False)
     ends = []
@@ -88,7 +101,7 @@ def test_the_interval_of_one_range_is_what_its_quantiles_make() -> None:
 def test_where_a_range_touches_time_each_draw_is_simulated() -> None:
     spec = load_arch(REFERENCE).value
     trace = trained(spec)
-    found = of_run(spec, (CONVERTER, WINDOW), trace, None, {})
+    found = of_run(ranged(CONVERTER, WINDOW), trace, None, {})
     assert found is not None
     assert (found.uncertainty.draws, found.uncertainty.simulated) == (SIMULATED, True)
     low, high = found.intervals["time_total_s"]
@@ -98,10 +111,9 @@ def test_where_a_range_touches_time_each_draw_is_simulated() -> None:
 
 
 def test_figures_of_one_source_err_together() -> None:
-    spec = load_arch(REFERENCE).value
     other = replace(CONVERTER, path="tile.row_converter.energy")
-    together = of_chip(spec, (CONVERTER, other), lambda chip: chip_metrics(chip, "training"))
-    apart = of_chip(spec, (CONVERTER, replace(other, name="another")), lambda chip: chip_metrics(chip, "training"))
+    together = of_chip(ranged(CONVERTER, other), lambda chip: chip_metrics(chip, "training"))
+    apart = of_chip(ranged(CONVERTER, replace(other, name="another")), lambda chip: chip_metrics(chip, "training"))
     assert together is not None
     assert apart is not None
     name = "efficiency_peak_op_per_j"

@@ -49,7 +49,9 @@ class OnChip(Task[R]):
         return self._asked(self.chip)
 
     def _asked(self, chip: Loaded[ArchSpec]) -> Mapping[str, Any]:
-        return {"arch": chip.digest, "workload": self.workload.digest, "examples": self.examples}
+        ranges = [(own.path, own.name, own.low, own.high, own.lognormal) for own in chip.ranges]
+        found = {"arch": chip.digest, "workload": self.workload.digest, "examples": self.examples}
+        return {**found, "ranges": ranges} if ranges else found
 
     def evaluated(self, inside: Inside) -> Result:
         """Return the run."""
@@ -62,7 +64,7 @@ class Ran(Record):
 
     `cells_used` counts the cells of the used tiles that hold a synapse, `cells` all of these tiles. The longest time
     constant with which their cells leak is 0 where none does. `program` is the time and energy in which the weights of
-    a chip that infers are written.
+    a chip that infers are written. `intervals` are those of metrics that ranges of the chip's figures move.
     """
 
     metrics: Mapping[str, Number | None]
@@ -74,6 +76,7 @@ class Ran(Record):
     leak_time_constant_s: float
     program_time_s: float | None
     program_energy_j: float | None
+    intervals: Mapping[str, tuple[float, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class RunTask(OnChip[Ran]):
             cells_used=sum(shard.cells for shard in shards),
             leak_time_constant_s=max(tile.device.leak_time_constant_at_s(warmth) for tile in tiles),
             program_time_s=written.get("time_s"), program_energy_j=written.get("energy_j"),
+            intervals=found.data.get("intervals", {}),
         )  # fmt: skip
 
 
