@@ -283,8 +283,8 @@ def _summary(rows: Sequence[Row]) -> list[Block]:
     sure = [row for row in rows if row.inside is not None]
     alike = fmean(fmean(not off(row) for row in each) for each in chips.values())
     found: list[Block] = [say(
-        "Of {n} of {chips}, {silicon} of them measured silicon, {close} are within {aim} ({alike} where each chip counts "
-        "alike); of the {own} that the chip's own parts make, {own_close}.", n=counted(len(rows), "prediction"),
+        "Of {n} of {chips}, {silicon} of them measured silicon, {close} are within {aim} ({alike} where each chip "
+        "counts alike); of the {own} that the chip's own parts make, {own_close}.", n=counted(len(rows), "prediction"),
         chips=counted(len(chips), "chip"), silicon=silicon, close=sum(not off(row) for row in rows),
         aim=per_cent(AIM, 0), alike=per_cent(alike, 0), own=len(own), own_close=sum(not off(row) for row in own),
         brief=True,
