@@ -237,7 +237,13 @@ class Dimension:
             "required": ["value"],
             "additionalProperties": False,
         }
-        return {"anyOf": [scalar, figure]}
+        estimate = {
+            "type": "object",
+            "properties": {"estimate": {"type": "string"}, "of": {"type": "object"}, "note": {"type": "string"}},
+            "required": ["estimate"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [scalar, figure, estimate]}
 
 
 @functools.cache
