@@ -147,7 +147,7 @@ def test_draws_are_a_latin_hypercube() -> None:
 
 
 def test_a_run_says_its_intervals_where_there_are_ranges() -> None:
-    work = load_workload("mlp_digits", ["mode=inference"])
+    work = load_workload("transfer_cifar10", ["mode=inference"])
     none = evaluate(load_arch("jia_jssc_2020"), work, examples=20).data
     some = evaluate(load_arch(REFERENCE), DIGITS, examples=20).data
     assert not {"intervals", "uncertainty"} & none.keys()
