@@ -24,8 +24,8 @@ from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import peak, peak_metrics, peak_work
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
+from archsim.spec.figure_ranges import SHARE, Range, canonical, with_figures
 from archsim.spec.figures import value_at
-from archsim.spec.ranges import SHARE, Range, canonical, with_figures
 
 if TYPE_CHECKING:
     from archsim.spec.loading import Loaded

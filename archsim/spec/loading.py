@@ -19,11 +19,11 @@ from archsim.base.section import Section, yaml_key
 from archsim.spec.arch import ArchSpec
 from archsim.spec.estimated import estimated
 from archsim.spec.faults import problems_of
+from archsim.spec.figure_ranges import Range, faults_of, ranges_of
 from archsim.spec.figures import Figure, figure_at, figure_paths, rescaled
 from archsim.spec.finding import TEXTS_ABOUT, find_file, label_of, with_base
 from archsim.spec.misfits import misfits
 from archsim.spec.named import beside, named_texts, place_in, placed
-from archsim.spec.ranges import Range, faults_of, ranges_of
 from archsim.spec.scaling import Scaled, scaled
 from archsim.spec.settings import overridden, path_parts, replaced, with_variants, without_options
 

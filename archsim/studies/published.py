@@ -25,10 +25,10 @@ from archsim.results.metric_words import metric_name, metric_text
 from archsim.results.metrics import beside
 from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec
+from archsim.spec.figure_ranges import SHARE, with_figures
 from archsim.spec.figures import dimension_at, value_at
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
-from archsim.spec.ranges import SHARE, with_figures
 from archsim.studies.names import folder_of
 from archsim.studies.study import Prepared, Progress, Study, given, registered, silent
 from archsim.studies.tasks.bench import Compute, Spread, alone, bench, results

@@ -1,4 +1,4 @@
-"""Sensitivity: each assumption of a spec is halved and doubled in turn, and the run is made again."""
+"""Sensitivity: each assumption of a spec goes to the ends of its range, or is halved and doubled, a run for each."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from archsim.report.figure import Bar, Bars, Piece, logarithmic
 from archsim.report.table import Column, Table
 from archsim.results.metric_words import metric_name, metric_text
 from archsim.spec.arch import ArchSpec
+from archsim.spec.figures import Figure
 from archsim.spec.loading import Loaded
 from archsim.studies.names import default_folder
 from archsim.studies.study import Data, Pair, Prepared, Progress, Study, named, registered, signed, silent
@@ -25,14 +26,17 @@ from archsim.studies.tasks.on_chip import Headline, HeadlineTask
 from archsim.workload.network import Workload
 
 FACTORS = (("x 1/2", Fraction(1, 2)), ("x 2", Fraction(2)))
+ENDS = ("low", "high")
+"""What a figure becomes: times a factor, or an end of its range."""
 SHOWN, WIDEST = 20, 4
 """So many figures are drawn for each metric, and so many are named for it above all."""
 MOVED = 5e-4
 """A figure that moves a metric by no more, as a share, is left out of the report."""
-TONES = (("halved", COLOURS["forward"]), ("doubled", COLOURS["convert"]))
+LABELS = ("lowest or halved", "highest or doubled")
+TONES = tuple(zip(LABELS, (COLOURS["forward"], COLOURS["convert"]), strict=True))
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(.*)$", re.DOTALL)
 Ratios: TypeAlias = tuple[str, float | None, float | None]
-"""A figure; a metric over its value as given with the figure halved, and doubled; None where that is refused."""
+"""A figure; a metric over its value as given with the figure lower, and higher; None where that is refused."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Inputs(Spread, Pair):
 
 
 class Effect(Record):
-    """A figure halved or doubled: its value, and the metrics with it, or why it was refused."""
+    """A figure at an end of its range, or times a factor: its value, and the metrics with it, or why it was refused."""
 
     figure: str
     given: str
@@ -60,7 +64,7 @@ class Effect(Record):
 
 
 class Sensitivity(Data):
-    """What sensitivity.json holds: the metrics with the figures as given, and with each halved and doubled."""
+    """What sensitivity.json holds: the metrics with the figures as given, and with each lower and higher."""
 
     schema_id: Literal["archsim-sensitivity-1"] = signed("archsim-sensitivity-1")
     arch: Named
@@ -106,7 +110,7 @@ def sensitivity(
     progress: Progress = silent,
     compute: Compute = alone,
 ) -> Sensitivity:
-    """Return the study of every figure of the arch spec that is an assumption or fitted, as its file holds it.
+    """Return the study of every figure of the arch spec that is an assumption or fitted, or has a range.
 
     `examples` is by default the whole training run. A value that is out of range, or with which the workload
     does not fit, is kept with the reason.
@@ -114,11 +118,10 @@ def sensitivity(
     count = workload.value.examples if examples is None else examples
     figures = [
         (path, figure) for path, figure in arch.figures.items()
-        if figure.status in ("assumption", "fitted") and not path.startswith(("published", "scaling"))
+        if (figure.status in ("assumption", "fitted") or figure.range) and not path.startswith(("published", "scaling"))
     ]  # fmt: skip
     varied = [
-        (path, figure, name, value) for path, figure in figures for name, factor in FACTORS
-        if (value := scaled(figure.to_set, factor)) is not None
+        (path, figure, name, value) for path, figure in figures for name, value in _others(figure)
     ]  # fmt: skip
     tasks = [HeadlineTask(arch, workload, count)]
     tasks += [
@@ -138,6 +141,17 @@ def sensitivity(
                        metrics=base.metrics, effects=tuple(effects))  # fmt: skip
 
 
+def _others(figure: Figure) -> list[tuple[str, str]]:
+    """Return what a figure is set to, by name; of one that is zero and has no range nothing."""
+    if figure.range:
+        return list(zip(ENDS, figure.range, strict=True))
+    return [(name, value) for name, factor in FACTORS if (value := scaled(figure.to_set, factor)) is not None]
+
+
+def _higher(effect: Effect) -> bool:
+    return effect.factor in (ENDS[1], FACTORS[1][0])
+
+
 def _whole(given: str, value: str) -> str:
     """Return a halved odd count rounded up, so that a count stays a count."""
     if given.strip().isdigit() and not value.isdigit():
@@ -151,7 +165,7 @@ def ranked(data: Sensitivity, metric: str) -> list[Ratios]:
     for effect in data.effects:
         pair = pairs.setdefault(effect.figure, [None, None])
         if effect.metrics is not None:
-            pair[effect.factor == "x 2"] = effect.metrics[metric] / data.metrics[metric]
+            pair[_higher(effect)] = effect.metrics[metric] / data.metrics[metric]
     return sorted(((path, low, high) for path, (low, high) in pairs.items()), key=lambda row: (-_width(row), row[0]))
 
 
@@ -172,9 +186,10 @@ def document(data: Sensitivity) -> Document:
     count = len({effect.figure for effect in data.effects})
     refused = [effect for effect in data.effects if effect.refused]
     told: list[Block] = [
-        say("Each figure that is an assumption or fitted ({count} of them) is halved and doubled in turn, and "
-            "{examples} {are} run again. A ratio is the metric over its value as given. Figures that are zero are not "
-            "varied, nor are quoted and derived ones.", count=count, examples=counted(data.examples, "example"),
+        say("Each figure that has a range goes to its ends in turn; other assumptions, and what was fitted, are halved "
+            "and doubled ({count} in all), and {examples} {are} run again. A ratio is the metric over its value as "
+            "given. Figures that are zero are not varied, nor are quoted and derived ones without a range.",
+            count=count, examples=counted(data.examples, "example"),
             are=agreeing(data.examples, "is", "are")),
         say("As given: {metrics}.", brief=True, metrics=", ".join(
             f"{metric_name(metric)} {metric_text(value, metric)}" for metric, value in data.metrics.items()
@@ -203,7 +218,7 @@ def _widest(data: Sensitivity) -> Table:
     rows = [
         (metric_name(metric), *row) for metric in data.metrics for row in moving(data, metric)[:WIDEST]
     ]  # fmt: skip
-    columns = tuple(map(Column, ("metric", "figure", "halved: x", "doubled: x")))
+    columns = tuple(map(Column, ("metric", "figure", *(f"{label}: x" for label in LABELS))))
     return Table("widest", "What moves each metric most", columns, tuple(rows), brief=True, most=len(rows) or 1)
 
 
@@ -213,7 +228,7 @@ def _of(data: Sensitivity, metric: str) -> Section:
     title = f"{metric_name(metric).capitalize()}: {metric_text(data.metrics[metric], metric)}"
     given = {effect.figure: effect for effect in data.effects}
     rows = {row[0]: (row[0], given[row[0]].given, given[row[0]].status, *row[1:]) for row in ranked(data, metric)}
-    columns = tuple(map(Column, ("figure", "value", "status", "halved: x", "doubled: x")))
+    columns = tuple(map(Column, ("figure", "value", "status", *(f"{label}: x" for label in LABELS))))
     every = Table(metric, title, columns, tuple(rows.values()), "Without a ratio, the value was refused.",
                   shown=tuple(rows[path] for path, *_ in shown))  # fmt: skip
     if not shown:
@@ -225,16 +240,16 @@ def _of(data: Sensitivity, metric: str) -> Section:
 
 
 def tornado(data: Sensitivity, metric: str) -> Bars:
-    """Return what moves a metric as bars from its value as given: above, the figure halved; below, doubled."""
+    """Return what moves a metric as bars from its value as given: above, the figure lower; below, higher."""
     rows = moving(data, metric)[:SHOWN]
-    values = {(effect.figure, effect.factor): effect for effect in data.effects}
+    values = {(effect.figure, _higher(effect)): effect for effect in data.effects}
     bars = []
     for path, *ratios in rows:
         pieces = []
-        for place, ((factor, _), (label, tone), ratio) in enumerate(zip(FACTORS, TONES, ratios, strict=True)):
+        for place, ((_, tone), ratio) in enumerate(zip(TONES, ratios, strict=True)):
             if ratio is not None:
-                tip = f"{path} {label}, {values[path, factor].value}: x {ratio:.3f}"
-                pieces.append(Piece(min(1.0, ratio), abs(ratio - 1), tone, tip, (place, len(FACTORS))))
+                tip = f"{path} = {values[path, bool(place)].value}: x {ratio:.3f}"
+                pieces.append(Piece(min(1.0, ratio), abs(ratio - 1), tone, tip, (place, len(TONES))))
         text = ", ".join("refused" if ratio is None else f"x {ratio:.3f}" for ratio in ratios)
         given = next(effect.given for effect in data.effects if effect.figure == path)
         bars.append(Bar(f"{path} = {given}", text, tuple(pieces)))

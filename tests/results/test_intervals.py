@@ -16,8 +16,8 @@ from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import chip_metrics, peak, peak_work
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
+from archsim.spec.figure_ranges import Range, with_figures
 from archsim.spec.loading import load_arch
-from archsim.spec.ranges import Range, with_figures
 from archsim.workload import load_workload
 from tests.helpers import REFERENCE, SHIPPED, schedule_of
 

@@ -9,7 +9,7 @@ import pytest
 from archsim.base.errors import SpecError
 from archsim.estimates import ESTIMATORS
 from archsim.spec.loading import load_arch
-from tests.spec.test_ranges import arch
+from tests.spec.test_figure_ranges import arch
 
 CONVERTER = "tile: {col_converter: {energy: {estimate: adc_energy, of: {rate: 100 MHz}, note: mine}}}"
 MEMORY = "tile: {memory: {energy: {estimate: sram_energy, of: {size: 8 KB, width: 64}}}}"

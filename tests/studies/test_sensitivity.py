@@ -61,15 +61,17 @@ def data(found: tuple[dict[str, Any], Path, str]) -> dict[str, Any]:
     return found[0]
 
 
-def test_each_assumption_is_halved_and_doubled(data: dict[str, Any]) -> None:
+def test_each_assumption_goes_to_the_ends_of_its_range_or_is_halved_and_doubled(data: dict[str, Any]) -> None:
     arch = load_arch(CHIP)
-    given = {path for path, figure in arch.figures.items() if figure.status in ("assumption", "fitted")}
+    given = {path for path, own in arch.figures.items() if own.status in ("assumption", "fitted") or own.range}
     varied = [effect["figure"] for effect in data["effects"]]
     assert set(varied) == {path for path in given if path not in arch.zeros() and not path.startswith("published")}
     assert all(varied.count(path) == 2 for path in varied)
     assert all((effect["metrics"] is None) != (effect["refused"] is None) for effect in data["effects"])
     text = {effect["factor"]: effect["value"] for effect in data["effects"] if effect["figure"] == "tile.device.area"}
     assert text == {"x 1/2": scaled("2.34 um2", Fraction(1, 2)), "x 2": "4.68 um2"}
+    text = {own["factor"]: own["value"] for own in data["effects"] if own["figure"] == "tile.col_converter.energy"}
+    assert text == {"low": "0.33 pJ", "high": "19.4 pJ"}  # its range
 
 
 def test_effects_are_those_of_the_formulas(data: dict[str, Any]) -> None:

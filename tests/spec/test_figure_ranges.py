@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
+from archsim.spec.figure_ranges import Range, with_figures
 from archsim.spec.loading import load_arch
-from archsim.spec.ranges import Range, with_figures
 
 CONVERTER = "tile: {col_converter: {energy: {value: 19.4 pJ, range: [2 pJ, 25 pJ], source: Giordano}}}"
 
