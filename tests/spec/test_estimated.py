@@ -9,7 +9,7 @@ import pytest
 from archsim.base.errors import SpecError
 from archsim.estimates import ESTIMATORS
 from archsim.spec.loading import load_arch
-from tests.spec.test_figure_ranges import arch
+from tests.spec.test_figure_ranges import arch, at
 
 CONVERTER = "tile: {col_converter: {energy: {estimate: adc_energy, of: {rate: 100 MHz}, note: mine}}}"
 MEMORY = "tile: {memory: {energy: {estimate: sram_energy, of: {size: 8 KB, width: 64}}}}"
@@ -18,7 +18,7 @@ MEMORY = "tile: {memory: {energy: {estimate: sram_energy, of: {size: 8 KB, width
 def test_an_estimate_is_that_of_its_estimator_at_the_part_s_own_bits_and_the_chip_s_node(tmp_path: Path) -> None:
     loaded = load_arch(arch(tmp_path, CONVERTER))
     wanted = ESTIMATORS["adc_energy"].estimate(bits=8, rate=1e8, node=32e-9)
-    figure, (own,) = loaded.figures["tile.col_converter.energy"], loaded.ranges
+    figure, (own,) = loaded.figures["tile.col_converter.energy"], at(loaded, "col_converter.energy")
     assert loaded.value.tile.col_converter.energy_j == pytest.approx(wanted.value, rel=1e-5)  # type: ignore[union-attr]
     assert (own.low, own.high) == pytest.approx((wanted.low, wanted.high), rel=1e-5)
     assert (own.name, own.lognormal) == ("adc_energy", True)
@@ -53,7 +53,7 @@ def test_each_variant_s_estimate_is_of_its_own_choices(tmp_path: Path) -> None:
     loaded = load_arch(arch(tmp_path, CONVERTER, "variants: {small: {count: 1, col_converter: {bits: 5}}}"))
     big, small = (own.col_converter.energy_j for _, own in loaded.value.tile_kinds)  # type: ignore[union-attr]
     assert small < big
-    assert {own.name for own in loaded.ranges} == {"adc_energy"}  # one draw for both
+    assert {own.name for own in at(loaded, "col_converter.energy")} == {"adc_energy"}  # one draw for both
 
 
 def test_with_scaling_an_estimate_says_of_what_node_it_is(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_with_scaling_an_estimate_says_of_what_node_it_is(tmp_path: Path) -> Non
     wanted = ESTIMATORS["sram_energy"].estimate(size=8192, width=64, node=45e-9)
     factor = loaded.marks["tile.memory.energy"].factor
     assert loaded.value.tile.memory.energy_j == pytest.approx(wanted.value * factor, rel=1e-5)
-    assert loaded.ranges[0].high == pytest.approx(wanted.high * factor, rel=1e-5)
+    assert at(loaded, "memory.energy")[0].high == pytest.approx(wanted.high * factor, rel=1e-5)
 
 
 @pytest.mark.parametrize(
