@@ -228,7 +228,7 @@ class Dimension:
             "type": "object",
             "properties": {
                 "value": scalar,
-                "range": {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 2, "maxItems": 2},
+                "range": {"type": "array", "items": {"type": ["string", "number"]}},
                 "source": {"type": "string"},
                 "status": {"enum": ["quoted", "derived", "estimated", "stand-in", "assumption", "fitted"]},
                 "note": {"type": "string"},

@@ -36,8 +36,8 @@ TOLD = 3
 """So many ranges are told that make most of an interval."""
 LEAST = 0.02
 """A range is told if it makes at least this share of the variance of a metric's ranks."""
-NUDGE = 1.1
-"""By how much a figure is changed to see how a metric goes with it."""
+NUDGE = 0.9
+"""By what a figure is multiplied to see how a metric goes with it; smaller parts fit wherever they did."""
 LEAST_FITTED = 0.05
 """So much of itself a fitted figure keeps at least, where a draw leaves nothing over for it."""
 Metrics = Mapping[str, Any]
@@ -54,10 +54,11 @@ class Cause(Record):
 class Uncertainty(Record):
     """How intervals were found: they hold the share `held` of so many draws, each `simulated` or billed anew.
 
-    `causes` are by metric the ranges that make most of its interval.
+    Of `refused` draws there can be no chip. `causes` are by metric the ranges that make most of its interval.
     """
 
     draws: int
+    refused: int
     simulated: bool
     held: float
     causes: Mapping[str, tuple[Cause, ...]]
@@ -93,24 +94,31 @@ class Draws:
         return own if fits is None else {**fits.again(at), **own}
 
 
-def intervals_of(draws: Draws, drawn: Sequence[Metrics], simulated: bool) -> Intervals:
-    """Return the intervals of the metrics of all draws, without those that nothing moves or that are undefined."""
+def intervals_of(draws: Draws, drawn: Sequence[Metrics | None], simulated: bool) -> Intervals | None:
+    """Return the intervals of the metrics of all draws, without those that nothing moves or that are undefined.
+
+    Draws of which there can be no chip are left out; there are no intervals where these are more than half.
+    """
+    places = [i for i, each in enumerate(drawn) if each is not None]
+    known = [each for each in drawn if each is not None]
+    if len(known) <= len(drawn) // 2:
+        return None
     by_metric: dict[str, tuple[float, float]] = {}
     causes: dict[str, tuple[Cause, ...]] = {}
-    for name in drawn[0]:
-        values = [each[name] for each in drawn]
+    for name in known[0]:
+        values = [each[name] for each in known]
         if any(value is None for value in values) or max(values) <= min(values) * (1 + 1e-12):
             continue
         low, high = np.quantile(np.array(values, dtype=np.float64), [(1 - SHARE) / 2, (1 + SHARE) / 2])
         by_metric[name] = float(low), float(high)
-        causes[name] = _causes(draws, np.argsort(np.argsort(values)))
-    how = Uncertainty(draws=len(drawn), simulated=simulated, held=SHARE, causes=causes)
+        causes[name] = _causes(draws, draws.quantiles[places], np.argsort(np.argsort(values)))
+    how = Uncertainty(draws=len(known), refused=len(drawn) - len(known), simulated=simulated, held=SHARE, causes=causes)
     return Intervals(intervals=by_metric, uncertainty=how)
 
 
-def _causes(draws: Draws, ranks: I64) -> tuple[Cause, ...]:
+def _causes(draws: Draws, quantiles: F64, ranks: I64) -> tuple[Cause, ...]:
     """Return the ranges with which the ranks of a metric go most, by the squares of Spearman's correlations."""
-    shares = [float(np.corrcoef(column, ranks)[0, 1] ** 2) for column in draws.quantiles.T]
+    shares = [float(np.corrcoef(column, ranks)[0, 1] ** 2) for column in quantiles.T]
     ranked = sorted(zip(shares, draws.names, strict=True), key=lambda pair: -pair[0])[:TOLD]
     return tuple(
         Cause(name=name, figures=tuple(own.path for own in draws.ranges if own.name == name), share=share)
@@ -180,15 +188,22 @@ class Fits:
         }  # fmt: skip
 
 
+def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | None]:
+    """Yield the chip of each draw; None where there cannot be one, as its parts are too large for a fixed floorplan."""
+    fits = Fits(arch)
+    for draw in range(len(draws.quantiles)):
+        try:
+            yield build_chip(with_figures(arch.value, draws.figures(draw, fits)), like=like)
+        except ArchsimError:
+            yield None
+
+
 def of_chip(arch: Loaded[ArchSpec], metrics: Callable[[Chip], Metrics]) -> Intervals | None:
     """Return the intervals of what is known of a chip without a run; None without ranges."""
     if not arch.ranges:
         return None
-    draws, fits = Draws.of(arch.ranges, BILLED), Fits(arch)
-    chip = build_chip(arch.value)
-    drawn = [
-        metrics(build_chip(with_figures(arch.value, draws.figures(draw, fits)), like=chip)) for draw in range(BILLED)
-    ]
+    draws, chip = Draws.of(arch.ranges, BILLED), build_chip(arch.value)
+    drawn = [None if other is None else metrics(other) for other in _chips(arch, draws, chip)]
     return intervals_of(draws, drawn, simulated=False)
 
 
@@ -205,12 +220,13 @@ def of_run(
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
     simulated = _touch_time(arch.value, arch.ranges, schedule)
-    draws, fits = Draws.of(arch.ranges, SIMULATED if simulated else BILLED), Fits(arch)
+    draws = Draws.of(arch.ranges, SIMULATED if simulated else BILLED)
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
-    drawn: list[Metrics] = []
-    for draw in range(len(draws.quantiles)):
-        other = build_chip(with_figures(arch.value, draws.figures(draw, fits)), like=chip)
-        if simulated:
+    drawn: list[Metrics | None] = []
+    for other in _chips(arch, draws, chip):
+        if other is None:
+            drawn.append(None)
+        elif simulated:
             own = simulate(build_schedule(other, schedule.mapping, schedule.examples))
             drawn.append(metrics_of(own, account(own, activity), peak(other, workload.mode, workload.steps)))
         else:
@@ -223,14 +239,17 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> 
     """Return whether a schedule is another one with all figures near one end of their ranges."""
     chip = schedule.chip
     for end in (0.02, 0.98):
-        other = build_chip(with_figures(spec, {own.path: own.at(end) for own in ranges}), like=chip)
-        if other.spec.technology.clock_hz != chip.spec.technology.clock_hz:
-            return True
         try:
-            if build_schedule(other, schedule.mapping, schedule.examples).ops != schedule.ops:
-                return True
+            other = build_chip(with_figures(spec, {own.path: own.at(end) for own in ranges}), like=chip)
+        except ArchsimError:
+            continue  # too large for its floorplan, say: draws will tell
+        try:
+            own = build_schedule(other, schedule.mapping, schedule.examples)
         except ArchsimError:
             return True
-        if any(a.capacity != b.capacity for a, b in zip(other.units, chip.units, strict=True)):
+        clocks = (each.spec.technology.clock_hz for each in (other, chip))
+        if own.ops != schedule.ops or len(set(clocks)) > 1:
+            return True
+        if [unit.capacity for unit in own.chip.units] != [unit.capacity for unit in chip.units]:
             return True
     return False

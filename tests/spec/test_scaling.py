@@ -190,4 +190,4 @@ def test_what_was_assumed_stays_assumed_and_is_varied_as_it_was_written(monkeypa
         effect.factor: effect.metrics["area_m2"]
         for effect in found.effects if effect.figure == "tile.neuron.area" and effect.metrics
     }  # fmt: skip
-    assert ratios == pytest.approx({"x 1/2": 0.5, "x 2": 2.0})
+    assert ratios == pytest.approx({"low": 0.5, "high": 2.0})  # its range

@@ -206,6 +206,7 @@ class Uncertainty(Part):
     """How the intervals were found, and by metric the ranges that make most of each."""
 
     draws: int
+    refused: int
     simulated: bool
     held: float
     causes: Mapping[str, tuple[Cause, ...]]
