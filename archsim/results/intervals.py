@@ -36,6 +36,8 @@ TOLD = 3
 """So many ranges are told that make most of an interval."""
 LEAST = 0.02
 """A range is told if it makes at least this share of the variance of a metric's ranks."""
+MOVED = 2e-3
+"""What moves by no more, as a share, counts as not moved."""
 NUDGE = 0.9
 """By what a figure is multiplied to see how a metric goes with it; smaller parts fit wherever they did."""
 LEAST_FITTED = 0.05
@@ -95,7 +97,7 @@ class Draws:
 
 
 def intervals_of(draws: Draws, drawn: Sequence[Metrics | None], simulated: bool) -> Intervals | None:
-    """Return the intervals of the metrics of all draws, without those that nothing moves or that are undefined.
+    """Return the intervals of the metrics of all draws, without those that hardly move or that are undefined.
 
     Draws of which there can be no chip are left out; there are no intervals where these are more than half.
     """
@@ -107,9 +109,11 @@ def intervals_of(draws: Draws, drawn: Sequence[Metrics | None], simulated: bool)
     causes: dict[str, tuple[Cause, ...]] = {}
     for name in known[0]:
         values = [each[name] for each in known]
-        if any(value is None for value in values) or max(values) <= min(values) * (1 + 1e-12):
+        if any(value is None for value in values):
             continue
         low, high = np.quantile(np.array(values, dtype=np.float64), [(1 - SHARE) / 2, (1 + SHARE) / 2])
+        if high - low <= MOVED * abs(high):
+            continue
         by_metric[name] = float(low), float(high)
         causes[name] = _causes(draws, draws.quantiles[places], np.argsort(np.argsort(values)))
     how = Uncertainty(draws=len(known), refused=len(drawn) - len(known), simulated=simulated, held=SHARE, causes=causes)
@@ -236,8 +240,9 @@ def of_run(
 
 
 def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> bool:
-    """Return whether a schedule is another one with all figures near one end of their ranges."""
+    """Return whether a run takes another time with all figures near one end of their ranges."""
     chip = schedule.chip
+    cycles = None
     for end in (0.02, 0.98):
         try:
             other = build_chip(with_figures(spec, {own.path: own.at(end) for own in ranges}), like=chip)
@@ -248,8 +253,12 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> 
         except ArchsimError:
             return True
         clocks = (each.spec.technology.clock_hz for each in (other, chip))
-        if own.ops != schedule.ops or len(set(clocks)) > 1:
+        if len(set(clocks)) > 1:
             return True
+        if own.ops != schedule.ops:  # a wire that is longer by a cycle, say
+            cycles = simulate(schedule).cycles if cycles is None else cycles
+            if abs(simulate(own).cycles - cycles) > MOVED * cycles:
+                return True
         if [unit.capacity for unit in own.chip.units] != [unit.capacity for unit in chip.units]:
             return True
     return False

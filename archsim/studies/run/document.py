@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archsim.base.units import engineering, percent
-from archsim.base.words import agreeing, counted
+from archsim.base.words import agreeing, counted, per_cent
 from archsim.report.document import Block, Card, Cards, Command, Document, Facts, Fold, Section, Text, code, say
 from archsim.report.table import Column, Table, words
 from archsim.studies.gpus.of_run import gpu_section
@@ -303,7 +303,7 @@ def _sure(page: Page) -> list[Section]:
     text = say(
         "Some figures of the spec have ranges, or are estimates with a spread. The intervals hold {held} of {draws} in "
         "which these are drawn, each {drawn}; figures of one source, or of one estimator, err together. What the model "
-        "leaves out is in no interval.{refused}", held=percent(how.held), draws=counted(how.draws, "draw"), drawn=drawn,
+        "leaves out is in no interval.{refused}", held=per_cent(how.held, 0), draws=counted(how.draws, "draw"), drawn=drawn,
         refused=f" Left out: {counted(how.refused, 'draw')} of which no chip can be made." if how.refused else "",
         brief=True,
     )  # fmt: skip

@@ -43,6 +43,12 @@ def interval_text(ends: tuple[float, float], metric: str) -> str:
     return f"{low} to {high}"
 
 
+def _cause(figures: Sequence[str]) -> str:
+    """Return what errs together: the first figure, and how many more."""
+    first, *more = figures
+    return f"{first} and {len(more)} more" if more else first
+
+
 def intervals(page: Page) -> Table:
     """The intervals of the headline figures, sustained and at the peak, and what makes most of each."""
     known, how = page.data.intervals or {}, page.data.uncertainty
@@ -52,7 +58,7 @@ def intervals(page: Page) -> Table:
         if how is None or metric not in known:
             continue
         low, high = known[metric]
-        told = (f"{cause.name} ({per_cent(cause.share, 0)})" for cause in how.causes.get(metric, ()))
+        told = (f"{_cause(cause.figures)} ({per_cent(cause.share, 0)})" for cause in how.causes.get(metric, ()))
         value = page.data.metrics.get(metric)
         shown = [Said(each, headline_text(each, metric)) for each in (value, low, high)]
         rows.append((label, *shown, high / low if low > 0 else None, "; ".join(told)))
