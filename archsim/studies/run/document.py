@@ -303,7 +303,8 @@ def _sure(page: Page) -> list[Section]:
     text = say(
         "Some figures of the spec have ranges, or are estimates with a spread. The intervals hold {held} of {draws} in "
         "which these are drawn, each {drawn}; figures of one source, or of one estimator, err together. What the model "
-        "leaves out is in no interval.{refused}", held=per_cent(how.held, 0), draws=counted(how.draws, "draw"), drawn=drawn,
+        "leaves out is in no interval.{refused}", held=per_cent(how.held, 0), draws=counted(how.draws, "draw"),
+        drawn=drawn,
         refused=f" Left out: {counted(how.refused, 'draw')} of which no chip can be made." if how.refused else "",
         brief=True,
     )  # fmt: skip
