@@ -15,7 +15,7 @@ from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
 from archsim.results.effort import effort_of, warn_of
-from archsim.results.intervals import of_run
+from archsim.results.intervals import MOST_TILES, has_intervals, of_run
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
@@ -75,7 +75,9 @@ def evaluate(
     data["activity"] = activity_data(trace, bill, activity, activity_from)
     if found := of_run(arch, trace, activity, bill.programmed):
         data |= found.plain()
-    if notes := [*notes_of(chip, workload.value), *arch.misfits()]:
+    large = arch.ranges and not has_intervals(arch)
+    unsure = [f"there are no intervals, as the chip has more than {MOST_TILES:,} tiles"] if large else []
+    if notes := [*notes_of(chip, workload.value), *arch.misfits(), *unsure]:
         data["notes"] = notes
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 BILLED, SIMULATED = 200, 32
 """Draws, where the counters are billed anew and where each is simulated."""
+TILES, MOST_TILES = 64, 1024
+"""Above so many tiles there are fewer draws, as each lays out a chip, and above so many there are no intervals."""
 TOLD = 3
 """So many ranges are told that make most of an interval."""
 LEAST = 0.02
@@ -202,11 +204,21 @@ def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | 
             yield None
 
 
+def has_intervals(arch: Loaded[ArchSpec]) -> bool:
+    """Return whether a chip has ranges, and is not too large for intervals."""
+    return bool(arch.ranges) and sum(tile.count for _, tile in arch.value.tile_kinds) * arch.value.chips <= MOST_TILES
+
+
+def _billed(chip: Chip) -> int:
+    return max(SIMULATED, min(BILLED, BILLED * TILES // len(chip.tiles)))
+
+
 def of_chip(arch: Loaded[ArchSpec], metrics: Callable[[Chip], Metrics]) -> Intervals | None:
-    """Return the intervals of what is known of a chip without a run; None without ranges."""
-    if not arch.ranges:
+    """Return the intervals of what is known of a chip without a run; None where it has none."""
+    if not has_intervals(arch):
         return None
-    draws, chip = Draws.of(arch.ranges, BILLED), build_chip(arch.value)
+    chip = build_chip(arch.value)
+    draws = Draws.of(arch.ranges, _billed(chip))
     drawn = [None if other is None else metrics(other) for other in _chips(arch, draws, chip)]
     return intervals_of(draws, drawn, simulated=False)
 
@@ -214,17 +226,17 @@ def of_chip(arch: Loaded[ArchSpec], metrics: Callable[[Chip], Metrics]) -> Inter
 def of_run(
     arch: Loaded[ArchSpec], trace: Trace, activity: ActivityFile | None, programmed: Mapping[str, float]
 ) -> Intervals | None:
-    """Return the intervals of a run's metrics; None without ranges.
+    """Return the intervals of a run's metrics; None where the chip has none.
 
     It was billed by an `activity` and, by layer, the share of cells that transfers program. Raises what a simulation
     raises where a draw cannot be run.
     """
-    if not arch.ranges:
+    if not has_intervals(arch):
         return None
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
     simulated = _touch_time(arch.value, arch.ranges, schedule)
-    draws = Draws.of(arch.ranges, SIMULATED if simulated else BILLED)
+    draws = Draws.of(arch.ranges, SIMULATED if simulated else _billed(chip))
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
     for other in _chips(arch, draws, chip):

@@ -139,6 +139,12 @@ def test_what_was_fitted_is_fitted_again_to_each_draw() -> None:
     assert other.intervals["efficiency_peak_op_per_j"][1] > 1.01 * other.intervals["efficiency_peak_op_per_j"][0]
 
 
+@pytest.mark.parametrize(("tiles", "draws"), [(8, BILLED), (128, BILLED // 2), (1024, SIMULATED), (1025, None)])
+def test_large_chips_have_fewer_draws_or_none(tiles: int, draws: int | None) -> None:
+    found = of_chip(load_arch(REFERENCE, [f"tile.count={tiles}"]), lambda chip: {"area_m2": chip.area_m2})
+    assert (found and found.uncertainty.draws) == draws
+
+
 def test_draws_are_a_latin_hypercube() -> None:
     draws = Draws.of((CONVERTER, AREA), 50)
     assert draws.quantiles.shape == (50, 2)
