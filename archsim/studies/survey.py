@@ -70,7 +70,8 @@ class Row(Network):
 
     `fill` is the share of the cells of the used tiles that hold a synapse, `busy` that of their cycles in which their
     crossbars compute, `idle` that of the energy that goes whatever is done. `dwell_leaks` is the mean time of an update
-    on its capacitor, in time constants of the leak.
+    on its capacitor, in time constants of the leak. `intervals` are by metric those that ranges of the chip's figures
+    make.
     """
 
     tiles: int
@@ -89,6 +90,11 @@ class Row(Network):
     dwell_leaks: float | None
     program_time_s: float | None
     program_energy_j: float | None
+    intervals: Mapping[str, tuple[float, float]] = {}
+
+    def end(self, metric: str, which: int) -> float | None:
+        """Return the low (0) or the high (1) end of a metric's interval; None without one."""
+        return self.intervals[metric][which] if metric in self.intervals else None
 
 
 class Survey(Data):
@@ -192,6 +198,7 @@ def _with_figures(network: Network, found: Outcome) -> Network:
         "program_time_s": found.program_time_s,
         "program_energy_j": found.program_energy_j,
         "passed": not found.audits_failed,
+        "intervals": {name: ends for name, ends in found.intervals.items() if name in kept},
     }  # fmt: skip
     return Row(**{**vars(network), **figures})
 
@@ -209,6 +216,8 @@ COLUMNS: dict[str, tuple[Callable[[Row], Any], str]] = {
     "energy per example": (lambda row: row.energy_per_example_j, "J"),
     "peak efficiency": (lambda row: row.efficiency_peak_op_per_j, "OP/s/W"),
     "sustained": (lambda row: row.efficiency_op_per_j, "OP/s/W"),
+    "low": (lambda row: row.end("efficiency_op_per_j", 0), "OP/s/W"),
+    "high": (lambda row: row.end("efficiency_op_per_j", 1), "OP/s/W"),
     "of the peak": (lambda row: row.share_of_peak, "%"),
     "cells filled": (lambda row: row.fill, "%"),
     "crossbars busy": (lambda row: row.busy, "%"),
@@ -221,6 +230,7 @@ OF_THE_NETWORK = ("mode", "synapses", "steps")
 """What does not depend on the chip; on the page it stands beside what was changed of the chip."""
 MEANT = (
     "*Tiles*: those that hold a part of the network; the chip is made as large as it must be.",
+    "*Low*, *high*: within which 80 % of the draws of the chip's ranges have the sustained efficiency.",
     "*Of the peak*: sustained over peak efficiency.",
     "*Cells filled*: of the tiles that are used.",
     "*Crossbars busy*: share of these tiles' cycles in which they are read or updated.",
