@@ -27,6 +27,7 @@ from archsim.spec.settings import path_parts
 
 S = TypeVar("S", bound=Section)
 
+STAND_IN = "stand-in"
 SHARE = 0.8
 """An interval holds so much of the draws, and so much of an estimator's data lies between its ends."""
 _QUANTILE = NormalDist().inv_cdf((1 + SHARE) / 2)
@@ -90,6 +91,9 @@ def _faults(value: Section, tree: Tree, path: str, label: str) -> Iterator[Probl
     elif isinstance(tree, list):
         for i, below in enumerate(tree):
             yield from _faults(value, below, f"{path}[{i}]", label)
+    elif tree.status == STAND_IN and not tree.range and dimension_at(value, path) is not None:
+        yield Problem(f"{label}: {path}", f"{tree.text} stands in for a figure that is not known, and has no range",
+                      "say how far it may be off: 'range: [LOW, HIGH]'")  # fmt: skip
     elif tree.range:
         problem = _fault(value, tree, path)
         if problem is not None:

@@ -69,6 +69,10 @@ def test_a_range_is_scaled_with_its_figure(tmp_path: Path) -> None:
         ("energy: {value: 1 pJ, range: [0 pJ, 2 W]}", "'W' is not a unit of energy"),
         ("energy: {value: 1 pJ, range: [1 pJ]}", "energy.range: is not two figures; give the lowest and the highest"),
         ("energy: {value: 1 pJ, range: 3}", "is not two figures"),
+        (
+            "energy: {value: 1 pJ, source: x, status: stand-in}",
+            "1 pJ stands in for a figure .* has no range; say how far",
+        ),
         ("kind: {value: ramp_adc, range: [1, 2]}", "is of something that is no quantity; leave it out"),
     ],
 )
