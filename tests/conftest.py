@@ -25,3 +25,12 @@ def _nothing_depends_on_seconds() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("archsim.studies.tasks.bench.KEPT_AFTER_S", inf)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _intervals_of_few_draws() -> Iterator[None]:
+    """Have runs draw less often for the intervals of their metrics: tests of these ask for all draws."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archsim.results.intervals.BILLED", 16)
+        patch.setattr("archsim.results.intervals.SIMULATED", 4)
+        yield

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.notes import notes_of
@@ -76,7 +77,7 @@ def evaluate(
     if found := of_run(arch, trace, activity, bill.programmed):
         data |= found.plain()
     large = arch.ranges and not has_intervals(arch)
-    unsure = [f"there are no intervals, as the chip has more than {MOST_TILES:,} tiles"] if large else []
+    unsure = [f"there are no intervals, as the chip has more than {counted(MOST_TILES, 'tile')}"] if large else []
     if notes := [*notes_of(chip, workload.value), *arch.misfits(), *unsure]:
         data["notes"] = notes
     if workload.value.program:

@@ -156,13 +156,16 @@ class Fits:
         self._base = arch.without_overrides() if any(own.kind == "fit" for own in arch.value.published) else arch
         self._ranges = {own.path: own for own in self._base.ranges}
         self._fits: list[Fit] = []
-        self._of = arch.value
         modes = {own.mode for own in self._base.value.published if own.kind == "fit" and not own.workload}
         for mode in modes if self._ranges else ():
             self._chip = build_chip(self._base.value)
             self._work = peak_work(self._chip, mode, 1)
             wanted = [own.metric for own in self._base.value.published if (own.kind, own.mode) == ("fit", mode)]
             self._fits += self._fitted(wanted)
+        self._kept = [
+            (fit, path, float(value)) for fit in self._fits for path in fit.paths
+            if (value := value_at(self._base.value, path)) == value_at(arch.value, path)
+        ]  # fmt: skip
 
     def _fitted(self, wanted: Sequence[str]) -> Iterator[Fit]:
         """Yield for each metric that was fitted the figure that moves it most, each figure once."""
@@ -188,10 +191,7 @@ class Fits:
             return {}
         values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
         found = peak_metrics(self._work.on(build_chip(with_figures(self._base.value, values), like=self._chip)))
-        return {
-            path: float(value_at(self._base.value, path)) * fit.factor(found) for fit in self._fits
-            for path in fit.paths if value_at(self._of, path) == value_at(self._base.value, path)
-        }  # fmt: skip
+        return {path: value * fit.factor(found) for fit, path, value in self._kept}
 
 
 def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | None]:

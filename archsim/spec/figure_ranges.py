@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic_core import PydanticCustomError
 
@@ -122,25 +122,31 @@ def with_figures(section: S, values: Mapping[str, float]) -> S:
 
     They are not checked: a draw within ranges that were.
     """
-    found = section
+    tree: dict[str | int, Any] = {}
     for path, number in values.items():
-        found = _with(found, path_parts(path), number)
-    return found
+        below, parts = tree, _parts(path)
+        for part in parts[:-1]:
+            below = below.setdefault(part, {})
+        below[parts[-1]] = number
+    return cast(S, _with(section, tree)) if tree else section
 
 
-def _with(own: Any, parts: Sequence[str | int], number: float) -> Any:
-    if not parts:
+@functools.cache
+def _parts(path: str) -> list[str | int]:
+    return path_parts(path)
+
+
+def _with(own: Any, tree: Any) -> Any:
+    if not isinstance(tree, dict):
         if isinstance(own, Fraction):
-            return Fraction(number).limit_denominator(10**18)
-        return round(number) if isinstance(own, int) else number
-    first, rest = parts[0], parts[1:]
+            return Fraction(tree).limit_denominator(10**18)
+        return round(tree) if isinstance(own, int) else tree
     if isinstance(own, Section):
-        name = _names(type(own))[str(first)]
-        return own.model_copy(update={name: _with(getattr(own, name), rest, number)})
+        names = _names(type(own))
+        return own.model_copy(update={names[key]: _with(getattr(own, names[key]), tree[key]) for key in tree})
     if isinstance(own, Mapping):
-        return {**own, first: _with(own[str(first)], rest, number)}
-    assert isinstance(first, int)
-    return tuple(_with(each, rest, number) if i == first else each for i, each in enumerate(own))
+        return {key: _with(each, tree[key]) if key in tree else each for key, each in own.items()}
+    return tuple(_with(each, tree[i]) if i in tree else each for i, each in enumerate(own))
 
 
 @functools.cache

@@ -28,6 +28,12 @@ AREA = Range("tile.device.area", "cells", 1e-12, 2.34e-12, 4e-12)
 WINDOW = Range("tile.row_driver.step", "driver", 0.3e-9, 0.5e-9, 1e-9)
 
 
+@pytest.fixture(autouse=True)
+def _all_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archsim.results.intervals.BILLED", BILLED)
+    monkeypatch.setattr("archsim.results.intervals.SIMULATED", SIMULATED)
+
+
 class Ranged:
     """A loaded spec with ranges, of which nothing was fitted."""
 
