@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from archsim.base.documents import STATUSES
 from archsim.base.field_units import read_unit
 from archsim.base.limits import ORDERS, QUANTITY_LETTERS, UNIT_POWER
 from archsim.base.words import per_cent
@@ -230,7 +231,7 @@ class Dimension:
                 "value": scalar,
                 "range": {"type": "array", "items": {"type": ["string", "number"]}},
                 "source": {"type": "string"},
-                "status": {"enum": ["quoted", "derived", "estimated", "stand-in", "assumption", "fitted"]},
+                "status": {"enum": list(STATUSES)},
                 "note": {"type": "string"},
                 "given_for": {"type": "string"},
             },

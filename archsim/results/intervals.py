@@ -21,7 +21,7 @@ from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Schedule
 from archsim.results.bill import ActivityFile, Counters, account
 from archsim.results.metrics import billed_metrics, metrics_of
-from archsim.results.peak import peak, peak_metrics, peak_work
+from archsim.results.peak import PeakWork, peak, peak_metrics, peak_work
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.figure_ranges import SHARE, Range, canonical, with_figures
@@ -43,7 +43,7 @@ MOVED = 2e-3
 NUDGE = 0.9
 """By what a figure is multiplied to see how a metric goes with it; smaller parts fit wherever they did."""
 LEAST_FITTED = 0.05
-"""So much of itself a fitted figure keeps at least, where a draw leaves nothing over for it."""
+"""So much of itself a fitted figure keeps at least, where a draw leaves nothing over for it. An assumption."""
 Metrics = Mapping[str, Any]
 
 
@@ -134,16 +134,18 @@ def _causes(draws: Draws, quantiles: F64, ranks: I64) -> tuple[Cause, ...]:
 
 @dataclass(frozen=True)
 class Fit:
-    """Figures that were fitted to a metric of the peak: that metric's inverse, and how it goes with their factor."""
+    """Figures that were fitted to a metric of the peak of a mode: its inverse, and how that goes with their factor."""
 
+    work: PeakWork
     metric: str
     paths: tuple[str, ...]
     inverse: float
     slope: float
 
-    def factor(self, metrics: Metrics) -> float:
-        """Return by what the figures are multiplied so that the metric is met where it is what `metrics` say."""
-        return max(1 - (1 / float(metrics[self.metric]) - self.inverse) / self.slope, LEAST_FITTED)
+    def factor(self, chip: Chip) -> float:
+        """Return by what the figures of a chip are multiplied so that it meets the metric."""
+        found = peak_metrics(self.work.on(chip))[self.metric]
+        return max(1 - (1 / found - self.inverse) / self.slope, LEAST_FITTED)
 
 
 class Fits:
@@ -159,39 +161,39 @@ class Fits:
         modes = {own.mode for own in self._base.value.published if own.kind == "fit" and not own.workload}
         for mode in modes if self._ranges else ():
             self._chip = build_chip(self._base.value)
-            self._work = peak_work(self._chip, mode, 1)
             wanted = [own.metric for own in self._base.value.published if (own.kind, own.mode) == ("fit", mode)]
-            self._fits += self._fitted(wanted)
+            self._fits += self._fitted(wanted, peak_work(self._chip, mode, 1))
         self._kept = [
             (fit, path, float(value)) for fit in self._fits for path in fit.paths
             if (value := value_at(self._base.value, path)) == value_at(arch.value, path)
         ]  # fmt: skip
 
-    def _fitted(self, wanted: Sequence[str]) -> Iterator[Fit]:
+    def _fitted(self, wanted: Sequence[str], work: PeakWork) -> Iterator[Fit]:
         """Yield for each metric that was fitted the figure that moves it most, each figure once."""
-        before = peak_metrics(self._work.on(self._chip))
+        before = peak_metrics(work.on(self._chip))
         groups: dict[str, list[str]] = {}
         for path, figure in self._base.figures.items():
             if figure.status == "fitted":
                 groups.setdefault(canonical(path), []).append(path)
         for metric in (own for own in wanted if own in before):
-            slopes = {name: self._slope(paths, metric, 1 / before[metric]) for name, paths in groups.items()}
+            slopes = {name: self._slope(paths, metric, work) for name, paths in groups.items()}
             most = max(slopes, key=lambda name: abs(slopes[name]), default=None)
             if most is not None and slopes[most]:
-                yield Fit(metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
+                yield Fit(work, metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
 
-    def _slope(self, paths: Sequence[str], metric: str, inverse: float) -> float:
+    def _slope(self, paths: Sequence[str], metric: str, work: PeakWork) -> float:
         own = {path: NUDGE * float(value_at(self._base.value, path)) for path in paths}
-        changed = peak_metrics(self._work.on(build_chip(with_figures(self._base.value, own), like=self._chip)))
-        return (1 / float(changed[metric]) - inverse) / (NUDGE - 1)
+        other = build_chip(with_figures(self._base.value, own), like=self._chip)
+        changed, before = (1 / peak_metrics(work.on(chip))[metric] for chip in (other, self._chip))
+        return (changed - before) / (NUDGE - 1)
 
     def again(self, at: Mapping[str, float]) -> dict[str, float]:
         """Return the fitted figures in SI units, by path, where ranges are at these quantiles by name."""
         if not self._fits:
             return {}
         values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
-        found = peak_metrics(self._work.on(build_chip(with_figures(self._base.value, values), like=self._chip)))
-        return {path: value * fit.factor(found) for fit, path, value in self._kept}
+        drawn = build_chip(with_figures(self._base.value, values), like=self._chip)
+        return {path: value * fit.factor(drawn) for fit, path, value in self._kept}
 
 
 def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | None]:
