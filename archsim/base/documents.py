@@ -263,5 +263,17 @@ def dump_yaml(data: Mapping[str, Any], *, leaves_on_a_line: bool = False) -> str
     """Return plain data as YAML text, in its own order; lists and mappings of scalars on one line each if wanted."""
     style = None if leaves_on_a_line else False
     return yaml.dump(
-        dict(data), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=style
+        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=style
     )
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's, but that the line breaks of YAML 1.1 are escaped, which it would write as they are and read as spaces."""
+
+    def text(self, text: str) -> yaml.ScalarNode:
+        style = '"' if _BREAKS.search(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+_Dumper.add_representer(str, _Dumper.text)

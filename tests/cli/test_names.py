@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from archsim.base.documents import dump_yaml
 from archsim.base.errors import SpecError
 from archsim.base.limits import NAME_LETTERS
 from archsim.base.texts import slug, slugs, visible
@@ -54,7 +55,7 @@ def write_specs(folder: Path, name: str) -> None:
     for i, layer in enumerate(work["layers"]):
         layer["name"] = name if not i else f"{name[:250]} {i}"
     for file, tree in (("chip.yaml", chip), ("work.yaml", {**work, "name": name})):
-        (folder / file).write_text(yaml.safe_dump(tree, allow_unicode=True), "utf-8")
+        (folder / file).write_text(dump_yaml(tree), "utf-8")
 
 
 def everything_in(folder: Path) -> set[str]:
@@ -99,6 +100,7 @@ def test_no_name_leads_outside(command: str, place: int, tmp_path: Path, monkeyp
 
 
 @given(NAMES)
+@example("\x85")
 def test_a_name_comes_through_its_file(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     folder = tmp_path_factory.mktemp("x")
     write_specs(folder, name)
