@@ -268,7 +268,7 @@ def dump_yaml(data: Mapping[str, Any], *, leaves_on_a_line: bool = False) -> str
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's, but that the line breaks of YAML 1.1 are escaped, which it would write as they are and read as spaces."""
+    """PyYAML's, but that line breaks of YAML 1.1 are escaped: it would write them as they are and read spaces."""
 
     def text(self, text: str) -> yaml.ScalarNode:
         style = '"' if _BREAKS.search(text) else None
