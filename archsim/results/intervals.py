@@ -134,8 +134,13 @@ def _causes(draws: Draws, quantiles: F64, ranks: I64) -> tuple[Cause, ...]:
 
 @dataclass(frozen=True)
 class Fit:
-    """Figures that were fitted to a metric of the peak of a mode: its inverse, and how that goes with their factor."""
+    """Figures that were fitted to a metric of the peak of a mode: its inverse, and how that goes with their factor.
 
+    The peak is that of a chip set as it was when the metric was measured.
+    """
+
+    spec: ArchSpec
+    chip: Chip
     work: PeakWork
     metric: str
     paths: tuple[str, ...]
@@ -158,42 +163,46 @@ class Fits:
         self._base = arch.without_overrides() if any(own.kind == "fit" for own in arch.value.published) else arch
         self._ranges = {own.path: own for own in self._base.ranges}
         self._fits: list[Fit] = []
-        modes = {own.mode for own in self._base.value.published if own.kind == "fit" and not own.workload}
-        for mode in modes if self._ranges else ():
-            self._chip = build_chip(self._base.value)
-            wanted = [own.metric for own in self._base.value.published if (own.kind, own.mode) == ("fit", mode)]
-            self._fits += self._fitted(wanted, peak_work(self._chip, mode, 1))
+        wanted = [own for own in self._base.value.published if own.kind == "fit" and not own.workload]
+        for mode, settings in dict.fromkeys((own.mode, own.settings) for own in wanted if self._ranges):
+            metrics = [own.metric for own in wanted if (own.mode, own.settings) == (mode, settings)]
+            self._fits += self._fitted(self._base.with_overrides(settings).value, mode, metrics)
         self._kept = [
             (fit, path, float(value)) for fit in self._fits for path in fit.paths
             if (value := value_at(self._base.value, path)) == value_at(arch.value, path)
         ]  # fmt: skip
 
-    def _fitted(self, wanted: Sequence[str], work: PeakWork) -> Iterator[Fit]:
+    def _fitted(self, spec: ArchSpec, mode: str, wanted: Sequence[str]) -> Iterator[Fit]:
         """Yield for each metric that was fitted the figure that moves it most, each figure once."""
-        before = peak_metrics(work.on(self._chip))
+        chip = build_chip(spec)
+        work = peak_work(chip, mode, 1)
+        before = peak_metrics(work.on(chip))
         groups: dict[str, list[str]] = {}
+        taken = {path for fit in self._fits for path in fit.paths}
         for path, figure in self._base.figures.items():
-            if figure.status == "fitted":
+            if figure.status == "fitted" and path not in taken:
                 groups.setdefault(canonical(path), []).append(path)
         for metric in (own for own in wanted if own in before):
-            slopes = {name: self._slope(paths, metric, work) for name, paths in groups.items()}
+            slopes = {name: _slope(spec, chip, paths, metric, work) for name, paths in groups.items()}
             most = max(slopes, key=lambda name: abs(slopes[name]), default=None)
             if most is not None and slopes[most]:
-                yield Fit(work, metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
-
-    def _slope(self, paths: Sequence[str], metric: str, work: PeakWork) -> float:
-        own = {path: NUDGE * float(value_at(self._base.value, path)) for path in paths}
-        other = build_chip(with_figures(self._base.value, own), like=self._chip)
-        changed, before = (1 / peak_metrics(work.on(chip))[metric] for chip in (other, self._chip))
-        return (changed - before) / (NUDGE - 1)
+                yield Fit(spec, chip, work, metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
 
     def again(self, at: Mapping[str, float]) -> dict[str, float]:
         """Return the fitted figures in SI units, by path, where ranges are at these quantiles by name."""
-        if not self._fits:
-            return {}
         values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
-        drawn = build_chip(with_figures(self._base.value, values), like=self._chip)
-        return {path: value * fit.factor(drawn) for fit, path, value in self._kept}
+        drawn: dict[int, Chip] = {}
+        for fit in self._fits:
+            if id(fit.chip) not in drawn:
+                drawn[id(fit.chip)] = build_chip(with_figures(fit.spec, values), like=fit.chip)
+        return {path: value * fit.factor(drawn[id(fit.chip)]) for fit, path, value in self._kept}
+
+
+def _slope(spec: ArchSpec, chip: Chip, paths: Sequence[str], metric: str, work: PeakWork) -> float:
+    own = {path: NUDGE * float(value_at(spec, path)) for path in paths}
+    other = build_chip(with_figures(spec, own), like=chip)
+    changed, before = (1 / peak_metrics(work.on(each))[metric] for each in (other, chip))
+    return (changed - before) / (NUDGE - 1)
 
 
 def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | None]:

@@ -115,8 +115,17 @@ def _published(
     return [
         {**beside(f"published[{i}]", figure, known[figure.workload]),
          "source": arch.figures[f"published[{i}].value"].source}
-        for i, figure in enumerate(chip.spec.published) if figure.mode == mode and figure.workload in known
+        for i, figure in enumerate(chip.spec.published)
+        if figure.mode == mode and figure.workload in known and _is_as_published(arch, figure)
     ]  # fmt: skip
+
+
+def _is_as_published(arch: Loaded[ArchSpec], figure: Published) -> bool:
+    """Return whether a chip is set as it was when a figure of it was measured."""
+    try:
+        return arch.with_overrides(figure.settings).digest == arch.digest
+    except SpecError:
+        return False
 
 
 def _audits(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:

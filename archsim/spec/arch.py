@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import ceil, sqrt
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base import units
@@ -205,14 +205,42 @@ class Numerics(Section):
     activity_share: units.Share = 0.25
 
 
+ABOUT = ("name", "description", "reference", "silicon", "published")
+"""Keys of a spec that say something of the chip and are none of its parts."""
+
+
+def _settings(given: object) -> object:
+    for key, value in given.items() if isinstance(given, dict) else ():
+        what = None
+        if not isinstance(key, str) or "=" in key or not key.strip():
+            what = "'{key}' is not a key of a spec; write a dotted one"
+        elif key.partition(".")[0].partition("[")[0] in ABOUT:
+            what = "'{key}' is not a part of the chip that a figure could be measured with; leave it out"
+        elif not isinstance(value, str | int | float) or not str(value).strip():
+            what = "'{key}' has no value; write it"
+        if what is not None:
+            what += " as --set takes it, such as 'tile.row_driver.bits: 6'"
+            raise PydanticCustomError("setting", what, {"key": str(key)})
+    return {key: str(value) for key, value in given.items()} if isinstance(given, dict) else given
+
+
+Settings = Annotated[
+    dict[str, str],
+    BeforeValidator(_settings),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}}),
+]
+"""Values by dotted key of a spec, as `--set` takes them."""
+
+
 class Published(Section):
     """A figure that the chip's authors published, to be compared with the simulated one.
 
     `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it; `mode`, of what.
-    A sustained figure names the `workload` on which it holds; without one it is the chip's own.
+    A sustained figure names the `workload` on which it holds; without one it is the chip's own. One that was measured
+    with the chip set otherwise than its spec says is simulated with these values (`set`).
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload"})
+    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload", "set_"})
 
     metric: str
     value: Annotated[str, AnyFigure()]
@@ -220,6 +248,12 @@ class Published(Section):
     kind: Literal["fit", "input", "predicted"]
     mode: Literal["training", "inference"] = "training"
     workload: str = ""
+    set_: Settings = {}
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """What the chip is set to for it, as `key=value`."""
+        return tuple(f"{key}={value}" for key, value in self.set_.items())
 
     @model_validator(mode="after")
     def _has_unit(self) -> Self:

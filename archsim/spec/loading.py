@@ -87,6 +87,8 @@ class Loaded(Generic[S]):
 
     def with_overrides(self, more: Sequence[str]) -> Loaded[S]:
         """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
+        if not more:
+            return self
         return _resolved(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more), self.path)
 
     def without_overrides(self) -> Loaded[S]:
@@ -163,9 +165,28 @@ def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpe
         Problem(f"{loaded.path_label}: published[{i}]", "has no source", "say who published it: 'source: ...'")
         for i in range(len(loaded.value.published)) if not loaded.figures[f"published[{i}].value"].source
     ]  # fmt: skip
+    if not overrides:
+        unsourced += _missettings(loaded)
     if unsourced:
         raise SpecError(unsourced)
     return loaded
+
+
+def _missettings(loaded: Loaded[ArchSpec]) -> list[Problem]:
+    """Return what is wrong with the settings of published figures."""
+    found = []
+    for i, figure in enumerate(loaded.value.published):
+        try:
+            loaded.with_overrides(figure.settings)
+        except SpecError as error:
+            place = f"{loaded.path_label}: published[{i}].set"
+            for problem in error.problems:
+                of, _, key = problem.where.partition("--set ")
+                where = f"{place}.{key}" if key and not of else place
+                told = problem.where.removeprefix(f"{loaded.path_label}: ")
+                what = problem.what if where != place else f"{told}: {problem.what}"
+                found.append(replace(problem, where=where, what=what))
+    return found
 
 
 def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides: tuple[str, ...]) -> Loaded[S]:

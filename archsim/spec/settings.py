@@ -37,7 +37,9 @@ def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
 
 
-_COMMAND_LINE = Leaf("", "command line", "assumption")
+COMMAND_LINE = "command line"
+"""The source of what a setting gives."""
+_COMMAND_LINE = Leaf("", COMMAND_LINE, "assumption")
 
 
 def path_parts(path: str) -> list[str | int]:

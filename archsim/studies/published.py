@@ -29,6 +29,7 @@ from archsim.spec.figure_ranges import SHARE, with_figures
 from archsim.spec.figures import dimension_at, value_at
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.settings import COMMAND_LINE
 from archsim.studies.names import folder_of
 from archsim.studies.study import Prepared, Progress, Study, given, registered, silent
 from archsim.studies.tasks.bench import Compute, Spread, alone, bench, results
@@ -37,8 +38,8 @@ from archsim.workload import load_workload
 
 EXACT = 0.01
 """How far an `input` figure, a line of the spec converted, may be from what is simulated: rounding to cycles."""
-Runs: TypeAlias = Mapping[tuple[str, str], Ran]
-"""A chip's runs by mode and workload."""
+Runs: TypeAlias = Mapping[tuple[str, str, tuple[str, ...]], Ran]
+"""A chip's runs by mode, workload and settings."""
 
 
 Parts: TypeAlias = Literal["own", "estimates", "stand-ins"]
@@ -62,7 +63,7 @@ class Row(Record):
 
     `passed` says of a fit whether it is within its tolerance, of an input within 1 %; of a prediction it is None.
     `interval` is that of the simulated figure, if a range moves it. `parts` says what most of it is made of, `design`
-    that the chip was designed and not measured.
+    that the chip was designed and not measured. `settings` are those with which it was measured and is simulated.
     """
 
     arch: str
@@ -80,6 +81,7 @@ class Row(Record):
     interval: tuple[float, float] | None = None
     parts: Parts = "own"
     design: bool = False
+    settings: tuple[str, ...] = ()
 
     @property
     def inside(self) -> bool | None:
@@ -130,18 +132,18 @@ def compare(
     chips: Sequence[Loaded[ArchSpec]], progress: Progress = silent, compute: Compute = alone
 ) -> Comparison:  # fmt: skip
     """Return the published figures of chips beside the simulated ones."""
-    keys: list[tuple[int, str, str]] = list(dict.fromkeys(
-        (place, figure.mode, figure.workload) for place, chip in enumerate(chips)
+    keys = list(dict.fromkeys(
+        (place, figure.mode, figure.workload, figure.settings) for place, chip in enumerate(chips)
         for figure in chip.value.published if figure.workload
     ))  # fmt: skip
     tasks = []
-    for place, mode, name in keys:
+    for place, mode, name, settings in keys:
         workload = load_workload(name, [f"mode={mode}"])
-        tasks.append(RunTask(chips[place], workload, workload.value.examples))
+        tasks.append(RunTask(chips[place].with_overrides(settings), workload, workload.value.examples))
     runs = dict(zip(keys, results(compute, tasks, progress), strict=True))
     rows: list[Row] = []
     for place, chip in enumerate(chips):
-        rows += rows_of(chip, {(mode, name): run for (of, mode, name), run in runs.items() if of == place})
+        rows += rows_of(chip, {(mode, name, set_): run for (of, mode, name, set_), run in runs.items() if of == place})
     return Comparison(rows=tuple(rows))
 
 
@@ -161,17 +163,17 @@ def check_sources(chips: Sequence[Loaded[ArchSpec]]) -> None:
 
 def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
     """Return a row for each published figure of a chip; raise SpecError where no metric has the name of one."""
-    built = build_chip(arch.value)
-    known: dict[tuple[str, str], dict[str, Any]] = {}
-    sure: dict[tuple[str, str], Mapping[str, tuple[float, float]]] = {}
-    made = functools.cache(lambda mode: made_of(arch, mode))
+    known: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
+    sure: dict[tuple[str, str, tuple[str, ...]], Mapping[str, tuple[float, float]]] = {}
+    chip = functools.cache(arch.with_overrides)
+    made = functools.cache(lambda mode, settings: made_of(chip(settings), mode))
     rows = []
     for i, figure in enumerate(arch.value.published):
-        key = (figure.mode, figure.workload)
+        key = (figure.mode, figure.workload, figure.settings)
         if key not in known:
-            ran = runs.get(key)
-            known[key] = {**chip_metrics(built, figure.mode), **({} if ran is None else ran.metrics)}
-            sure[key] = {**_intervals(arch, figure.mode), **({} if ran is None else ran.intervals)}
+            ran, own = runs.get(key), chip(figure.settings)
+            known[key] = {**chip_metrics(build_chip(own.value), figure.mode), **({} if ran is None else ran.metrics)}
+            sure[key] = {**_intervals(own, figure.mode), **({} if ran is None else ran.intervals)}
         place = f"{arch.path_label}: published[{i}]"
         if figure.metric not in known[key]:
             hint = "name the workload on which it holds, or one of the chip's own: "
@@ -180,11 +182,12 @@ def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
             raise SpecError([where])
         row = beside(place, figure, known[key])
         written = arch.figures[f"published[{i}].value"]
+        parts = made(figure.mode, figure.settings)
         rows.append(Row(
             arch=arch.value.name, **row, source=written.source, mode=figure.mode, workload=figure.workload,
             passed=_passed(row), note=written.note,
             interval=None if figure.kind == "fit" else sure[key].get(figure.metric),
-            parts=made(figure.mode).get(figure.metric, made(figure.mode)[PEAK]), design=not arch.value.silicon,
+            parts=parts.get(figure.metric, parts[PEAK]), design=not arch.value.silicon, settings=figure.settings,
         ))  # fmt: skip
     return rows
 
@@ -199,12 +202,16 @@ def _intervals(arch: Loaded[ArchSpec], mode: str) -> Mapping[str, tuple[float, f
 
 
 def made_of(arch: Loaded[ArchSpec], mode: str) -> dict[str, Parts]:
-    """Return by metric of a chip what parts make most of it: those whose figures move it most, changed all at once."""
+    """Return by metric of a chip what parts make most of it: those whose figures move it most, changed all at once.
+
+    What it is set to counts as its own.
+    """
     groups: dict[Parts, dict[str, float]] = {"own": {}, "estimates": {}, "stand-ins": {}}
     for path, figure in arch.figures.items():
         mark, value = dimension_at(arch.value, path), value_at(arch.value, path)
         if mark is not None and mark.si in SIZES and value and not path.startswith("published"):
-            groups[OF_STATUS.get(figure.status, "own")][path] = float(value) * NUDGE
+            status = "" if figure.source == COMMAND_LINE else figure.status  # set as published
+            groups[OF_STATUS.get(status, "own")][path] = float(value) * NUDGE
     built = build_chip(arch.value)
     before = chip_metrics(built, mode)
     moved = {
@@ -313,9 +320,10 @@ def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def name_of(row: Row) -> str:
-    """Return a figure's name in words, and what it is of where that is not the chip."""
+    """Return a figure's name in words, what it is of where that is not the chip, and what that is set to."""
     name = WORDS.get(row.metric) or metric_name(row.metric)
-    return f"{name} on {row.workload}" if row.workload else name
+    told = ", ".join(own.removeprefix("tile.").replace("=", " ", 1) for own in row.settings)
+    return f"{name}{f' on {row.workload}' if row.workload else ''}{f' ({told})' if told else ''}"
 
 
 def off(row: Row) -> bool:
@@ -340,11 +348,11 @@ def table(rows: Sequence[Row]) -> Table:
         cells.append((
             row.arch, Said(row.metric, name_of(row)), row.mode, row.workload, published, simulated,
             Said(row.ratio, _ratio(row)), Said(row.kind, row.kind + verdict), _interval(row, 0), _interval(row, 1),
-            row.parts, row.tolerance, row.source,
+            row.parts, row.tolerance, "; ".join(row.settings), row.source,
         ))  # fmt: skip
     heads = ("arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "low", "high", "parts",
-             "tolerance", "source")  # fmt: skip
-    hidden = ("mode", "workload", "tolerance", "source")
+             "tolerance", "settings", "source")  # fmt: skip
+    hidden = ("mode", "workload", "tolerance", "settings", "source")
     marked = {(i, heads.index("ratio")) for i, row in enumerate(rows) if off(row) or row.passed is False}
     columns = tuple(Column(head, shown=head not in hidden) for head in heads)
     return Table("published", "Published and simulated", columns, tuple(cells), marked=marked, most=200, brief=True)

@@ -218,10 +218,10 @@ def test_the_table_reads_in_units_and_its_file_in_si() -> None:
     shown = document(found)
     table = shown.tables()["published"]
     keys = ["arch", "metric", "mode", "workload", "published", "simulated", "ratio", "kind", "low", "high", "parts",
-            "tolerance", "source"]  # fmt: skip
+            "tolerance", "settings", "source"]  # fmt: skip
     file = list(csv.reader(table.csv().splitlines()))
     ends = [dict(zip(("low", "high"), row["interval"] or ("", ""), strict=True)) for row in found]
-    whole = [{**row, **own} for row, own in zip(found, ends, strict=True)]
+    whole = [{**row, **own, "settings": "; ".join(row["settings"])} for row, own in zip(found, ends, strict=True)]
     assert file == [keys, *([str(row[key]) for key in keys] for row in whole)]
     heads, cells, right = table.grid()
     assert heads == ["arch", "metric", "published", "simulated", "ratio", "kind", "low", "high", "parts"]
@@ -268,3 +268,80 @@ def test_figures_of_a_chip_are_those_of_one_vector_whatever_is_run() -> None:
     assert run.data["metrics"]["time_per_example_peak_s"] == pytest.approx(3 * 240e-9)
     shown = [(row["metric"], row["ratio"]) for row in run.data["published"]]
     assert shown == [(row["metric"], row["ratio"]) for row in rows("gokmen_frontiers_2016")]
+
+
+SETTINGS = """
+kind: arch
+extends: khaddam_jssc_2022
+name: two
+published:
+  - {metric: throughput_peak_op_per_s, mode: inference, value: 1 TOP/s, tolerance: 0.05, kind: input, source: x,
+     set: %s}
+  - {metric: efficiency_peak_op_per_j, mode: inference, value: 10 TOP/s/W, tolerance: 0.05, kind: predicted, source: x,
+     set: %s}
+  - {metric: efficiency_peak_op_per_j, mode: inference, value: 10 TOP/s/W, tolerance: 0.05, kind: predicted, source: x}
+"""
+
+
+def test_a_figure_is_simulated_with_what_the_chip_was_set_to_for_it(tmp_path: Path) -> None:
+    sets = ["tile.row_driver.step=2 ns", "tile.col_converter.energy=3 pJ"]
+    written = "{tile.row_driver.step: 2 ns, tile.col_converter.energy: {value: 3 pJ, source: y}}"
+    arch = load_arch(chip(tmp_path, SETTINGS % ((written,) * 2)))
+    fast, off, base = compare([arch]).rows
+    other = chip_metrics(build_chip(load_arch("khaddam_jssc_2022", sets).value), "inference")
+    assert fast.simulated == other["throughput_peak_op_per_s"]
+    assert off.simulated == other["efficiency_peak_op_per_j"] != base.simulated
+    assert (fast.settings, off.settings, base.settings) == (tuple(sets), tuple(sets), ())
+    assert base.simulated == compare([load_arch("khaddam_jssc_2022")]).rows[-1].simulated
+    assert off.interval != base.interval
+    assert off.interval is not None
+    assert off.interval[0] < (off.simulated or 0) < off.interval[1]
+    assert name_of(off) == "peak efficiency (row_driver.step 2 ns, col_converter.energy 3 pJ)"
+    assert name_of(off) in markdown(document([row.plain() for row in (fast, off, base)]))
+
+
+def test_settings_of_a_figure_are_hashed_and_only_a_chip_set_so_is_compared_with_it(tmp_path: Path) -> None:
+    path = chip(tmp_path, SETTINGS % (("{tile.row_driver.step: 2 ns}",) * 2))
+    before = load_arch(path).hash
+    assert load_arch(chip(tmp_path, SETTINGS % (("{tile.row_driver.step: 3 ns}",) * 2))).hash != before
+    work = load_workload("mlp_digits", ["mode=inference"])
+    shown = [
+        [
+            row["metric"]
+            for row in evaluate(load_arch(path, ["tile.count=2", *sets]), work, examples=2).data["published"]
+        ]
+        for sets in ([], ["tile.row_driver.step=3 ns"], ["tile.row_driver.step=4 ns"])
+    ]
+    throughput, efficiency = "throughput_peak_op_per_s", "efficiency_peak_op_per_j"
+    assert shown == [[efficiency], [throughput, efficiency, efficiency], [efficiency]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "words"),
+    [
+        ("{tile.rowz: 3}", "set.tile.rowz", "unknown key; did you mean 'rows'?"),
+        ("{tile.row_driver.bits: 99}", "set.tile.row_driver.bits", "'99' is out of range; give a whole"),
+        ("{tile.accumulator.step: 1 ns}", "set.tile.accumulator.step", "kind' is missing; allowed kinds"),
+        ("{tile.col_converter.groups: 7}", "set.tile.col_converter.groups", "7 do not divide the 256 columns"),
+        ("{published: []}", "set", "'published' is not a part of the chip"),
+        ("{name: x}", "set", "'name' is not a part of the chip that a figure could be measured with; leave it out"),
+        ("{tile: {rows: 3}}", "set", "'tile' has no value; write it as --set takes it, such as "),
+        ('{"tile.rows=3": 3}', "set", "'tile.rows=3' is not a key of a spec; write a dotted one as --set takes it"),
+        ("[tile.rows]", "set", "a list stands where a section is expected"),
+        ("tile.rows", "set", "'tile.rows' stands where a section is expected"),
+    ],
+)  # fmt: skip
+def test_settings_that_do_not_fit_the_chip_are_told_where_they_stand(
+    tmp_path: Path, settings: str, where: str, words: str
+) -> None:
+    with pytest.raises(SpecError) as raised:
+        load_arch(chip(tmp_path, SETTINGS % ("{tile.rows: 128}", settings)))
+    (problem,) = raised.value.problems
+    assert problem.where.endswith(f"chip.yaml: published[1].{where}")
+    assert words in f"{problem.what}; {problem.hint}"
+
+
+def test_what_is_set_on_the_command_line_is_not_refused_for_the_settings_of_a_figure(tmp_path: Path) -> None:
+    path = chip(tmp_path, SETTINGS % (("{tile.col_converter.groups: 8, tile.col_converter.lines_per_unit: 8}",) * 2))
+    arch = load_arch(path, ["tile.count=2", "tile.cols=100"])  # of which 8 is no divisor
+    assert evaluate(arch, load_workload("mlp_digits", ["mode=inference"]), examples=2).passed
