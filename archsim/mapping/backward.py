@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from archsim.mapping.builder import Signal, StepBuilder, Target
-from archsim.mapping.forward import Forward, moved, read_array, share
+from archsim.mapping.forward import moved, read_array
 from archsim.mapping.recipes import BACKWARD, FORWARD
 from archsim.mapping.schedule import Stage
 from archsim.mapping.shards import Shard
+from archsim.mapping.unweighted import arrivals, work_back
+from archsim.mapping.vectors import Forward
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def backward_pass(builder: StepBuilder, forward: Forward) -> Backward:
         found.parts[len(workload.layers) - 1, step].append(signals)
     for stretch in reversed(workload.stretches):
         if workload.layers[stretch[0]].gathers:
-            _backward_gathered(builder, stretch[0], forward, found)
+            _backward_gathered(builder, stretch[0], found)
             continue
         for step in reversed(range(workload.steps)):
             builder.step = step
@@ -52,8 +54,7 @@ def backward_pass(builder: StepBuilder, forward: Forward) -> Backward:
                 if workload.layers[index].blocks:
                     _backward_layer(builder, index, found)
                 else:
-                    arrived = _arrivals(builder, index, forward, found)
-                    found.parts[index - 1, step].append(_work_back(builder, index, forward, arrived, []))
+                    _backward_digital(builder, index, found)
     return found
 
 
@@ -103,7 +104,7 @@ def _hand_back(builder: StepBuilder, layer: int, signals: Sequence[Signal], wait
     """Add the loss where the last of the signals is; return d at the places of all of them."""
     home = signals[-1]
     kit, last, target = builder.kits[home.tile], builder.mapping.workload.layers[layer], builder.target_words(home.tile)
-    stage = kit.work({action: count * last.outputs for action, count in last.loss_work.items()}, "read", target)
+    stage = kit.work({action: count * last.outputs for action, count in last.loss_work.items()}, {"read": target})
     if target:  # it was written as it arrived
         stage = replace(stage, uses=(*stage.uses, kit.use("memory", "write", target)))
     stages = [stage]
@@ -185,7 +186,8 @@ def _through_activation(
     Return d of the columns at the holders; nothing where the sums drive the array directly, which is `ready` then.
     """
     layer, holders = builder.mapping.workload.layers[index], builder.grids[index][-1]
-    if layer.ramp_derives and index > 0 and len(parts[0]) == 1 and _drive(builder, index, parts[0][0], found):
+    alone = len(parts) == len(parts[0]) == 1
+    if layer.ramp_derives and index > 0 and alone and _drive(builder, index, parts[0][0], found):
         return []
     targets: list[Target] = [(s.col_start // layer.gates, s.col_stop // layer.gates, (s.tile,)) for s in holders]
     arrived = builder.spread(list(itertools.chain(*parts)), targets, "backward", index)
@@ -194,7 +196,7 @@ def _through_activation(
         kit, units = builder.kits[shard.tile], shard.cols // layer.gates
         counts = {"add": units * (len(parts) - 1)} if len(parts) > 1 else {}
         counts |= {action: count * units for action, count in layer.backward_work.items()}
-        stages = (kit.work(counts, "read", kit.kept(layer, units)), *_scaled(builder, index, shard.tile, shard.cols))
+        stages = (kit.work(counts, {"read": kit.kept(layer, units)}), *_scaled(builder, index, shard.tile, shard.cols))
         op = builder.op("derivative", "backward", index, shard.tile, stages, arrived[shard.tile])
         deltas.append(Signal(op, shard.tile, shard.col_start, shard.col_stop, FORWARD))
     return deltas
@@ -219,42 +221,50 @@ def _drive(builder: StepBuilder, index: int, sums: Signal, found: Backward) -> b
     return True
 
 
-def _backward_gathered(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> None:
-    """Let a digital layer that needs all steps work back when the sums of all of them have come."""
+def _hand_on(
+    builder: StepBuilder, index: int, found: Backward, steps: Sequence[int], deltas: Sequence[Sequence[Signal]],
+    added: Sequence[Signal],
+) -> None:  # fmt: skip
+    """Note d of a digital layer's inputs as that of the layer before at `steps`; of what it added, at the own step."""
     workload = builder.mapping.workload
-    arrived: dict[int, dict[int, list[int]]] = {}
-    for step in reversed(workload.layers[index].vectors(workload)):
+    for step in steps:
+        found.parts[index - 1, step] += [list(part) for part in deltas]
+    numbers = {layer.name: number for number, layer in enumerate(workload.layers)}
+    for name in workload.layers[index].skips:
+        if numbers[name]:
+            found.parts[numbers[name] - 1, builder.step].append(list(added))
+
+
+def _backward_digital(builder: StepBuilder, index: int, found: Backward) -> None:
+    """Let a digital layer work back at the builder's step."""
+    sums = found.parts.pop((index, builder.step))
+    deltas, added = work_back(builder, index, arrivals(builder, index, sums), [], len(sums))
+    _hand_on(builder, index, found, [builder.step], deltas, added)
+
+
+def _backward_gathered(builder: StepBuilder, index: int, found: Backward) -> None:
+    """Let a digital layer that needs all steps work back when the sums of all of them have come.
+
+    As each step's work changes d of the inputs of all steps, these go on when all have worked.
+    """
+    workload = builder.mapping.workload
+    own = [*reversed(workload.layers[index].vectors(workload))]
+    sums = {step: found.parts.pop((index, step)) for step in own}
+    arrived = {}
+    for step in own:
         builder.step = step
-        arrived[step] = _arrivals(builder, index, forward, found)
-    ops = [op for tiles in arrived.values() for own in tiles.values() for op in own]
-    gate = builder.op("gather", "digital", index, -1, (), ops)
-    deltas: list[Signal] = []
-    for step in reversed(workload.layers[index - 1].vectors(workload)):
+        arrived[step] = arrivals(builder, index, sums[step])
+    ops = [op for tiles in arrived.values() for each in tiles.values() for op in each]
+    gate, done = builder.op("gather", "digital", index, -1, (), ops), []
+    for step in own:
         builder.step = step
-        if step in arrived:  # else it works at the last step for all of them
-            deltas = _work_back(builder, index, forward, arrived[step], [gate])
-        found.parts[index - 1, step].append(deltas)
-
-
-def _arrivals(builder: StepBuilder, index: int, forward: Forward, found: Backward) -> dict[int, list[int]]:
-    """Bring the sums of the builder's step to where a digital layer has worked; return by tile what to wait for."""
-    targets: list[Target] = [(s.start, s.stop, (s.tile,)) for s in forward.outputs[index, builder.step]]
-    sums = itertools.chain(*found.parts.pop((index, builder.step)))
-    return builder.spread(list(sums), targets, "digital", index)
-
-
-def _work_back(
-    builder: StepBuilder, index: int, forward: Forward, arrived: Mapping[int, Sequence[int]], waits: Sequence[int]
-) -> list[Signal]:
-    """Let a digital layer work back at the builder's step: twice what it did forward; return d of its inputs."""
-    layer, step = builder.mapping.workload.layers[index], builder.step
-    places = len(forward.outputs[index, step])
-    deltas: list[Signal] = []
-    for place, signal in enumerate(forward.outputs[index - 1, step]):
-        if place < places:
-            stage = builder.kits[signal.tile].work({"multiply_add": 2 * len(share(layer.digital_ops, place, places))})
-            op = builder.op("digital", "digital", index, signal.tile, [stage], (*arrived[signal.tile], *waits))
-        else:  # it has passed on what it had, and is told by the last that works
-            op = deltas[-1].op
-        deltas.append(Signal(op, signal.tile, signal.start, signal.stop, FORWARD))
-    return deltas
+        done.append(work_back(builder, index, arrived[step], [gate], len(sums[step])))
+        _hand_on(builder, index, found, [], [], done[-1][1])
+    deltas = done[-1][0]
+    if len(own) > 1:
+        last: dict[int, list[int]] = {}
+        for signal in (signal for each, _ in done for part in each for signal in part):
+            last.setdefault(signal.tile, []).append(signal.op)
+        ends = {tile: builder.op("gather", "digital", index, -1, (), every) for tile, every in last.items()}
+        deltas = [[replace(signal, op=ends[signal.tile]) for signal in part] for part in deltas]
+    _hand_on(builder, index, found, workload.layers[index - 1].vectors(workload), deltas, [])

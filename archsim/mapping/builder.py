@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from archsim.base.errors import InfeasibleError, Problem, SpecError
+from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import PASSES
-from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.buffers import Buffers
-from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
+from archsim.mapping.recipes import FORWARD, Side, TileKit
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
 from archsim.spec.choices import REDUCTIONS, TRANSPORTS
@@ -168,64 +167,5 @@ class StepBuilder:
             there = self.send(sums[a], [((own.tile,), own.values)], phase, layer)[own.tile]
             stage = self.kits[own.tile].digital("add", own.values)
             op = self.op("add", phase, layer, own.tile, [stage], [there, own.op])
-            sums[b] = Signal(op, own.tile, own.start, own.stop, own.side)
+            sums[b] = replace(own, op=op)
         return sums[-1]
-
-
-@dataclass(frozen=True)
-class Held:
-    """What memories hold at most: x of `inputs` examples, d and derivatives of `results`, of `room` steps or all."""
-
-    inputs: int
-    results: int
-    room: int | None = None
-
-
-def memory_needs(builder: StepBuilder, held: Held) -> Iterator[tuple[Shard, int, str]]:
-    """Yield for each shard the words that its memory must hold, and of what; of all steps where they are gathered."""
-    workload = builder.mapping.workload
-    inputs, results = held.inputs, held.results
-    last = max(index for index, layer in enumerate(workload.layers) if layer.blocks)
-    home = builder.grids[last][-1][-1]  # where the loss is computed
-    for shard in builder.mapping.shards:
-        kit, layer = builder.kits[shard.tile], workload.layers[shard.layer]
-        steps = len(layer.vectors(workload))
-        places = steps if held.room is None else min(steps, held.room)
-        x = kit.words(shard.inputs, kit.bits(FORWARD))
-        need, units = places * inputs * x, shard.cols // layer.gates
-        parts = f"{counted(inputs * places, 'vector')} x of {counted(x, 'word')}"
-        if results:
-            d = kit.words(shard.cols, kit.bits(BACKWARD))
-            if shard.layer < len(workload.layers) - 1 or not layer.loss_activates:  # the loss derives at once
-                d += kit.kept(layer, units)
-            need += places * results * d
-            parts += f" and {results * places} of d and derivative of {d}"
-            if shard == home and (target := builder.target_words(shard.tile)):
-                count = len(workload.layers[last].vectors(workload)) * (
-                    inputs if workload.dataset.target == "values" else results
-                )
-                need += count * target
-                parts += f" and {count} targets of {target}"
-        elif state := kit.kept(layer, units, backward=False):
-            need += inputs * state
-            parts += f" and {inputs} of states of {state}"
-        behind = workload.layers[shard.layer + 1 : shard.layer + 2]
-        if any(other.gathers for other in behind) and shard in builder.grids[shard.layer][-1]:
-            y = kit.words(units, kit.bits(FORWARD))
-            need += inputs * steps * y
-            parts += f" and {counted(inputs * steps, 'vector')} that are gathered of {y}"
-        yield shard, need, parts
-
-
-def check_memory(builder: StepBuilder, held: Held) -> None:
-    """Raise InfeasibleError unless each memory can hold what it must."""
-    workload = builder.mapping.workload
-    for shard, need, parts in memory_needs(builder, held):
-        have, layer = builder.kits[shard.tile].tile.spec.memory.words, workload.layers[shard.layer]
-        if need > have:
-            fewer = ", or fewer steps" if len(layer.vectors(workload)) > 1 else ""
-            raise InfeasibleError(
-                f"layer {layer.name}, shard {shard.name}: the memory of tile {shard.tile} must hold "
-                f"{counted(need, 'word')} ({parts}), it has {have:,} ({need - have:,} short); use a larger "
-                f"tile.memory.words, a smaller batch or fewer examples in flight{fewer}"
-            )

@@ -7,7 +7,7 @@ step before. Before the first step these are zero: they need not be sent, but th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 
 from archsim.chip.graph import Chip
@@ -15,22 +15,9 @@ from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, Side
 from archsim.mapping.schedule import Need, Stage, Use
 from archsim.mapping.shards import Shard
+from archsim.mapping.unweighted import digital_layer, gather
+from archsim.mapping.vectors import Forward, inputs_of_layer
 from archsim.workload.network import Workload
-
-
-@dataclass(frozen=True)
-class Forward:
-    """The ops of a forward pass: loads by step, reads by (shard, step), outputs where they are by (layer, step).
-
-    `backward` says whether a backward pass follows, for which derivatives are kept. `unfed` are reads of own outputs
-    alone at the first step, for which nothing is sent.
-    """
-
-    backward: bool
-    loads: list[int] = field(default_factory=list)
-    ops: dict[tuple[int, int], int] = field(default_factory=dict)
-    outputs: dict[tuple[int, int], list[Signal]] = field(default_factory=dict)
-    unfed: list[int] = field(default_factory=list)
 
 
 def forward_pass(builder: StepBuilder, target_bits: int, room: int | None = None) -> Forward:
@@ -119,7 +106,7 @@ def forward_layer(builder: StepBuilder, index: int, found: Forward, waits: Seque
     layer = workload.layers[index]
     output = layer.loss_activates and index == len(workload.layers) - 1
     load = found.loads[step]
-    sources = found.outputs[index - 1, step] if index else [Signal(load, -1, 0, layer.inputs, FORWARD)]
+    sources = inputs_of_layer(builder, index, found, workload.is_added(index))
     if layer.recurrent and step:
         sources = [*sources, *(moved(signal, layer.inputs) for signal in found.outputs[index, step - 1])]
     shards = [shard for row in grid for shard in row]
@@ -176,50 +163,9 @@ def finish(builder: StepBuilder, index: int, found: Forward, sums: Sequence[Sign
         needs.append(builder.send(there, [((total.tile,), there.values)], "forward", index)[total.tile])
         counts = {"add": (layer.gates - layer.apart) * units, **counts}
     kit = builder.kits[total.tile]
-    stage = kit.work(counts, "write", kit.kept(layer, units, backward=found.backward))
+    stage = kit.work(counts, {"write": kit.kept(layer, units, backward=found.backward)})
     op = builder.op("activate", "forward", index, total.tile, [stage], needs)
     return Signal(op, total.tile, total.start // layer.gates, total.stop // layer.gates, FORWARD)
-
-
-def gather(builder: StepBuilder, index: int, found: Forward) -> list[int]:
-    """Read out the inputs of a layer at all steps where they are; return the op after which that is done."""
-    ops = []
-    workload = builder.mapping.workload
-    for step in workload.layers[index - 1].vectors(workload):
-        builder.step = step
-        local = [builder.transport.read_out(builder, s, "digital", index) for s in found.outputs[index - 1, step]]
-        found.outputs[index - 1, step] = local
-        ops += [signal.op for signal in local]
-    return [builder.op("gather", "digital", index, -1, (), ops)]
-
-
-def digital_layer(builder: StepBuilder, index: int, found: Forward, waits: Sequence[int]) -> None:
-    """Add the work of a digital layer at the builder's step where its inputs are, in even shares, after `waits` too.
-
-    Its outputs are as evenly shared. With fewer of them than places the last places pass on what they have, and the
-    last that works waits for it.
-    """
-    layer, step = builder.mapping.workload.layers[index], builder.step
-    sources = found.outputs[index - 1, step]
-    places = min(len(sources), layer.outputs)
-    local = [builder.transport.read_out(builder, signal, "digital", index) for signal in sources]
-    outputs = []
-    for place, signal in enumerate(local[:places]):
-        ops = [signal.op] if place < places - 1 else [other.op for other in local[place:]]
-        stage = builder.kits[signal.tile].work({"multiply_add": len(share(layer.digital_ops, place, places))})
-        op = builder.op("digital", "digital", index, signal.tile, [stage], (*ops, *waits))
-        own = share(layer.outputs, place, places)
-        outputs.append(Signal(op, signal.tile, own.start, own.stop, FORWARD))
-    found.outputs[index, step] = outputs
-
-
-def share(total: int, place: int, places: int) -> range:
-    """Return which of `total` things fall to one of several places.
-
-    >>> [share(10, place, 3) for place in range(3)]
-    [range(0, 3), range(3, 6), range(6, 10)]
-    """
-    return range(total * place // places, total * (place + 1) // places)
 
 
 def read_array(

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from archsim.base.errors import Problem, SpecError
 from archsim.chip.graph import Chip
-from archsim.mapping.builder import Held, Signal, StepBuilder, Transport, check_memory
-from archsim.mapping.forward import Forward, forward_pass, gate_first_layer, host_stage
+from archsim.mapping.builder import Signal, StepBuilder, Transport
+from archsim.mapping.forward import forward_pass, gate_first_layer, host_stage
+from archsim.mapping.memory_needs import Held, check_memory
 from archsim.mapping.recipes import FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Schedule, Stage
 from archsim.mapping.shards import Mapping
+from archsim.mapping.vectors import Forward
 from archsim.workload.network import MODES, Words, Workload
 
 

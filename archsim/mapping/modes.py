@@ -7,9 +7,10 @@ from dataclasses import replace
 from archsim.base.limits import CYCLES
 from archsim.chip.graph import Chip
 from archsim.chip.made import joined
-from archsim.mapping.builder import StepBuilder, memory_needs
+from archsim.mapping.builder import StepBuilder
 from archsim.mapping.deadlock import check_deadlock
 from archsim.mapping.inference import Inference
+from archsim.mapping.memory_needs import memory_needs
 from archsim.mapping.schedule import Flow, Schedule
 from archsim.mapping.shards import Mapping
 from archsim.mapping.training import Training

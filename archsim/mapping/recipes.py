@@ -217,21 +217,22 @@ class TileKit:
 
     def digital(self, action: str, values: int, memory: str = "", bits: int = 0) -> Stage:
         """Return a step of the neuron unit, with the memory words that it reads or writes."""
-        return self.work({action: values}, memory, self._packed(values, bits) if memory else 0)
+        return self.work({action: values}, {memory: self._packed(values, bits)} if memory else {})
 
-    def work(self, counts: Mapping[str, int], memory: str = "", words: int = 0) -> Stage:
+    def work(self, counts: Mapping[str, int], words: Mapping[str, int] | None = None) -> Stage:
         """Return a stage in which the neuron unit does so many of each action, one kind after another.
 
-        Meanwhile so many words of memory are read or written.
+        Meanwhile so many `words` of memory are read or written, by "read" and "write".
         """
         unit, store = self.tile.units["neuron"], self.tile.units["memory"]
         cycles = sum(self.duration("neuron", action, count) for action, count in counts.items())
         uses = tuple(self.use("neuron", action, count) for action, count in counts.items())
         acquire, release = [unit], [(cycles, unit)]
-        if words:
-            uses += (self.use("memory", memory, words),)
+        accesses = {access: count for access, count in (words or {}).items() if count}
+        if accesses:
+            uses += tuple(self.use("memory", access, count) for access, count in accesses.items())
             acquire.append(store)
-            release.append((self.duration("memory", memory, words), store))
+            release.append((sum(self.duration("memory", access, count) for access, count in accesses.items()), store))
         latency = max(cycles, *(at for at, _ in release))
         return self._stage(latency, acquire, release, uses, "digital")
 

@@ -11,10 +11,12 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.backward import Backward, backward_pass
-from archsim.mapping.builder import Held, StepBuilder, Transport, check_memory
-from archsim.mapping.forward import Forward, forward_pass, gate_first_layer
+from archsim.mapping.builder import StepBuilder, Transport
+from archsim.mapping.forward import forward_pass, gate_first_layer
+from archsim.mapping.memory_needs import Held, check_memory
 from archsim.mapping.recipes import BACKWARD, FORWARD, TileKit, whole_bytes
 from archsim.mapping.schedule import Need, Stage
+from archsim.mapping.vectors import Forward
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import REFRESH_POLICIES, TRANSFER_POLICIES
 from archsim.workload.network import MODES, Words, Workload

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archsim.mapping.unweighted import digital_words
 from archsim.results.bill import MEASURED, Bill, assumed_j
 from archsim.simulation.run import Trace
 
@@ -50,6 +51,16 @@ def digital_ops(trace: Trace) -> int:
     )  # fmt: skip
 
 
+def digital_accesses(trace: Trace) -> int:
+    """Return the words of memories that digital layers read and wrote, counted from what was billed."""
+    schedule = trace.schedule
+    return sum(
+        entry.grants * use.count
+        for entry in trace.stages if schedule.ops[entry.op].kind == "digital"
+        for use in entry.stage.uses if schedule.chip.units[use.unit].component == "memory"
+    )  # fmt: skip
+
+
 def audit(name: str, expected: float, found: float | None, tolerance: float = 0.0) -> dict[str, Any]:
     """Return one check: equal, or within a relative tolerance if that is given."""
     passed = found is not None and (
@@ -87,6 +98,11 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
     if any(layer.digital_ops for layer in workload.layers):
         asked = workload.digital_ops_per_example * schedule.examples
         audits.append(audit("digital operations as the workload defines", asked, digital_ops(trace)))
+    if moved := digital_words(chip, schedule.mapping, training=bool(schedule.updates)):
+        words = schedule.examples * sum(read + written for read, written in moved.values())
+        audits.append(
+            audit("words that digital layers read and wrote as their inputs are", words, digital_accesses(trace))
+        )
     sent = sum(trace.done[m.source_op] * m.bits * len(m.last_ops) for m in schedule.messages)
     taken = _taken(trace)
     received = sum(taken[op] * m.bits for m in schedule.messages for op in m.last_ops)

@@ -80,6 +80,32 @@ def layer_rows(trace: Trace, bill: Bill) -> list[dict[str, Any]]:
     return rows
 
 
+def digital_rows(trace: Trace) -> dict[str, dict[str, float]]:
+    """Return what layers without weights move with an example, by name: bits over the network, words of memories.
+
+    `bits_sent` leave their source, `bits_received` count at each place that a multicast goes to. Forward and backward,
+    and what is added to inputs, are in it; outputs are the next layer's.
+    """
+    schedule, found = trace.schedule, dict[str, dict[str, float]]()
+    layers = schedule.mapping.workload.layers
+    for layer in layers:
+        if not layer.blocks:
+            found[layer.name] = dict.fromkeys(("bits_sent", "bits_received", "words_read", "words_written"), 0.0)
+    for message in schedule.messages:
+        op = schedule.ops[message.source_op]
+        if op.phase == "digital":
+            bits = message.bits * trace.done[message.source_op] / trace.examples
+            found[layers[op.layer].name]["bits_sent"] += bits
+            found[layers[op.layer].name]["bits_received"] += bits * len(message.last_ops)
+    for entry in trace.stages:
+        op = schedule.ops[entry.op]
+        for use in entry.stage.uses if op.kind == "digital" else ():
+            if schedule.chip.units[use.unit].component == "memory":
+                name = "words_read" if use.action == "read" else "words_written"
+                found[layers[op.layer].name][name] += use.count * entry.grants / trace.examples
+    return found
+
+
 def tile_rows(trace: Trace) -> list[dict[str, Any]]:
     """Return the first used tiles: what they hold, and their states in cycles."""
     names = [layer.name for layer in trace.schedule.mapping.workload.layers]

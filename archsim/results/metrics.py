@@ -14,7 +14,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.schedule import Op, Schedule
 from archsim.results.audits import audit, audits_of, executed_ops, stalls
 from archsim.results.bill import Bill
-from archsim.results.breakdowns import TOP, dwell_data, layer_rows, link_rows, tile_rows
+from archsim.results.breakdowns import TOP, digital_rows, dwell_data, layer_rows, link_rows, tile_rows
 from archsim.results.peak import Peak, chip_metrics, peak_metrics
 from archsim.simulation.run import Trace
 from archsim.spec.arch import ArchSpec, Published
@@ -93,6 +93,7 @@ def measure(
         "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
         "stalls_cycles": stalls(trace), "layers": layer_rows(trace, bill), "tiles": tile_rows(trace),
         "links": link_rows(trace)[:TOP], "dwell": dwell_data(trace), "published": published, "audits": audits,
+        **({"digital_layers": digital} if (digital := digital_rows(trace)) else {}),
     }  # fmt: skip
 
 

@@ -6,10 +6,13 @@ A kind is a class; a new one is registered with `layer(kind)` and nothing else n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from archsim.base.section import Choice, Flag
-from archsim.base.units import Operations, Ratio
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from archsim.base.section import Choice, Flag, FreeName
+from archsim.base.units import Count, CountOrZero, Operations, Ratio
 from archsim.workload.activations import ACTIVATIONS, Activation
 from archsim.workload.layers import Block, Layer, Weighted, layer
 
@@ -129,18 +132,65 @@ class Gru(Weighted):
 class Digital(Layer):
     """Work without stationary weights: attention's own products, softmax, normalisation, pooling, convolutions.
 
-    `ops` counts multiply-adds, and what costs as much, of one step. They are done by the neuron units of the tiles
-    that hold the layer before, in even shares; what these exchange for it is not modelled (an assumption). Backward
-    is twice the work (an assumption: one product for each of two factors). With `over: sequence` its first step waits
-    for its inputs of all steps, as attention over a whole text and pooling over time do.
+    `ops` counts multiply-adds, and what costs as much, of one step. They are done by the neuron units of the tiles that
+    hold the layer before, in shares as even as the pieces. Backward is twice the work (an assumption: one product for
+    each of two factors). With `over: sequence` its first step waits for its inputs of all steps, as attention over a
+    whole text and pooling over time do.
+
+    Each place is sent what it needs and does not hold, writes all of it to its memory and reads it from there; backward
+    reads twice as much, and writes once what it changes. Without `groups` every output needs all inputs. With so many,
+    outputs are in groups, as the heads of attention or the numbers of a vector that is scaled, and inputs are parts as
+    long as the outputs (queries, keys and values are three), of each of which a group needs its own piece. A sequence
+    is read whole at each step; of its parts, the last `parts_of_all_steps` are, if that is given. `shared` numbers, as
+    the two moments of a normalisation, are added up over all places between two halves of the work, each of which reads
+    the inputs. `adds` are layers whose inputs are added to the own ones: residual connections. What a place makes and
+    uses itself within a step, as scores, is not written (an assumption).
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"over", "signed"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"over", "signed", "groups", "parts_of_all_steps", "steps_at_once", "shared", "adds"}
+    )
     example: ClassVar[Mapping[str, Any]] = {"ops": 40}
 
     ops: Operations
     over: Literal["step", "sequence"] = "step"
     signed: Flag = True
+    groups: Count | None = None
+    parts_of_all_steps: CountOrZero | None = None
+    steps_at_once: Count = 1
+    shared: CountOrZero = 0
+    adds: tuple[FreeName, ...] = ()
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        groups, parts = self.groups, self.inputs // self.outputs
+        names = {
+            "n": self.name,
+            "g": groups,
+            "x": self.inputs,
+            "y": self.outputs,
+            "p": self.parts_of_all_steps,
+            "m": parts,
+        }
+        if groups is not None and self.outputs % groups:
+            text = "layer '{n}' has {y} outputs, which are no {g} groups of one size; give a divisor of {y}"
+            raise PydanticCustomError("groups", text, names)
+        if groups is not None and self.inputs % self.outputs:
+            text = (
+                "layer '{n}' has groups, but its {x} inputs are not parts of {y}, the length of its outputs; leave "
+                "groups out, so that each output needs all inputs"
+            )
+            raise PydanticCustomError("groups", text, names)
+        if self.parts_of_all_steps is not None and (groups is None or not self.gathers):
+            text = "layer '{n}' has parts_of_all_steps, which is for 'over: sequence' with groups; leave it out"
+            raise PydanticCustomError("parts", text, names)
+        if self.steps_at_once > 1 and not self.gathers:
+            text = "layer '{n}' has steps_at_once, which is for 'over: sequence'; leave it out"
+            raise PydanticCustomError("steps", text, names)
+        if self.parts_of_all_steps is not None and self.parts_of_all_steps > parts:
+            text = "layer '{n}' has inputs of {m} parts, and parts_of_all_steps is {p}; give {m} at most"
+            raise PydanticCustomError("parts", text, {**names, "p": self.parts_of_all_steps})
+        return self
 
     @property
     def signed_outputs(self) -> bool:
@@ -156,3 +206,36 @@ class Digital(Layer):
     def digital_ops(self) -> int:
         """The work of one step."""
         return self.ops
+
+    @property
+    def splits(self) -> int:
+        """As many as there are groups."""
+        return self.groups or self.outputs
+
+    @property
+    def shared_values(self) -> int:
+        """As the layer says."""
+        return self.shared
+
+    @property
+    def skips(self) -> tuple[str, ...]:
+        """As the layer says."""
+        return self.adds
+
+    @property
+    def whole_parts(self) -> int:
+        """As many as the layer says, or all."""
+        return super().whole_parts if self.parts_of_all_steps is None else self.parts_of_all_steps
+
+    def needed(self, own: range) -> tuple[range, ...]:
+        """All inputs, or of each part those at the places of the outputs."""
+        if self.groups is None:
+            return super().needed(own)
+        return tuple(range(at + own.start, at + own.stop) for at in range(0, self.inputs, self.outputs))
+
+    def read_again(self, own: range, steps: int) -> int:
+        """Its own step's, or of parts that are read of all steps all of them."""
+        if self.groups is None or not self.gathers:
+            return -(-super().read_again(own, steps) // self.steps_at_once)
+        parts, whole = self.inputs // self.outputs, self.whole_parts
+        return (parts - whole) * len(own) + -(-whole * steps * len(own) // self.steps_at_once)

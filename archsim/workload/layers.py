@@ -48,6 +48,9 @@ class Network(Protocol):
 class Layer(Section):
     """A layer of a network: so many inputs and outputs, at every step of an example or at the last step alone.
 
+    One without weights is digital work at the places where its inputs are; what these send each other for it, and what
+    they read from memories, follows from `splits`, `needed`, `joined`, `shared_values` and `skips`.
+
     A kind says what is its own of the names below. `gates` are the columns of an output, `apart` those whose sums over
     the blocks must be known apart; a `recurrent` layer is driven by its own outputs too; `loss_activates` says that a
     last layer leaves its activation to the loss, or to the way to the host; the next step needs `state_values` numbers
@@ -95,6 +98,40 @@ class Layer(Section):
     def gathers(self) -> bool:
         """Whether it needs its inputs of all steps before it can do the first."""
         return False
+
+    @property
+    def splits(self) -> int:
+        """Without weights: in how many pieces its work can be dealt out, each of as many outputs."""
+        return self.outputs
+
+    @property
+    def shared_values(self) -> int:
+        """Without weights: numbers that all places of its work must add up and know, at each step."""
+        return 0
+
+    @property
+    def skips(self) -> tuple[str, ...]:
+        """Without weights: layers before it whose inputs it adds to its own, output by output."""
+        return ()
+
+    def needed(self, own: range) -> tuple[range, ...]:
+        """Without weights: of which inputs of a step these outputs are made, as ranges that do not overlap."""
+        return (range(self.inputs),)
+
+    def read_again(self, own: range, steps: int) -> int:
+        """Without weights: how many inputs a step's work on these outputs reads, where a sequence has so many steps."""
+        values = sum(len(part) for part in self.needed(own))
+        return values * steps if self.gathers else values
+
+    @property
+    def whole_parts(self) -> int:
+        """Without weights: how many parts of its inputs, as long as its outputs, are read of all steps."""
+        return self.inputs // self.outputs if self.gathers else 0
+
+    def outputs_at(self, place: int, places: int) -> range:
+        """Without weights: which outputs are made at one of several places, in whole pieces."""
+        own, each = share(self.splits, place, places), self.outputs // self.splits
+        return range(own.start * each, own.stop * each)
 
     @property
     def signed_outputs(self) -> bool:
@@ -165,6 +202,15 @@ class Layer(Section):
     def synapses(self) -> int:
         """Cells in use, bias rows included."""
         return self.rows * self.columns
+
+
+def share(total: int, place: int, places: int) -> range:
+    """Return which of `total` things fall to one of several places.
+
+    >>> [share(10, place, 3) for place in range(3)]
+    [range(0, 3), range(3, 6), range(6, 10)]
+    """
+    return range(total * place // places, total * (place + 1) // places)
 
 
 class Weighted(Layer):

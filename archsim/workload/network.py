@@ -147,6 +147,7 @@ class Workload(Section):
     inference: Inference = Inference()
 
     _first_steps: dict[str, int] = PrivateAttr(default_factory=dict)
+    _added: frozenset[str] = PrivateAttr(default=frozenset())
 
     def resolved(self) -> dict[str, Any]:
         """Return the network as plain data, with the digest of its weights' file."""
@@ -154,8 +155,9 @@ class Workload(Section):
         return found if self.weights is None else found | {"weights_sha256": content_digest(self.weights.path)}
 
     def model_post_init(self, context: Any) -> None:
-        """Note once at which step each layer begins."""
+        """Note once at which step each layer begins, and whose inputs are added elsewhere."""
         self._begin()
+        self._added = frozenset(name for layer in self.layers for name in layer.skips)
 
     def _begin(self) -> None:
         last = False
@@ -183,6 +185,7 @@ class Workload(Section):
                 raise PydanticCustomError("layers", text, names_)
         self._compares_like_with_like()
         self._has_a_length()
+        self._adds_what_is_there()
         check_steps(self.layers)
         return self
 
@@ -194,6 +197,19 @@ class Workload(Section):
                 "make them equal, or give target 'values' or 'class'"
             )
             raise PydanticCustomError("target", text, {"outputs": outputs, "inputs": inputs})
+
+    def _adds_what_is_there(self) -> None:
+        """Hold what `adds` names to layers before it, whose inputs are as many."""
+        for index, layer in enumerate(self.layers):
+            before = {other.name: place for place, other in enumerate(self.layers[:index])}
+            for name in layer.skips:
+                names = {"a": layer.name, "b": name, "y": layer.outputs}
+                if name not in before:
+                    text = "layer '{a}' adds the inputs of '{b}', which is no layer before it; give one of {all}"
+                    raise PydanticCustomError("adds", text, {**names, "all": ", ".join(before) or "none"})
+                if self.layers[before[name]].inputs != layer.outputs:
+                    text = "layer '{a}' adds the {x} inputs of '{b}' to {y} outputs; make them equal"
+                    raise PydanticCustomError("adds", text, {**names, "x": self.layers[before[name]].inputs})
 
     def _has_a_length(self) -> None:
         own = {"steps": self.steps, "mean": self.mean_steps}
@@ -241,6 +257,10 @@ class Workload(Section):
     def plain(self) -> bool:
         """Whether all layers are fully connected and an example is one step."""
         return self.steps == 1 and all(isinstance(layer, Dense) for layer in self.layers)
+
+    def is_added(self, index: int) -> bool:
+        """Return whether another layer adds the inputs of this one to its own."""
+        return self.layers[index].name in self._added
 
     def signed_vector(self, layer: int) -> bool:
         """Whether the vector that drives a layer's matrix may have negative numbers."""

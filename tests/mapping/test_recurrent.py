@@ -95,6 +95,13 @@ NETS = {
         dense(18, 4),
     ],
     "few outputs": [dense(6, 40), digital(40, 2, 100), dense(2, 4)],
+    "a transformer's layer": [
+        dense(6, 60, activation="linear"),
+        digital(60, 20, 900, over="sequence", groups=5, parts_of_all_steps=2, steps_at_once=2),
+        dense(20, 20, activation="linear"),
+        digital(20, 20, 80, name="norm", groups=20, shared=2, adds=["fc20"]),
+        dense(20, 4, name="last"),
+    ],
 }
 
 

@@ -198,7 +198,8 @@ def _also(*found: Table, title: str = "") -> Fold:
 def _tiles(page: Page) -> Section:
     return Section("tiles", "Tiles", (
         *figures.of("tiles", page), _also(tables.stalls(page), title="All tiles together, as a table"),
-        tables.layers(page), _also(tables.tiles(page), title="Each tile, as a table"),
+        tables.layers(page), *([tables.digital_layers(page)] if page.data.digital_layers else []),
+        _also(tables.tiles(page), title="Each tile, as a table"),
     ))  # fmt: skip
 
 

@@ -186,6 +186,15 @@ class Activity(Part):
     effect_j: Mapping[str, Effect]
 
 
+class DigitalRow(Part):
+    """What a layer without weights moves with an example: bits over the network, words of memories."""
+
+    bits_sent: float
+    bits_received: float
+    words_read: float
+    words_written: float
+
+
 class Programming(Part):
     """What it takes to write all weights once."""
 
@@ -234,6 +243,7 @@ class Run(Part):
     activity: Activity
     notes: tuple[str, ...] = ()
     programming: Programming | None = None
+    digital_layers: Mapping[str, DigitalRow] | None = None
     intervals: Mapping[str, tuple[float, float]] | None = None
     uncertainty: Uncertainty | None = None
     crosscheck: tuple[Comparison, ...] | None = None

@@ -168,6 +168,18 @@ def layers(page: Page) -> Table:
     return Table("layers", "Layers", columns, tuple(rows))
 
 
+def digital_layers(page: Page) -> Table:
+    """What layers without weights send, and read of memories; none where there are no such layers."""
+    found = page.data.digital_layers or {}
+    rows = ((name, row.bits_sent, row.bits_received, row.words_read, row.words_written) for name, row in found.items())
+    columns = (
+        Column("layer"),
+        *(Column(name) for name in ("bits sent", "bits received", "words read", "words written")),
+    )
+    note = "For an example, both ways: inputs that a place lacks, what is added to them, numbers that all places share."
+    return Table("digital_layers", "What digital layers move", columns, tuple(rows), note)
+
+
 def tiles(page: Page) -> Table:
     """Used tiles: the share of cycles in each state."""
     rows = []
