@@ -1,15 +1,20 @@
 """A chip against GPUs: time, energy, throughput, efficiency and density per example, as plain data.
 
 The same operations are counted on both sides: 6 per synapse and example of training and 2 of inference, bias rows
-included, whether or not the hardware does all of them.
+included, whether or not the hardware does all of them. A figure may be an array over draws: so are then those that
+follow from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import numpy as np
+
+from archsim.base.arrays import F64
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import BATCH
 from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, gathered, paper
@@ -24,6 +29,37 @@ BATCHES = tuple(2**i for i in range(13))
 FIGURES_AND_UNITS = (("throughput", "op_per_s"), ("efficiency", "op_per_j"), ("throughput_per_area", "op_per_s_m2"))
 FIGURES = tuple(f"{figure}_{unit}" for figure, unit in FIGURES_AND_UNITS)
 """What is compared; the ratio of each is chip / GPU, so that above 1 the chip is ahead."""
+
+
+Value: TypeAlias = "float | F64"
+
+
+@dataclass(frozen=True)
+class Side:
+    """A GPU as it is compared: figures of its data sheet, in SI units, each a number or an array over draws.
+
+    `steps` gives by precision and batch size the time and the energy of a step, as modelled.
+    """
+
+    gpu: Gpu
+    area_m2: Value
+    power_limit_w: Value
+    peaks_op_per_s: Mapping[str, Value]
+    steps: Callable[[str, Sequence[int]], Sequence[tuple[Value, Value]]]
+
+
+class Unsure(Protocol):
+    """Draws of a comparison: the chip's figures and GPUs in these, and what is told of what comes out."""
+
+    @property
+    def chip(self) -> Mapping[str, Mapping[str, Value | None]]:
+        """What `chip_figures` returns, in draws."""
+
+    def side(self, name: str, gpu: Gpu, workload: Workload) -> Side:
+        """Return a GPU in draws."""
+
+    def tell(self, own: Mapping[str, Any], drawn: Mapping[str, Any]) -> None:
+        """Put into a comparison what the same one in draws says of it."""
 
 
 class Simulated(Protocol):
@@ -63,12 +99,13 @@ def parse_batches(text: str) -> tuple[int, ...]:
 
 def compare_gpus(
     result: Simulated, gpus: Sequence[str] = (), batches: Sequence[int] = BATCHES, measured: Sequence[Path] = (),
-    known: Mapping[str, Gpu] | None = None,
+    known: Mapping[str, Gpu] | None = None, unsure: Unsure | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return a run against known GPUs (archsim's if not given; all if none is named), with what was measured.
 
     Plain data in SI units: `chip` (peak and sustained), `paper`, `gpus` (peaks by data sheet, modelled rows, from which
-    batch on the GPU catches up) and `measured`. Raises SpecError for GPUs and measured files that will not do.
+    batch on the GPU catches up) and `measured`; of what is `unsure`, intervals. Raises SpecError for GPUs and measured
+    files that will not do.
     """
     known = baselines().gpus if known is None else known
     workload = result.workload.value
@@ -77,18 +114,46 @@ def compare_gpus(
     found = gathered(problems, measurements, workload, measured, known) or []
     if problems:
         raise SpecError(problems)
-    chip = _chip(result.data["metrics"])
+    kept = [(each, network) for each, network in found
+            if each.file.gpu.baseline in chosen or each.file.gpu.baseline is None]  # fmt: skip
+    chip, sides = chip_figures(result.data["metrics"]), {name: _side(gpu, workload) for name, gpu in chosen.items()}
+    own = _beside(chip, sides, kept, workload, sorted({*BATCHES, *batches}))
+    for gpu in own["gpus"]:
+        of = {precision: [row for row in gpu["modelled"] if row["precision"] == precision] for precision in
+              dict.fromkeys(row["precision"] for row in gpu["modelled"])}  # fmt: skip
+        gpu["catches_up"] = [
+            {"precision": precision, **_catches([row for row in rows if row["batch"] in BATCHES], chip)}
+            for precision, rows in of.items()
+        ]
+        gpu["modelled"] = [row for row in gpu["modelled"] if row["batch"] in batches]
+    for each in own["measured"]:
+        series = dict.fromkeys((row["precision"], row["how"]) for row in each["rows"])
+        each["catches_up"] = [
+            {"precision": precision, "how": how, **_catches(
+                [row for row in each["rows"] if (row["precision"], row["how"]) == (precision, how)], chip)}
+            for precision, how in series
+        ]  # fmt: skip
+    if unsure is not None:
+        drawn = {name: unsure.side(name, gpu, workload) for name, gpu in chosen.items()}
+        unsure.tell(own, _beside(unsure.chip, drawn, kept, workload, sorted(batches)))
     return {
         "mode": workload.mode, "ops_per_synapse": workload.ops_per_synapse,
-        "ops_per_example": workload.ops_per_example, "synapses": workload.synapses, "chip": chip,
-        "paper": _paper(chip) if workload.mode == paper().mode else None,
-        "gpus": [_gpu(name, gpu, workload, chip, batches) for name, gpu in chosen.items()],
-        "measured": [_measured(each, network, workload, chip, known) for each, network in found
-                     if each.file.gpu.baseline in chosen or each.file.gpu.baseline is None],
+        "ops_per_example": workload.ops_per_example, "synapses": workload.synapses, **own,
     }  # fmt: skip
 
 
-def _chip(metrics: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+def _beside(
+    chip: Mapping[str, Any], sides: Mapping[str, Side], found: Sequence[tuple[Measured, MeasuredNetwork]],
+    workload: Workload, batches: Sequence[int],
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "chip": chip, "paper": _paper(chip) if workload.mode == paper().mode else None,
+        "gpus": [_gpu(name, side, workload, chip, batches) for name, side in sides.items()],
+        "measured": [_measured(each, network, workload, chip, sides) for each, network in found],
+    }  # fmt: skip
+
+
+def chip_figures(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the chip's figures at its peak and sustained, per example in operations of the convention."""
     ops = metrics["ops_per_example"]
     found = {}
@@ -111,25 +176,30 @@ def _paper(chip: Mapping[str, Any]) -> dict[str, Any]:
         "quoted": {"efficiency_op_per_j": quoted.energy_ratio, "throughput_per_area_op_per_s_m2": quoted.area_ratio},
         "published": published,
         "published_ratio": {name: value / own[name] for name, value in published.items()},
-        "ratio": _ratios(chip, own),
+        "ratio": ratios(chip, own),
     }  # fmt: skip
 
 
-def _gpu(name: str, gpu: Gpu, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]) -> dict[str, Any]:
-    peaks, modelled, catches = [], [], []
-    for precision, peak in gpu.peaks_op_per_s.items():
-        own = _figures(peak, gpu.power_limit_w, gpu.area_m2)
-        peaks.append({"precision": precision, **own, "ratio": _ratios(chip, own)})
-        if not workload.plain:  # the model knows fully connected layers alone
-            continue
-        every = sorted({*BATCHES, *batches})
-        rows = _rows(gpu, precision, workload, chip, every)
-        modelled += [row for row in rows if row["batch"] in batches]
-        catches.append({"precision": precision, **_catches([row for row in rows if row["batch"] in BATCHES], chip)})
+def _side(gpu: Gpu, workload: Workload) -> Side:
+    def steps_of(precision: str, batches: Sequence[int]) -> Sequence[tuple[Value, Value]]:
+        found = modelled_steps(gpu, precision, workload, batches)
+        return list(zip(found.time_s.tolist(), found.energy_j.tolist(), strict=True))
+
+    return Side(gpu, gpu.area_m2, gpu.power_limit_w, gpu.peaks_op_per_s, steps_of)
+
+
+def _gpu(name: str, side: Side, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]) -> dict[str, Any]:
+    gpu = side.gpu
+    peaks, modelled = [], []
+    for precision, peak in side.peaks_op_per_s.items():
+        own = _figures(peak, side.power_limit_w, side.area_m2)
+        peaks.append({"precision": precision, **own, "ratio": ratios(chip, own)})
+        if workload.plain:  # the model knows fully connected layers alone
+            modelled += _rows(side, precision, workload, chip, batches)
     return {
         "name": name, "title": gpu.title, "node_m": gpu.node_m, "area_m2": gpu.area_m2,
         "power_limit_w": gpu.power_limit_w, "bandwidth_bytes_per_s": float(gpu.bandwidth_bit_per_s) / 8,
-        "fastest": gpu.fastest, "peaks": peaks, "modelled": modelled, "catches_up": catches,
+        "fastest": gpu.fastest, "peaks": peaks, "modelled": modelled,
     }  # fmt: skip
 
 
@@ -142,40 +212,41 @@ def modelled_steps(gpu: Gpu, precision: str, workload: Workload, batches: Sequen
 
 
 def _rows(
-    gpu: Gpu, precision: str, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]
+    side: Side, precision: str, workload: Workload, chip: Mapping[str, Any], batches: Sequence[int]
 ) -> list[dict[str, Any]]:
-    found = modelled_steps(gpu, precision, workload, batches)
-    ops = workload.ops_per_example
     rows = []
-    for batch, time_s, energy_j in zip(found.batches, found.time_s.tolist(), found.energy_j.tolist(), strict=True):
-        own = _of_step(ops, batch, time_s, energy_j, gpu.area_m2)
-        rows.append({"precision": precision, "batch": batch, **own, "ratio": _ratios(chip, own)})
+    for batch, (time_s, energy_j) in zip(batches, side.steps(precision, batches), strict=True):
+        own = _of_step(workload.ops_per_example, batch, time_s, energy_j, side.area_m2)
+        rows.append({"precision": precision, "batch": batch, **own, "ratio": ratios(chip, own)})
     return rows
 
 
 def _of_step(
-    ops_per_example: int, batch: int, time_s: float, energy_j: float | None, area_m2: float | None
+    ops_per_example: int, batch: int, time_s: Value, energy_j: Value | None, area_m2: Value | None
 ) -> dict[str, Any]:
     """Return the figures per example of a step of a batch; None where energy or area is not known."""
-    power_w = None if energy_j is None else energy_j / time_s
+    power_w = _over(energy_j, time_s)
     return {
         "time_per_example_s": time_s / batch,
-        "energy_per_example_j": None if energy_j is None else energy_j / batch,
+        "energy_per_example_j": _over(energy_j, batch),
         "power_w": power_w,
         **_figures(ops_per_example * batch / time_s, power_w, area_m2),
     }
 
 
-def _figures(throughput_op_per_s: float, power_w: float | None, area_m2: float | None) -> dict[str, Any]:
+def _figures(throughput_op_per_s: Value, power_w: Value | None, area_m2: Value | None) -> dict[str, Any]:
     values = (throughput_op_per_s, _over(throughput_op_per_s, power_w), _over(throughput_op_per_s, area_m2))
     return dict(zip(FIGURES, values, strict=True))
 
 
-def _over(value: float | None, by: float | None) -> float | None:
-    return value / by if value is not None and by else None
+def _over(value: Value | None, by: Value | None) -> Value | None:
+    if value is None or by is None:
+        return None
+    return value / by if isinstance(by, np.ndarray) or by else None
 
 
-def _ratios(chip: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+def ratios(chip: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return chip / GPU by figure, with the chip at its peak and sustained."""
     return {name: {key: _over(chip[name][key], own[key]) for key in FIGURES} for name in ("peak", "sustained")}
 
 
@@ -200,11 +271,11 @@ def _catches(rows: Sequence[Mapping[str, Any]], chip: Mapping[str, Any]) -> dict
 
 
 def _measured(
-    each: Measured, network: MeasuredNetwork, workload: Workload, chip: Mapping[str, Any], known: Mapping[str, Gpu]
+    each: Measured, network: MeasuredNetwork, workload: Workload, chip: Mapping[str, Any], sides: Mapping[str, Side]
 ) -> dict[str, Any]:
     name = each.file.gpu.baseline
-    gpu = None if name is None else known[name]
-    area_m2 = None if gpu is None else gpu.area_m2
+    side = None if name is None else sides[name]
+    gpu, area_m2 = (None, None) if side is None else (side.gpu, side.area_m2)
     asked: dict[tuple[str, str], list[int]] = {}
     for row in network.rows:
         asked.setdefault((PRECISION_OF[row.precision], row.how), []).append(row.batch)
@@ -219,20 +290,14 @@ def _measured(
     for row in network.rows:
         own = _of_step(ops, row.batch, row.time_per_step_s, row.energy_per_step_j, area_m2)
         precision = PRECISION_OF[row.precision]
-        line = {"precision": precision, "batch": row.batch, "how": row.how, **own, "ratio": _ratios(chip, own)}
+        line = {"precision": precision, "batch": row.batch, "how": row.how, **own, "ratio": ratios(chip, own)}
         if (precision, row.how, row.batch) in modelled:
             time_s, energy_j = modelled[precision, row.how, row.batch]
             line["modelled_over_measured_time"] = time_s / row.time_per_step_s
             line["modelled_over_measured_energy"] = _over(energy_j, row.energy_per_step_j)
         rows.append(line)
     rows.sort(key=lambda line: (list(PRECISIONS).index(line["precision"]), line["how"] != "graph", line["batch"]))
-    series = dict.fromkeys((line["precision"], line["how"]) for line in rows)
     return {
         "file": each.label, "gpu": each.file.gpu.name, "baseline": name, "date": each.file.date,
         "software": dict(each.file.software), "method": each.file.method, "rows": rows,
-        "catches_up": [
-            {"precision": precision, "how": how, **_catches([line for line in rows
-             if (line["precision"], line["how"]) == (precision, how)], chip)}
-            for precision, how in series
-        ],
     }  # fmt: skip

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.section import Choice, FreeName, Section
 from archsim.base.units import Area, Count, DataRate, Dimension, Frequency, Length, Power, Ratio, Throughput
+from archsim.spec.figure_ranges import Range
 from archsim.spec.figures import Figure
 from archsim.spec.loading import load_section
 from archsim.workload.network import MODES
@@ -128,11 +129,15 @@ class GpuFile(Section):
 
 @dataclass(frozen=True)
 class Baselines:
-    """GPUs by name, in order of their years, the paper's comparison, and every figure by its dotted path."""
+    """GPUs by name, in order of their years, the paper's comparison, and every figure by its dotted path.
+
+    `ranges` are by GPU how low and how high its figures may be, where that is said.
+    """
 
     gpus: Mapping[str, Gpu]
     paper: Paper | None
     figures: Mapping[str, Figure]
+    ranges: Mapping[str, tuple[Range, ...]]
 
 
 def load_gpus(path: Path = FOLDER / "gpus.yaml") -> Baselines:
@@ -144,7 +149,8 @@ def load_gpus(path: Path = FOLDER / "gpus.yaml") -> Baselines:
     if quoted is not None and quoted.gpu not in gpus:
         where = f"{loaded.path_label}: paper.gpu"
         raise SpecError([Problem(where, f"'{quoted.gpu}' is not a GPU of this file", nearest(quoted.gpu, gpus))])
-    return Baselines(gpus, quoted, loaded.figures)
+    ranges = {name: tuple(own for own in loaded.ranges if own.path.startswith(f"gpus.{name}.")) for name in gpus}
+    return Baselines(gpus, quoted, loaded.figures, ranges)
 
 
 def gathered(problems: list[Problem], ask: Callable[P, T], *args: P.args, **named: P.kwargs) -> T | None:
@@ -174,14 +180,20 @@ def known_gpus(files: Sequence[Path] = ()) -> dict[str, Gpu]:
 
     Raises SpecError with the faults of all files.
     """
-    found = dict(baselines().gpus)
+    return {name: gpu for own in _known(files) for name, gpu in own.gpus.items()}
+
+
+def known_ranges(files: Sequence[Path] = ()) -> dict[str, tuple[Range, ...]]:
+    """Return by name the ranges of the GPUs that `known_gpus` returns; raise SpecError as that does."""
+    return {name: ranges for own in _known(files) for name, ranges in own.ranges.items()}
+
+
+def _known(files: Sequence[Path]) -> list[Baselines]:
     problems: list[Problem] = []
-    for path in files:
-        if (own := gathered(problems, load_gpus, path)) is not None:
-            found |= own.gpus
+    found = [gathered(problems, load_gpus, path) for path in files]
     if problems:
         raise SpecError(problems)
-    return found
+    return [baselines(), *filter(None, found)]
 
 
 def find_gpus(names: Sequence[str], known: Mapping[str, Gpu] | None = None) -> dict[str, Gpu]:

@@ -43,6 +43,13 @@ class PowerLaw(Section):
     slowest_clock: Fraction1
 
 
+class Spread(Section):
+    """Factors within which 80 % of measured steps lie of modelled ones, either way: of their time, of their power."""
+
+    time: Annotated[float, Dimension("", least=1.0, above=False, most=100.0)]
+    power: Annotated[float, Dimension("", least=1.0, above=False, most=100.0)]
+
+
 class Tiles(Section):
     """Tiles (rows x columns of the result) that the library has kernels for, and pieces it cuts the depth into."""
 
@@ -64,6 +71,7 @@ class Constants(Section):
     overlap: Annotated[float, Dimension("", least=1.0, above=False, most=20.0)]
     launch: Launch
     power: PowerLaw
+    spread: Spread
     tiles: Tiles
 
 

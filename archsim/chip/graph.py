@@ -123,6 +123,11 @@ class Chip:
         )
 
     @cached_property
+    def areas_m2(self) -> tuple[float, ...]:
+        """All of which the floorplan is made, in square metres, and the gap between chips, in metres."""
+        return _areas_m2(self.spec)
+
+    @cached_property
     def longest_link(self) -> LinkUnit:
         """The longest wire between neighbouring tiles of a chip (the host's apart), the first of equals."""
         lengths_m = self.topology.lengths_m
@@ -174,7 +179,7 @@ def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
     Raises SpecError where the spec contradicts itself or the routing graph is not connected.
     """
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
-    if like is not None and _areas_m2(like.spec) == _areas_m2(spec):
+    if like is not None and like.areas_m2 == _areas_m2(spec):
         plan, topology, between = like.plan, like.topology, like.between_chips
     else:
         plan, topology, between = _placed(spec, [name for name, _ in kinds], checked=like is not None)

@@ -120,6 +120,9 @@ def compare(
     gpus: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
     ] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option(metavar="ARCH", help="Another chip with the same workload. Repeatable.")
+    ] = None,
     sets: Sets = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
     examples: Examples = None,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -204,10 +204,23 @@ class Counters:
                 counts[first, op.phase, names[op.layer] if op.layer >= 0 else CHIP] += use.count * entry.grants
         return cls(dict(counts), trace.cycles / float(chip.spec.technology.clock_hz))
 
+    @cached_property
+    def _alike(self) -> Mapping[tuple[Use, str], Sequence[tuple[str, int]]]:
+        """By use and phase how often it was done for each layer."""
+        found: dict[tuple[Use, str], list[tuple[str, int]]] = defaultdict(list)
+        for (use, phase, layer), count in self.uses.items():
+            found[use, phase].append((layer, count))
+        return found
+
     def energy_j(self, chip: Chip, activity: ActivityFile | None = None) -> float:
         """Return what `account` bills in all, in joules."""
-        used = (count * use_energy_j(chip, use, layer, phase, activity)
-                for (use, phase, layer), count in self.uses.items())  # fmt: skip
+        used = []
+        for (use, phase), by_layer in self._alike.items():
+            if activity is None:
+                each_j = use_energy_j(chip, use, CHIP, phase, None)
+                used += [count * each_j for _, count in by_layer]
+            else:
+                used += [count * use_energy_j(chip, use, layer, phase, activity) for layer, count in by_layer]
         return fsum([*used, *(part.leakage_w * self.time_s for part in chip.parts)])
 
 

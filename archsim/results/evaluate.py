@@ -16,7 +16,7 @@ from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
 from archsim.results.effort import effort_of, warn_of
-from archsim.results.intervals import MOST_TILES, has_intervals, of_run
+from archsim.results.intervals import MOST_TILES, Drawn, drawn_run, has_intervals
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """A run and everything it was made from; `data` is what metrics.json holds, `activity` what it was billed by."""
+    """A run and everything it was made from; `data` is what metrics.json holds, `activity` what it was billed by.
+
+    `drawn` are its metrics in draws of the chip's ranges, if it has any.
+    """
 
     arch: Loaded[ArchSpec]
     workload: Loaded[Workload]
@@ -45,6 +48,7 @@ class Result:
     step: Step
     data: Mapping[str, Any]
     activity: ActivityFile | None = None
+    drawn: Drawn | None = None
 
     @property
     def passed(self) -> bool:
@@ -74,7 +78,8 @@ def evaluate(
     parts = _parts(schedule, trace, bound, top)
     data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
-    if found := of_run(arch, trace, activity, bill.programmed):
+    drawn = drawn_run(arch, trace, activity, bill.programmed)
+    if drawn is not None and (found := drawn.intervals()):
         data |= found.plain()
     large = arch.ranges and not has_intervals(arch)
     unsure = [f"there are no intervals, as the chip has more than {counted(MOST_TILES, 'tile')}"] if large else []
@@ -83,7 +88,7 @@ def evaluate(
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
-    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity)
+    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity, drawn)
 
 
 def timed_mapping(workload: Workload, chip: Chip, examples: int) -> ShardMapping:

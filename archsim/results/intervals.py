@@ -8,12 +8,13 @@ interval: only figures vary, never the structure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from archsim.base.arrays import F64, I64
+from archsim.base.arrays import F64
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.chip.graph import Chip, build_chip
@@ -36,8 +37,9 @@ TILES, MOST_TILES = 64, 1024
 """Above so many tiles there are fewer draws, as each lays out a chip, and above so many there are no intervals."""
 TOLD = 3
 """So many ranges are told that make most of an interval."""
-LEAST = 0.02
-"""A range is told if it makes at least this share of the variance of a metric's ranks."""
+LEAST = 0.05
+"""A range is told if it makes at least this share of the variance of a metric's ranks; so many draws show less of
+nothing at all."""
 MOVED = 2e-3
 """What moves by no more, as a share, counts as not moved."""
 NUDGE = 0.9
@@ -45,6 +47,7 @@ NUDGE = 0.9
 LEAST_FITTED = 0.05
 """So much of itself a fitted figure keeps at least, where a draw leaves nothing over for it. An assumption."""
 Metrics = Mapping[str, Any]
+K = TypeVar("K")
 
 
 class Cause(Record):
@@ -85,17 +88,39 @@ class Draws:
 
     @classmethod
     def of(cls, ranges: Sequence[Range], count: int, seed: int = 0) -> Draws:
-        """Return so many draws: each name's quantiles lie one in each of `count` equal parts, in an order by chance."""
-        names = tuple(dict.fromkeys(own.name for own in ranges))
-        random = np.random.default_rng(seed)
-        columns = [(random.permutation(count) + random.random(count)) / count for _ in names]
-        return cls(tuple(ranges), names, np.stack(columns, axis=1))
+        """Return so many draws: each name's quantiles lie one in each of `count` equal parts, in an order by chance.
+
+        That order hangs on what the range is drawn as alone, so that draws of two chips with common sources are common.
+        """
+        drawn_as = _drawn_as(ranges)
+        columns = [_quantiles(name, count, seed) for name in drawn_as.values()]
+        return cls(tuple(ranges), tuple(drawn_as), np.stack(columns, axis=1))
 
     def figures(self, draw: int, fits: Fits | None = None) -> dict[str, float]:
         """Return by dotted path the figures of a draw, in SI units, with what is fitted again to it."""
         at = dict(zip(self.names, self.quantiles[draw].tolist(), strict=True))
         own = {own.path: own.at(at[own.name]) for own in self.ranges}
         return own if fits is None else {**fits.again(at), **own}
+
+
+def _drawn_as(ranges: Sequence[Range]) -> dict[str, str]:
+    """Return by name of ranges what they are drawn as: of assumptions of several tiles, the first."""
+    found: dict[str, str] = {}
+    for own in ranges:
+        found.setdefault(own.name, own.drawn_as)
+    return found
+
+
+def named_as_drawn(ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """Return the ranges of a chip by names that mean the same in all chips."""
+    names = _drawn_as(ranges)
+    return tuple(replace(own, name=names[own.name]) for own in ranges)
+
+
+def _quantiles(name: str, count: int, seed: int) -> F64:
+    """Return the quantiles at which what has a name is drawn, [count]."""
+    random = np.random.default_rng([seed, int.from_bytes(sha256(name.encode()).digest()[:8], "big")])
+    return (random.permutation(count) + random.random(count)) / count
 
 
 def intervals_of(draws: Draws, drawn: Sequence[Metrics | None], simulated: bool) -> Intervals | None:
@@ -107,29 +132,46 @@ def intervals_of(draws: Draws, drawn: Sequence[Metrics | None], simulated: bool)
     known = [each for each in drawn if each is not None]
     if len(known) <= len(drawn) // 2:
         return None
-    by_metric: dict[str, tuple[float, float]] = {}
-    causes: dict[str, tuple[Cause, ...]] = {}
-    for name in known[0]:
-        values = [each[name] for each in known]
-        if any(value is None for value in values):
-            continue
-        low, high = np.quantile(np.array(values, dtype=np.float64), [(1 - SHARE) / 2, (1 + SHARE) / 2])
-        if high - low <= MOVED * abs(high):
-            continue
-        by_metric[name] = float(low), float(high)
-        causes[name] = _causes(draws, draws.quantiles[places], np.argsort(np.argsort(values)))
+    values = {name: [each[name] for each in known] for name in known[0]}
+    whole = {name: np.array(own, dtype=np.float64) for name, own in values.items() if None not in own}
+    ends, causes = told_of(draws, places, whole)
     how = Uncertainty(draws=len(known), refused=len(drawn) - len(known), simulated=simulated, held=SHARE, causes=causes)
-    return Intervals(intervals=by_metric, uncertainty=how)
+    return Intervals(intervals=ends, uncertainty=how)
 
 
-def _causes(draws: Draws, quantiles: F64, ranks: I64) -> tuple[Cause, ...]:
-    """Return the ranges with which the ranks of a metric go most, by the squares of Spearman's correlations."""
-    shares = [float(np.corrcoef(column, ranks)[0, 1] ** 2) for column in quantiles.T]
+def told_of(
+    draws: Draws, places: Sequence[int], values: Mapping[K, F64]
+) -> tuple[dict[K, tuple[float, float]], dict[K, tuple[Cause, ...]]]:
+    """Return by name the ends of what values of some draws, [places], lie within, and what makes most of that.
+
+    What hardly moves has none. Causes go by the squares of Spearman's correlations.
+    """
+    if not values:
+        return {}, {}
+    every = np.stack(list(values.values()), axis=1)
+    low, high = np.quantile(every, [(1 - SHARE) / 2, (1 + SHARE) / 2], axis=0)
+    moved = np.flatnonzero(high - low > MOVED * np.abs(high))
+    ranks = np.argsort(np.argsort(every[:, moved], axis=0), axis=0).astype(np.float64)
+    shares = (_standard(draws.quantiles[list(places)]).T @ _standard(ranks)) ** 2
+    names = list(values)
+    ends = {names[i]: (float(low[i]), float(high[i])) for i in moved}
+    causes = {names[i]: tuple(_causes(draws, own)) for i, own in zip(moved, shares.T.tolist(), strict=True)}
+    return ends, causes
+
+
+def _standard(columns: F64) -> F64:
+    """Return columns less their means, of length 1, so that products of two are correlations."""
+    own = columns - columns.mean(axis=0)
+    found: F64 = own / np.maximum(np.linalg.norm(own, axis=0), np.finfo(np.float64).tiny)
+    return found
+
+
+def _causes(draws: Draws, shares: Sequence[float]) -> Iterator[Cause]:
     ranked = sorted(zip(shares, draws.names, strict=True), key=lambda pair: -pair[0])[:TOLD]
-    return tuple(
-        Cause(name=name, figures=tuple(own.path for own in draws.ranges if own.name == name), share=share)
-        for share, name in ranked if share >= LEAST
-    )  # fmt: skip
+    for share, name in ranked:
+        if share >= LEAST:
+            figures = dict.fromkeys(own.path for own in draws.ranges if own.name == name)
+            yield Cause(name=name, figures=tuple(figures), share=share)
 
 
 @dataclass(frozen=True)
@@ -234,10 +276,24 @@ def of_chip(arch: Loaded[ArchSpec], metrics: Callable[[Chip], Metrics]) -> Inter
     return intervals_of(draws, drawn, simulated=False)
 
 
-def of_run(
-    arch: Loaded[ArchSpec], trace: Trace, activity: ActivityFile | None, programmed: Mapping[str, float]
-) -> Intervals | None:
-    """Return the intervals of a run's metrics; None where the chip has none.
+@dataclass(frozen=True)
+class Drawn:
+    """A run in many draws: its metrics in each, None where there can be no chip, simulated or billed anew."""
+
+    draws: Draws
+    metrics: tuple[Metrics | None, ...]
+    simulated: bool
+
+    def intervals(self) -> Intervals | None:
+        """Return the intervals of all metrics; None where of most draws there can be no chip."""
+        return intervals_of(self.draws, self.metrics, self.simulated)
+
+
+def drawn_run(
+    arch: Loaded[ArchSpec], trace: Trace, activity: ActivityFile | None, programmed: Mapping[str, float],
+    count: int | None = None,
+) -> Drawn | None:  # fmt: skip
+    """Return a run's metrics in `count` draws, or in as many as its chip's size allows; None where that has no ranges.
 
     It was billed by an `activity` and, by layer, the share of cells that transfers program. Raises what a simulation
     raises where a draw cannot be run.
@@ -247,7 +303,7 @@ def of_run(
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
     simulated = _touch_time(arch.value, arch.ranges, schedule)
-    draws = Draws.of(arch.ranges, SIMULATED if simulated else _billed(chip))
+    draws = Draws.of(arch.ranges, count or (SIMULATED if simulated else _billed(chip)))
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
     for other in _chips(arch, draws, chip):
@@ -259,7 +315,15 @@ def of_run(
         else:
             energy_j = counters.energy_j(other, activity)
             drawn.append(billed_metrics(trace, other, work.on(other), energy_j, programmed))
-    return intervals_of(draws, drawn, simulated)
+    return Drawn(draws, tuple(drawn), simulated)
+
+
+def of_run(
+    arch: Loaded[ArchSpec], trace: Trace, activity: ActivityFile | None, programmed: Mapping[str, float]
+) -> Intervals | None:
+    """Return the intervals of a run's metrics, as `drawn_run` takes it; None where the chip has none."""
+    found = drawn_run(arch, trace, activity, programmed)
+    return None if found is None else found.intervals()
 
 
 def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> bool:

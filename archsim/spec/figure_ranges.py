@@ -44,6 +44,12 @@ class Range:
     high: float
     lognormal: bool = False
 
+    @property
+    def drawn_as(self) -> str:
+        """What is drawn with it in all chips: a source or an estimator; of an assumption itself, with its ends."""
+        own = self.name == canonical(self.path)
+        return f"{self.name}, {self.low:g} to {self.high:g}" if own else self.name
+
     def at(self, drawn: float) -> float:
         """Return the figure at a quantile of its distribution, above 0 and below 1."""
         if self.lognormal:
@@ -142,11 +148,22 @@ def _with(own: Any, tree: Any) -> Any:
             return Fraction(tree).limit_denominator(10**18)
         return round(tree) if isinstance(own, int) else tree
     if isinstance(own, Section):
-        names = _names(type(own))
-        return own.model_copy(update={names[key]: _with(getattr(own, names[key]), tree[key]) for key in tree})
+        names, fields = _names(type(own)), own.__dict__
+        return _changed(own, {names[key]: _with(fields[names[key]], tree[key]) for key in tree})
     if isinstance(own, Mapping):
         return {key: _with(each, tree[key]) if key in tree else each for key, each in own.items()}
     return tuple(_with(each, tree[i]) if i in tree else each for i, each in enumerate(own))
+
+
+def _changed(own: S, fields: dict[str, Any]) -> S:
+    """Return what `own.model_copy` with some fields does, in less time."""
+    cls = type(own)
+    found = cls.__new__(cls)
+    object.__setattr__(found, "__dict__", own.__dict__ | fields)
+    object.__setattr__(found, "__pydantic_fields_set__", own.__pydantic_fields_set__ | fields.keys())
+    object.__setattr__(found, "__pydantic_extra__", None)
+    object.__setattr__(found, "__pydantic_private__", None)
+    return found
 
 
 @functools.cache

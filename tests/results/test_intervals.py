@@ -11,7 +11,7 @@ import pytest
 from archsim.chip.graph import build_chip
 from archsim.results.bill import Counters, account
 from archsim.results.evaluate import evaluate
-from archsim.results.intervals import BILLED, SIMULATED, Draws, of_chip, of_run
+from archsim.results.intervals import BILLED, SIMULATED, Draws, named_as_drawn, of_chip, of_run
 from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import chip_metrics, peak, peak_work
 from archsim.simulation.run import Trace, simulate
@@ -143,6 +143,19 @@ def test_what_was_fitted_is_fitted_again_to_each_draw() -> None:
     other = of_chip(changed, lambda chip: chip_metrics(chip, "training"))
     assert other is not None
     assert other.intervals["efficiency_peak_op_per_j"][1] > 1.01 * other.intervals["efficiency_peak_op_per_j"][0]
+
+
+def test_a_draw_hangs_on_the_source_alone_so_that_chips_have_it_in_common() -> None:
+    """An assumption is drawn with the same one of another chip, and apart from one with other ends."""
+    every = Draws.of((CONVERTER, AREA, WINDOW), 40)
+    assert (Draws.of((AREA,), 40).quantiles[:, 0] == every.quantiles[:, 1]).all()
+    path = "tile.memory.energy"
+    own, same, wider = (Range(path, path, 1e-12, 2e-12, high) for high in (4e-12, 4e-12, 5e-12))
+    first, other, third = (Draws.of((each,), 40).quantiles for each in (own, same, wider))
+    assert (first == other).all()
+    assert not (first == third).all()
+    assert [each.name for each in named_as_drawn((own, replace(own, path="variants.a.memory.energy")))] == [
+        own.drawn_as] * 2  # fmt: skip
 
 
 @pytest.mark.parametrize(("tiles", "draws"), [(8, BILLED), (128, BILLED // 2), (1024, SIMULATED), (1025, None)])

@@ -6,15 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from archsim.base.errors import SpecError
 from archsim.baselines.comparison import BATCHES, FIGURES, compare_gpus, modelled_steps, parse_batches
 from archsim.baselines.gpus import FOLDER, known_gpus
+from archsim.baselines.law import constants
+from archsim.baselines.measured import PRECISION_OF, shipped
+from archsim.baselines.model import steps
 from archsim.cli import main
 from archsim.report.figure import Bars, Plot
 from archsim.report.folder import check_folder
 from archsim.results.evaluate import Result, evaluate
+from archsim.results.intervals import BILLED
 from archsim.spec.finding import builtin_folder
 from archsim.spec.loading import load_arch
 from archsim.studies.gpus import tables
@@ -379,3 +384,79 @@ def test_the_list_holds_own_gpus(tmp_path: Path) -> None:
     assert about.startswith("a card of mine, 5 nm: ")
     with pytest.raises(SpecError, match="holds GPUs, not what 'list arch' lists"):
         catalogue("arch", [path])
+
+
+# ---- intervals
+
+
+def test_a_chip_beside_itself_has_no_interval_however_unsure_both_are(tmp_path: Path) -> None:
+    """All draws are common, so that the ratio is 1 in each; and of half of the leakage, in proportion to its share."""
+    twin = tmp_path / "twin.yaml"
+    twin.write_text(f"kind: arch\nname: twin\nextends: {CHIP}\n")
+    found, folder = compared(CHIP, "mlp_digits", examples=20, gpu=("H100",), batch="1", beside=(str(twin),),
+                             out=tmp_path / "out")  # fmt: skip
+    [other] = found["chips"]
+    assert other["chip"]["sustained"]["intervals"][EFFICIENCY] == found["chip"]["sustained"]["intervals"][EFFICIENCY]
+    for ratio in other["ratio"].values():
+        assert set(ratio) == set(FIGURES)  # neither intervals nor causes
+        assert set(ratio.values()) == {1.0}
+    assert f"--beside {twin}" in found["command"]
+    assert "## Chips beside each other" in (folder / "gpus.md").read_text()
+
+
+def test_ratios_to_modelled_steps_lie_within_the_models_spread(tmp_path: Path) -> None:
+    """Of a chip without ranges: time x 1.35, energy x 1.35 and x 1.20 together, as lognormal factors at 10 and 90 %."""
+    found, folder = compared("jia_jssc_2020", "mlp_digits", examples=20, gpu=("H100",), batch="1",
+                             sets=("mode=inference", "tile.count=2"), out=tmp_path / "out")  # fmt: skip
+    assert "intervals" not in found["chip"]["sustained"]
+    assert found["uncertainty"]["draws"] == BILLED
+    [gpu] = found["gpus"]
+    assert all("intervals" not in row for row in gpu["peaks"])  # the data sheet is taken as it is
+    row = next(row for row in gpu["modelled"] if row["precision"] == gpu["fastest"])
+    law = constants().spread
+    both = float(np.hypot(np.log(law.time), np.log(law.power)))
+    ratio = row["ratio"]["sustained"]
+    assert ratio["intervals"]["throughput_op_per_s"] == pytest.approx(
+        [ratio["throughput_op_per_s"] * law.time**sign for sign in (-1, 1)], rel=0.01)  # fmt: skip
+    assert ratio["intervals"][EFFICIENCY] == pytest.approx(
+        [ratio[EFFICIENCY] * np.exp(sign * both) for sign in (-1, 1)], rel=0.06)  # fmt: skip
+    assert [cause["figures"] for cause in ratio["causes"][EFFICIENCY]] == [
+        ["modelled time of H100"], ["modelled power of H100"]]  # fmt: skip
+    assert "modelled time of H100" in (folder / "gpus.md").read_text()
+
+
+def test_the_models_spread_holds_80_per_cent_of_the_measured_steps() -> None:
+    off = []
+    for each in shipped():
+        gpu = known_gpus()[each.file.gpu.baseline or ""]
+        for net in each.file.workloads:
+            for row in (row for row in net.rows if row.how == "graph"):
+                own = steps(gpu, PRECISION_OF[row.precision], net.layers, [row.batch], bias=net.bias)
+                off.append((own.time_s[0] / row.time_per_step_s, own.power_w[0] / (row.power_w or np.nan)))
+    time, power = np.quantile(np.abs(np.log(np.array(off))), 0.8, axis=0)
+    law = constants().spread
+    assert (law.time, law.power) == pytest.approx((np.exp(time), np.exp(power)), rel=0.01)
+
+
+def test_a_range_in_a_file_of_gpus_is_drawn(tmp_path: Path) -> None:
+    """Peak efficiency is in inverse proportion to the limit, which is log-uniform; a step's power follows it, too."""
+    path = tmp_path / "own.yaml"
+    path.write_text(OWN.replace("power_limit: 200 W", "power_limit: {value: 200 W, range: [100 W, 400 W]}"))
+    found, _ = compared("jia_jssc_2020", "mlp_digits", examples=20, gpu=("Mine",), gpus=(path,), batch="4096",
+                        sets=("mode=inference", "tile.count=2"), out=tmp_path / "out")  # fmt: skip
+    [gpu] = found["gpus"]
+    peak = gpu["peaks"][0]
+    ends = [peak[EFFICIENCY] * factor for factor in (2**-0.8, 2**0.8)]  # 10 and 90 % of 1/2 to 2
+    assert peak["intervals"] == {EFFICIENCY: pytest.approx(ends, rel=0.02)}
+    assert peak["ratio"]["peak"]["intervals"][EFFICIENCY] == pytest.approx(
+        [peak["ratio"]["peak"][EFFICIENCY] * factor for factor in (2**-0.8, 2**0.8)], rel=0.02)  # fmt: skip
+
+
+def test_a_chip_too_large_for_draws_is_compared_without(tmp_path: Path) -> None:
+    found, folder = compared(CHIP, "mlp_digits", examples=20, gpu=("H100",), batch="1", sets=("tile.count=1025",),
+                             out=tmp_path / "out")  # fmt: skip
+    assert found["uncertainty"] is None
+    assert "intervals" not in json.dumps(found)
+    text = (folder / "gpus.md").read_text()
+    assert "There are no intervals" in text
+    assert "efficiency, low" not in text

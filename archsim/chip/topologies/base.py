@@ -6,6 +6,7 @@ uses; several edges may use one, as all do on a bus. Lengths belong to links.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,17 +56,21 @@ class Wires:
     """Collects the links of a topology while its function builds it."""
 
     plan: Plan
-    graph: Graph = field(default_factory=nx.DiGraph)
+    edges: dict[tuple[str, str], str] = field(default_factory=dict)
     lengths_m: dict[str, float] = field(default_factory=dict)
     places_m: dict[str, Point] = field(default_factory=dict)
 
+    @property
+    def graph(self) -> Graph:
+        """The routing graph, frozen: floorplans whose wires differ in length alone have the same one."""
+        return _graph(tuple(self.edges.items()))
+
     def centre_m(self, node: str) -> Point:
         """Return where a tile, the host port or a router that was placed lies."""
-        if node == "host":
-            return self.plan.host.centre_m
-        if node.startswith("tile"):
-            return self.plan.sites[int(node.removeprefix("tile"))].centre_m
-        return self.places_m[node]
+        found = self.places_m.get(node)
+        if found is not None:
+            return found
+        return (self.plan.host if node == "host" else self.plan.sites[int(node.removeprefix("tile"))]).centre_m
 
     def apart_m(self, a: str, b: str) -> float:
         """Return the Manhattan distance between two nodes, in metres."""
@@ -76,7 +81,7 @@ class Wires:
         """Add an edge, on a link of its own unless one is named."""
         name = link or f"{a}>{b}"
         self.lengths_m[name] = length_m
-        self.graph.add_edge(a, b, link=name)
+        self.edges[a, b] = name
 
     def both_ways(self, a: str, b: str) -> None:
         """Add a link each way, as long as the nodes lie apart."""
@@ -89,6 +94,15 @@ class Wires:
         gate = min(routers, key=lambda router: self.apart_m("host", router))
         self.both_ways("host", gate)
         return gate
+
+
+@functools.lru_cache(maxsize=2)
+def _graph(edges: tuple[tuple[tuple[str, str], str], ...]) -> Graph:
+    graph: Graph = nx.DiGraph()
+    for (a, b), link in edges:
+        graph.add_edge(a, b, link=link)
+    nx.freeze(graph)
+    return graph
 
 
 def mean_m(points: Sequence[Point]) -> Point:

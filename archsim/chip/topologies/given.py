@@ -62,21 +62,22 @@ def graph(plan: Plan, *, links: tuple[Join, ...] = ()) -> Topology:
         wires.one_way(join.from_, join.to, length_m)
         if join.both:
             wires.one_way(join.to, join.from_, length_m)
-    came_from = functools.cache(functools.partial(_first_shortest, wires.graph))
-    problems = _unreached(wires.graph, ends)
+    graph = wires.graph
+    came_from = functools.cache(functools.partial(_first_shortest, graph))
+    problems = _unreached(graph, ends)
     if problems:
         raise SpecError(problems)
 
     def route(a: str, b: str) -> list[str]:
         if a == b:
-            beside = min(wires.graph.successors(a), key=lambda node: (node in ends, node))
+            beside = min(graph.successors(a), key=lambda node: (node in ends, node))
             return [a, *route(beside, a)]
         nodes, before = [b], came_from(a)
         while nodes[-1] != a:
             nodes.append(before[nodes[-1]])
         return nodes[::-1]
 
-    return Topology(wires.graph, wires.lengths_m, route, places_m=wires.places_m)
+    return Topology(graph, wires.lengths_m, route, places_m=wires.places_m)
 
 
 def _faults(links: Sequence[Join], ends: Sequence[str]) -> list[Problem]:

@@ -5,24 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from archsim.base.words import counted, per_cent
 from archsim.report.document import Block, Document, Section, say
 from archsim.report.table import Table
+from archsim.results.intervals import MOST_TILES
 from archsim.studies.gpus.figures import figures
 from archsim.studies.gpus.shape import GpuComparison, MeasuredGpu
 from archsim.studies.gpus.tables import (
     catches_table,
+    chips_table,
     conventions,
     ladder_table,
     measured_table,
     modelled_table,
     peaks_table,
+    sure_table,
 )
 
 
 def document(data: GpuComparison) -> Document:
     """Return the report of a comparison: it depends on what gpus.json holds alone."""
     names = f"{data.arch.name} against GPUs: {data.workload.name}, {data.mode}"
-    found = (replace(ladder_table(data), brief=True), replace(catches_table(data), brief=True), peaks_table(data))
+    found = (replace(ladder_table(data), brief=True), sure_table(data), replace(catches_table(data), brief=True),
+             peaks_table(data))  # fmt: skip
     tables = tuple(table for table in found if table.rows)
     rows: list[Block] = []
     rows += _long(modelled_table, data, "Each GPU in its fastest precision.")
@@ -31,7 +36,8 @@ def document(data: GpuComparison) -> Document:
         names,
         tuple(say("{text}", text=text) for text in conventions(data)),
         (
-            Section("ratios", "What is left of the published comparison", tables),
+            *([Section("chips", "Chips beside each other", (chips_table(data),))] if data.chips else []),
+            Section("ratios", "What is left of the published comparison", (*_drawn(data), *tables)),
             Section("figures", "By batch size, and by peaks", figures(data)),
             Section("rows", "Modelled and measured", tuple(rows)),
         ),
@@ -41,6 +47,21 @@ def document(data: GpuComparison) -> Document:
         ),
         stem="gpus",
     )  # fmt: skip
+
+
+def _drawn(data: GpuComparison) -> list[Block]:
+    """Return how the intervals were found, or why there are none."""
+    how = data.uncertainty
+    if how is None:
+        return [say("There are no intervals: a chip has more than {tiles}, or of most of its draws none can be made.",
+                    tiles=counted(MOST_TILES, "tile"), brief=True)]  # fmt: skip
+    refused = f" Left out: {counted(how.refused, 'draw')} of which no chip can be made." if how.refused else ""
+    return [say(
+        "Low and high: {held} of {draws} lie within. In each, figures of the chip lie in their ranges, and a GPU's "
+        "modelled time and power within the factors that hold as much of the measured steps. Data sheets are taken as "
+        "they are, but for ranges in a file of GPUs.{refused}", held=per_cent(how.held, 0),
+        draws=counted(how.draws, "draw"), refused=refused, brief=True,
+    )]  # fmt: skip
 
 
 def _long(build: Callable[..., Table], data: GpuComparison, says: str) -> list[Block]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from archsim.base.record import Named, Record
+from archsim.results.intervals import Cause, Uncertainty
 from archsim.studies.study import Data, signed
 
 Figure: TypeAlias = float | None
@@ -18,7 +21,23 @@ class Pair(Record):
     throughput_per_area_op_per_s_m2: float
 
 
-class Rate(Record):
+class Sure(Record):
+    """Figures of which some have intervals, by name, and of some of these what makes most of it."""
+
+    intervals: Mapping[str, tuple[float, float]] = {}
+    causes: Mapping[str, tuple[Cause, ...]] = {}
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        return {key: own for key, own in found.items() if own or key not in ("intervals", "causes")}
+
+    def end(self, figure: str, which: int) -> float | None:
+        """Return the low (0) or the high (1) end of a figure's interval; None without one."""
+        return self.intervals[figure][which] if figure in self.intervals else None
+
+
+class Rate(Sure):
     """What is compared, or ratios of it, chip / GPU."""
 
     throughput_op_per_s: Figure
@@ -26,7 +45,7 @@ class Rate(Record):
     throughput_per_area_op_per_s_m2: Figure
 
 
-class Cost(Record):
+class Cost(Sure):
     """What an example takes."""
 
     time_per_example_s: Figure
@@ -174,8 +193,16 @@ class Compared(Record):
         return any(gpu.modelled for gpu in self.gpus)
 
 
+class Beside(Record):
+    """Another chip with the same workload: its figures, and ratios of the first chip to it."""
+
+    arch: Named
+    chip: Chip
+    ratio: Ratios
+
+
 class GpuComparison(Compared, Data):
-    """What gpus.json holds."""
+    """What gpus.json holds. Intervals are in common draws of all chips and GPUs; `uncertainty` is None without any."""
 
     schema_id: Literal["archsim-gpus-1"] = signed("archsim-gpus-1")
     arch: Named
@@ -183,3 +210,5 @@ class GpuComparison(Compared, Data):
     seed: int
     examples: int
     passed: bool
+    chips: tuple[Beside, ...] = ()
+    uncertainty: Uncertainty | None = None

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from archsim.baselines.comparison import BATCHES, compare_gpus, parse_batches
-from archsim.baselines.gpus import Gpu, find_gpus, known_gpus
+from archsim.baselines.gpus import Gpu, find_gpus, known_gpus, known_ranges
 from archsim.baselines.measured import measurements, read_measured
-from archsim.results.evaluate import evaluate
+from archsim.results.evaluate import Result, evaluate
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded, load_arch
 from archsim.studies import study
 from archsim.studies.gpus.document import document
 from archsim.studies.gpus.shape import GpuComparison
+from archsim.studies.gpus.unsure import InDraws, beside_chips
 from archsim.studies.names import all_faults, default_folder
 from archsim.studies.run.plan import plan_from_options
 from archsim.studies.study import Prepared, Progress, Study, given, named, registered
@@ -21,7 +24,10 @@ from archsim.studies.study import Prepared, Progress, Study, given, named, regis
 
 @dataclass(frozen=True)
 class Inputs(study.Inputs):
-    """A chip, a workload, and GPUs by name, all if none is given; `gpus` are files of a user's own."""
+    """A chip, a workload, and GPUs by name, all if none is given; `gpus` are files of a user's own.
+
+    Chips `beside` the first have the same workload; `sets` change figures of the first, and of the workload.
+    """
 
     words = "compare"
     arch: str
@@ -30,6 +36,7 @@ class Inputs(study.Inputs):
     gpus: tuple[Path, ...] = ()
     batch: str | None = None
     measured: tuple[Path, ...] = ()
+    beside: tuple[str, ...] = ()
     sets: tuple[str, ...] = given("--set")
     epochs: int | None = None
     examples: int | None = None
@@ -48,17 +55,26 @@ def prepare(inputs: Inputs) -> Prepared[GpuComparison]:
         lambda: BATCHES if inputs.batch is None else parse_batches(inputs.batch),
         lambda: find_gpus(inputs.gpu, found) if found else None,
     ]  # fmt: skip
+    loads += [lambda name=name: load_arch(name) for name in inputs.beside]  # type: ignore[misc]
     loads += [lambda path=path: read_measured(path, found or None) for path in inputs.measured]  # type: ignore[misc]
-    _, plan, sizes, *_ = all_faults(loads)
+    _, plan, sizes, _, *more = all_faults(loads)
+    others: list[Loaded[ArchSpec]] = more[: len(inputs.beside)]
     measurements(plan.workload.value, inputs.measured, found)
+    chosen, ranges = find_gpus(inputs.gpu, found), known_ranges(inputs.gpus)
 
     def compute(progress: Progress, folder: Path) -> GpuComparison:
-        result = evaluate(plan.arch, plan.workload, examples=plan.count, seed=inputs.seed,
-                          progress=lambda done: progress(done, plan.count))  # fmt: skip
+        every = plan.count * (1 + len(others))
+        results: list[Result] = []
+        for arch in (plan.arch, *others):
+            before = plan.count * len(results)
+            results.append(evaluate(arch, plan.workload, examples=plan.count, seed=inputs.seed,
+                                    progress=lambda done, before=before: progress(before + done, every)))  # type: ignore[misc]  # fmt: skip
+        unsure = InDraws.of(results, {name: ranges[name] for name in chosen})
+        compared = compare_gpus(results[0], inputs.gpu, sizes, inputs.measured, found, unsure)
         return GpuComparison(
             command=inputs.line, arch=named(plan.arch), workload=named(plan.workload), seed=inputs.seed,
-            examples=plan.count, passed=result.passed,
-            **compare_gpus(result, inputs.gpu, sizes, inputs.measured, found),
+            examples=plan.count, passed=all(own.passed for own in results), **compared,
+            chips=beside_chips(results, unsure), uncertainty=None if unsure is None else unsure.uncertainty,
         )  # fmt: skip
 
     return Prepared(default_folder(plan.arch, plan.workload, "gpus"), compute)

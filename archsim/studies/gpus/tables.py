@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any, TypeAlias
 
 from archsim.base.units import engineering
-from archsim.base.words import counted
+from archsim.base.words import counted, per_cent
 from archsim.baselines.gpus import PRECISIONS
-from archsim.report.table import Column, Table
-from archsim.studies.gpus.shape import Catch, Compared, MeasuredRow, Pair, Rate, Row
+from archsim.report.table import Column, Said, Table
+from archsim.results.intervals import Cause
+from archsim.studies.gpus.shape import Catch, Compared, GpuComparison, MeasuredRow, Own, Pair, Rate, Row, Sure
 
 Figure: TypeAlias = float | None
 
@@ -117,14 +118,86 @@ def ladder(data: Compared) -> Iterator[tuple[str, Pair | Rate, str]]:
             yield f"{of}: sustained / modelled, batch {row.batch:,}", row.ratio.sustained, ""
 
 
+EFFICIENCY, DENSITY = "efficiency_op_per_j", "throughput_per_area_op_per_s_m2"
+SHORT = {EFFICIENCY: "efficiency", DENSITY: "density"}
+
+
+def _ends(own: Pair | Sure, figure: str) -> tuple[str, str]:
+    ends = own.intervals.get(figure, (None, None)) if isinstance(own, Sure) else (None, None)
+    low, high = ("" if end is None else times(end) for end in ends)
+    return low, high
+
+
 def ladder_table(data: Compared) -> Table:
     """The paper's comparison, and what is left of it against sustained figures and today's GPUs."""
-    columns = (Column("chip / GPU"), Column("efficiency"), Column("density"), Column("remark"))
-    rows = tuple(
-        (words, times(own.efficiency_op_per_j), times(own.throughput_per_area_op_per_s_m2), remark)
-        for words, own, remark in ladder(data)
-    )
-    return Table("gpus_ratios", "The published comparison, and what is left of it", columns, rows)
+    lines = list(ladder(data))
+    ended = {name: any(_ends(own, name)[0] for _, own, _ in lines) for name in SHORT}
+    heads, rows = [Column("chip / GPU")], [[words] for words, *_ in lines]
+    for name, head in SHORT.items():
+        heads += [Column(head), *([Column(f"{head}, low"), Column("high")] if ended[name] else [])]
+        for row, (_, own, _) in zip(rows, lines, strict=True):
+            row += [times(getattr(own, name)), *(_ends(own, name) if ended[name] else ())]
+    columns, rows = (*heads, Column("remark")), [[*row, remark] for row, (*_, remark) in zip(rows, lines, strict=True)]
+    return Table("gpus_ratios", "The published comparison, and what is left of it", columns, tuple(map(tuple, rows)))
+
+
+def sure_table(data: Compared) -> Table:
+    """The intervals of the chip's figures, of what GPUs are modelled to reach, and of their ratios."""
+    rows: list[tuple[Any, ...]] = []
+
+    def line(what: str, own: Rate, name: str, text: Callable[[float | None], str]) -> None:
+        if name in own.intervals:
+            nominal, low, high = (Said(each, text(each)) for each in (getattr(own, name), *own.intervals[name]))
+            rows.append((what, SHORT[name], nominal, low, high, causes_text(own.causes.get(name, ()))))
+
+    for name, text in ((EFFICIENCY, efficiency), (DENSITY, density)):
+        for words, own in (("chip, peak", data.chip.peak), ("chip, sustained", data.chip.sustained)):
+            line(words, own, name, text)
+    for gpu in data.gpus:
+        for row in gpu.quickest[-1:]:
+            of = f"{gpu.name} {says(row.precision)}, batch {row.batch:,}"
+            line(f"{of}, modelled", row, EFFICIENCY, efficiency)
+            line(f"chip, sustained / {of}", row.ratio.sustained, EFFICIENCY, times)
+    columns = (Column("what"), Column("figure"), Column("nominal"), Column("low"), Column("high"),
+               Column("most of it by"))  # fmt: skip
+    return Table("gpus_intervals", "Intervals, and what makes most of them", columns, tuple(rows), brief=True)
+
+
+def causes_text(causes: Sequence[Cause]) -> str:
+    """Return in words what makes most of an interval: of each cause the first figure, how many more, and its share."""
+    told = []
+    for cause in causes:
+        first, *more = cause.figures
+        told.append(f"{first}{f' and {len(more)} more' if more else ''} ({per_cent(cause.share, 0)})")
+    return "; ".join(told)
+
+
+def chips_table(data: GpuComparison) -> Table:
+    """Chips beside each other, and the first over each of the others, in common draws."""
+    rows: list[tuple[Any, ...]] = []
+    every = [(data.arch.name, data.chip, None), *((own.arch.name, own.chip, own.ratio) for own in data.chips)]
+    for words, attribute in (("sustained", "sustained"), ("peak", "peak")):
+        for name, chip, ratio in every:
+            own: Own = getattr(chip, attribute)
+            over: Rate | None = getattr(ratio, attribute) if ratio is not None else None
+            cells: list[Any] = [f"{name}, {words}", own.time_per_example_s]
+            for figure in SHORT:
+                scale = 1e-6 if figure == DENSITY else 1.0
+                values = (getattr(own, figure), own.end(figure, 0), own.end(figure, 1))
+                cells += [None if value is None else value * scale for value in values]
+                ratios = (None,) * 3 if over is None else (getattr(over, figure), over.end(figure, 0),
+                                                           over.end(figure, 1))  # fmt: skip
+                cells += [_round(value) for value in ratios]
+            cells.append("" if over is None else causes_text(over.causes.get(EFFICIENCY, ())))
+            rows.append(tuple(cells))
+    first = data.arch.name
+    columns = [Column("chip"), Column("time per example", "s")]
+    for head, unit in (("efficiency", "OP/s/W"), ("density", "OP/s/mm2")):
+        columns += [Column(head, unit), Column("low", unit), Column("high", unit), Column(f"{first} / it: {head}"),
+                    Column("low"), Column("high")]  # fmt: skip
+    columns.append(Column("most of the ratio of efficiencies by"))
+    note = "Figures of one source, or of one estimator, are one draw of both chips, and so is an assumption of both."
+    return Table("gpus_chips", "Chips beside each other", tuple(columns), tuple(rows), note, turned=True, brief=True)
 
 
 def peaks_table(data: Compared) -> Table:
@@ -151,15 +224,24 @@ def _rate(own: Rate) -> tuple[Figure, ...]:
 def _row(row: Row) -> tuple[Any, ...]:
     ratio = row.ratio.sustained
     ratios = (ratio.throughput_op_per_s, ratio.efficiency_op_per_j, ratio.throughput_per_area_op_per_s_m2)
+    ends = (ratio.end(name, which) for name in ("throughput_op_per_s", *SHORT) for which in (0, 1))
+    own = (row.end(name, which) for name in ("time_per_example_s", "energy_per_example_j") for which in (0, 1))
     return (row.batch, row.time_per_example_s, row.energy_per_example_j, row.power_w, *_rate(row),
-            *map(_round, ratios))  # fmt: skip
+            *map(_round, ratios), *map(_round, ends), *own)  # fmt: skip
 
 
-_OF_ROW = (
-    Column("batch"), Column("time per example", "s"), Column("energy per example", "J"), Column("power", "W"),
-    Column("throughput", "OP/s"), Column("efficiency", "OP/s/W"), Column("density", "OP/s/mm2"),
-    Column("sustained chip / GPU: throughput"), Column("chip / GPU: efficiency"), Column("chip / GPU: density"),
-)  # fmt: skip
+def _of_rows(rows: Iterable[Row]) -> tuple[Column, ...]:
+    """Return the columns of rows; ends of intervals, but for those of efficiency, stand in the file alone."""
+    ended = any(row.ratio.sustained.intervals for row in rows)
+    return (
+        Column("batch"), Column("time per example", "s"), Column("energy per example", "J"), Column("power", "W"),
+        Column("throughput", "OP/s"), Column("efficiency", "OP/s/W"), Column("density", "OP/s/mm2"),
+        Column("sustained chip / GPU: throughput"), Column("chip / GPU: efficiency"), Column("chip / GPU: density"),
+        *(Column(f"chip / GPU: {name}, {end}", shown=ended and name == "efficiency", brief=False)
+          for name in ("throughput", "efficiency", "density") for end in ("low", "high")),
+        *(Column(f"{name} per example, {end}", unit, shown=False)
+          for name, unit in (("time", "s"), ("energy", "J")) for end in ("low", "high")),
+    )  # fmt: skip
 
 
 def modelled_table(data: Compared, brief: bool = False) -> Table:
@@ -171,12 +253,18 @@ def modelled_table(data: Compared, brief: bool = False) -> Table:
         for gpu in data.gpus for row in gpu.modelled
         if row.batch in shown and (not brief or row.precision == gpu.fastest)
     )  # fmt: skip
-    return Table("gpus_modelled", "Modelled", (Column("GPU"), Column("precision"), *_OF_ROW), rows)
+    return Table(
+        "gpus_modelled",
+        "Modelled",
+        (Column("GPU"), Column("precision"), *_of_rows(row for gpu in data.gpus for row in gpu.modelled)),
+        rows,
+    )
 
 
 def measured_table(data: Compared, brief: bool = False) -> Table:
     """A row per measured GPU, precision, way and batch, with what the model says; if brief, the quickest series."""
-    columns = (Column("GPU"), Column("precision"), Column("how"), *_OF_ROW, Column("modelled / measured: time"),
+    of_rows = _of_rows(row for each in data.measured for row in each.rows)
+    columns = (Column("GPU"), Column("precision"), Column("how"), *of_rows, Column("modelled / measured: time"),
                Column("modelled / measured: energy"))  # fmt: skip
     rows = tuple(
         (each.gpu, says(row.precision), row.how, *_row(row), _round(row.modelled_over_measured_time),
