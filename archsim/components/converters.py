@@ -67,6 +67,13 @@ class Converter(Component):
         """Return how often a line is converted for a sample of so many passes of the array: one sum, once."""
         return 1
 
+    def taken(self, earlier_bits: int, integrations: int) -> dict[str, int]:
+        """Return by action how often a line does it for one sample that weighs so many bits less than the first.
+
+        Its charge was taken over from the array so many times.
+        """
+        return {"convert": 1}
+
     @property
     def delay_s(self) -> Fraction:
         """How long after its unit is free again a result is there, in seconds."""
@@ -155,6 +162,49 @@ class CounterAdc(Converter):
     def conversion_s(self) -> Fraction:
         """2^bits steps."""
         return self.lsb_s * (1 << self.bits)
+
+
+@component("stepwise_adc", "converter")
+class StepwiseAdc(Converter):
+    """An integrator that turns into a converter of one bit in each `step`, by taking charge away or adding it.
+
+    A sample takes `sample` before, and `sample_energy`; taking over the charge of the lines costs `integrate_energy`
+    each time, and a step `energy`. Of a value that comes in digits, the later ones weigh less, by the bits of those
+    before, and are converted in as many fewer steps, at least one. Wan et al., Nature 608, 504 (2022).
+    """
+
+    step_s: Time
+    sample_s: TimeOrZero
+    sample_energy_j: Energy
+    integrate_energy_j: Energy
+    choices = {
+        **Converter.choices, "bits": ("area_m2",), "step_s": ("energy_j",), "sample_s": ("sample_energy_j",),
+    }  # fmt: skip
+    example = {
+        "bits": 6, "energy": "0.4 pJ", "area": "1000 um2", "step": "300 ns", "sample": "300 ns",
+        "sample_energy": "1.2 pJ", "integrate_energy": "0.25 pJ",
+    }  # fmt: skip
+
+    @property
+    def conversion_s(self) -> Fraction:
+        """A sample and a step for each bit."""
+        return self.sample_s + self.bits * self.step_s
+
+    def taken(self, earlier_bits: int, integrations: int) -> dict[str, int]:
+        """Return a whole conversion, or a sample and the steps that are left; and what was integrated for it."""
+        left = max(self.bits - earlier_bits, 1)
+        steps = {"convert": 1} if left == self.bits else {"sample": 1, "step": left}
+        return {**steps, "integrate": integrations}
+
+    def actions(self) -> dict[str, Action]:
+        """Return `convert` of all bits, and its parts: `sample`, `step` and `integrate`."""
+        whole_j = self.sample_energy_j + self.bits * self.energy_j
+        return {
+            "convert": Action(self.slices * whole_j, self.slices * self.conversion_s),
+            "sample": Action(self.slices * self.sample_energy_j, self.slices * self.sample_s),
+            "step": Action(self.slices * self.energy_j, self.slices * self.step_s),
+            "integrate": Action(self.slices * self.integrate_energy_j),
+        }
 
 
 @component("cco_adc", "converter")

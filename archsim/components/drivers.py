@@ -66,6 +66,31 @@ class Driver(Component):
         raise TypeError("a driver says how long its window is")
 
     @property
+    def windows_s(self) -> tuple[Fraction, ...]:
+        """The parts of the window that end with a sample, in seconds, one after another."""
+        return (self.window_s / self.samples,) * self.samples
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether samples follow each other step by step, in a pipeline of one step more than there are samples."""
+        return False
+
+    @property
+    def earlier_bits(self) -> tuple[int, ...]:
+        """By sample: how many bits of the value, of higher weight, were sampled before; so much less it weighs."""
+        return (0,) * self.samples
+
+    @property
+    def integrations(self) -> tuple[int, ...]:
+        """By sample: how often the lines' charge is taken over for it."""
+        return (1,) * self.samples
+
+    @property
+    def cell_reads(self) -> int:
+        """How often a vector has a cell conduct in one phase."""
+        return 1
+
+    @property
     def charges(self) -> int:
         """How often there is time to charge a line while one vector drives the array: before each of its pulses."""
         return 1
@@ -141,6 +166,11 @@ class BitSerialDriver(Driver):
         return self.bits if self.sampled == "each_step" else 1
 
     @property
+    def lockstep(self) -> bool:
+        """Where it is sampled at each step."""
+        return self.samples > 1
+
+    @property
     def window_s(self) -> Fraction:
         """One step per bit."""
         return self.step_s * self.bits
@@ -162,6 +192,95 @@ class BitSerialDriver(Driver):
     def on_share(self, code: int) -> float:
         """The bits that are set, over all bits: a line is on in their steps alone."""
         return code.bit_count() / self.bits
+
+
+@component("weighted_bits_driver", "driver")
+class WeightedBitsDriver(Driver):
+    """One bit of the value after another, the higher ones first, each as a `pulse` on the line.
+
+    What it leaves on the lines is integrated as often as the bit weighs, a `step` each time, so that a value of n bits
+    takes 2^n - 1 of them. In several `digits`, of equal bits but for the first ones, which have one more where bits are
+    left over, each is weighed for itself, converted, shifted and added: of 8 bits, 15 + 15 steps are done for 255. A
+    line is charged, and its cells conduct, once for each bit; `energy` is that of one pulse, per line, and the cells'
+    `read_energy` that of one pulse, too. Lines that select cells are charged for bits of 0
+    as well, unless all are. Wan et al., Nature
+    608, 504 (2022), call digits phases.
+    """
+
+    pulse_s: Time
+    digits: Annotated[int, Dimension("", least=1, above=False, most=32, whole=True)] = 1
+    choices = {**Driver.choices, "bits": ("area_m2",), "pulse_s": ("energy_j",), "digits": ()}
+    beside = {**Driver.beside, "pulse_s": ("device.read_energy",)}
+    example = {"bits": 3, "step": "270 ns", "pulse": "10 ns", "energy": "0.1 pJ", "area": "100 um2"}
+
+    @model_validator(mode="after")
+    def _has_bits_for_its_digits(self) -> Self:
+        if self.digits > self.bits:
+            message = "digits: {digits} are more than the bits of a value, {bits}; give digits: {bits} or fewer"
+            raise PydanticCustomError("digits", message, {"digits": str(self.digits), "bits": str(self.bits)})
+        if self.pulse_s > self.step_s:
+            message = "a pulse of {pulse} ns is longer than the step in which it is integrated; give {step} ns or less"
+            raise PydanticCustomError("pulse", message, {
+                "pulse": f"{float(self.pulse_s * 10**9):g}", "step": f"{float(self.step_s * 10**9):g}"})  # fmt: skip
+        return self
+
+    @property
+    def digit_bits(self) -> tuple[int, ...]:
+        """The bits of each digit, the highest one first."""
+        least, more = divmod(self.bits, self.digits)
+        return tuple(least + (i < more) for i in range(self.digits))
+
+    @property
+    def samples(self) -> int:
+        """One for each digit."""
+        return self.digits
+
+    @property
+    def integrations(self) -> tuple[int, ...]:
+        """2^n - 1 for a digit of n bits."""
+        return tuple((1 << bits) - 1 for bits in self.digit_bits)
+
+    @property
+    def windows_s(self) -> tuple[Fraction, ...]:
+        """A step for each integration of a digit."""
+        return tuple(self.step_s * count for count in self.integrations)
+
+    @property
+    def window_s(self) -> Fraction:
+        """Those of all digits."""
+        return sum(self.windows_s, Fraction(0))
+
+    @property
+    def earlier_bits(self) -> tuple[int, ...]:
+        """The bits of all digits before."""
+        return tuple(sum(self.digit_bits[:i]) for i in range(self.digits))
+
+    @property
+    def cell_reads(self) -> int:
+        """Once for each bit."""
+        return self.bits
+
+    @property
+    def charges(self) -> int:
+        """Once for each bit."""
+        return self.bits
+
+    @property
+    def swings(self) -> float:
+        """Once for each bit, whatever it is, where the values are not known."""
+        return float(self.bits)
+
+    def swings_at(self, code: int) -> int:
+        """Once for each bit; not at all for 0."""
+        return self.bits if code else 0
+
+    def on_share(self, code: int) -> float:
+        """The pulses of the bits that are set, over as many windows as cells are read in."""
+        return code.bit_count() * float(self.pulse_s / self.window_s) / self.cell_reads
+
+    def actions(self) -> dict[str, Action]:
+        """Return the base's; `encode` is a pulse for each bit."""
+        return {**super().actions(), "encode": Action(self.bits * self.energy_j, self.window_s)}
 
 
 @component("level_driver", "driver")

@@ -90,9 +90,12 @@ class TileKit:
             return self.driver(side).samples * passes
         return 1
 
-    def driven_s(self, side: Side, *, signed: bool) -> Fraction:
-        """Time for which a vector drives the array until a sample is taken, in seconds."""
-        return self.window_s(side) * self.passes(side, signed=signed) / self.samples(side, signed=signed)
+    def driven_s(self, side: Side, *, signed: bool, sample: int = 0) -> Fraction:
+        """Time for which a vector drives the array for one of its driver's samples, in seconds, until it is taken."""
+        driver, more_s = self.driver(side), self.window_s(side) - self.driver(side).window_s
+        passes, samples = self.passes(side, signed=signed), self.samples(side, signed=signed)
+        own_s = driver.windows_s[sample] + more_s / driver.samples
+        return own_s * passes * driver.samples / samples
 
     def integrate_cycles(self, side: Side, *, signed: bool) -> int:
         """Cycles of one read of the whole array, up to its first sample: the drivers' windows, then settling."""
@@ -105,7 +108,7 @@ class TileKit:
     def bits(self, side: Side) -> int:
         """Bits of a value that leaves on this side; of one that was added up step by step, those of the inputs."""
         driver = self.driver(side)
-        return driver.bits if driver.samples > 1 else self.converter(side).bits
+        return driver.bits if driver.lockstep else self.converter(side).bits
 
     def converter(self, side: Side) -> Converter:
         """Return the converter that is read on this side."""
@@ -164,14 +167,31 @@ class TileKit:
         if self.samples(side, signed=signed) * self.converter(side).groups > 1:
             return self._convert_samples(side, lines, signed=signed)
         unit = self.tile.units[side.reader]
-        count = lines * self.converter(side).conversions(self.passes(side, signed=signed))
-        durations = self.action(side.reader, "convert").duration_s(count, self.banks(side, lines))
-        ready, free = map(self.chip.spec.cycles, durations)
+        passes = self.passes(side, signed=signed)
+        count = lines * self.converter(side).conversions(passes)
+        taken = self._taken(side, 0, passes)
+        free_s = self._converting_s(side, taken, count, lines)
+        ready, free = map(self.chip.spec.cycles, (free_s + self._delay_s(side), free_s))
         release = [(free, unit), (free, self.tile.units[side.hold])]
-        uses = [self.use(side.reader, "convert", count)]
+        uses = [self.use(side.reader, action, count * each) for action, each in taken.items()]
         if (slices := self.converter(side).slices) > 1:
             uses.append(self.use("accumulator", "add", count * slices))
         return self._stage(ready, [unit], release, tuple(uses), "convert")
+
+    def _taken(self, side: Side, sample: int, passes: int = 1) -> dict[str, int]:
+        """Return by action of the converter how often a line does it for a sample of its driver, or of so many."""
+        driver = self.driver(side)
+        return self.converter(side).taken(driver.earlier_bits[sample], driver.integrations[sample] * passes)
+
+    def _converting_s(self, side: Side, taken: Mapping[str, int], count: int, lines: int) -> Fraction:
+        """Return for how long converters of so many lines are busy with `count` samples, in seconds."""
+        banks = self.banks(side, lines)
+        return sum((each * self.action(side.reader, name).duration_s(count, banks)[1] for name, each in taken.items()),
+                   Fraction(0))  # fmt: skip
+
+    def _delay_s(self, side: Side) -> Fraction:
+        action = self.action(side.reader, "convert")
+        return action.latency_s - action.duration_s(1)[1]
 
     def _convert_samples(self, side: Side, lines: int, *, signed: bool) -> Stage:
         """Return the stage that follows the first of several samples: at each step, in each pass, of each group.
@@ -184,28 +204,35 @@ class TileKit:
         units, driver, converter = self.tile.units, self.driver(side), self.converter(side)
         samples, passes = self.samples(side, signed=signed), self.passes(side, signed=signed)
         share, times = -(-lines // converter.groups), converter.conversions(passes if samples == 1 else 1)
-        action = self.action(side.reader, "convert")
-        delay_s = action.latency_s - action.duration_s(1)[1]
-        convert_s = times * action.duration_s(share, self.banks(side, lines))[1]
-        read_s = self.driven_s(side, signed=signed) + self.tile.spec.array.settle_s
         added, add_s = share * times * converter.slices if samples * converter.slices > 1 else 0, Fraction(0)
         if added:
             accumulator = self.tile.spec.accumulator
             assert accumulator is not None  # as the spec was checked
             add_s = self.action("accumulator", "add").duration_s(added, accumulator.units(lines))[1]
-        last_s = max(convert_s, add_s)
-        by_turns = driver.samples == 1 and converter.sample_hold == 1
-        step_s = read_s + last_s if by_turns else max(read_s, last_s)
-        if driver.samples > 1:
-            last_s = step_s
-        before_s = (samples * converter.groups - 1) * step_s
-        taken, freed, cycles = map(self.chip.spec.cycles, (before_s, before_s + last_s, before_s + last_s + delay_s))
-        release = [(taken, units["crossbar"]), (taken, units[side.driver])]
-        release += [(freed, units[side.reader]), (freed, units[side.hold])]
-        each = samples * lines * times
-        uses = [self.use(side.reader, "convert", each)]
+        own = 1 if driver.lockstep else driver.samples  # all samples in lockstep are alike
+        reads_s, works_s, counts = list[Fraction](), list[Fraction](), dict[str, int]()
+        for sample in range(own):
+            taken = self._taken(side, sample, passes if samples == 1 else 1)
+            reads_s.append(self.driven_s(side, signed=signed, sample=sample) + self.tile.spec.array.settle_s)
+            works_s.append(max(times * self._converting_s(side, taken, share, lines), add_s))
+            for name, each in taken.items():
+                counts[name] = counts.get(name, 0) + samples // own * lines * times * each
+        uses = [self.use(side.reader, name, count) for name, count in counts.items()]
         if added:
-            uses.append(self.use("accumulator", "add", each * converter.slices))
+            uses.append(self.use("accumulator", "add", samples * lines * times * converter.slices))
+        if driver.lockstep:
+            last_s = max(reads_s[0], works_s[0])
+            before_s = (samples * converter.groups - 1) * last_s
+        else:
+            by_turns = converter.sample_hold == 1
+            following = zip(works_s, [*reads_s[1:], reads_s[0]], strict=True)
+            steps_s = [work_s + read_s if by_turns else max(work_s, read_s) for work_s, read_s in following]
+            rounds, last_s = samples // own * converter.groups, works_s[-1]
+            before_s = rounds * sum(steps_s, Fraction(0)) - steps_s[-1]
+        delay_s = self._delay_s(side)
+        gone, freed, cycles = map(self.chip.spec.cycles, (before_s, before_s + last_s, before_s + last_s + delay_s))
+        release = [(gone, units["crossbar"]), (gone, units[side.driver])]
+        release += [(freed, units[side.reader]), (freed, units[side.hold])]
         return self._stage(cycles, [units[side.reader]], release, tuple(uses), side.phase)
 
     def read_out(self, side: Side, lines: int, widest: int = 0, wires: int = 1) -> Stage:

@@ -120,7 +120,7 @@ class Recount:
             for phase, group in passes
             if (driver.phase_cells == "all" or phase == 0) and (converter.group_cells == "all" or group == 0)
         ]  # of those that share the cells among them, the first stands for all
-        charge_s_siemens *= len(conducting)
+        charge_s_siemens *= len(conducting) * driver.cell_reads
         swings *= len(passes)
         self._spent[f"reads of cells in {phase}"][n] += tile.device.read_energy_at_j(charge_s_siemens, 1.0)
         self._spent[f"lines read in {phase}"][n] += swings * tile.array.line_energy_j(crossed)

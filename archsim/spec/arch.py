@@ -235,7 +235,9 @@ Settings = Annotated[
 class Published(Section):
     """A figure that the chip's authors published, to be compared with the simulated one.
 
-    `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it; `mode`, of what.
+    `kind` says whether the spec was fitted to it (`fit`), states it itself (`input`) or predicts it (`predicted`). Of a
+    `shape` parts were fitted to the same measurement, or are its total at another setting: only how it goes with the
+    setting is predicted. `mode` says of what it is.
     A sustained figure names the `workload` on which it holds; without one it is the chip's own. One that was measured
     with the chip set otherwise than its spec says is simulated with these values (`set`).
     """
@@ -245,7 +247,7 @@ class Published(Section):
     metric: str
     value: Annotated[str, AnyFigure()]
     tolerance: units.Share
-    kind: Literal["fit", "input", "predicted"]
+    kind: Literal["fit", "input", "shape", "predicted"]
     mode: Literal["training", "inference"] = "training"
     workload: str = ""
     set_: Settings = {}

@@ -66,12 +66,12 @@ class TileSpec(Section):
     def read_repeats(self, *, backward: bool = False) -> tuple[int, int]:
         """Return how often a vector charges the lines that it drives, and how often it reads each cell.
 
-        A line is charged in each phase and for each group; that numbers of either sign have a pass of their own does
-        not count, since a line is charged in one of these.
+        Cells are read as often as the driver has them conduct. A line is charged in each phase and for each group; that
+        numbers of either sign have a pass of their own does not count, since a line is charged in one of these.
         """
         driver = self.backward_driver if backward else self.row_driver
         converter = self.backward_converter if backward else self.col_converter
-        phases = driver.phases if driver.phase_cells == "all" else 1
+        phases = driver.cell_reads * (driver.phases if driver.phase_cells == "all" else 1)
         groups = converter.groups if converter.group_cells == "all" else 1
         return driver.phases * converter.groups, phases * groups
 
@@ -107,7 +107,7 @@ class TileSpec(Section):
             columns = self.array.signed_columns if isinstance(self.array, Crossbar) else None
             way = self.array.signed_rows if edge == "row_driver" else columns
             names = {"key": "signed_rows" if edge == "row_driver" else "signed_columns", "edge": edge}
-            if way == "twos_complement" and driver.samples == 1:
+            if way == "twos_complement" and not driver.lockstep:
                 message = "'array.{key}: twos_complement' needs bits one by one; give a '{edge}' that samples each step"
                 raise PydanticCustomError("signs", message, names)
             if way == "bipolar" and not self.device.two_terminals:

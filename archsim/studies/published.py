@@ -61,7 +61,7 @@ class Inputs(Spread):
 class Row(Record):
     """A published figure: `ratio` is simulated / published.
 
-    `passed` says of a fit whether it is within its tolerance, of an input within 1 %; of a prediction it is None.
+    `passed` says of a fit whether it is within its tolerance, of an input within 1 %; of others it is None.
     `interval` is that of the simulated figure, if a range moves it. `parts` says what most of it is made of, `design`
     that the chip was designed and not measured. `settings` are those with which it was measured and is simulated.
     """
@@ -71,7 +71,7 @@ class Row(Record):
     published: float
     simulated: Number | None
     ratio: float | None
-    kind: Literal["fit", "input", "predicted"]
+    kind: Literal["fit", "input", "shape", "predicted"]
     tolerance: float | None
     source: str
     mode: str
@@ -225,7 +225,7 @@ def made_of(arch: Loaded[ArchSpec], mode: str) -> dict[str, Parts]:
 
 
 def _passed(row: dict[str, Any]) -> bool | None:
-    if row["kind"] == "predicted":
+    if row["kind"] in FORETOLD:
         return None
     allowed = EXACT if row["kind"] == "input" else row["tolerance"]
     return row["ratio"] is not None and abs(row["ratio"] - 1) <= allowed
@@ -249,9 +249,12 @@ WORDS = {
 KINDS = {
     "fit": ("fitted to it", "#8e5ea2"),
     "input": ("a line of the spec, converted", "#7f8c8d"),
+    "shape": ("of parts that were fitted to it or come from it at another setting", "#d0743c"),
     "predicted": ("from its parts", "#1b6ca8"),
 }
 """By kind: what it means, and its colour."""
+FORETOLD = ("shape", "predicted")
+"""Kinds of figures that may be off."""
 LEAST_AXIS = 3.0
 """The axis of ratios reaches at least from 1 / 3 to 3."""
 TICKS = (0.1, 0.2, 0.5, 0.8, 1, 1.2, 2, 5, 10)
@@ -262,13 +265,20 @@ def document(data: Comparison) -> Document:
     rows, missed = data.rows, data.missed
     kinds = ", ".join(f"*{kind}*: {meaning}" for kind, (meaning, _) in KINDS.items())
     head: list[Block] = [
-        say(f"Ratio is simulated over published. {kinds}. Bold: a prediction that is off by more than "
-            f"{per_cent(AIM, 0)}, or a fit or an input that is not met.", brief=True)
+        say(f"Ratio is simulated over published. {kinds}. Bold: a prediction or a shape that is off by more "
+            f"than {per_cent(AIM, 0)}, or a fit or an input that is not met.", brief=True)
     ]  # fmt: skip
     if missed:
         head.insert(0, say("**{n} FAILED:** {names}.", kind="failed", brief=True, n=counted(len(missed), "figure"),
                            names="; ".join(f"{row.arch}, {name_of(row)}" for row in missed)))  # fmt: skip
     head += _summary([row for row in rows if row.kind == "predicted"])
+    shapes = [row for row in rows if row.kind == "shape"]
+    if shapes:
+        head.append(say(
+            "Counted apart: {n} whose parts were fitted to the same measurement or come from it at another setting, so "
+            "that only their shape is predicted; {close} are within {aim}.", n=counted(len(shapes), "figure"),
+            close=sum(not off(row) for row in shapes), aim=per_cent(AIM, 0), brief=True,
+        ))  # fmt: skip
     told = tuple(
         say("{arch}, {name} (x {ratio}): {why}", arch=row.arch, name=name_of(row), ratio=_ratio(row),
             why=row.note or "no reason is given")
@@ -328,7 +338,7 @@ def name_of(row: Row) -> str:
 
 def off(row: Row) -> bool:
     """Return whether a prediction is further from what was published than is aimed at."""
-    return row.kind == "predicted" and (row.ratio is None or abs(row.ratio - 1) > AIM)
+    return row.kind in FORETOLD and (row.ratio is None or abs(row.ratio - 1) > AIM)
 
 
 def _ratio(row: Row) -> str:

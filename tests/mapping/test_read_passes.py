@@ -263,6 +263,101 @@ def test_an_oscillator_serves_a_line_of_each_group() -> None:
         load_arch(PACKET, [*Read().sets(), cco % (4, 2)])
 
 
+@dataclass(frozen=True)
+class Digits:
+    """A read of bits that are integrated by weight, in digits, and converted step by step; times in ns."""
+
+    bits: int = 7
+    digits: int = 2
+    out: int = 10
+    hold: int = 1
+    groups: int = 1
+
+    def kit(self) -> TileKit:
+        sets = [
+            "tile.rows=32", "tile.cols=24", "tile.array.settle=0 s",
+            "tile.accumulator={kind: shift_add, step: 1 ns, energy: 0 J, area: 1 um2}",
+            f"tile.row_driver={{kind: weighted_bits_driver, bits: {self.bits}, digits: {self.digits}, step: 270 ns, "
+            "pulse: 10 ns, energy: 3 pJ, area: 1 um2}",
+            f"tile.col_converter={{kind: stepwise_adc, bits: {self.out}, energy: 0.4 pJ, area: 1 um2, step: 300 ns, "
+            f"sample: 300 ns, sample_energy: 1.2 pJ, integrate_energy: 0.25 pJ, sample_hold: {self.hold}, "
+            f"groups: {self.groups}, lines_per_unit: {self.groups}}}",
+        ]  # fmt: skip
+        chip = build_chip(load_arch(PACKET, sets).value)
+        return TileKit(chip, chip.tiles[0])
+
+    @property
+    def parts(self) -> list[int]:
+        """Bits of the digits: as equal as they can be, the larger ones first."""
+        left, found = self.bits, []
+        for i in range(self.digits):
+            found.append(ceil(left / (self.digits - i)))
+            left -= found[-1]
+        return found
+
+
+DIGIT_READS = st.builds(
+    Digits, bits=st.integers(1, 9), digits=st.integers(1, 4), out=st.integers(1, 12), hold=st.integers(1, 2),
+    groups=st.sampled_from([1, 2, 3, 8]),
+).filter(lambda read: read.digits <= read.bits)  # fmt: skip
+
+
+@given(DIGIT_READS)
+@settings(max_examples=40, deadline=None)
+def test_digits_are_integrated_by_weight_and_converted_in_the_steps_that_are_left(read: Digits) -> None:
+    """Sample by sample: 2^n - 1 integrations of n bits, and a step for each bit of the result that is not yet known."""
+    kit = read.kit()
+    first, then = kit.integrate(FORWARD, 32, 24, 32), kit.convert(FORWARD, 24)
+    taken, done, before, steps, wholes, integrations = [0], [0], 0, 0, 0, 0
+    for bits in read.parts * read.groups:
+        before = 0 if before >= read.bits else before
+        left = max(read.out - before, 1)
+        k = len(taken)
+        begin = done[k - 1] if read.hold == 1 else max(taken[k - 1], done[max(k - 2, 0)])
+        taken.append(begin + 270 * (2**bits - 1))
+        done.append(max(taken[k], done[k - 1]) + 300 + 300 * left)
+        integrations += 24 // read.groups * (2**bits - 1)
+        steps += 24 // read.groups * (left if left < read.out else 0)
+        wholes += 24 // read.groups * (left == read.out)
+        before += bits
+    assert first.latency_cycles + then.latency_cycles == done[-1]
+    found = counts(kit.chip, first, then)
+    assert found["col_converter.integrate"] == integrations
+    assert (found.get("col_converter.step", 0), found["col_converter.convert"]) == (steps, wholes)
+    assert found["device.read"] == read.bits * 32 * 24
+    assert found["row_driver.encode"] == found["crossbar.read_rows"] == read.groups * 32
+    lines = kit.chip.units[kit.tile.units["crossbar"]].actions["read_rows"].energy_j
+    assert lines == pytest.approx(read.bits * kit.tile.spec.array.line_energy_j(24))
+    assert kit.action("row_driver", "encode").energy_j == pytest.approx(read.bits * 3e-12)
+
+
+@pytest.mark.parametrize(
+    ("read", "nanoseconds"),
+    [
+        # Seven bits in digits of 4 and 3: 22 integrations; ten steps, then six; two samples.
+        (Digits(), 22 * 270 + 16 * 300 + 2 * 300),
+        (Digits(digits=1), 127 * 270 + 10 * 300 + 300),
+        (Digits(bits=3, digits=1, out=6), 7 * 270 + 6 * 300 + 300),
+    ],
+)
+def test_digits_by_hand(read: Digits, nanoseconds: int) -> None:
+    kit = read.kit()
+    stages = kit.integrate(FORWARD, 32, 24, 32), kit.convert(FORWARD, 24)
+    assert sum(stage.latency_cycles for stage in stages) == nanoseconds
+    conversion = kit.action("col_converter", "convert")
+    assert conversion.energy_j == pytest.approx(1.2e-12 + read.out * 0.4e-12)
+
+
+def test_more_digits_than_bits_and_pulses_longer_than_a_step_are_refused() -> None:
+    driver = "tile.row_driver={kind: weighted_bits_driver, bits: 3, step: 20 ns, energy: 0 J, area: 1 um2, %s}"
+    with pytest.raises(SpecError, match=r"digits: 4 are more than the bits of a value, 3; give digits: 3 or fewer"):
+        load_arch(PACKET, [driver % "pulse: 10 ns, digits: 4"])
+    with pytest.raises(SpecError, match=r"a pulse of 30 ns is longer than the step .* give 20 ns or less"):
+        load_arch(PACKET, [driver % "pulse: 30 ns"])
+    with pytest.raises(SpecError, match="give an accumulator"):
+        load_arch(PACKET, [driver % "pulse: 10 ns, digits: 2"])
+
+
 # ---- runs
 
 
@@ -412,7 +507,7 @@ def test_every_driver_and_converter_reads_in_phases_and_groups(
     assert 0 <= first.latency_cycles + then.latency_cycles - total * 10**9 < 2  # rounded up twice
     found = counts(chip, first, then)
     assert found["row_driver.encode"] == found["crossbar.read_rows"] == phases * groups * 64
-    assert found["device.read"] == phases * 64 * 64
+    assert found["device.read"] == phases * 64 * 64 * own.cell_reads
     assert found["col_converter.convert"] == 64 * bank.conversions(phases)
 
 
@@ -489,6 +584,7 @@ def test_bits_one_by_one_charge_the_line_before_each() -> None:
         ["tile.col_converter.groups=4", "tile.row_converter.groups=2", "tile.row_converter.group_cells=all"],
         ["tile.row_driver.phases=2", "tile.row_driver.phase_cells=all", "tile.col_converter.groups=4",
          "tile.col_converter.group_cells=all"],
+        ["tile.row_driver={kind: weighted_bits_driver, bits: 5, step: 270 ns, pulse: 10 ns, energy: 0 J, area: 1 um2}"],
     ],
 )  # fmt: skip
 def test_the_cross_check_counts_each_pass_again(sets: list[str]) -> None:

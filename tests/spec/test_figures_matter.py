@@ -111,11 +111,11 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("CcoAdc", "sample_hold"): ("schedule.mode=pipelined", "schedule.in_flight=4"),
     **{
         (driver, "phase_cells"): ("tile.row_driver.phases=2",)
-        for driver in ("BitSerialDriver", "LevelDriver", "PwmDriver")
+        for driver in ("BitSerialDriver", "LevelDriver", "PwmDriver", "WeightedBitsDriver")
     },
     **{
         (converter, name): switch
-        for converter in ("CcoAdc", "CounterAdc", "RampAdc", "SarAdc")
+        for converter in ("CcoAdc", "CounterAdc", "RampAdc", "SarAdc", "StepwiseAdc")
         for name, switch in (
             ("group_cells", ("tile.col_converter.groups=2",)),
             ("converted", ("tile.row_driver.phases=2", ADDER)),
@@ -123,7 +123,7 @@ SWITCHES: Mapping[tuple[str, str], tuple[str, ...]] = {
     },
     **{
         (driver, "line_current_a"): ("tile.row_driver.line_current=10 uA",)
-        for driver in ("BitSerialDriver", "LevelDriver", "PwmDriver")
+        for driver in ("BitSerialDriver", "LevelDriver", "PwmDriver", "WeightedBitsDriver")
     },
     ("ChipLink", "energy_per_bit_j_per_bit"): ("tile.count=1",),
     ("BitSerialDriver", "toggles"): ("tile.array.line_end=48 fF",),
@@ -141,6 +141,8 @@ PLACES: Mapping[str, tuple[str, ...]] = {
     "counter_adc": ("tile.col_converter",),
     "level_driver": ("tile.row_driver",),
     "static_cell": ("tile.device",),
+    "stepwise_adc": ("tile.col_converter",),
+    "weighted_bits_driver": ("tile.row_driver",),
 }
 
 

@@ -74,10 +74,10 @@ def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property:
 def test_all_chips_of_the_literature_are_there() -> None:
     years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "ankit_asplos_2019", "chang_ibmjrd_2019",
              "gokmen_frontiers_2016", "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018",
-             "shafiee_isca_2016"}  # fmt: skip
+             "shafiee_isca_2016", "wan_nature_2022"}  # fmt: skip
     assert years == set(CHIPS)
     kinds = {row["kind"] for name in CHIPS for row in rows(name)}
-    assert kinds == {"fit", "input", "predicted"}
+    assert kinds == {"fit", "input", "shape", "predicted"}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,8 @@ def test_all_chips_of_the_literature_are_there() -> None:
         ("jia_jssc_2020", "throughput_peak_op_per_s", 2 * 2304 * 256 / 540e-9),
         # An array and a converter for each column, measured at 0.85 V.
         ("jia_jssc_2020", "read_energy_j", 256 * (9.7e-12 + 1.79e-12) * (1.2 / 0.85) ** 2),
+        # Digits of four and three bits: 22 integrations, ten steps and six, two samples.
+        ("wan_nature_2022", "throughput_peak_op_per_s", 48 * 2 * 128 * 256 / (22 * 270e-9 + 16 * 300e-9 + 600e-9)),
         ("shafiee_isca_2016", "throughput_peak_op_per_s", 168 * 96 * 2 * 128 * 128 / 8 / 1.6e-6),
         # 12 units of 24.08 mW; buffer, bus, a quarter of a router, sigmoid and pooling, output registers.
         ("shafiee_isca_2016", "power_peak_w", 168 * (12 * 24.08e-3 + 20.7e-3 + 7e-3 + 10.5e-3 + 0.97e-3 + 1.68e-3)),
@@ -179,6 +181,32 @@ def test_the_command_writes_a_report_and_fails_only_with_a_fit(
     assert "FAILED" in capsys.readouterr().out
     assert "FAILED" in (tmp_path / "broken" / "published.md").read_text("utf-8")
     assert "FAILED" in (tmp_path / "broken" / "published.html").read_text("utf-8")
+
+
+def test_shapes_are_counted_apart_from_predictions() -> None:
+    found = rows("wan_nature_2022")
+    assert {(row["kind"], row["passed"]) for row in found} == {("shape", None)}
+    told = " ".join("\n".join(lines(document(found))).split())
+    close = sum(abs(row["ratio"] - 1) <= AIM for row in found)
+    assert "Counted apart: 4 figures whose parts were fitted to the same measurement" in told
+    assert f"{close} are within 20 %" in told
+    assert "predictions of" not in told
+    worse = document([{**row, "ratio": 2.0} for row in found])
+    assert sum("shape, off" in line for line in lines(worse)) == 4
+
+
+def test_neurram_bills_its_word_lines_neurons_and_cells_by_bits() -> None:
+    """Of 8 bits in and 10 out: seven pulses, 22 integrations, 16 steps, two samples; and a third of that of 4 and 6."""
+    for settings, pulses, integrations, steps, samples in (
+        ((), 7, 22, 16, 2),
+        (load_arch("wan_nature_2022").value.published[2].settings, 3, 7, 6, 1),
+    ):
+        chip = build_chip(load_arch("wan_nature_2022", settings).value)
+        lines_j = 128 * pulses * (256 * 4.2e-15 + 96e-15) * 1.691**2
+        neurons_j = 256 * (integrations * 0.25e-12 + steps * 0.4e-12 + samples * 1.2e-12)
+        cells_j = pulses * 128 * 256 * 13.75e-15
+        expected = lines_j + neurons_j + cells_j
+        assert chip_metrics(chip, "inference")["read_energy_j"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_what_is_off_is_said() -> None:
