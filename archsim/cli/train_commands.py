@@ -25,6 +25,10 @@ from archsim.cli.options import (
     progress_bar,
 )
 
+Intervals = Annotated[
+    bool, typer.Option("--intervals", help="Also give the ends of metrics' intervals, by draws at each point.")
+]
+
 
 @app.command()
 def train(
@@ -114,6 +118,7 @@ def sweep(
     ablate: Ablate = None,
     sets: Sets = None,
     data: DataFolder = None,
+    intervals: Intervals = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that was interrupted.")] = False,
     jobs: Jobs = None,
     cluster: Cluster = None,
@@ -158,6 +163,7 @@ def optimise(
         str | None,
         typer.Option(metavar="URL|FILE", help="Share the search: a database, or a journal in a shared folder."),
     ] = None,
+    intervals: Intervals = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that was interrupted.")] = False,
     jobs: Jobs = None,
     cluster: Cluster = None,

@@ -16,7 +16,7 @@ from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.breakdowns import activity_data, programming_data
 from archsim.results.effort import effort_of, warn_of
-from archsim.results.intervals import MOST_TILES, Drawn, drawn_run, has_intervals
+from archsim.results.intervals import MOST_TILES, Drawn, drawn_run, has_intervals, of_run
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
 from archsim.simulation.run import Trace, simulate
@@ -26,6 +26,10 @@ from archsim.workload.network import Workload
 
 if TYPE_CHECKING:
     from archsim.spec.loading import Loaded
+
+
+ENDS = ("low", "high")
+"""Of an interval, as parts of the name of a metric."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,11 @@ def timed_mapping(workload: Workload, chip: Chip, examples: int) -> ShardMapping
 
 def checked(
     arch: Loaded[ArchSpec], workload: Loaded[Workload], examples: int, *, activity: ActivityFile | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None, intervals: bool = False,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:  # fmt: skip
     """Return the metrics and the audits that `evaluate` returns, to the bit, without breakdowns: in half of the time.
 
+    With `intervals`, the ends of that of a metric are two more, NAME_low and NAME_high.
     Raises SpecError, InfeasibleError or StuckError where that cannot be.
     """
     chip = build_chip(arch.value)
@@ -113,7 +118,12 @@ def checked(
     trace = simulate(schedule, progress=progress)
     bound = simulate(schedule, unlimited=True)
     top = peak(chip, workload.value.mode, schedule.mapping.workload.steps)
-    return checked_metrics(arch, workload, trace, bound, account(trace, activity), top)
+    bill = account(trace, activity)
+    metrics, audits = checked_metrics(arch, workload, trace, bound, bill, top)
+    found = of_run(arch, trace, activity, bill.programmed) if intervals else None
+    for name, ends in ({} if found is None else found.intervals).items():
+        metrics |= {f"{name}_{which}": end for which, end in zip(ENDS, ends, strict=True)}
+    return metrics, audits
 
 
 def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:

@@ -98,6 +98,24 @@ def test_each_point_is_the_run_and_the_trainings_made_alone(whole: Answer) -> No
         assert set(point["metrics"]) == {*METRICS, *TRAINED}
 
 
+def test_points_have_intervals_where_they_are_asked_for(tmp_path: Path) -> None:
+    """They are those of the run of each point, whatever computes it; without the option nothing is drawn."""
+    vary = ("tile.memory.energy=5 pJ,10 pJ",)
+    asked_for = {"train": False, "seeds": None, "vary": vary, "epochs": 1, "sets": ("dataset.examples=40",)}
+    plain, _ = swept(tmp_path / "plain", **asked_for)
+    data, folder = swept(tmp_path / "sure", **asked_for, intervals=True)
+    assert "--intervals" in data["command"]
+    for point, without in zip(data["points"], plain["points"], strict=True):
+        figures, value = point["metrics"], point["settings"]["tile.memory.energy"]
+        run = evaluate(load_arch(REFERENCE, [f"tile.memory.energy={value}"]), load_workload(WORK), examples=40).data
+        ends = {name: [figures[f"{name}_low"], figures[f"{name}_high"]] for name in METRICS if f"{name}_low" in figures}
+        assert ends == {name: list(own) for name, own in run["intervals"].items() if name in METRICS}
+        assert {"energy_per_example_j", "efficiency_op_per_j"} <= ends.keys()
+        assert {name: own for name, own in figures.items() if name in METRICS} == without["metrics"]
+    header = (folder / "tables" / "sweep.csv").read_text().splitlines()[0]
+    assert "energy_per_example_j,energy_per_example_j_low,energy_per_example_j_high" in header
+
+
 def test_the_baseline_is_trained_once_for_each_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained: list[tuple[int, int]] = []
     train = Baseline.train

@@ -66,6 +66,7 @@ class Inputs(Spread):
     sets: tuple[str, ...] = given("--set")
     epochs: int | None = None
     seed: int = 0
+    intervals: bool = False
     data: Path | None = unsaid()
     storage: str | None = unsaid()
     resume: bool = unsaid(False)
@@ -86,7 +87,7 @@ def prepare(inputs: Inputs) -> Prepared[Saved]:
     sides = sides_of([own.metric for own in (*goals, *bounds)])
     trains = bool(sides)
     common = Asked(inputs.arch, inputs.workload, sets=inputs.sets, train=trains, epochs=inputs.epochs, seed=inputs.seed,
-                   data=inputs.data, asked_for=sides)  # fmt: skip
+                   data=inputs.data, asked_for=sides, intervals=inputs.intervals)  # fmt: skip
     both: Given = {"": arch}, {"": workload}
     both = followed(common, both) if trains else both
     judged, whole = held_back(common, both) if trains else (common, common)

@@ -20,6 +20,7 @@ from archsim.spec.settings import split_overrides
 from archsim.studies.sweep.grid import Given, Grid
 from archsim.studies.sweep.grid import Inputs as Swept
 from archsim.studies.sweep.points import VALIDATED, Made, Settings, settings_text
+from archsim.studies.tasks.on_chip import ranges_told
 from archsim.studies.tasks.task import Inside, Task, depends_of, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
 
@@ -138,12 +139,16 @@ class TrialTask(Task[Made]):
         arch, workload = (own.digest for own in self.grid.bases({}))
         sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())))]
         resolved = depends_of(self) if any(map(may_name_a_file, sets)) else None
-        return {"arch": arch, "workload": workload, "set": sets, "resolved": resolved, **self._how()}
+        return {"arch": arch, "workload": workload, "set": sets, "resolved": resolved, **self._how(),
+                **self._drawn(self.grid.bases({})[0])}  # fmt: skip
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs of the point; raise SpecError where they are wrong."""
         arch, workload = self.grid.specs(self.settings)
-        return {"arch": arch.digest, "workload": workload.digest, **self._how()}
+        return {"arch": arch.digest, "workload": workload.digest, **self._how(), **self._drawn(arch)}
+
+    def _drawn(self, arch: Loaded[ArchSpec]) -> Mapping[str, Any]:
+        return {"ranges": ranges_told(arch)} if self.grid.inputs.intervals else {}
 
     def _how(self) -> Mapping[str, Any]:
         own = self.grid

@@ -25,7 +25,7 @@ from archsim.functional.train import Progress, Training, baseline_alone, check_c
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.results.bill import ActivityFile, activity_of
-from archsim.results.evaluate import checked
+from archsim.results.evaluate import ENDS, checked
 from archsim.simulation.run import simulate
 from archsim.simulation.shortened import shortened
 from archsim.spec.arch import ArchSpec
@@ -53,7 +53,7 @@ Given: TypeAlias = tuple[Mapping[str, Loaded[ArchSpec]], Mapping[str, Loaded[Wor
 
 @dataclass(frozen=True)
 class Inputs(Spread):
-    """A chip, a workload, the figures that are varied, and whether each point is trained as well."""
+    """A chip, a workload, the figures that are varied, and whether each point is trained, or has intervals, as well."""
 
     words = "sweep"
     option: ClassVar[str] = "--vary"
@@ -70,6 +70,7 @@ class Inputs(Spread):
     epochs: int | None = None
     seeds: int | None = None
     seed: int = 0
+    intervals: bool = False
     data: Path | None = unsaid()
     resume: bool = unsaid(False)
 
@@ -144,12 +145,14 @@ class Grid:
             metrics, audits = checked(
                 arch, workload, count, activity=activity,
                 progress=lambda done: inside(1.0 if self.inputs.train else done / count, None),
+                intervals=self.inputs.intervals,
             )  # fmt: skip
         except UnseenDataError:
             raise
         except ArchsimError as error:
             return Made(data=data, refused=str(error))
-        own = {name: metrics[name] for name in names}
+        ends = {name: [f"{name}_{end}" for end in ENDS] for name in names}
+        own = {each: metrics[each] for name in names for each in (name, *ends[name]) if each == name or each in metrics}
         failed = tuple(check["name"] for check in audits if not check["passed"])
         return Made(metrics={**own, **found}, training=training, data=data, audits_failed=failed)
 

@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 
 from archsim.base.record import Record
 from archsim.functional.train import Progress as Place
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded
 from archsim.spec.named import may_name_a_file
 from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.grid import Grid
 from archsim.studies.sweep.points import Made, Settings, settings_text
+from archsim.studies.tasks.on_chip import ranges_told
 from archsim.studies.tasks.task import Inside, Task, depends_of, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
 
@@ -47,13 +50,18 @@ class PointTask(Task[Made]):
         sets = [*self.grid.inputs.sets, *settings_text(dict(sorted(self.settings.items())), without=SPECS)]
         data = dict(self.grid.data)
         resolved = depends_of(self) if any(map(may_name_a_file, sets)) else None
-        return {"arch": arch, "workload": workload, "set": sets, "data": data, "resolved": resolved, **self._how()}
+        return {"arch": arch, "workload": workload, "set": sets, "data": data, "resolved": resolved, **self._how(),
+                **self._drawn(self.grid.bases(self.settings)[0])}  # fmt: skip
 
     def depends(self) -> Mapping[str, Any]:
         """Return the specs of the point; raise SpecError where they are wrong."""
         arch, workload = self.grid.specs(self.settings)
         data = self.grid.data.get(workload.hash)
-        return {"arch": arch.digest, "workload": workload.digest, "data": data, **self._how()}
+        how = {**self._how(), **self._drawn(arch)}
+        return {"arch": arch.digest, "workload": workload.digest, "data": data, **how}
+
+    def _drawn(self, arch: Loaded[ArchSpec]) -> Mapping[str, Any]:
+        return {"ranges": ranges_told(arch)} if self.grid.inputs.intervals else {}
 
     def _how(self) -> Mapping[str, Any]:
         inputs = self.grid.inputs

@@ -16,6 +16,11 @@ from archsim.studies.tasks.task import Inside, R, Task, depends_of, labelled, un
 from archsim.workload.network import Workload
 
 
+def ranges_told(chip: Loaded[ArchSpec]) -> list[tuple[Any, ...]]:
+    """Return all on which draws of a chip's figures depend, beside its spec."""
+    return [(own.path, own.name, own.low, own.high, own.lognormal) for own in chip.ranges]
+
+
 @dataclass(frozen=True)
 class OnChip(Task[R]):
     """So many examples of a workload on a chip, of which some figures are `sets` otherwise."""
@@ -49,7 +54,7 @@ class OnChip(Task[R]):
         return self._asked(self.chip)
 
     def _asked(self, chip: Loaded[ArchSpec]) -> Mapping[str, Any]:
-        ranges = [(own.path, own.name, own.low, own.high, own.lognormal) for own in chip.ranges]
+        ranges = ranges_told(chip)
         found = {"arch": chip.digest, "workload": self.workload.digest, "examples": self.examples}
         return {**found, "ranges": ranges} if ranges else found
 
