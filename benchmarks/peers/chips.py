@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from archsim.base.record import Record
-from archsim.base.words import counted
+from archsim.base.words import agreeing, counted
 from archsim.chip import build_chip
 from archsim.report.document import Section, say
 from archsim.report.table import Column, Said, Table
@@ -89,10 +89,11 @@ def section(data: Chips) -> Section:
             "beside archsim's. *Input* figures are lines of a spec, converted; *predicted* ones are not. All chips "
             "whose specs have their figures from CiMLoop are here; `archsim published` has the others."),
         Table("chips", "Chips", tuple(map(Column, heads)), rows, most=len(rows)),
+        say("With inputs of several bits, one after another, throughput falls:"),
         pairs_table("bits", "Inputs bit by bit", "published", data.bits),
-        say("**Agrees:** {near} of {count} within 20 %. For Jia et al. both programs have energies "
+        say("**Agrees:** {near} of {count} {lie} within 20 %. For Jia et al. both programs have energies "
             "grow with the square of the supply; the array's grew a little more in silicon.",
-            near=near, count=counted(len(predicted), "prediction")),
+            near=near, lie=agreeing(near, "lies", "lie"), count=counted(len(predicted), "prediction")),
         say("**Does not:** with inputs of 8 bits archsim is at {ratio} of the published throughput, and CiMLoop's "
             "tests note the same: the chip's memories do not keep up, which neither models.",
             ratio=f"{last.ratio:.2f}"),

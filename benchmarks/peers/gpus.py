@@ -22,7 +22,7 @@ from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from benchmarks.data import BESIDE
-from benchmarks.peers.pairs import Pair, pairs_table, rounded
+from benchmarks.peers.pairs import Pair, pairs_table, ratio_text, rounded
 
 TABLE = "deepbench_gemm.csv"
 MISSING = f"{TABLE} is neither in ARCHSIM_DATA nor beside the checkout: older cards' products are not compared again"
@@ -144,6 +144,7 @@ def section(data: Gpus) -> Section:
     least, most = (each(one.error for one in data.networks) for each in (min, max))
     dates = ", ".join(dict.fromkeys(each.file.date for each in shipped()))
     torch = ", ".join(dict.fromkeys(each.file.software.get("torch") or "?" for each in shipped()))
+    own = [each for each in data.pairs if f"{CARD}, fp32" in each.work]
     alone = {each.figure: each.ratio for each in data.chip if each.work.endswith("batch 1")}
     return Section("gpus", "GPUs, as measured", (
         say("Steps of training were measured on an H100 and an H200 (PyTorch {torch}, {dates}; files in "
@@ -151,6 +152,7 @@ def section(data: Gpus) -> Section:
             "constants, fitted to matrix products: those of these two cards, and of a P100 and a V100 by DeepBench. "
             "No time of a step had a part in the fit.", torch=torch, dates=dates),
         pairs_table("gpus", "The MNIST network, a step", "measured", data.pairs),
+        say("All steps that were measured, and DeepBench's products:"),
         Table("gpu_spreads", "All steps and products", tuple(map(Column, heads)), rows,
               "Rows of products, which were fitted, show what a fit can do; those of networks what it predicts.",
               most=len(rows)),
@@ -159,7 +161,9 @@ def section(data: Gpus) -> Section:
             least=per_cent(least, 0), most=per_cent(most, 0)),
         say("**Does not:** the farthest is {work} ({count}, ratios of {low} to {high}). Its steps are chains of "
             "kernels of a few microseconds, in which a launch and the library's choice of tiles are nearly all; for "
-            "these the model has one constant and one list. Layers that fill the card are told better.",
+            "these the model has one constant and one list. On the {card} in FP32 it is too slow with one example "
+            "({one}), too quick with {batch} ({many}). Layers that fill the card are told better.",
+            card=CARD, one=ratio_text(own[0].ratio), many=ratio_text(own[-1].ratio), batch=f"{SHOWN[-1]:,}",
             work=worst.work, count=counted(worst.count, "step"), low=f"{worst.least:.2f}", high=f"{worst.most:.2f}"),
         pairs_table("chip_and_gpu", "The reference chip", CARD, data.chip,
                     "The chip's figures are those of batch 1, transfers included, beside the card's quickest "

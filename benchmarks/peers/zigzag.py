@@ -235,8 +235,8 @@ def section(data: ZigZag) -> Section:
             "conventions."),
         say("**Does not: time.** In ZigZag a cycle is the sum of all delays, one after another. In archsim the "
             "adders work while the next vector is taken ({ratio} of ZigZag's time), and of eight bits in turn each "
-            "is converted while the next settles ({bits}). With a second sample-and-hold a read takes {overlapped} "
-            "for {cycle}: that is what a cycle-level model is for.",
+            "is converted while the next settles, nine steps in all ({bits}). With a second sample-and-hold a read "
+            "takes {overlapped} for {cycle}: that is what a cycle-level model is for.",
             ratio=f"{read.ratio:.2f}", bits=f"{bits.ratio:.2f}",
             overlapped=engineering(data.overlapped_s, "s"), cycle=engineering(data.cycle_s, "s")),
         say("**Does not: bit lines.** ZigZag charges the whole bit line of a column in use, all {side} cells, "
@@ -251,10 +251,11 @@ def section(data: ZigZag) -> Section:
         pairs_table("buffers", "The buffer", "ZigZag", data.buffers,
                     "Energy of a vector in the memory beside the arrays, words of 512 bits."),
         say("**Does not: the buffer.** ZigZag has one array, which takes the three parts of the first layer in turn "
-            "and keeps 16-bit sums in the buffer meanwhile; archsim has three arrays, and sums pass over links. A "
-            "layer's input is written and read in archsim; in ZigZag it is there already where the layer fits the "
-            "buffer, but outputs are written. ZigZag also loads weights from outside for each layer, which archsim "
-            "does once; that is left out here."),
+            "and keeps 16-bit sums in the buffer meanwhile; archsim has three arrays, and sums pass over links. In "
+            "archsim a layer's input is written and read, and outputs go to the host. In ZigZag outputs are written, "
+            "and, where those of all vectors and their inputs do not fit the buffer, inputs are written and outputs "
+            "read, too. It also loads weights from outside for each layer, which archsim does once; that is left out "
+            "here. Cells that hold more than one weight, which would spare it that, end in an error in this version."),
         _figure(data),
         say("**Converters.** ZigZag's formula, made for 28 nm and held against three analog chips by its authors, "
             "gives {theirs} for 8 bits at {rate}, archsim's estimate from Murmann's survey {median}, and from {low} "
