@@ -20,6 +20,7 @@ from archsim.base.limits import BATCH
 from archsim.baselines.gpus import PRECISIONS, Gpu, baselines, find_gpus, gathered, paper
 from archsim.baselines.measured import PRECISION_OF, Measured, MeasuredNetwork, measurements
 from archsim.baselines.model import Steps, steps
+from archsim.baselines.unrolled import bounded_steps, is_validated, sequence_steps
 
 if TYPE_CHECKING:
     from archsim.spec.loading import Loaded
@@ -118,6 +119,8 @@ def compare_gpus(
             if each.file.gpu.baseline in chosen or each.file.gpu.baseline is None]  # fmt: skip
     chip, sides = chip_figures(result.data["metrics"]), {name: _side(gpu, workload) for name, gpu in chosen.items()}
     own = _beside(chip, sides, kept, workload, sorted({*BATCHES, *batches}))
+    if not workload.plain:
+        _bound(own["gpus"], chosen, workload)
     for gpu in own["gpus"]:
         of = {precision: [row for row in gpu["modelled"] if row["precision"] == precision] for precision in
               dict.fromkeys(row["precision"] for row in gpu["modelled"])}  # fmt: skip
@@ -151,6 +154,16 @@ def _beside(
         "gpus": [_gpu(name, side, workload, chip, batches) for name, side in sides.items()],
         "measured": [_measured(each, network, workload, chip, sides) for each, network in found],
     }  # fmt: skip
+
+
+def _bound(gpus: Sequence[Mapping[str, Any]], chosen: Mapping[str, Gpu], workload: Workload) -> None:
+    """Put into modelled rows whose kernels are an assumption its two ends, and whether such steps are validated."""
+    for gpu in gpus:
+        for precision in chosen[gpu["name"]].peaks_op_per_s:
+            rows = [row for row in gpu["modelled"] if row["precision"] == precision]
+            ends = bounded_steps(chosen[gpu["name"]], precision, workload, [row["batch"] for row in rows])
+            for place, row in enumerate(rows):
+                row |= {**ends.per_example(place), "validated": is_validated(workload)}
 
 
 def chip_figures(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -194,8 +207,7 @@ def _gpu(name: str, side: Side, workload: Workload, chip: Mapping[str, Any], bat
     for precision, peak in side.peaks_op_per_s.items():
         own = _figures(peak, side.power_limit_w, side.area_m2)
         peaks.append({"precision": precision, **own, "ratio": ratios(chip, own)})
-        if workload.plain:  # the model knows fully connected layers alone
-            modelled += _rows(side, precision, workload, chip, batches)
+        modelled += _rows(side, precision, workload, chip, batches)
     return {
         "name": name, "title": gpu.title, "node_m": gpu.node_m, "area_m2": gpu.area_m2,
         "power_limit_w": gpu.power_limit_w, "bandwidth_bytes_per_s": float(gpu.bandwidth_bit_per_s) / 8,
@@ -205,6 +217,8 @@ def _gpu(name: str, side: Side, workload: Workload, chip: Mapping[str, Any], bat
 
 def modelled_steps(gpu: Gpu, precision: str, workload: Workload, batches: Sequence[int], how: str = "graph") -> Steps:
     """Return steps of SGD on a workload's layers, or forward passes where it infers, by the model."""
+    if not workload.plain:
+        return sequence_steps(gpu, precision, workload, batches, how=how)
     layers = [(layer.inputs, layer.outputs) for layer in workload.layers]
     bias = all(layer.bias for layer in workload.dense_layers())
     training = workload.mode == "training"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from archsim.base.section import Section
-from archsim.base.units import Count, Dimension, Energy, EnergyPerBit, Length, Ratio, Share, TimeOrZero
+from archsim.base.units import Count, CountOrZero, Dimension, Energy, EnergyPerBit, Length, Ratio, Share, TimeOrZero
 from archsim.baselines.gpus import FOLDER
 from archsim.spec.loading import load_section
 
@@ -57,6 +57,31 @@ class Tiles(Section):
     splits: tuple[Count, ...]
 
 
+class Fusing(Section):
+    """Into which kernels a library makes what a layer does with a sequence.
+
+    Of `input_steps` steps the products with inputs are one; a cell's step has so many `pointwise` kernels besides its
+    product with its own outputs. Where `stays` is not zero, one kernel goes through all steps with the weights in its
+    registers, and each takes so long, until all multiprocessors have done it. A product of two vectors of a sequence
+    has `scores` kernels behind it; with none, all is one kernel that keeps the scores. Other work of a layer without
+    weights is of `beside` kernels.
+    """
+
+    input_steps: Count
+    pointwise: Count
+    stays_s: TimeOrZero
+    scores: CountOrZero
+    beside: Count
+
+
+class Sequences(Section):
+    """Networks of several steps or of other layers: as is expected, and the two ends of an interval."""
+
+    expected: Fusing
+    quickest: Fusing
+    slowest: Fusing
+
+
 class Constants(Section):
     """Constants of the model."""
 
@@ -73,6 +98,7 @@ class Constants(Section):
     power: PowerLaw
     spread: Spread
     tiles: Tiles
+    sequences: Sequences
 
 
 @functools.cache

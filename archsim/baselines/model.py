@@ -1,10 +1,10 @@
-"""Model of a GPU that trains fully connected layers: steps of SGD as products, other kernels, launches, and power."""
+"""Model of a GPU: steps as products, other kernels, launches, and power; of fully connected layers, in order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -34,24 +34,55 @@ class Steps:
 
 
 class Product(NamedTuple):
-    """A product that a layer of so many inputs and outputs needs: `forward`, `backward` or `update`."""
+    """A product that a layer of so many inputs and outputs needs: `forward`, `backward` or `update`.
+
+    It is made for `steps` vectors of each example at once.
+    """
 
     phase: str
     inputs: int
     outputs: int
+    steps: int = 1
 
     @property
     def values(self) -> int:
         """Weights of the layer."""
         return self.inputs * self.outputs
 
-    def shape(self, batch: Array) -> tuple[Any, Any, Any, Any]:
-        """Return its rows, columns, depth, and the values that it moves."""
+    def shape(self, batch: Array) -> tuple[Any, Any, Any, Any, Any]:
+        """Return its rows, columns, depth, the values that it moves, and that it is one."""
+        batch = batch * self.steps
         inputs, outputs, values, both = self.inputs, self.outputs, self.values, batch * (self.inputs + self.outputs)
         if self.phase == "update":
-            return outputs, inputs, batch, 2 * values + both
+            return outputs, inputs, batch, 2 * values + both, 1.0
         lines, depth = (outputs, inputs) if self.phase == "forward" else (inputs, outputs)
-        return lines, batch, depth, values + both
+        return lines, batch, depth, values + both, 1.0
+
+    def ops(self, batch: Array) -> Array:
+        """Return its operations."""
+        return 2 * (batch * self.steps) * self.values
+
+
+class Batched(NamedTuple):
+    """So many small products for each example, (rows x inputs) by (inputs x outputs), as one kernel, none with weights.
+
+    `kept` of the values that each would move never leave the multiprocessors.
+    """
+
+    copies: int
+    rows: int
+    inputs: int
+    outputs: int
+    kept: int = 0
+
+    def shape(self, batch: Array) -> tuple[Any, Any, Any, Any, Any]:
+        """Return rows, columns, depth of each, the values that all move, and how many there are."""
+        own = self.rows * self.inputs + self.inputs * self.outputs + self.rows * self.outputs - self.kept
+        return self.rows, self.outputs, self.inputs, batch * (self.copies * own), batch * self.copies
+
+    def ops(self, batch: Array) -> Array:
+        """Return the operations of all."""
+        return 2 * batch * (self.copies * self.rows * self.inputs * self.outputs)
 
 
 class Movement(NamedTuple):
@@ -59,6 +90,9 @@ class Movement(NamedTuple):
 
     share: int
     outputs: int
+
+
+Kernel: TypeAlias = Product | Batched | Movement
 
 
 def steps(
@@ -72,47 +106,68 @@ def steps(
     and activation alone. `how` is who starts kernels: `graph` (a graph replayed), `stream` (the host, one after
     another) or `eager` (a framework, whose host time hides the device's or is hidden by it).
     """
+    weights = sum(inputs * outputs for inputs, outputs in layers)
+    vectors = layers[0][0] + 3 * sum(outputs for _, outputs in layers)
+    order = [
+        kernel for place, shape in enumerate(layers) for kernel in layer_kernels(*shape, place > 0, bias, training)
+    ]
+    return of_kernels(gpu, precision, order, batches, weights, vectors, how=how, law=law)
+
+
+def of_kernels(
+    gpu: Gpu, precision: str, order: Sequence[Kernel], batches: Sequence[int], weights: int, vectors: int, *,
+    how: str = "graph", launches: int | None = None, waits_s: float = 0.0, law: Constants | None = None,
+) -> Steps:  # fmt: skip
+    """Return what kernels take one after another, at each batch size.
+
+    `weights` values, and `vectors` values of each example, are gone through again and again. Each kernel is launched,
+    or so many `launches` are made; `waits_s` is what all wait for besides.
+    """
     law = law or constants()
     value = PRECISIONS[precision].value_bytes
     batch = np.asarray(batches, dtype=float)
-    weights = sum(inputs * outputs for inputs, outputs in layers)
-    held = value * (weights + batch * (layers[0][0] + 3 * sum(outputs for _, outputs in layers)))
-    order = [kernel for place, shape in enumerate(layers) for kernel in _kernels(*shape, place > 0, bias, training)]
+    held = value * (weights + batch * vectors)
     alike = dict.fromkeys(order)  # a deep network has few that are not: each is worked out once
-    products = [kernel for kernel in alike if isinstance(kernel, Product)]
+    products = [kernel for kernel in alike if not isinstance(kernel, Movement)]
     others = [kernel for kernel in alike if isinstance(kernel, Movement)]
     works = Work.joined([
         *(_work(gpu, precision, products[i : i + AT_ONCE], batch, held, law) for i in range(0, len(products), AT_ONCE)),
-        moved(gpu, np.array([kernel.share * batch * kernel.outputs for kernel in others]) * value, held, law),
+        moved(gpu, np.reshape([kernel.share * batch * kernel.outputs for kernel in others], (-1, len(batch))) * value,
+              held, law),
     ])  # fmt: skip
     row = {kernel: place for place, kernel in enumerate([*products, *others])}
     rows = np.array([row[kernel] for kernel in order])
-    ops = in_turn(np.array([2 * batch * each.values for each in products]), rows[rows < len(products)])
-    host_s = len(rows) * float(law.launch.eager_s) if how == "eager" else 0.0
+    ops = in_turn(np.array([each.ops(batch) for each in products]), rows[rows < len(products)])
+    count = len(rows) if launches is None else launches
+    host_s = count * float(law.launch.eager_s) if how == "eager" else 0.0
     launch_s = float(law.launch.stream_s if how == "stream" else law.launch.graph_s)
-    found = sustained(gpu, precision, works, rows, ops, len(rows) * launch_s, host_s, law)
+    found = sustained(gpu, precision, works, rows, ops, count * launch_s + waits_s, host_s, law)
     work_s = in_turn(works.time_s(law, found.clock), rows)
     return Steps(tuple(batches), found.time_s, work_s, found.power_w * found.time_s, found.power_w, found.clock)
 
 
-def _kernels(inputs: int, outputs: int, behind: bool, bias: bool, training: bool) -> Iterator[Product | Movement]:
+def layer_kernels(
+    inputs: int, outputs: int, behind: bool, bias: bool, training: bool, steps: int = 1
+) -> Iterator[Kernel]:
     """Yield the kernels of a layer in the order of the step; a layer `behind` another has a backward pass."""
-    yield Product("forward", inputs, outputs)
+    yield Product("forward", inputs, outputs, steps)
     if training:
-        yield Product("update", inputs, outputs)
+        yield Product("update", inputs, outputs, steps)
         if behind:
-            yield Product("backward", inputs, outputs)
-    yield Movement(2, outputs)  # activation, or softmax
+            yield Product("backward", inputs, outputs, steps)
+    yield Movement(2, outputs * steps)  # activation, or softmax
     if training:
-        yield Movement(3, outputs)  # derivative or error
+        yield Movement(3, outputs * steps)  # derivative or error
         if bias:
-            yield Movement(1, outputs)
+            yield Movement(1, outputs * steps)
 
 
-def _work(gpu: Gpu, precision: str, products: Sequence[Product], batch: Array, held: Array, law: Constants) -> Work:
+def _work(
+    gpu: Gpu, precision: str, products: Sequence[Product | Batched], batch: Array, held: Array, law: Constants
+) -> Work:
     """Return the work of products, a row for each."""
     value = PRECISIONS[precision].value_bytes
     shapes = [[np.broadcast_to(each, batch.shape) for each in kernel.shape(batch)] for kernel in products]
-    rows, columns, depth, through = (np.array(column) for column in zip(*shapes, strict=True))
+    rows, columns, depth, through, count = (np.array(column) for column in zip(*shapes, strict=True))
     aligned = np.array([[are_aligned(value, kernel.inputs, kernel.outputs)] for kernel in products])
-    return product(gpu, precision, rows, columns, depth, through * value, held, law, aligned)
+    return product(gpu, precision, rows, columns, depth, through * value, held, law, aligned, count)

@@ -49,9 +49,9 @@ def in_turn(rows: Array, order: Integers) -> Array:
 
 def product(
     gpu: Gpu, precision: str, rows: Array, columns: Array, depth: Array, moved_bytes: Array, held_bytes: Array,
-    law: Constants, aligned: Bools | bool = True,
+    law: Constants, aligned: Bools | bool = True, count: Array | float = 1.0,
 ) -> Work:  # fmt: skip
-    """Return the work of each product (rows x depth) by (depth x columns), without its launch.
+    """Return the work of each product (rows x depth) by (depth x columns), without its launch; `count` as one kernel.
 
     The result is cut into tiles, and its depth into pieces that are added afterwards: into no more than it takes to
     give each multiprocessor one. Multiprocessors take tiles in turn, so that the last turn may be half empty, and one
@@ -65,7 +65,8 @@ def product(
     shapes = np.array([(*shape, pieces) for shape in law.tiles.shapes for pieces in law.tiles.splits], dtype=float)
     tile_rows, tile_columns, pieces = shapes.T
     rows, columns, depth = (np.asarray(each, dtype=float)[..., None] for each in (rows, columns, depth))
-    tiles = np.ceil(rows / tile_rows) * np.ceil(columns / tile_columns) * pieces
+    count = np.asarray(count, dtype=float)[..., None]
+    tiles = np.ceil(rows / tile_rows) * np.ceil(columns / tile_columns) * pieces * count
     whole = (tile_columns >= gpu.narrowest_tile) | (columns % tile_columns == 0)
     allowed = whole & ((tiles <= gpu.processors) | (pieces == 1))
     fill = np.full(np.shape(rows), law.results_to_fill)
@@ -74,7 +75,7 @@ def product(
     in_hand = np.maximum(np.ceil(tiles / gpu.processors) * tile_rows * tile_columns, fill)
     busy_s = in_hand * 2 * np.ceil(depth / pieces) / (reached_op_per_s(gpu, precision, law) / gpu.processors)
     traffic = moved(gpu, moved_bytes, held_bytes, law)
-    sums_bytes = 2 * pieces * rows * columns * SUM_BYTES
+    sums_bytes = 2 * pieces * rows * columns * SUM_BYTES * count
     adding_s = np.where(pieces > 1, float(law.adding_s) + sums_bytes / cache_bytes_per_s(gpu, law), 0.0)
     time_s = (busy_s**law.overlap + traffic.traffic_s[..., None] ** law.overlap) ** (1 / law.overlap) + adding_s
     quickest = np.where(allowed, time_s, np.inf).argmin(axis=-1)[..., None]

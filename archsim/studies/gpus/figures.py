@@ -37,7 +37,7 @@ def by_batch(
 
     series = []
     for gpu in data.gpus:
-        words = f"{gpu.name}, {says(gpu.fastest)}, modelled"
+        words = f"{gpu.name}, {says(gpu.fastest)}, {gpu.modelled_words}"
         values = [(row.batch, value) for row in gpu.quickest if (value := of(row)) is not None]
         series.append(Series(words, tones(data)[gpu.name], dots(words, values, 0.5, hollow=False)))
     for each in data.measured:
@@ -77,7 +77,7 @@ def bars(data: Compared, name: str, title: str, metric: str, of: Callable[[Rate]
         lines.append((f"{gpu.name} {says(gpu.fastest)}, data sheet", of(gpu.peak), tone, lead))
         for row in ends(gpu.quickest):
             lead = f"sustained chip {times(of(row.ratio.sustained))}"
-            lines.append((f"batch {row.batch:,}, modelled", of(row), f"{tone}88", lead))
+            lines.append((f"batch {row.batch:,}, {gpu.modelled_words}", of(row), f"{tone}88", lead))
     axis = logarithmic("", [value for _, value, *_ in lines if value], lambda value: metric_text(value, metric, 3),
                        room=0.05)  # fmt: skip
     made = tuple(

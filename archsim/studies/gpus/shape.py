@@ -99,6 +99,14 @@ class Row(Rate):
     ratio: Ratios
 
 
+class BoundedRow(Row):
+    """A step whose kernels are an assumption; `validated` says whether such were held against measured ones."""
+
+    time_per_example_interval_s: tuple[float, float]
+    energy_per_example_interval_j: tuple[float, float]
+    validated: bool
+
+
 class MeasuredRow(Row):
     """A measured step, and the model's over it."""
 
@@ -138,7 +146,7 @@ class MeasuredCatch(Catch):
 
 
 class GpuRows(Record):
-    """A GPU: its figures by data sheet, and its steps as modelled, if they could be."""
+    """A GPU: its figures by data sheet, and its steps as modelled."""
 
     name: str
     title: str
@@ -148,13 +156,19 @@ class GpuRows(Record):
     bandwidth_bytes_per_s: float
     fastest: str
     peaks: tuple[Peak, ...]
-    modelled: tuple[Row, ...]
+    modelled: tuple[BoundedRow | Row, ...]
     catches_up: tuple[Catch, ...]
 
     @property
     def peak(self) -> Peak:
         """Its peak in the fastest precision."""
         return next(row for row in self.peaks if row.precision == self.fastest)
+
+    @property
+    def modelled_words(self) -> str:
+        """What its modelled steps are called wherever they are shown."""
+        unchecked = any(isinstance(row, BoundedRow) and not row.validated for row in self.modelled)
+        return "modelled, NOT validated" if unchecked else "modelled"
 
     @property
     def quickest(self) -> tuple[Row, ...]:

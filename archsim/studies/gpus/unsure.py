@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import e
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from archsim.base.arrays import F64
 from archsim.baselines.comparison import FIGURES, FIGURES_AND_UNITS, Side, Value, chip_figures, modelled_steps, ratios
 from archsim.baselines.gpus import Gpu
 from archsim.baselines.law import constants
+from archsim.baselines.unrolled import bounded_steps
 from archsim.results.evaluate import Result
 from archsim.results.intervals import (
     BILLED,
@@ -36,14 +38,20 @@ TOLD = (*FIGURES, "time_per_example_s", "energy_per_example_j")
 """What has intervals."""
 
 
-def spreads(name: str) -> tuple[Range, Range]:
-    """Return how far the model may be off a GPU's steps: factors of their time and of their power."""
+def spreads(name: str, workload: Workload) -> tuple[Range, ...]:
+    """Return how far the model may be off a GPU's steps: factors of their time and of their power.
+
+    Of steps whose kernels are an assumption there is a third, whose logarithm goes from -1, the quickest, to 1.
+    """
     law = constants().spread
     time, power = (
         Range(f"modelled {what} of {name}", f"model of {name}: {what}", 1 / own, 1.0, own, lognormal=True)
         for what, own in (("time", law.time), ("power", law.power))
     )
-    return time, power
+    if workload.plain:
+        return time, power
+    what = f"modelled kernels of {name}"
+    return time, power, Range(what, f"model of {name}: how kernels are fused", 1 / e, 1.0, e)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,11 @@ class InDraws:
     def draws(self) -> Draws:
         """The draws of all that is drawn."""
         chips = [own for result in self.results for own in named_as_drawn(result.arch.ranges)]
-        gpus = [own for name, given in self.ranges.items() for own in (*named_as_drawn(given), *spreads(name))]
+        gpus = [
+            own
+            for name, given in self.ranges.items()
+            for own in (*named_as_drawn(given), *spreads(name, self.results[0].workload.value))
+        ]
         return Draws.of([*chips, *gpus], self.count)
 
     @property
@@ -116,7 +128,7 @@ class InDraws:
 
     def side(self, name: str, gpu: Gpu, workload: Workload) -> Side:
         """Return a GPU in draws."""
-        time, power = map(self._at, spreads(name))
+        time, power, *kernels = map(self._at, spreads(name, workload))
         prefix = f"gpus.{name}."
         figures = {own.path.removeprefix(prefix): self._at(own) for own in named_as_drawn(self.ranges.get(name, ()))}
         cards = [gpu] if not figures else [
@@ -125,8 +137,21 @@ class InDraws:
         ]  # fmt: skip
 
         def steps(precision: str, batches: Sequence[int]) -> Sequence[tuple[Value, Value]]:
-            found = [modelled_steps(card, precision, workload, batches) for card in cards]
-            time_s, energy_j = (np.array([getattr(own, what) for own in found]) for what in ("time_s", "energy_j"))
+            if kernels:
+                ends = [bounded_steps(card, precision, workload, batches) for card in cards]
+                places = np.log(kernels[0])[:, None]
+                time_s, energy_j = (
+                    between(
+                        np.array([getattr(own.quickest, what) for own in ends]),
+                        np.array([getattr(own.expected, what) for own in ends]),
+                        np.array([getattr(own.slowest, what) for own in ends]),
+                        places,
+                    )
+                    for what in ("time_s", "energy_j")
+                )
+            else:
+                found = [modelled_steps(card, precision, workload, batches) for card in cards]
+                time_s, energy_j = (np.array([getattr(own, what) for own in found]) for what in ("time_s", "energy_j"))
             return [(time_s[:, i] * time, energy_j[:, i] * time * power) for i in range(len(batches))]
 
         def every(values: list[float]) -> Value:
@@ -151,6 +176,12 @@ class InDraws:
             known.setdefault("intervals", {})[figure] = ends[place, figure]
             if id(known) in said:
                 known.setdefault("causes", {})[figure] = causes[place, figure]
+
+
+def between(quickest: F64, expected: F64, slowest: F64, places: F64) -> F64:
+    """Return figures at places from -1 to 1 between two ends, by their logarithms; 0 is what is expected."""
+    low, high = np.fmin(np.fmin(quickest, slowest), expected), np.fmax(np.fmax(quickest, slowest), expected)
+    return np.asarray(expected * np.where(places < 0, expected / low, high / expected) ** places)
 
 
 def beside_chips(results: Sequence[Result], unsure: InDraws | None) -> tuple[Beside, ...]:
