@@ -87,7 +87,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Estimator:
-    """An equation for one figure of a kind of component, what it asks for, and where it is from."""
+    """An equation for one figure of a kind of component, what it asks for, and where it is from.
+
+    One that `scales` a parameter, a figure with its own source and range, has these of it and no spread of its own.
+    """
 
     name: str
     words: str
@@ -96,6 +99,7 @@ class Estimator:
     equation: str
     source: str
     law: Law = field(repr=False)
+    scales: str = ""
 
     def estimate(self, **given: Given) -> Estimate:
         """Return the figure in SI units, with its 10 % and 90 % quantiles.
@@ -132,12 +136,19 @@ class Estimator:
 
 
 def estimator(
-    name: str, words: str, quantity: Quantity, parameters: Mapping[str, Parameter], *, equation: str, source: str
+    name: str,
+    words: str,
+    quantity: Quantity,
+    parameters: Mapping[str, Parameter],
+    *,
+    equation: str,
+    source: str,
+    scales: str = "",
 ) -> Callable[[Law], Law]:
     """Return a decorator that registers a function of the parameters, in SI units, as the law of an estimator."""
 
     def register(law: Law) -> Law:
-        ESTIMATORS.add(name)(Estimator(name, words, quantity, parameters, equation, source, law))
+        ESTIMATORS.add(name)(Estimator(name, words, quantity, parameters, equation, source, law, scales))
         return law
 
     return register

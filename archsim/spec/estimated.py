@@ -2,6 +2,8 @@
 
 What the estimator asks for and `of` does not give is the part's own figure of that name (`bits`), or else the
 technology's (`node`); so the figure follows where these are set. A frequency may be given as the time of a period.
+Of a figure that was given under another condition, `{estimate: at_supply, of: {energy: {value: 9.7 pJ, source: ...},
+given_at: 0.85 V}}`, the source, status and range stay.
 """
 
 from __future__ import annotations
@@ -93,9 +95,28 @@ def _figure(
     except SpecError as error:
         problems += [replace(each, where=f"{path}.{OF}.{each.where.partition('.')[2]}") for each in error.problems]
         return tree
+    if law.scales:
+        return _scaled(law, given, texts, values, name.note)
     said = ", ".join(f"{key} {texts[key]}" for key in law.parameters)
     value, low, high = (engineering(each, law.quantity, DIGITS) for each in (made.value, made.low, made.high))
     return Leaf(value, _source(law, said), STATUS, name.note, range=(low, high), estimate=law.name)
+
+
+def _scaled(
+    law: Estimator, given: Mapping[str, Tree], texts: Mapping[str, str], values: Mapping[str, float | str], note: str
+) -> Leaf:
+    """Return the figure that an estimator makes of another, with the source, status and range of that."""
+    own = given[law.scales]
+    assert isinstance(own, Leaf)
+    at = ", ".join(f"{key} {texts[key]}" for key in law.parameters if key != law.scales)
+    source = f"{own.source or own.status or 'command line'}: {own.text}; {law.equation}, {at}"
+    status = "derived" if own.status == "quoted" or (own.source and not own.status) else own.status or "assumption"
+    made = [
+        law.estimate(**{**values, law.scales: _read(law.parameters[law.scales], text)}).value
+        for text in (own.text, *own.range)
+    ]
+    value, *ends = (engineering(each, law.quantity, DIGITS) for each in made)
+    return Leaf(value, source, status, note or own.note, range=tuple(ends))
 
 
 def _source(law: Estimator, said: str) -> str:

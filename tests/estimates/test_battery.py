@@ -53,7 +53,7 @@ def test_it_says_what_it_is(own: Estimator) -> None:
         assert parameter.meaning
         assert parameter.allowed
         assert (parameter.lowest is None) == (parameter.highest is None)
-        assert parameter.unit in ("", "m", "Hz", "V", "s", "byte")
+        assert parameter.unit in ("", "m", "Hz", "V", "s", "J", "byte")
 
 
 @every

@@ -87,3 +87,48 @@ def test_with_scaling_an_estimate_says_of_what_node_it_is(tmp_path: Path) -> Non
 def test_what_is_wrong_with_an_estimate_is_told_with_its_place(tmp_path: Path, figure: str, says: str) -> None:
     with pytest.raises(SpecError, match=says):
         load_arch(arch(tmp_path, f"tile: {{col_converter: {{energy: {figure}}}}}"))
+
+
+GIVEN = (
+    "{estimate: at_supply, of: {energy: {value: 9 pJ, range: [6 pJ, 12 pJ], source: a paper, status: %s}, "
+    "given_at: %s}}"
+)
+
+
+@pytest.mark.parametrize(("supply", "expected"), [("0.5 V", 9e-12 / 4), ("1 V", 9e-12), ("1.2 V", 9e-12 * 1.44)])
+def test_an_energy_given_at_one_supply_follows_it_and_keeps_its_source_and_range(supply: str, expected: float) -> None:
+    sets = [f"technology.supply={supply}", f"tile.col_converter.energy={GIVEN % ('quoted', '1 V')}"]
+    chip = load_arch("khaddam_jssc_2022", sets)
+    assert chip.value.tile.col_converter.energy_j == pytest.approx(expected, rel=1e-5)
+    figure = chip.figures["tile.col_converter.energy"]
+    assert (figure.status, figure.estimate) == ("derived", "")
+    assert figure.source == f"a paper: 9 pJ; energy x (supply / given_at)^2, given_at 1 V, supply {supply}"
+    (own,) = (each for each in chip.ranges if each.path == "tile.col_converter.energy")
+    assert (own.low / own.value, own.high / own.value) == pytest.approx((2 / 3, 4 / 3), rel=1e-5)
+    assert not own.lognormal
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GIVEN % ("quoted", "9 V"), r"'given_at' of 9 V is outside .* allowed: 200 mV to 5 V"),
+        (GIVEN % ("quoted", "1 nJ"), r"given_at: .*allowed: 200 mV to 5 V"),
+        ("{estimate: at_supply, of: {given_at: 1 V}}", r"'energy' is missing: the energy as it was given"),
+        ("{estimate: at_supply, of: {energy: 9 pJ}}", r"'given_at' is missing"),
+        (
+            "{estimate: at_supply, of: {energy: {value: 9 pJ, range: [10 pJ, 12 pJ]}, given_at: 1 V}}",
+            "excludes the value",
+        ),
+    ],
+)
+def test_an_energy_that_cannot_follow_the_supply_is_told(text: str, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        load_arch("khaddam_jssc_2022", [f"tile.col_converter.energy={text}"])
+
+
+@pytest.mark.parametrize(
+    ("status", "now"), [("assumption", "assumption"), ("fitted", "fitted"), ("stand-in", "stand-in")]
+)
+def test_what_is_no_figure_of_the_chip_does_not_become_one_by_its_supply(status: str, now: str) -> None:
+    chip = load_arch("khaddam_jssc_2022", [f"tile.col_converter.energy={GIVEN % (status, '1 V')}"])
+    assert chip.figures["tile.col_converter.energy"].status == now

@@ -74,7 +74,7 @@ def test_a_figure_is_met_as_its_kind_demands(name: str, i: int, record_property:
 def test_all_chips_of_the_literature_are_there() -> None:
     years = {"ambrogio_nature_2018", "ambrogio_nature_2023", "ankit_asplos_2019", "chang_ibmjrd_2019",
              "gokmen_frontiers_2016", "jia_jssc_2020", "khaddam_jssc_2022", "marinella_jetcas_2018",
-             "shafiee_isca_2016", "wan_nature_2022"}  # fmt: skip
+             "shafiee_isca_2016", "sinangil_jssc_2021", "wan_nature_2022", "wang_vlsi_2022"}  # fmt: skip
     assert years == set(CHIPS)
     kinds = {row["kind"] for name in CHIPS for row in rows(name)}
     assert kinds == {"fit", "input", "shape", "predicted"}
@@ -92,6 +92,8 @@ def test_all_chips_of_the_literature_are_there() -> None:
         ("jia_jssc_2020", "throughput_peak_op_per_s", 2 * 2304 * 256 / 540e-9),
         # An array and a converter for each column, measured at 0.85 V.
         ("jia_jssc_2020", "read_energy_j", 256 * (9.7e-12 + 1.79e-12) * (1.2 / 0.85) ** 2),
+        ("wang_vlsi_2022", "throughput_peak_op_per_s", 2 * 64 * 16 / 4.6e-9),
+        ("sinangil_jssc_2021", "throughput_peak_op_per_s", 2 * 64 * 16 / 5.5e-9),
         # Digits of four and three bits: 22 integrations, ten steps and six, two samples.
         ("wan_nature_2022", "throughput_peak_op_per_s", 48 * 2 * 128 * 256 / (22 * 270e-9 + 16 * 300e-9 + 600e-9)),
         ("shafiee_isca_2016", "throughput_peak_op_per_s", 168 * 96 * 2 * 128 * 128 / 8 / 1.6e-6),
@@ -193,6 +195,18 @@ def test_shapes_are_counted_apart_from_predictions() -> None:
     assert "predictions of" not in told
     worse = document([{**row, "ratio": 2.0} for row in found])
     assert sum("shape, off" in line for line in lines(worse)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "energy", "at"), [("wang_vlsi_2022", 1024 * 2 / 16.376e12, 1.0), ("sinangil_jssc_2021", 7.8125e-12, 0.8)]
+)
+def test_a_shape_is_the_total_at_one_supply_times_the_square_of_the_supply(name: str, energy: float, at: float) -> None:
+    for figure in load_arch(name).value.published:
+        if figure.kind != "shape":
+            continue
+        supply = float(figure.set_["technology.supply"].split()[0])
+        found = chip_metrics(build_chip(load_arch(name, figure.settings).value), "inference")["read_energy_j"]
+        assert found == pytest.approx(energy * (supply / at) ** 2, rel=1e-3)
 
 
 def test_neurram_bills_its_word_lines_neurons_and_cells_by_bits() -> None:
