@@ -18,7 +18,7 @@ from archsim.report.table import Table
 
 NARROWEST, WITHOUT = 46, 140
 """So long are lines at most on terminals that are narrower, and without one."""
-MOST_LINES = 40
+MOST_LINES = 60
 """So many rows of a table are shown."""
 WHOLE = 20
 """Where a table is too wide, headings and long texts are folded, and values of up to so many letters stay whole."""

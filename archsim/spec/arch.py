@@ -239,10 +239,11 @@ class Published(Section):
     `shape` parts were fitted to the same measurement, or are its total at another setting: only how it goes with the
     setting is predicted. `mode` says of what it is.
     A sustained figure names the `workload` on which it holds; without one it is the chip's own. One that was measured
-    with the chip set otherwise than its spec says is simulated with these values (`set`).
+    with the chip set otherwise than its spec says is simulated with these values (`set`). `at` says in short words how
+    it was set, for whoever reads its name.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload", "set_"})
+    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload", "set_", "at"})
 
     metric: str
     value: Annotated[str, AnyFigure()]
@@ -251,6 +252,7 @@ class Published(Section):
     mode: Literal["training", "inference"] = "training"
     workload: str = ""
     set_: Settings = {}
+    at: str = ""
 
     @property
     def settings(self) -> tuple[str, ...]:

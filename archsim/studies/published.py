@@ -63,7 +63,8 @@ class Row(Record):
 
     `passed` says of a fit whether it is within its tolerance, of an input within 1 %; of others it is None.
     `interval` is that of the simulated figure, if a range moves it. `parts` says what most of it is made of, `design`
-    that the chip was designed and not measured. `settings` are those with which it was measured and is simulated.
+    that the chip was designed and not measured. `settings` are those with which it was measured and is simulated, `at`
+    the same in short words.
     """
 
     arch: str
@@ -82,6 +83,7 @@ class Row(Record):
     parts: Parts = "own"
     design: bool = False
     settings: tuple[str, ...] = ()
+    at: str = ""
 
     @property
     def inside(self) -> bool | None:
@@ -188,6 +190,7 @@ def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
             passed=_passed(row), note=written.note,
             interval=None if figure.kind == "fit" else sure[key].get(figure.metric),
             parts=parts.get(figure.metric, parts[PEAK]), design=not arch.value.silicon, settings=figure.settings,
+            at=figure.at,
         ))  # fmt: skip
     return rows
 
@@ -249,7 +252,7 @@ WORDS = {
 KINDS = {
     "fit": ("fitted to it", "#8e5ea2"),
     "input": ("a line of the spec, converted", "#7f8c8d"),
-    "shape": ("of parts that were fitted to it or come from it at another setting", "#d0743c"),
+    "shape": ("only how it goes with a setting", "#d0743c"),
     "predicted": ("from its parts", "#1b6ca8"),
 }
 """By kind: what it means, and its colour."""
@@ -332,8 +335,11 @@ def wilson(hits: int, of: int, z: float = 1.96) -> tuple[float, float]:
 def name_of(row: Row) -> str:
     """Return a figure's name in words, what it is of where that is not the chip, and what that is set to."""
     name = WORDS.get(row.metric) or metric_name(row.metric)
+    name += f" on {row.workload}" if row.workload else ""
+    if row.at:
+        return f"{name} at {row.at}"
     told = ", ".join(own.removeprefix("tile.").replace("=", " ", 1) for own in row.settings)
-    return f"{name}{f' on {row.workload}' if row.workload else ''}{f' ({told})' if told else ''}"
+    return f"{name} ({told})" if told else name
 
 
 def off(row: Row) -> bool:

@@ -339,6 +339,7 @@ def test_a_figure_is_simulated_with_what_the_chip_was_set_to_for_it(tmp_path: Pa
     assert off.interval is not None
     assert off.interval[0] < (off.simulated or 0) < off.interval[1]
     assert name_of(off) == "peak efficiency (row_driver.step 2 ns, col_converter.energy 3 pJ)"
+    assert name_of(off.model_copy(update={"at": "3 pJ"})) == "peak efficiency at 3 pJ"
     assert name_of(off) in markdown(document([row.plain() for row in (fast, off, base)]))
 
 
