@@ -21,7 +21,9 @@ from archsim.base.doors import read_whole
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import NESTING, SPEC_BYTES, Limit
 
-STATUSES = ("quoted", "derived", "estimated", "stand-in", "assumption", "fitted")
+STAND_IN = "stand-in"
+"""The status of what was published of another part."""
+STATUSES = ("quoted", "derived", "estimated", STAND_IN, "assumption", "fitted")
 NOTES = ("source", "status", "note", "given_for")
 RANGE, ESTIMATE = "range", "estimate"
 

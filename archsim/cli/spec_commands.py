@@ -13,14 +13,16 @@ from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile
 @app.command()
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
+    sets: Sets = None,
 ) -> None:
     """Validate specs and workloads: everything that is wrong, at once."""
-    from archsim.studies.views import check_file
+    from archsim.studies.views import check_lines
 
     problems: list[Problem] = []
     for name in files:
         try:
-            tell(check_file(name))
+            for line in check_lines(name, sets or ()):
+                tell(line)
         except SpecError as error:
             problems += error.problems
         except ArchsimError as error:

@@ -49,7 +49,7 @@ class Component(Section):
     `scales` says which fields change with the technology node, as energy, area or delay: those of digital
     circuits. Analog parts, wires and I/O have none. `choices` names the fields that are design choices (a count,
     bits, a rate, sharing), each with the figures that hold for one value of it only; `beside` the choices on which
-    figures of neighbours depend, as "part.figure" by their keys.
+    figures of neighbours depend, as "part.figure" by their keys. `estimators` names what estimates a field.
     """
 
     kind: ClassVar[str]
@@ -57,6 +57,7 @@ class Component(Section):
     scales: ClassVar[Mapping[str, str]] = {}
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     beside: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    estimators: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
 
     @property

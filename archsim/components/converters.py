@@ -38,6 +38,7 @@ class Converter(Component):
     }  # fmt: skip
 
     beside = {"slices": ("device.area", "device.read_energy")}
+    estimators = {"energy_j": "adc_energy", "area_m2": "adc_area"}
 
     bits: Bits
     energy_j: Energy

@@ -35,6 +35,10 @@ class NeuronUnit(Component):
         "multiply_add_energy_j": "energy", "compare_energy_j": "energy", "area_m2": "area", "step_s": "delay",
         "loss_step_s": "delay",
     }  # fmt: skip
+    estimators = dict.fromkeys(
+        ("add_energy_j", "activate_energy_j", "derive_energy_j", "multiply_add_energy_j", "compare_energy_j"),
+        "logic_energy",
+    )
     example = {
         "lanes": 64, "step": "1 ns", "add_energy": "0.1 pJ", "activate_energy": "0.1 pJ",
         "derive_energy": "0.5 pJ", "loss_step": "10 ns", "loss_energy": "10 pJ", "area": "0.02 mm2",
@@ -78,6 +82,7 @@ class ShiftAdd(Accumulator):
     """A shifter, an adder and a register: samples are weighted by powers of two and summed, one a step."""
 
     scales = {"energy_j": "energy", "area_m2": "area", "step_s": "delay"}
+    estimators = {"energy_j": "logic_energy"}
     example = {"step": "0.4 ns", "energy": "0.021 pJ", "area": "60 um2", "lines_per_unit": 32}
 
 

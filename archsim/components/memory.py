@@ -40,6 +40,7 @@ class Sram(Memory):
     """Static memory."""
 
     scales = {"energy_j": "energy", "area_m2": "area", "access_s": "delay"}
+    estimators = {"energy_j": "sram_energy", "area_m2": "sram_area"}
     example = {"words": 1024, "word_bits": 64, "ports": 2, "access": "1 ns", "energy": "10 pJ", "area": "0.016 mm2"}
 
 

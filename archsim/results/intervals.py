@@ -96,11 +96,14 @@ class Draws:
         columns = [_quantiles(name, count, seed) for name in drawn_as.values()]
         return cls(tuple(ranges), tuple(drawn_as), np.stack(columns, axis=1))
 
-    def figures(self, draw: int, fits: Fits | None = None) -> dict[str, float]:
-        """Return by dotted path the figures of a draw, in SI units, with what is fitted again to it."""
-        at = dict(zip(self.names, self.quantiles[draw].tolist(), strict=True))
-        own = {own.path: own.at(at[own.name]) for own in self.ranges}
-        return own if fits is None else {**fits.again(at), **own}
+    def at(self, draw: int) -> dict[str, float]:
+        """Return by name the quantiles of a draw."""
+        return dict(zip(self.names, self.quantiles[draw].tolist(), strict=True))
+
+    def figures(self, draw: int) -> dict[str, float]:
+        """Return by dotted path the figures of a draw, in SI units."""
+        at = self.at(draw)
+        return {own.path: own.at(at[own.name]) for own in self.ranges}
 
 
 def _drawn_as(ranges: Sequence[Range]) -> dict[str, str]:
@@ -203,12 +206,14 @@ class Fits:
 
     def __init__(self, arch: Loaded[ArchSpec]) -> None:
         self._base = arch.without_overrides() if any(own.kind == "fit" for own in arch.value.published) else arch
+        self._used = arch.value
         self._ranges = {own.path: own for own in self._base.ranges}
         self._fits: list[Fit] = []
         wanted = [own for own in self._base.value.published if own.kind == "fit" and not own.workload]
         for mode, settings in dict.fromkeys((own.mode, own.settings) for own in wanted if self._ranges):
             metrics = [own.metric for own in wanted if (own.mode, own.settings) == (mode, settings)]
-            self._fits += self._fitted(self._base.with_overrides(settings).value, mode, metrics)
+            chip = self._base.with_overrides(settings) if settings else self._base
+            self._fits += self._fitted(chip.value, mode, metrics)
         self._kept = [
             (fit, path, float(value)) for fit in self._fits for path in fit.paths
             if (value := value_at(self._base.value, path)) == value_at(arch.value, path)
@@ -230,13 +235,17 @@ class Fits:
             if most is not None and slopes[most]:
                 yield Fit(spec, chip, work, metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
 
-    def again(self, at: Mapping[str, float]) -> dict[str, float]:
-        """Return the fitted figures in SI units, by path, where ranges are at these quantiles by name."""
+    def again(self, at: Mapping[str, float], used: ArchSpec) -> dict[str, float]:
+        """Return the fitted figures in SI units, by path, where ranges are at these quantiles by name.
+
+        The spec as it is used is `used` then.
+        """
         values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
         drawn: dict[int, Chip] = {}
         for fit in self._fits:
             if id(fit.chip) not in drawn:
-                drawn[id(fit.chip)] = build_chip(with_figures(fit.spec, values), like=fit.chip)
+                own = used if fit.spec is self._used else with_figures(fit.spec, values)
+                drawn[id(fit.chip)] = build_chip(own, like=fit.chip)
         return {path: value * fit.factor(drawn[id(fit.chip)]) for fit, path, value in self._kept}
 
 
@@ -251,8 +260,11 @@ def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | 
     """Yield the chip of each draw; None where there cannot be one, as its parts are too large for a fixed floorplan."""
     fits = Fits(arch)
     for draw in range(len(draws.quantiles)):
+        figures = draws.figures(draw)
         try:
-            yield build_chip(with_figures(arch.value, draws.figures(draw, fits)), like=like)
+            own = with_figures(arch.value, figures)
+            again = {path: value for path, value in fits.again(draws.at(draw), own).items() if path not in figures}
+            yield build_chip(with_figures(own, again), like=like)
         except ArchsimError:
             yield None
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic_core import PydanticCustomError
 
-from archsim.base.documents import Leaf, Tree
+from archsim.base.documents import STAND_IN, Leaf, Tree
 from archsim.base.errors import Problem
 from archsim.base.section import Section, yaml_key
 from archsim.spec.figures import Figure, dimension_at
@@ -27,7 +27,6 @@ from archsim.spec.settings import path_parts
 
 S = TypeVar("S", bound=Section)
 
-STAND_IN = "stand-in"
 SHARE = 0.8
 """An interval holds so much of the draws, and so much of an estimator's data lies between its ends."""
 _QUANTILE = NormalDist().inv_cdf((1 + SHARE) / 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from archsim.base.documents import Tree, annotated, merged, read_text, read_yaml
 from archsim.base.errors import SpecError, nearest
-from archsim.spec.misfits import marked
+from archsim.spec.given_for import marked
 from archsim.spec.named import lies, named_path, placed
 
 BUILTIN = ("arch_specs", "workloads")

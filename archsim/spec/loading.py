@@ -128,9 +128,12 @@ class Loaded(Generic[S]):
                 tree = replaced(tree, path_parts(path), same, path)  # type: ignore[assignment]
         return tree
 
-    def misfits(self) -> list[str]:
-        """Return, as sentences, which figures were given for other choices than the spec makes now."""
-        return misfits(self.figures)
+    def misfits(self, stand_ins: bool = False) -> list[str]:
+        """Return, as sentences, which figures were given for other choices than the spec makes now.
+
+        With `stand_ins` also which of these are of another node.
+        """
+        return misfits(self.value, self.figures, stand_ins)
 
     def zeros(self) -> dict[str, Figure]:
         """Return the figures that are an explicit zero: what is neglected."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from archsim.base.documents import Leaf, Tree, annotated, merged, read_yaml, texts
 from archsim.base.errors import SpecError
-from archsim.spec.misfits import marked
+from archsim.spec.given_for import marked
 
 OF_WORKLOADS = frozenset(
     {

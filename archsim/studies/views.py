@@ -59,15 +59,15 @@ def load_any(name: str, overrides: Sequence[str] = ()) -> Loaded[Any]:
     raise SpecError([Problem(f"{name}: kind", f"'{kind}' is not a kind of spec", nearest(kind, ["arch", "workload"]))])
 
 
-def check_file(name: str) -> str:
-    """Return a line that says what a file is; raise SpecError with everything that is wrong in it."""
+def check_lines(name: str, sets: Sequence[str] = ()) -> list[str]:
+    """Return what a file is, with some figures replaced; raise SpecError with everything that is wrong in it."""
     path = Path(name)
     if path.is_file():
         kind = kind_of(path)
-        if kind == "run":
+        if kind == "run" and not sets:
             plan = plan_from_file(name)
-            return f"{name}: a run of {counted(plan.count, 'example')} on {plan.arch.value.name}, fine"
-    loaded = load_any(name)
+            return [f"{name}: a run of {counted(plan.count, 'example')} on {plan.arch.value.name}, fine"]
+    loaded = load_any(name, sets)
     told: list[str] = []
     if isinstance(loaded.value, ArchSpec):
         build_chip(loaded.value)
@@ -77,11 +77,11 @@ def check_file(name: str) -> str:
         tally[figure.status] = tally.get(figure.status, 0) + 1
     statuses = ", ".join(f"{tally[status]} {status}" for status in sorted(tally))
     line = f"{name}: {loaded.kind} {loaded.value.name}, fine; {counted(len(loaded.figures), 'figure')}: {statuses}"
-    return "\n".join([
+    return [
         line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items()),
-        *(f"  {words}" for words in loaded.misfits()),
+        *(f"  {words}" for words in loaded.misfits(stand_ins=True)),
         *(f"  {words}" for words in told),
-    ])  # fmt: skip
+    ]  # fmt: skip
 
 
 def show_lines(loaded: Loaded[Any]) -> list[str]:

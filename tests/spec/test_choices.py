@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from archsim.functional.train import quantisers_of
 from archsim.results.peak import chip_metrics, peak
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
-from tests.helpers import PACKET, REFERENCE
+from tests.helpers import PACKET, REFERENCE, SHIPPED
 
 # Where a component of a role stands, and what it needs around it.
 PLACES = {
@@ -199,11 +200,41 @@ def words(*sets: str, base: str = PACKET) -> list[str]:
 
 
 def test_a_figure_for_8_bits_is_not_billed_silently_for_4() -> None:
-    (said,) = words("tile.col_converter.bits=4")
-    assert said == (
-        "tile.col_converter: energy 19.4 pJ, area 390 um2, conversion_time 207 ns, ramp 64 ns hold for bits 8; "
-        "it is 4 now"
-    )
+    now = "for bits 8; it is 4 now"
+    assert words("tile.col_converter.bits=4") == [
+        f"tile.col_converter: energy 19.4 pJ holds {now}; try {{estimate: adc_energy}}, which follows it",
+        f"tile.col_converter: area 390 um2 holds {now}; try {{estimate: adc_area}}, which follows it",
+        f"tile.col_converter: conversion_time 207 ns, ramp 64 ns hold {now}",
+    ]
+
+
+def test_a_size_is_told_with_the_estimator_that_follows_it() -> None:
+    now = "for words 1024; it is 2048 now"
+    assert words("tile.memory.words=2048") == [
+        f"tile.memory: access 1 ns holds {now}",
+        f"tile.memory: energy 10 pJ holds {now}; try {{estimate: sram_energy}}, which follows it",
+        f"tile.memory: area 0.016 mm2 holds {now}; try {{estimate: sram_area}}, which follows it",
+    ]
+
+
+def test_check_tells_of_what_node_a_stand_in_is_and_a_run_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its range is for that; `--set` counts, and so does another way to write the same node."""
+    with pytest.raises(SystemExit):
+        main(["check", REFERENCE, "--set", "technology.node=65 nm"])
+    told = capsys.readouterr().out
+    assert "tile.memory: energy 10 pJ holds for node 45 nm; it is 65 nm now; try {estimate: sram_energy}" in told
+    assert "node 65 nm" not in told
+    assert words("technology.node=0.032 um", base=REFERENCE) == words(base=REFERENCE) == []
+    said = load_arch(REFERENCE, ["technology.node=0.045 um"]).misfits(stand_ins=True)
+    assert not any(line.startswith("tile.memory: energy") for line in said)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_stand_in_whose_source_names_a_node_says_that_it_is_for_it(name: str) -> None:
+    for path, figure in load_arch(name).figures.items():
+        nodes = re.findall(r"(\d+)[ -]nm", figure.source)
+        if figure.status == "stand-in" and not figure.written and len(nodes) == 1:
+            assert f"node {nodes[0]} nm" in figure.given_for, path
 
 
 def test_a_choice_that_no_figure_depends_on_is_not_told() -> None:
@@ -264,4 +295,6 @@ def test_a_figure_can_say_what_it_was_given_for(tmp_path: Path) -> None:
         "kind: arch\nextends: ambrogio_nature_2018_packet\nname: mine\npublished: []\n"
         f"tile: {{col_converter: {{kind: sar_adc, bits: 6, {energy}, area: 100 um2, rate: 1 ns}}}}\n"
     )
-    assert load_arch(path).misfits() == ["tile.col_converter: energy 2 pJ holds for bits 8; it is 6 now"]
+    assert load_arch(path).misfits() == [
+        "tile.col_converter: energy 2 pJ holds for bits 8; it is 6 now; try {estimate: adc_energy}, which follows it"
+    ]

@@ -22,7 +22,7 @@ from archsim.components.base import Role
 from archsim.spec.arch import ArchSpec
 from archsim.spec.finding import builtin_names, description_of, find_file, kind_of
 from archsim.spec.loading import Loaded, differences, digest_of, load_arch
-from archsim.studies.views import check_file
+from archsim.studies.views import check_lines
 from archsim.workload import Workload, load_workload
 
 REFERENCE = "ambrogio_nature_2018"
@@ -472,7 +472,7 @@ def test_a_file_with_a_retired_key_loads_as_without_it_and_is_told(
     assert over.hash == alone.hash
     assert list(over.retired) == [path]
     assert alone.retired == {}
-    line, told, *_ = check_file(name).splitlines()
+    line, told, *_ = check_lines(name)
     assert "fine" in line
     assert told.startswith(f"  {path} is read no more: ")
     assert fault(name, f"{path}={value}").where == f"--set {path}"
