@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -21,12 +22,15 @@ from archsim.base.atomic import output
 from archsim.base.documents import dump_yaml
 from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.baselines.comparison import parse_batches
-from archsim.baselines.measured import SCHEMA
+from archsim.baselines.measured import SCHEMA, shape_of
 from archsim.baselines.steps import BATCHES_HELD, PRECISIONS, eager_step, graph_of, lean_step, problem
-from archsim.workload import load_workload
-from archsim.workload.kinds import Dense
+from archsim.baselines.unrolled_steps import check_measurable, sequence_step
+from archsim.workload import Workload, load_workload
 
 BATCHES = tuple(2**i for i in range(13))
+SEQUENCES = ("lstm_warpeace", "lstm_captioning", "transformer_base")
+"""LSTMs of 64 and of 512 units and a transformer's layer: what the model of sequences is still to be held against."""
+SEQUENCE_BATCHES = tuple(2**i for i in range(11))
 GEMM_SHAPES = ((250, 529), (512, 512), (1760, 1760), (2048, 2048), (2560, 2560), (4096, 4096), (5124, 2048),
                (10752, 3584))  # fmt: skip
 GEMM_BATCHES = (1, 4, 16, 32, 64, 128, 1024, 7000)
@@ -130,23 +134,47 @@ def timing(meter: Meter, chunk: Callable[[], None], steps: int, seconds: float) 
     }
 
 
+Ways: TypeAlias = Callable[[Meter, Workload, int, str], Mapping[str, Callable[[], None]]]
+"""Of a device, a workload, a batch size and a precision: by way of working what does BATCHES_HELD steps."""
+
+
+def ways_of(meter: Meter, workload: Workload, batch: int, precision: str) -> dict[str, Callable[[], None]]:
+    """Return the ways in PyTorch: `graph` on a CUDA device, where the step can be captured, and `eager`."""
+    found = PRECISIONS[precision]
+    _allow_tensor_float(found.tensor_float)
+    if workload.plain and workload.mode == "training":
+        given = problem(workload.dense_layers(), batch, found.dtype, meter.device)
+        ways = {"graph": graph_of(_in_turn(partial(lean_step, given)))} if meter.device == "cuda" else {}
+        return {**ways, "eager": _in_turn(eager_step(given))}
+    chunk = _in_turn(sequence_step(workload, batch, found.dtype, meter.device))
+    ways = {}
+    if meter.device == "cuda":
+        with suppress(RuntimeError):  # what cannot be captured has no graph
+            ways["graph"] = graph_of(chunk)
+    return {**ways, "eager": chunk}
+
+
 def network_rows(
-    meter: Meter, layers: Sequence[Dense], batches: Sequence[int], precisions: Sequence[str], seconds: float
-) -> list[dict[str, Any]]:
-    """Return a row per precision, batch and way of working: `graph` on a CUDA device, and `eager`."""
+    meter: Meter, workload: Workload, batches: Sequence[int], precisions: Sequence[str], seconds: float,
+    ways: Ways = ways_of,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return a row per precision, batch and way of working; a graph is timed for `seconds`, the host for a third."""
     rows = []
     for precision in precisions:
-        _allow_tensor_float(PRECISIONS[precision].tensor_float)
         for batch in batches:
-            given = problem(layers, batch, PRECISIONS[precision].dtype, meter.device)
-            ways: dict[str, tuple[Callable[[], None], float]] = {}
-            if meter.device == "cuda":
-                ways["graph"] = graph_of(_in_turn(partial(lean_step, given))), seconds
-            ways["eager"] = _in_turn(eager_step(given)), seconds / 3
-            for how, (chunk, long) in ways.items():
-                found = timing(meter, chunk, BATCHES_HELD, long)
+            for how, chunk in ways(meter, workload, batch, precision).items():
+                found = timing(meter, chunk, BATCHES_HELD, seconds if how == "graph" else seconds / 3)
                 rows.append({"precision": precision, "batch": batch, "how": how, **found})
     return rows
+
+
+def network_entry(workload: Workload, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a network as a measured file holds it; kinds, steps and mode where they are not the plain ones."""
+    sizes, kinds, bias, steps, mode = shape_of(workload)
+    more = {"kinds": list(kinds), "steps": steps, "mode": mode}
+    plain = workload.plain and mode == "training"
+    return {"name": workload.name, "layers": [list(size) for size in sizes], "bias": bias,
+            **({} if plain else more), "rows": list(rows)}  # fmt: skip
 
 
 def gemm_rows(meter: Meter, precisions: Sequence[str], seconds: float) -> list[dict[str, Any]]:
@@ -186,6 +214,9 @@ def measure(
     """
     _check(device, batches, precisions)
     networks = [load_workload(name).value for name in workloads]
+    wrong = [each for network in networks if not network.plain for each in check_measurable(network)]
+    if wrong:
+        raise SpecError(wrong)
     import torch
 
     meter = cuda_meter() if device == "cuda" else cpu_meter()
@@ -198,9 +229,7 @@ def measure(
         "software": {"torch": str(torch.__version__), "cuda": torch.version.cuda, "driver": meter.about["driver"]},
         "method": METHOD, "power_idle_w": idle_w, "power_limit_w": meter.about["limit_w"],
         "workloads": [
-            {"name": network.name, "layers": [[layer.inputs, layer.outputs] for layer in network.layers],
-             "bias": all(layer.bias for layer in network.dense_layers()),
-             "rows": network_rows(meter, network.dense_layers(), batches, usable, seconds)}
+            network_entry(network, network_rows(meter, network, batches, usable, seconds))
             for network in networks
         ],
         "gemms": gemm_rows(meter, usable, seconds / 15) if gemms else [],
@@ -263,10 +292,15 @@ def _short(value: float) -> float:
 
 
 def main(
-    workloads: Annotated[list[str], typer.Argument(metavar="WORKLOAD ...", help="Workloads, by name or path.")],
+    workloads: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORKLOAD ...]", help=f"Workloads, by name or path; if none, {', '.join(SEQUENCES)}."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("measured.yaml"),
     device: Annotated[str, typer.Option(help="cuda, or cpu to try the script.")] = "cuda",
-    batch: Annotated[str, typer.Option(metavar="1,16,...", help="Batch sizes.")] = ",".join(map(str, BATCHES)),
+    batch: Annotated[
+        str | None, typer.Option(metavar="1,16,...", help="Batch sizes; if none, 1 to 4,096, or to 1,024 of sequences.")
+    ] = None,
     precision: Annotated[str, typer.Option(metavar="P,...", help=", ".join(PRECISIONS))] = "fp32,tf32,bf16",
     seconds: Annotated[float, typer.Option(min=0, help="How long each is measured.")] = 1.5,
     gemms: Annotated[bool, typer.Option("--gemms", help="Also measure products alone.")] = False,
@@ -275,7 +309,9 @@ def main(
     """Measure SGD steps of workloads on this machine's GPU, and write what `archsim compare --measured` reads."""
     try:
         with output(out, f"--out {out}") as write:
-            found = measure(workloads, device, parse_batches(batch), precision.split(","), seconds, gemms, baseline)
+            sizes = parse_batches(batch) if batch else BATCHES if workloads else SEQUENCE_BATCHES
+            chosen = workloads or list(SEQUENCES)
+            found = measure(chosen, device, sizes, precision.split(","), seconds, gemms, baseline)
             write(dump_yaml(found, leaves_on_a_line=True))
     except ArchsimError as error:
         typer.echo(f"archsim: {error}", err=True)

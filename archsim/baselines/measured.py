@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -41,18 +41,31 @@ class MeasuredRow(Section):
 
 
 class MeasuredNetwork(Section):
-    """A network as it was trained: (inputs, outputs) per layer, and a row per precision, batch and way."""
+    """A network as it was measured: (inputs, outputs) per layer, and a row per precision, batch and way.
+
+    It was trained, on examples of one step, and all layers are dense, unless `mode`, `steps` and `kinds` say otherwise.
+    """
 
     name: FreeName
     layers: tuple[tuple[Count, Count], ...]
     bias: Flag
+    kinds: tuple[FreeName, ...] | None = None
+    steps: Count = 1
+    mode: Literal["training", "inference"] = "training"
     rows: tuple[MeasuredRow, ...]
 
     @model_validator(mode="after")
     def _filled(self) -> MeasuredNetwork:
         if not self.rows or not self.layers:
             raise PydanticCustomError("empty", "holds no rows or no layers; measure again, the file seems truncated")
+        if self.kinds is not None and len(self.kinds) != len(self.layers):
+            raise PydanticCustomError("kinds", "has not as many kinds as layers; measure again")
         return self
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What a network must have in common with it, to be the same on a GPU."""
+        return self.layers, self.kinds or ("dense",) * len(self.layers), self.bias, self.steps, self.mode
 
 
 class MeasuredProduct(Section):
@@ -95,13 +108,16 @@ class Measured:
     file: MeasuredFile
 
     def network(self, workload: Workload) -> MeasuredNetwork | None:
-        """Return what was measured of a workload that is trained; None if it infers, or has other layers."""
-        if workload.mode != "training" or not workload.plain:
-            return None
-        layers = workload.dense_layers()
-        sizes = tuple((layer.inputs, layer.outputs) for layer in layers)
-        bias = all(layer.bias for layer in layers)
-        return next((each for each in self.file.workloads if each.layers == sizes and each.bias == bias), None)
+        """Return what was measured of a workload; None if it was another, or did another thing."""
+        own = shape_of(workload)
+        return next((each for each in self.file.workloads if each.shape == own), None)
+
+
+def shape_of(workload: Workload) -> tuple[Any, ...]:
+    """Return what makes two networks the same on a GPU: sizes, kinds, biases, steps, and what is done."""
+    sizes = tuple((layer.inputs, layer.outputs) for layer in workload.layers)
+    bias = all(block.bias for layer in workload.layers for block in layer.blocks)
+    return sizes, tuple(layer.kind for layer in workload.layers), bias, workload.timed.steps, workload.mode
 
 
 def read_measured(path: Path, known: Mapping[str, Gpu] | None = None) -> Measured:
@@ -160,20 +176,14 @@ def measurements(
 
 
 def _another(each: Measured, workload: Workload) -> Problem:
-    def sizes(layers: Sequence[tuple[int, int]]) -> str:
-        return "-".join(map(str, [layers[0][0], *(outputs for _, outputs in layers)]))
+    def says(shape: tuple[Any, ...]) -> str:
+        layers, kinds, bias, steps, mode = shape
+        sizes = "-".join(map(str, [layers[0][0], *(outputs for _, outputs in layers)]))
+        of = "" if set(kinds) == {"dense"} else f" of {', '.join(dict.fromkeys(kinds))}"
+        over = f", {steps} steps" if steps > 1 else ""
+        return f"{sizes}{of}, {'with' if bias else 'without'} biases{over}, {mode}"
 
-    has = ", ".join(f"{network.name} ({sizes(network.layers)}, {'with' if network.bias else 'without'} biases)"
-                    for network in each.file.workloads)  # fmt: skip
-    if not workload.plain:
-        what = f"steps of networks of fully connected layers alone can be compared, not of {workload.name}"
-        return Problem(f"--measured {each.label}", what, "leave it out")
-    layers = workload.dense_layers()
-    own = sizes([(layer.inputs, layer.outputs) for layer in layers])
-    biased = "with" if all(layer.bias for layer in layers) else "without"
-    what = (
-        f"holds steps of training of {has or 'no network'}; {workload.name} is {own}, {biased} biases, {workload.mode}"
-    )
-    measured = workload.mode == "training"  # steps of SGD alone are
-    hint = "measure this workload: python -m archsim.baselines.measure" if measured else "leave it out"
+    has = ", ".join(f"{network.name} ({says(network.shape)})" for network in each.file.workloads)
+    what = f"holds steps of {has or 'no network'}; {workload.name} is {says(shape_of(workload))}"
+    hint = "measure this workload: python -m archsim.baselines.measure"
     return Problem(f"--measured {each.label}", what, hint)

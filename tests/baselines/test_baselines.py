@@ -488,7 +488,7 @@ def test_a_measured_file_serves_the_workload_of_its_layers(tmp_path: Path) -> No
         "h100_2026_11_26.yaml", "h200_2026_11_26.yaml"
     ]  # fmt: skip
     for other in (network(64, 32, 11), network(64, 32, 10, bias=False)):
-        with pytest.raises(SpecError, match="training of mine \\(64-32-10, with biases\\); test is 64-32-1"):
+        with pytest.raises(SpecError, match="steps of mine \\(64-32-10, with biases, training\\); test is 64-32-1"):
             measurements(other, [path])
 
 

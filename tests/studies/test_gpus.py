@@ -288,7 +288,7 @@ def test_tables_hold_every_row(data: dict[str, Any]) -> None:
 
 def test_steps_of_sgd_are_no_measurement_of_inference() -> None:
     file = FOLDER / "measured" / "h100_2026_11_26.yaml"
-    with pytest.raises(SpecError, match="inference; leave it out"):
+    with pytest.raises(SpecError, match="inference; measure this workload"):
         compared(CHIP, "mlp_mnist", sets=("mode=inference",), measured=(file,))
 
 
