@@ -15,6 +15,7 @@ from archsim.base.documents import read_text, read_yaml
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.section import Flag, FreeName, Section
 from archsim.base.units import Count, Dimension
+from archsim.base.words import counted
 from archsim.baselines.gpus import FOLDER, Gpu, baselines, gathered
 from archsim.spec.faults import problems_of
 from archsim.spec.named import lies
@@ -180,7 +181,7 @@ def _another(each: Measured, workload: Workload) -> Problem:
         layers, kinds, bias, steps, mode = shape
         sizes = "-".join(map(str, [layers[0][0], *(outputs for _, outputs in layers)]))
         of = "" if set(kinds) == {"dense"} else f" of {', '.join(dict.fromkeys(kinds))}"
-        over = f", {steps} steps" if steps > 1 else ""
+        over = f", {counted(steps, 'step')}" if steps > 1 else ""
         return f"{sizes}{of}, {'with' if bias else 'without'} biases{over}, {mode}"
 
     has = ", ".join(f"{network.name} ({says(network.shape)})" for network in each.file.workloads)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.builder import Signal, StepBuilder, Target
 from archsim.mapping.recipes import FORWARD, TileKit
@@ -220,7 +221,7 @@ def digital_needs(builder: StepBuilder, inputs: int, results: int, room: int | N
             each = own.skipped // len(layer.skips) if layer.skips else 0
             words = examples * (held * own.new + waits * each)
             if words:
-                yield place.tile, words, f"{words:,} words of inputs of {layer.name}"
+                yield place.tile, words, f"{counted(words, 'word')} of inputs of {layer.name}"
 
 
 def arrivals(builder: StepBuilder, index: int, sums: Sequence[Sequence[Signal]]) -> dict[int, list[int]]:

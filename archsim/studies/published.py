@@ -278,9 +278,10 @@ def document(data: Comparison) -> Document:
     shapes = [row for row in rows if row.kind == "shape"]
     if shapes:
         head.append(say(
-            "Counted apart: {n} whose parts were fitted to the same measurement or come from it at another setting, so "
-            "that only their shape is predicted; {close} are within {aim}.", n=counted(len(shapes), "figure"),
-            close=sum(not off(row) for row in shapes), aim=per_cent(AIM, 0), brief=True,
+            "Counted apart, as their parts were fitted to the same measurement or come from it at another setting, so "
+            "that only their shape is predicted: {n}, of which {close} are within {aim}.",
+            n=counted(len(shapes), "figure"), close=sum(not off(row) for row in shapes), aim=per_cent(AIM, 0),
+            brief=True,
         ))  # fmt: skip
     told = tuple(
         say("{arch}, {name} (x {ratio}): {why}", arch=row.arch, name=name_of(row), ratio=_ratio(row),

@@ -246,6 +246,7 @@ def test_a_condition_knows_all_that_a_spec_says(name: str) -> None:
     value = load_arch(name).value
     said = {key: str(own) for key, own in flat(value.resolved()).items() if own is not None}
     said |= dict(figure_paths(value, ""))
+    said = {key: own for key, own in said.items() if "].set." not in key}  # what a published figure is compared at
     assert {key: text_at(value, key) for key in said} == said
 
 

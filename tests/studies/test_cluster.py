@@ -107,6 +107,7 @@ def test_a_worker_looks_where_the_command_says_or_where_its_own_variable_says(
 ) -> None:
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ARCHSIM_DATA", raising=False)
     assert sent_folder(Path("there")) == tmp_path / "there"
     assert sent_folder(None) == tmp_path / "data"
     monkeypatch.setenv("ARCHSIM_DATA", "mine")

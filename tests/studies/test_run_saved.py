@@ -204,7 +204,15 @@ def test_every_key_that_a_report_needs_is_asked_for(result: Result) -> None:
     # And whatever of them is missing is told.
     for kind, own in ((Run, page.data), (Details, page.details)):
         plain = own.plain()
-        for key in plain.keys() - {"notes", "programming", "crosscheck", "schema", "intervals", "uncertainty"}:
+        for key in plain.keys() - {
+            "notes",
+            "programming",
+            "crosscheck",
+            "schema",
+            "intervals",
+            "uncertainty",
+            "digital_layers",
+        }:
             with pytest.raises(ValidationError, match=key):
                 kind.model_validate({name: value for name, value in plain.items() if name != key})
 
