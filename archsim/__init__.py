@@ -11,6 +11,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archsim.api import floorplan
+    from archsim.api.functions import (
+        ablate,
+        compare,
+        crosscheck,
+        network,
+        optimise,
+        published,
+        run,
+        sensitivity,
+        survey,
+        sweep,
+        train,
+    )
+    from archsim.base.errors import ArchsimError, SpecError
     from archsim.chip import build_chip
     from archsim.mapping import build_schedule, map_workload
     from archsim.results.bill import account
@@ -22,31 +37,38 @@ if TYPE_CHECKING:
     from archsim.studies.stores import frame
     from archsim.workload import load_workload
 
+__all__ = [
+    "ArchsimError", "SpecError", "ablate", "account", "build_chip", "build_schedule", "compare", "crosscheck",
+    "evaluate", "floorplan", "frame", "load_arch", "load_workload", "map_workload", "network", "optimise", "peak",
+    "published", "run", "sensitivity", "simulate", "survey", "sweep", "train", "write_report",
+]  # fmt: skip
+
 _HOMES = {
+    **dict.fromkeys(["ablate", "compare", "crosscheck", "network", "optimise", "published", "run", "sensitivity",
+                     "survey", "sweep", "train"], "archsim.api.functions"),
+    "ArchsimError": "archsim.base.errors",
+    "SpecError": "archsim.base.errors",
+    "account": "archsim.results.bill",
+    "build_chip": "archsim.chip",
+    "build_schedule": "archsim.mapping",
+    "evaluate": "archsim.results.evaluate",
+    "floorplan": "archsim.api",
+    "frame": "archsim.studies.stores",
     "load_arch": "archsim.spec.loading",
     "load_workload": "archsim.workload",
-    "build_chip": "archsim.chip",
     "map_workload": "archsim.mapping",
-    "build_schedule": "archsim.mapping",
-    "simulate": "archsim.simulation",
-    "account": "archsim.results.bill",
     "peak": "archsim.results.peak",
-    "evaluate": "archsim.results.evaluate",
-    "frame": "archsim.studies.stores",
+    "simulate": "archsim.simulation",
     "write_report": "archsim.studies.run.study",
-}
-
-__all__ = [
-    "account", "build_chip", "build_schedule", "evaluate", "frame", "load_arch", "load_workload", "map_workload",
-    "peak", "simulate", "write_report",
-]  # fmt: skip
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `archsim --help` stays fast."""
     if name not in _HOMES:
         raise AttributeError(f"module 'archsim' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    return getattr(home, name) if hasattr(home, name) else importlib.import_module(f"{_HOMES[name]}.{name}")
 
 
 def __dir__() -> list[str]:

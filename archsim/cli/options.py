@@ -61,6 +61,8 @@ def lines_of(document: "Document") -> list[str]:
 
 def perform(given: typer.Context, module: str, doing: str = "simulating") -> None:
     """Carry out the study of a module as its command was asked, and answer; options are called as its inputs are."""
+    from archsim.api.results import performed
+
     study, asked = importlib.import_module(module).STUDY, given.params
     words = {field.name: asked[field.name] for field in dataclasses.fields(study.inputs)}
     inputs = study.inputs(**{
@@ -79,17 +81,17 @@ def perform(given: typer.Context, module: str, doing: str = "simulating") -> Non
                 bar(done, total, words)
 
         try:
-            data, document, folder = study.perform(inputs, asked["out"], progress)
+            found = performed(study, inputs, asked["out"], progress)
         except KeyboardInterrupt:
             if kept and study.keeps:
                 complain([f"{counted(kept, study.keeps)} done and kept; the same command with --resume goes on"])
             elif kept and "store" in words:
                 complain(["what is done is kept; the same command goes on"])
             raise
-    told = f"report  {folder / study.stem}.html{study.tells.format(folder=folder)}"
-    passed = study.passed(data)
-    answer(folder / study.file, lambda: lines_of(document), told, as_json=asked["as_json"], quiet=asked["quiet"],
-           passed=passed)  # fmt: skip
+    assert found.folder is not None
+    told = f"report  {found.report()}{study.tells.format(folder=found.folder)}"
+    answer(found.folder / study.file, lambda: lines_of(found.document), told, as_json=asked["as_json"],
+           quiet=asked["quiet"], passed=found.passed)  # fmt: skip
 
 
 def answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -119,13 +119,21 @@ class Table:
         turned = [[(head, False), *(row[i] for row in rows)] for i, head in enumerate(heads)]
         return [text for text, _ in turned[0]], turned[1:], [False, *(True for _ in rows)]
 
+    def heads(self) -> list[str]:
+        """Return the name of each column with its SI unit, that of a share of 1 being "share"."""
+        units = ["share" if own.unit in ("%", "points") else own.unit for own in self.columns]
+        return [f"{own.name} [{unit}]" if unit else own.name for own, unit in zip(self.columns, units, strict=True)]
+
+    def values(self) -> Iterator[list[Any]]:
+        """Yield all rows as values in SI units, text, and None."""
+        return ([value_of(cell) for cell in row] for row in self.rows)
+
     def csv(self) -> str:
         """Return the table as CSV: SI values, the unit in the heading; shares are of 1."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        heads = [(own.name, "share" if own.unit in ("%", "points") else own.unit) for own in self.columns]
-        writer.writerow([for_csv(f"{name} [{unit}]" if unit else name) for name, unit in heads])
-        writer.writerows([for_csv(value_of(cell)) for cell in row] for row in self.rows)
+        writer.writerow([for_csv(head) for head in self.heads()])
+        writer.writerows([for_csv(cell) for cell in row] for row in self.values())
         return out.getvalue()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from archsim.base.atomic import output
 from archsim.base.documents import Leaf, Tree, dump_yaml, texts, written
 from archsim.base.errors import Problem, SpecError
 from archsim.base.section import Section, yaml_key
@@ -25,7 +26,15 @@ from archsim.spec.finding import TEXTS_ABOUT, find_file, label_of, with_base
 from archsim.spec.misfits import misfits
 from archsim.spec.named import beside, named_texts, place_in, placed
 from archsim.spec.scaling import Scaled, scaled
-from archsim.spec.settings import overridden, path_parts, replaced, with_variants, without_options
+from archsim.spec.settings import (
+    Settings,
+    overridden,
+    path_parts,
+    replaced,
+    settings_of,
+    with_variants,
+    without_options,
+)
 
 HASH = 12
 """Hex digits by which reports name a spec."""
@@ -85,11 +94,33 @@ class Loaded(Generic[S]):
         # Resolved again: classes of options are made as a spec is read, and cannot be pickled.
         return _resolved, (type(self.value), self.kind, self.path_label, self.tree, self.overrides, self.path)
 
-    def with_overrides(self, more: Sequence[str]) -> Loaded[S]:
-        """Return the spec with further `key=value` settings; raise SpecError where they are wrong."""
+    def __repr__(self) -> str:
+        settings = "".join(f" {setting}" for setting in self.overrides)
+        return f"<{self.kind} {self.value.name}{settings}, {self.hash}>"  # type: ignore[attr-defined]
+
+    def with_overrides(self, more: Settings) -> Loaded[S]:
+        """Return the spec with further settings, such as {"tile.rows": 256}; raise SpecError where they are wrong."""
         if not more:
             return self
-        return _resolved(type(self.value), self.kind, self.path_label, self.tree, (*self.overrides, *more), self.path)
+        overrides = (*self.overrides, *settings_of(more))
+        return _resolved(type(self.value), self.kind, self.path_label, self.tree, overrides, self.path)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the spec, settings and all, as a file that stands alone, with what it names beside it; return its path.
+
+        Raises SpecError where there is such a file, or it is not called NAME.yaml.
+        """
+        file = Path(path)
+        if file.suffix != ".yaml":
+            raise SpecError.at(str(path), "is not called NAME.yaml", f"for example {file.stem or self.kind}.yaml")
+        whole = replace(self, tree={**self.settled((), Leaf("")), "name": Leaf(file.stem)})
+        files = whole.files(file.stem)
+        if taken := [name for name in files if (file.parent / name).exists()]:
+            raise SpecError.at(str(file.parent / taken[0]), "is there already", "give another name")
+        for name, content in files.items():
+            with output(file.parent / name, str(file)) as write:
+                write(content)
+        return file
 
     def without_overrides(self) -> Loaded[S]:
         """Return the spec as its file has it."""
@@ -157,13 +188,13 @@ def load_section(cls: type[S], kind: str, folder: str, name: str, overrides: Seq
     return _resolved(cls, kind, label, tree, tuple(overrides), path)
 
 
-def load_arch(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[ArchSpec]:
-    """Return an arch spec by built-in name or path, with `key=value` overrides.
+def load_arch(name: str | Path, overrides: Settings = ()) -> Loaded[ArchSpec]:
+    """Return an arch spec by built-in name or path, with settings; raise SpecError with all of its faults at once.
 
-    >>> load_arch("ambrogio_nature_2018", ["tile.rows=256"]).value.tile.rows
+    >>> load_arch("ambrogio_nature_2018", {"tile.rows": 256}).value.tile.rows
     256
     """
-    loaded = load_section(ArchSpec, "arch", "arch_specs", str(name), overrides)
+    loaded = load_section(ArchSpec, "arch", "arch_specs", str(name), settings_of(overrides))
     unsourced = [
         Problem(f"{loaded.path_label}: published[{i}]", "has no source", "say who published it: 'source: ...'")
         for i in range(len(loaded.value.published)) if not loaded.figures[f"published[{i}].value"].source

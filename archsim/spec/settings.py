@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from archsim.base.documents import Leaf, Tree, annotated, merged, read_yaml, texts
 from archsim.base.errors import SpecError
 from archsim.spec.given_for import marked
 
+Settings: TypeAlias = Mapping[str, object] | Sequence[str]
+"""What is to be replaced: values by dotted key, such as {"tile.rows": 256}, or texts such as "tile.rows=256"."""
 OF_WORKLOADS = frozenset(
     {
         "dataset",
@@ -35,6 +38,31 @@ def split_overrides(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     mine = [bool(OF_WORKLOADS & {re.split(r"[.\[=]", setting, maxsplit=1)[0].strip()}) for setting in settings]
     arch = [setting for setting, is_work in zip(settings, mine, strict=True) if not is_work]
     return arch, [setting for setting, is_work in zip(settings, mine, strict=True) if is_work]
+
+
+def settings_of(given: Settings) -> tuple[str, ...]:
+    """Return settings as texts KEY=VALUE.
+
+    >>> settings_of({"tile.rows": 256, "schedule.mode": "pipelined", "device.sizes": [1, 2.5], "noise": True})
+    ('tile.rows=256', 'schedule.mode=pipelined', 'device.sizes=[1, 2.5]', 'noise=true')
+    >>> settings_of("tile.rows=256")
+    ('tile.rows=256',)
+    """
+    if isinstance(given, str):
+        return (given,)
+    return (
+        tuple(f"{key}={_text(value)}" for key, value in given.items()) if isinstance(given, Mapping) else tuple(given)
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_text(own)}' for key, own in value.items())}}}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(map(_text, value))}]"
+    return str(value)
 
 
 COMMAND_LINE = "command line"

@@ -49,6 +49,11 @@ class CheckPlan:
     tolerance: float
     command: str
 
+    @property
+    def folder(self) -> Path:
+        """The folder of its report, where none is named."""
+        return default_folder(self.run.arch, self.run.workload, "crosscheck")
+
 
 def plan_of(
     arch: str,
@@ -84,16 +89,19 @@ def execute_crosscheck(
     plan: CheckPlan, out: Path | None = None, progress: Callable[[int], None] | None = None
 ) -> tuple[Result, Document, Path]:
     """Return a run's result with the comparison in it, its report, and the folder of that."""
-    run = plan.run
-    folder = out if out is not None else default_folder(run.arch, run.workload, "crosscheck")
+    folder = out if out is not None else plan.folder
     with reserved(folder):
-        found = crosscheck(plan.schedule, plan.data, seed=run.seed, tolerance=plan.tolerance, progress=progress)
-        run = replace(
-            run, activity=found.activity, activity_text=activity_yaml(found.activity), activity_from=MEASURED
-        )  # fmt: skip
-        result = evaluate(
-            run.arch, run.workload, examples=run.count, seed=run.seed, activity=run.activity,
-            activity_from=run.activity_from, command=plan.command,
-        )  # fmt: skip
-        result = replace(result, data={**result.data, "crosscheck": list(found.rows)})
+        result, run = crosschecked(plan, progress)
         return result, *written(result, folder, files=run.files())
+
+
+def crosschecked(plan: CheckPlan, progress: Callable[[int], None] | None = None) -> tuple[Result, RunPlan]:
+    """Return a run's result with the comparison in it, and its plan, billed by the activity that was measured."""
+    run = plan.run
+    found = crosscheck(plan.schedule, plan.data, seed=run.seed, tolerance=plan.tolerance, progress=progress)
+    run = replace(run, activity=found.activity, activity_text=activity_yaml(found.activity), activity_from=MEASURED)
+    result = evaluate(
+        run.arch, run.workload, examples=run.count, seed=run.seed, activity=run.activity,
+        activity_from=run.activity_from, command=plan.command,
+    )  # fmt: skip
+    return replace(result, data={**result.data, "crosscheck": list(found.rows)}), run

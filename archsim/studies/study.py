@@ -9,11 +9,12 @@ import dataclasses
 import importlib
 import pkgutil
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr
@@ -29,8 +30,8 @@ from archsim.report.folder import reserved, write_folder
 from archsim.report.paint import save
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch
-from archsim.spec.named import taking
+from archsim.spec.loading import Loaded, flat, load_arch
+from archsim.spec.named import Taken, taking
 from archsim.spec.settings import split_overrides
 from archsim.studies.again import RUN_FILE, again_files
 from archsim.studies.names import all_faults
@@ -189,7 +190,8 @@ class Study(Generic[I, D]):
     are the names that it writes beside the file and the report, `once` those that it writes at times, or earlier
     versions did; `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a "point")
     goes on with --resume. Its `page` is named as its file, unless given. `whole` is given a folder and the
-    text of the file, and puts in what of the data lies in another file.
+    text of the file, and puts in what of the data lies in another file. `rows` are what data consist of, as flat
+    figures, by default its first list of records; `metrics` its figures as a whole, by default its numbers.
     """
 
     inputs: type[I]
@@ -205,6 +207,8 @@ class Study(Generic[I, D]):
     page: str = ""
     again: str = RUN_FILE
     whole: Callable[[Path, str], str] = lambda folder, text: text
+    rows: Callable[[D], Sequence[Mapping[str, Any]]] = lambda data: rows_of(data)
+    metrics: Callable[[D], Mapping[str, Any]] = lambda data: metrics_of(data)
 
     @property
     def stem(self) -> str:
@@ -229,8 +233,20 @@ class Study(Generic[I, D]):
             folder = out or prepared.folder
             with reserved(folder):
                 data = prepared.compute(progress, folder)
-                again = again_files(inputs.words, inputs.line, taken, self.again, self.inputs_in)
-                return data, *self.write(data, folder, again)
+                return data, *self.write(data, folder, self._again(inputs, taken))
+
+    def find(self, inputs: I, progress: Progress = silent) -> tuple[D, Path, Mapping[str, Content]]:
+        """Return the data alone, the folder that its report would have, and the files in it that repeat the study.
+
+        What is kept on the way is deleted; where that is to outlast an interruption, `perform` does it.
+        """
+        with taking() as taken, TemporaryDirectory() as aside:
+            prepared = self.prepare(inputs)
+            data = prepared.compute(progress, Path(aside))
+            return data, prepared.folder, self._again(inputs, taken)
+
+    def _again(self, inputs: I, taken: Taken) -> dict[str, Content]:
+        return again_files(inputs.words, inputs.line, taken, self.again, self.inputs_in)
 
     def write(
         self, data: D, folder: Path, more: Mapping[str, Content] = {}, keep: Collection[str] = ()
@@ -253,6 +269,28 @@ class Study(Generic[I, D]):
 AnyStudy: TypeAlias = Study[Any, Any]
 STUDIES: dict[str, AnyStudy] = {}
 """By the file that marks its folder."""
+
+
+def rows_of(data: Record, field: str = "") -> list[dict[str, Any]]:
+    """Return the records in a field of data, or in the first that has any, each as figures by dotted name."""
+    lists = {name: own for name, own in data if isinstance(own, tuple) and own and isinstance(own[0], Record)}
+    return [flat(own.plain()) for own in (lists.get(field, ()) if field else next(iter(lists.values()), ()))]
+
+
+def metrics_of(data: Record) -> dict[str, Any]:
+    """Return the numbers of data by dotted name, those in lists left out."""
+    scalars = {name: own for name, own in data if not isinstance(own, tuple)}
+    found = flat({name: own.plain() if isinstance(own, Record) else own for name, own in scalars.items()})
+    return {
+        name: own for name, own in found.items()
+        if isinstance(own, int | float) and not isinstance(own, bool) and "[" not in name
+    }  # fmt: skip
+
+
+def unfolded(plain: Mapping[str, Any], *parts: str) -> dict[str, Any]:
+    """Return a record as flat figures by dotted name; what is in the given parts stands first, under its own name."""
+    inner = {name: own for part in parts for name, own in (plain.get(part) or {}).items()}
+    return flat({**inner, **{name: own for name, own in plain.items() if name not in parts}})
 
 
 def registered(study: Study[I, D]) -> Study[I, D]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from archsim.spec.loading import Loaded, load_section
+from archsim.spec.settings import Settings, settings_of
 from archsim.workload.network import Workload
 
 
-def load_workload(name: str | Path, overrides: Sequence[str] = ()) -> Loaded[Workload]:
-    """Return a workload by built-in name or path, with `key=value` overrides.
+def load_workload(name: str | Path, overrides: Settings = ()) -> Loaded[Workload]:
+    """Return a workload by built-in name or path, with settings; raise SpecError with all of its faults at once.
 
     >>> load_workload("mlp_mnist").value.synapses
     164885
     """
-    return load_section(Workload, "workload", "workloads", str(name), overrides)
+    return load_section(Workload, "workload", "workloads", str(name), settings_of(overrides))

@@ -12,7 +12,7 @@ from archsim.baselines.gpus import Gpu, find_gpus, known_gpus, known_ranges
 from archsim.baselines.measured import measurements, read_measured
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.arch import ArchSpec
-from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.loading import Loaded, flat, load_arch
 from archsim.studies import study
 from archsim.studies.gpus.document import document
 from archsim.studies.gpus.shape import GpuComparison
@@ -80,4 +80,12 @@ def prepare(inputs: Inputs) -> Prepared[GpuComparison]:
     return Prepared(default_folder(plan.arch, plan.workload, "gpus"), compute)
 
 
-STUDY = registered(Study(Inputs, GpuComparison, "gpus.json", prepare, document, lambda data: data.passed))
+def steps(data: GpuComparison) -> list[dict[str, Any]]:
+    """Return each modelled step of each GPU, then the measured ones, as flat figures."""
+    modelled = [flat({"gpu": gpu.name, **row.plain()}) for gpu in data.gpus for row in gpu.modelled]
+    return [*modelled, *(flat({"gpu": own.gpu, **row.plain()}) for own in data.measured for row in own.rows)]
+
+
+STUDY = registered(Study(
+    Inputs, GpuComparison, "gpus.json", prepare, document, lambda data: data.passed, rows=steps
+))  # fmt: skip

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import BUFFERS, DELAY, LOADS, NETWORK_CYCLES, PACKET, ROUTERS
@@ -203,4 +204,9 @@ def _curve(
     )  # fmt: skip
 
 
-STUDY = registered(Study(Inputs, Network, "network.json", prepare, document))
+def loads(data: Network) -> list[dict[str, Any]]:
+    """Return each load of each traffic as flat figures."""
+    return [{"traffic": curve.name, **load} for curve in data.plain()["traffic"] for load in curve["points"]]
+
+
+STUDY = registered(Study(Inputs, Network, "network.json", prepare, document, rows=loads))

@@ -64,7 +64,7 @@ def written(
 ) -> tuple[Document, Path]:
     """Return the report of a run, which was written as `write_report` does, and its folder."""
     more = details(result)
-    shown = document(page_of(result, saved_history(folder), more))
+    shown = document_of(result, folder, more)
     out: dict[str, Content] = {
         "metrics.json": metrics_json(result.data),
         "details.json": details_json(more),
@@ -74,6 +74,11 @@ def written(
     if trace is not None:
         out[TRACES[trace].file] = TRACES[trace].build(result)
     return shown, write_folder(folder, out, OWNED)
+
+
+def document_of(result: Result, folder: Path, more: Mapping[str, Any] | None = None) -> Document:
+    """Return the report of a run; if `folder` holds a training of this pair, it says what accuracy was reached."""
+    return document(page_of(result, saved_history(folder), details(result) if more is None else more))
 
 
 def metrics_json(data: Mapping[str, Any]) -> str:

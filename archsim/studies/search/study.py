@@ -26,7 +26,7 @@ from archsim.studies.search.goals import TRAINED, bounds_of, goals_of, sides_of
 from archsim.studies.search.space import OPTION, Space, space_of
 from archsim.studies.search.trial import Asked, TrialTask, common_of, given_of, held_back, limits_of, settled
 from archsim.studies.search.trials import Saved, Trial, judged
-from archsim.studies.study import Prepared, Progress, Study, given, registered, unsaid
+from archsim.studies.study import Prepared, Progress, Study, given, registered, unfolded, unsaid
 from archsim.studies.sweep.asked import takes_whole
 from archsim.studies.sweep.grid import Given, Grid, followed
 from archsim.studies.sweep.points import Made, Settings
@@ -312,4 +312,5 @@ STUDY = registered(Study(
     Inputs, Saved, "search.json", prepare, document,
     lambda data: not any(trial.audits_failed for trial in data.trials),
     parts=("tables", "figures", BEST), keeps="point",
+    rows=lambda data: [unfolded(own.plain(), "settings", "metrics") for own in data.trials],
 ))  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.record import Named
 from archsim.studies.names import default_folder
-from archsim.studies.study import Prepared, Progress, Study, registered
+from archsim.studies.study import Prepared, Progress, Study, registered, unfolded
 from archsim.studies.sweep.asked import Asked, asked
 from archsim.studies.sweep.document import document
 from archsim.studies.sweep.grid import Grid, Inputs
@@ -81,5 +81,5 @@ class Points(Underway[Sweep]):
 
 STUDY = registered(Study(
     Inputs, Sweep, "sweep.json", prepare, document, lambda data: not any(point.audits_failed for point in data.points),
-    keeps="point",
+    keeps="point", rows=lambda data: [unfolded(own.plain(), "settings", "metrics") for own in data.points],
 ))  # fmt: skip

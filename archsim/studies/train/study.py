@@ -42,12 +42,12 @@ from archsim.results.metrics import package_version
 from archsim.simulation import simulate
 from archsim.simulation.shortened import shortened
 from archsim.studies.names import default_folder
-from archsim.studies.study import Pair, Prepared, Progress, Study, named, registered, unsaid
+from archsim.studies.study import Pair, Prepared, Progress, Study, metrics_of, named, registered, unsaid
 from archsim.studies.tasks.bench import Spread, bench
 from archsim.studies.tasks.data_here import data_name, sent_folder
 from archsim.studies.tasks.workers import Workers
 from archsim.studies.train.document import ACTIVITY, document
-from archsim.studies.train.history import Examples, History, Rate, Rates
+from archsim.studies.train.history import RUNS, Examples, History, Rate, Rates
 from archsim.studies.train.measures import ACCURACY, R2
 from archsim.studies.train.reached import Protocol, reached_by
 from archsim.studies.train.seed_task import SeedTask, Trained, trained
@@ -358,7 +358,17 @@ def progress_words(now: Place, epochs: int, seeds: int) -> str:
     return f"{first}\n{second}float {what.head('')}{what.text(floating)}, loss {last.loss_float:.3f}"
 
 
+def epochs_of(data: History) -> list[dict[str, Any]]:
+    """Return each epoch of each seed: its accuracies or R2, cross-entropies and losses, on the chip and beside it."""
+    runs = {name: own for name in (*RUNS, "loss_chip", "loss_float") if (own := getattr(data, name)) is not None}
+    return [
+        {"seed": seed, "epoch": epoch + 1, **{name: own[place][epoch] for name, own in runs.items()}}
+        for place, seed in enumerate(data.seeds) for epoch in range(len(data.loss_chip[place]))
+    ]  # fmt: skip
+
+
 STUDY = registered(Study(
     Inputs, History, "history.json", prepare, document, keeps="epoch", page="train", again="train.yaml",
+    rows=epochs_of, metrics=lambda data: metrics_of(data.final),
     parts=(ACTIVITY, NAME, PARTS, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
 ))  # fmt: skip

@@ -1,0 +1,358 @@
+"""The commands as functions: each takes what its command takes, writes nothing, and returns what it found.
+
+Specs are names, paths, or what `load_arch` and `load_workload` returned; `sets` are settings such as
+{"tile.rows": 256}. `progress` is called with how much is done, of how much in all, and words. With `out`, a folder, the
+report is written as the command writes it, what is kept on the way with it, and `resume` goes on from there.
+All raise SpecError with everything that is wrong in what was given, before anything is simulated.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archsim.api.asked import Axes, File, Spec, axes, pair, path, several, texts
+from archsim.api.results import Run, StudyResult, performed
+from archsim.results.evaluate import evaluate
+from archsim.spec.settings import Settings
+from archsim.studies.study import AnyStudy, Progress, silent
+
+if TYPE_CHECKING:
+    from archsim.studies.ablate import Ablations
+    from archsim.studies.gpus.shape import GpuComparison
+    from archsim.studies.noc.document import Network
+    from archsim.studies.published import Comparison
+    from archsim.studies.search.trials import Saved
+    from archsim.studies.sensitivity import Sensitivity
+    from archsim.studies.survey import Survey
+    from archsim.studies.sweep.points import Sweep
+    from archsim.studies.train.history import History
+
+
+def studied(module: str, out: File | None, progress: Progress | None, **asked: Any) -> StudyResult[Any]:
+    """Return what the study of a module finds, being asked as its inputs are called."""
+    study: AnyStudy = importlib.import_module(module).STUDY
+    inputs, told = study.inputs(**asked), progress or silent
+    if out is None:
+        data, folder, again = study.find(inputs, told)
+        return StudyResult(study, data, folder, again, is_written=False)
+    return performed(study, inputs, Path(out), told)
+
+
+def run(
+    arch: Spec = "ambrogio_nature_2018",
+    workload: Spec = "mlp_mnist",
+    *,
+    sets: Settings = (),
+    epochs: int | None = None,
+    examples: int | None = None,
+    full: bool = False,
+    seed: int = 0,
+    trace: str | None = None,
+    activity: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Simulate a training run: time, energy and area, cycle by cycle.
+
+    `epochs` or `examples` say how much of it, all epochs of the workload by default; `full` goes through every example
+    event by event. `activity` is a file that `train` wrote, by which reads are billed. Metrics are in SI units.
+
+    >>> found = run("ambrogio_nature_2018", "mlp_digits", examples=10)
+    >>> f"{found.time_per_example_s * 1e9:.1f} ns"
+    '783.2 ns'
+    """
+    from archsim.studies.names import default_folder
+    from archsim.studies.run.plan import plan_from_options
+
+    asked = pair(arch, workload, sets)
+    plan = plan_from_options(
+        asked["arch"], asked["workload"], sets=asked["sets"], epochs=epochs, examples=examples, full=full, seed=seed,
+        activity=path(activity), trace=trace,
+    )  # fmt: skip
+    count = plan.count
+    told = None if progress is None else lambda done: progress(done, count)
+    result = evaluate(
+        plan.arch, plan.workload, examples=count, full=full, seed=seed, activity=plan.activity,
+        activity_from=plan.activity_from, command=plan.command, progress=told,
+    )  # fmt: skip
+    found = Run(result, plan, default_folder(plan.arch, plan.workload))
+    if out is not None:
+        found.report(out)
+    return found
+
+
+def crosscheck(
+    arch: Spec,
+    workload: Spec,
+    *,
+    sets: Settings = (),
+    examples: int | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+    data: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Simulate and train on one schedule, and compare; the comparison is the run's `crosscheck`.
+
+    Operations, weights, staleness, leakage, energy and accuracy are compared over `examples`, by default two transfers
+    of each shard. By `tolerance` percentage points the chip's accuracy may fall short.
+    """
+    from archsim.studies.crosscheck import crosschecked, plan_of
+
+    asked = pair(arch, workload, sets)
+    plan = plan_of(asked["arch"], asked["workload"], sets=asked["sets"], examples=examples, seed=seed,
+                   tolerance=tolerance, data_folder=path(data))  # fmt: skip
+    count = plan.run.count
+    result, used = crosschecked(plan, None if progress is None else lambda done: progress(done, count))
+    found = Run(result, used, plan.folder)
+    if out is not None:
+        found.report(out)
+    return found
+
+
+def train(
+    arch: Spec,
+    workload: Spec,
+    *,
+    sets: Settings = (),
+    epochs: int | None = None,
+    seeds: int = 1,
+    seed: int = 0,
+    ablate: str | Sequence[str] = (),
+    goal: float | None = None,
+    splits: int | None = None,
+    data: File | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[History]:
+    """Train the network on the chip's cells, on the simulated schedule, beside a floating-point baseline.
+
+    `seeds` are so many devices, from `seed` on. `ablate` names imperfections to take away, `goal` by how many
+    percentage points the chip may fall short. `data` is the folder of the data, or an .npz file. Accuracies are shares
+    of 1, losses in nats; its rows are the epochs of each seed.
+    """
+    return studied(
+        "archsim.studies.train.study", out, progress, **pair(arch, workload, sets), epochs=epochs, seeds=seeds,
+        seed=seed, ablate=texts(ablate), goal=goal, splits=splits, data=path(data), resume=resume, jobs=jobs,
+        cluster=cluster, store=path(store),
+    )  # fmt: skip
+
+
+def ablate(
+    arch: Spec,
+    workload: Spec,
+    *,
+    sets: Settings = (),
+    only: str | Sequence[str] = (),
+    epochs: int | None = None,
+    seeds: int = 3,
+    seed: int = 0,
+    data: File | None = None,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[Ablations]:
+    """Train with each imperfection of the chip taken away in turn, or with `only` some: what each costs."""
+    return studied(
+        "archsim.studies.ablate", out, progress, **pair(arch, workload, sets), only=texts(only), epochs=epochs,
+        seeds=seeds, seed=seed, data=path(data), jobs=jobs, cluster=cluster, store=path(store),
+    )  # fmt: skip
+
+
+def sweep(
+    arch: Spec,
+    workload: Spec,
+    vary: Axes,
+    *,
+    sets: Settings = (),
+    together: str | Sequence[str] = (),
+    where: str | Sequence[str] = (),
+    sample: int | None = None,
+    sampler: str | None = None,
+    intervals: bool = False,
+    train: bool = False,
+    epochs: int | None = None,
+    seeds: int | None = None,
+    seed: int = 0,
+    ablate: str | Sequence[str] = (),
+    data: File | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[Sweep]:
+    """Run, and if wanted `train`, at each point of a grid; its rows are the points.
+
+    `vary` are values by key, {"tile.rows": [128, 256], "tile.cols": "64..512:x2"}; keys in one of `together`,
+    "KEY,KEY", go in step. `where` are conditions that points must meet, such as "tile.rows <= tile.cols". With
+    `intervals` each metric has columns METRIC_low and METRIC_high.
+    """
+    return studied(
+        "archsim.studies.sweep.study", out, progress, **pair(arch, workload, sets), vary=axes(vary, "vary"),
+        together=texts(together), where=texts(where), sample=sample, sampler=sampler, intervals=intervals,
+        train=train, epochs=epochs,
+        seeds=seeds, seed=seed, ablate=texts(ablate), data=path(data), resume=resume, jobs=jobs, cluster=cluster,
+        store=path(store),
+    )  # fmt: skip
+
+
+def optimise(
+    arch: Spec,
+    workload: Spec,
+    search: Axes,
+    *,
+    minimise: str | Sequence[str] = (),
+    maximise: str | Sequence[str] = (),
+    subject_to: str | Sequence[str] = (),
+    budget: int = 100,
+    sampler: str | None = None,
+    intervals: bool = False,
+    sets: Settings = (),
+    epochs: int | None = None,
+    seed: int = 0,
+    data: File | None = None,
+    storage: str | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[Saved]:
+    """Search for the figures of a spec that are best in some metrics, under conditions; its rows are points tried.
+
+    `search` says where figures are searched for, {"tile.rows": "64..1024:log", "schedule.in_flight": [1, 2, 4]};
+    `minimise` and `maximise` name metrics, `subject_to` what has to hold, such as "area <= 30 mm2".
+    """
+    return studied(
+        "archsim.studies.search.study", out, progress, **pair(arch, workload, sets), search=axes(search, "search"),
+        minimise=texts(minimise), maximise=texts(maximise), subject_to=texts(subject_to), budget=budget,
+        sampler=sampler, intervals=intervals, epochs=epochs, seed=seed, data=path(data), storage=storage,
+        resume=resume, jobs=jobs, cluster=cluster, store=path(store),
+    )  # fmt: skip
+
+
+def survey(
+    arch: Spec,
+    workloads: Spec | Sequence[Spec] = (),
+    *,
+    mode: str | None = None,
+    hold: str | None = None,
+    sets: Settings = (),
+    examples: int | None = None,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[Survey]:
+    """Put networks side by side on one chip, made as large as each needs it; all built-in workloads if none is given.
+
+    With `mode` all are trained, or all infer; `hold` is a time, such as "7.4 ms", after which weights are transferred.
+    """
+    asked = pair(arch, "", sets)
+    return studied(
+        "archsim.studies.survey", out, progress, arch=asked["arch"], sets=asked["sets"], workloads=several(workloads),
+        mode=mode, hold=hold, examples=examples, jobs=jobs, cluster=cluster, store=path(store),
+    )  # fmt: skip
+
+
+def sensitivity(
+    arch: Spec,
+    workload: Spec,
+    *,
+    sets: Settings = (),
+    examples: int | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[Sensitivity]:
+    """Take each assumption to the ends of its range, or halve and double it; its rows are the effects."""
+    return studied(
+        "archsim.studies.sensitivity", out, progress, **pair(arch, workload, sets), examples=examples, seed=seed,
+        jobs=jobs, cluster=cluster, store=path(store),
+    )  # fmt: skip
+
+
+def compare(
+    arch: Spec,
+    workload: Spec,
+    *,
+    gpu: str | Sequence[str] = (),
+    batch: int | Sequence[int] | None = None,
+    measured: File | Sequence[File] = (),
+    gpus: File | Sequence[File] = (),
+    beside: Spec | Sequence[Spec] = (),
+    sets: Settings = (),
+    epochs: int | None = None,
+    examples: int | None = None,
+    seed: int = 0,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[GpuComparison]:
+    """Set a chip against GPUs at the same operations, all known ones unless `gpu` names some; its rows are steps.
+
+    `gpus` are files of your own GPUs, `measured` files of measured steps, `beside` further chips.
+    """
+    sizes = batch if isinstance(batch, Sequence) or batch is None else [batch]
+    return studied(
+        "archsim.studies.gpus.study", out, progress, **pair(arch, workload, sets), gpu=texts(gpu),
+        batch=None if sizes is None else ",".join(map(str, sizes)), measured=_paths(measured), gpus=_paths(gpus),
+        beside=several(beside),
+        epochs=epochs, examples=examples, seed=seed,
+    )  # fmt: skip
+
+
+def published(
+    archs: Spec | Sequence[Spec] = (),
+    *,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+) -> StudyResult[Comparison]:
+    """Put published figures of chips, of all built-in ones if none is given, beside simulated ones: its rows."""
+    return studied("archsim.studies.published", out, progress, archs=several(archs), jobs=jobs, cluster=cluster,
+                   store=path(store))  # fmt: skip
+
+
+def network(
+    topology: str,
+    *,
+    size: str = "8x8",
+    traffic: str | Sequence[str] = "uniform",
+    load: float | Sequence[float] = (),
+    jobs: int | None = None,
+    cluster: str | None = None,
+    store: File | None = None,
+    out: File | None = None,
+    progress: Progress | None = None,
+    **router: Any,
+) -> StudyResult[Network]:
+    """Simulate a network alone under synthetic traffic: latency against load, and where it saturates.
+
+    `router` are the command's further options with underscores, such as packet_flits=8, vcs=4, cycles=20_000, seed=0.
+    """
+    loads = tuple(load) if isinstance(load, Sequence) else (load,)
+    return studied("archsim.studies.noc.study", out, progress, topology=topology, size=size, traffic=texts(traffic),
+                   load=loads, jobs=jobs, cluster=cluster, store=path(store), **router)  # fmt: skip
+
+
+def _paths(given: File | Sequence[File]) -> tuple[Path, ...]:
+    return (Path(given),) if isinstance(given, str | Path) else tuple(map(Path, given))

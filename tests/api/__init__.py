@@ -1,0 +1,1 @@
+"""Functions and results for scripts and notebooks."""
