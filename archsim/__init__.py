@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archsim.api import floorplan
-    from archsim.api.functions import (
+    from archsim.api.commands import (
         ablate,
         compare,
         crosscheck,
@@ -45,7 +45,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(["ablate", "compare", "crosscheck", "network", "optimise", "published", "run", "sensitivity",
-                     "survey", "sweep", "train"], "archsim.api.functions"),
+                     "survey", "sweep", "train"], "archsim.api.commands"),
     "ArchsimError": "archsim.base.errors",
     "SpecError": "archsim.base.errors",
     "account": "archsim.results.bill",

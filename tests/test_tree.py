@@ -28,7 +28,7 @@ ROWS = (
     {"cli"},
 )
 """Folders from the bottom: one imports from rows below its own. A new file stands in one of them and edits no list."""
-MOST_AT_THE_TOP = 20
+MOST_AT_THE_TOP = 21
 MOST_ARGUMENTS = 12
 BY_FOLDER = {"base", "study", "tables", "figures", "document", "compute"}
 """What has these names is told apart by its folder, as everyone says it: the sweep's study, the run's tables."""

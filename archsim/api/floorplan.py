@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archsim.api.asked import File, Spec, named_by, pair, path, several
-from archsim.api.functions import studied
-from archsim.api.results import StudyResult
+from archsim.api.commands import studied
+from archsim.api.inputs import File, Spec, named_by, pair, path, several
+from archsim.api.shown import StudyResult
 from archsim.spec.settings import Settings
 from archsim.studies.study import Progress
 

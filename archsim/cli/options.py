@@ -61,7 +61,7 @@ def lines_of(document: "Document") -> list[str]:
 
 def perform(given: typer.Context, module: str, doing: str = "simulating") -> None:
     """Carry out the study of a module as its command was asked, and answer; options are called as its inputs are."""
-    from archsim.api.results import performed
+    from archsim.api.shown import performed
 
     study, asked = importlib.import_module(module).STUDY, given.params
     words = {field.name: asked[field.name] for field in dataclasses.fields(study.inputs)}

@@ -206,7 +206,7 @@ def _curve(
 
 def loads(data: Network) -> list[dict[str, Any]]:
     """Return each load of each traffic as flat figures."""
-    return [{"traffic": curve.name, **load} for curve in data.plain()["traffic"] for load in curve["points"]]
+    return [{"traffic": curve["name"], **load} for curve in data.plain()["traffic"] for load in curve["points"]]
 
 
 STUDY = registered(Study(Inputs, Network, "network.json", prepare, document, rows=loads))

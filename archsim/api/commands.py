@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsim.api.asked import Axes, File, Spec, axes, pair, path, several, texts
-from archsim.api.results import Run, StudyResult, performed
+from archsim.api.inputs import Axes, File, Spec, axes, pair, path, several, texts
+from archsim.api.shown import Run, StudyResult, performed
 from archsim.results.evaluate import evaluate
 from archsim.spec.settings import Settings
 from archsim.studies.study import AnyStudy, Progress, silent

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import archsim as sim
-from archsim.api.asked import several
-from archsim.api.results import Shown
+from archsim.api.inputs import several
+from archsim.api.shown import Shown
 from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.functional.checkpoint import NAME
