@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from math import inf
 
 import pytest
 from hypothesis import settings
+
+from tests.helpers import DRAWN, with_intervals
 
 os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told 80
 
@@ -27,10 +30,25 @@ def _nothing_depends_on_seconds() -> Iterator[None]:
         yield
 
 
+def pytest_collection_finish() -> None:
+    """Take modules and tests out of what is looked through for garbage: there are many of them, and they stay."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _intervals_of_few_draws() -> Iterator[None]:
-    """Have runs draw less often for the intervals of their metrics: tests of these ask for all draws."""
+def _without_intervals() -> Iterator[None]:
+    """Have nothing drawn for intervals of metrics, which takes longer than short runs; few draws where they are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("archsim.results.intervals.BILLED", 16)
         patch.setattr("archsim.results.intervals.SIMULATED", 4)
+        for name in DRAWN:
+            patch.setattr(name, lambda *_, **__: None)
+        yield
+
+
+@pytest.fixture
+def intervals() -> Iterator[None]:
+    """Have metrics their intervals, of few draws."""
+    with with_intervals():
         yield

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+import pytest
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from archsim.functional.losses import TARGETS
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Op, Schedule
+from archsim.results.intervals import drawn_run, of_chip
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
@@ -28,6 +31,18 @@ PACKET = "ambrogio_nature_2018_packet"
 BUS = "ambrogio_nature_2018_bus"
 SHIPPED = (REFERENCE, PACKET, BUS)
 STATIC = "tile.device={kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1.0 V, read: 0.2 V}"
+
+DRAWN = {"archsim.results.evaluate.drawn_run": drawn_run, "archsim.studies.published.of_chip": of_chip}
+"""What draws for intervals without being asked; tests/conftest.py puts nothing in its place."""
+
+
+@contextmanager
+def with_intervals() -> Iterator[None]:
+    """Have metrics their intervals, as users have, of as many draws as `archsim.results.intervals` says."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in DRAWN.items():
+            patch.setattr(name, function)
+        yield
 
 
 def network(

@@ -51,9 +51,11 @@ def only_here(event, given):
 if asked["frozen"]:
     sys.addaudithook(only_here)
 from archsim.cli import main, options
+from archsim.results import intervals
 from archsim.studies.tasks import bench
 
 bench.KEPT_AFTER_S = float("inf")  # who is slow would keep what others do not
+intervals.BILLED, intervals.SIMULATED = asked["draws"]
 
 @contextlib.contextmanager
 def pressed(late):
@@ -92,6 +94,8 @@ A line that begins with "interrupted" is, after the first step that it keeps.
 
 Lines = list[list[str]]
 SHORT = [CHIP, WORK, "--examples", "5"]
+DRAWS = (8, 4)
+"""For the intervals of metrics, billed anew and simulated: they are there, and are drawn in an order of their own."""
 INPUTS = {
     "plan.flp": FLP.encode(),
     "bad.yaml": b"kind: arch\nname: bad\nzeta: 1\nalpha: 2\ntile: {rows: x, cols: -1, hue: red, device: {kind: x}}\n",
@@ -217,7 +221,7 @@ class Condition:
         for name, data in INPUTS.items():
             (here / name).write_bytes(data)
         asked = {"cases": [(name, (CASES | MORE)[name]) for name in names], "umask": self.umask, "clock": self.clock,
-                 "frozen": self.frozen}  # fmt: skip
+                 "frozen": self.frozen, "draws": DRAWS}  # fmt: skip
         plain = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "140", "TMPDIR": str(temporary)}
         done = subprocess.run(
             [sys.executable, *self.flags, "-c", RUNNER], input=json.dumps(asked), capture_output=True, text=True,

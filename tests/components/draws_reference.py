@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 from typing import Any
@@ -56,11 +57,16 @@ def _stream(*words: int) -> NDArray[np.uint64]:
     return stream
 
 
-def _quantiles(which: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Return those of 4,096 quantiles of a standard normal distribution, scaled to a variance of one."""
+@functools.cache
+def _table() -> NDArray[np.float32]:
+    """Return 4,096 quantiles of a standard normal distribution, scaled to a variance of one."""
     middles = [NormalDist().inv_cdf((i + 0.5) / 4096) for i in range(2048, 4096)]
     table = np.array([-z for z in middles[::-1]] + middles) / math.sqrt(np.mean(np.square(middles)))
-    return table.astype(np.float32)[which.astype(np.int64)]
+    return table.astype(np.float32)
+
+
+def _quantiles(which: NDArray[np.uint64]) -> NDArray[np.float32]:
+    return _table()[which.astype(np.int64)]
 
 
 def quick_normals(key: tuple[int, int, int, int], rows: int, cols: int) -> NDArray[np.float32]:

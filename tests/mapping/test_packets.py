@@ -297,11 +297,11 @@ def test_jumping_equals_going_through_every_example_with_small_buffers(topology:
     overrides = [
         "tile.rows=16", "tile.cols=16", "tile.count=10", f"routing.topology={topology}", "routing.link.width_bits=16",
         "routing.link.flit_time=9 ns", "routing.router.buffer_flits=10", "schedule.mode=pipelined",
-        "schedule.in_flight=5", "schedule.transfer.interval_examples=50", f"routing.router.arbitration={arbitration}",
+        "schedule.in_flight=5", "schedule.transfer.interval_examples=20", f"routing.router.arbitration={arbitration}",
     ]  # fmt: skip
-    schedule = schedule_of(network(40, 20, 5), 400, overrides, PACKET)
+    schedule = schedule_of(network(40, 20, 5), 160, overrides, PACKET)
     full, fast = simulate(schedule, full=True), simulate(schedule)
-    assert fast.examples_fast_forwarded > 100
+    assert fast.examples_fast_forwarded >= 40
     # Origin of every expected value: the run that goes through every example event by event.
     assert observed(fast) == observed(full)
     places = {unit.index for unit in schedule.chip.units if ".buffer" in unit.name}

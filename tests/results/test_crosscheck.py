@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,9 +169,16 @@ class Made:
         return "\n".join(row["name"] for row in self.rows() if not row["passed"])
 
 
-@pytest.fixture
-def made(digits: Data) -> Made:
+@pytest.fixture(scope="module")
+def unspoilt(digits: Data) -> Made:
     return Made(digits)
+
+
+@pytest.fixture
+def made(unspoilt: Made, digits: Data) -> Made:
+    """A copy of its own, but for what is never spoilt."""
+    shared = (unspoilt.schedule, unspoilt.trace, digits, unspoilt.carried._play)
+    return deepcopy(unspoilt, {id(each): each for each in shared})
 
 
 def spoil_trace(made: Made, kind: str) -> None:

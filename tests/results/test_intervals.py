@@ -171,6 +171,7 @@ def test_draws_are_a_latin_hypercube() -> None:
         assert sorted((column * 50).astype(int)) == list(range(50))
 
 
+@pytest.mark.usefixtures("intervals")
 def test_a_run_says_its_intervals_where_there_are_ranges() -> None:
     work = load_workload("transfer_cifar10", ["mode=inference"])
     none = evaluate(load_arch("jia_jssc_2020"), work, examples=20).data

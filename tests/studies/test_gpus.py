@@ -389,6 +389,7 @@ def test_the_list_holds_own_gpus(tmp_path: Path) -> None:
 # ---- intervals
 
 
+@pytest.mark.usefixtures("intervals")
 def test_a_chip_beside_itself_has_no_interval_however_unsure_both_are(tmp_path: Path) -> None:
     """All draws are common, so that the ratio is 1 in each; and of half of the leakage, in proportion to its share."""
     twin = tmp_path / "twin.yaml"
@@ -452,6 +453,7 @@ def test_a_range_in_a_file_of_gpus_is_drawn(tmp_path: Path) -> None:
         [peak["ratio"]["peak"][EFFICIENCY] * factor for factor in (2**-0.8, 2**0.8)], rel=0.02)  # fmt: skip
 
 
+@pytest.mark.usefixtures("intervals")
 def test_a_chip_too_large_for_draws_is_compared_without(tmp_path: Path) -> None:
     found, folder = compared(CHIP, "mlp_digits", examples=20, gpu=("H100",), batch="1", sets=("tile.count=1025",),
                              out=tmp_path / "out")  # fmt: skip

@@ -27,6 +27,7 @@ from archsim.results.peak import chip_metrics
 from archsim.spec.finding import builtin_names
 from archsim.studies.published import AIM, EXACT, STUDY, Comparison, Inputs, Row, compare, name_of
 
+pytestmark = pytest.mark.usefixtures("intervals")
 document = STUDY.report
 CHIPS = [name for name in builtin_names("arch_specs") if load_arch(name).value.published]
 FIGURES = [(name, i) for name in CHIPS for i in range(len(load_arch(name).value.published))]

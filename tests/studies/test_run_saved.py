@@ -24,12 +24,14 @@ from archsim.studies.run.saved import load_page, page_from
 from archsim.studies.run.study import render_again, write_report
 from archsim.studies.study import all_studies
 from archsim.workload import load_workload
+from tests.helpers import REFERENCE, with_intervals
 from tests.studies.test_train_document import HISTORY
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return evaluate(load_arch("ambrogio_nature_2018"), load_workload("mlp_digits"), examples=60, command="archsim x")
+    with with_intervals():
+        return evaluate(load_arch(REFERENCE), load_workload("mlp_digits"), examples=60, command="archsim x")
 
 
 @pytest.fixture(scope="module")

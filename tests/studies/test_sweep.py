@@ -98,6 +98,7 @@ def test_each_point_is_the_run_and_the_trainings_made_alone(whole: Answer) -> No
         assert set(point["metrics"]) == {*METRICS, *TRAINED}
 
 
+@pytest.mark.usefixtures("intervals")
 def test_points_have_intervals_where_they_are_asked_for(tmp_path: Path) -> None:
     """They are those of the run of each point, whatever computes it; without the option nothing is drawn."""
     vary = ("tile.memory.energy=5 pJ,10 pJ",)
