@@ -78,6 +78,7 @@ def test_the_commands_of_the_readme_run(line: str, tmp_path: Path, monkeypatch: 
     assert not leave.value.code
 
 
+@pytest.mark.usefixtures("intervals")
 def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     code, _ = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
