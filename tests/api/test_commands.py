@@ -127,6 +127,7 @@ def check_looks(found: Shown) -> None:
             look("no such thing")
 
 
+@pytest.mark.usefixtures("intervals")
 def test_metrics_of_a_run_are_attributes() -> None:
     found = sim.run(REFERENCE, WORK, examples=5)
     names = [name for name, own in vars(type(found)).items() if type(own).__name__ == "Metric"]
