@@ -79,7 +79,10 @@ def test_the_commands_of_the_readme_run(line: str, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("intervals")
-def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_of_the_readme_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     code, _ = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     seconds, passed = capsys.readouterr().out.split()

@@ -62,7 +62,7 @@ def run(
 
     >>> found = run("ambrogio_nature_2018", "mlp_digits", examples=10)
     >>> f"{found.time_per_example_s * 1e9:.1f} ns"
-    '783.2 ns'
+    '535.4 ns'
     """
     from archsim.studies.names import default_folder
     from archsim.studies.run.plan import plan_from_options
