@@ -1,8 +1,8 @@
-"""The commands as functions: each takes what its command takes, writes nothing, and returns what it found.
+"""The commands as functions: each takes what its command takes and returns what it found.
 
 Specs are names, paths, or what `load_arch` and `load_workload` returned; `sets` are settings such as
-{"tile.rows": 256}. `progress` is called with how much is done, of how much in all, and words. With `out`, a folder, the
-report is written as the command writes it, what is kept on the way with it, and `resume` goes on from there.
+{"tile.rows": 256}. `progress` is called with how much is done, of how much in all, and words. Nothing
+is written unless `out` names a folder: then the report is, and what is kept on the way, from which `resume` goes on.
 All raise SpecError with everything that is wrong in what was given, before anything is simulated.
 """
 
@@ -202,9 +202,8 @@ def sweep(
     return studied(
         "archsim.studies.sweep.study", out, progress, **pair(arch, workload, sets), vary=axes(vary, "vary"),
         together=texts(together), where=texts(where), sample=sample, sampler=sampler, intervals=intervals,
-        train=train, epochs=epochs,
-        seeds=seeds, seed=seed, ablate=texts(ablate), data=path(data), resume=resume, jobs=jobs, cluster=cluster,
-        store=path(store),
+        train=train, epochs=epochs, seeds=seeds, seed=seed, ablate=texts(ablate), data=path(data), resume=resume,
+        jobs=jobs, cluster=cluster, store=path(store),
     )  # fmt: skip
 
 
@@ -313,8 +312,7 @@ def compare(
     return studied(
         "archsim.studies.gpus.study", out, progress, **pair(arch, workload, sets), gpu=texts(gpu),
         batch=None if sizes is None else ",".join(map(str, sizes)), measured=_paths(measured), gpus=_paths(gpus),
-        beside=several(beside),
-        epochs=epochs, examples=examples, seed=seed,
+        beside=several(beside), epochs=epochs, examples=examples, seed=seed,
     )  # fmt: skip
 
 

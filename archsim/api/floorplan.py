@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archsim.api.commands import studied
 from archsim.api.inputs import File, Spec, named_by, pair, path, several
 from archsim.api.shown import StudyResult
-from archsim.spec.settings import Settings
+from archsim.spec.settings import Settings, settings_of
 from archsim.studies.study import Progress
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def compare(
 ) -> StudyResult[ChipComparison]:
     """Put chips side by side on one workload: area, wires, contention, time, energy and power density."""
     name, settings = named_by(workload)
-    _, _, own = pair("", "", sets).values()
     return studied("archsim.studies.floorplans.compare", out, progress, workload=name, archs=several(archs),
-                   sets=(*settings, *own), examples=examples, jobs=jobs, cluster=cluster,
+                   sets=(*settings, *settings_of(sets)), examples=examples, jobs=jobs, cluster=cluster,
                    store=path(store))  # fmt: skip
 
 
