@@ -228,12 +228,19 @@ class Study(Generic[I, D]):
 
     def perform(self, inputs: I, out: Path | None = None, progress: Progress = silent) -> tuple[D, Document, Path]:
         """Return the data, the report and its folder, `out` or one by the names of what is studied."""
+        return self.carry_out(inputs, out, progress)[:3]
+
+    def carry_out(
+        self, inputs: I, out: Path | None = None, progress: Progress = silent
+    ) -> tuple[D, Document, Path, Mapping[str, Content]]:
+        """Return what `perform` does, and the files of the folder that repeat the study."""
         with taking() as taken:
             prepared = self.prepare(inputs)
             folder = out or prepared.folder
             with reserved(folder):
                 data = prepared.compute(progress, folder)
-                return data, *self.write(data, folder, self._again(inputs, taken))
+                again = self._again(inputs, taken)
+                return data, *self.write(data, folder, again), again
 
     def find(self, inputs: I, progress: Progress = silent) -> tuple[D, Path, Mapping[str, Content]]:
         """Return the data alone, the folder that its report would have, and the files in it that repeat the study.

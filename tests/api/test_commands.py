@@ -138,6 +138,12 @@ def test_metrics_of_a_run_are_attributes() -> None:
     assert low < found.energy_per_example_j < high
 
 
+def test_a_report_can_be_written_twice(tmp_path: Path) -> None:
+    found = sim.floorplan.draw(REFERENCE, out=tmp_path / "one")
+    found.report(tmp_path / "two")
+    assert files_in(tmp_path / "one") == files_in(tmp_path / "two")
+
+
 def test_progress_is_told() -> None:
     told: list[tuple[float, int | None]] = []
     sim.run(
