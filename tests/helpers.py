@@ -19,6 +19,7 @@ from archsim.functional.losses import TARGETS
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Op, Schedule
+from archsim.results import intervals
 from archsim.results.intervals import drawn_run, of_chip
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
@@ -34,14 +35,16 @@ STATIC = "tile.device={kind: static_cell, area: 1 um2, read_energy: 50 fJ, suppl
 
 DRAWN = {"archsim.results.evaluate.drawn_run": drawn_run, "archsim.studies.published.of_chip": of_chip}
 """What draws for intervals without being asked; tests/conftest.py puts nothing in its place."""
+DRAWS = {f"archsim.results.intervals.{name}": getattr(intervals, name) for name in ("BILLED", "SIMULATED")}
+"""How many draws users have; tests/conftest.py puts few in their place."""
 
 
 @contextmanager
-def with_intervals() -> Iterator[None]:
-    """Have metrics their intervals, as users have, of as many draws as `archsim.results.intervals` says."""
+def with_intervals(as_users_have: bool = False) -> Iterator[None]:
+    """Have metrics their intervals, of few draws, or `as_users_have` and processes that a test starts."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, function in DRAWN.items():
-            patch.setattr(name, function)
+        for name, own in {**DRAWN, **(DRAWS if as_users_have else {})}.items():
+            patch.setattr(name, own)
         yield
 
 

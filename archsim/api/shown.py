@@ -183,8 +183,8 @@ def performed(
     study: Study[I, D], inputs: I, out: Path | None = None, progress: Progress = silent
 ) -> StudyResult[D]:  # fmt: skip
     """Return what a study finds, its report written into `out`, or a folder by the names of what is studied."""
-    data, document, folder, again = study.carry_out(inputs, out, progress)
-    return StudyResult(study, data, folder, again, document, is_written=True)
+    done = study.perform(inputs, out, progress)
+    return StudyResult(study, done.data, done.folder, done.again, done.document, is_written=True)
 
 
 class Metric:

@@ -155,7 +155,7 @@ def report(
         raise SpecError([Problem("--figures", "is for one folder", "leave it out")])
     from archsim.studies.runs.study import STUDY, Inputs
 
-    _, document, written = STUDY.perform(Inputs(tuple(folders)), out)
+    _, document, written, _ = STUDY.perform(Inputs(tuple(folders)), out)
     page = f"report  {written / 'runs.html'}"
     answer(written / STUDY.file, lambda: lines_of(document), page, as_json=as_json, quiet=quiet)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import Field, PrivateAttr
 
@@ -181,6 +181,15 @@ class Prepared(Generic[D]):
     compute: Callable[[Progress, Path], D]
 
 
+class Performed(NamedTuple, Generic[D]):
+    """A study that was carried out: data, report, its folder, and the files in it that repeat the study."""
+
+    data: D
+    document: Document
+    folder: Path
+    again: Mapping[str, Content]
+
+
 @dataclass(frozen=True)
 class Study(Generic[I, D]):
     """A study. `command` are its words, `file` holds its data and marks its folder.
@@ -226,21 +235,15 @@ class Study(Generic[I, D]):
         """The folder of what the command named."""
         return "inputs" if self.again == RUN_FILE else f"{self.stem}_inputs"
 
-    def perform(self, inputs: I, out: Path | None = None, progress: Progress = silent) -> tuple[D, Document, Path]:
-        """Return the data, the report and its folder, `out` or one by the names of what is studied."""
-        return self.carry_out(inputs, out, progress)[:3]
-
-    def carry_out(
-        self, inputs: I, out: Path | None = None, progress: Progress = silent
-    ) -> tuple[D, Document, Path, Mapping[str, Content]]:
-        """Return what `perform` does, and the files of the folder that repeat the study."""
+    def perform(self, inputs: I, out: Path | None = None, progress: Progress = silent) -> Performed[D]:
+        """Carry the study out and write its report into `out`, or a folder by the names of what is studied."""
         with taking() as taken:
             prepared = self.prepare(inputs)
             folder = out or prepared.folder
             with reserved(folder):
                 data = prepared.compute(progress, folder)
                 again = self._again(inputs, taken)
-                return data, *self.write(data, folder, again), again
+                return Performed(data, *self.write(data, folder, again), again)
 
     def find(self, inputs: I, progress: Progress = silent) -> tuple[D, Path, Mapping[str, Content]]:
         """Return the data alone, the folder that its report would have, and the files in it that repeat the study.

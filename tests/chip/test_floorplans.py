@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
@@ -111,6 +111,7 @@ def test_each_site_holds_its_tile_and_the_host_port_its_area(
 @given(kinds, areas, hosts)
 def test_a_plan_given_rectangle_by_rectangle_is_the_same_plan(kind: str, tiles: list[float], host: float) -> None:
     plan = section(kind).plan(tiles, host)
+    assume(max(plan.width_m, plan.height_m) <= 0.3)  # a given die that no wafer holds is refused
     again = as_explicit(plan).plan(tiles, host)
     assert again.sites == plan.sites
     assert again.grid == plan.grid

@@ -133,7 +133,7 @@ def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any]
     sets = ["tile.rows=128", "tile.cols=128", f"tile.device={STATIC}", "numerics.output_range=2"]
     sets.append("training.learning_rate=0.05")
     inputs = Inputs("ambrogio_nature_2018", str(path), sets=tuple(sets), epochs=4, seeds=2)
-    data, document, folder = STUDY.perform(inputs, tmp_path / "out")
+    data, document, folder, _ = STUDY.perform(inputs, tmp_path / "out")
     history = data.plain()
     assert history["accuracy_chip"] == history["accuracy_float"] == [[None] * 4] * 2
     assert (history["loss"], history["final"]["accuracy_chip_mean"]) == ("squared_error", None)

@@ -18,7 +18,7 @@ SETS = ("tile.rows=128", "tile.cols=128", "dataset.examples=300", "schedule.tran
 
 def test_each_is_the_training_without_it_and_what_the_chip_has_not_changes_nothing(tmp_path: Path) -> None:
     asked = Inputs(REFERENCE, "mlp_digits", only=("leakage", "flicker"), epochs=1, seeds=2, sets=SETS)
-    data, shown, folder = STUDY.perform(asked, tmp_path / "out")
+    data, shown, folder, _ = STUDY.perform(asked, tmp_path / "out")
     alone = {}
     for name, ablated in (("as given", ()), ("leakage", ("leakage",))):
         alone[name] = training(
@@ -38,7 +38,7 @@ def test_each_is_the_training_without_it_and_what_the_chip_has_not_changes_nothi
     assert row[4] == pytest.approx(stdev(apart) / 2**0.5)
     assert "Without flicker the training is the same to the bit" in (folder / "ablations.md").read_text("utf-8")
     assert json.loads((folder / "ablations.json").read_text("utf-8"))["seeds"] == [0, 1]
-    again, _, _ = STUDY.perform(Inputs(**{**asked.__dict__, "jobs": 2}), tmp_path / "two")
+    again, *_ = STUDY.perform(Inputs(**{**asked.__dict__, "jobs": 2}), tmp_path / "two")
     assert again == data
 
 

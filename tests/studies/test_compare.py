@@ -66,7 +66,7 @@ def written(compared: Compared, tmp_path_factory: pytest.TempPathFactory) -> tup
     folder = tmp_path_factory.mktemp("compare") / "out"
     with pytest.MonkeyPatch.context() as patch:  # the same chips, not simulated again
         patch.setattr("archsim.studies.floorplans.compare.rows_of_chips", lambda *_, **__: compared)
-        data, _, folder = STUDY.perform(Inputs(WORK, CHIPS, sets=SMALL, examples=EXAMPLES), folder)
+        data, _, folder, _ = STUDY.perform(Inputs(WORK, CHIPS, sets=SMALL, examples=EXAMPLES), folder)
     return data.plain(), folder
 
 

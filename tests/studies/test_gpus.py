@@ -47,7 +47,7 @@ def data(result: Result) -> dict[str, Any]:
 
 def compared(arch: str, workload: str, out: Path | None = None, **asked: Any) -> tuple[dict[str, Any], Path]:
     """Return what gpus.json holds, and its folder."""
-    found, _, folder = STUDY.perform(Inputs(arch, workload, **asked), out)
+    found, _, folder, _ = STUDY.perform(Inputs(arch, workload, **asked), out)
     return found.plain(), folder
 
 

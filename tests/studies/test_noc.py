@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """Two traffics up to saturation."""
     request = small(traffic=("uniform", "transpose"))
-    data, _, folder = STUDY.perform(request, tmp_path_factory.mktemp("networks") / "one")
+    data, _, folder, _ = STUDY.perform(request, tmp_path_factory.mktemp("networks") / "one")
     return data.plain(), folder
 
 
@@ -66,7 +66,7 @@ def test_a_sweep_ends_in_saturation(data: dict[str, Any]) -> None:
 
 def test_the_files_are_the_same_twice_and_hold_the_data(found: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     data, folder = found
-    _, _, again = STUDY.perform(small(traffic=("uniform", "transpose")), tmp_path / "two")
+    _, _, again, _ = STUDY.perform(small(traffic=("uniform", "transpose")), tmp_path / "two")
     files = contents(folder)
     assert contents(again) == files
     assert set(files) == {"network.json", "network.html", "network.md", "tables/summary.csv", "tables/latency.csv",

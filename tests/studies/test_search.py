@@ -223,7 +223,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("cheap")
 @pytest.mark.parametrize("goals", [{"minimise": ("time",)}, {"minimise": ("time", "area")}, {"maximise": ("time",)}])
 def test_the_best_points_meet_all_conditions_and_no_other_is_better(goals: Mapping[str, Any], tmp_path: Path) -> None:
-    data, _, _ = STUDY.perform(inputs(**{"minimise": (), **goals}, budget=40), tmp_path / "out")
+    data, *_ = STUDY.perform(inputs(**{"minimise": (), **goals}, budget=40), tmp_path / "out")
     assert data.complete
     assert len(data.trials) == 40
     assert data.best
@@ -285,7 +285,7 @@ def test_a_search_from_a_store_computes_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_a_search_by_two_processes_gives_the_same_bytes_and_its_best_spec_runs(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    data, _, _ = STUDY.perform(inputs(), one)
+    data, *_ = STUDY.perform(inputs(), one)
     STUDY.perform(inputs(jobs=2), two)
     assert files(one) == files(two)
     best = data.best[0]
@@ -337,7 +337,7 @@ TRAINED = {"search": ("training.learning_rate=1e-3..1e-1:log", f"{INTERVAL}=100.
 
 
 def test_trainings_are_judged_on_what_is_held_back_and_stopped_where_they_are_hopeless(tmp_path: Path) -> None:
-    data, _, folder = STUDY.perform(inputs(**TRAINED), tmp_path / "out")
+    data, _, folder, _ = STUDY.perform(inputs(**TRAINED), tmp_path / "out")
     best = data.best[0]
     assert (data.examples, data.held) == (500, 100)  # a sixth is held back
     for own in data.trials:
@@ -398,7 +398,7 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_where_no_point_meets_the_conditions_that_is_told(tmp_path: Path) -> None:
-    data, shown, _ = STUDY.perform(inputs(subject_to=("area <= 1 um2",), budget=2), tmp_path / "out")
+    data, shown, *_ = STUDY.perform(inputs(subject_to=("area <= 1 um2",), budget=2), tmp_path / "out")
     assert not data.best
     assert not shown.figures()
     assert "No point that was tried" in (tmp_path / "out" / "search.md").read_text("utf-8")
@@ -412,7 +412,7 @@ def test_a_file_that_changes_changes_the_points_that_name_it(tmp_path: Path, mon
     found = []
     for own in (text, f"{text}white_space\t1e-3\t1e-3\t0.1\t0.1\n", text):
         Path("plan.flp").write_text(own, "utf-8")
-        data, _, _ = STUDY.perform(inputs(
+        data, *_ = STUDY.perform(inputs(
             sets=(*small, "floorplan={kind: explicit, flp: plan.flp}"), search=("technology.clock=1 GHz,500 MHz",),
             budget=2, subject_to=(), store=Path("points.sqlite"),
         ), tmp_path / "out")  # fmt: skip

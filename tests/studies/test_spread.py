@@ -16,6 +16,7 @@ from archsim.studies.tasks import bench
 from archsim.studies.tasks.bench import OWN_STORE, Spread
 from archsim.studies.tasks.workers import Workers
 from archsim.workload import load_workload
+from tests.helpers import with_intervals
 from tests.studies.test_study import CHIP, SMALL, WORK, files
 
 SPEECH, SPOKEN = "ambrogio_nature_2023", "rnnt_librispeech"
@@ -92,7 +93,8 @@ def test_any_number_of_workers_gives_the_same_bytes_and_asked_again_nothing_is_c
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_so_it_is_of_every_study(name: str, tmp_path: Path) -> None:
-    check(name, tmp_path, (1, 2, 3))
+    with with_intervals(as_users_have=True):
+        check(name, tmp_path, (1, 2, 3))
 
 
 def interrupted(name: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> int:

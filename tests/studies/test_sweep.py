@@ -52,7 +52,7 @@ Answer = tuple[dict[str, Any], Path]
 
 def swept(folder: Path, progress: Any = silent, **options: Any) -> Answer:
     given = {"vary": VARY, "sets": SMALL, "epochs": 1, "train": True, "seeds": 2, "seed": 1, "jobs": 1, **options}
-    data, _, written = STUDY.perform(Inputs(REFERENCE, WORK, **given), folder, progress)
+    data, _, written, _ = STUDY.perform(Inputs(REFERENCE, WORK, **given), folder, progress)
     return data.plain(), written
 
 

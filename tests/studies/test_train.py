@@ -31,7 +31,7 @@ SMALL = ("tile.rows=128", "tile.cols=128")
 
 def training(tmp_path: Path, *sets: str, progress: Any = silent, **options: Any) -> dict[str, Any]:
     inputs = Inputs(CHIP, WORK, sets=(*SMALL, *sets), **options)
-    history, _, folder = STUDY.perform(inputs, tmp_path / "out", progress)
+    history, _, folder, _ = STUDY.perform(inputs, tmp_path / "out", progress)
     plain: dict[str, Any] = json.loads((folder / "history.json").read_text("utf-8"))
     assert plain == history.plain()
     return plain
