@@ -11,11 +11,14 @@ help: ## show the targets
 demo: $(INSTALLED) ## train a small network on a published chip; the report goes to reports/
 	$(BIN)/archsim run ambrogio_nature_2018 mlp_mnist
 
+# What is compiled is kept, whatever the shell says: two workers and many commands load the same modules.
+COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/.venv/pycache"
+
 test: $(INSTALLED) ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(COMPILED) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(INSTALLED) ## the slow tests, and all laws on more examples
-	ARCHSIM_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(COMPILED) ARCHSIM_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 SECONDS ?= 60
 SEED ?= 0

@@ -13,8 +13,6 @@ from math import inf
 import pytest
 from hypothesis import settings
 
-from tests.helpers import DRAWN, with_intervals
-
 os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told 80
 
 settings.register_profile("quick", deadline=None, max_examples=15)  # first calls compile, or load the table of units
@@ -39,6 +37,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _without_intervals() -> Iterator[None]:
     """Have nothing drawn for intervals of metrics, which takes longer than short runs; few draws where they are."""
+    from tests.helpers import DRAWN
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("archsim.results.intervals.BILLED", 16)
         patch.setattr("archsim.results.intervals.SIMULATED", 4)
@@ -50,5 +50,7 @@ def _without_intervals() -> Iterator[None]:
 @pytest.fixture
 def intervals() -> Iterator[None]:
     """Have metrics their intervals, of few draws."""
+    from tests.helpers import with_intervals
+
     with with_intervals():
         yield

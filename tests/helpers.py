@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -22,8 +23,9 @@ from archsim.mapping.schedule import Op, Schedule
 from archsim.results import intervals
 from archsim.results.intervals import drawn_run, of_chip
 from archsim.simulation.run import Trace, simulate
+from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
-from archsim.spec.loading import load_arch
+from archsim.spec.loading import Loaded, load_arch
 from archsim.workload import Dataset, Dense, Training, Workload
 from archsim.workload.activations import ACTIVATIONS
 
@@ -80,9 +82,15 @@ def network(
     )
 
 
+@cache
+def shipped(name: str) -> Loaded[ArchSpec]:
+    """Return a shipped chip as its file has it, which is read once."""
+    return load_arch(name)
+
+
 def chip_of(base: str = REFERENCE, overrides: Sequence[str] = ()) -> Chip:
     """Return a shipped chip with overrides."""
-    return build_chip(load_arch(base, overrides).value)
+    return build_chip((shipped(base).with_overrides(overrides) if overrides else shipped(base)).value)
 
 
 def schedule_of(

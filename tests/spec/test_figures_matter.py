@@ -35,11 +35,11 @@ from archsim.simulation.run import simulate
 from archsim.spec.arch import AnyFigure, ArchSpec
 from archsim.spec.bearing import bearing
 from archsim.spec.finding import builtin_names
-from archsim.spec.loading import Loaded, load_arch
+from archsim.spec.loading import Loaded
 from archsim.spec.tile import TileSpec
 from archsim.studies.published import compare
 from archsim.workload import Workload, load_workload
-from tests.helpers import PACKET
+from tests.helpers import PACKET, shipped
 
 Results = Mapping[str, Any]
 Numbers = np.random.default_rng
@@ -193,7 +193,7 @@ def literals(annotation: Any) -> tuple[Any, ...]:
 
 @cache
 def loaded(chip: str, settings: tuple[str, ...] = ()) -> Loaded[ArchSpec]:
-    return load_arch(chip, list(settings))
+    return shipped(chip).with_overrides(settings) if settings else shipped(chip)
 
 
 @cache

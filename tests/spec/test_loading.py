@@ -24,6 +24,7 @@ from archsim.spec.finding import builtin_names, description_of, find_file, kind_
 from archsim.spec.loading import Loaded, differences, digest_of, load_arch
 from archsim.studies.views import check_lines
 from archsim.workload import Workload, load_workload
+from tests.helpers import shipped
 
 REFERENCE = "ambrogio_nature_2018"
 SHIPPED = load_arch(REFERENCE)
@@ -685,12 +686,12 @@ def test_differences_name_each_path_once_and_mirror() -> None:
 # ---- what is shipped
 
 
-def shipped() -> Iterator[tuple[str, Loaded[Any]]]:
-    yield from ((name, load_arch(name)) for name in builtin_names("arch_specs"))
+def each_shipped() -> Iterator[tuple[str, Loaded[Any]]]:
+    yield from ((name, shipped(name)) for name in builtin_names("arch_specs"))
     yield from ((name, load_workload(name)) for name in builtin_names("workloads"))
 
 
-EVERY = pytest.mark.parametrize(("name", "loaded"), [pytest.param(*pair, id=pair[0]) for pair in shipped()])
+EVERY = pytest.mark.parametrize(("name", "loaded"), [pytest.param(*pair, id=pair[0]) for pair in each_shipped()])
 
 
 @EVERY

@@ -26,11 +26,12 @@ from archsim.report.terminal import lines
 from archsim.results.peak import chip_metrics
 from archsim.spec.finding import builtin_names
 from archsim.studies.published import AIM, EXACT, STUDY, Comparison, Inputs, Row, compare, name_of
+from tests.helpers import shipped
 
 pytestmark = pytest.mark.usefixtures("intervals")
 document = STUDY.report
-CHIPS = [name for name in builtin_names("arch_specs") if load_arch(name).value.published]
-FIGURES = [(name, i) for name in CHIPS for i in range(len(load_arch(name).value.published))]
+CHIPS = [name for name in builtin_names("arch_specs") if shipped(name).value.published]
+FIGURES = [(name, i) for name in CHIPS for i in range(len(shipped(name).value.published))]
 BROKEN = """
 kind: arch
 extends: ambrogio_nature_2018
@@ -40,7 +41,7 @@ tile: {device: {kind: pcm_3t1c, area: 4 um2}}
 
 @functools.cache
 def rows(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = compare([load_arch(name)]).plain()
+    found: list[dict[str, Any]] = compare([shipped(name)]).plain()
     return found
 
 

@@ -23,6 +23,7 @@ from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document
 from archsim.studies.run.study import write_report
 from archsim.workload import Dense, load_workload
+from tests.helpers import shipped
 
 FAST = "schedule.transfer.interval_examples=20"
 
@@ -144,7 +145,7 @@ QUICK = {
 def pairs() -> list[Any]:
     """Return each shipped chip with each shipped workload of dense layers that fits; all but a few are slow."""
     found = []
-    tiles = {name: load_arch(name).value.tile for name in builtin_names("arch_specs")}
+    tiles = {name: shipped(name).value.tile for name in builtin_names("arch_specs")}
     networks = {name: load_workload(name).value for name in builtin_names("workloads")}
     for (arch, tile), (workload, network) in itertools.product(tiles.items(), networks.items()):
         if tile.missing("tile"):
