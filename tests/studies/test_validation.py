@@ -114,7 +114,7 @@ def test_a_history_of_before_has_no_validation_and_is_rendered(tmp_path: Path) -
 def test_a_sweep_tests_after_the_last_epoch_and_chooses_by_validation(tmp_path: Path) -> None:
     asked = SweepInputs(REFERENCE, "mlp_digits", vary=("dataset.validation=0,200",), train=True, epochs=2, jobs=1,
                         sets=(*HELD[:2], "dataset.examples=300"))  # fmt: skip
-    data, _, folder = SWEEP.perform(asked, tmp_path / "out", silent)
+    data, _, folder, _ = SWEEP.perform(asked, tmp_path / "out", silent)
     plain, held = (dict(point.metrics or {}) for point in data.points)
     more = {f"accuracy_validation_{where}_{of}" for where in ("chip", "float") for of in ("mean", "std")}
     assert set(held) - set(plain) == more
