@@ -126,13 +126,13 @@ from archsim.studies.tasks.store import Store
 from archsim.studies.tasks.workers import Workers
 from tests.studies.toy_tasks import SquareTask
 
-if __name__ == "__main__":
-    log = Path(sys.argv[1])
-    tasks = [SquareTask(float(i), log, seconds=0.05) for i in range(60)]
-    with Store(Path(sys.argv[2])) as store, Workers(2) as workers:
-        for place, found in computed(tasks, workers, store, lambda done, words: None):
-            print(place, flush=True)
+log = Path(sys.argv[1])
+tasks = [SquareTask(float(i), log, seconds=0.05) for i in range(60)]
+with Store(Path(sys.argv[2])) as store, Workers(2) as workers:
+    for place, found in computed(tasks, workers, store, lambda done, words: None):
+        print(place, flush=True)
 """
+"""A script, without the `if __name__ == "__main__"` that multiprocessing wants: its workers do not run it again."""
 
 
 def test_when_the_command_is_killed_its_workers_end_and_what_was_committed_stays(tmp_path: Path) -> None:

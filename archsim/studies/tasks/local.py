@@ -5,10 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.connection import wait
+from types import ModuleType
+from typing import Any
 
 PRELOADED = ("archsim.studies.tasks.task", "archsim.results.evaluate")
 
@@ -33,7 +36,23 @@ def local_pool(jobs: int) -> ProcessPoolExecutor:
     served = "forkserver" in methods and len(os.fsencode(tempfile.gettempdir())) <= MOST_LETTERS and not _COPIED
     context = multiprocessing.get_context("forkserver" if served else "spawn")
     context.set_forkserver_preload(list(PRELOADED))
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
+    return _Pool(jobs, mp_context=context, initializer=_begin)
+
+
+class _Pool(ProcessPoolExecutor):
+    """Processes that do not run the user's script again, as `multiprocessing` has them do: no task is defined there.
+
+    Thus a script needs no `if __name__ == "__main__"`.
+    """
+
+    def submit(self, *call: Any, **more: Any) -> Future[Any]:  # type: ignore[override]
+        """Give a task, for which a process may be started."""
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return super().submit(*call, **more)
+        finally:
+            sys.modules["__main__"] = main
 
 
 def end_pool(pool: ProcessPoolExecutor, at_once: bool) -> None:
