@@ -3,7 +3,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz lint types bench clean
+.PHONY: help demo test test-slow fuzz lint types docs bench clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,11 +33,15 @@ lint: $(INSTALLED) ## ruff: rules and format
 types: $(INSTALLED) ## mypy, strict
 	$(BIN)/mypy
 
+docs: $(INSTALLED) ## the documentation, into docs/_build/html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: $(INSTALLED) ## the benchmarks
 	$(BIN)/python -m benchmarks
 
 clean: ## remove caches and built packages; reports and .venv stay
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build docs/reference/made .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find archsim tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Order-only: the interpreter's date says nothing about the environment.

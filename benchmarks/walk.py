@@ -1,7 +1,7 @@
 """What transfers alone do to weights that are not trained: how far they walk, and what of the cell makes them.
 
-`python -m benchmarks.walk [ARCH]` prints the table that the README shows: weights of fc1 of mlp_mnist, held for so many
-transfer intervals of that chip.
+`python -m benchmarks.walk [ARCH]` prints a table of `docs/explained/accuracy.md`: weights of fc1 of mlp_mnist, held
+for so many transfer intervals of that chip.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Accuracy against the resistance of wires and the size of crossbars: short trainings of MNIST on the reference chip.
 
-`python -m benchmarks.wires [EXAMPLES [SEEDS]]` prints the table that the README shows, of MNIST in ARCHSIM_DATA or in
-../shared/data.
+`python -m benchmarks.wires [EXAMPLES [SEEDS]]` prints a table of `docs/explained/accuracy.md`, of MNIST in
+ARCHSIM_DATA or in ../shared/data.
 Transfers fall every third of the examples, and timing does not depend on the wires.
 """
 

@@ -172,7 +172,7 @@ def _short(value: Any) -> str:
     return " ".join(str(value.get(key)) for key in ("name", "hash")) if isinstance(value, dict) else str(value)
 
 
-_CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
+CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
     "layer": [("layer", LAYERS)],
     "mode": [("mode", MODES)],
     "topology": [("topology", TOPOLOGIES)],
@@ -187,7 +187,7 @@ _CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
 
 def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[str, str, str]]:
     """Return (kind, name, what it is) of all there is to choose, or of one noun; with the GPUs of a user's files."""
-    nouns = ["arch", "workload", "component", *_CHOICES, "trace", "gpu"]
+    nouns = ["arch", "workload", "component", *CHOICES, "trace", "gpu"]
     if noun is not None and noun not in nouns:
         raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
     if gpu_files and noun not in (None, "gpu"):
@@ -206,7 +206,7 @@ def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[st
         elif each == "component":
             found += [(cls.role, kind, _first_sentence(cls.__doc__)) for kind, cls in COMPONENTS.items()]
         else:
-            for kind, registry in _CHOICES[each]:
+            for kind, registry in CHOICES[each]:
                 found += [(kind, name, _first_sentence(entry.__doc__)) for name, entry in registry.items()]
     return found
 

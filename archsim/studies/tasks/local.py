@@ -45,7 +45,7 @@ class _Pool(ProcessPoolExecutor):
     Thus a script needs no `if __name__ == "__main__"`.
     """
 
-    def submit(self, *call: Any, **more: Any) -> Future[Any]:  # type: ignore[override]
+    def submit(self, *call: Any, **more: Any) -> Future[Any]:
         """Give a task, for which a process may be started."""
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")

@@ -1,4 +1,4 @@
-"""The README is true: its commands run, its code runs, and its table holds what runs give."""
+"""README and documentation are true: their commands run, their code runs, and their tables hold what runs give."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ from archsim.workload import load_workload
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
+PAGES = {"README.md": TEXT, **{
+    path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in sorted((ROOT / "docs").rglob("*.md"))
+    if not {"_build", "made", "reports"} & set(path.parts)
+}}  # fmt: skip
 COLUMNS = (
     ("ambrogio_nature_2018", ()),
     ("ambrogio_nature_2018_packet", ()),
@@ -48,28 +52,40 @@ ROWS = {  # heading: metric, scale, decimals
 
 
 def test_the_table_of_the_reference_holds_what_runs_give() -> None:
-    lines = TEXT.split("<!-- table: reference -->")[1].strip().splitlines()[2 : 2 + len(ROWS)]
-    found = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
+    found = [row for name in PAGES for row in rows_of("reference", name)]
     results = [evaluate(load_arch(arch, sets), load_workload("mlp_mnist")).data["metrics"] for arch, sets in COLUMNS]
     expected = [
         [heading, *(f"{m[metric] * scale:,.{decimals}f}{' %' if 'share' in heading else ''}" for m in results)]
         for heading, (metric, scale, decimals) in ROWS.items()
     ]
-    assert found == expected
+    assert found == expected * 2  # README and documentation
+
+
+def rows_of(table: str, page: str = "") -> list[list[str]]:
+    """Return the cells of a marked table, of one page or of the one that has it."""
+    _, *after = (PAGES[page] if page else "".join(PAGES.values())).split(f"<!-- table: {table} -->\n")
+    lines = [re.split(r"\n\n", text.strip())[0].splitlines()[2:] for text in after]
+    return [[cell.strip(" *") for cell in line.strip("|").split("|")] for own in lines for line in own]
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"(?:^    .*\n)+", TEXT, flags=re.MULTILINE)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith("archsim ") and not re.search(r"\b[A-Z]{2,}\b|\bA B\b", line)]
+    """Return what pages have users type, but for what names a file or a placeholder; each once."""
+    found: list[str] = []
+    for text in PAGES.values():
+        whole = re.sub(r"\s*\\\n\s*", " ", text)
+        shown = re.findall(r"^(?:    |\$ )(archsim .*)", whole, flags=re.MULTILINE)
+        found += [line.split("  #")[0].strip() for line in shown]
+    own = re.compile(r"\b[A-Z]{2,}\b|\bA B\b|mine|model|reports/|--data")
+    return [line for line in dict.fromkeys(found) if not own.search(line.replace("H100", ""))]
 
 
-SHORTER = {"sensitivity": ["--examples", "2"], "crosscheck": ["--examples", "100"], "network": ["--cycles", "300"]}
+SHORTER = {"sensitivity": ["--examples", "2"], "crosscheck": ["--examples", "100"], "network": ["--cycles", "300"],
+           "optimise": ["--budget", "5"], "train": ["--epochs", "1"]}  # fmt: skip
 """By command what makes it so: whole ones are in benchmarks, and in tests of their own."""
 
 
 @pytest.mark.parametrize("line", commands())
-def test_the_commands_of_the_readme_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_that_pages_show_run(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = shlex.split(line)[1:]
     words += SHORTER.get(words[0], [])
@@ -83,7 +99,7 @@ def test_the_python_of_the_readme_runs(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, _ = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     seconds, passed = capsys.readouterr().out.split()
     assert 1e-7 < float(seconds) < 1e-5
@@ -91,11 +107,12 @@ def test_the_python_of_the_readme_runs(
 
 
 @pytest.mark.slow
-def test_the_cluster_of_the_readme_starts_and_takes_its_command(
+def test_the_cluster_of_the_page_starts_and_takes_its_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     distributed = pytest.importorskip("distributed")
-    _, code = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    page = PAGES["docs/howto/cluster.md"]
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     made: list[Any] = []
 
     class SLURMCluster(distributed.LocalCluster):  # type: ignore[misc]
@@ -112,7 +129,7 @@ def test_the_cluster_of_the_readme_starts_and_takes_its_command(
     def commands(seconds: float) -> None:
         (cluster, port), told = made[0], capsys.readouterr().out
         assert told == f"{cluster.scheduler_address}\n"
-        (line,) = re.findall(rf"^    (archsim .*--cluster tcp://HOST:{port}.*)$", TEXT, flags=re.MULTILINE)
+        (line,) = re.findall(rf"^\$ (archsim .*--cluster tcp://HOST:{port}.*)$", page, flags=re.MULTILINE)
         own = {"ARCH": "ambrogio_nature_2018", "WORKLOAD": "mlp_digits", f"tcp://HOST:{port}": told.strip()}
         words = [own.get(word, word) for word in shlex.split(line)[1:]]
         cluster.wait_for_workers(1, timeout=60)
@@ -137,19 +154,23 @@ def test_the_spec_of_the_readme_loads_and_runs(tmp_path: Path) -> None:
     assert evaluate(arch, load_workload("mlp_mnist"), examples=10_000).passed
 
 
-def test_the_links_of_the_readme_lead_somewhere() -> None:
-    headings = {f"#{re.sub('[^a-z -]', '', line.lower()).strip().replace(' ', '-')}"
-                for line in re.findall(r"^#+ (.*)$", TEXT, flags=re.MULTILINE)}  # fmt: skip
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        assert target.startswith("https://") or target in headings or (ROOT / target).exists(), target
+def test_the_readme_is_short() -> None:
+    assert len(TEXT.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    """Those between pages of the documentation are checked by its build, headings included."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        path = (ROOT / page).parent / target.split("#")[0]
+        assert target.startswith("https://") or path.exists() or "made/" in target, target
 
 
 @pytest.mark.slow
 def test_the_table_of_floorplans_holds_what_runs_give() -> None:
-    lines = TEXT.split("<!-- table: floorplans -->")[1].split("\n\n")[0].strip().splitlines()[2:]
-    assert len(lines) == 9
-    for line in lines:
-        name, *shown = (cell.strip(" *") for cell in line.strip("|").split("|"))
+    rows = rows_of("floorplans")
+    assert len(rows) == 9
+    for name, *shown in rows:
         own = name.strip("`*").split("`")[0]
         found = evaluate(load_arch(f"pcm64_{own}_32nm"), load_workload("mlp_wide"), examples=8000)
         metrics, wires_m = found.data["metrics"], sum(link.length_m for link in found.chip.links.values())
@@ -163,8 +184,7 @@ def test_the_table_of_floorplans_holds_what_runs_give() -> None:
 def test_the_table_against_gpus_holds_what_the_comparison_gives() -> None:
     from archsim.baselines.comparison import compare_gpus
 
-    rows = TEXT.split("<!-- table: gpus -->")[1].strip().splitlines()[2:6]
-    found = [tuple(float(cell) for cell in line.strip("|").split("|")[1:]) for line in rows]
+    found = [tuple(map(float, row[1:])) for row in rows_of("gpus")]
     data = compare_gpus(evaluate(load_arch("ambrogio_nature_2018"), load_workload("mlp_mnist")), ("H100",), (1,))
     paper = data["paper"]
     (peak,) = [row for row in data["gpus"][0]["peaks"] if row["precision"] == data["gpus"][0]["fastest"]]
@@ -180,10 +200,7 @@ def test_the_table_of_networks_holds_what_a_survey_gives() -> None:
 
     from archsim.studies.survey import Row, survey
 
-    lines = TEXT.split("<!-- table: networks -->")[1].strip().splitlines()[2:13]
-    table = {
-        re.findall(r"`(\w+)`", line)[0]: [cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines
-    }
+    table = {re.findall(r"`(\w+)`", row[0])[0]: row for row in rows_of("networks")}
     workloads = [load_workload(name, ["mode=training"]) for name in table]
     for row in survey(load_arch("ambrogio_nature_2018"), workloads, hold_s=Fraction(74, 10**4)):
         found = table[row.name][1:]
@@ -200,12 +217,9 @@ def test_the_table_of_larger_networks_holds_what_was_measured() -> None:
     from archsim.baselines.measured import measurements
 
     networks = ("mlp_mnist", "transfer_cifar100", "autoencoder", "fc_alexnet", "fc_vgg16")
-    lines = TEXT.split("<!-- table: larger -->")[1].strip().splitlines()[2:7]
-    below = TEXT.split("<!-- table: networks -->")[1]
-    for name, line in zip(networks, lines, strict=True):
-        chip, one, many, ratio = (cell.strip() for cell in line.strip("|").split("|")[1:])
-        row = next(row for row in below.splitlines() if f"`{name}`" in row)
-        assert chip == ", ".join(cell.strip(" *") for cell in row.strip("|").split("|")[3:5])
+    for name, (_, chip, one, many, ratio) in zip(networks, rows_of("larger"), strict=True):
+        row = next(row for row in rows_of("networks") if f"`{name}`" in row[0])
+        assert chip == ", ".join(row[3:5])
         for batch, found in ((1, one), (4096, many)):
             rows = [
                 row
