@@ -16,6 +16,7 @@ import yaml
 
 import archsim.baselines
 from archsim.base.documents import read_yaml
+from archsim.report.terminal import lines
 from archsim.results.evaluate import Result, evaluate
 from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
@@ -182,3 +183,15 @@ def test_the_reference_chip_reaches_its_published_peaks_under_every_policy(polic
     assert metrics["efficiency_peak_op_per_j"] == pytest.approx(28_065e9, rel=0.01)
     assert metrics["throughput_per_area_peak_op_per_s_m2"] == pytest.approx(3.6e12 / 1e-6, rel=0.01)
     assert metrics["time_per_example_peak_s"] == pytest.approx(240e-9)
+
+
+@pytest.mark.usefixtures("intervals")
+def test_a_figure_outside_of_its_interval_is_told() -> None:
+    """Ranges of one side, as that of a converter that was taken at its worst, put a value at an end of them."""
+    for chip, outside in (("ambrogio_nature_2018", []), ("pcm64_mesh_32nm", ["energy efficiency", "power"])):
+        result = evaluate(load_arch(chip), load_workload("mlp_mnist"), examples=20)
+        said = " ".join(" ".join(lines(document(page_of(result)))).split())
+        assert (
+            re.findall(r"As given, (.*?) lie outside", said)
+            == [", ".join(f"peak, {label}" for label in outside)][: len(outside)]
+        )

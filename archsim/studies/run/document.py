@@ -300,13 +300,18 @@ def _sure(page: Page) -> list[Section]:
     how = page.data.uncertainty
     if how is None:
         return []
+    outside = [
+        label for label, _, value, low, high in tables.sure(page) if value is not None and not low <= value <= high
+    ]
     drawn = "simulated" if how.simulated else "billed anew from the run's counters"
     text = say(
         "Some figures of the spec have ranges, or are estimates with a spread. The intervals hold {held} of {draws} in "
         "which these are drawn, each {drawn}; figures of one source, or of one estimator, err together. What the model "
-        "leaves out is in no interval.{refused}", held=per_cent(how.held, 0), draws=counted(how.draws, "draw"),
+        "leaves out is in no interval.{refused}{outside}", held=per_cent(how.held, 0), draws=counted(how.draws, "draw"),
         drawn=drawn,
         refused=f" Left out: {counted(how.refused, 'draw')} of which no chip can be made." if how.refused else "",
+        outside=f" As given, {', '.join(outside)} lie outside, as figures stand at an end of their ranges."
+        if outside else "",
         brief=True,
     )  # fmt: skip
     return [Section("sure", "How sure is it", (text, tables.intervals(page)))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from archsim.base.units import engineering, si_of_metric
 from archsim.base.words import per_cent
@@ -49,17 +49,22 @@ def _cause(figures: Sequence[str]) -> str:
     return f"{first} and {len(more)} more" if more else first
 
 
+def sure(page: Page) -> Iterator[tuple[str, str, float | None, float, float]]:
+    """Yield (label, metric, value as given, low, high) of the headline figures, sustained and at the peak."""
+    known = page.data.intervals or {}
+    for label, metric in [(own.label, own.metric) for own in HEADLINE] + [
+        (f"peak, {own.label}", own.peak) for own in HEADLINE
+    ]:
+        if metric in known:
+            yield label, metric, page.data.metrics.get(metric), *known[metric]
+
+
 def intervals(page: Page) -> Table:
     """The intervals of the headline figures, sustained and at the peak, and what makes most of each."""
-    known, how = page.data.intervals or {}, page.data.uncertainty
+    causes = page.data.uncertainty.causes if page.data.uncertainty else {}
     rows = []
-    both = [(own.label, own.metric) for own in HEADLINE] + [(f"peak, {own.label}", own.peak) for own in HEADLINE]
-    for label, metric in both:
-        if how is None or metric not in known:
-            continue
-        low, high = known[metric]
-        told = (f"{_cause(cause.figures)} ({per_cent(cause.share, 0)})" for cause in how.causes.get(metric, ()))
-        value = page.data.metrics.get(metric)
+    for label, metric, value, low, high in sure(page):
+        told = (f"{_cause(cause.figures)} ({per_cent(cause.share, 0)})" for cause in causes.get(metric, ()))
         shown = [Said(each, headline_text(each, metric)) for each in (value, low, high)]
         rows.append((label, *shown, high / low if low > 0 else None, "; ".join(told)))
     columns = (Column("figure"), Column("nominal"), Column("low"), Column("high"), Column("high / low", "", 2),
