@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         published,
         run,
         sensitivity,
+        study,
         survey,
         sweep,
         train,
     )
     from archsim.base.errors import ArchsimError, SpecError
+    from archsim.base.plugins import load_plugin
     from archsim.chip import build_chip
     from archsim.mapping import build_schedule, map_workload
     from archsim.results.bill import account
@@ -39,13 +41,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArchsimError", "SpecError", "ablate", "account", "build_chip", "build_schedule", "compare", "crosscheck",
-    "evaluate", "floorplan", "frame", "load_arch", "load_workload", "map_workload", "network", "optimise", "peak",
-    "published", "run", "sensitivity", "simulate", "survey", "sweep", "train", "write_report",
+    "evaluate", "floorplan", "frame", "load_arch", "load_plugin", "load_workload", "map_workload", "network",
+    "optimise", "peak", "published", "run", "sensitivity", "simulate", "study", "survey", "sweep", "train",
+    "write_report",
 ]  # fmt: skip
 
 _HOMES = {
     **dict.fromkeys(["ablate", "compare", "crosscheck", "network", "optimise", "published", "run", "sensitivity",
-                     "survey", "sweep", "train"], "archsim.api.commands"),
+                     "study", "survey", "sweep", "train"], "archsim.api.commands"),
     "ArchsimError": "archsim.base.errors",
     "SpecError": "archsim.base.errors",
     "account": "archsim.results.bill",
@@ -55,6 +58,7 @@ _HOMES = {
     "floorplan": "archsim.api",
     "frame": "archsim.studies.stores",
     "load_arch": "archsim.spec.loading",
+    "load_plugin": "archsim.base.plugins",
     "load_workload": "archsim.workload",
     "map_workload": "archsim.mapping",
     "peak": "archsim.results.peak",

@@ -8,6 +8,7 @@ All raise SpecError with everything that is wrong in what was given, before anyt
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from archsim.api.inputs import Axes, File, Spec, axes, pair, path, several, texts
 from archsim.api.shown import Run, StudyResult, performed
+from archsim.base.errors import Problem, SpecError, nearest
 from archsim.results.evaluate import evaluate
 from archsim.spec.settings import Settings
-from archsim.studies.study import AnyStudy, Progress, silent
+from archsim.studies.study import AnyStudy, Progress, silent, study_called
 
 if TYPE_CHECKING:
     from archsim.studies.ablate import Ablations
@@ -31,14 +33,40 @@ if TYPE_CHECKING:
     from archsim.studies.train.history import History
 
 
-def studied(module: str, out: File | None, progress: Progress | None, **asked: Any) -> StudyResult[Any]:
-    """Return what the study of a module finds, being asked as its inputs are called."""
-    study: AnyStudy = importlib.import_module(module).STUDY
+def studied(module: AnyStudy | str, out: File | None, progress: Progress | None, **asked: Any) -> StudyResult[Any]:
+    """Return what a study, or that of a module, finds, being asked as its inputs are called."""
+    study: AnyStudy = importlib.import_module(module).STUDY if isinstance(module, str) else module
     inputs, told = study.inputs(**asked), progress or silent
     if out is None:
         data, folder, again = study.find(inputs, told)
         return StudyResult(study, data, folder, again, is_written=False)
     return performed(study, inputs, Path(out), told)
+
+
+def study(
+    words: str, *, out: File | None = None, progress: Progress | None = None, **asked: Any
+) -> StudyResult[Any]:  # fmt: skip
+    """Carry out the study of a command, such as a plug-in's, asked as its options are called, with underscores.
+
+    Chips and workloads are names, paths or what `load_arch` and `load_workload` returned; of several items give a
+    sequence. Raises SpecError also where there is no such study, or it asks for something else.
+    """
+    found = study_called(words)
+    fields = {field.name: field for field in dataclasses.fields(found.inputs)}
+    strange = [
+        Problem(words, f"does not ask for '{name}'", nearest(name, fields)) for name in asked if name not in fields
+    ]
+    missing = [
+        Problem(words, f"asks for '{name}', which was not given", f"study('{words}', {name}=...)")
+        for name, field in fields.items() if field.default is dataclasses.MISSING and name not in asked
+    ]  # fmt: skip
+    if strange or missing:
+        raise SpecError([*strange, *missing])
+    if {"arch", "workload", "sets"} <= set(fields):
+        asked |= pair(asked["arch"], asked["workload"] or "", asked.get("sets", ()))
+    several = {name for name, field in fields.items() if field.default == () or "tuple" in str(field.type)}
+    given = {name: texts(own) if name in several else own for name, own in asked.items()}
+    return studied(found, out, progress, **given)
 
 
 def run(

@@ -9,6 +9,7 @@ from operator import itemgetter
 from threading import get_ident
 from typing import Generic, TypeVar
 
+from archsim.base import plugins
 from archsim.base.errors import SpecError, nearest
 
 T = TypeVar("T")
@@ -18,7 +19,8 @@ class Registry(Generic[T]):
     """A table from name to class or function, in order of registration; of names, where several modules register.
 
     Thus it never depends on what was imported first. `home` names the module whose import registers the entries, or the
-    package whose modules do, each of them; or several of these. They are imported at the first look.
+    package whose modules do, each of them; or several of these. They are imported at the first look, and so are the
+    plug-ins of installed packages, which come after archsim's own.
 
     >>> colours: Registry[int] = Registry("colour")
     >>> _ = colours.add("red")(1)
@@ -32,9 +34,18 @@ class Registry(Generic[T]):
         self._scattered = len(self._homes) > 1
         self._found: dict[str, T] = {}
         self._looking: set[int] = set()
+        maker = plugins.home_of_caller()
+        self._is_own = maker is not None and maker.is_own
 
     @property
     def _entries(self) -> dict[str, T]:
+        self._look_at_home()
+        if self._is_own:
+            plugins.load_installed()
+        return self._found
+
+    def _look_at_home(self) -> None:
+        """Import what registers archsim's own entries."""
         thread = get_ident()
         if self._homes and thread not in self._looking:  # what is being imported may look as well
             self._looking.add(thread)
@@ -48,18 +59,35 @@ class Registry(Generic[T]):
                 self._homes = ()
             finally:
                 self._looking.discard(thread)
-        return self._found
 
     def add(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that registers its argument under `name`; a name is given once."""
+        """Return a decorator that registers its argument under `name`; a name is given once.
+
+        Raises SpecError where a plug-in gives one that is taken.
+        """
 
         def register(entry: T) -> T:
-            if name in self._found:
+            home = plugins.home_of_caller()
+            if self._is_own and home is not None and not home.is_own:
+                self._look_at_home()
+                noted = plugins.Entry(self.noun, self._found, name, entry, home)
+                if name in self._found:
+                    raise plugins.clash(noted, self.plugin_of(name))
+                plugins.note(noted)
+            elif (other := self.plugin_of(name)) is not None:  # which was there before archsim's
+                raise plugins.clash(
+                    next(each for each in other.entries if each.table is self._found and each.name == name), None
+                )
+            elif name in self._found:
                 raise ValueError(f"{self.noun} '{name}' is registered twice")
             self._found[name] = entry
             return entry
 
         return register
+
+    def plugin_of(self, name: str) -> plugins.Plugin | None:
+        """Return the plug-in that registered an entry; None for archsim's own."""
+        return plugins.owner_of(self._found, name)
 
     def __getitem__(self, name: str) -> T:
         return self.lookup(name)

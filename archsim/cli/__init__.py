@@ -8,8 +8,8 @@ import functools
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import typer
 
 from archsim.base.doors import check_text
 from archsim.base.errors import ArchsimError, StuckError
+from archsim.base.plugins import from_environment, split, using
 from archsim.cli import (  # noqa: F401  each adds its commands
     floorplan_commands,
     run_commands,
@@ -65,12 +66,19 @@ def _asked(arguments: list[str]) -> int:
         check_text(each, f"argument {place}")
     command = _command()
     try:
-        with warnings.catch_warnings(), command.make_context("archsim", arguments) as context:
-            warnings.showwarning = lambda message, *_, **__: complain([str(message)])
+        with _warnings_told(), using([*from_environment(), *split(arguments)[0]]), \
+                command.make_context("archsim", arguments) as context:  # fmt: skip
             found = command.invoke(context)
     except typer.Exit as leave:
         return leave.exit_code
     return found if isinstance(found, int) else 0
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: complain([str(message)])
+        yield
 
 
 @functools.cache
@@ -84,6 +92,8 @@ def _usage(error: Any) -> list[str]:
         from archsim.base.validation import said
 
         error.message = "; ".join(said(cause.errors()[0]))
+    if getattr(error, "option_name", "") == "--plugin" and "No such option" in str(error):
+        return ["--plugin stands before the command: archsim --plugin MODULE COMMAND ..."]
     return str(error.format_message()).splitlines()
 
 

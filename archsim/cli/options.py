@@ -18,6 +18,7 @@ from archsim.base.words import counted
 
 if TYPE_CHECKING:
     from archsim.report.document import Document
+    from archsim.studies.study import AnyStudy
 
 Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
 Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
@@ -59,11 +60,11 @@ def lines_of(document: "Document") -> list[str]:
     return lines(document)
 
 
-def perform(given: typer.Context, module: str, doing: str = "simulating") -> None:
-    """Carry out the study of a module as its command was asked, and answer; options are called as its inputs are."""
+def perform(given: typer.Context, study: "AnyStudy | str", doing: str = "simulating") -> None:
+    """Carry out a study, or that of a module, as its command was asked; options are called as its inputs are."""
     from archsim.api.shown import performed
 
-    study, asked = importlib.import_module(module).STUDY, given.params
+    study, asked = importlib.import_module(study).STUDY if isinstance(study, str) else study, given.params
     words = {field.name: asked[field.name] for field in dataclasses.fields(study.inputs)}
     inputs = study.inputs(**{
         name: tuple(own) if isinstance(own, list) else own for name, own in words.items() if own not in (None, [], ())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archsim.base import plugins
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.cli.apps import app
 from archsim.cli.options import (
@@ -72,10 +73,11 @@ def run(
         tell(f"archsim: {note}", err=True)
     with progress_bar(plan.count, quiet or as_json) as progress:
         result, document, folder = execute(plan, out=out, progress=progress)
+    again = shlex.join(["archsim", *plugins.words(), "run", str(folder / "run.yaml")])
     answer(
         folder / "metrics.json",
         lambda: lines_of(document),
-        f"report  {folder / 'report.html'}\nagain   {shlex.join(['archsim', 'run', str(folder / 'run.yaml')])}",
+        f"report  {folder / 'report.html'}\nagain   {again}",
         as_json=as_json,
         quiet=quiet,
         passed=result.passed,
@@ -95,14 +97,14 @@ def _again(
         raise SpecError([Problem("study", f"'{study}' is not a study", nearest(study, allowed))])
     if trace is not None:
         raise SpecError([Problem("--trace", "is for a run", "leave it out")])
-    if repeat.note:
-        tell(f"archsim: {repeat.note}", err=True)
+    for note in repeat.notes:
+        tell(f"archsim: {note}", err=True)
     flags = [*(["--out", str(out)] if out else []), *(["--json"] if as_json else []), *(["--quiet"] if quiet else [])]
     words = [*repeat.words[: repeat.named], *flags, *repeat.words[repeat.named :]]
     command = ctx.find_root().command
     with TemporaryDirectory() as aside:  # the folder may be the one that is written
         taken = Taken(repeat.copied(Path(aside)), alone=True)
-        with taking(taken), command.make_context("archsim", words) as context:
+        with plugins.as_named(repeat.plugins), taking(taken), command.make_context("archsim", words) as context:
             command.invoke(context)
     raise typer.Exit(0)
 
@@ -163,6 +165,7 @@ def report(
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
     from archsim.report.folder import held
     from archsim.report.paint import FORMATS
+    from archsim.studies.again import check_known
     from archsim.studies.run.study import render_again
     from archsim.studies.study import paint_again, show_again, study_in
 
@@ -173,6 +176,7 @@ def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: 
     with held(folder):
         study = None if (folder / "metrics.json").exists() or not folder.is_dir() else study_in(folder)
         if study is None:
+            check_known(folder)
             shown, written = render_again(folder)
             data = written / "metrics.json"
         else:

@@ -61,7 +61,7 @@ def list_(
         str | None,
         typer.Argument(
             metavar="[NOUN]",
-            help="arch, workload, component, layer, topology, placement, policy, gpu, ...; nothing for all.",
+            help="arch, workload, component, layer, topology, placement, policy, gpu, plugin, ...; nothing for all.",
         ),
     ] = None,
     gpus: Annotated[

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import pkgutil
+import re
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,11 +20,13 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeAlias
 
 from pydantic import Field, PrivateAttr
 
+from archsim.base import plugins
 from archsim.base.atomic import Content
 from archsim.base.doors import door, read_plain
 from archsim.base.errors import SpecError
 from archsim.base.limits import EXAMPLES, JOBS, SEED, SEEDS, SIMULATIONS, TooMuchError
 from archsim.base.record import Named, Record
+from archsim.base.registry import Registry
 from archsim.report.document import Command, Document, Text, say
 from archsim.report.files import files_of
 from archsim.report.folder import reserved, write_folder
@@ -58,6 +61,12 @@ def given(flag: str, default: Any = ()) -> Any:
     return dataclasses.field(default=default, metadata={"flag": flag})
 
 
+def asked(says: str, default: Any = dataclasses.MISSING, flag: str = "", metavar: str = "") -> Any:
+    """Return a field of inputs that says what it is, for the command that is made of them; see `Inputs`."""
+    more = {name: own for name, own in (("flag", flag), ("metavar", metavar)) if own}
+    return dataclasses.field(default=default, metadata={"says": says, **more})
+
+
 def unsaid(default: Any = None) -> Any:
     """Return a field of inputs that changes no result, so that the line that repeats it leaves it out."""
     return dataclasses.field(default=default, metadata={"unsaid": True})
@@ -86,7 +95,7 @@ class Inputs:
     @property
     def line(self) -> str:
         """The command that repeats it, as one line for a shell."""
-        found = ["archsim", *self.words.split()]
+        found = ["archsim", *plugins.words(), *self.words.split()]
         arguments: list[str] = []
         options: list[str] = []
         for field in dataclasses.fields(self):
@@ -200,7 +209,8 @@ class Study(Generic[I, D]):
     versions did; `tells` is printed at the end, of a {folder}. A study that `keeps` something (an "epoch", a "point")
     goes on with --resume. Its `page` is named as its file, unless given. `whole` is given a folder and the
     text of the file, and puts in what of the data lies in another file. `rows` are what data consist of, as flat
-    figures, by default its first list of records; `metrics` its figures as a whole, by default its numbers.
+    figures, by default its first list of records; `metrics` its figures as a whole, by default its numbers. What it is
+    for, it `says` where its command is made of its inputs, as a plug-in's is.
     """
 
     inputs: type[I]
@@ -218,6 +228,7 @@ class Study(Generic[I, D]):
     whole: Callable[[Path, str], str] = lambda folder, text: text
     rows: Callable[[D], Sequence[Mapping[str, Any]]] = lambda data: rows_of(data)
     metrics: Callable[[D], Mapping[str, Any]] = lambda data: metrics_of(data)
+    says: str = ""
 
     @property
     def stem(self) -> str:
@@ -277,7 +288,9 @@ class Study(Generic[I, D]):
 
 
 AnyStudy: TypeAlias = Study[Any, Any]
-STUDIES: dict[str, AnyStudy] = {}
+STUDIES: Registry[AnyStudy] = Registry("study")
+"""By the words of their commands."""
+FILES: Registry[AnyStudy] = Registry("file of a study")
 """By the file that marks its folder."""
 
 
@@ -304,8 +317,24 @@ def unfolded(plain: Mapping[str, Any], *parts: str) -> dict[str, Any]:
 
 
 def registered(study: Study[I, D]) -> Study[I, D]:
-    """Return a study, which is known from now on by the file that marks its folder."""
-    STUDIES[study.file] = study
+    """Return a study, which is known from now on by its command and by the file that marks its folder.
+
+    Raises SpecError where a plug-in's has names that are taken, or that cannot be those of a command and of a report.
+    """
+    words = study.inputs.words
+    STUDIES.add(words)(study)
+    FILES.add(study.file)(study)
+    if (own := STUDIES.plugin_of(words)) is not None:
+        home = next(each.home for each in own.entries if each.entry is study)
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", words):
+            raise SpecError.at(str(home), f"'{words}' cannot be a command", "take small letters, digits and hyphens")
+        schema = getattr(study.data.model_fields.get("schema_id"), "default", "")
+        if not str(schema).startswith("archsim-") or not study.file.endswith(".json"):
+            what = (
+                f"the data of study '{words}' are not signed, so that its folder would be taken for none of archsim's"
+            )
+            hint = f"""file="{words}.json", schema_id = signed("archsim-{words}-1")"""
+            raise SpecError.at(str(home), what, hint)
     return study
 
 
@@ -314,7 +343,13 @@ def all_studies() -> Mapping[str, AnyStudy]:
     package = importlib.import_module("archsim.studies")
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         importlib.import_module(module.name)
-    return STUDIES
+    return dict(FILES.items())
+
+
+def study_called(words: str) -> AnyStudy:
+    """Return the study of that command; raise SpecError with the nearest if there is none."""
+    all_studies()
+    return STUDIES.lookup(words)
 
 
 def study_in(folder: Path) -> AnyStudy | None:

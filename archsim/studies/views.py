@@ -9,6 +9,7 @@ from typing import Any
 
 from archsim.base.doors import door, read_json, read_plain
 from archsim.base.errors import Problem, SpecError, nearest
+from archsim.base.plugins import active, load_installed
 from archsim.base.registry import Registry
 from archsim.base.schema import json_schema
 from archsim.base.section import Section
@@ -17,6 +18,7 @@ from archsim.base.words import counted
 from archsim.baselines.gpus import PRECISIONS, Gpu, known_gpus
 from archsim.chip.graph import build_chip
 from archsim.components import COMPONENTS
+from archsim.estimates.base import ESTIMATORS
 from archsim.export.formats import TRACES
 from archsim.noc.patterns import TRAFFIC
 from archsim.results.metric_words import metric_text
@@ -182,12 +184,13 @@ CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
     "reduction": [("reduction", REDUCTIONS)],
     "floorplan": [("floorplan", FLOORPLANS)],
     "traffic": [("traffic", TRAFFIC)],
+    "estimator": [("estimator", ESTIMATORS)],
 }
 
 
 def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[str, str, str]]:
     """Return (kind, name, what it is) of all there is to choose, or of one noun; with the GPUs of a user's files."""
-    nouns = ["arch", "workload", "component", *CHOICES, "trace", "gpu"]
+    nouns = ["arch", "workload", "component", *CHOICES, "trace", "gpu", "plugin"]
     if noun is not None and noun not in nouns:
         raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
     if gpu_files and noun not in (None, "gpu"):
@@ -202,13 +205,22 @@ def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[st
         elif each == "gpu":
             found += [(each, name, _about(gpu)) for name, gpu in known_gpus(gpu_files).items()]
         elif each == "trace":
-            found += [(each, name, _first_sentence(kind.build.__doc__)) for name, kind in TRACES.items()]
+            found += [(each, name, _said(TRACES, name, kind.build)) for name, kind in TRACES.items()]
         elif each == "component":
-            found += [(cls.role, kind, _first_sentence(cls.__doc__)) for kind, cls in COMPONENTS.items()]
+            found += [(cls.role, kind, _said(COMPONENTS, kind, cls)) for kind, cls in COMPONENTS.items()]
+        elif each == "plugin":
+            load_installed()
+            found += [("plug-in", own.name, ", ".join(own.registered)) for own in active() if own.entries]
         else:
             for kind, registry in CHOICES[each]:
-                found += [(kind, name, _first_sentence(entry.__doc__)) for name, entry in registry.items()]
+                found += [(kind, name, _said(registry, name, entry)) for name, entry in registry.items()]
     return found
+
+
+def _said(registry: Registry[Any], name: str, entry: Any) -> str:
+    """Return what an entry is, and whose, where it is not archsim's own."""
+    said, own = _first_sentence(entry.__doc__), registry.plugin_of(name)
+    return said if own is None else f"{said} ({own.name})"
 
 
 def _about(gpu: Gpu) -> str:

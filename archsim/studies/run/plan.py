@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,17 @@ from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.named import Taken, taking
 from archsim.spec.settings import split_overrides
-from archsim.studies.again import file_of_run, known_files, other_version
+from archsim.studies.again import (
+    Code,
+    file_of_run,
+    known_files,
+    other_plugins,
+    other_version,
+    plugins_again,
+    plugins_named,
+    plugins_said,
+    with_plugins,
+)
 from archsim.studies.names import all_faults
 from archsim.studies.study import Pair
 from archsim.workload import Workload, load_workload
@@ -63,6 +73,7 @@ class RunFile(Section):
     seed: Annotated[int, Dimension("", above=False, most=SEED.most, whole=True)]
     trace: str | None = None
     study: str | None = None
+    plugins: dict[str, str] = {}
     files: dict[str, str] = {}
 
 
@@ -86,6 +97,7 @@ class RunPlan:
     activity_from: str = ""
     taken: Taken = field(default_factory=Taken)
     study: str = ""
+    plugins: Mapping[str, Code] = field(default_factory=dict)
 
     def files(self) -> dict[str, Content]:
         """Return what repeats the run, by file name: run.yaml and its inputs."""
@@ -105,10 +117,15 @@ class RunPlan:
             "seed": self.seed,
             **({"trace": self.trace} if self.trace else {}),
         }
-        named, places = self.taken.inputs("inputs/named")
+        named, places = with_plugins(self.taken, self.plugins).inputs("inputs/named")
         files: dict[str, Content] = {
             "run.yaml": dump_yaml(
-                {**run, **({"study": self.study} if self.study else {}), **({"files": places} if places else {})}
+                {
+                    **run,
+                    **({"study": self.study} if self.study else {}),
+                    **plugins_said(self.plugins),
+                    **({"files": places} if places else {}),
+                }
             ),
             **self.arch.files(ARCH_FILE.removesuffix(".yaml")),
             **self.workload.files(WORKLOAD_FILE.removesuffix(".yaml")),
@@ -144,7 +161,8 @@ def plan_from_options(
     line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
                   trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""
-    return RunPlan(chip, network, count, full, seed, measured, text, trace, line, activity_from=given, taken=named)
+    return RunPlan(chip, network, count, full, seed, measured, text, trace, line, activity_from=given, taken=named,
+                   plugins=plugins_named())  # fmt: skip
 
 
 def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
@@ -163,11 +181,13 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
     except ValidationError as error:
         raise SpecError(problems_of(error, RunFile, plain, name)) from None
     here = path.parent
+    known = known_files(run.files, here, name)
+    used = plugins_again(run.plugins, known, name)
     loads: list[Callable[[], Any]] = [
         lambda: load_arch(here / run.arch, run.arch_overrides),
         lambda: load_workload(here / run.workload, run.workload_overrides),
     ]
-    with taking(Taken(known_files(run.files, here, name))) as taken:
+    with taking(Taken(known)) as taken:
         chip, network = all_faults(loads)
     named = Taken(met={text: own for text, own in taken.met.items() if text in (chip.named, network.named)})
     changed = [
@@ -180,10 +200,10 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
         raise SpecError(changed)
     measured, text = _activity(here / run.activity, network.value) if run.activity else (None, "")
     _check_trace(trace or run.trace)
-    notes = [note for note in [other_version(run.version, name)] if note]
+    notes = [*filter(None, [other_version(run.version, name)]), *other_plugins(run.plugins, used, name)]
     return RunPlan(
         chip, network, run.examples, run.full, run.seed, measured, text, trace or run.trace, run.command, tuple(notes),
-        run.activity_from or run.activity or "", named,
+        run.activity_from or run.activity or "", named, plugins=plugins_named(used),
     )  # fmt: skip
 
 

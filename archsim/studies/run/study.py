@@ -22,10 +22,12 @@ from archsim.studies.study import edited
 
 RENDERED = ("report.html", "report.md", "figures", "tables")
 """What is made from the data alone, and is made again without simulating."""
-OWNED = (
-    "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *(each.file for _, each in TRACES.items()),
-)  # fmt: skip
-"""What a run writes; anything else in its folder belongs to others and is kept."""
+
+
+def owned() -> tuple[str, ...]:
+    """Return what a run writes; anything else in its folder belongs to others and is kept."""
+    traces = (each.file for _, each in TRACES.items())
+    return "metrics.json", "details.json", "run.yaml", "inputs", *RENDERED, *traces
 
 
 def execute(
@@ -73,7 +75,7 @@ def written(
     }
     if trace is not None:
         out[TRACES[trace].file] = TRACES[trace].build(result)
-    return shown, write_folder(folder, out, OWNED)
+    return shown, write_folder(folder, out, owned())
 
 
 def document_of(result: Result, folder: Path, more: Mapping[str, Any] | None = None) -> Document:
