@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from archsim.base.documents import STATUSES
+from archsim.base.documents import ESTIMATE, NOTES, RANGE, STATUSES
 from archsim.base.section import Section
 
 
@@ -18,7 +18,7 @@ def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
     A file that `extends` another, and a variant of a tile, need not be complete; every section, figure and choice of
     words may carry source, status and note.
     """
-    schema = cls.model_json_schema(by_alias=True)
+    schema = _untitled(cls.model_json_schema(by_alias=True))
     for part in _objects(schema):
         if part.get("additionalProperties") is False and not _is_figure(part):
             own = {key: _noted(value) for key, value in part.get("properties", {}).items()}
@@ -33,14 +33,14 @@ def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
         f"partial.{name}": _renamed(part, complete)
         for name, part in json.loads(json.dumps(complete)).items()
     }  # fmt: skip
-    for part in _objects(partial):
+    relaxed = _renamed(json.loads(json.dumps(schema["properties"])), complete)
+    for part in _objects([partial, relaxed]):
         if not _is_figure(part):
             part.pop("required", None)
     needed = ["kind", *(key for key in schema.get("required", []) if key != "name")]
-    relaxed = _renamed(json.loads(json.dumps(schema["properties"])), complete)
     if "variants" in schema["properties"]:
         schema["properties"]["variants"] = relaxed["variants"]
-    return {
+    whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"archsim {kind}",
         "description": schema.get("description", ""),
@@ -50,12 +50,41 @@ def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
         "else": {"properties": schema["properties"], "required": needed, "additionalProperties": False},
         "$defs": {**complete, **partial},
     }
+    shared: dict[str, Any] = {}
+    whole = _sharing(whole, shared)
+    return {**whole, "$defs": {**whole["$defs"], **shared}}
+
+
+def _untitled(schema: Any) -> Any:
+    """Return a schema without the titles that are made of names in code."""
+    if isinstance(schema, dict):
+        names = schema.get("properties")
+        return {key: _untitled(part) for key, part in schema.items() if key != "title" or isinstance(part, dict)} | (
+            {"properties": {name: _untitled(part) for name, part in names.items()}} if isinstance(names, dict) else {}
+        )
+    return [_untitled(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def _sharing(schema: Any, shared: dict[str, Any]) -> Any:
+    """Return a schema in which the ways to write a figure, of which there are few, stand once; `shared` takes them."""
+    if isinstance(schema, list):
+        return [_sharing(item, shared) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    out = {key: _sharing(part, shared) for key, part in schema.items() if key != "anyOf"}
+    ways = schema.get("anyOf")
+    if isinstance(ways, list) and len(ways) > 2 and all(_is_figure(way) for way in ways[1:3]):
+        name = next((name for name, part in shared.items() if part["anyOf"] == ways), f"figure.{len(shared) + 1}")
+        shared[name] = {"anyOf": ways}
+        return {**out, "$ref": f"#/$defs/{name}"}
+    return out if ways is None else {**out, "anyOf": _sharing(ways, shared)}
 
 
 _NOTE_SCHEMAS: dict[str, Any] = {
-    "source": {"type": "string"},
-    "status": {"enum": list(STATUSES)},
-    "note": {"type": "string"},
+    "source": {"type": "string", "description": "Where the figures of this section come from."},
+    "status": {"enum": list(STATUSES), "description": "How well they are known; an assumption unless said."},
+    "note": {"type": "string", "description": "What else is to be said of them."},
+    "given_for": {"type": "string", "description": "For which choices they hold, such as 'node 65 nm'."},
 }
 
 
@@ -73,7 +102,8 @@ def _noted(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_figure(part: Mapping[str, Any]) -> bool:
-    return set(part.get("properties", {})) == {"value", *_NOTE_SCHEMAS}
+    own = set(part.get("properties", {}))
+    return own == {ESTIMATE, "of", "note"} or ("value" in own and own <= {"value", RANGE, *NOTES})
 
 
 def _renamed(part: Any, complete: Mapping[str, Any]) -> Any:

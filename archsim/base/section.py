@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
+import itertools
+import sys
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import (
@@ -25,7 +29,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from archsim.base.errors import SpecError
 from archsim.base.limits import NAME_LETTERS
 from archsim.base.registry import Registry
-from archsim.base.units import UNITS
+from archsim.base.units import UNITS, Dimension
 
 C = TypeVar("C", bound=type[Any])
 
@@ -96,6 +100,8 @@ class Section(BaseModel):
     form leaves them out while they hold their defaults.
 
     Keys in `retired` were fields once; a file that still gives one loads without it, and `check` says why.
+
+    What a key means is the sentence below its field: `described` reads it for schemas, `archsim new` and `explain`.
     """
 
     later: ClassVar[frozenset[str]] = frozenset()
@@ -117,6 +123,21 @@ class Section(BaseModel):
         if not cls.retired or not isinstance(data, Mapping):
             return data
         return {key: value for key, value in data.items() if key not in cls.retired}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return cls.with_meanings(handler.resolve_ref_schema(handler(schema)))
+
+    @classmethod
+    def with_meanings(cls, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the section's JSON schema with what each key means, and with defaults as files have them."""
+        properties = dict(schema.get("properties", {}))
+        for name, field in cls.model_fields.items():
+            key, text, default = yaml_key(name), described(cls, name), default_of(field)
+            own = {word: part for word, part in properties[key].items() if word not in ("default", "description")}
+            told = {**({"description": text} if text else {}), **({} if default is None else {"default": default})}
+            properties[key] = {**told, **own}
+        return {**schema, "properties": properties}
 
     def resolved(self) -> dict[str, Any]:
         """Return the section as plain data: YAML keys, SI values as text, nested sections included."""
@@ -189,6 +210,51 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return str(value)
+
+
+def default_of(field: FieldInfo) -> str | bool | None:
+    """Return what a field is where a file does not give it, as a file would; None where that is nothing or no scalar.
+
+    >>> from archsim.components.wires import Wires
+    >>> default_of(Wires.model_fields["write_v"]), default_of(Wires.model_fields["row_lines"])
+    ('1.5 V', 'one')
+    """
+    own = field.default
+    mark = next((mark for mark in marks_of(field) if isinstance(mark, Dimension)), None)
+    if mark is not None and isinstance(own, Fraction | float | int) and not isinstance(own, bool):
+        return mark.shown(own)
+    return own if isinstance(own, str | bool) else None
+
+
+def described(cls: type[BaseModel], name: str) -> str:
+    """Return what a field of a section means: the sentence below it, in its class or in one that it derives from.
+
+    Sources are read when it is first asked, so that commands which ask for nothing pay nothing.
+
+    >>> from archsim.components.wires import Wires
+    >>> described(Wires, "rows_read")
+    'At which end row lines are read.'
+    """
+    said = cls.model_fields[name].description
+    below = (_sentences(each.__module__).get((each.__qualname__, name)) for each in cls.__mro__)
+    return said or next(filter(None, below), "")
+
+
+@functools.cache
+def _sentences(module: str) -> dict[tuple[str, str], str]:
+    """Return by class and field the text that stands below the field in a module; nothing where there is no source."""
+    try:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+    except (KeyError, OSError, TypeError, SyntaxError):
+        return {}
+    found = {}
+    for cls in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        for field, below in itertools.pairwise(cls.body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+                text = below.value.value if isinstance(below.value, ast.Constant) else None
+                if isinstance(text, str):
+                    found[cls.name, field.target.id] = " ".join(text.split())
+    return found
 
 
 def marks_of(field: FieldInfo) -> list[Any]:

@@ -163,17 +163,49 @@ class Dimension:
     def describe(self) -> str:
         """Return what is allowed, in words."""
         own = UNITS[self.si]
-        noun = "a whole number" if self.whole else own.noun
+        noun = "a whole number" if self.whole else own.noun if self.si else "a number"
         low = f"above {self.least:g}" if self.above else f"{self.least:g} or more"
-        top = "" if math.isinf(self.most) else f" and at most {self.most:{',.0f' if self.whole else 'g'}}"
+        top = (
+            ""
+            if math.isinf(self.most)
+            else f" and at most {self.most:{',.0f' if self.whole or self.most >= 1e4 else 'g'}}"
+        )
         unit = self.si.replace("**", "")
         example = "" if self.whole else f", for example '{own.example}'"
         return f"{noun} {low}{top}{' ' + unit if unit else ''}{example}"
+
+    @property
+    def span(self) -> str:
+        """What is allowed in few words, for a comment; bounds that only catch a slip of a prefix are left out.
+
+        >>> Dimension("s").span, Dimension("", least=1, above=False, most=64, whole=True).span
+        ('time above 0 s', 'whole number from 1 to 64')
+        """
+        noun = "whole number" if self.whole else UNITS[self.si].noun if self.si else "number"
+        if not self.above and not self.si and self.most < 1e6:
+            return f"{noun} from {self.least:g} to {self.most:,g}"
+        if not self.above and self.least < 0:
+            return f"{noun} of either sign{', in ' + self.si if self.si else ''}"
+        least = f"{self.least:g} {self.si.replace('**', '')}".rstrip()
+        return f"{noun} above {least}" if self.above else f"{noun}, {least} or more"
 
     def text(self, value: Fraction | float | int) -> str:
         """Return a value of this dimension as text that reads as the same value."""
         number = str(value) if self.whole else repr(float(value))
         return f"{number} {self.si}" if self.si else number
+
+    def shown(self, value: Fraction | float | int) -> str:
+        """Return a value of this dimension as people write it, which reads as the same value: '20 fF'.
+
+        >>> Dimension("F").shown(20e-15), Dimension("").shown(0.05), Dimension("s/m").shown(1.5e-7)
+        ('20 fF', '0.05', '1.5e-07 s/m')
+        """
+        si = self.si.replace("**", "")
+        plain = f"{value:g}" if self.whole or not si else engineering(float(value), si, 6) if "/" not in si else ""
+        try:
+            return plain if plain and self.read(plain) == self.read(self.text(value)) else self.text(value)
+        except PydanticCustomError:
+            return self.text(value)
 
     def read(self, value: Any) -> Fraction | float | int:
         """Return a value from YAML text (unit required) or a Python number (SI), checked."""

@@ -86,6 +86,26 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
 
 
 @app.command()
+def new(
+    kind: Annotated[str, typer.Argument(metavar="arch|workload|device", help="What to start.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; NAME.yaml is written in this folder.")],
+    base: Annotated[
+        str | None, typer.Option("--from", metavar="ARCH|WORKLOAD", help="What to start from, by name or path.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--kind", metavar="KIND", help="The kind of a device, e.g. soft_bounds.")
+    ] = None,
+) -> None:
+    """Write a commented NAME.yaml to start from: archsim new arch my_chip. Nothing is ever overwritten."""
+    from archsim.studies.new import start, tries, write
+
+    files = start(kind, name, base, device)
+    write(files)
+    for line in tries(kind, files):
+        tell(line)
+
+
+@app.command()
 def published(
     ctx: typer.Context,
     archs: Annotated[

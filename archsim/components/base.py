@@ -141,7 +141,7 @@ class Role:
         options = []
         for kind in self.kinds():
             inner = handler(self.registry[kind].__pydantic_core_schema__)
-            inner = dict(handler.resolve_ref_schema(inner))
+            inner = self.registry[kind].with_meanings(handler.resolve_ref_schema(inner))
             inner["properties"] = {"kind": {"const": kind}, **inner.get("properties", {})}
             inner["required"] = [*(["kind"] if kind != self.default else []), *inner.get("required", [])]
             options.append(inner)

@@ -41,18 +41,31 @@ class Converter(Component):
     estimators = {"energy_j": "adc_energy", "area_m2": "adc_area"}
 
     bits: Bits
+    """Bits of a code."""
     energy_j: Energy
+    """Energy of a conversion, or of what the kind counts."""
     area_m2: Area
+    """Area of one converter with its integrators."""
     lines_per_unit: Lines = 1
+    """Lines that one converter serves, one after another."""
     sample_hold: Count = 2
+    """Samples that a line can hold; with two, one is converted while the next is taken."""
     slices: Count = 1
+    """Bit lines over which a weight is spread, a few bits to a cell; each is converted."""
     leakage_w: Power = 0.0
+    """Power that one converter draws all the time."""
     gain_spread: Ratio = 0.0
+    """Relative standard deviation of the gain from unit to unit; 0 is none."""
     offset_spread: Ratio = 0.0
+    """Standard deviation of the offset from unit to unit, as a share of full scale; 0 is none."""
     offset_calibration: Literal["none", "nulled"] = "none"
+    """Whether offsets are measured and taken away, to the nearest code."""
     groups: Lines = 1
+    """Groups in which lines are read, for each of which the array is driven anew; they divide the lines."""
     group_cells: Literal["own", "all"] = "own"
+    """Which cells conduct while a group is read: its own, or all."""
     converted: Literal["once", "each_phase"] = "once"
+    """Whether a read is converted once, or after each phase."""
 
     @property
     def conversion_s(self) -> Fraction:
@@ -105,7 +118,9 @@ class RampAdc(Converter):
     """
 
     conversion_time_s: Time
+    """Length of the ramp that converts."""
     ramp_s: Time
+    """Length of the ramp by which a value leaves the tile as a duration."""
     choices = {
         **Converter.choices, "bits": ("energy_j", "area_m2", "conversion_time_s", "ramp_s"),
         "conversion_time_s": ("energy_j",), "ramp_s": ("energy_j",),
@@ -133,7 +148,9 @@ class SarAdc(Converter):
     later = frozenset({"stages"})
 
     rate_s: Time
+    """Time between two samples."""
     stages: Annotated[int, Dimension("", least=1, above=False, most=64, whole=True)] = 1
+    """Stages of its pipeline; the code comes after as many samples."""
     choices = {
         **Converter.choices, "bits": ("energy_j", "area_m2", "rate_s"), "rate_s": ("energy_j", "area_m2"),
         "stages": ("energy_j", "area_m2"),
@@ -156,6 +173,7 @@ class CounterAdc(Converter):
     """A counting converter (current-controlled oscillator or integrating): 2^bits steps of `lsb`."""
 
     lsb_s: Time
+    """Time of one step of the count."""
     choices = {**Converter.choices, "lsb_s": ("energy_j",)}
     example = {"bits": 8, "energy": "0.2 pJ", "area": "400 um2", "lsb": "0.3 ns"}
 
@@ -175,9 +193,13 @@ class StepwiseAdc(Converter):
     """
 
     step_s: Time
+    """Time of one bit."""
     sample_s: TimeOrZero
+    """Time to sample, before the first bit."""
     sample_energy_j: Energy
+    """Energy to sample."""
     integrate_energy_j: Energy
+    """Energy to take over the charge of a line once."""
     choices = {
         **Converter.choices, "bits": ("area_m2",), "step_s": ("energy_j",), "sample_s": ("sample_energy_j",),
     }  # fmt: skip
@@ -218,7 +240,9 @@ class CcoAdc(Converter):
     """
 
     lsb_s: Time
+    """Period of the oscillator at its highest frequency."""
     readout_s: TimeOrZero
+    """Time to take the count over after the window."""
     choices = {**Converter.choices, "lsb_s": ("energy_j",)}
     example = {"bits": 8, "energy": "5 pJ", "area": "1000 um2", "lsb": "0.3 ns", "readout": "1 ns"}
 

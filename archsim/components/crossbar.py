@@ -28,13 +28,21 @@ class Array(Component):
     later = frozenset({"signed_rows", "pair_area_m2"})
 
     settle_s: TimeOrZero
+    """Time of a read after the drivers' window: to settle, sample and reset."""
     cell_line_f: Capacitance
+    """Capacitance of a line per cell that it crosses."""
     line_end_f: Capacitance
+    """Capacitance of a line's ends, whatever its length."""
     line_v: Voltage
+    """Voltage to which lines are charged."""
     signed_rows: Signs = "two_passes"
+    """How numbers of both signs drive the rows."""
     pair_area_m2: Area | None = None
+    """Area per cell of the second line of a pair, where rows are `paired_lines`."""
     area_m2: Area = 0.0
+    """Area of the array that is not in its cells."""
     leakage_w: Power = 0.0
+    """Power that the array draws all the time."""
 
     @model_validator(mode="after")
     def _pairs_take_area(self) -> Self:
@@ -103,14 +111,23 @@ class Crossbar(Array):
     choices = {"pulses": (), "pulse_s": (), "pause_s": (), "settle_s": ()}
 
     signed_columns: Signs = "paired_lines"
+    """How errors of both signs drive the columns, in backward."""
     pulse_s: Time
+    """Length of a pulse of an update."""
     pulses: Count
+    """Slots of a pulse in one phase of an update."""
     pause_s: TimeOrZero
+    """Pause after each phase of an update."""
     row_pulses: Ratio
+    """Mean pulses that a row fires in a phase of an update."""
     col_pulses: Ratio
+    """Mean pulses that a column fires in a phase of an update."""
     signed_updates: Literal["two_phases", "included"] = "two_phases"
+    """Whether inputs of both signs add a second phase to an update, or `pulses` include it."""
     update_shift: Annotated[int, Dimension("", least=0, above=False, most=16, whole=True)] = 0
+    """Update management: columns fire up to 2^this times more pulses, rows as much less; 0 switches it off."""
     wires: Wires = Wires()
+    """Resistance of the lines, and where they are driven and read."""
     example = {
         "settle": "16 ns", "pulse": "5 ns", "pulses": 15, "pause": "5 ns", "row_pulses": "5", "col_pulses": "0.5",
         "cell_line": "2.1 fF", "line_end": "48 fF", "line": "1.0 V",

@@ -16,18 +16,29 @@ class NeuronUnit(Component):
     """Adds partial sums, applies the activation, its derivative and the loss, `lanes` values at once."""
 
     lanes: Count
+    """Values that it handles at once."""
     step_s: Time
+    """Time of one step of all lanes."""
     add_energy_j: Energy
+    """Energy to add two partial sums."""
     activate_energy_j: Energy
+    """Energy to evaluate an activation once."""
     derive_energy_j: Energy
+    """Energy to multiply an error by the derivative, and to rescale it."""
     loss_step_s: Time
+    """Time of the loss and its derivative for all lanes."""
     loss_energy_j: Energy
+    """Energy of the loss and its derivative for one output."""
     area_m2: Area
+    """Area of the unit of a tile."""
     leakage_w: Power = 0.0
+    """Power that it draws all the time."""
     # An assumption: an 8-bit multiply (0.2 pJ) and a 32-bit add (0.1 pJ) of Horowitz, ISSCC 2014, 45 nm, unscaled.
     multiply_add_energy_j: Energy = 0.3e-12
+    """Energy of a multiply-add of recurrent and digital layers."""
     # A comparator of Aladdin (Shao et al., ISCA 2014), 40 nm, unscaled; its 71 um2 a lane is within the unit's area.
     compare_energy_j: Energy = 0.029e-12
+    """Energy of one comparison in the search for the largest error."""
     later = frozenset({"multiply_add_energy_j", "compare_energy_j"})
     choices = {"lanes": ("area_m2", "leakage_w"), "step_s": ("area_m2", "leakage_w"), "loss_step_s": ()}
     scales = {
@@ -63,10 +74,15 @@ class Accumulator(Component):
     choices = {"step_s": ("energy_j", "area_m2"), "lines_per_unit": ()}
 
     step_s: Time
+    """Time to add one sample."""
     energy_j: Energy
+    """Energy to add one sample."""
     area_m2: Area
+    """Area of one accumulator."""
     lines_per_unit: Lines = 1
+    """Lines that one accumulator serves."""
     leakage_w: Power = 0.0
+    """Power that it draws all the time."""
 
     def units(self, lines: int) -> int:
         """Return how many of it serve so many lines."""
@@ -91,9 +107,13 @@ class LineCircuit(Component):
     """A circuit repeated on every line of a tile's edges, or once per tile; it takes area and leaks."""
 
     name: FreeName
+    """Name of the circuit, as bills call it."""
     per: Literal["line", "row", "col", "cell", "tile"]
+    """What has one: each line, row, column or cell, or the tile."""
     area_m2: Area
+    """Area of one."""
     leakage_w: Power = 0.0
+    """Power that one draws all the time: leakage, bias, clock."""
     example = {"name": "mirror", "per": "line", "area": "60 um2"}
 
     def instances(self, rows: int, cols: int) -> int:

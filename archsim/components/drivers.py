@@ -34,15 +34,25 @@ class Driver(Component):
     beside = {"phases": ("device.area", "device.read_energy")}
 
     bits: Bits
+    """Bits of the values that it encodes."""
     step_s: Time
+    """Length of a step; how many make a window is the kind's own."""
     energy_j: Energy
+    """Energy to encode a vector, per line."""
     area_m2: Area
+    """Area of one driver; there is one a line."""
     leakage_w: Power = 0.0
+    """Power that one driver draws all the time."""
     gain_spread: Ratio = 0.0
+    """Relative standard deviation of its gain from line to line; 0 is none."""
     offset_spread: Ratio = 0.0
+    """Standard deviation of its offset from line to line, as a share of full scale; 0 is none."""
     phases: Annotated[int, Dimension("", least=1, above=False, most=64, whole=True)] = 1
+    """Phases of a read, one after another, in each of which lines are charged anew."""
     phase_cells: Literal["polarities", "all"] = "polarities"
+    """Which cells a phase reads: devices of one polarity, or all."""
     line_current_a: Current | None = None
+    """Current with which it charges its line, which takes time; without one that is neglected."""
 
     @model_validator(mode="after")
     def _phases_have_cells(self) -> Self:
@@ -136,6 +146,7 @@ class PwmDriver(Driver):
     later = frozenset({"window_steps"})
 
     window_steps: Literal["2^bits", "2^bits-1"] = "2^bits"
+    """Steps of the window: 2^bits, or those of the largest value."""
     example = {"bits": 7, "step": "0.5 ns", "energy": "37.5 fJ", "area": "240 um2"}
 
     @property
@@ -157,7 +168,9 @@ class BitSerialDriver(Driver):
     later = frozenset({"sampled", "toggles"})
 
     sampled: Literal["once", "each_step"] = "once"
+    """Whether lines are converted once, or after each bit."""
     toggles: Part = 0.5  # an assumption: bits are set as often as not
+    """Share of the steps in which a line is charged, where the values are not known."""
     example = {"bits": 16, "step": "100 ns", "energy": "0.417 pJ", "area": "0.166 um2"}
 
     @property
@@ -208,7 +221,9 @@ class WeightedBitsDriver(Driver):
     """
 
     pulse_s: Time
+    """Length of the pulse of one bit; the `step` is the time to integrate it once."""
     digits: Annotated[int, Dimension("", least=1, above=False, most=32, whole=True)] = 1
+    """Digits in which a value is sent, each integrated and converted by itself."""
     choices = {**Driver.choices, "bits": ("area_m2",), "pulse_s": ("energy_j",), "digits": ()}
     beside = {**Driver.beside, "pulse_s": ("device.read_energy",)}
     example = {"bits": 3, "step": "270 ns", "pulse": "10 ns", "energy": "0.1 pJ", "area": "100 um2"}

@@ -32,8 +32,11 @@ class Link(Component):
     """Base of the links. One instance is one direction between two neighbours, `length_m` long."""
 
     delay_s_per_m: TimePerLength
+    """Time of flight along the wire, per length."""
     area_per_length_m: LengthOrZero = 0.0
+    """Area of the wires per length, where they do not lie over other parts."""
     leakage_w: Power = 0.0
+    """Power that a link draws all the time."""
 
     def flight_s(self, length_m: Fraction) -> Fraction:
         """Return the time of flight over that length, in seconds."""
@@ -49,9 +52,13 @@ class PacketLink(Link):
     """Digital wires: a message is a head and as many flits as its bits need, a flit per `flit_time`."""
 
     width_bits: Count
+    """Bits of a flit: wires of the link."""
     header_bits: CountOrZero
+    """Bits of a packet's header."""
     flit_time_s: Time
+    """Time between two flits."""
     energy_per_length_j_per_bit_m: EnergyPerBitLength
+    """Energy of a bit per length."""
     choices = {"width_bits": ("area_per_length_m",), "flit_time_s": ()}
     beside = {"width_bits": ("router.energy", "router.area")}
     scales = {"flit_time_s": "delay"}  # its registers and repeaters; the wire stays
@@ -77,8 +84,11 @@ class DurationLink(Link):
     """
 
     wires: Count
+    """Wires of a link, each of which carries one value at a time."""
     wire_f_per_m: CapacitancePerLength
+    """Capacitance of a wire, per length."""
     swing_v: Voltage
+    """Voltage by which a wire swings."""
     choices = {"wires": ("area_per_length_m",)}
     example = {"delay": "150 ps/mm", "wires": 512, "wire": "0.315 pF/mm", "swing": "1.0 V"}
 
@@ -93,10 +103,15 @@ class OffChip(Component):
     choices = {"rate_bit_per_s": ("energy_per_bit_j_per_bit", "area_m2")}
 
     rate_bit_per_s: DataRate
+    """Rate at which bits are sent."""
     latency_s: TimeOrZero
+    """Time from sending to receiving a bit."""
     energy_per_bit_j_per_bit: EnergyPerBit
+    """Energy of a bit."""
     area_m2: Area
+    """Area of its circuits."""
     leakage_w: Power = 0.0
+    """Power that it draws all the time."""
 
 
 @component("chip_link", "chip_link")
@@ -156,12 +171,19 @@ class Router(Component):
     choices = {"buffer_flits": ("energy_j", "area_m2"), "pipeline_s": ("energy_j",)}
 
     pipeline_s: Time
+    """Time of a packet's head through the router."""
     energy_j: Energy
+    """Energy to forward a flit, or a value of a circuit."""
     area_m2: Area
+    """Area of one router."""
     leakage_w: Power = 0.0
+    """Power that one draws all the time."""
     buffer_flits: Count | None = None
+    """Flits that it holds per incoming link and class of channels; without it any number of packets wait."""
     arbitration: Annotated[str, Choice(ARBITRATIONS)] = "age"
+    """Which of the packets that ask for a link is served next."""
     wait_for_tail_credit: Flag = False
+    """Whether a channel takes the next packet only when the tail of the one before has left it."""
     scales = {"energy_j": "energy", "area_m2": "area", "pipeline_s": "delay"}
     example = {"pipeline": "2 ns", "energy": "20.74 pJ", "area": "0.15 mm2"}
 

@@ -18,12 +18,19 @@ class Memory(Component):
     }
 
     words: Count
+    """Words that it holds."""
     word_bits: Count
+    """Bits of a word."""
     ports: Count
+    """Accesses at once."""
     access_s: Time
+    """Time of an access."""
     energy_j: Energy
+    """Energy of an access to one word."""
     area_m2: Area
+    """Area of the memory."""
     leakage_w: Power = 0.0
+    """Power that it draws all the time."""
 
     def words_for(self, values: int, bits: int) -> int:
         """Return how many words hold `values` numbers of `bits` bits, packed."""
@@ -52,6 +59,7 @@ class Edram(Memory):
     """
 
     retention_s: Time
+    """Time in which all words are read and written back once."""
     example = {
         "words": 2048, "word_bits": 256, "ports": 1, "access": "1 ns", "energy": "20.45 pJ", "area": "0.083 mm2",
         "retention": "40 us",

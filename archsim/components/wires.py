@@ -28,15 +28,25 @@ class Wires(Section):
     """
 
     row_ohm: Resistance = 0.0
+    """Resistance of a row line from a cell to the next; 0 drops no voltage."""
     col_ohm: Resistance = 0.0
+    """Resistance of a column line from a cell to the next; 0 drops no voltage."""
     row_lines: Literal["one", "pairs", "each"] = "one"
+    """How many row lines a row has: one for all devices of its cells, one for each pair, or one for each device."""
     rows_driven: Ends = "first"
+    """At which end row lines are driven."""
     rows_read: Ends = "first"
+    """At which end row lines are read."""
     cols_driven: Ends = "first"
+    """At which end column lines are driven."""
     cols_read: Ends = "first"
+    """At which end column lines are read."""
     idle_rows: Literal["grounded", "open"] = "grounded"
+    """What rows are connected to that a transfer does not read; a chip with open ones is not trained in numbers."""
     write_return: Literal["row", "column"] = "row"
+    """Along which line the current of cells that are programmed returns."""
     write_v: Voltage = 1.5
+    """Voltage at which cells are programmed; `check` reckons with it."""
 
     @property
     def resistive(self) -> bool:

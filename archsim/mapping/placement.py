@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from archsim.base.errors import InfeasibleError
 from archsim.base.limits import DRAWS, MOVES, ROUNDS, TRIES
@@ -75,7 +76,10 @@ def greedy(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
 @PLACEMENTS.add("spectral")
 def spectral(
     chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *,
-    rounds: Rounds = 60, residual: Positive = 1e-4, steps: Rounds = 400, tie: Positive = 1e-3,
+    rounds: Annotated[Rounds, Field(description="Rounds in which the vectors are found.")] = 60,
+    residual: Annotated[Positive, Field(description="What a round may leave, as a share.")] = 1e-4,
+    steps: Annotated[Rounds, Field(description="Steps of a round at the most.")] = 400,
+    tie: Annotated[Positive, Field(description="Traffic added between neighbours in order, as a share.")] = 1e-3,
 ) -> Tiles:  # fmt: skip
     """Two smooth vectors over the graph of traffic put the shards in order in the die's two directions.
 
@@ -107,7 +111,10 @@ def spectral(
 @PLACEMENTS.add("annealed")
 def annealed(
     chip: Chip, cut: Cut, traffic: Asked, seed: int = 0, *,
-    moves: Moves = 3000, hottest: Positive = 0.3, coldest: Positive = 1e-2, temperatures: Rounds = 100,
+    moves: Annotated[Moves, Field(description="Exchanges and moves that are tried per shard.")] = 3000,
+    hottest: Annotated[Positive, Field(description="First temperature, in mean changes of cost by a move.")] = 0.3,
+    coldest: Annotated[Positive, Field(description="Last temperature, as a share of the first.")] = 1e-2,
+    temperatures: Annotated[Rounds, Field(description="Temperatures through which it cools.")] = 100,
 ) -> Tiles:  # fmt: skip
     """Simulated annealing of the sum of traffic x distance, from the best of the other placements and never worse.
 

@@ -50,9 +50,13 @@ class Technology(Section):
     later: ClassVar[frozenset[str]] = frozenset({"temperature_kelvin"})
 
     node_m: Length
+    """Process node of the chip. Estimates of areas and energies follow it; given figures do not."""
     clock_hz: Frequency
+    """Clock of the chip. A cycle of it is the unit of simulated time, to which all durations are rounded up."""
     supply_v: Voltage
+    """Supply of the digital parts, which estimates and scaling reckon with."""
     temperature_kelvin: Temperature = 300.0
+    """Temperature of all cells. Capacitors leak faster when warmer."""
 
 
 class Routing(Section):
@@ -64,11 +68,17 @@ class Routing(Section):
     later: ClassVar[frozenset[str]] = frozenset({"options"})
 
     topology: Annotated[str, Choice(TOPOLOGIES)]
+    """The graph of links and routers between tiles."""
     options: Annotated[Options, OptionsOf(TOPOLOGIES, "topology")] = Field(default={}, validate_default=True)
+    """Options of the topology, by name."""
     transport: Annotated[str, Choice(TRANSPORTS)]
+    """What carries a vector: packets, which share links, or a circuit, which holds its whole way."""
     link: Annotated[Link, Role("link")]
+    """A link between two neighbours, in one direction."""
     router: Annotated[Router, Role("router")]
+    """The switch at a node of the graph."""
     reduction: Annotated[str, Choice(REDUCTIONS)]
+    """How partial sums of a layer that lies on several tiles are added up."""
 
 
 class Package(Section):
@@ -80,9 +90,13 @@ class Package(Section):
     later: ClassVar[frozenset[str]] = frozenset({"links_per_chip"})
 
     chips: Count
+    """Chips of the package, all alike."""
     gap_m: Length
+    """Distance between two neighbouring dies."""
     links_per_chip: Annotated[int, units.Dimension("", least=1, above=False, most=CHIP_LINKS.most, whole=True)] = 4
+    """Links for which each chip has circuits on its edge, whether they are used or not."""
     link: Annotated[ChipLink, Role("chip_link")]
+    """The link from a chip to its neighbour, in one direction."""
 
     @model_validator(mode="after")
     def _has_links_for_its_neighbours(self) -> Self:
@@ -105,17 +119,24 @@ class Transfer(Section):
     later: ClassVar[frozenset[str]] = frozenset({"interval_vectors"})
 
     interval_examples: Count
+    """Examples after which capacitors are emptied into the long-term devices."""
     interval_vectors: Count | None = None
+    """The same for sequences of several vectors: so many vectors, in whole sequences, at least one."""
     policy: Annotated[str, Choice(TRANSFER_POLICIES)]
+    """How transfers and training share the tiles."""
     rows_in_parallel: Lines = 1
+    """Rows of a tile that are programmed at once."""
     tiles_in_parallel: Count
+    """Tiles that are programmed at once."""
 
 
 class Refresh(Section):
     """Whether capacitors are read and written back between transfers, and how often."""
 
     policy: Annotated[str, Choice(REFRESH_POLICIES)] = "none"
+    """Whether capacitors are read and written back between transfers."""
     period_s: Time | None = None
+    """Time between two refreshes of a row."""
 
     @model_validator(mode="after")
     def _has_period(self) -> Self:
@@ -136,11 +157,17 @@ class ScheduleSpec(Section):
     later: ClassVar[frozenset[str]] = frozenset({"vectors_held"})
 
     mode: Literal["sequential", "pipelined"]
+    """Whether the next example waits for the updates of the one before, or overlaps with it."""
     in_flight: Count = 1
+    """Examples that are under way at once when pipelined. Gradients get older by as many."""
     prefetch: CountOrZero = 1
+    """Examples that are fetched from the host ahead of their turn."""
     vectors_held: Count = 2
+    """In inference, vectors of an example for which a layer's memory has room."""
     transfer: Transfer | None = None
+    """When and how weights are transferred from capacitors; cells that keep their weights need none."""
     refresh: Refresh = Refresh()
+    """Whether and how often capacitors are refreshed between transfers."""
 
     @property
     def examples_in_flight(self) -> int:
@@ -192,17 +219,29 @@ class Numerics(Section):
     )
 
     weight_scale_siemens: Conductance = 100e-6
+    """Conductance that stands for a weight of one."""
     output_weight_scale_siemens: Conductance = 50e-6
+    """The same in the last layer."""
     partial_range: Ratio = 4.0
+    """Converters span plus and minus this where sums go on to be added, and for errors of the backward pass."""
     output_range: Ratio = 16.0
+    """Converters span plus and minus this at the network's output."""
     activation_range: Ratio = 2.0
+    """Hidden units whose activation has no largest value are converted up to this."""
     gate_range: Ratio = 4.0
+    """Converters span plus and minus this where sums of recurrent units are read."""
     state_range: Ratio = 4.0
+    """The state of a recurrent unit that has no bound, c of an LSTM, is kept up to plus and minus this."""
     state_bits: units.Bits = 8
+    """Bits with which the state of a recurrent unit is kept in memory."""
     read_noise: Ratio = 0.0
+    """Standard deviation of what a read adds to each line before it is converted, in units of weight times input."""
     leak_interval: Count = 64
+    """Examples, or vectors of sequences, between two moments at which leakage is applied in the numbers."""
     activity_interval: Count = 512
+    """Updates between two readings of the conductances to which the measured energy is charged."""
     activity_share: units.Share = 0.25
+    """Maintenance of so large a part of a tile's rows has its conductances read before and after."""
 
 
 ABOUT = ("name", "description", "reference", "silicon", "published")
@@ -246,13 +285,21 @@ class Published(Section):
     later: ClassVar[frozenset[str]] = frozenset({"mode", "workload", "set_", "at"})
 
     metric: str
+    """Which metric of metrics.json the figure is of."""
     value: Annotated[str, AnyFigure()]
+    """The figure as published, with its unit."""
     tolerance: units.Share
+    """By how much the simulated figure may differ, as a share."""
     kind: Literal["fit", "input", "shape", "predicted"]
+    """Whether the spec was fitted to the figure, states it itself, was fitted in parts, or predicts it."""
     mode: Literal["training", "inference"] = "training"
+    """Whether it was published of training or of inference."""
     workload: str = ""
+    """The workload on which it holds; without one it is the chip's own peak."""
     set_: Settings = {}
+    """What the chip was set to when it was measured, by dotted key, where that differs from the spec."""
     at: str = ""
+    """In short words how the chip was set."""
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -280,22 +327,39 @@ class ArchSpec(Section):
     later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options", "silicon"})
 
     name: FreeName
+    """Name of the chip, as reports call it; the file's own unless given."""
     description: str = ""
+    """What the chip is, in sentences."""
     reference: str = ""
+    """The publication that describes the chip."""
     silicon: Flag = False
+    """Whether what was published was measured on a chip; else it is a design."""
     technology: Technology
+    """Process node, clock, supply and temperature."""
     tile: TileSpec
+    """The kind of tile that the chip is made of."""
     variants: dict[FreeName, TileSpec] = {}
+    """Further kinds of tile by name, each with what differs from the default one, and its count."""
     routing: Routing
+    """How vectors travel between tiles."""
     host: Annotated[HostPort, Role("host")]
+    """The port through which examples come."""
     floorplan: Annotated[Floorplan, Role("floorplan", registry=FLOORPLANS)]
+    """Where tiles and the host port lie on the die."""
     placement: Annotated[str, Choice(PLACEMENTS)] = "in_order"
+    """Which tile holds which part of the network."""
     placement_options: Annotated[Options, OptionsOf(PLACEMENTS, "placement")] = Field(default={}, validate_default=True)
+    """Options of the placement, by name."""
     schedule: ScheduleSpec
+    """How examples follow each other, and the maintenance between them."""
     package: Package | None = None
+    """Several such chips side by side; without it there is one."""
     numerics: Numerics = Numerics()
+    """How numbers sit on the chip: scales and ranges, which training in numbers reads."""
     scaling: Scaling | None = None
+    """Takes digital parts, whose figures are of one node, to another."""
     published: tuple[Published, ...] = ()
+    """Figures that the chip's authors published, with which `archsim published` compares."""
 
     @model_validator(mode="after")
     def _is_of_a_size(self) -> Self:

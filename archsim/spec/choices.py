@@ -45,7 +45,8 @@ class OptionsOf:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         sections = dict.fromkeys(self.section(name) for name in self.registry)
-        return {"anyOf": [handler.resolve_ref_schema(handler(each.__pydantic_core_schema__)) for each in sections]}
+        return {"anyOf": [each.with_meanings(handler.resolve_ref_schema(handler(each.__pydantic_core_schema__)))
+                          for each in sections]}  # fmt: skip
 
 
 class Floorplan(Section, ABC):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping, Sequence
-from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +14,7 @@ from archsim.base.units import Dimension
 from archsim.base.validation import said
 from archsim.components.base import Role
 from archsim.spec.choices import OptionsOf
+from archsim.spec.keys import section_in
 
 
 def problems_of(
@@ -116,13 +115,4 @@ def _class_of(field: FieldInfo, data: Any, above: Any) -> type[Section] | None:
     if role is not None:
         kind = data.get("kind", role.default) if isinstance(data, dict) else None
         return dict(role.registry.items()).get(str(kind))
-    return _section_in(field.annotation)
-
-
-def _section_in(annotation: Any) -> type[Section] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for arg in typing.get_args(annotation):
-        if arg not in (NoneType, ...) and (found := _section_in(arg)) is not None:
-            return found
-    return None
+    return section_in(field.annotation)

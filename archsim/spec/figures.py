@@ -15,6 +15,9 @@ from archsim.spec.arch import AnyFigure
 from archsim.spec.scaling import Scaled
 from archsim.spec.settings import path_parts
 
+DEFAULT = "archsim's default"
+"""The source of a figure that a file does not give."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -102,7 +105,7 @@ def figure_at(tree: Tree, path: str, default: str) -> Figure:
         else:
             found = found.get(part) if isinstance(found, dict) else None
     if not isinstance(found, Leaf):
-        return Figure(default, "archsim's default", "assumption")
+        return Figure(default, DEFAULT, "assumption")
     status = found.status or ("quoted" if found.source else "assumption")
     return Figure(
         found.text, found.source, status, found.note, given_for=found.given_for, range=found.range,

@@ -30,14 +30,23 @@ class Scaling(Section):
     """
 
     reference_m: Length
+    """Node of which the digital parts' figures are."""
     target_m: Length | None = None
+    """Node to which they are taken; the chip's own unless given."""
     transistors: Literal["high_performance", "low_power"] = "high_performance"
+    """Which transistors the tables of factors are for."""
     reference_supply_v: Voltage | None = None
+    """Supply at which the figures hold; the chip's own unless given."""
     target_supply_v: Voltage | None = None
+    """Supply to which they are taken; the chip's own unless given."""
     delays: Literal["kept", "scaled"] = "kept"
+    """Whether the times of digital parts are scaled, too, or kept."""
     energy: Ratio | None = None
+    """Factor of energies, instead of that of the tables."""
     area: Ratio | None = None
+    """Factor of areas, instead of that of the tables."""
     delay: Ratio | None = None
+    """Factor of times, instead of that of the tables."""
 
     @property
     def words(self) -> str:

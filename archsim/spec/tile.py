@@ -29,18 +29,31 @@ class TileSpec(Section):
     later: ClassVar[frozenset[str]] = frozenset({"accumulator"})
 
     count: Count
+    """Tiles of this kind on a chip."""
     rows: Lines
+    """Rows of the crossbar: inputs of a vector, and a row of biases."""
     cols: Lines
+    """Columns of the crossbar: outputs of a vector."""
     device: Annotated[Device, Role("device")]
+    """The weight cell at each crossing."""
     array: Annotated[Array, Role("array")]
+    """The lines over the cells, and how long reads and updates take."""
     row_driver: Annotated[Driver, Role("driver")]
+    """What drives a row, in forward and in updates."""
     col_driver: Annotated[Driver | Literal["none"], Role("driver", words=("none",))]
+    """What drives a column, in backward; `none` for a tile that only infers."""
     col_converter: Annotated[Converter, Role("converter")]
+    """What converts the sums of columns, in forward."""
     row_converter: Annotated[Converter | Literal["shared", "none"], Role("converter", words=("shared", "none"))]
+    """What converts the sums of rows, in backward; `shared` with the columns, or `none` to only infer."""
     memory: Annotated[Memory, Role("memory")]
+    """Keeps inputs and errors from their arrival until the update."""
     neuron: Annotated[NeuronUnit, Role("neuron")]
+    """The digital unit for activations, derivatives and the loss."""
     accumulator: Annotated[Accumulator, Role("accumulator")] | None = None
+    """Adds up what is converted step by step; needed where lines are sampled more than once."""
     periphery: tuple[Annotated[LineCircuit, Role("periphery")], ...] = ()
+    """Further circuits on the lines or of the tile, which take area and leak."""
 
     @property
     def updated_array(self) -> Crossbar:

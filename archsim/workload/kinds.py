@@ -30,8 +30,11 @@ class Dense(Weighted):
     loss_activates: ClassVar[bool] = True
 
     activation: Annotated[str, Choice(ACTIVATIONS)]
+    """Function of the units' sums."""
     bound: Ratio = 2.0
+    """Where a clipped_relu ends."""
     slope: Ratio = 0.01
+    """Slope of a leaky_relu below zero."""
 
     @property
     def function(self) -> Activation:
@@ -74,6 +77,7 @@ class Rnn(Weighted):
     recurrent: ClassVar[bool] = True
 
     activation: Literal["tanh", "relu"] = "tanh"
+    """The function f."""
 
     @property
     def function(self) -> Activation:
@@ -153,13 +157,22 @@ class Digital(Layer):
     example: ClassVar[Mapping[str, Any]] = {"ops": 40}
 
     ops: Operations
+    """Multiply-adds, and what costs as much, of one step."""
     over: Literal["step", "sequence"] = "step"
+    """Whether it needs the inputs of its step alone, or of the whole sequence."""
     signed: Flag = True
+    """Whether its outputs may be negative."""
     groups: Count | None = None
+    """Groups of outputs, such as heads, each of which needs its own part of the inputs; without it each needs all."""
     parts_of_all_steps: CountOrZero | None = None
+    """Of the parts of its inputs, such as queries, keys and values, so many last ones are read of all steps."""
     steps_at_once: Count = 1
+    """Steps for which what is read of all steps is read once."""
     shared: CountOrZero = 0
+    """Numbers that are added up over all places between two halves of the work, such as the moments of a
+    normalisation."""
     adds: tuple[FreeName, ...] = ()
+    """Layers before it whose inputs it adds to its own: residual connections."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:

@@ -68,9 +68,13 @@ class Layer(Section):
     state_values: ClassVar[int] = 0
 
     name: FreeName
+    """Name of the layer, as reports call it."""
     inputs: Count
+    """Inputs of the layer: outputs of the one before."""
     outputs: Count
+    """Outputs of the layer: its units."""
     at: Literal["every_step", "last_step"] = "every_step"
+    """Whether it works at every step of a sequence, or at the last one alone."""
 
     def vectors(self, network: Network) -> range:
         """Return the steps of an example at which a vector is given to it.
@@ -217,6 +221,7 @@ class Weighted(Layer):
     """A layer with one weight matrix, all rows of which may share a crossbar, and a row of biases unless said."""
 
     bias: Flag = True
+    """Whether it has a row of biases."""
 
     @property
     def blocks(self) -> tuple[Block, ...]:

@@ -50,15 +50,25 @@ class Dataset(Section):
     )
 
     name: FreeName
+    """Which data; `digits` needs no files, others are found in the folder of data. Timing does not read them."""
     examples: Count
+    """Examples of an epoch."""
     validation: CountOrZero = 0
+    """Examples for training that are held back, on which accuracy is read after each epoch."""
     input_bits: Bits = 8
+    """Bits of an input as the host sends it."""
     cut_rows: CountOrZero = 3
+    """Rows of pixels that are cut at the top and at the bottom of MNIST's pictures, if the network has fewer inputs."""
     cut_columns: CountOrZero = 2
+    """Columns of pixels that are cut on the left and on the right."""
     preparation: str = ""
+    """How the data were prepared, in words."""
     signed: Flag = False
+    """Whether inputs may be negative."""
     target: Literal["class", "values", "inputs"] = "class"
+    """What the network is trained towards: a class, values, or its own inputs."""
     target_bits: Bits = 8
+    """Bits of each of a target's values."""
 
 
 class Rates(Section):
@@ -71,9 +81,13 @@ class Rates(Section):
     later: ClassVar[frozenset[str]] = frozenset({"initial_gain"})
 
     learning_rate: Ratio
+    """Learning rate of the first epoch."""
     learning_rate_decay: Ratio = 1.0
+    """Factor of the learning rate from epoch to epoch."""
     learning_rate_floor: Ratio = 0.0
+    """Share of the first learning rate that is never undercut."""
     initial_gain: Ratio = 1.0
+    """First weights are so many times what their kind of layer draws."""
 
 
 class BaselineRates(Rates):
@@ -87,7 +101,9 @@ class BaselineRates(Rates):
     later: ClassVar[frozenset[str]] = frozenset({"ceiling"})
 
     floor: Part | None = None
+    """Accuracy of the baseline below which a comparison with the chip does not count."""
     ceiling: Ratio | None = None
+    """For sequences that are answered step by step: cross-entropy in nats above which neither may end."""
 
     def resolved(self) -> dict[str, Any]:
         """Return the rates alone."""
@@ -102,8 +118,11 @@ class Training(Rates):
     """
 
     epochs: Count
+    """How often the training goes through the data set."""
     batch: Count = 1
+    """Examples of a mini-batch, whose updates follow when all are through."""
     floating_point: BaselineRates | None = None
+    """Rates of the baseline in floating point, where it learns better with other ones."""
 
     @property
     def of_the_baseline(self) -> Rates:
@@ -115,6 +134,7 @@ class Inference(Section):
     """Forward passes alone: how many examples are asked for at once."""
 
     batch: Count = 1
+    """Examples that are asked for at once."""
 
 
 class Workload(Section):
@@ -133,18 +153,32 @@ class Workload(Section):
     )
 
     name: FreeName
+    """Name of the network, as reports call it; the file's own unless given."""
     description: str = ""
+    """What the network is, in sentences."""
     mode: Annotated[str, Choice(MODES)] = "training"
+    """What is done with each example: it is trained on, or the network infers."""
     program: Flag = False
+    """Whether the run also tells what it takes to write the weights first."""
     weights: FileName | None = None
+    """An npz file of first weights, [rows, columns] by layer, relative to the workload's own file; else they are
+    drawn."""
     dataset: Dataset
+    """Where examples come from."""
     steps: Count = 1
+    """Vectors of an example: time steps, or tokens; 1 for a plain network."""
     length: Literal["longest", "mean"] = "longest"
+    """Whether time and energy follow the longest sequence or one of `mean_steps`."""
     mean_steps: Count | None = None
+    """Mean vectors of a sequence, for `length: mean`."""
     stateful: Flag = False
+    """Whether recurrent layers begin an example where the one before ended."""
     layers: tuple[Annotated[Layer, Role("layer", registry=LAYERS, default="dense")], ...]
+    """Layers of the network, from the input on."""
     training: Training = Training(epochs=1, learning_rate=1.0)  # read for its epochs alone where nothing is trained
+    """How it is trained."""
     inference: Inference = Inference()
+    """How it infers."""
 
     _first_steps: dict[str, int] = PrivateAttr(default_factory=dict)
     _added: frozenset[str] = PrivateAttr(default=frozenset())

@@ -33,9 +33,13 @@ class Rectangle(Section):
     """A rectangle of the die; (x, y) is its corner nearest the origin."""
 
     x_m: Coordinate
+    """Its left edge, from the origin."""
     y_m: Coordinate
+    """Its lower edge, from the origin; drawings show y downwards."""
     width_m: Length
+    """Its width, along x."""
     height_m: Length
+    """Its height, along y."""
 
     @property
     def rect(self) -> Rect:
@@ -47,13 +51,16 @@ class NamedRectangle(Rectangle):
     """A rectangle of the die with a name: a controller, a memory, a pad frame."""
 
     name: Name
+    """Name of what stands there, one word."""
 
 
 class Die(Section):
     """The size of the die, whose corner is the origin."""
 
     width_m: Length
+    """Width of the die."""
     height_m: Length
+    """Height of the die."""
 
 
 @floorplan("explicit")
@@ -68,12 +75,19 @@ class Explicit(Floorplan):
     """
 
     tiles: tuple[Rectangle, ...] = ()
+    """A rectangle for each tile, by number."""
     host: Rectangle | None = None
+    """The rectangle of the host port."""
     blocks: tuple[NamedRectangle, ...] = ()
+    """Rectangles of digital blocks."""
     channels: tuple[NamedRectangle, ...] = ()
+    """Rectangles of routing channels."""
     flp: FileName | None = None
+    """A HotSpot file with all rectangles instead, relative to the spec's own file."""
     die: Die | None = None
+    """Size of the die, where it is larger than the rectangles reach."""
     most_white_space: Share | None = None
+    """Share of the die that may be covered by nothing."""
     _flp_text: str = PrivateAttr("")
 
     example = {"tiles": [{"x": "0.5 mm", "y": "0 mm", "width": "1.4 mm", "height": "1.35 mm"}],

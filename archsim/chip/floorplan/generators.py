@@ -58,7 +58,9 @@ class Grid(Floorplan):
     """Rows of equal sites, each numbered from the left; the sites that a short last row leaves empty are no area."""
 
     columns: Count
+    """Columns of the grid."""
     white_space: Share
+    """Share of a site that its tile leaves empty."""
 
     example = {"columns": 4, "white_space": "10 %"}
 
@@ -72,7 +74,9 @@ class Snake(Floorplan):
     """A grid whose rows are numbered to and fro, so that each tile stands beside the one before it."""
 
     columns: Count
+    """Columns of the grid."""
     white_space: Share
+    """Share of a site that its tile leaves empty."""
 
     example = {"columns": 4, "white_space": "10 %"}
 
@@ -93,7 +97,9 @@ class HTree(Floorplan):
     """
 
     channel_width_m: LengthOrZero
+    """Width of the routing channel between any two halves."""
     white_space: Share
+    """Share of a site that its tile leaves empty."""
 
     example = {"channel_width": "0.1 mm", "white_space": "10 %"}
 
@@ -159,9 +165,13 @@ class Columns(Floorplan):
     """
 
     columns: Count
+    """Columns of tiles."""
     channel_width_m: LengthOrZero
+    """Width of the channel between two columns."""
     border_width_m: LengthOrZero
+    """Width of the channel along the border."""
     white_space: Share
+    """Share of a site that its tile leaves empty."""
 
     example = {"columns": 4, "channel_width": "0.1 mm", "border_width": "0.2 mm", "white_space": "10 %"}
 

@@ -22,7 +22,9 @@ class Core(Section):
     """What stands in the middle of a ring: a controller, a shared memory. It has an area, and does not leak."""
 
     name: Name = "core"
+    """Name of the core, one word."""
     area_m2: Area
+    """Area of the core; it does not leak."""
 
 
 @floorplan("ring")
@@ -35,7 +37,9 @@ class Ring(Floorplan):
     """
 
     core: Core
+    """What stands in the middle of the ring."""
     white_space: Share
+    """Share of a site that its tile leaves empty."""
 
     example = {"core": {"name": "controller", "area": "4 mm2"}, "white_space": "10 %"}
 

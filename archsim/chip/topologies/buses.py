@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from archsim.base.errors import SpecError
 from archsim.base.units import Count
 from archsim.base.words import counted
@@ -11,7 +15,9 @@ from archsim.spec.choices import TOPOLOGIES
 
 
 @TOPOLOGIES.add("bus")
-def bus(plan: Plan, *, segments: Count = 1) -> Topology:
+def bus(
+    plan: Plan, *, segments: Annotated[Count, Field(description="Parts of the bus, each held by itself.")] = 1
+) -> Topology:
     """One shared bus, a spine along each row of sites and one across them; a message holds all of it.
 
     With more `segments`, each serves as many rows, is held by itself and is joined to the next by a bridge, which is a

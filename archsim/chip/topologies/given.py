@@ -6,10 +6,10 @@ import functools
 import re
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import networkx as nx
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base.errors import Problem, SpecError, nearest
@@ -27,9 +27,13 @@ class Join(Section):
     """A link from one node to another, and back unless `both` is false; as long as they lie apart unless said."""
 
     from_: str
+    """Node at which the link begins: tile0, host or router0, and so on."""
     to: str
+    """Node at which it ends."""
     length_m: Length | None = None
+    """Its length; as far as the nodes lie apart unless given."""
     both: Flag = True
+    """Whether there is a link back."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,7 +47,9 @@ class Join(Section):
 
 
 @TOPOLOGIES.add("graph")
-def graph(plan: Plan, *, links: tuple[Join, ...] = ()) -> Topology:
+def graph(
+    plan: Plan, *, links: Annotated[tuple[Join, ...], Field(description="Links, from node to node.")] = ()
+) -> Topology:
     """A graph given link by link: `links` join `tile0` and so on, `host`, and routers of any name that begins so.
 
     Routes are shortest in hops, the first by name of equals, and pass through routers only. A router lies in the middle

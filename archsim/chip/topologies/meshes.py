@@ -7,6 +7,9 @@ circle (Dally & Towles 2004, section 14.2).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from archsim.base.units import Count
 from archsim.chip.floorplan import Plan
@@ -21,7 +24,9 @@ def mesh(plan: Plan) -> Topology:
 
 
 @TOPOLOGIES.add("cmesh")
-def cmesh(plan: Plan, *, concentration: Count = 4) -> Topology:
+def cmesh(
+    plan: Plan, *, concentration: Annotated[Count, Field(description="Tiles that share a router.")] = 4
+) -> Topology:
     """A mesh with one router for a block of tiles, in their middle: `concentration` of them, two by two unless said."""
     height, width = block_of(concentration)
     blocks: dict[tuple[int, int], list[int]] = {}

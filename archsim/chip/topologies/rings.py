@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from archsim.base.section import Flag
 from archsim.chip.floorplan import Plan
@@ -41,7 +44,9 @@ def ring(plan: Plan) -> Topology:
 
 
 @TOPOLOGIES.add("torus")
-def torus(plan: Plan, *, folded: Flag = False) -> Topology:
+def torus(
+    plan: Plan, *, folded: Annotated[Flag, Field(description="Whether links are two sites long at most.")] = False
+) -> Topology:
     """A mesh whose rows and columns close on themselves; X, then Y, the shorter way round.
 
     The closing links are as long as the die; a `folded` torus visits every second site there and the others back, so

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from pydantic import Field
+
 from archsim.base.units import Dimension
 from archsim.chip.floorplan import Plan
 from archsim.chip.topologies.base import Topology, Wires, block_of, mean_m
@@ -16,7 +18,11 @@ from archsim.spec.choices import TOPOLOGIES
 
 @TOPOLOGIES.add("htree")
 def htree(
-    plan: Plan, *, arity: Annotated[int, Dimension("", least=2, above=False, most=64, whole=True)] = 4
+    plan: Plan,
+    *,
+    arity: Annotated[
+        int, Dimension("", least=2, above=False, most=64, whole=True), Field(description="Nodes under each switch.")
+    ] = 4,
 ) -> Topology:
     """An H-tree: a switch in the middle of each block of `arity` tiles, of switches, up to a root at the host port.
 

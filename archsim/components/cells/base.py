@@ -62,12 +62,19 @@ class Device(Component):
     later = frozenset({"program_s", "program_energy_j"})
 
     area_m2: Area
+    """Area of one cell."""
     read_energy_j: Energy
+    """Mean energy of one cell in one read of a vector, where no activity was measured."""
     supply_v: Voltage
+    """Voltage at which the charge of a read is drawn; with it measured reads are billed."""
     read_v: Voltage
+    """Voltage across a cell while it is read."""
     leakage_w: Power = 0.0
+    """Power that a cell draws all the time."""
     program_s: Time | None = None
+    """Time to write a row of weights, instead of the cell's own steps; with `program_energy`."""
     program_energy_j: Energy | None = None
+    """Energy to write one cell, with `program`."""
     transfer_steps: ClassVar[tuple[str, ...]] = ()
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
     programming_steps: ClassVar[tuple[str, ...]] = ()
@@ -175,7 +182,9 @@ class Flicker(Section):
     later = frozenset({"flicker_span_s", "flicker_read_s"})
 
     flicker_span_s: Time = Fraction(75, 10**4)
+    """Longest time scale of 1/f noise: as long as a state is held."""
     flicker_read_s: Time = Fraction(250, 10**9)
+    """Shortest time scale of 1/f noise: a read."""
 
     @property
     def flicker_factor(self) -> float:
@@ -188,7 +197,9 @@ class SingleRead(Flicker):
     """How maintenance reads cells: a row at a time, gain switched, with an error of the weight as it is read."""
 
     transfer_read_s: Time
+    """Time of the array in which maintenance reads a row; the conversion follows."""
     transfer_noise_siemens: Conductance
+    """Standard deviation of the weight as maintenance reads it."""
 
     @staticmethod
     def reading(

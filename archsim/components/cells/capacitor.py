@@ -79,36 +79,67 @@ class CapacitorPair(SingleRead):
     }  # fmt: skip
 
     leak_time_constant_s: Time
+    """Mean time constant with which capacitors leak, at `leak_temperature`."""
     leak_spread: Ratio
+    """Standard deviation from cell to cell of the logarithm of the leak's time constant."""
     leak_target_v: Voltage
+    """Voltage towards which capacitors leak."""
     capacitor_start_v: Voltage
+    """Voltage of a capacitor that is reset: a weight of zero."""
     capacitor_least_v: Voltage
+    """Lowest voltage of a capacitor."""
     capacitor_most_v: Voltage
+    """Highest voltage of a capacitor."""
     start_conductance_siemens: SomeConductance
+    """Conductance of the read transistor at `capacitor_start`."""
     transistor_spread: Ratio
+    """Relative standard deviation of the read transistor's k from cell to cell."""
     threshold_v: Voltage
+    """Threshold voltage of the read transistor."""
     threshold_spread_v: VoltageOrZero
+    """Standard deviation of that threshold from cell to cell."""
     step_v: Voltage
+    """Mean change of a capacitor's voltage by one pulse."""
     step_spread: Ratio
+    """Relative standard deviation of up-steps and of down-steps from cell to cell."""
     step_spread_absolute_v: VoltageOrZero = 0.0
+    """The same in volts, in place of `step_spread`: it stays when the step is made finer."""
     step_least: Share = 0.05
+    """No step is smaller than this share of the mean."""
     step_bend: Ratio
+    """By how much up-steps shrink and down-steps grow with the voltage, relative to `capacitor_start`."""
     cells_per_reference: Count
+    """Cells of a row that share one reference capacitor."""
     residual_pulses: Count
+    """Pulses of the burst that writes a value to a capacitor."""
     trim_pulses: Count
+    """Pulses that correct it after it was read."""
     residual_pulse_s: Time
+    """Length of such a pulse."""
     residual_read_s: Time
+    """Time of the array for the read before the correction; the conversion follows."""
     residual_pulse_energy_j: Energy
+    """Energy of a pulse in one cell; one of an update costs as much."""
     capacitance_f: PositiveCapacitance = 20e-15
+    """Capacitance of the capacitor; of use to `pulse_noise` and `reset_noise` alone."""
     pulse_noise: Literal["none", "shot"] = "none"
+    """Whether the charge of a pulse has shot noise."""
     reset_noise: Literal["none", "thermal"] = "none"
+    """Whether a reset leaves thermal noise, sqrt(k T / C)."""
     transistor_flicker: Ratio = 0.0
+    """1/f noise of a read transistor, relative, per e-fold of frequencies; 0 is none."""
     reference_noise_siemens: Conductance = 0.0
+    """What a shared reference is off by in a read, alike for all of its cells; 0 is none."""
     pulse_least_s: TimeOrZero = Fraction(2, 10**9)
+    """Shortest pulse that a cell takes."""
     leak_temperature_kelvin: Temperature = 300.0
+    """Temperature at which the leak's time constant holds."""
     leak_halving_kelvin: Temperature = 10.0
+    """Warmer by so much, a capacitor leaks twice as fast."""
     residual_range_siemens: Conductance = 0.0
+    """Reads of the capacitor's part are converted over plus and minus this; 0: not converted."""
     residual_noise_siemens: Conductance = 0.0
+    """Standard deviation of such a read."""
 
     def residual_repeats(self) -> dict[str, int]:
         """Return how often the steps that write a value are done per row, where it is not once."""

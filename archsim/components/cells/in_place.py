@@ -24,14 +24,23 @@ class InPlaceCell(Flicker, Device):
     later = Device.later | {"step_least", "bound_least", "pulse_energy_j", "flicker"}
 
     step_siemens: SomeConductance = 0.05e-6
+    """Mean change of the weight by one pulse, at a weight of zero."""
     step_spread: Ratio = 0.0
+    """Relative standard deviation of the step from cell to cell."""
     step_least: Share = 0.05
+    """No step is smaller than this share of the mean."""
     asymmetry_spread: Ratio = 0.0
+    """Standard deviation of the fraction by which up-steps are larger and down-steps smaller."""
     bound_siemens: SomeConductance = 60e-6
+    """Largest weight of either sign, as a conductance."""
     bound_spread: Ratio = 0.0
+    """Relative standard deviation of the bound from cell to cell."""
     bound_least: Share = 0.05
+    """No bound is smaller than this share of the mean."""
     pulse_energy_j: Energy = 0.0
+    """Energy of one pulse of an update in one cell."""
     flicker: Ratio = 0.0
+    """1/f noise of the weight, relative, per e-fold of frequencies; 0 is none."""
     softness: ClassVar[float] = 0.0
 
     @property

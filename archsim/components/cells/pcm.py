@@ -61,40 +61,75 @@ class PcmPair(SingleRead):
     }  # fmt: skip
 
     gain: Count
+    """F in W = F (G+ - G-): what the pair counts, read through a current mirror."""
     iterations: Count
+    """How often RESET, ramp and verify are done each time that a cell is programmed."""
     ramp_s: Time
+    """Slot of a SET ramp; with the fastest and slowest ramps it limits what is reached."""
     ramp_least_s: Time
+    """Fastest SET ramp, which leaves a device at RESET."""
     ramp_most_s: Time
+    """Slowest SET ramp, which reaches `set_scale`."""
     set_scale_siemens: SomeConductance
+    """Conductance that the slowest ramp reaches; r = G / set_scale."""
     set_error_siemens: Conductance
+    """Error of programming at r = 0: sigma = set_error + set_error_slope r - set_error_bend r^2."""
     set_error_slope_siemens: Conductance
+    """How that error grows with r."""
     set_error_bend_siemens: Conductance
+    """How that growth bends, with r^2."""
     set_control_siemens: Conductance
+    """Conductance above which programming is controlled less well."""
     set_control_loss_siemens: SomeConductance
+    """Above it the error is larger by 1 + (G - set_control) / set_control_loss."""
     reset_conductance_siemens: Conductance
+    """Mean conductance after a RESET."""
     reset_spread_siemens: Conductance
+    """Standard deviation of the conductance after a RESET."""
     reset_s: Time
+    """Length of a RESET pulse."""
     reset_energy_j: Energy
+    """Energy of a RESET of one device."""
     ramp_energy_j: Energy
+    """Energy of a SET ramp in one cell."""
     verify_s: Time
+    """Time of the array to verify a row; the conversion follows."""
     drift_exponent: Ratio = 0.0
+    """Mean exponent nu of drift, G (t / drift_start)^-nu; 0 is none."""
     drift_exponent_spread: Ratio = 0.0
+    """Standard deviation of nu from device to device."""
     drift_start_s: Time = Fraction(20, 10**6)
+    """Time since a device was verified from which it drifts."""
     drift_law: Literal["constant", "conductance"] = "constant"
+    """Whether nu is a constant of the device, or follows the conductance to which it was programmed."""
     drift_law_mean: Signed = 0.0244
+    """By conductance: mean nu at r = 1."""
     drift_law_slope: Ratio = 0.0155
+    """By conductance: how mean nu falls with ln r."""
     drift_law_least: Ratio = 0.049
+    """By conductance: smallest mean nu."""
     drift_law_most: Ratio = 0.1
+    """By conductance: largest mean nu."""
     drift_law_spread: Signed = -0.0059
+    """By conductance: spread of nu at r = 1."""
     drift_law_spread_slope: Ratio = 0.0125
+    """By conductance: how the spread of nu falls with ln r."""
     drift_law_spread_least: Ratio = 0.008
+    """By conductance: smallest spread of nu."""
     drift_law_spread_most: Ratio = 0.045
+    """By conductance: largest spread of nu."""
     stuck_reset: Share = 0.0
+    """Share of the devices that are stuck at RESET."""
     stuck_set: Share = 0.0
+    """Share of the devices that are stuck at `set_scale`."""
     flicker: Ratio = 0.0
+    """1/f noise of a device at `set_scale`, relative, per e-fold of frequencies; 0 is none."""
     flicker_exponent: Ratio = 0.65
+    """That noise grows as r^-this towards lower conductance."""
     flicker_most: Ratio = 0.2
+    """Largest such noise."""
     transfer_range_siemens: Conductance = 0.0
+    """A transfer's read of the weight is converted over this range; 0: not converted."""
 
     def programming_repeats(self) -> dict[str, int]:
         """Return how often the steps of programming are done per row: each time RESET G+ and G-, a ramp, a verify."""
@@ -198,15 +233,25 @@ class PcmPairCell(PcmPair, Device):
     later = frozenset({"set_step_least", "set_limit_least"})
 
     set_step_siemens: SomeConductance
+    """Mean change of a device's conductance by a SET pulse, at a conductance of zero."""
     set_step_spread: Ratio
+    """Relative standard deviation of that step from device to device."""
     set_step_least: Share = 0.05
+    """No step is smaller than this share of the mean."""
     set_limit_siemens: SomeConductance
+    """Mean conductance at which SET pulses end."""
     set_limit_spread: Ratio
+    """Relative standard deviation of that limit from device to device."""
     set_limit_least: Share = 0.05
+    """No limit is smaller than this share of the mean."""
     set_noise: Ratio
+    """Standard deviation of one pulse's change, relative to its mean."""
     set_energy_j: Energy
+    """Energy of a SET pulse in one cell."""
     refresh_above_siemens: Conductance
+    """A transfer RESETs a pair of which one device is above this, and programs the difference again."""
     refreshed: Share
+    """Share of the pairs that a transfer so refreshes, to which its energy is billed."""
     transfer_steps = ("transfer_read", "reset", "ramp", "verify")
     example = {
         **EXAMPLE, **EXAMPLE_OF_READ, **EXAMPLE_OF_PAIR, "set_step": "1 uS", "set_step_spread": "20 %",

@@ -51,13 +51,21 @@ class Pcm3T1C(CapacitorPair, PcmPair, Device):
     choices = {**CapacitorPair.choices, **PcmPair.choices}
 
     offset_siemens: Conductance
+    """What the capacitor's part of every cell is shifted by; inverting the polarity cancels it."""
     verify_range_siemens: Conductance = 0.0
+    """The last verify is converted over plus and minus this; 0: not converted."""
     verify_noise_siemens: Conductance = 0.0
+    """Standard deviation of the last verify, whose finding goes to the capacitor."""
     transfer_threshold_siemens: Conductance = 0.0
+    """A pair is programmed only where its capacitor holds more than this; 0: always."""
     programmed: Part = 1.0
+    """Share of the cells that are programmed in a transfer, to which its energy is billed."""
     row_polarity: Literal["uniform", "alternating"] = "uniform"
+    """Whether every other row begins inverted, so that what the offset loses to the leak cancels."""
     leak_compensation: Literal["none", "nominal"] = "none"
+    """Whether a transfer reckons with the nominal leak since the last."""
     invert_energy_j: Energy
+    """Energy to invert the polarity of one cell."""
     transfer_steps = (
         "transfer_read", "reset", "ramp", "verify", "residual_pulse", "residual_read", "invert",
     )  # fmt: skip
