@@ -22,16 +22,18 @@ settings.load_profile("thorough" if os.environ.get("ARCHSIM_THOROUGH") else "qui
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_depends_on_seconds() -> Iterator[None]:
-    """Have studies that end keep no store of their own in their folders, however slow the machine is."""
+    """Have studies keep no store of their own in their folders, and start no workers, however slow the machine is."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("archsim.studies.tasks.bench.KEPT_AFTER_S", inf)
+        patch.setattr("archsim.studies.tasks.workers.SMALL_S", inf)
         yield
 
 
 def pytest_collection_finish() -> None:
-    """Take modules and tests out of what is looked through for garbage: there are many of them, and they stay."""
+    """Take modules and tests out of what is looked through for garbage, and look less often: a tenth of all time."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session", autouse=True)

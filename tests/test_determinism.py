@@ -52,9 +52,9 @@ if asked["frozen"]:
     sys.addaudithook(only_here)
 from archsim.cli import main, options
 from archsim.results import intervals
-from archsim.studies.tasks import bench
+from archsim.studies.tasks import bench, workers
 
-bench.KEPT_AFTER_S = float("inf")  # who is slow would keep what others do not
+bench.KEPT_AFTER_S = workers.SMALL_S = float("inf")  # who is slow would keep what others do not, or start workers
 intervals.BILLED, intervals.SIMULATED = asked["draws"]
 
 @contextlib.contextmanager

@@ -264,8 +264,9 @@ def written(tree: Tree) -> Any:
 def dump_yaml(data: Mapping[str, Any], *, leaves_on_a_line: bool = False) -> str:
     """Return plain data as YAML text, in its own order; lists and mappings of scalars on one line each if wanted."""
     style = None if leaves_on_a_line else False
+    dumper = _FAST if _FAST is not None and _is_plain(data) else _Dumper
     return yaml.dump(
-        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=style
+        dict(data), Dumper=dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=style
     )
 
 
@@ -279,3 +280,17 @@ class _Dumper(yaml.SafeDumper):
 
 _BREAKS = re.compile("[\x85\u2028\u2029]")
 _Dumper.add_representer(str, _Dumper.text)
+
+_FAST: Any = getattr(yaml, "CSafeDumper", None)
+"""libyaml's, five times as fast; None where PyYAML was built without it."""
+_SAME = re.compile(r"[ -~\xa1-\u1fff]*")
+_SAME_KEY = re.compile(r"[ -~]{1,64}")
+"""Of which texts and keys libyaml writes the same bytes: beyond are line breaks, letters that it escapes, long keys."""
+
+
+def _is_plain(data: Any) -> bool:
+    if isinstance(data, str):
+        return _SAME.fullmatch(data) is not None
+    if isinstance(data, Mapping):
+        return all(isinstance(key, str) and _SAME_KEY.fullmatch(key) and _is_plain(own) for key, own in data.items())
+    return isinstance(data, list) and all(map(_is_plain, data))

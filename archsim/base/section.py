@@ -93,6 +93,12 @@ def yaml_key(name: str) -> str:
     return name
 
 
+@functools.cache
+def names_of(cls: type[BaseModel]) -> Mapping[str, str]:
+    """Return the names in code of a section's fields by their keys in YAML."""
+    return {yaml_key(name): name for name in cls.model_fields}
+
+
 class Section(BaseModel):
     """Base of every part of a spec and of every component.
 

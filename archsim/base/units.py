@@ -113,7 +113,7 @@ def _scale_by_pint(unit: str, si: str) -> Fraction | None:
         return None
 
 
-@functools.lru_cache(maxsize=4096)  # a spec that is loaded again has mostly the same figures
+@functools.lru_cache(maxsize=4096)
 def parse_number(text: str) -> Fraction:
     """Return a plain decimal number exactly; raise ValueError for anything else, NaN and inf included."""
     QUANTITY_LETTERS.check(len(text))
@@ -209,6 +209,9 @@ class Dimension:
 
     def read(self, value: Any) -> Fraction | float | int:
         """Return a value from YAML text (unit required) or a Python number (SI), checked."""
+        return _read_text(self, value) if isinstance(value, str) else self._read(value)
+
+    def _read(self, value: Any) -> Fraction | float | int:
         try:
             number = self._parse(value)
         except ValueError as error:
@@ -277,6 +280,11 @@ class Dimension:
             "additionalProperties": False,
         }
         return {"anyOf": [scalar, figure, estimate]}
+
+
+@functools.lru_cache(maxsize=4096)  # a spec that is loaded again has mostly the same figures
+def _read_text(of: Dimension, text: str) -> Fraction | float | int:
+    return of._read(text)
 
 
 @functools.cache

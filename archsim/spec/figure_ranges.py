@@ -8,7 +8,6 @@ one draw.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from archsim.base.documents import STAND_IN, Leaf, Tree
 from archsim.base.errors import Problem
-from archsim.base.section import Section, yaml_key
+from archsim.base.section import Section, names_of
 from archsim.spec.figures import Figure, dimension_at
 from archsim.spec.scaling import Scaled
 from archsim.spec.settings import path_parts
@@ -129,16 +128,11 @@ def with_figures(section: S, values: Mapping[str, float]) -> S:
     """
     tree: dict[str | int, Any] = {}
     for path, number in values.items():
-        below, parts = tree, _parts(path)
+        below, parts = tree, path_parts(path)
         for part in parts[:-1]:
             below = below.setdefault(part, {})
         below[parts[-1]] = number
     return cast(S, _with(section, tree)) if tree else section
-
-
-@functools.cache
-def _parts(path: str) -> list[str | int]:
-    return path_parts(path)
 
 
 def _with(own: Any, tree: Any) -> Any:
@@ -147,7 +141,7 @@ def _with(own: Any, tree: Any) -> Any:
             return Fraction(tree).limit_denominator(10**18)
         return round(tree) if isinstance(own, int) else tree
     if isinstance(own, Section):
-        names, fields = _names(type(own)), own.__dict__
+        names, fields = names_of(type(own)), own.__dict__
         return _changed(own, {names[key]: _with(fields[names[key]], tree[key]) for key in tree})
     if isinstance(own, Mapping):
         return {key: _with(each, tree[key]) if key in tree else each for key, each in own.items()}
@@ -163,8 +157,3 @@ def _changed(own: S, fields: dict[str, Any]) -> S:
     object.__setattr__(found, "__pydantic_extra__", None)
     object.__setattr__(found, "__pydantic_private__", None)
     return found
-
-
-@functools.cache
-def _names(cls: type[Section]) -> dict[str, str]:
-    return {yaml_key(name): name for name in cls.model_fields}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic.fields import FieldInfo
-
 from archsim.base.documents import Leaf, Tree
-from archsim.base.section import Section, marks_of, yaml_key
+from archsim.base.section import Section, marks_of, names_of
 from archsim.base.units import Dimension, engineering
 from archsim.spec.arch import AnyFigure
 from archsim.spec.scaling import Scaled
@@ -46,20 +45,21 @@ class Figure:
 def figure_paths(value: Any, path: str) -> Iterator[tuple[str, str]]:
     """Yield (dotted path, value as text) of every figure of a section, in order."""
     if isinstance(value, Section):
-        for name, field in type(value).model_fields.items():
-            here = f"{path}.{yaml_key(name)}" if path else yaml_key(name)
+        marks = _marks(type(value))
+        for key, name in names_of(type(value)).items():
+            here = f"{path}.{key}" if path else key
             item = getattr(value, name)
-            if (mark := _mark(field)) is not None:
+            if (mark := marks[name]) is not None:
                 if item is not None:
                     yield here, mark.text(item) if isinstance(mark, Dimension) else str(item)
             else:
                 yield from figure_paths(item, here)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from figure_paths(item, f"{path}.{key}")
     elif isinstance(value, tuple):
         for i, item in enumerate(value):
             yield from figure_paths(item, f"{path}[{i}]")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from figure_paths(item, f"{path}.{key}")
 
 
 def dimension_at(value: Any, path: str) -> Dimension | None:
@@ -86,8 +86,8 @@ def _item_at(value: Any, path: str) -> tuple[Any, Dimension | AnyFigure | None]:
     for part in path_parts(path):
         mark = None
         if isinstance(value, Section):
-            name = next((own for own in type(value).model_fields if yaml_key(own) == part), None)
-            mark = None if name is None else _mark(type(value).model_fields[name])
+            name = names_of(type(value)).get(str(part))
+            mark = None if name is None else _marks(type(value))[name]
             value = getattr(value, "kind" if name is None and part == "kind" else name or "", None)
         elif isinstance(value, Mapping):
             value = value.get(part)
@@ -131,5 +131,10 @@ def rescaled(value: Any, figures: Mapping[str, Figure], marks: Mapping[str, Scal
     return found
 
 
-def _mark(field: FieldInfo) -> Dimension | AnyFigure | None:
-    return next((mark for mark in marks_of(field) if isinstance(mark, Dimension | AnyFigure)), None)
+@functools.cache
+def _marks(cls: type[Section]) -> Mapping[str, Dimension | AnyFigure | None]:
+    """Return by the name of each field of a section how its figure is read; None where it is no figure."""
+    return {
+        name: next((mark for mark in marks_of(field) if isinstance(mark, Dimension | AnyFigure)), None)
+        for name, field in cls.model_fields.items()
+    }

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from archsim.base.atomic import output
 from archsim.base.documents import Leaf, Tree, dump_yaml, texts, written
 from archsim.base.errors import Problem, SpecError
-from archsim.base.section import Section, yaml_key
+from archsim.base.section import Section, names_of
 from archsim.spec.arch import ArchSpec
 from archsim.spec.estimated import estimated
 from archsim.spec.faults import problems_of
@@ -282,8 +282,8 @@ def _retired(value: Any, tree: Tree, path: str, near: tuple[str, ...] | None = N
         if isinstance(value, Section):
             if key in type(value).retired:
                 yield here, type(value).retired[key]
-            names = [name for name in type(value).model_fields if yaml_key(name) == key]
-            yield from (part for name in names for part in _retired(getattr(value, name), below, here, near))
+            if name := names_of(type(value)).get(key):
+                yield from _retired(getattr(value, name), below, here, near)
         elif isinstance(value, Mapping) and key in value:
             yield from _retired(value[key], below, here, near)
 

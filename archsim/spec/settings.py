@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -70,9 +71,10 @@ COMMAND_LINE = "command line"
 _COMMAND_LINE = Leaf("", COMMAND_LINE, "assumption")
 
 
-def path_parts(path: str) -> list[str | int]:
-    """Return the parts of a dotted path: `periphery[0].area` is ['periphery', 0, 'area']."""
-    return [int(index) if index else name for index, name in _PART.findall(path)]
+@functools.lru_cache(maxsize=4096)  # the same few hundred of each spec
+def path_parts(path: str) -> tuple[str | int, ...]:
+    """Return the parts of a dotted path: `periphery[0].area` is ('periphery', 0, 'area')."""
+    return tuple(int(index) if index else name for index, name in _PART.findall(path))
 
 
 def overridden(tree: dict[str, Tree], setting: str, mark: Leaf = _COMMAND_LINE) -> tuple[str, dict[str, Tree]]:

@@ -83,6 +83,7 @@ def test_a_task_that_kills_each_worker_is_told_by_name_and_costs_itself_alone(tm
 
 
 def test_small_work_is_done_by_this_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SMALL_S", 3.0)
     monkeypatch.setattr(module, "local_pool", lambda jobs: pytest.fail("a pool was started"))
     assert made([SquareTask(2.0), SquareTask(3.0)], None) == [Square(of=2, is_=4), Square(of=3, is_=9)]
     assert made([SquareTask(2.0, seconds=0.5)], None) == [Square(of=2, is_=4)]

@@ -262,8 +262,8 @@ def _check_options(inputs: Inputs) -> None:
         Problem(option, "is of no use without --train", "give --train as well, or leave it out")
         for option, is_given in options.items() if is_given and not inputs.train
     ]  # fmt: skip
-    keys = [path_parts(text.partition("=")[0].strip()) for text in (*inputs.vary, *inputs.sets)]
-    if inputs.epochs is not None and (["training"] in keys or ["training", "epochs"] in keys):
+    keys = {path_parts(text.partition("=")[0].strip()) for text in (*inputs.vary, *inputs.sets)}
+    if inputs.epochs is not None and {("training",), ("training", "epochs")} & keys:
         what = "--epochs was given, and training.epochs is varied or set"
         problems.append(Problem("--epochs", what, "give the epochs in one way"))
     if problems:
