@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import importlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +21,7 @@ from archsim.components import COMPONENTS
 from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.study import STUDIES, all_studies
 from tests.studies.test_study import files
+from tests.studies.toy_tasks import held
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 STAR = ("--set", "routing.topology=star", "--examples", "5")
@@ -166,6 +170,84 @@ def test_a_run_is_repeated_with_the_plug_in_it_was_given(archsim: Command, tmp_p
     assert (
         answer.err == "archsim: out was written with another version of the plug-in star.py, and figures may differ\n"
     )
+
+
+# ---- other processes, stores and resumed work
+
+
+def test_any_number_of_processes_gives_the_same_bytes(archsim: Command) -> None:
+    vary = ("--vary", "routing.topology=mesh,star", "--set", "placement=as_before", "--epochs", "1")
+    words = ("sweep", CHIP, WORK, *vary, "--set", f"tile.device={CELL}", "--set", "dataset.examples=5", "--quiet")
+    for jobs in ("1", "2"):
+        given = ("--plugin", "star.py", "--plugin", "lives.py")
+        assert archsim(*given, *words, "--jobs", jobs, "--out", f"swept {jobs}").status == 0
+        assert archsim(*given, "lives", CHIP, WORK, "--jobs", jobs, "--out", f"lived {jobs}").status == 0
+    assert len(json.loads(Path("swept 1/sweep.json").read_text("utf-8"))["points"]) == 2
+    assert files(Path("swept 1")) == files(Path("swept 2"))
+    assert files(Path("lived 1")) == files(Path("lived 2"))
+
+
+def test_a_store_keeps_what_each_version_of_a_plug_in_gave(archsim: Command) -> None:
+    def writes(store: str = "s.sqlite") -> list[float]:
+        answer = archsim("--plugin", "lives.py", "lives", CHIP, WORK, "--store", store, "--json", "--out", "out")
+        return [life["writes"] for life in json.loads(answer.out)["lives"]]
+
+    text = Path("lives.py").read_text("utf-8")
+    assert writes() == [1e6, 5e5]
+    Path("lives.py").write_text(text.replace("FACTOR = 1\n", "FACTOR = 3\n"), "utf-8")
+    assert writes() == [3e6, 15e5]
+    Path("lives.py").write_text(text, "utf-8")
+    assert writes() == [1e6, 5e5]
+    rows = held(Path("s.sqlite"))
+    assert len(rows) == 4  # what was there was taken
+    assert len({row.code for row in rows}) == 1  # archsim's own, so that `store prune` keeps them
+    assert len({row.versions for row in rows}) == 2
+    assert all("plug-in lives.py" in row.versions for row in rows)
+
+
+def test_training_is_not_gone_on_with_by_another_version(archsim: Command) -> None:
+    train = importlib.import_module("archsim.studies.train.study")
+    identity = train.Task.identity.func
+    asked = SimpleNamespace(
+        chip=sim.load_arch(CHIP), network=sim.load_workload(WORK), data=SimpleNamespace(name="d"), epochs=1, seeds=(0,),
+        ablated=(), inputs=SimpleNamespace(splits=None),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, plugins.using(["star.py"]):
+        patch.setattr(train, "data_name", lambda data: data.name)
+        assert identity(asked)["plug-in star.py"] == plugins.active()[0].digest
+
+
+def test_a_process_has_just_the_plug_ins_that_it_is_told_of(
+    archsim: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(plugins, "_complete", True)
+    with plugins.using(["star.py", "lives.py"]):
+        star, lives = plugins.to_send()
+    with plugins.using([]):
+        plugins.receive([star])
+        assert [own.name for own in plugins.active()] == ["star.py"]
+        plugins.receive([lives._replace(name="mine")])
+        assert [own.name for own in plugins.active()] == ["mine"]
+        other = star.source.replace(b"star", b"staR") if star.source else b""
+        digest = hashlib.sha256(other).hexdigest()[:12]
+        plugins.receive([star._replace(source=other, digest=digest, module=f"archsim_plugin_{digest}")])
+        assert "staR" in TOPOLOGIES  # of a file that is not there
+        assert "star" not in TOPOLOGIES
+        monkeypatch.syspath_prepend(tmp_path)
+        Path("their_star.py").write_text(Path("star.py").read_text("utf-8"), "utf-8")
+        with pytest.raises(SpecError, match="the plug-in their_star: is another version than where the command was"):
+            plugins.receive([plugins.Sent("their_star", "their_star", "installed", "0" * 12, "", None)])
+        with pytest.raises(SpecError, match="no_star: there is no module 'no_star'"):
+            plugins.receive([plugins.Sent("no_star", "no_star", "installed", "0" * 12, "", None)])
+        plugins.receive([])
+        assert plugins.active() == []
+
+
+def test_what_a_script_registers_itself_is_not_sent(archsim: Command) -> None:
+    with plugins.using([]):
+        exec(compile(Path("star.py").read_text("utf-8"), "star.py", "exec"), {"__name__": "__main__"})
+        with pytest.raises(SpecError, match="this session: registers topology 'star', and other processes"):
+            plugins.to_send()
 
 
 # ---- what is wrong

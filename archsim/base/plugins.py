@@ -421,7 +421,7 @@ def from_environment() -> list[str]:
 
 
 @contextmanager
-def using(names: Sequence[str]) -> Iterator[list[Plugin]]:
+def using(names: Sequence[str | Path]) -> Iterator[list[Plugin]]:
     """Have plug-ins loaded within, beside those that are in use."""
     before = {own: (own.is_active, own.name, own.way) for own in _known}
     try:
@@ -484,11 +484,16 @@ def versions() -> tuple[tuple[str, str], ...]:
 
 
 def to_send() -> tuple[Sent, ...]:
-    """Return the plug-ins in use as another process is told of them."""
+    """Return the plug-ins in use as another process is told of them; raise SpecError where it could not have one."""
     load_installed()
+    found = [own for own in active() if own.entries]
+    for own in found:
+        if own.module == "__main__":
+            what = f"registers {own.registered[0]}, and other processes, which share the work, cannot import it"
+            hint = "write that to a .py file, and call load_plugin('FILE.py'); or take jobs=1"
+            raise SpecError.at(str(own.path or "this session"), what, hint)
     return tuple(
-        Sent(own.name, own.module, own.way, own.digest, str(own.path or ""), own.source)
-        for own in active() if own.entries
+        Sent(own.name, own.module, own.way, own.digest, str(own.path or ""), own.source) for own in found
     )  # fmt: skip
 
 
@@ -508,15 +513,11 @@ def receive(sent: Sequence[Sent]) -> None:
 
 
 def _is(own: Plugin, sent: Sent) -> bool:
-    return own.digest == sent.digest and own.module == ("__mp_main__" if sent.module == "__main__" else sent.module)
+    return (own.module, own.digest) == (sent.module, sent.digest)
 
 
 def _received(sent: Sent) -> Plugin:
     """Return the plug-in that another process told of, loaded here."""
-    if sent.module == "__main__":
-        what = "registers what other processes are to know, and they cannot import it"
-        hint = "write that to a .py file of its own, and call load_plugin('FILE.py')"
-        raise SpecError.at(sent.path or "this notebook", what, hint)
     if sent.source is not None:
         own = Plugin(sent.name, sent.module, sent.way, sent.digest, _lies(sent), sent.source)
         _bring_up(own, sent.name)

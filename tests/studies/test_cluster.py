@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsim.api.commands import study
+from archsim.base import plugins
 from archsim.base.errors import SpecError
 from archsim.studies.sweep.grid import Inputs
 from archsim.studies.sweep.study import STUDY
@@ -65,6 +67,20 @@ def test_a_sweep_has_the_same_bytes(address: str, tmp_path: Path) -> None:
         STUDY.perform(given, tmp_path / name)
     here, there = ((tmp_path / name / "sweep.json").read_bytes() for name in ("here", "there"))
     assert here == there
+
+
+@pytest.mark.slow
+def test_workers_have_the_plug_ins_that_each_command_has(address: str, tmp_path: Path) -> None:
+    """Also where they do not see its file, and had another version of it before."""
+    text = (Path(__file__).parents[1] / "plugin_lives.py").read_text("utf-8")
+    for factor in (1, 3):
+        path = tmp_path / "lives.py"
+        path.write_text(text.replace("FACTOR = 1\n", f"FACTOR = {factor}\n"), "utf-8")
+        with plugins.using([path]):
+            path.unlink()
+            found = study("lives", arch=REFERENCE, workload="mlp_digits", parts=(1, 2), cluster=address)
+        assert [life.writes for life in found.data.lives] == [factor * 1e6, factor * 5e5]
+    assert made([SquareTask(2.0)], address) == {0: Square(of=2, is_=4)}
 
 
 # ---- files that a worker may see or not

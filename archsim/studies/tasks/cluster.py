@@ -7,11 +7,12 @@ import importlib
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any
 
+from archsim.base import plugins
 from archsim.base.doors import reason
 from archsim.base.errors import Problem, SpecError
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
@@ -66,11 +67,16 @@ class Cluster(Executor):
 
     def _check(self) -> None:
         """Raise SpecError unless all workers are there and have this archsim and what it computes with."""
-        found: dict[str, Surroundings] = self._client.run(_there, on_error="return")
+        found: dict[str, Surroundings] = self._client.run(_there, plugins.to_send(), on_error="return")
         if not found:
             raise SpecError([Problem(self.where, "has no workers", HINT)])
         problems: list[Problem] = []
         for worker, theirs in sorted(found.items()):
+            if isinstance(theirs, SpecError):  # of a plug-in
+                problems += [
+                    Problem(self.where, f"{worker}: {own.where}: {own.what}", own.hint) for own in theirs.problems
+                ]
+                continue
             if not isinstance(theirs, Surroundings):
                 what = f"{worker} cannot load archsim: {theirs}"
                 problems.append(Problem(self.where, what, "install the same archsim there"))
@@ -141,6 +147,7 @@ class Cluster(Executor):
         self._client.close()
 
 
-def _there() -> Surroundings:
-    """Return a worker's surroundings, in that worker."""
+def _there(sent: Sequence[plugins.Sent]) -> Surroundings:
+    """Return a worker's surroundings, in that worker, with plug-ins that it is told of."""
+    plugins.receive(sent)
     return surroundings()

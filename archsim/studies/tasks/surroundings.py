@@ -1,4 +1,4 @@
-"""Surroundings: what bytes of a result depend on besides its task: code, versions, the kind of processor."""
+"""Surroundings: what bytes of a result depend on besides its task: code, plug-ins, versions, the kind of processor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
+
+from archsim.base import plugins
 
 PACKAGE = Path(__file__).parents[2]
 COMPUTES = ("numpy", "numba")
@@ -29,14 +31,20 @@ class Surroundings(NamedTuple):
         """Yield (what, here, there) of what differs but for the processor."""
         mine, theirs = (dict((("archsim's code", own.code), ("Python", own.python), *own.packages, *own.sends))
                         for own in (self, others))  # fmt: skip
-        yield from ((name, mine[name], theirs[name]) for name in mine if mine[name] != theirs[name])
+        for name in dict.fromkeys([*mine, *theirs]):
+            if (here := mine.get(name, "none")) != (there := theirs.get(name, "none")):
+                yield name, here, there
+
+
+def surroundings() -> Surroundings:
+    """Return what this process computes with; plug-ins count as packages, by the digests of their code."""
+    return _with(plugins.versions())
 
 
 @cache
-def surroundings() -> Surroundings:
-    """Return what this process computes with."""
+def _with(own: tuple[tuple[str, str], ...]) -> Surroundings:
     packages, sends = (tuple((name, _version(name)) for name in names) for names in (COMPUTES, SENDS))
-    return Surroundings(code_digest(), platform.python_version(), packages, sends, processor())
+    return Surroundings(code_digest(), platform.python_version(), packages + own, sends, processor())
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
+from archsim.base import plugins
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.spec.named import Taken, taking
@@ -98,12 +99,14 @@ def carry_out(tasks: Sequence[AnyTask], inside: Inside = unheard) -> Batch:
     return Batch(tuple(outcomes), tuple(depends), surroundings(), time.perf_counter() - begin)
 
 
-def carry_out_sent(tasks: bytes, known: Taken) -> Batch:
-    """Carry out tasks that another process sent, with the files that it knows by names: one at a time in a process.
+def carry_out_sent(tasks: bytes, known: Taken, sent: Sequence[plugins.Sent] = ()) -> Batch:
+    """Carry out tasks that another process sent, with the files that it knows by names, and just its plug-ins.
 
-    A worker of Dask may have several threads; what studies keep between tasks is not made for that.
+    One at a time in a process: a worker of Dask may have several threads, and what studies keep between tasks is not
+    made for that.
     """
     with _ALONE, taking(known):
+        plugins.receive(sent)
         return carry_out(pickle.loads(tasks))
 
 
