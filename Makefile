@@ -3,10 +3,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz lint types docs bench clean
+.PHONY: help demo test test-slow fuzz lint types docs accessibility bench clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## train a small network on a published chip; the report goes to reports/
 	$(BIN)/archsim run ambrogio_nature_2018 mlp_mnist
@@ -39,6 +39,12 @@ types: $(INSTALLED) ## mypy, strict
 docs: $(INSTALLED) ## the documentation, into docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --builder html docs docs/_build/html
 	@echo docs/_build/html/index.html
+
+AXE := axe-core@4.14.1
+
+accessibility: $(INSTALLED) ## the pages by axe-core; needs npm and Chromium
+	npm install --silent --no-save --prefix .venv/axe $(AXE)
+	$(COMPILED) $(BIN)/python -m pytest -m slow tests/report/test_accessibility.py
 
 bench: $(INSTALLED) ## the benchmarks
 	$(BIN)/python -m benchmarks

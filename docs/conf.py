@@ -9,7 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_extension"))
-os.environ["COLUMNS"] = "100"  # of the terminal that cells of notebooks see
+os.environ["COLUMNS"] = "90"  # of the terminal that cells of notebooks see
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
 project = "archsim"
@@ -46,6 +46,7 @@ html_theme = "furo"
 html_title = "archsim"
 html_static_path = ["_static"]
 html_css_files = ["archsim.css"]
+html_js_files = ["archsim.js"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {

@@ -104,7 +104,7 @@ def commands() -> str:
         pieces = re.sub(r"\{([^}]*)\}", r"\1", pieces)  # what typer puts around a required argument
         lines += [f"## {name}", "", told(command.help), "", "```text", f"{name} {pieces}", "```", ""]
         rows = [(re.sub(r" <[^>]*>+$", "", a), b) for a, b in filter(None, shown) if a != "--help"]
-        lines += table(["argument, option", ""], [(f"`{a}`", told(b)) for a, b in rows])
+        lines += table(["argument, option", "meaning"], [(f"`{a}`", told(b)) for a, b in rows])
     return "\n".join(lines)
 
 
@@ -139,7 +139,7 @@ def keys(cls: type[Section]) -> list[str]:
         (f"`{yaml_key(name)}`", allowed(field), default(field), told(field.description))
         for name, field in cls.model_fields.items()
     ]
-    return table(["key", "what is allowed", "default", ""], rows)
+    return table(["key", "what is allowed", "default", "meaning"], rows)
 
 
 def allowed(field: FieldInfo) -> str:
@@ -170,7 +170,7 @@ def choices() -> str:
 
 def entries(registry: Registry[Any]) -> list[str]:
     """Return the table of what a registry has."""
-    return table(["name", ""], [(f"`{name}`", first(own.__doc__)) for name, own in registry.items()])
+    return table(["name", "what it is"], [(f"`{name}`", first(own.__doc__)) for name, own in registry.items()])
 
 
 # ---- files

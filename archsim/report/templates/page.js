@@ -4,15 +4,18 @@
   doc.documentElement.classList.add("js");
 
   // Tooltips: titles, which work without this script, become texts that also a tap and the keyboard show.
+  function named(owner, text) {
+    owner.setAttribute("data-tip", text);
+    owner.setAttribute("aria-label", text);
+    if (!owner.hasAttribute("role")) { owner.setAttribute("role", "img"); }
+  }
   doc.querySelectorAll("svg.live title").forEach(function (title) {
     var owner = title.parentNode;
-    owner.setAttribute("data-tip", title.textContent);
-    owner.setAttribute("aria-label", title.textContent);
+    named(owner, title.textContent);
     owner.removeChild(title);
   });
   doc.querySelectorAll("i[title], .lane-names [title], .cut").forEach(function (owner) {
-    owner.setAttribute("data-tip", owner.title);
-    owner.setAttribute("aria-label", owner.title);
+    named(owner, owner.title);
     owner.removeAttribute("title");
   });
   doc.querySelectorAll("[data-tip]").forEach(function (owner) { owner.setAttribute("tabindex", "-1"); });
