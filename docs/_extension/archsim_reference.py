@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ import typer
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
 
 from archsim.base.registry import Registry
-from archsim.base.section import Choice, Section, yaml_key
-from archsim.base.units import Dimension
+from archsim.base.section import Section
 from archsim.cli import app as _cli  # noqa: F401 (its import adds all commands)
 from archsim.components import COMPONENTS
+from archsim.components.base import Component
 from archsim.estimates import ESTIMATORS
 from archsim.results.metrics import METRICS
+from archsim.spec.arch import ArchSpec
+from archsim.spec.keys import Key, keys_of
 from archsim.studies.study import all_studies
 from archsim.studies.views import CHOICES
+from archsim.workload import Workload
 
 
 def setup(sphinx: Sphinx) -> dict[str, bool]:
@@ -135,27 +138,37 @@ def components() -> str:
 
 def keys(cls: type[Section]) -> list[str]:
     """Return the table of a section's keys."""
-    rows = [
-        (f"`{yaml_key(name)}`", allowed(field), default(field), told(field.description))
-        for name, field in cls.model_fields.items()
-    ]
-    return table(["key", "what is allowed", "default", "meaning"], rows)
+    return table(["key", "what is allowed", "default", "meaning"], map(_key, keys_of(cls)))
 
 
-def allowed(field: FieldInfo) -> str:
-    """Return what a key may hold, in words."""
-    for mark in field.metadata:
-        if isinstance(mark, Dimension):
-            return mark.describe()
-        if isinstance(mark, Choice):
-            return ", ".join(f"`{name}`" for name in mark.registry)
-    text = re.sub(r"\b[\w.]*\.", "", str(field.annotation).removeprefix("<class '").removesuffix("'>"))
-    return f"`{text}`" if len(text) < 80 else ""
+def _key(key: Key) -> tuple[str, str, str, str]:
+    default = "**required**" if key.required else f"`{key.default}`" if key.default else ""
+    return f"`{key.name}`", told(key.allowed), default, told(key.meaning)
 
 
-def default(field: FieldInfo) -> str:
-    """Return what holds where a key is left out."""
-    return "**required**" if field.is_required() else f"`{field.get_default(call_default_factory=True)}`"
+def spec(kind: str, root: type[Section]) -> str:
+    """Return the page of all keys of a kind of spec; components and choices have pages of their own."""
+    lines = [
+        f"# Keys of {'a chip' if kind == 'arch' else 'a workload'}", "",
+        f"A file opens with `kind: {kind}`. It may extend another: `extends: NAME` or a path; then it gives only what "
+        "differs. A figure is `{value: 1.667 pJ, source: ..., status: ...}` or bare; `archsim explain KEY` tells more "
+        f"of a key, `archsim new {kind} NAME` writes a file to start from.", "",
+    ]  # fmt: skip
+    waiting: list[tuple[str, type[Section]]] = [("", root)]
+    while waiting:
+        path, cls = waiting.pop(0)
+        lines += [
+            f"## `{path}`" if path else "## At the top",
+            "",
+            *(["", told(cls.__doc__), ""] if path else []),
+            *keys(cls),
+        ]
+        for key in keys_of(cls):
+            for below, section in key.below.items():
+                if not issubclass(section, Component) and section is not cls and key.many != "by name":
+                    name = f"{path}.{key.name}" if path else key.name
+                    waiting.append((f"{name} ({below})" if below else name, section))
+    return "\n".join(lines)
 
 
 def choices() -> str:
@@ -232,6 +245,11 @@ def first_run() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "commands.md": commands, "components.md": components, "choices.md": choices, "files.md": files,
+    "commands.md": commands,
+    "arch.md": partial(spec, "arch", ArchSpec),
+    "workload.md": partial(spec, "workload", Workload),
+    "components.md": components,
+    "choices.md": choices,
+    "files.md": files,
     "first_run.txt": first_run,
-}  # fmt: skip
+}
