@@ -86,6 +86,23 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
 
 
 @app.command()
+def explain(
+    key: Annotated[str, typer.Argument(metavar="KEY|METRIC", help="As --set and metrics.json have it: tile.rows.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Tell what a key of a spec or a metric is: unit, range, default, where it is shipped, and what it moves."""
+    import json
+
+    from archsim.studies.explain import lines_of, plain_of
+
+    if as_json:
+        typer.echo(json.dumps(plain_of(key), indent=2))
+        return
+    for line in lines_of(key):
+        tell(line)
+
+
+@app.command()
 def new(
     kind: Annotated[str, typer.Argument(metavar="arch|workload|device", help="What to start.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; NAME.yaml is written in this folder.")],
