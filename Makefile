@@ -9,7 +9,7 @@ help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(INSTALLED) ## train a small network on a published chip; the report goes to reports/
-	$(BIN)/archsim run ambrogio_nature_2018 mlp_mnist
+	$(BIN)/archsim run
 
 # What is compiled is kept, whatever the shell says: two workers and many commands load the same modules.
 COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/.venv/pycache"

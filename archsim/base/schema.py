@@ -7,17 +7,22 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from archsim.base import plugins
 from archsim.base.documents import ESTIMATE, NOTES, RANGE, STATUSES
 from archsim.base.section import Section
 
 
-@functools.cache
 def json_schema(cls: type[Section], kind: str) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a kind of file, for editors.
+    """Return the JSON Schema (2020-12) of a kind of file, for editors, with what the plug-ins in use have.
 
     A file that `extends` another, and a variant of a tile, need not be complete; every section, figure and choice of
     words may carry source, status and note.
     """
+    return _schema(cls, kind, tuple(plugins.active()))
+
+
+@functools.lru_cache(maxsize=8)
+def _schema(cls: type[Section], kind: str, _using: tuple[plugins.Plugin, ...]) -> dict[str, Any]:
     schema = _untitled(cls.model_json_schema(by_alias=True))
     for part in _objects(schema):
         if part.get("additionalProperties") is False and not _is_figure(part):

@@ -26,7 +26,7 @@ from archsim.cli import (  # noqa: F401  each adds its commands
     train_commands,
 )
 from archsim.cli.apps import app
-from archsim.cli.options import complain
+from archsim.cli.options import complain, tell
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except Exception as error:
         if not hasattr(error, "format_message"):  # that of click's usage errors
             raise
-        status = _refused([*_usage(error), "try: archsim --help"])
+        status = _refused(_usage(error))
     _leave(status)
 
 
@@ -71,6 +71,12 @@ def _asked(arguments: list[str]) -> int:
             found = command.invoke(context)
     except typer.Exit as leave:
         return leave.exit_code
+    except Exception as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise
+        for line in str(error.format_message()).splitlines():  # type: ignore[attr-defined]
+            tell(line)
+        return 2
     return found if isinstance(found, int) else 0
 
 
@@ -87,14 +93,22 @@ def _command() -> Any:
 
 
 def _usage(error: Any) -> list[str]:
-    """Return what click says of how it was called, in plain words where a library checked what was given."""
+    """Return what click says of how it was called, in plain words where a library checked what was given, and a remedy.
+
+    That is the example of the command that was meant, and where all of it is told.
+    """
     if hasattr(cause := error.__cause__, "errors"):
         from archsim.base.validation import said
 
         error.message = "; ".join(said(cause.errors()[0]))
     if getattr(error, "option_name", "") == "--plugin" and "No such option" in str(error):
         return ["--plugin stands before the command: archsim --plugin MODULE COMMAND ..."]
-    return str(error.format_message()).splitlines()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "archsim"
+    words = str(error.format_message()).splitlines()
+    own = str(getattr(getattr(context, "command", None), "epilog", None) or "")
+    remedy = own.replace("Example:", "for example:", 1) if own else f"try: {command} --help"
+    return [*words, remedy, *([f"all of it: {command} --help"] if own else [])]
 
 
 def _refused(lines: Sequence[str]) -> int:

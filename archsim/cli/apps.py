@@ -41,6 +41,11 @@ stores = typer.Typer(help="Stores of results, as --store names them.", no_args_i
 app.add_typer(stores, name="store")
 
 
+def example(words: str) -> str:
+    """Return what stands below a command's help, and in the message if it is called without what it needs."""
+    return f"Example: archsim {words}"
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from archsim.cli.apps import floorplans
+from archsim.cli.apps import example, floorplans
 from archsim.cli.options import Arch, Cluster, Examples, Jobs, Json, Out, Quiet, Sets, StoreFile, Work, perform
 
 
-@floorplans.command(name="draw")
+@floorplans.command(name="draw", epilog=example("floorplan draw ambrogio_nature_2018"))
 def draw_floorplan(
     ctx: typer.Context,
     arch: Arch,
@@ -25,7 +25,9 @@ def draw_floorplan(
     perform(ctx, "archsim.studies.floorplans.draw")
 
 
-@floorplans.command(name="optimise")
+@floorplans.command(
+    name="optimise", epilog=example("floorplan optimise ambrogio_nature_2018 mlp_digits --objective time --budget 10")
+)
 def optimise_floorplan(
     ctx: typer.Context,
     arch: Arch,
@@ -50,7 +52,9 @@ def optimise_floorplan(
     perform(ctx, "archsim.studies.floorplans.optimise", "optimising")
 
 
-@floorplans.command(name="compare")
+@floorplans.command(
+    name="compare", epilog=example("floorplan compare mlp_digits ambrogio_nature_2018 ambrogio_nature_2018_bus")
+)
 def compare_floorplans(
     ctx: typer.Context,
     workload: Work,

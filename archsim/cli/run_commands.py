@@ -9,7 +9,7 @@ import typer
 
 from archsim.base import plugins
 from archsim.base.errors import Problem, SpecError, nearest
-from archsim.cli.apps import app
+from archsim.cli.apps import app, example
 from archsim.cli.options import (
     Arch,
     Cluster,
@@ -33,10 +33,22 @@ if TYPE_CHECKING:
     from archsim.studies.again import Repeat
 
 
-@app.command()
+DEMO = ("ambrogio_nature_2018", "mlp_mnist")
+"""What `archsim run` runs without names, and `make demo`."""
+NEXT = {
+    f"archsim compare {DEMO[0]} {DEMO[1]} --gpu V100": "against a GPU",
+    f"archsim train {DEMO[0]} mlp_digits --epochs 2": "does it learn? (its data are in the package)",
+    "archsim new arch my_chip": "a chip of your own to start from",
+}
+"""What is told after it to try next, and what for."""
+
+
+@app.command(epilog=example("run ambrogio_nature_2018 mlp_digits"))
 def run(
     ctx: typer.Context,
-    arch: Annotated[str, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")],
+    arch: Annotated[
+        str | None, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")
+    ] = None,
     workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A workload by name or path.")] = None,
     sets: Sets = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
@@ -51,11 +63,14 @@ def run(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a training run: time, energy, area, and where they go."""
+    """Simulate a training run: time, energy, area, and where they go. Without names: the shipped demonstration."""
     from archsim.studies.again import repeat_of
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute
 
+    is_demo = arch is None
+    if arch is None:
+        arch, workload = DEMO
     if workload is None:
         given = sets or epochs or examples or full or seed or activity
         if given:
@@ -77,11 +92,17 @@ def run(
     answer(
         folder / "metrics.json",
         lambda: lines_of(document),
-        f"report  {folder / 'report.html'}\nagain   {again}",
+        f"report  {folder / 'report.html'}\nagain   {again}" + (_next_lines() if is_demo else ""),
         as_json=as_json,
         quiet=quiet,
         passed=result.passed,
     )
+
+
+def _next_lines() -> str:
+    wide = max(map(len, NEXT))
+    return "\n" + "".join(f"\n{'' if i else 'next':6}  {command:{wide}}  {words}"
+                          for i, (command, words) in enumerate(NEXT.items()))  # fmt: skip
 
 
 def _again(
@@ -109,7 +130,7 @@ def _again(
     raise typer.Exit(0)
 
 
-@app.command()
+@app.command(epilog=example("compare ambrogio_nature_2018 mlp_digits --gpu V100"))
 def compare(
     ctx: typer.Context,
     arch: Arch,
@@ -137,7 +158,7 @@ def compare(
     perform(ctx, "archsim.studies.gpus.study")
 
 
-@app.command()
+@app.command(epilog=example("report reports/ambrogio_nature_2018--mlp_mnist"))
 def report(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR ...", help="A report's folder; or several of `run` or `crosscheck`.")
@@ -188,7 +209,7 @@ def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: 
     answer(data, lambda: [told], as_json=as_json, quiet=quiet)
 
 
-@app.command()
+@app.command(epilog=example("sensitivity ambrogio_nature_2018 mlp_digits --examples 100"))
 def sensitivity(
     ctx: typer.Context,
     arch: Arch,
@@ -207,7 +228,7 @@ def sensitivity(
     perform(ctx, "archsim.studies.sensitivity")
 
 
-@app.command()
+@app.command(epilog=example("survey ambrogio_nature_2018 mlp_digits mlp_mnist"))
 def survey(
     ctx: typer.Context,
     arch: Arch,
@@ -234,7 +255,7 @@ def survey(
     perform(ctx, "archsim.studies.survey", "surveying")
 
 
-@app.command()
+@app.command(epilog=example("network mesh --size 4x4 --load 0.1"))
 def network(
     ctx: typer.Context,
     topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],

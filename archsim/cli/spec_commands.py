@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
-from archsim.cli.apps import app, data_sets
+from archsim.cli.apps import app, data_sets, example
 from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile, list_entries, perform, tell
 
 
-@app.command()
+@app.command(epilog=example("check ambrogio_nature_2018"))
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
     sets: Sets = None,
@@ -31,7 +31,7 @@ def check(
         raise SpecError(problems)
 
 
-@app.command()
+@app.command(epilog=example("show ambrogio_nature_2018"))
 def show(
     name: Annotated[str, typer.Argument(metavar="ARCH|WORKLOAD", help="A spec or workload, by name or path.")],
     sets: Sets = None,
@@ -43,7 +43,7 @@ def show(
         tell(line)
 
 
-@app.command()
+@app.command(epilog=example("diff ambrogio_nature_2018 ambrogio_nature_2018_tuned"))
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="A spec, workload or report folder.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
@@ -55,7 +55,7 @@ def diff(
         tell(line)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog=example("list topology"))
 def list_(
     noun: Annotated[
         str | None,
@@ -75,7 +75,7 @@ def list_(
     list_entries(("kind", "name", "what it is"), entries, lambda entry: entry[1])
 
 
-@app.command()
+@app.command(epilog=example("schema arch"))
 def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Which kind of file.")]) -> None:
     """Print the JSON Schema of a kind of file, for editors."""
     import json
@@ -85,7 +85,7 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
     typer.echo(json.dumps(schema_of(kind), indent=2))
 
 
-@app.command()
+@app.command(epilog=example("explain tile.rows"))
 def explain(
     key: Annotated[str, typer.Argument(metavar="KEY|METRIC", help="As --set and metrics.json have it: tile.rows.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
@@ -102,7 +102,7 @@ def explain(
         tell(line)
 
 
-@app.command()
+@app.command(epilog=example("new arch my_chip"))
 def new(
     kind: Annotated[str, typer.Argument(metavar="arch|workload|device", help="What to start.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; NAME.yaml is written in this folder.")],
@@ -122,7 +122,7 @@ def new(
         tell(line)
 
 
-@app.command()
+@app.command(epilog=example("published ambrogio_nature_2018"))
 def published(
     ctx: typer.Context,
     archs: Annotated[
@@ -140,7 +140,7 @@ def published(
     perform(ctx, "archsim.studies.published")
 
 
-@app.command(name="import")
+@app.command(name="import", epilog=example("import MODEL.onnx > workload.yaml"))
 def import_(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A model in ONNX's binary form.")],
     digital: Annotated[
@@ -170,7 +170,7 @@ def import_(
     typer.echo(dump_yaml(found.workload), nl=False)
 
 
-@data_sets.command(name="fetch")
+@data_sets.command(name="fetch", epilog=example("data fetch mnist"))
 def fetch_data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Which data set: mnist.")],
     folder: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from archsim.base.words import counted
-from archsim.cli.apps import stores
+from archsim.cli.apps import example, stores
 from archsim.cli.options import Json, lines_of, list_entries, tell
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A store: a file of --store, or a folder's points.sqlite.")]
@@ -17,7 +17,7 @@ Where = Annotated[
 ]
 
 
-@stores.command(name="list")
+@stores.command(name="list", epilog=example("store list points.sqlite"))
 def list_stores(
     files: Annotated[list[Path], typer.Argument(metavar="FILE ...", help="Stores.")],
 ) -> None:
@@ -32,7 +32,7 @@ def list_stores(
     list_entries(headings, found, lambda own: " ".join((own[6], *own[2:6])))
 
 
-@stores.command(name="show")
+@stores.command(name="show", epilog=example("store show points.sqlite"))
 def show_store(
     file: File,
     kind: Kind = None,
@@ -54,7 +54,7 @@ def show_store(
         tell(line)
 
 
-@stores.command(name="export")
+@stores.command(name="export", epilog=example("store export points.sqlite --out points.csv"))
 def export_store(
     file: File,
     out: Annotated[Path, typer.Option(metavar="X.csv|X.parquet", help="The file to write; its ending says what.")],
@@ -67,7 +67,7 @@ def export_store(
     tell(f"{out}  {counted(export(file, out, Asked(kind, tuple(where or ()))), 'point')}")
 
 
-@stores.command(name="prune")
+@stores.command(name="prune", epilog=example("store prune points.sqlite"))
 def prune_store(
     file: File,
     kind: Kind = None,
@@ -82,7 +82,7 @@ def prune_store(
     tell(f"{file}  {counted(gone, 'point')} deleted, {left:,} left")
 
 
-@stores.command(name="merge")
+@stores.command(name="merge", epilog=example("store merge all.sqlite points.sqlite"))
 def merge_stores(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The store that takes them; made if it is not there.")],
     others: Annotated[list[Path], typer.Argument(metavar="FROM ...", help="Stores whose points it takes.")],

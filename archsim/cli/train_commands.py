@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from archsim.cli.apps import app
+from archsim.cli.apps import app, example
 from archsim.cli.options import (
     Ablate,
     Arch,
@@ -30,7 +30,7 @@ Intervals = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=example("train ambrogio_nature_2018 mlp_digits --epochs 1"))
 def train(
     ctx: typer.Context,
     arch: Arch,
@@ -61,7 +61,7 @@ def train(
     perform(ctx, "archsim.studies.train.study", "training")
 
 
-@app.command()
+@app.command(epilog=example("ablate ambrogio_nature_2018 mlp_digits --only leakage --epochs 1 --seeds 2"))
 def ablate(
     ctx: typer.Context,
     arch: Arch,
@@ -86,7 +86,7 @@ def ablate(
     perform(ctx, "archsim.studies.ablate", "training")
 
 
-@app.command()
+@app.command(epilog=example("sweep ambrogio_nature_2018 mlp_digits --vary tile.rows=128,256,512"))
 def sweep(
     ctx: typer.Context,
     arch: Arch,
@@ -131,7 +131,9 @@ def sweep(
     perform(ctx, "archsim.studies.sweep.study", "sweeping")
 
 
-@app.command()
+@app.command(
+    epilog=example("optimise ambrogio_nature_2018 mlp_digits --search tile.rows=64..512 --minimise area --budget 10")
+)
 def optimise(
     ctx: typer.Context,
     arch: Arch,
@@ -176,7 +178,7 @@ def optimise(
     perform(ctx, "archsim.studies.search.study", "searching")
 
 
-@app.command()
+@app.command(epilog=example("crosscheck ambrogio_nature_2018 mlp_digits"))
 def crosscheck(
     arch: Arch,
     workload: Work,

@@ -10,7 +10,9 @@ from archsim.base.errors import SpecError, nearest
 from archsim.spec.given_for import marked
 from archsim.spec.named import lies, named_path, placed
 
-BUILTIN = ("arch_specs", "workloads")
+FOLDERS = {"arch_specs": "arch", "workloads": "workload"}
+"""The folders of built-in files, and the kind of each."""
+BUILTIN = tuple(FOLDERS)
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
 
 
@@ -41,9 +43,14 @@ def find_file(name: str, folder: str) -> Path:
         hint = nearest(path.name, beside) if beside else f"there is no .yaml file in {path.parent}"
         raise SpecError.at(name, "no such file", hint)
     if not lies(path).exists():
-        raise SpecError.at(
-            name, f"neither a file nor a built-in name of {folder}", nearest(name, builtin_names(folder))
-        )
+        wanted, other = ("chip", "workload") if folder == "arch_specs" else ("workload", "chip")
+        example = "ambrogio_nature_2018" if wanted == "chip" else "mlp_digits"
+        if name in builtin_names(next(each for each in BUILTIN if each != folder)):
+            hint = f"give a {wanted}, such as {example}; were the two exchanged?"
+            raise SpecError.at(name, f"is a {other}, and a {wanted} is wanted here", hint)
+        close = nearest(name, builtin_names(folder))
+        hint = close if close.startswith("did") else f"archsim list {FOLDERS[folder]} names them, such as {example}"
+        raise SpecError.at(name, f"neither a file nor a built-in {wanted}", hint)
     return path
 
 

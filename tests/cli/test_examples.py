@@ -1,0 +1,116 @@
+"""Every command shows an example that works as it stands, and tells it when it is called without what it needs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from archsim.cli import main, run_commands
+from archsim.cli.apps import app
+from archsim.cli.run_commands import DEMO, NEXT
+
+RUN = ["list", "schema", "explain", "new", "show", "diff", "check", "floorplan draw"]
+"""Examples that take no more than a moment, which are run here; all are parsed."""
+
+
+def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        words = f"{path} {name}".strip()
+        if hasattr(command, "commands"):
+            yield from commands(command, words)
+        else:
+            yield words, command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def parsed(line: str) -> str:
+    """Return the command that a line calls; raise what click raises where it cannot be called so."""
+    words = shlex.split(line.partition(" > ")[0])
+    assert words.pop(0) == "archsim"
+    context = typer.main.get_command(app).make_context("archsim", words)
+    path = ""
+    while hasattr(context.command, "commands"):
+        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+        path = f"{path} {name}".strip()
+    return path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_can_be_given(name: str) -> None:
+    match = re.fullmatch(r"Example: (archsim .+)", COMMANDS[name].epilog or "")
+    assert match is not None
+    assert parsed(match[1]) == name
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_an_example_does_what_it_says(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leave:
+        main(shlex.split(COMMANDS[name].epilog)[2:])
+    assert leave.value.code == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("run", "list", "published")])
+def test_a_command_without_what_it_needs_tells_its_example(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leave:
+        main(name.split())
+    told = capsys.readouterr()
+    assert (leave.value.code, told.out) == (2, "")
+    first, example, help_ = told.err.splitlines()
+    assert first.startswith("archsim: Missing ")
+    assert example == f"archsim: for example: {COMMANDS[name].epilog.removeprefix('Example: ')}"
+    assert help_ == f"archsim: all of it: archsim {name} --help"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_group_without_a_command_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["floorplan"], ["data"], ["store"]):
+        with pytest.raises(SystemExit) as leave:
+            main(words)
+        told = capsys.readouterr()
+        assert (leave.value.code, told.err) == (2, "")
+        assert told.out.startswith("Usage: archsim ")
+
+
+def test_a_run_without_names_is_the_demonstration_and_says_what_to_try_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leave:
+        main(["run", "--examples", "20"])
+    out = capsys.readouterr().out
+    assert leave.value.code == 0
+    assert f"reports/{DEMO[0]}--{DEMO[1]}/report.html" in out
+    next_ = out.partition("\nnext ")[2].splitlines()
+    assert [line.strip().partition("  ")[0] for line in next_] == list(NEXT)
+    assert {parsed(line) for line in NEXT} == {"compare", "train", "new"}
+    root = Path(run_commands.__file__).parents[2]
+    if (root / "Makefile").exists():
+        assert "$(BIN)/archsim run\n" in (root / "Makefile").read_text("utf-8")
+    with pytest.raises(SystemExit):
+        main(["run", *DEMO, "--examples", "20"])
+    assert "\nnext " not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", NEXT)
+def test_what_to_try_next_works(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leave:
+        main(shlex.split(line)[1:])
+    assert leave.value.code == 0
