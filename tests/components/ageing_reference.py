@@ -10,8 +10,8 @@ import numpy as np
 from archsim.base.arrays import F64
 from archsim.components.cells.numeric.ageing import Ageing, Habits
 from archsim.components.cells.numeric.draws import EXPONENTS, FRESH, STUCK
+from archsim.components.cells.numeric.draws_in_numpy import normals, uniforms
 from archsim.components.cells.numeric.programming import DriftLaw
-from tests.components.draws_reference import normals, uniforms
 
 _exp, _log = np.vectorize(math.exp, otypes=[np.float64]), np.vectorize(math.log, otypes=[np.float64])
 

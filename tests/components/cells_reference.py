@@ -16,6 +16,7 @@ from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, PulseCounts, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
 from archsim.components.cells.numeric.capacitor_kernels import EVEN, State
+from archsim.components.cells.numeric.conformance import coincidences
 from archsim.components.cells.numeric.conversion import Reading
 from archsim.components.cells.numeric.draws import (
     BOUNDS,
@@ -38,10 +39,10 @@ from archsim.components.cells.numeric.draws import (
     TRANSISTOR,
     UPDATE_PULSES,
 )
+from archsim.components.cells.numeric.draws_in_numpy import normals, quick_normals, quick_pairs
 from archsim.components.cells.numeric.in_place import InPlaceCells, InPlaceState
 from archsim.components.cells.numeric.programming import Programming
 from tests.components.ageing_reference import age, drawn_ageing, exponents_set
-from tests.components.draws_reference import normals, quick_normals, quick_pairs
 
 if TYPE_CHECKING:
     from archsim.components.cells.base import Switches
@@ -50,15 +51,6 @@ if TYPE_CHECKING:
     from archsim.components.cells.pcm_3t1c import Pcm3T1C
 
 _exp = np.vectorize(math.exp, otypes=[np.float64])
-
-
-def coincidences(nx: I64, nd: I64, phi: F32, slots: int) -> I64:
-    """Return floor(nx |nd| / slots + phi) by cell, in whole numbers, and none where a line fires none."""
-    phase = np.floor(phi.astype(np.float64) * slots).astype(np.int64)
-    count = (nx[:, None] * np.abs(nd)[None, :] + phase[:, None]) // slots
-    count[nx == 0, :] = 0
-    count[:, nd == 0] = 0
-    return cast("I64", count)
 
 
 class InPlaceReference(InPlaceCells):

@@ -8,11 +8,12 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.base import PulseCounts, TransferCounts
+from archsim.components.cells.numeric.conformance import coincidences
 from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, PROGRAM, SET_PULSE, STEPS, TRANSFER_READ
+from archsim.components.cells.numeric.draws_in_numpy import normals, quick_pairs
 from archsim.components.cells.numeric.pcm import PcmPairCells, empty_pairs
 from tests.components.ageing_reference import age, drawn_ageing, exponents_set
-from tests.components.cells_reference import as_read, coincidences, programmed
-from tests.components.draws_reference import normals, quick_pairs
+from tests.components.cells_reference import as_read, programmed
 
 if TYPE_CHECKING:
     from archsim.components.cells.base import Switches

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,31 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from archsim.components import COMPONENTS
-from archsim.components.cells.base import Device, SingleRead, Switches
+from archsim.components.cells.base import SingleRead, Switches
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.numeric.ageing import Habits
 from archsim.components.cells.numeric.base import Cells
+from archsim.components.cells.numeric.conformance import (
+    IDEAL,
+    SWITCHES,
+    arrays,
+    call,
+    cells_of,
+    check_kernels,
+    check_keys,
+    check_leak,
+    check_programming,
+    check_quantities,
+    check_state,
+    check_steps,
+    check_transfer,
+    conforms,
+    pulse_all,
+    weights_for,
+)
 from archsim.components.cells.numeric.draws import SET_PULSE
+from archsim.components.cells.numeric.draws_in_numpy import normals
 from archsim.components.cells.pcm import PcmPair
-from tests.components.draws_reference import normals
 
 
 def references() -> dict[str, Callable[..., Cells]]:
@@ -42,7 +58,6 @@ NOISES = {"pulse_noise": "shot", "reset_noise": "thermal", "capacitance": "2 fF"
 CONVERSIONS = {"transfer_range": "40 uS", "verify_range": "15 uS", "verify_noise": "0.5 uS", "residual_range": "8 uS",
                "residual_noise": "0.2 uS"}  # fmt: skip
 THRESHOLD = {"transfer_threshold": "5 uS", "programmed": "30 %"}
-LEVELS = 31  # five bits, in which maintenance's reads are converted if there is a range
 KINDS = [kind for kind, cls in COMPONENTS.items() if cls.role == "device"]
 # Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, and if it has a
 # capacitor with the noise of its pulses and resets, and if it is maintained with converted reads, all exaggerated, and
@@ -58,11 +73,6 @@ CASES = [(kind, {}) for kind in KINDS] + [
     (kind, {**THRESHOLD, **more}) for kind in KINDS if "transfer_threshold_siemens" in COMPONENTS[kind].model_fields
     for more in ({"leak_compensation": "nominal", **CONVERSIONS}, {**LAW, **dict(list(OPTIONS.items())[2:])})
 ]  # fmt: skip
-EVERYTHING = Switches()
-NAMES = [each.name for each in fields(Switches)]
-SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
-SWITCHES += [replace(EVERYTHING, **{name: False}) for name in NAMES[4:]]
-IDEAL = Switches(leakage=False, variability=False, programming_error=False)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_case = pytest.mark.parametrize(("kind", "options"), CASES)
 
@@ -70,28 +80,6 @@ every_case = pytest.mark.parametrize(("kind", "options"), CASES)
 def device_of(kind: str, **changes: object) -> Any:
     cls = COMPONENTS[kind]
     return cls.model_validate({**cls.example, **changes})
-
-
-def cells_of(
-    device: Device, rows: int, cols: int, switches: Switches = EVERYTHING, seed: int = 1, shard: int = 2
-) -> Any:
-    return device.cells(rows, cols, seed, shard, switches, None, LEVELS)
-
-
-def weights_for(cells: Cells, seed: int = 0, share: float = 0.25) -> Any:
-    """Weights well within what these cells hold."""
-    top = share * min(cells.reach, 80 * cells.step)
-    return np.random.default_rng(seed).uniform(-top, top, cells.weights.shape).astype(np.float32)
-
-
-def arrays(cells: Cells) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in cells.state._asdict().items()}
-
-
-def pulse_all(cells: Cells, sign: int, times: int = 1) -> None:
-    rows, cols = cells.weights.shape
-    for _ in range(times):
-        cells.update(np.full(rows, 15), np.full(cols, sign), np.zeros(rows, np.float32))
 
 
 # ---- the battery
@@ -110,25 +98,6 @@ calls = st.one_of(
 )
 
 
-def call(cells: Cells, name: str, value: Any, cut: bool) -> Any:
-    rows, cols = cells.weights.shape
-    start, stop = (rows // 2, rows) if cut else (0, rows)
-    if name == "program":
-        return cells.program(np.random.default_rng(value).normal(0, 20, (rows, cols)).astype(np.float32), value % 7)
-    if name == "update":
-        rng = np.random.default_rng(value)
-        slots = int(rng.choice([15, 15, 1, 40, 1023, 3000]))
-        most = min(slots, int(rng.choice([1, 3, 15, 60])))
-        nx = rng.integers(0, slots + 1, rows) * rng.integers(0, 2, rows)
-        nd = rng.integers(-most, most + 1, cols) * rng.integers(0, 2, cols)
-        return cells.update(nx, nd, rng.random(rows, np.float32), slots)
-    if name == "leak":
-        return cells.leak(start, stop, value)
-    if name == "transfer":
-        return cells.transfer(start, stop, 3, value, value % 2 == 0, value * 5e-4)
-    return cells.rewrite(start, stop, value, 4, 2)
-
-
 @every_case
 @settings(max_examples=25)
 @given(
@@ -142,159 +111,58 @@ def test_kernels_are_plain_numpy_to_the_bit(
     kind: str, options: Any, shape: tuple[int, int], span: int, switches: Switches, seed: int, sequence: list[Any]
 ) -> None:
     shared = {"cells_per_reference": span} if issubclass(COMPONENTS[kind], CapacitorPair) else {}
-    device = device_of(kind, **options, **shared)
-    kernel, plain = (
-        cells_of(device, *shape, switches, seed, 3),
-        REFERENCES[kind](device, *shape, seed, 3, switches, LEVELS),
-    )
-    for step in (("made",), *sequence):
-        found, expected = (None, None) if step[0] == "made" else (call(kernel, *step), call(plain, *step))
-        assert found == expected, step
-        for name, array in plain.state._asdict().items():
-            np.testing.assert_array_equal(getattr(kernel.state, name), array, f"{name} after {step}")
-        assert kernel.conductances().tobytes() == plain.conductances().tobytes()
-        assert (kernel.conductances() >= 0).all()
-        ours, theirs = kernel.quantities(), plain.quantities()
-        assert {name: array.tobytes() for name, array in ours.items()} == {n: a.tobytes() for n, a in theirs.items()}
-        for mine, its in zip(kernel.devices(), plain.devices(), strict=True):
-            np.testing.assert_array_equal(mine.conductance, its.conductance)
-            np.testing.assert_array_equal(mine.counts, its.counts)
-            assert mine[2:] == its[2:]
+    check_kernels(device_of(kind, **options, **shared), REFERENCES[kind], shape, switches, seed, sequence)
 
 
 @every_case
 @settings(max_examples=25)
 @given(st.integers(0, 99))
 def test_what_is_programmed_is_read_back_within_what_it_reports(kind: str, options: Any, seed: int) -> None:
-    cells = cells_of(device_of(kind, **options), 5, 9, seed=seed)
-    wanted = weights_for(cells, seed)
-    counts = cells.program(wanted, seed)
-    error = np.abs(cells.weights - wanted)
-    assert counts.cells == 45
-    assert counts.residual_max == pytest.approx(error.max(), abs=1e-5)
-    assert counts.residual_sum == pytest.approx(error.sum(dtype=np.float64), abs=1e-4)
+    check_programming(device_of(kind, **options), seed)
 
 
 @every_kind
 @settings(max_examples=25)
 @given(st.integers(0, 99))
 def test_a_transfer_keeps_the_weights_within_what_it_reports(kind: str, seed: int) -> None:
-    device = device_of(kind)
-    if "transfer_noise_siemens" in type(device).model_fields:
-        device = device_of(kind, transfer_noise="0 S")
-    cells = cells_of(device, 6, 11, seed=seed)
-    cells.program(weights_for(cells, seed, 1), seed)
-    before = cells.weights.copy()
-    counts = cells.transfer(0, 6, seed, 1, True)
-    error = np.abs(cells.weights - before)
-    assert counts.cells == 66
-    assert counts.residual_max == pytest.approx(error.max(), abs=1e-5)
-    assert counts.residual_sum == pytest.approx(error.sum(dtype=np.float64), abs=1e-4)
+    still = {"transfer_noise": "0 S"} if "transfer_noise_siemens" in COMPONENTS[kind].model_fields else {}
+    check_transfer(device_of(kind, **still), seed)
 
 
 @every_kind
 @settings(max_examples=25)
 @given(st.sampled_from([1, -1]), st.integers(1, 15), st.integers(0, 99))
 def test_n_pulses_move_a_nominal_weight_by_about_n_steps(kind: str, sign: int, pulses: int, seed: int) -> None:
-    cells = cells_of(device_of(kind), 3, 7, IDEAL, seed)
-    before = cells.weights.copy()
-    fired = cells.update(np.full(3, 15), np.full(7, sign * pulses), np.zeros(3, np.float32))
-    moved = (cells.weights - before) * sign
-    assert fired == (3 * 7 * pulses, 0)
-    assert (moved > 0).all()
-    # From the middle of the range: steps bend or shrink on the way, by less than (1 - 1/25)^15 = 0.54.
-    assert (moved <= pulses * cells.step * 1.001).all()
-    assert (moved >= 0.54 * pulses * cells.step).all()
-    one = cells_of(device_of(kind), 3, 7, IDEAL, seed)
-    pulse_all(one, sign)
-    assert np.abs(one.weights) == pytest.approx(cells.step, rel=1e-3)
+    check_steps(device_of(kind), sign, pulses, seed)
 
 
 @every_case
 def test_calls_depend_on_keys_only_and_not_on_how_rows_are_cut(kind: str, options: Any) -> None:
-    device = device_of(kind, **options)
-
-    def work(shard: int, groups: list[tuple[int, int]]) -> dict[str, bytes]:
-        cells = cells_of(device, 7, 9, seed=5, shard=shard)
-        cells.program(weights_for(cells, share=1), 1)
-        pulse_all(cells, +1, 30)
-        for index in (0, 1):
-            for start, stop in groups:
-                cells.leak(start, stop, 1e-4)
-                cells.transfer(start, stop, 2, index, True)
-                cells.rewrite(start, stop, 1e-4, 2, index)
-            pulse_all(cells, -1)
-        return arrays(cells)
-
-    alone = work(1, [(0, 7)])
-    assert work(1, [(0, 7)]) == alone
-    assert work(1, [(5, 7), (0, 2), (2, 5)]) == alone
-    assert kind == "static_cell" or work(2, [(0, 7)]) != alone
+    check_keys(device_of(kind, **options))
 
 
 @every_kind
 def test_leak_changes_nothing_where_there_is_none(kind: str) -> None:
-    device = device_of(kind)
-    cells = cells_of(device, 4, 9)
-    cells.program(weights_for(cells), 1)
-    before = arrays(cells)
-    cells.leak(0, 4, 1e-3)
-    assert (arrays(cells) == before) == ("leak_time_constant_s" not in type(device).model_fields)
-    still = cells_of(device, 4, 9, Switches(leakage=False))
-    still.program(weights_for(still), 1)
-    before = arrays(still)
-    still.leak(0, 4, 1e-3)
-    assert arrays(still) == before
+    check_leak(device_of(kind))
 
 
 @every_case
 def test_all_that_changes_is_in_the_state(kind: str, options: Any) -> None:
     """Other cells of the same device that are given the arrays go on to the same bits: resuming relies on it."""
-    device = device_of(kind, **options)
-    one, other = cells_of(device, 5, 9, seed=3), cells_of(device, 5, 9, seed=3)
-    one.program(weights_for(one, share=1), 1)
-    pulse_all(one, +1, 20)
-    one.leak(0, 5, 1e-3)
-    one.transfer(0, 3, 1, 1, True)
-    for name, array in one.state._asdict().items():
-        assert isinstance(array, np.ndarray), name
-        getattr(other.state, name)[...] = array
-    for cells in (one, other):
-        pulse_all(cells, -1, 20)
-        cells.leak(0, 5, 1e-3)
-        cells.transfer(0, 5, 1, 2, True)
-        cells.rewrite(0, 5, 1e-4, 1, 3)
-    assert arrays(one) == arrays(other)
-    assert one.weights is one.state.weights
-    hash(one.numbers)  # cells with the same numbers are played by the same code
+    check_state(device_of(kind, **options))
 
 
 @every_case
 def test_quantities_are_named_and_add_up_to_the_weight(kind: str, options: Any) -> None:
-    device = device_of(kind, **options)
-    cells = cells_of(device, 6, 11)
-    cells.program(weights_for(cells), 1)
-    pulse_all(cells, +1, 3)
-    cells.leak(0, 6, 1e-4)
-    cells.transfer(0, 3, 1, 1, True)
-    found = cells.quantities()
-    gain, polarity = getattr(device, "gain", 0), getattr(cells.state, "polarity", np.ones(6))
-    expected = gain * (found.get("G+", 0.0) - found.get("G-", np.zeros(1)))
-    expected = expected + polarity[:, None] * found.get("g - g_shared", np.zeros(1))
-    assert found["W"].tobytes() == cells.weights.tobytes()
-    if len(found) > 1:
-        assert expected == pytest.approx(cells.weights, abs=1e-4)
-    assert set(found) <= {"W", "g - g_shared", "G+", "G-"}
-    for name, array in cells.quantities(2, 5).items():
-        assert array.tobytes() == found[name][2:5].tobytes()
-    # What devices count, times what they conduct, is the weight; what they conduct is what a read draws through.
-    devices = cells.devices()
-    held = [np.repeat(each.counts * each.conductance, each.span, axis=1)[:, :11] for each in devices]
-    np.testing.assert_allclose(sum(held), cells.weights, atol=1e-4)
-    drawn = [np.repeat(each.conductance / each.span, each.span, axis=1)[:, :11] for each in devices]
-    np.testing.assert_allclose(sum(drawn), cells.conductances(), rtol=1e-5)
-    for part, whole in zip(cells.devices(2, 5), devices, strict=True):
-        assert part.conductance.tobytes() == np.ascontiguousarray(whole.conductance[2:5]).tobytes()
+    check_quantities(device_of(kind, **options))
+
+
+def test_the_battery_for_plug_ins_is_made_of_these() -> None:
+    conforms(device_of("soft_bounds"), REFERENCES["soft_bounds"], trials=2)
+    with pytest.raises(AssertionError, match="after"):
+        conforms(
+            device_of("soft_bounds"), lambda device, *more: REFERENCES["static_cell"](device_of("static_cell"), *more)
+        )
 
 
 # ---- the PCM pair alone

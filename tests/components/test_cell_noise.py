@@ -17,8 +17,8 @@ from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.numeric import draws
 from archsim.components.cells.numeric.capacitor_update import update
 from archsim.components.cells.numeric.draws import QUANTILES
+from archsim.components.cells.numeric.draws_in_numpy import quick_normals
 from archsim.spec.loading import load_arch
-from tests.components.draws_reference import quick_normals
 from tests.components.test_cell_conformance import (
     EVERYTHING,
     IDEAL,

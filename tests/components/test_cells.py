@@ -22,14 +22,14 @@ from archsim.components.cells.numeric import draws
 from archsim.components.cells.numeric.base import Cells, scratch_of
 from archsim.components.cells.numeric.capacitor import DecayFactors
 from archsim.components.cells.numeric.draws import FIRST
+from archsim.components.cells.numeric.draws_in_numpy import normals as reference_normals
+from archsim.components.cells.numeric.draws_in_numpy import philox as reference_philox
+from archsim.components.cells.numeric.draws_in_numpy import quick_pairs
 from archsim.components.cells.numeric.in_place import InPlaceCells
 from archsim.components.cells.numeric.pcm_3t1c import Pcm3T1CCells
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.spec.loading import load_arch
 from tests.components.cells_reference import InPlaceReference, Pcm3T1CReference
-from tests.components.draws_reference import normals as reference_normals
-from tests.components.draws_reference import philox as reference_philox
-from tests.components.draws_reference import quick_pairs
 
 IDEAL = Switches(leakage=False, variability=False, programming_error=False)
 SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
