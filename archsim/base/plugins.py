@@ -275,7 +275,8 @@ def _run(own: Plugin) -> None:
 @contextmanager
 def _told(own: Plugin, text: str) -> Iterator[None]:
     """Turn what a plug-in's module raises into a SpecError that says where."""
-    where = f"{OPTION} {text}" if own.way == "named" else text
+    is_named = own.way == "named"
+    where, mend = (f"{OPTION} {text}", "mend that line") if is_named else (text, "mend or remove the package")
     try:
         yield
     except SpecError as error:
@@ -283,17 +284,18 @@ def _told(own: Plugin, text: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         if own.source is None and (own.module == missing or own.module.startswith(f"{missing}.")):
-            raise SpecError.at(where, f"there is no module '{missing}'", _near(text)) from None
+            hint = _near(text) if is_named else mend
+            raise SpecError.at(where, f"there is no module '{missing}'", hint) from None
         line = _line(error, own)
         hint = "install what has it, where archsim is installed"
         raise SpecError.at(line or where, f"there is no module '{missing}'", hint) from None
     except SyntaxError as error:
         line = f"{error.filename}, line {error.lineno}"
-        raise SpecError.at(line, f"is no Python: {error.msg}", "mend that line") from None
+        raise SpecError.at(line, f"is no Python: {error.msg}", mend) from None
     except (Exception, SystemExit) as error:
         kind = "it ends Python" if isinstance(error, SystemExit) else type(error).__name__
         what = f"{kind}: {error}" if str(error) else kind
-        raise SpecError.at(_line(error, own) or where, " ".join(what.split()), "mend that line") from None
+        raise SpecError.at(_line(error, own) or where, " ".join(what.split()), mend) from None
 
 
 def _line(error: BaseException, own: Plugin) -> str:
@@ -358,7 +360,7 @@ def load_installed() -> None:
                 continue
             _tried.add(each)
             try:
-                _load_point(each, f"the plug-in '{each.name}' {_by(each)}".rstrip())
+                _load_point(each)
             except ArchsimError as error:
                 told = "; ".join(str(error).splitlines())
                 warnings.warn(f"the plug-in '{each.name}' {_by(each)} is left out: {told}", stacklevel=1)
@@ -369,18 +371,18 @@ def _by(point: EntryPoint) -> str:
     return f"({point.dist.name} {point.dist.version})" if point.dist is not None else ""
 
 
-def _load_point(point: EntryPoint, words: str) -> None:
+def _load_point(point: EntryPoint) -> None:
     own = next((each for each in _known if each.source is None and each.module == point.module), None)
     if own is None:
         own = Plugin(point.module, point.module, "installed", "")
-        _bring_up(own, words)
+        _bring_up(own, point.module)
     if point.attr:
-        with _told(own, words):
+        with _told(own, point.value):
             study = getattr(importlib.import_module(point.module), point.attr)
             found = study.inputs.words
         if found != point.name:
             what = f"declares a study '{point.name}', and its command is '{found}'"
-            raise SpecError.at(f"{point.module}:{point.attr}", what, "name the entry point as the command")
+            raise SpecError.at(point.value, what, "name the entry point as the command")
 
 
 # ---- which of them are in use

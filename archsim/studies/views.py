@@ -210,7 +210,10 @@ def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[st
             found += [(cls.role, kind, _said(COMPONENTS, kind, cls)) for kind, cls in COMPONENTS.items()]
         elif each == "plugin":
             load_installed()
-            found += [("plug-in", own.name, ", ".join(own.registered)) for own in active() if own.entries]
+            named: dict[str, list[str]] = {}
+            for own in active():
+                named.setdefault(own.label if own.way == "installed" else own.name, []).extend(own.registered)
+            found += [("plug-in", name, ", ".join(registered)) for name, registered in named.items() if registered]
         else:
             for kind, registry in CHOICES[each]:
                 found += [(kind, name, _said(registry, name, entry)) for name, entry in registry.items()]

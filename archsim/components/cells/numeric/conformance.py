@@ -26,7 +26,7 @@ Call: TypeAlias = tuple[Any, ...]
 LEVELS = 31
 """Five bits, in which maintenance's reads are converted if a device has a range for that."""
 EVERYTHING = Switches()
-IDEAL = Switches(leakage=False, variability=False, programming_error=False)
+IDEAL = Switches(leakage=False, variability=False, programming_error=False, pulse_noise=False)
 NAMES = [each.name for each in fields(Switches)]
 SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
 SWITCHES += [replace(EVERYTHING, **{name: False} if name else {}) for name in NAMES[4:]]
@@ -74,7 +74,7 @@ def call(cells: Cells, name: str, value: Any, cut: bool) -> Any:
     if name == "program":
         return cells.program(np.random.default_rng(value).normal(0, 20, (rows, cols)).astype(np.float32), value % 7)
     if name == "update":
-        rng = np.random.default_rng(value)
+        rng: Any = np.random.default_rng(value)
         slots = int(rng.choice([15, 15, 1, 40, 1023, 3000]))
         most = min(slots, int(rng.choice([1, 3, 15, 60])))
         nx = rng.integers(0, slots + 1, rows) * rng.integers(0, 2, rows)
