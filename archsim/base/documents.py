@@ -238,6 +238,18 @@ def merged(base: Tree, over: Tree) -> Tree:
     return out
 
 
+def leaves(tree: Tree, path: str) -> Iterator[tuple[str, Leaf]]:
+    """Yield (dotted path, leaf) of every scalar of a tree."""
+    if isinstance(tree, Leaf):
+        yield path, tree
+    elif isinstance(tree, list):
+        for i, item in enumerate(tree):
+            yield from leaves(item, f"{path}[{i}]")
+    else:
+        for key, value in tree.items():
+            yield from leaves(value, f"{path}.{key}" if path else key)
+
+
 def texts(tree: Tree) -> Any:
     """Return a tree with its leaves as text, for validation."""
     if isinstance(tree, Leaf):

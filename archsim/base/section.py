@@ -105,6 +105,8 @@ class Section(BaseModel):
     Fields named in `later`, of the class or of one that it derives from, came after specs had been hashed: the resolved
     form leaves them out while they hold their defaults.
 
+    What a file need not say although a field is required, `fills` names, with what it is then, in words.
+
     Keys in `retired` were fields once; a file that still gives one loads without it, and `check` says why.
 
     What a key means is the sentence below its field: `described` reads it for schemas, `archsim new` and `explain`.
@@ -112,6 +114,7 @@ class Section(BaseModel):
 
     later: ClassVar[frozenset[str]] = frozenset()
     retired: ClassVar[Mapping[str, str]] = {}
+    fills: ClassVar[Mapping[str, str]] = {}
 
     model_config = ConfigDict(
         frozen=True,
@@ -122,6 +125,16 @@ class Section(BaseModel):
         validate_default=False,
         defer_build=True,  # a command uses few of all sections, and most of them as parts of others
     )
+
+    @classmethod
+    def shaped(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return the tree of a file in the form that settings name: a kind of file may have a short one."""
+        return tree
+
+    @classmethod
+    def filled(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return the tree of a file, settings in it, with what it does not say and what follows from the rest."""
+        return tree
 
     @model_validator(mode="before")
     @classmethod
@@ -143,7 +156,8 @@ class Section(BaseModel):
             own = {word: part for word, part in properties[key].items() if word not in ("default", "description")}
             told = {**({"description": text} if text else {}), **({} if default is None else {"default": default})}
             properties[key] = {**told, **own}
-        return {**schema, "properties": properties}
+        needed = [key for key in schema.get("required", ()) if key not in fills_of(cls)]
+        return {**schema, "properties": properties, **({"required": needed} if "required" in schema else {})}
 
     def resolved(self) -> dict[str, Any]:
         """Return the section as plain data: YAML keys, SI values as text, nested sections included."""
@@ -155,6 +169,13 @@ class Section(BaseModel):
                 out[yaml_key(name)] = plain
         kind = getattr(type(self), "kind", None)
         return {"kind": kind, **out} if isinstance(kind, str) else out
+
+
+@functools.cache
+def fills_of(cls: type[Section]) -> Mapping[str, str]:
+    """Return what any class of its line names as filled in, by key in files."""
+    return {yaml_key(name): words for each in reversed(cls.__mro__)
+            for name, words in getattr(each, "fills", {}).items()}  # fmt: skip
 
 
 @functools.cache

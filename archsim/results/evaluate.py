@@ -87,7 +87,8 @@ def evaluate(
         data |= found.plain()
     large = arch.ranges and not has_intervals(arch)
     unsure = [f"there are no intervals, as the chip has more than {counted(MOST_TILES, 'tile')}"] if large else []
-    if notes := [*notes_of(chip, workload.value), *arch.misfits(), *unsure]:
+    taken = [told] if (told := workload.defaults_told) else []
+    if notes := [*taken, *notes_of(chip, workload.value), *arch.misfits(), *unsure]:
         data["notes"] = notes
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
-from archsim.base.section import Choice, Section, default_of, described, marks_of, yaml_key
+from archsim.base.section import Choice, Section, default_of, described, fills_of, marks_of, yaml_key
 from archsim.base.units import Dimension
 from archsim.components.base import Role
 from archsim.spec.choices import OptionsOf
@@ -88,11 +88,13 @@ class Key:
     @property
     def required(self) -> bool:
         """Whether a file must give it; the name is otherwise the file's own."""
-        return self.info.is_required() and self.field != "name"
+        return self.info.is_required() and self.field != "name" and self.name not in fills_of(self.owner)
 
     @property
     def default(self) -> str:
         """What it is where a file does not give it, as a file would."""
+        if self.name in (filled := fills_of(self.owner)):
+            return filled[self.name]
         found = default_of(self.info)
         return str(found).lower() if isinstance(found, bool) else "" if found is None else found
 

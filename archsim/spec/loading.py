@@ -14,14 +14,14 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from archsim.base.atomic import output
-from archsim.base.documents import Leaf, Tree, dump_yaml, texts, written
+from archsim.base.documents import Leaf, Tree, dump_yaml, leaves, texts, written
 from archsim.base.errors import Problem, SpecError
 from archsim.base.section import Section, names_of
 from archsim.spec.arch import ArchSpec
 from archsim.spec.estimated import estimated
 from archsim.spec.faults import problems_of
 from archsim.spec.figure_ranges import Range, faults_of, ranges_of
-from archsim.spec.figures import Figure, figure_at, figure_paths, rescaled
+from archsim.spec.figures import DEFAULT, Figure, figure_at, figure_paths, rescaled
 from archsim.spec.finding import TEXTS_ABOUT, find_file, label_of, with_base
 from archsim.spec.misfits import misfits
 from archsim.spec.named import beside, named_texts, place_in, placed
@@ -79,6 +79,20 @@ class Loaded(Generic[S]):
     def retired(self) -> Mapping[str, str]:
         """By path of keys that the file gives and that are read no more, why."""
         return dict(_retired(self.value, self.used, ""))
+
+    @cached_property
+    def defaults(self) -> Mapping[str, str]:
+        """By path what the file does not say and was filled in: archsim's defaults, but for those of single fields."""
+        return {path: leaf.text for path, leaf in leaves(self.used, "") if leaf.source == DEFAULT}
+
+    @property
+    def defaults_told(self) -> str:
+        """A sentence on them, entries of lists together; "" where the file says all."""
+        found: dict[str, list[str]] = {}
+        for path, text in self.defaults.items():
+            found.setdefault(re.sub(r"\[\d+\]", "", path), []).append(text)
+        told = "; ".join(f"{path} {', '.join(dict.fromkeys(texts))}" for path, texts in found.items())
+        return f"defaults taken, as {self.value.name} does not say: {told}" if told else ""  # type: ignore[attr-defined]
 
     @cached_property
     def named(self) -> str:
@@ -185,7 +199,7 @@ def load_section(cls: type[S], kind: str, folder: str, name: str, overrides: Seq
     label = label_of(path)
     tree = with_base(path, label, kind, folder)
     tree.setdefault("name", Leaf(path.stem))
-    return _resolved(cls, kind, label, tree, tuple(overrides), path)
+    return _resolved(cls, kind, label, cls.shaped(tree), tuple(overrides), path)
 
 
 def load_arch(name: str | Path, overrides: Settings = ()) -> Loaded[ArchSpec]:
@@ -235,7 +249,7 @@ def _load(cls: type[S], kind: str, label: str, tree: dict[str, Tree], overrides:
             given[key] = setting
         except SpecError as error:
             problems += error.problems
-    used = with_variants(used)
+    used = cls.filled(with_variants(used))
     value = None
     try:
         used = estimated(used, label)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from archsim.base.atomic import output
-from archsim.base.documents import dump_yaml
+from archsim.base.documents import Leaf, dump_yaml, texts
 from archsim.base.errors import SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.section import Section
@@ -179,14 +179,19 @@ def workload_lines(name: str, base: str, device: str) -> list[str]:
         entry.path: entry for entry in entries
         if entry.text and "layers" not in entry.path and (entry.key.required or entry.text != entry.key.default)
     }  # fmt: skip
-    layers = dump_yaml({"layers": [_given(layer) for layer in loaded.value.layers]}, leaves_on_a_line=True)
+    every = [_given(layer) for layer in loaded.value.layers]
+    sizes = [loaded.value.layers[0].inputs, *(layer.outputs for layer in loaded.value.layers)]
+    short = Workload.filled({"layers": [Leaf(str(size)) for size in sizes]})["layers"]
+    in_short = [texts(layer) for layer in short] == [{key: str(own) for key, own in layer.items()} for layer in every]
+    layers = dump_yaml({"layers": sizes if in_short else every}, leaves_on_a_line=True)
     lines = [
         *_said(f"{name}: a network to start from, as {base}. What must be given is given, and what is not as by "
                "default; all other keys are listed below."),
         *_said(f"Check it: archsim check {name}.yaml    Run it: archsim run {BASES['arch']} {name}.yaml"),
         *_said("More of a key: archsim explain layers.activation"),
         "", "kind: workload", f"description: {_scalar(f'My network, begun as {base}.')}", "",
-        *_said("Layers, from the input on: each has as many inputs as the one before has outputs."),
+        *_said("Layers, from the input on. Sizes are enough: of the network's inputs, then of each layer's outputs. A "
+               "mapping says more of one: [64, {outputs: 32, activation: tanh}, 10]."),
         *layers.splitlines(), "", *_nested(first),
     ]  # fmt: skip
     others = [entry for entry in entries if entry.path not in first and entry.path != "layers"]

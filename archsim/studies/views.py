@@ -80,7 +80,8 @@ def check_lines(name: str, sets: Sequence[str] = ()) -> list[str]:
     statuses = ", ".join(f"{tally[status]} {status}" for status in sorted(tally))
     line = f"{name}: {loaded.kind} {loaded.value.name}, fine; {counted(len(loaded.figures), 'figure')}: {statuses}"
     return [
-        line, *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items()),
+        line, *([f"  {taken}"] if (taken := loaded.defaults_told) else []),
+        *(f"  {path} is read no more: {why}" for path, why in loaded.retired.items()),
         *(f"  {words}" for words in loaded.misfits(stand_ins=True)),
         *(f"  {words}" for words in told),
     ]  # fmt: skip

@@ -28,6 +28,7 @@ class Dense(Weighted):
     later: ClassVar[frozenset[str]] = frozenset({"bound", "slope"})
     example: ClassVar[Mapping[str, Any]] = {"activation": "relu"}
     loss_activates: ClassVar[bool] = True
+    fills: ClassVar[Mapping[str, str]] = {"activation": "clipped_relu; of the last layer softmax, or linear for values"}
 
     activation: Annotated[str, Choice(ACTIVATIONS)]
     """Function of the units' sums."""

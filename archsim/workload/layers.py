@@ -60,6 +60,9 @@ class Layer(Section):
     kind: ClassVar[str]
     role: ClassVar[str] = "layer"
     later: ClassVar[frozenset[str]] = frozenset({"at"})
+    fills: ClassVar[Mapping[str, str]] = {
+        "name": "fc1, fc2, ..., others by their kind", "inputs": "the outputs of the layer before",
+    }  # fmt: skip
     example: ClassVar[Mapping[str, Any]] = {}
     gates: ClassVar[int] = 1
     apart: ClassVar[int] = 0

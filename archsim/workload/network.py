@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -18,6 +18,8 @@ from archsim.base.units import Bits, Count, CountOrZero, Part, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
 from archsim.spec.named import FileName, content_digest
+from archsim.workload import filling
+from archsim.workload.filling import TRAINING
 from archsim.workload.kinds import Dense
 from archsim.workload.layers import LAYERS, Layer
 
@@ -48,6 +50,10 @@ class Dataset(Section):
     later: ClassVar[frozenset[str]] = frozenset(
         {"cut_rows", "cut_columns", "signed", "target", "target_bits", "validation"}
     )
+    fills: ClassVar[Mapping[str, str]] = {
+        "name": "digits or mnist by the network's sizes, none of others",
+        "examples": "those of digits or mnist; 1,000 where no data set is named",
+    }
 
     name: FreeName
     """Which data; `digits` needs no files, others are found in the folder of data. Timing does not read them."""
@@ -117,6 +123,8 @@ class Training(Rates):
     `floating_point` is for the baseline in floating point, where that learns better with other rates than the chip.
     """
 
+    fills: ClassVar[Mapping[str, str]] = TRAINING
+
     epochs: Count
     """How often the training goes through the data set."""
     batch: Count = 1
@@ -151,6 +159,7 @@ class Workload(Section):
     later: ClassVar[frozenset[str]] = frozenset(
         {"steps", "length", "mean_steps", "stateful", "mode", "program", "weights", "inference"}
     )
+    fills: ClassVar[Mapping[str, str]] = {"dataset": "by the sizes of the layers"}
 
     name: FreeName
     """Name of the network, as reports call it; the file's own unless given."""
@@ -183,6 +192,26 @@ class Workload(Section):
     _first_steps: dict[str, int] = PrivateAttr(default_factory=dict)
     _added: frozenset[str] = PrivateAttr(default=frozenset())
 
+    @classmethod
+    def shaped(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return a file's tree with a mapping for each layer; see `archsim.workload.filling`."""
+        return filling.shaped(tree)
+
+    @classmethod
+    def filled(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return a file's tree with what it does not say; see `archsim.workload.filling`."""
+        return filling.filled(tree)
+
+    @classmethod
+    def with_meanings(cls, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON schema with what each key means; sizes alone may stand for layers."""
+        found = super().with_meanings(schema)
+        layers = found["properties"]["layers"]
+        size = {"type": "number", "description": "Outputs of a layer; the first: inputs of the network."}
+        if layers["items"].get("anyOf", [{}])[-1] != size:
+            layers = {**layers, "items": {"anyOf": [layers["items"], size]}}
+        return {**found, "properties": {**found["properties"], "layers": layers}}
+
     def resolved(self) -> dict[str, Any]:
         """Return the network as plain data, with the digest of its weights' file."""
         found = super().resolved()
@@ -202,7 +231,9 @@ class Workload(Section):
     @model_validator(mode="after")
     def _chains(self) -> Self:
         if not self.layers:
-            raise PydanticCustomError("layers", "a network needs at least one layer; add one")
+            raise PydanticCustomError(
+                "layers", "a network needs at least one layer; add one: layers: [784, 10] has 784 inputs and 10 outputs"
+            )
         NETWORK_LAYERS.check(len(self.layers))
         if self.mode == "training" and "training" not in self.model_fields_set:
             text = "'training' is missing, which a network that is trained needs; give 'training: {epochs: 1}'"

@@ -58,6 +58,8 @@ def _head(data: History) -> list[Block]:
     head += [final] if final is not None else []
     head += list(_compared(data))
     head += [say("**Warning**: {line}.", kind="warning", brief=True, line=line) for line in data.warnings]
+    if data.defaults is not None:
+        head.append(say("{told}.", brief=True, kind="note", told=data.defaults[:1].upper() + data.defaults[1:]))
     if data.data.splits is not None:
         head.append(say(
             "Training and test part are put together and split: each seed is tested on one of {splits} shares of all "

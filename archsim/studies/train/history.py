@@ -114,7 +114,8 @@ class History(Data):
     before, its figures are None. `right` is there where examples have classes and all seeds are finished, `test_losses`
     where they have one at each step.
     `saturation` has shares by layer and kind. `findings` are what a probe saw of the cells of the first seed, once that
-    is finished, and `activity` says whether activity.yaml holds what finished seeds measured.
+    is finished, and `activity` says whether activity.yaml holds what finished seeds measured. `defaults` tells which
+    defaults were taken, as the workload does not say.
     """
 
     schema_id: Literal["archsim-history-1"] = signed("archsim-history-1")
@@ -150,6 +151,7 @@ class History(Data):
     test_losses: Answers | None = None
     findings: Findings | None = None
     activity: bool = False
+    defaults: str | None = None
 
     @property
     def validated(self) -> bool:

@@ -307,6 +307,7 @@ class Seeds(Underway[History]):
                           splits=task.inputs.splits, said=task.said if task.said != len(data.train_y) else None,
                           **_lengths(task.network.value)),
             ablated=task.ablated, findings=self.findings, activity=bool(measured),
+            defaults=task.network.defaults_told or None,
             complete=len(self.reads) == len(task.seeds),
             **reached_by(self.found, data, self.diverged, task.remarks, task.protocol),
         )  # fmt: skip
