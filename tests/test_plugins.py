@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -328,3 +330,29 @@ def test_what_archsim_registers_after_a_plug_in_is_still_its_own() -> None:
         with pytest.raises(SpecError, match="thing 'one' is registered by theirs, line 1, too"):
             exec("THINGS.add('one')(3)", {"THINGS": own["THINGS"], "__name__": "others"})
     assert list(own["THINGS"]) == []
+
+
+# ---- the page
+
+
+def test_the_page_is_so_word_for_word(archsim: Command, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "plugins.md").read_text("utf-8")
+    star, study, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    Path("star.py").write_text(star, "utf-8")
+    Path("pulses.py").write_text(study, "utf-8")
+    lines = re.findall(r"^\$ archsim (.*)$", page, flags=re.MULTILINE)
+    assert len(lines) == 7
+    for line in lines:
+        answer = archsim(*shlex.split(line))
+        assert (answer.status, answer.err) == (0, ""), line
+    assert files(tmp_path / "again") == files(tmp_path / "stars")
+    updates = json.loads(Path("out/pulses.json").read_text("utf-8"))["updates"]
+    assert [(own["slots"], own["time_s"] * 1e9) for own in updates] == [(7, pytest.approx(35)), (15, pytest.approx(75))]
+    with plugins.using(["pulses.py"]):
+        assert [row["slots"] for row in sim.study("pulses", arch=CHIP, workload=WORK).rows] == [1, 15]
+    table = re.findall(r"^\| [\w ]*\| (`archsim[^|]*) \| (.*) \|$", page, flags=re.MULTILINE)
+    assert len(table) > 15
+    for homes, names in table:
+        for home, own in zip(re.findall(r"`([\w.]+)`", homes), names.split(";"), strict=True):
+            module = importlib.import_module(home)
+            assert all(hasattr(module, name) for name in re.findall(r"`(\w+)`", own)), home

@@ -41,16 +41,25 @@ class FefetCell(Device):
     """
 
     low_siemens: SomeConductance
+    """Conductance of the transistor at the lower end of its range."""
     high_siemens: SomeConductance
+    """Conductance at the upper end."""
     states: States
+    """How many states pulses of one kind lead through, both ends included."""
     bend_up: Ratio
+    """How much upward steps shrink: the last is exp(-bend_up) of the first; 0 is a straight line."""
     bend_down: Ratio
+    """The same of downward steps."""
     step_spread: Ratio
+    """Relative standard deviation of the steps from cell to cell."""
     step_least: Share
+    """No step is smaller than this share of the mean."""
     pulse_noise: Ratio
+    """Standard deviation of what one pulse does, as a share of the range."""
     shortest_s: Time
     """The shortest pulse that switches as much as the figures say."""
     pulse_energy_j: Energy
+    """Energy of one pulse in one cell."""
     endurance: Pulses
     """So many pulses a cell takes before it is worn out; `archsim endurance` reads it."""
     example = {
