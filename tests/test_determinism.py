@@ -50,6 +50,7 @@ def only_here(event, given):
 
 if asked["frozen"]:
     sys.addaudithook(only_here)
+sys.modules["sklearn"] = None  # Optuna loads it in a second, where it is there, and makes nothing of it here
 from archsim.cli import main, options
 from archsim.results import intervals
 from archsim.studies.tasks import bench, workers
@@ -103,7 +104,6 @@ INPUTS = {
     "named.yaml": f"kind: arch\nextends: {CHIP}\nname: I\u0131 \u0130i µ Größe 忆阻器\ndescription: Größe.\n".encode(),
 }
 OTHERS: dict[str, Lines] = {
-    **{f"run {kind}": [["run", *SHORT, "--trace", kind, "--out", "o"]] for kind in TRACES},
     "run again": [
         ["run", *SHORT, "--set", "schedule.transfer.interval_examples=2", "--full", "--seed", "3", "--out", "o"],
         ["run", "o/run.yaml", "--out", "p"],
@@ -118,10 +118,22 @@ OTHERS: dict[str, Lines] = {
         ["report", "a", "b", "--out", "both", "--json"],
         ["diff", "a", "b"],
     ],
-    "run explicit": [
-        ["run", *SHORT, "--set", "tile.count=4", "--set", "floorplan={kind: explicit, flp: ../plan.flp}", "--out", "o"]
+    "traces": [
+        [
+            "run",
+            *SHORT,
+            "--set",
+            "tile.count=4",
+            "--set",
+            "floorplan={kind: explicit, flp: ../plan.flp}",
+            "--trace",
+            kind,
+            "--out",
+            kind,
+        ]
+        for kind in TRACES
     ],
-    "crosscheck": [["crosscheck", *SHORT, *SMALL, "--out", "o"], ["report", "o"], ["crosscheck", *SHORT, "--json"]],
+    "crosscheck": [["crosscheck", *SHORT, *SMALL, "--json", "--out", "o"], ["report", "o"]],
     "activity": [
         ["train", CHIP, WORK, *SMALL, "--epochs", "1", "--out", "t"],
         ["run", *SHORT, "--activity", "t/activity.yaml", "--out", "o"],

@@ -6,6 +6,7 @@ writes the medium; control characters, which no medium shows, stand as their num
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -88,6 +89,8 @@ def visible(text: str) -> str:
     >>> print(visible("a\x1b[31mb"))
     a\x1b[31mb
     """
+    if text.isprintable():  # as nearly all are, and none of these characters is
+        return text
     return _UNSEEN.sub(lambda one: one[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
@@ -99,7 +102,12 @@ def for_page(value: Any) -> Any:
 
     Templates escape it then. What is no plain text, such as their own markup, stays as it is.
     """
-    return _QUANTITY.sub("\u00a0", visible(value)) if type(value) is str else value
+    return _for_page(value) if type(value) is str else value
+
+
+@functools.lru_cache(maxsize=4096)  # a page says most of what it says several times
+def _for_page(text: str) -> str:
+    return _QUANTITY.sub("\u00a0", visible(text))
 
 
 def for_xml(value: Any) -> Any:
@@ -107,6 +115,7 @@ def for_xml(value: Any) -> Any:
     return visible(value) if type(value) is str else value
 
 
+@functools.lru_cache(maxsize=4096)
 def for_markdown(text: str, brackets: bool = False) -> str:
     r"""Return text so that Markdown shows it as it is: no HTML, no emphasis, no link and no code; white space is one.
 

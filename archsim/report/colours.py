@@ -5,6 +5,7 @@ Hues follow Okabe and Ito (2008); what is alike has one hue in two tones. Each f
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -51,6 +52,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@functools.cache
 def in_dark(tone: str) -> str:
     """Return the colour which stands for one in dark: itself, where it is told from the paper, or the next lighter."""
     if tone in QUIET or not re.fullmatch("#[0-9a-f]{6}", tone):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from jinja2 import Environment
@@ -51,6 +51,7 @@ def verbatim(text: str) -> Markup:
     return escape(visible(text))
 
 
+@lru_cache(maxsize=4096)
 def breaks(text: str) -> Markup:
     """Return a text whose names may go on in the next line after each underscore, and after each dot but a number's."""
     return Markup("<wbr>").join(map(escape, re.split(r"(?<=_)(?=.)|(?<=\w\.)(?=[^\W\d])", for_page(text))))

@@ -42,8 +42,10 @@ from tests.helpers import REFERENCE
 __all__ = ["archsim"]  # a fixture
 
 WORK = "mlp_digits"
-SMALL = ("tile.rows=128", "tile.cols=128")
-VARY = ("schedule.transfer.interval_examples=400,800", "schedule.transfer.policy=stop_all,interleaved")
+TILES = ("tile.rows=128", "tile.cols=128")
+SHORT = ("dataset.examples=100",)
+SMALL = (*TILES, *SHORT)
+VARY = ("schedule.transfer.interval_examples=50,100", "schedule.transfer.policy=stop_all,interleaved")
 SEEDS = (1, 2)
 TRAINED = {"accuracy_chip_mean", "accuracy_chip_std", "accuracy_float_mean", "accuracy_float_std",
            "accuracy_difference", "pulses_per_synapse"}  # fmt: skip
@@ -70,13 +72,13 @@ def test_each_point_is_the_run_and_the_trainings_made_alone(whole: Answer) -> No
     data, folder = whole
     assert json.loads((folder / "sweep.json").read_text("utf-8")) == data
     assert [tuple(point["settings"].values()) for point in data["points"]] == [
-        ("400", "stop_all"), ("400", "interleaved"), ("800", "stop_all"), ("800", "interleaved"),
+        ("50", "stop_all"), ("50", "interleaved"), ("100", "stop_all"), ("100", "interleaved"),
     ]  # fmt: skip
-    workload = load_workload(WORK)
+    workload = load_workload(WORK, SHORT)
     examples = workload.value.dataset.examples
     digits = load_data(workload.value)
     for point in data["points"]:
-        arch = load_arch(REFERENCE, [*SMALL, *(f"{key}={value}" for key, value in point["settings"].items())])
+        arch = load_arch(REFERENCE, [*TILES, *(f"{key}={value}" for key, value in point["settings"].items())])
         chip = build_chip(arch.value)
         schedule = build_schedule(chip, map_workload(workload.value, chip), examples)
         timeline = simulate(schedule, timeline=True).timeline
@@ -131,8 +133,8 @@ def test_the_baseline_is_trained_once_for_each_seed(tmp_path: Path, monkeypatch:
 
 
 def test_known_epochs_of_a_baseline_change_no_number_nor_does_going_on() -> None:
-    workload = load_workload(WORK).value
-    chip = build_chip(load_arch(REFERENCE, SMALL).value)
+    workload = load_workload(WORK, SHORT).value
+    chip = build_chip(load_arch(REFERENCE, TILES).value)
     schedule = build_schedule(chip, map_workload(workload, chip), 2 * workload.dataset.examples)
     timeline, digits = simulate(schedule, timeline=True).timeline, load_data(workload)
     assert timeline is not None
@@ -170,7 +172,7 @@ def test_a_sweep_that_is_interrupted_goes_on_to_the_same_bytes(whole: Answer, tm
 
 
 def test_it_is_the_same_for_any_number_of_workers(whole: Answer, tmp_path: Path) -> None:
-    swept(tmp_path / "spread", jobs=3)
+    swept(tmp_path / "spread", jobs=2)
     assert content(tmp_path / "spread") == content(whole[1])
 
 
@@ -182,7 +184,7 @@ def test_it_is_the_same_for_any_number_of_workers(whole: Answer, tmp_path: Path)
         ({"vary": (VARY[0], "schedule.transfer.policy=stop_all")}, 0),
         ({"vary": (VARY[0],), "sets": (*SMALL, "schedule.transfer.policy=interleaved")}, 0),
         ({"vary": (VARY[0],), "sets": ("tile.rows=1000", *SMALL, VARY[1].replace("stop_all,", ""))}, 0),
-        ({"vary": (VARY[0] + ",1600", VARY[1])}, 2),
+        ({"vary": (VARY[0] + ",40", VARY[1])}, 2),
         ({"seeds": 3}, 4),
         ({"epochs": 2}, 4),
         ({"ablate": ("leakage",)}, 4),
@@ -285,7 +287,7 @@ def test_points_that_are_refused_or_diverge_are_kept_with_the_reason(
 
 
 def test_a_sweep_over_the_data_trains_on_each(tmp_path: Path) -> None:
-    data, _ = swept(tmp_path / "out", vary=("dataset.examples=200,9999,400",), seeds=1)
+    data, _ = swept(tmp_path / "out", vary=("dataset.examples=200,9999,400",), sets=TILES, seeds=1)
     fine = [point["refused"] is None for point in data["points"]]
     assert fine == [True, False, True]
     assert "9,999" in data["points"][1]["refused"]
@@ -426,7 +428,7 @@ def test_figures_follow_what_was_varied(whole: Answer) -> None:
 def test_a_file_that_changes_changes_the_points_that_name_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sets = (*SMALL, "tile.count=16")
-    plan = build_chip(load_arch(REFERENCE, sets).value).plan
+    plan = build_chip(load_arch(REFERENCE, (*TILES, "tile.count=16")).value).plan
     options = {"train": False, "seeds": None, "seed": 0, "epochs": None, "vary": ("technology.clock=1 GHz,500 MHz",),
                "sets": (*sets, "floorplan={kind: explicit, flp: plan.flp}")}  # fmt: skip
     found = []
