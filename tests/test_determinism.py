@@ -190,7 +190,7 @@ MORE: dict[str, Lines] = {
        for key, choices in CHOICES.items() for name in choices},
 }  # fmt: skip
 """All that is shipped, and each choice of a chip."""
-QUICK = set(CASES) - {name for name in CASES if name.startswith("painted")} - {"sensitivity.json"}
+QUICK = set(CASES) - {name for name in CASES if name.startswith("painted")}
 APART = {"data fetch": "fetches from afar: tests/functional/test_downloads.py"}
 """Commands that are not tried here, and why not."""
 

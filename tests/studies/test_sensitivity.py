@@ -51,7 +51,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pat
     """All assumptions of the reference chip on a small network, by the command: its data, folder and words."""
     folder, said = tmp_path_factory.mktemp("sensitivities") / "one", io.StringIO()
     with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as leave:
-        main(["sensitivity", CHIP, "mlp_digits", "--examples", "20", "--out", str(folder)])
+        main(["sensitivity", CHIP, "mlp_digits", "--examples", "5", "--out", str(folder)])
     assert leave.value.code == 0
     return json.loads((folder / "sensitivity.json").read_text("utf-8")), folder, said.getvalue()
 
@@ -140,7 +140,7 @@ def test_the_command_writes_what_its_data_shows_and_prints_what_is_widest(
 ) -> None:
     data, folder, said = found
     files = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.*")}
-    assert data["command"] == f"archsim sensitivity {CHIP} mlp_digits --examples 20"
+    assert data["command"] == f"archsim sensitivity {CHIP} mlp_digits --examples 5"
     del files["sensitivity.json"], files["run.yaml"]
     assert files == files_of(document(data))
     assert {"sensitivity.html", "sensitivity.md", "tables/widest.csv", "figures/area_m2.svg"} <= set(files)
