@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,12 @@ def network(
         layers=layers,
         training=Training(epochs=1, batch=batch, learning_rate="0.05"),
     )
+
+
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    """Return the nodes of a module's tree, the root first; a source is parsed once, whatever looks through it."""
+    return tuple(ast.walk(ast.parse(source)))
 
 
 @cache

@@ -79,8 +79,9 @@ def commands() -> list[str]:
     return [line for line in dict.fromkeys(found) if not own.search(line.replace("H100", ""))]
 
 
-SHORTER = {"sensitivity": ["--examples", "2"], "crosscheck": ["--examples", "100"], "network": ["--cycles", "300", "--load", "0.1"],
-           "optimise": ["--budget", "5"], "train": ["--epochs", "1"]}  # fmt: skip
+SHORTER = {"sensitivity": ["--examples", "2"], "crosscheck": ["--examples", "100"],
+           "network": ["--cycles", "300", "--load", "0.1"], "optimise": ["--budget", "5"],
+           "train": ["--epochs", "1"]}  # fmt: skip
 """By command what makes it so: whole ones are in benchmarks, and in tests of their own."""
 
 

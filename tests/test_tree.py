@@ -11,6 +11,7 @@ import networkx as nx
 import pytest
 
 import archsim
+from tests.helpers import nodes
 
 ROOT = Path(archsim.__file__).parent
 ROWS = (
@@ -58,7 +59,7 @@ def sources() -> dict[str, str]:
 
 def imports(name: str, source: str, modules: Mapping[str, str]) -> Iterator[str]:
     """Yield the modules of the package that one imports anywhere: at its top, in functions, and for types alone."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "archsim")
         elif isinstance(node, ast.ImportFrom):
@@ -136,7 +137,7 @@ def test_the_top_is_small() -> None:
 
 def arguments(source: str) -> Iterator[tuple[str, int]]:
     """Yield each function and method of a source, and how many arguments it takes; `self` and `cls` do not count."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             own = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
             yield node.name, sum(each is not None and each.arg not in ("self", "cls") for each in own)

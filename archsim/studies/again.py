@@ -118,7 +118,7 @@ def check_known(folder: Path) -> None:
     path = folder / RUN_FILE
     if path.is_file() and (own := read_yaml(read_text(path, str(path)), str(path)).get("plugins")):
         names = [str(each) for each in own] if isinstance(own, dict) else []
-        places = [next((str(each) for each in (Path(name), *folder.glob(f"*inputs/{Path(name).name}"))
+        places = [next((str(each) for each in (Path(name), *sorted(folder.glob(f"*inputs/{Path(name).name}")))
                         if each.is_file()), name) for name in names]  # fmt: skip
         options = [word for each in places for word in (plugins.OPTION, each)]
         what = f"is the report of a study that archsim does not have, made with the plug-in {', '.join(names)}"

@@ -21,6 +21,7 @@ from archsim.spec.loading import load_arch
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document
 from archsim.workload import load_workload
+from tests.helpers import nodes
 
 NOUNS = re.findall(r"\w+", """
 arrays assumptions audits batches bins bits blocks bytes cells channels checks chips columns comparisons crossbars
@@ -58,7 +59,7 @@ KNOWN = {
 def counts_before_plurals(path: Path) -> Iterator[tuple[str, str]]:
     """Yield (file, expression) of each formatted value that stands before a plural, in templates of texts too."""
     name = path.relative_to(PACKAGE).as_posix()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path.read_text("utf-8")):
         if isinstance(node, ast.JoinedStr):
             for value, text in zip(node.values, node.values[1:], strict=False):
                 if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant):
@@ -135,7 +136,7 @@ def test_its_whole_report_does(work: Path, tmp_path: Path, capsys: pytest.Captur
 
 def test_a_share_is_written_with_a_space_before_its_sign() -> None:
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path.read_text("utf-8")):
             if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
                 ends = [part.value for part in node.format_spec.values if isinstance(part, ast.Constant)]
                 assert not any(str(end).endswith("%") for end in ends), f"{path}:{node.lineno}: say per_cent(share)"
