@@ -161,8 +161,12 @@ def compare(
 @app.command(epilog=example("report reports/ambrogio_nature_2018--mlp_mnist"))
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR ...", help="A report's folder; or several of `run` or `crosscheck`.")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="DIR ...", help="A report's folder; or several of `run` or `crosscheck`."),
+    ] = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="List all reports below a folder, ./reports by default, on a page there.")
+    ] = False,
     figures: Annotated[
         str | None, typer.Option(metavar="FORMAT", help="Also write the figures of one as pdf or png, for papers.")
     ] = None,
@@ -171,6 +175,12 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Make a report again from what its folder holds; or put several runs side by side. Nothing is simulated."""
+    if index:
+        _list_reports(folders or [], figures, out, as_json, quiet)
+        return
+    if not folders:
+        raise SpecError([Problem("report", "no folder was given", "for example: archsim report "
+                                 f"reports/{DEMO[0]}--{DEMO[1]}, or archsim report --index")])  # fmt: skip
     if len(folders) == 1:
         _render_again(folders[0], figures, out, as_json, quiet)
         return
@@ -181,6 +191,22 @@ def report(
     _, document, written, _ = STUDY.perform(Inputs(tuple(folders)), out)
     page = f"report  {written / 'runs.html'}"
     answer(written / STUDY.file, lambda: lines_of(document), page, as_json=as_json, quiet=quiet)
+
+
+def _list_reports(folders: list[Path], figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+    from archsim.studies.index import DEFAULT, plain, told, write_index
+
+    if figures is not None or out is not None:
+        raise SpecError([Problem("--index", "is a list in the folder itself", "leave --figures and --out out")])
+    if len(folders) > 1:
+        raise SpecError([Problem("--index", f"is of one folder, not of {len(folders)}", "give the one above them")])
+    page, groups = write_index(folders[0] if folders else DEFAULT)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(plain(groups), indent=2))
+    elif not quiet:
+        tell(f"index   {page}  {told(groups)}")
 
 
 def _render_again(folder: Path, figures: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
+from urllib.parse import quote
 
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from archsim.base.bytecode import templates
-from archsim.base.texts import for_page, short, visible
+from archsim.base.texts import for_page, short, slugs, visible
 from archsim.base.words import counted
 from archsim.report.beside import beside, ticks
 from archsim.report.colours import in_dark
 from archsim.report.document import Document, Text
-from archsim.report.figure import MOST_LETTERS
+from archsim.report.figure import MOST_LETTERS, Figure
+from archsim.report.listing import Group, Listed, rows_of
+from archsim.report.svg import svg
 
 
 def page(document: Document) -> str:
@@ -29,6 +33,36 @@ def page(document: Document) -> str:
     return _environment().get_template("page.html").render(
         document=document, script=Markup(script), style=Markup(style), policy=policy(script)
     )  # fmt: skip
+
+
+def index_page(title: str, groups: Sequence[Group], version: str) -> str:
+    """Return the page that lists reports; links lead to pages below its own folder, whatever these are called."""
+    scripts, style = [_source("page.js"), _source("index.js")], _source("page.css") + _source("index.css")
+    return _environment().get_template("index.html").render(
+        title=title, groups=groups, total=sum(len(own.reports) for own in groups), version=version, rows_of=rows_of,
+        anchors=slugs([own.name for own in groups]), picture=_picture, policy=policy(*scripts),
+        script=Markup(scripts[0]), own_script=Markup(scripts[1]), style=Markup(style),
+    )  # fmt: skip
+
+
+def link(path: str) -> str:
+    """Return a relative path as a link that leads nowhere else.
+
+    >>> link("a b/javascript:x#.html")
+    './a%20b/javascript%3Ax%23.html'
+    """
+    return f"./{quote(path)}"
+
+
+def _picture(own: Listed) -> Markup:
+    return Markup() if own.picture is None else Markup(small(own.picture))
+
+
+def small(figure: Figure) -> str:
+    """Return a figure as SVG without its tooltips, to be shown in small; it is made from data, not read from a file."""
+    name = escape(for_page(figure.title))
+    shown = re.sub(r"<title>.*?</title>", "", svg(figure).strip(), flags=re.DOTALL)
+    return re.sub(r'aria-label="[^"]*"', lambda _: f'aria-label="{name}"', shown, count=1)
 
 
 def policy(*scripts: str) -> str:
@@ -72,8 +106,8 @@ def drawn(tone: str, what: str) -> Markup:
 @cache
 def _environment() -> Environment:
     return templates("archsim.report", for_page, beside=beside, block=lambda block: type(block).__name__.lower(),
-                     breaks=breaks, counted=counted, dark=dark, drawn=drawn, inline=inline, MOST_LETTERS=MOST_LETTERS,
-                     short=short, ticks=ticks, verbatim=verbatim)  # fmt: skip
+                     breaks=breaks, counted=counted, dark=dark, drawn=drawn, inline=inline, link=link,
+                     MOST_LETTERS=MOST_LETTERS, short=short, ticks=ticks, verbatim=verbatim)  # fmt: skip
 
 
 def _source(name: str) -> str:

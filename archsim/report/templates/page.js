@@ -160,7 +160,7 @@
     if (!found) { return text === "" || text === "-" ? null : text.toLowerCase(); }
     return Number(found[1].replace(/[^\d.e+-]/g, "")) * (found[2] && found[3] ? scale[found[2]] : 1);
   }
-  doc.querySelectorAll("table.sorts th").forEach(function (head) {
+  doc.querySelectorAll("table.sorts thead th").forEach(function (head) {
     head.tabIndex = 0;
     function sort() {
       var table = head.closest("table"), body = table.tBodies[0], at = head.cellIndex;
