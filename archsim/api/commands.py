@@ -18,6 +18,7 @@ from archsim.api.inputs import Axes, File, Spec, axes, pair, path, several, text
 from archsim.api.shown import Run, StudyResult, performed
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.results.evaluate import evaluate
+from archsim.simulation.run import using
 from archsim.spec.settings import Settings
 from archsim.studies.study import AnyStudy, Progress, silent, study_called
 
@@ -80,13 +81,15 @@ def run(
     seed: int = 0,
     trace: str | None = None,
     activity: File | None = None,
+    engine: str = "auto",
     out: File | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Simulate a training run: time, energy and area, cycle by cycle.
 
     `epochs` or `examples` say how much of it, all epochs of the workload by default; `full` goes through every example
-    event by event. `activity` is a file that `train` wrote, by which reads are billed. Metrics are in SI units.
+    event by event. `activity` is a file that `train` wrote, by which reads are billed. `engine` is `simpy`, `compiled`,
+    or `auto`, the quicker one: figures are equal. Metrics are in SI units.
 
     >>> found = run("ambrogio_nature_2018", "mlp_digits", examples=10)
     >>> f"{found.time_per_example_s * 1e9:.1f} ns"
@@ -102,10 +105,11 @@ def run(
     )  # fmt: skip
     count = plan.count
     told = None if progress is None else lambda done: progress(done, count)
-    result = evaluate(
-        plan.arch, plan.workload, examples=count, full=full, seed=seed, activity=plan.activity,
-        activity_from=plan.activity_from, command=plan.command, progress=told,
-    )  # fmt: skip
+    with using(engine):
+        result = evaluate(
+            plan.arch, plan.workload, examples=count, full=full, seed=seed, activity=plan.activity,
+            activity_from=plan.activity_from, command=plan.command, progress=told,
+        )  # fmt: skip
     found = Run(result, plan, default_folder(plan.arch, plan.workload))
     if out is not None:
         found.report(out)

@@ -115,3 +115,13 @@ def lean(**options: Any) -> Callable[[F], F]:
     For records of many arrays that takes as long as what is done with them.
     """
     return njit(_nrt=False, **options)
+
+
+def is_kept(function: Any) -> bool:
+    """Return whether a compiled function has its code at hand, in this process or on disk."""
+    if config.DISABLE_JIT:
+        return False
+    if function.signatures:
+        return True
+    kept = getattr(function, "_cache", None)
+    return isinstance(kept, Kept) and Path(kept._cache_file._index_path).is_file()

@@ -59,11 +59,15 @@ def run(
         str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto, vcd, ...; see archsim list trace.")
     ] = None,
     activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, simpy or compiled; the figures are equal.")
+    ] = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go. Without names: the shipped demonstration."""
+    from archsim.simulation.run import using
     from archsim.studies.again import repeat_of
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute
@@ -86,7 +90,7 @@ def run(
         )  # fmt: skip
     for note in plan.notes:
         tell(f"archsim: {note}", err=True)
-    with progress_bar(plan.count, quiet or as_json) as progress:
+    with using(engine), progress_bar(plan.count, quiet or as_json) as progress:
         result, document, folder = execute(plan, out=out, progress=progress)
     again = shlex.join(["archsim", *plugins.words(), "run", str(folder / "run.yaml")])
     answer(

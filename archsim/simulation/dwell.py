@@ -64,6 +64,25 @@ class UpdateLog:
         self.steps.append(step)
         self.sums.append(before + count * start + step * (count * (count - 1) // 2))
 
+    def last(self) -> tuple[int, int, int]:
+        """Return (start, step, updates) of the last run, the updates 0 where there is none."""
+        if not self.ends:
+            return 0, 0, 0
+        before = self.ends[-2] if len(self.ends) > 1 else self.dropped
+        return self.starts[-1], self.steps[-1], self.ends[-1] - before
+
+    def extend(self, runs: Int) -> None:
+        """Append runs [runs, (start, step, updates)], of which the first stands in place of the last one."""
+        if self.ends:
+            del self.starts[-1], self.steps[-1], self.ends[-1], self.sums[-1]
+        begin, total = self.count, self.sums[-1] if self.sums else self.dropped_sum
+        self.starts.frombytes(runs[:, 0].tobytes())
+        self.steps.frombytes(runs[:, 1].tobytes())
+        self.ends.frombytes((begin + np.cumsum(runs[:, 2])).tobytes())
+        for start, step, count in runs.tolist():
+            total += count * start + step * (count * (count - 1) // 2)
+            self.sums.append(total)
+
     def drop(self, until: int) -> None:
         """Forget the first `until` updates, as far as whole runs go."""
         keep = bisect.bisect_right(self.ends, until)

@@ -14,7 +14,7 @@ flight is plain data, never a suspended process, so that a state can be compared
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from archsim.components.interconnect import ARBITRATIONS
 from archsim.mapping.schedule import Op, Schedule
 from archsim.simulation.engine_state import OpInstance, first_state
 from archsim.simulation.program import FOREVER, CompiledStage, compile_schedule
+from archsim.simulation.recurrence import State
 from archsim.simulation.timeline import Timeline
 
 
@@ -351,29 +352,33 @@ class Engine:
         totals = self.program.totals
         waiting = [op for op, total in enumerate(totals) if self.done[op] < total < FOREVER]
         if waiting:
-            raise StuckError(self._explain(waiting))
+            queues = {unit: [(run.op, run.n) for run in queue] for unit, queue in self.queues.items()}
+            raise explained(self.state, waiting, queues)
         self.tiles.account_all(self.state.clock)
         self.upkeep.close(self.done)
 
-    def _explain(self, waiting: list[int]) -> str:
-        ops, layers = self.schedule.ops, self.schedule.mapping.workload.layers
 
-        def name(index: int) -> str:
-            op = ops[index]
-            return f"{op.kind} {layers[op.layer].name}{op.label}" if op.layer >= 0 else op.kind
+def explained(state: State, waiting: list[int], queues: Mapping[int, Sequence[tuple[int, int]]]) -> StuckError:
+    """Return what is raised where ops can never start; `queues` have (op, instance) of who waits for each unit."""
+    schedule, program = state.schedule, state.program
+    ops, layers = schedule.ops, schedule.mapping.workload.layers
 
-        lines = []
-        for index in waiting[:10]:
-            n = self.done[index]
-            reasons = []
-            for need in ops[index].needs:
-                wanted = min(need.count(n), self.program.totals[need.op])
-                if self.done[need.op] < wanted:
-                    reasons.append(f"{name(need.op)} done {counted(wanted, 'time')} (now {self.done[need.op]:,})")
-            lines.append(f"{name(index)} of example {n:,} waits for {' and '.join(reasons) or 'its units'}")
-        for unit, queue in sorted(self.queues.items()):
-            if queue and len(lines) < 20:
-                heads = ", ".join(f"{name(run.op)} of example {run.n:,}" for run in list(queue)[:3])
-                lines.append(f"waiting for {self.schedule.chip.units[unit].name}: {heads}")
-        more = f"\n... and {len(waiting) - 10} more" if len(waiting) > 10 else ""
-        return f"no progress is possible at cycle {self.now:,}:\n" + "\n".join(lines) + more
+    def name(index: int) -> str:
+        op = ops[index]
+        return f"{op.kind} {layers[op.layer].name}{op.label}" if op.layer >= 0 else op.kind
+
+    lines = []
+    for index in waiting[:10]:
+        n = int(state.done[index])
+        reasons = []
+        for need in ops[index].needs:
+            wanted = min(need.count(n), program.totals[need.op])
+            if state.done[need.op] < wanted:
+                reasons.append(f"{name(need.op)} done {counted(wanted, 'time')} (now {state.done[need.op]:,})")
+        lines.append(f"{name(index)} of example {n:,} waits for {' and '.join(reasons) or 'its units'}")
+    for unit, queue in sorted(queues.items()):
+        if queue and len(lines) < 20:
+            heads = ", ".join(f"{name(op)} of example {n:,}" for op, n in queue[:3])
+            lines.append(f"waiting for {schedule.chip.units[unit].name}: {heads}")
+    more = f"\n... and {len(waiting) - 10} more" if len(waiting) > 10 else ""
+    return StuckError(f"no progress is possible at cycle {state.now:,}:\n" + "\n".join(lines) + more)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.maintenance import Upkeep
 from archsim.simulation.program import CompiledStage, Program
+from archsim.simulation.recurrence import Counters
 from archsim.simulation.tile_states import TileStates
 from archsim.simulation.timeline import Timeline
 
@@ -67,7 +70,51 @@ class EngineState:
         """How many examples are done."""
         return self.done[self.schedule.end]
 
-    def instances(self) -> list[OpInstance]:
+    def key(self) -> Hashable:
+        """Return what decides what happens next, relative to now, the triggers of maintenance left out."""
+        base, now = self.ended, self.clock
+        maintenance, started, done = self.program.maintenance, self.started, self.done
+
+        def place(each: OpInstance) -> tuple[int, int, int]:
+            return each.op, each.n - (base if maintenance[each.op] is None else started[each.op]), each.stage
+
+        def due(entries: list[Any]) -> Hashable:
+            return tuple(sorted((1, *place(each)) if isinstance(each, OpInstance) else (0, *each) for each in entries))
+
+        agenda = tuple((cycle - now, due(self.agenda[cycle])) for cycle in sorted(self.agenda))
+        queues = tuple(
+            (unit, tuple((*place(each), now - each.requested) for each in queue))
+            for unit, queue in sorted(self.queues.items()) if queue
+        )  # fmt: skip
+        counts = tuple((started[op] - base, done[op] - base) for op in self.program.example_ops)
+        free, blocked = tuple(map(self.free.__getitem__, self.contended)), tuple(sorted(self.blocked))
+        served = tuple(sorted(self.served.items()))
+        return base % self.schedule.batch, counts, agenda, queues, free, blocked, served
+
+    def account(self) -> None:
+        """Charge the cycles of all tiles up to now."""
+        self.tiles.account_all(self.clock)
+
+    def counters(self) -> Counters:
+        """Return copies of what has accumulated, the cycles up to now included."""
+        self.account()
+        return Counters(np.array(self.grants), np.array(self.waits), self.tiles.spent())
+
+    def move(self, cycles: int, instances: Mapping[int, int], counters: Counters) -> None:
+        """Be so many cycles later, with more instances of ops begun, done and in flight, and more counted."""
+        for op, more in instances.items():
+            self.started[op] += more
+            self.done[op] += more
+        for each in self._in_flight():
+            each.n += instances.get(each.op, 0)
+            if self.program.maintenance[each.op] is None:
+                each.age = (each.n, each.op)
+        self.offset += cycles
+        for own, added in ((self.grants, counters.grants), (self.waits, counters.waits)):
+            own[:] = (np.array(own) + added).tolist()
+        self.tiles.add(counters.tiles)
+
+    def _in_flight(self) -> list[OpInstance]:
         """Return what is in flight or waits."""
         found = {id(each): each for entries in self.agenda.values() for each in entries if isinstance(each, OpInstance)}
         found.update((id(each), each) for queue in self.queues.values() for each in queue)

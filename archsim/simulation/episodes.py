@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from archsim.simulation.engine_state import EngineState
 from archsim.simulation.program import FOREVER
-from archsim.simulation.recurrence import Period, Snapshot, between, examples_left, minus, move, repeat, snapshot
+from archsim.simulation.recurrence import (
+    Counted,
+    Period,
+    Snapshot,
+    State,
+    between,
+    examples_left,
+    minus,
+    move,
+    repeat,
+    snapshot,
+)
 
 
 @dataclass
@@ -33,7 +43,7 @@ MOST_MAINTAINED = 64
 class Episodes:
     """The episodes that are known, by the key of the state in which they begin, and one that is being recorded."""
 
-    def __init__(self, state: EngineState) -> None:
+    def __init__(self, state: State) -> None:
         self.state = state
         self.known: dict[Hashable, list[Episode]] = {}
         self.recording: tuple[Hashable, Snapshot] | None = None
@@ -78,7 +88,7 @@ class Episodes:
             return 0
         state, here = self.state, self.state.now
         repeat(state, episode.period, 1)
-        state.tiles.account_all(state.clock)
+        state.account()
         instance = {op: state.started[op] for op in state.program.maintained}
         for is_start, which, cycle in episode.journal:
             if is_start:
@@ -110,7 +120,7 @@ class Episodes:
                     return episode
         return None
 
-    def _due(self, op: int, first: int, done: list[int], delta: list[int]) -> tuple[int, ...]:
+    def _due(self, op: int, first: int, done: Counted, delta: list[int]) -> tuple[int, ...]:
         """Return after how many updates each instance of a maintained op is due, as far as `delta` reaches."""
         due: list[int] = []
         needs = self.state.schedule.ops[op].needs

@@ -16,10 +16,9 @@ import numpy as np
 
 from archsim.mapping.schedule import Need
 from archsim.simulation.dwell import UpdateLog
-from archsim.simulation.engine_state import EngineState
 from archsim.simulation.episodes import MOST_MAINTAINED, Episodes
 from archsim.simulation.program import FOREVER
-from archsim.simulation.recurrence import Period, Snapshot, between, examples_left, key_of, move, repeat, snapshot
+from archsim.simulation.recurrence import Period, Snapshot, State, between, examples_left, move, repeat, snapshot
 
 Times: TypeAlias = dict[int, tuple[int, ...]]
 """By shard when its updates end, in cycles from the beginning of a period."""
@@ -28,7 +27,7 @@ Times: TypeAlias = dict[int, tuple[int, ...]]
 class FastForward:
     """Watches an engine's state at the end of each example and moves it on when it can; `jumped` counts examples."""
 
-    def __init__(self, state: EngineState) -> None:
+    def __init__(self, state: State) -> None:
         self.state = state
         self.jumped = 0
         self.seen: set[Hashable] = set()
@@ -62,7 +61,7 @@ class FastForward:
             self._look_anew()
         if any(state.started[op] > state.done[op] for op in state.program.maintained):
             return
-        key = key_of(state)
+        key = state.key()
         self.episodes.record(key)
         found = self.periods.get(key)
         if found is None:
@@ -98,7 +97,7 @@ class FastForward:
         repeats = self._room(period) // period.examples
         if repeats <= 0:
             return False
-        state.tiles.account_all(state.clock)
+        state.account()
         repeat(state, period, repeats)
         for shard, own in times.items():
             log_repeats(state.upkeep.logs[shard], state.now, own, period.cycles, repeats)
@@ -155,7 +154,7 @@ class FastForward:
             (log.relative(now), (log.count - np.array(upkeep.read_until[shard], dtype=np.int64)).tobytes())
             for shard, log in sorted(upkeep.logs.items())
         )
-        return key_of(state), tuple(triggers), gates, logs
+        return state.key(), tuple(triggers), gates, logs
 
     def _at_interval(self) -> None:
         state, upkeep = self.state, self.state.upkeep
@@ -182,7 +181,7 @@ class FastForward:
         self._look_anew()
 
 
-def update_times(state: EngineState, since: Snapshot) -> Times:
+def update_times(state: State, since: Snapshot) -> Times:
     """Return when updates ended since a moment."""
     return {
         shard: tuple(log.time(i) - since.cycle for i in range(since.log_counts[shard], log.count))

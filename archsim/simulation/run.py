@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
+from archsim.base.errors import SpecError, nearest
 from archsim.base.limits import EVENTS
-from archsim.mapping.schedule import Schedule, Stage
+from archsim.mapping.schedule import STATES, Schedule, Stage
 from archsim.simulation.dwell import DwellTimes
 from archsim.simulation.engine import Engine, Observer
 from archsim.simulation.fast_forward import FastForward
-from archsim.simulation.tile_states import BIT
+from archsim.simulation.flat import RANKS
+from archsim.simulation.program import FOREVER
+from archsim.simulation.recurrence import State
 from archsim.simulation.timeline import Timeline
 
 Progress = Callable[[int], None]
+ENGINES = ("auto", "simpy", "compiled")
+WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 20_000
+"""From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
+compiled (20 s) or is there, against some 0.2 million actions a second. Measured on two cores of a Xeon; time alone
+depends on it."""
+RECURS = 8
+"""So many examples are gone through before a state recurs, at least. An assumption: time alone depends on it."""
+_asked: ContextVar[str] = ContextVar("engine", default="auto")
+
+
+@contextmanager
+def using(engine: str) -> Iterator[None]:
+    """Have an engine simulate within this context: `simpy`, `compiled`, or `auto`, the quicker one.
+
+    Results are equal to the last bit. Raises SpecError where it is none of these.
+    """
+    if engine not in ENGINES:
+        raise SpecError.at("--engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
+    token = _asked.set(engine)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
 
 
 @dataclass(frozen=True)
@@ -65,40 +94,99 @@ def simulate(
     results. `unlimited` takes all contention away (the lower bound); `uncontended` takes it away from the units of
     these indices alone. With an `observer` nothing is jumped.
     `timeline` records in which order crossbars were read and written, jumped stretches included.
+    Which engine simulates is said by `using`; with an `observer` it is that of SimPy.
     Raises StuckError if no progress is possible.
     """
     if full or observer is not None:
         EVENTS.check(schedule.examples, schedule.mapping.workload.name)
     line = Timeline(schedule) if timeline else None
-    engine = Engine(schedule, unlimited=unlimited, uncontended=uncontended, observer=observer, timeline=line)
-    forward = None if full or observer is not None else FastForward(engine.state)
-    reported = 0
-    if forward is not None and engine.boundary:
+    if observer is None and _compiles(schedule, full):
+        return _compiled(schedule, full, unlimited, uncontended, line, progress)
+    own = Engine(schedule, unlimited=unlimited, uncontended=uncontended, observer=observer, timeline=line)
+    forward = None if full or observer is not None else FastForward(own.state)
+    told = Told(progress, schedule.examples)
+    if forward is not None and own.boundary:
         forward.at_boundary()
-    while not engine.finished:
-        engine.step()
-        if engine.boundary:
+    while not own.finished:
+        own.step()
+        if own.boundary:
             if forward is not None:
                 forward.at_boundary()
-            if progress is not None:
-                ended = engine.done[schedule.end]
-                if ended - reported >= 256 or ended == schedule.examples:
-                    reported = ended
-                    progress(ended)
-    engine.close()
-    return _trace(engine, forward.jumped if forward is not None else 0)
+            told(own.state.ended)
+    own.close()
+    return _trace(own.state, forward.jumped if forward is not None else 0)
 
 
-def _trace(engine: Engine, jumped: int) -> Trace:
-    state, schedule = engine.state, engine.schedule
-    states = [{name: total.get(bit, 0) for name, bit in BIT.items()} for total in state.tiles.totals]
-    for named, total in zip(states, state.tiles.totals, strict=True):
-        named["waiting_data"] += total.get(0, 0)  # in no state
-    program, upkeep = state.program, state.upkeep
-    counts = map(StageCount, program.stage_ops, program.stage_specs, state.grants, state.waits)
+def _compiled(
+    schedule: Schedule, full: bool, unlimited: bool, uncontended: Collection[int], line: Timeline | None,
+    progress: Progress | None,
+) -> Trace:  # fmt: skip
+    """Return the trace as the compiled engine makes it."""
+    from archsim.simulation.compiled import CompiledEngine
+
+    own = CompiledEngine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=line)
+    told, new = Told(progress, schedule.examples), True
+    forward, before = None, 0
+    while new or not own.finished:
+        if new or own.begin_anew():
+            new, before = False, 0
+            forward = None if full else FastForward(own)
+        elif forward is None:
+            own.advance(own.ended + told.step)
+        else:
+            own.advance(own.ended + 1)
+        if own.ended > before:
+            if forward is not None:
+                forward.at_boundary()
+            before = own.ended
+            told(before)
+    own.close()
+    return _trace(own, forward.jumped if forward is not None else 0)
+
+
+class Told:
+    """Tells now and then how many examples have ended."""
+
+    step = 256
+
+    def __init__(self, progress: Progress | None, examples: int) -> None:
+        self.progress, self.examples, self.before = progress, examples, 0
+
+    def __call__(self, ended: int) -> None:
+        """So many have ended by now."""
+        if self.progress is not None and (ended - self.before >= self.step or ended == self.examples):
+            self.before = ended
+            self.progress(ended)
+
+
+def _compiles(schedule: Schedule, full: bool) -> bool:
+    """Return whether the compiled engine simulates."""
+    asked = _asked.get()
+    known = schedule.chip.spec.routing.router.arbitration in RANKS
+    if asked == "simpy" or not known or (schedule.examples + 1) * len(schedule.ops) >= FOREVER:
+        return False
+    if asked == "compiled":
+        return True
+    stages = sum(len(op.stages) for op in schedule.ops if op.maintenance is None)
+    ahead = stages * (schedule.examples if full else min(schedule.examples, RECURS))
+    is_there = "archsim.simulation.loop" in sys.modules
+    if ahead < (WORTH_CALLING if is_there else WORTH_LOADING):
+        return False
+    from archsim.base.machine_code import is_kept
+    from archsim.simulation import loop
+
+    return ahead >= WORTH_COMPILING or is_kept(loop.advance)
+
+
+def _trace(state: State, jumped: int) -> Trace:
+    schedule, program, upkeep, counters = state.schedule, state.program, state.upkeep, state.counters()
+    states = [dict(zip(STATES, row[1:], strict=True)) for row in counters.tiles.tolist()]
+    for named, row in zip(states, counters.tiles.tolist(), strict=True):
+        named["waiting_data"] += row[0]  # in no state
+    counts = map(StageCount, program.stage_ops, program.stage_specs, counters.grants.tolist(), counters.waits.tolist())
     return Trace(
         schedule=schedule, cycles=state.now, examples=state.ended, examples_fast_forwarded=jumped,
-        started=tuple(state.started), done=tuple(state.done), stages=tuple(counts), tile_states=tuple(states),
-        transfer_cycles=upkeep.cycles[0], refresh_cycles=upkeep.cycles[1], cells_programmed_at_once=upkeep.cells_peak,
-        dwell=upkeep.dwell, timeline=state.timeline,
+        started=tuple(map(int, state.started)), done=tuple(map(int, state.done)), stages=tuple(counts),
+        tile_states=tuple(states), transfer_cycles=upkeep.cycles[0], refresh_cycles=upkeep.cycles[1],
+        cells_programmed_at_once=upkeep.cells_peak, dwell=upkeep.dwell, timeline=state.timeline,
     )  # fmt: skip

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
 from archsim.mapping.schedule import STATES
+
+Int: TypeAlias = NDArray[np.int64]
 
 BIT = {state: 1 << i for i, state in enumerate(STATES)}
 WAITING_TRANSFER = BIT["waiting_transfer"]
@@ -58,3 +65,17 @@ class TileStates:
         """All tiles begin or end to wait for maintenance."""
         for tile in range(len(self.masks)):
             (self.enter if begins else self.leave)(tile, WAITING_TRANSFER, now)
+
+    def spent(self) -> Int:
+        """Return the cycles charged [tile, 0 or 1 + state]."""
+        found = np.zeros((len(self.totals), 1 + len(STATES)), dtype=np.int64)
+        for tile, total in enumerate(self.totals):
+            for bit, cycles in total.items():
+                found[tile, bit.bit_length()] = cycles
+        return found
+
+    def add(self, spent: Int) -> None:
+        """Charge so many more cycles [tile, 0 or 1 + state]."""
+        for tile, place in zip(*np.nonzero(spent), strict=True):
+            total, bit = self.totals[tile], (1 << int(place)) >> 1
+            total[bit] = total.get(bit, 0) + int(spent[tile, place])

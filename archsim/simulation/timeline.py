@@ -64,6 +64,18 @@ class Timeline:
         """Record that instance `n` of an op began in a cycle."""
         self._open.append((start, op, n))
 
+    def extend(self, records: Int) -> None:
+        """Record so many starts [records, (op, instance, cycle)]; only when the clock is about to move."""
+        self.mark()
+        if len(records):
+            op, n, start = records.T
+            order = np.lexsort((n, op, start))
+            self.nodes.append(Plain(op[order], n[order], start[order]))
+
+    def clear(self) -> None:
+        """Forget what was recorded."""
+        self.nodes, self._open = [], []
+
     def mark(self) -> int:
         """Return a position between two records; only to be called when the clock is about to move."""
         if self._open:

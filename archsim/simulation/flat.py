@@ -1,0 +1,276 @@
+"""A program and the state of its execution as arrays of integers, for the compiled loop.
+
+Lists of lists are flattened: entries of `i` lie from `first[i]` to `first[i + 1]`. Numbers that are not there are -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsim.mapping.schedule import STATES, Schedule
+from archsim.simulation.program import CompiledStage, Program
+
+Int: TypeAlias = NDArray[np.int64]
+NONE = -1
+RANKS = ("age", "fixed", "round_robin")
+"""The arbitrations that the loop knows, by their numbers in it."""
+BITS = len(STATES)
+
+
+class Fixed(NamedTuple):
+    """What does not change. By op, unless its name begins with that of something else."""
+
+    # needs of one instance for one, and those that are not: see `Need`
+    totals: Int
+    plain_first: Int
+    plain_op: Int
+    plain_add: Int
+    need_first: Int
+    need_op: Int
+    need_num: Int
+    need_off: Int
+    need_den: Int
+    need_scale: Int
+    need_add: Int
+    # maintenance: its shard, its period in cycles (0: it goes by its needs), that shard's update, and after how many
+    # cycles from its end that shard is to be rewritten (0: never)
+    maintains: Int
+    shard: Int
+    period: Int
+    update: Int
+    renewed: Int
+    # what is told of an op: whether its ends are those of updates that dwell, and which of its stages' starts
+    logged: Int
+    tracked: Int
+    # variants of an op's instances, their stages one after another
+    variant_first: Int
+    path_first: Int
+    path: Int
+    # by stage
+    latency: Int
+    take_first: Int
+    take: Int
+    end_first: Int
+    end: Int
+    later_first: Int
+    later_at: Int
+    later_unit_first: Int
+    later_unit: Int
+    later_same: Int
+    show_first: Int
+    show_tile: Int
+    show_bit: Int
+    wait_tile: Int
+    wait_bit: Int
+    port: Int
+    ports: Int
+    in_order: Int
+    # units whose use is contended, and the ops that have one instance an example
+    contended: Int
+    example_ops: Int
+    # numbers: [ops, tiles, the op that ends an example, examples, arbitration, batch]
+    numbers: Int
+
+
+OPS, TILES, LAST, EXAMPLES, RANK, BATCH = range(6)
+
+
+class State(NamedTuple):
+    """What changes. Instances and places in queues lie in pools, whose free places are stacks."""
+
+    # by op; an op watches one other at most, so that `watch_next` makes lists of those that watch the same
+    started: Int
+    done: Int
+    met_n: Int
+    met_at: Int
+    blocked: Int
+    watch_head: Int
+    watch_tail: Int
+    watch_next: Int
+    # by unit: free places, the input that was served last, and who waits, by place in the pool of queues
+    free: Int
+    served: Int
+    queue_head: Int
+    queue_tail: Int
+    # by shard when it is to be rewritten next
+    due: Int
+    # by compiled stage
+    grants: Int
+    waits: Int
+    # by tile: a mask of its states, since when; [tile, state] how often entered; [tile, 0 or 1 + state] cycles
+    mask: Int
+    since: Int
+    counts: Int
+    spent: Int
+    # by instance in flight
+    op: Int
+    n: Int
+    key: Int
+    first: Int
+    step: Int
+    until: Int
+    asked: Int
+    lacks: Int
+    unused: Int
+    # places in queues
+    queued: Int
+    queue_next: Int
+    unplaced: Int
+    # the agenda, a heap of (cycle, order, instance, or -1 - place in `later_unit_first`)
+    agenda: Int
+    # lists of the cycle at hand, and room to sort them
+    pending: Int
+    requests: Int
+    released: Int
+    freed: Int
+    ended: Int
+    stack: Int
+    room: Int
+    # what is told: (kind, op, instance, cycle), and (op, instance, cycle) of the timeline
+    journal: Int
+    line: Int
+    # room for what decides what happens next, and the numbers below
+    signature: Int
+    at: Int
+
+
+(CLOCK, HEAP, ORDER, UNUSED, UNPLACED, BLOCKED, DIRTY, BOUNDARY, PENDING, RELEASED, JOURNAL, LINE, STATUS,
+ OFFSET, SIZE) = range(15)  # fmt: skip
+BEGINS, ENDS, UPDATED = range(3)
+"""What the journal tells of: maintenance begins, ends, an update ends."""
+ROW = 5
+"""Numbers of an entry of the agenda, or of a queue, in a signature."""
+GOES_ON, AT_END, FULL = range(3)
+"""Status: something is left to happen, nothing is, or a pool was too small."""
+
+
+class Sizes(NamedTuple):
+    """How much room there is: instances in flight, places in queues, entries of the agenda, what is told at once."""
+
+    instances: int
+    places: int
+    agenda: int
+    told: int
+
+
+def _flat(lists: Iterable[Sequence[int]]) -> tuple[Int, Int]:
+    """Return where each list begins, and all entries."""
+    own = [np.asarray(each, dtype=np.int64) for each in lists]
+    first = np.zeros(len(own) + 1, dtype=np.int64)
+    np.cumsum([len(each) for each in own], out=first[1:])
+    return first, np.concatenate([*own, np.empty(0, dtype=np.int64)])
+
+
+def _all(values: Iterable[int]) -> Int:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def fixed_of(
+    schedule: Schedule, program: Program, contended: Collection[int], logged: Collection[int],
+    periods: Mapping[int, int], timeline: bool,
+) -> Fixed:  # fmt: skip
+    """Return a schedule's program as arrays; ends of the ops in `logged` are told, and `periods` are by shard."""
+    ops, rules, general = schedule.ops, program.rules, program.general
+    stages = {stage.index: stage for variants in program.stages for variant in variants for stage in variant}
+    ordered: list[CompiledStage] = [stages[index] for index in range(len(program.stage_specs))]
+    plain_first, plain_op = _flat([[op for op, _ in rule[1]] for rule in rules])
+    need_first, need_op = _flat([[need.op for need in needs] for needs in general])
+    needs = [need for own in general for need in own]
+    variants = [variant for own in program.stages for variant in own]
+    path_first, path = _flat([[stage.index for stage in variant] for variant in variants])
+    variant_first, _ = _flat([range(len(own)) for own in program.stages])
+    take_first, take = _flat([stage.acquire for stage in ordered])
+    end_first, end = _flat([stage.at_end for stage in ordered])
+    later_first, later_at = _flat([[at for at, _ in stage.later] for stage in ordered])
+    later_unit_first, later_unit = _flat([units for stage in ordered for _, units in stage.later])
+    show_first, show_tile = _flat([[tile for tile, _ in stage.shows] for stage in ordered])
+    own = program.maintenance
+    same: dict[tuple[int, ...], int] = {}
+    later_same = [same.setdefault(units, len(same)) for stage in ordered for _, units in stage.later]
+    return Fixed(
+        totals=_all(program.totals), plain_first=plain_first, plain_op=plain_op,
+        plain_add=_all(add for rule in rules for _, add in rule[1]),
+        need_first=need_first, need_op=need_op, need_num=_all(need.num for need in needs),
+        need_off=_all(need.off for need in needs), need_den=_all(need.den for need in needs),
+        need_scale=_all(need.scale for need in needs), need_add=_all(need.add for need in needs),
+        maintains=_all(m is not None for m in own), shard=_all(NONE if m is None else m.shard for m in own),
+        period=_all(0 if m is None else m.period_cycles for m in own),
+        update=_all(NONE if m is None else schedule.updates[m.shard] for m in own),
+        renewed=_all(0 if m is None else periods.get(m.shard, 0) for m in own),
+        logged=_all(op.index in logged for op in ops), tracked=_tracked(schedule, timeline),
+        variant_first=variant_first, path_first=path_first, path=path,
+        latency=_all(stage.latency for stage in ordered), take_first=take_first, take=take, end_first=end_first,
+        end=end, later_first=later_first, later_at=later_at, later_unit_first=later_unit_first, later_unit=later_unit,
+        later_same=_all(later_same),
+        show_first=show_first, show_tile=show_tile,
+        show_bit=_all(_place(bit) for stage in ordered for _, bit in stage.shows),
+        wait_tile=_all(NONE if stage.waits is None else stage.waits[0] for stage in ordered),
+        wait_bit=_all(NONE if stage.waits is None else _place(stage.waits[1]) for stage in ordered),
+        port=_all(NONE if stage.port is None else stage.port[0] for stage in ordered),
+        ports=_all(1 if stage.port is None else stage.port[1] for stage in ordered),
+        in_order=_all(stage.in_order for stage in ordered),
+        contended=_all(contended), example_ops=_all(program.example_ops),
+        numbers=_all([len(ops), len(schedule.used_tiles), schedule.end, schedule.examples,
+                      RANKS.index(schedule.chip.spec.routing.router.arbitration), schedule.batch]),
+    )  # fmt: skip
+
+
+def _place(bit: int) -> int:
+    return bit.bit_length() - 1
+
+
+def _tracked(schedule: Schedule, timeline: bool) -> Int:
+    """Return by op 0 if its starts are not told, 1 if that of its first stage is, 2 if those of all are."""
+    from archsim.simulation.timeline import KINDS
+
+    found = np.zeros(len(schedule.ops), dtype=np.int64)
+    if timeline:
+        for op in schedule.ops:
+            found[op.index] = op.kind in KINDS
+        for update in schedule.updates:
+            found[update] *= 2
+    return found
+
+
+def state_of(fixed: Fixed, capacity: Mapping[int, int], due: Mapping[int, int], sizes: Sizes) -> State:
+    """Return the state in which nothing has begun, on units of these capacities; `due` is by shard."""
+    ops, tiles = int(fixed.numbers[OPS]), int(fixed.numbers[TILES])
+    units, stages = max(capacity, default=-1) + 1, len(fixed.latency)
+    free = np.zeros(units, dtype=np.int64)
+    for unit, places in capacity.items():
+        free[unit] = places
+    shards = max([*due, *map(int, fixed.shard), -1]) + 1
+    when = np.zeros(shards, dtype=np.int64)
+    for shard, cycle in due.items():
+        when[shard] = cycle
+    at = np.zeros(SIZE, dtype=np.int64)
+    at[UNUSED], at[UNPLACED] = sizes.instances, sizes.places
+    most = sizes.instances + sizes.agenda + sizes.places
+
+    def zeros(count: int) -> Int:
+        return np.zeros(count, dtype=np.int64)
+
+    def nothing(count: int) -> Int:
+        return np.full(count, NONE, dtype=np.int64)
+
+    return State(
+        started=zeros(ops), done=zeros(ops), met_n=nothing(ops), met_at=zeros(ops), blocked=zeros(ops),
+        watch_head=nothing(ops), watch_tail=nothing(ops), watch_next=nothing(ops),
+        free=free, served=nothing(units), queue_head=nothing(units), queue_tail=nothing(units), due=when,
+        grants=zeros(stages), waits=zeros(stages),
+        mask=zeros(tiles), since=zeros(tiles), counts=zeros(tiles * BITS), spent=zeros(tiles * (BITS + 1)),
+        op=zeros(sizes.instances), n=zeros(sizes.instances), key=zeros(sizes.instances), first=zeros(sizes.instances),
+        step=zeros(sizes.instances),
+        until=zeros(sizes.instances), asked=zeros(sizes.instances), lacks=nothing(sizes.instances),
+        unused=np.arange(sizes.instances, dtype=np.int64)[::-1].copy(),
+        queued=zeros(sizes.places), queue_next=nothing(sizes.places),
+        unplaced=np.arange(sizes.places, dtype=np.int64)[::-1].copy(),
+        agenda=zeros(3 * sizes.agenda), pending=zeros(sizes.instances), requests=zeros(sizes.instances),
+        released=zeros(most), freed=zeros(most), ended=zeros(sizes.instances), stack=zeros(4 * ops + 8),
+        room=zeros(2 * sizes.instances), journal=zeros(4 * sizes.told), line=zeros(3 * sizes.told),
+        signature=zeros(ROW * (sizes.agenda + sizes.places) + 3 * ops + 2 * units + 4), at=at,
+    )  # fmt: skip
