@@ -83,9 +83,14 @@ def _parsed(text: str, label: str) -> Any:
         what = " ".join(str(getattr(error, "problem", None) or error).split())
         if "nesting depth" in what:  # libyaml's own limit, which comes before the event that ours would see
             NESTING.check(10**3, f"{label}{line}")  # libyaml's number
-        raise SpecError(
-            [Problem(f"{label}{line}", f"not YAML: {what}", "check the indentation and the quotes")]
-        ) from None
+        hint = "check the indentation and the quotes"
+        lines = text.splitlines()[mark.line :] if mark is not None else []
+        if lines and re.match(r" *\t", lines[0]):
+            what, hint = "a tab stands in the indentation", "indent with spaces, two for each level"
+        raise SpecError([Problem(f"{label}{line}", f"not YAML: {what}", hint)]) from None
+    if tree is None:
+        what = "is empty, or holds comments alone"
+        raise SpecError.at(label, what, "begin with 'kind: arch' or 'kind: workload'; archsim new arch NAME writes one")
     if not isinstance(tree, dict):
         raise SpecError(
             [Problem(label, "not a mapping of keys to values", "begin with 'kind: arch' or 'kind: workload'")]
@@ -178,7 +183,9 @@ def annotated(plain: Mapping[str, Any], label: str, default: Leaf = Leaf("")) ->
 
 def _annotate(plain: Any, path: str, default: Leaf, problems: list[Problem]) -> Tree:
     if plain is None:
-        problems.append(Problem(path, "has no value", "give one, or leave the key out"))
+        comma = re.match(r"\d", path.rpartition(".")[2])
+        hint = "decimals have a point, 2.34" if comma else "give one, or leave the key out"
+        problems.append(Problem(path, "has no value", hint))
         return Leaf("")
     if isinstance(plain, str):
         return replace(default, text=plain) if _FIGURE.match(plain) else Leaf(plain)

@@ -20,7 +20,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from archsim.base.documents import STATUSES
-from archsim.base.field_units import read_unit
+from archsim.base.field_units import PREFIXES, read_unit
+from archsim.base.field_units import UNITS as NAMED
 from archsim.base.limits import ORDERS, QUANTITY_LETTERS, UNIT_POWER
 from archsim.base.words import per_cent
 
@@ -85,6 +86,10 @@ def _registry() -> pint.UnitRegistry[Any]:
     return registry
 
 
+_SIGNS = str.maketrans({"\u00b5": "u", "\u03bc": "u", "\u03a9": "ohm", "\u2126": "ohm", "\u00b2": "2", "\u00b3": "3"})
+"""Signs that keyboards and papers have, micro in both of its letters, as units have them here."""
+
+
 @functools.cache
 def unit_scale(unit: str, si: str) -> Fraction | None:
     """Return what one `unit` is in `si` units, exactly; None where the dimensions differ.
@@ -94,7 +99,7 @@ def unit_scale(unit: str, si: str) -> Fraction | None:
     >>> unit_scale("pJ", "s") is None
     True
     """
-    text = _POWER.sub(r"**\1", unit.replace("^", "**").replace("µ", "u"))
+    text = _POWER.sub(r"**\1", unit.translate(_SIGNS).replace("^", "**"))
     UNIT_POWER.check(max((int(power[:9]) for power in _RAISED.findall(text)), default=0), f"'{unit}'")
     given, wanted = read_unit(text), read_unit(si)
     if given is not None and wanted is not None:
@@ -138,6 +143,8 @@ def parse_quantity(text: str, si: str) -> Fraction:
     match = _NUMBER.match(text)
     if match is None:
         raise ValueError(f"'{text}' is not a number with a unit")
+    if re.match(r",\d", match[2]):
+        raise ValueError(f"'{text}' has a comma, and decimals have a point")
     number, unit = parse_number(match[1]), match[2]
     if not unit:
         if number == 0:
@@ -145,8 +152,22 @@ def parse_quantity(text: str, si: str) -> Fraction:
         raise ValueError(f"'{text}' has no unit")
     scale = unit_scale(unit, si)
     if scale is None:
-        raise ValueError(f"'{unit}' is not a unit of {UNITS[si].noun if si in UNITS else si}")
+        near = _in_other_letters(unit, si)
+        told = f", '{near}' is" if near else ""
+        raise ValueError(f"'{unit}' is not a unit of {UNITS[si].noun if si in UNITS else si}{told}")
     return number * scale
+
+
+def _in_other_letters(unit: str, si: str) -> str:
+    """Return the unit that differs in capital letters alone and is of that dimension, the first if several are.
+
+    >>> _in_other_letters("fj", "J"), _in_other_letters("Ghz", "Hz"), _in_other_letters("pJ", "m")
+    ('fJ', 'GHz', '')
+    """
+    symbols = [symbol for symbol, _ in PREFIXES.values()]
+    names = [own for names in NAMED for own in names]
+    every = (f"{prefix}{own}{power}" for prefix in ("", *symbols) for own in names for power in ("", "2"))
+    return next((own for own in every if own.lower() == unit.lower() and unit_scale(own, si) is not None), "")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from archsim.base.units import Dimension
 from archsim.base.validation import said
 from archsim.components.base import Role
 from archsim.spec.choices import OptionsOf
-from archsim.spec.keys import section_in
+from archsim.spec.keys import paths_of, section_in
 
 
 def problems_of(
@@ -31,7 +32,7 @@ def problems_of(
             what = f"{path}: {what}"
         where = origin or (f"{label}: {path}" if path else label)
         found.append(Problem(where, what, hint))
-    return found
+    return sorted(found, key=lambda problem: problem.what != "unknown key")  # a slip there makes others be missing
 
 
 def dotted(loc: Sequence[Any]) -> str:
@@ -48,12 +49,18 @@ def _explain(fault: Any, loc: Sequence[Any], cls: type[Section], data: Any) -> t
     section = _section_at(cls, data, loc[:-1])
     if kind == "extra_forbidden":
         keys = _keys(section, data, loc[:-1]) if section else []
-        return "unknown key", nearest(str(loc[-1]), keys)
+        ends = [path for path in paths_of(cls) if path.endswith(f".{loc[0]}")] if len(loc) == 1 else []
+        near = nearest(str(loc[-1]), keys)
+        if ends:  # it is the last word of longer ones
+            near = f"did you mean '{ends[0]}'?" if len(ends) == 1 else f"give one of {', '.join(ends[:5])}" + (
+                ", ..." if len(ends) > 5 else "")  # fmt: skip
+        return "unknown key", near
     if kind == "missing":
         field = _field(section, loc[-1]) if section else None
-        return "is missing", _wanted(field)
+        return "is missing", _wanted(field, f"archsim explain {dotted(loc)} tells what it is")
     if kind == "literal_error":
-        return f"{shown} is not allowed", f"allowed: {fault['ctx']['expected'].replace(' or ', ', ')}"
+        words = re.findall(r"'([^']*)'", fault["ctx"]["expected"])
+        return f"{shown} is not allowed", nearest(str(given).lower(), words)
     if kind in ("model_type", "model_attributes_type", "dict_type", "mapping_type"):
         return f"{shown} stands where a section is expected", "give a mapping of keys to values"
     if kind in ("tuple_type", "list_type"):
@@ -66,14 +73,14 @@ def _explain(fault: Any, loc: Sequence[Any], cls: type[Section], data: Any) -> t
     return what, hint or _wanted(_field(section, loc[-1]) if section and loc else None)
 
 
-def _wanted(field: FieldInfo | None) -> str:
+def _wanted(field: FieldInfo | None, otherwise: str = "see `archsim schema`") -> str:
     if field is not None:
         for mark in field.metadata:
             if isinstance(mark, Dimension):
                 return f"give {mark.describe()}"
             if isinstance(mark, Role):
                 return f"give a {mark.name}; kinds: {', '.join(mark.kinds())}"
-    return "see `archsim schema`"
+    return otherwise
 
 
 def _field(section: type[Section], key: Any) -> FieldInfo | None:

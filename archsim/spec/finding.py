@@ -13,6 +13,8 @@ from archsim.spec.named import lies, named_path, placed
 FOLDERS = {"arch_specs": "arch", "workloads": "workload"}
 """The folders of built-in files, and the kind of each."""
 BUILTIN = tuple(FOLDERS)
+MOST_NAMED = 6
+"""So many files that are there are named where one is not."""
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
 
 
@@ -41,6 +43,10 @@ def find_file(name: str, folder: str) -> Path:
     if looks_like_path and not lies(path).exists():
         beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = nearest(path.name, beside) if beside else f"there is no .yaml file in {path.parent}"
+        if path.stem in builtin_names(folder):
+            hint = f"'{path.stem}' alone is the built-in one"
+        elif hint.startswith("allowed"):
+            hint = f"there are {', '.join(beside[:MOST_NAMED])}" + (" and others" if len(beside) > MOST_NAMED else "")
         raise SpecError.at(name, "no such file", hint)
     if not lies(path).exists():
         wanted, other = ("chip", "workload") if folder == "arch_specs" else ("workload", "chip")
@@ -96,7 +102,10 @@ def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]
         given = plain.pop("kind", None)
         if given != kind:
             what = "is missing" if given is None else f"'{given}' is not '{kind}'"
-            raise SpecError.at(f"{label}: kind", what, f"begin the file with 'kind: {kind}'")
+            hint = f"begin the file with 'kind: {kind}'"
+            if given in FOLDERS.values():
+                hint = f"give {'an' if kind == 'arch' else 'a'} {kind} here; were the two exchanged?"
+            raise SpecError.at(f"{label}: kind", what, hint)
         base = plain.pop("extends", None)
         trees.append(placed(annotated(plain, label), kind, following.parent))
         if base is None:

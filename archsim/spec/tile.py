@@ -96,7 +96,7 @@ class TileSpec(Section):
         if self.row_converter == "none":
             found.append(_untrainable(f"{place}.row_converter", "a converter of the rows"))
         if not isinstance(self.array, Crossbar):
-            hint = "give a 'crossbar', or a workload with 'mode: inference'"
+            hint = "give a 'crossbar', or let it infer: --set mode=inference"
             found.append(Problem(f"{place}.array", f"a '{self.array.kind}' cannot be updated in training", hint))
         return found
 
@@ -170,5 +170,5 @@ def _divisors(lines: int, near: int) -> str:
 
 
 def _untrainable(where: str, part: str) -> Problem:
-    hint = f"give {part}, or a workload with 'mode: inference'"
+    hint = f"give {part}, or let it infer: --set mode=inference"
     return Problem(where, "is 'none', and training sends errors back through it", hint)

@@ -192,6 +192,7 @@ CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
 def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[str, str, str]]:
     """Return (kind, name, what it is) of all there is to choose, or of one noun; with the GPUs of a user's files."""
     nouns = ["arch", "workload", "component", *CHOICES, "trace", "gpu", "plugin"]
+    noun = {"chip": "arch", "chips": "arch", "device": "component", "devices": "component"}.get(noun or "", noun)
     if noun is not None and noun not in nouns:
         raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
     if gpu_files and noun not in (None, "gpu"):

@@ -54,16 +54,15 @@ def filled(tree: dict[str, Tree]) -> dict[str, Tree]:
     """Return a workload's tree with what it does not say, each marked as archsim's default."""
     tree = shaped(tree)
     layers = tree.get("layers")
-    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-        return tree
-    own: list[dict[str, Tree]] = [dict(layer) for layer in layers if isinstance(layer, dict)]
+    proper = isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)
+    own = [dict(layer) for layer in layers if isinstance(layer, dict)] if proper and isinstance(layers, list) else []
     dataset, training = tree.get("dataset", {}), tree.get("training", {})
     if isinstance(dataset, dict):
         tree = {**tree, "dataset": (dataset := _dataset(dataset, own))}
     if isinstance(training, dict) and (training or _text(tree.get("mode"), "training") == "training"):
         tree = {**tree, "training": {**_defaults(TRAINING), **training}}
     target = _text(dataset.get("target"), "class") if isinstance(dataset, dict) else "class"
-    return {**tree, "layers": list(_layers(own, target))}
+    return {**tree, "layers": list(_layers(own, target))} if proper else tree  # whose fault is told then, alone
 
 
 def _layers(own: Sequence[dict[str, Tree]], target: str) -> Sequence[dict[str, Tree]]:

@@ -55,7 +55,7 @@ def test_training_names_the_part_that_is_lacking_and_inference_does_without(lack
     with pytest.raises(SpecError) as caught:
         evaluate(arch, load_workload("mlp_digits"), examples=3)
     assert str(caught.value).startswith(named)
-    assert "mode: inference" in str(caught.value)
+    assert "--set mode=inference" in str(caught.value)
     assert evaluate(arch, load_workload("mlp_digits", INFERENCE), examples=3).passed
 
 

@@ -168,13 +168,18 @@ def plan_from_options(
 def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
     """Return the plan that a run.yaml holds; raise SpecError if its inputs are not those of the run."""
     path = file_of_run(name)
-    if not path.is_file() and name in builtin_names("arch_specs"):
-        hint = f"for example: archsim run {name} {builtin_names('workloads')[0]}"
-        raise SpecError([Problem("run", f"'{name}' is a chip, and no workload was given", hint)])
+    for folder, what, example in () if path.is_file() else (
+        ("arch_specs", "a chip, and no workload", f"{name} mlp_digits"),
+        ("workloads", "a workload, and no chip", f"ambrogio_nature_2018 {name}"),
+    ):  # fmt: skip
+        if name in builtin_names(folder):
+            raise SpecError.at("run", f"'{name}' is {what} was given", f"for example: archsim run {example}")
     plain = read_yaml(read_text(path, name), name)
     kind = plain.pop("kind", None)
     if kind != "run":
-        hint = "give a RUN.yaml alone, or ARCH and WORKLOAD"
+        pairs = {"arch": f"{name} mlp_digits", "workload": f"ambrogio_nature_2018 {name}"}
+        pair = f", for example: archsim run {pairs[kind]}" if kind in pairs else ""
+        hint = f"give a RUN.yaml alone, or ARCH and WORKLOAD{pair}"
         raise SpecError([Problem(f"{name}: kind", f"{_quoted(kind)} is not 'run'", hint)])
     try:
         run = RunFile.model_validate(plain)
