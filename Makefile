@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+RUNS := .venv/.runs
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow fuzz lint types docs accessibility bench clean
@@ -8,7 +9,7 @@ INSTALLED := .venv/.installed
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(INSTALLED) ## train a small network on a published chip; the report goes to reports/
+demo: $(RUNS) ## train a small network on a published chip; the report goes to reports/
 	$(BIN)/archsim run
 
 # What is compiled is kept, whatever the shell says: two workers and many commands load the same modules.
@@ -56,6 +57,11 @@ clean: ## remove caches and built packages; reports and .venv stay
 # Order-only: the interpreter's date says nothing about the environment.
 $(INSTALLED): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# What commands need; where all is installed it is there.
+$(RUNS): pyproject.toml | $(BIN)/python
+	test $(INSTALLED) -nt $< || $(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 $(BIN)/python:
