@@ -384,7 +384,7 @@ def cycles(time_s: Fraction, clock_hz: Fraction) -> int:
     >>> cycles(Fraction(61, 10**9), Fraction(10**9))
     61
     """
-    return math.ceil(time_s * clock_hz)
+    return -(-time_s.numerator * clock_hz.numerator // (time_s.denominator * clock_hz.denominator))
 
 
 _PREFIXES = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"),

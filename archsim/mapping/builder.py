@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -72,6 +73,10 @@ def refuse_link(chip: Chip, transport: str, link: str) -> None:
     raise SpecError([Problem("routing.link.kind", what, f"give routing.link the kind '{link}'")])
 
 
+_same = functools.lru_cache(1 << 16)(Need)
+"""The need of the same example's instance of an op: thousands wait for the same."""
+
+
 class StepBuilder:
     """Collects the ops of one example; the only mutable thing on the way to a Schedule."""
 
@@ -101,7 +106,7 @@ class StepBuilder:
         Of `needs`, an index stands for the op of the same example.
         """
         index = len(self.ops)
-        unique = tuple(dict.fromkeys(Need(need) if isinstance(need, int) else need for need in needs))
+        unique = tuple(dict.fromkeys(_same(need) if isinstance(need, int) else need for need in needs))
         tile, name = (at, label) if isinstance(at, int) else (at.tile, at.name)
         stages_of = variants or (tuple(stages),)
         self.ops.append(Op(index, kind, phase, layer, tile, name, stages_of, unique, maintenance, instances, self.step))
