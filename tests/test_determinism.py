@@ -22,11 +22,12 @@ import pytest
 import typer
 import yaml
 
+from archsim.base.shipped import builtin_folder, builtin_names
 from archsim.cli import main
 from archsim.cli.apps import app
 from archsim.export.formats import TRACES
 from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
-from archsim.spec.finding import builtin_folder, builtin_names, find_file, label_of
+from archsim.spec.finding import find_file, label_of
 from archsim.studies.study import all_studies
 from archsim.studies.views import load_any, show_lines
 from tests.fuzz.ways import FLP, model

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from archsim.base.errors import SpecError
-from archsim.spec.finding import builtin_folder
+from archsim.base.shipped import builtin_folder
 from archsim.spec.loading import Loaded
 from archsim.spec.settings import Settings, settings_of
 

@@ -28,6 +28,9 @@ from archsim.cli import (  # noqa: F401  each adds its commands
 from archsim.cli.apps import app
 from archsim.cli.options import complain, tell
 
+COMPLETE = "_ARCHSIM_COMPLETE"
+"""What a shell sets that asks how a line may go on."""
+
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """Run the command; exit with 0, 1 (an audit failed), 2 (bad input, explained) or 130 (interrupted).
@@ -36,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     and ends in a traceback.
     """
     _open_streams()
+    if COMPLETE in os.environ:
+        _command()._main_shell_completion({}, "archsim")
     try:
         status = _asked(sys.argv[1:] if arguments is None else list(arguments))
         sys.stdout.flush()

@@ -28,7 +28,7 @@ app = typer.Typer(
     cls=Commands,
     help="Cycle-level simulator of analog-memory chips that train neural networks.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

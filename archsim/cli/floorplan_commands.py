@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import example, floorplans
+from archsim.cli.completing import complete_arch, complete_workload
 from archsim.cli.options import Arch, Cluster, Examples, Jobs, Json, Out, Quiet, Sets, StoreFile, Work, perform
 
 
@@ -13,7 +14,12 @@ def draw_floorplan(
     ctx: typer.Context,
     arch: Arch,
     workload: Annotated[
-        str | None, typer.Option(metavar="WORKLOAD", help="Simulate it, and colour by power density and load.")
+        str | None,
+        typer.Option(
+            metavar="WORKLOAD",
+            help="Simulate it, and colour by power density and load.",
+            autocompletion=complete_workload,
+        ),
     ] = None,
     examples: Examples = None,
     sets: Sets = None,
@@ -58,7 +64,12 @@ def optimise_floorplan(
 def compare_floorplans(
     ctx: typer.Context,
     workload: Work,
-    archs: Annotated[list[str], typer.Argument(metavar="ARCH ARCH ...", help="At least two chips, by name or path.")],
+    archs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ARCH ARCH ...", help="At least two chips, by name or path.", autocompletion=complete_arch
+        ),
+    ],
     sets: Sets = None,
     examples: Examples = None,
     jobs: Jobs = None,

@@ -15,16 +15,30 @@ import typer
 from archsim.base.errors import MOST_TEXT, cut
 from archsim.base.texts import for_terminal
 from archsim.base.words import counted
+from archsim.cli.completing import complete_arch, complete_name, complete_setting, complete_workload
 
 if TYPE_CHECKING:
     from archsim.report.document import Document
     from archsim.studies.study import AnyStudy
 
-Arch = Annotated[str, typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.")]
-Work = Annotated[str, typer.Argument(metavar="WORKLOAD", help="A built-in workload's name, or the path of one.")]
+Arch = Annotated[
+    str,
+    typer.Argument(metavar="ARCH", help="A built-in chip's name, or the path of a spec.", autocompletion=complete_arch),
+]
+Work = Annotated[
+    str,
+    typer.Argument(
+        metavar="WORKLOAD", help="A built-in workload's name, or the path of one.", autocompletion=complete_workload
+    ),
+]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a figure, e.g. tile.rows=256. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Replace a figure, e.g. tile.rows=256. Repeatable.",
+        autocompletion=complete_setting,
+    ),
 ]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="Seed of everything random (a run of timing alone draws nothing).")
@@ -46,7 +60,12 @@ StoreFile = Annotated[
 Examples = Annotated[int | None, typer.Option(min=1, metavar="N", help="Train so many examples instead of all epochs.")]
 Epochs = Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")]
 Ablate = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Take an imperfection away, e.g. leakage. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Take an imperfection away, e.g. leakage. Repeatable.",
+        autocompletion=complete_name("ablations"),
+    ),
 ]
 DataFolder = Annotated[
     Path | None, typer.Option(metavar="DIR|FILE", help="Folder of the data, or an .npz file; or set ARCHSIM_DATA.")

@@ -10,6 +10,7 @@ import typer
 from archsim.base import plugins
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.cli.apps import app, example
+from archsim.cli.completing import complete_arch, complete_name, complete_run, complete_workload
 from archsim.cli.options import (
     Arch,
     Cluster,
@@ -47,16 +48,27 @@ NEXT = {
 def run(
     ctx: typer.Context,
     arch: Annotated[
-        str | None, typer.Argument(metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.")
+        str | None,
+        typer.Argument(
+            metavar="ARCH", help="A chip by name or path; or a RUN.yaml, alone.", autocompletion=complete_run
+        ),
     ] = None,
-    workload: Annotated[str | None, typer.Argument(metavar="WORKLOAD", help="A workload by name or path.")] = None,
+    workload: Annotated[
+        str | None,
+        typer.Argument(metavar="WORKLOAD", help="A workload by name or path.", autocompletion=complete_workload),
+    ] = None,
     sets: Sets = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
     examples: Examples = None,
     full: Annotated[bool, typer.Option("--full", help="Go through every example event by event.")] = False,
     seed: Seed = 0,
     trace: Annotated[
-        str | None, typer.Option(metavar="KIND", help="Also write a trace: perfetto, vcd, ...; see archsim list trace.")
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Also write a trace: perfetto, vcd, ...; see archsim list trace.",
+            autocompletion=complete_name("traces"),
+        ),
     ] = None,
     activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
     engine: Annotated[
@@ -139,7 +151,10 @@ def compare(
     ctx: typer.Context,
     arch: Arch,
     workload: Work,
-    gpu: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A GPU; all if not given. Repeatable.")] = None,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A GPU; all if not given. Repeatable.", autocompletion=complete_name("gpus")),
+    ] = None,
     batch: Annotated[str | None, typer.Option(metavar="1,16,...", help="Batch sizes of the GPUs.")] = None,
     measured: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A measured file, beside those shipped. Repeatable.")
@@ -148,7 +163,10 @@ def compare(
         list[Path] | None, typer.Option(metavar="FILE", help="A file of your own GPUs, beside archsim's. Repeatable.")
     ] = None,
     beside: Annotated[
-        list[str] | None, typer.Option(metavar="ARCH", help="Another chip with the same workload. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="ARCH", help="Another chip with the same workload. Repeatable.", autocompletion=complete_arch
+        ),
     ] = None,
     sets: Sets = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
@@ -264,7 +282,9 @@ def survey(
     arch: Arch,
     workloads: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORKLOAD ...]", help="Workloads; all built-in ones if none."),
+        typer.Argument(
+            metavar="[WORKLOAD ...]", help="Workloads; all built-in ones if none.", autocompletion=complete_workload
+        ),
     ] = None,
     mode: Annotated[str | None, typer.Option(metavar="NAME", help="Train all, or let all infer.")] = None,
     hold: Annotated[
@@ -288,7 +308,12 @@ def survey(
 @app.command(epilog=example("network mesh --size 4x4 --load 0.1"))
 def network(
     ctx: typer.Context,
-    topology: Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A topology by name, e.g. mesh.")],
+    topology: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOPOLOGY", help="A topology by name, e.g. mesh.", autocompletion=complete_name("topologies")
+        ),
+    ],
     size: Annotated[str, typer.Option(metavar="ROWSxCOLUMNS", help="The grid of tiles.")] = "8x8",
     traffic: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Who sends to whom; uniform if not given. Repeatable.")

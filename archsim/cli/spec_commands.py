@@ -7,12 +7,16 @@ import typer
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.cli.apps import app, data_sets, example
+from archsim.cli.completing import complete_arch, complete_key, complete_name, complete_spec, complete_word
 from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile, list_entries, perform, tell
 
 
 @app.command(epilog=example("check ambrogio_nature_2018"))
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE ...", help="Specs or workloads, by path or name.", autocompletion=complete_spec),
+    ],
     sets: Sets = None,
 ) -> None:
     """Validate specs and workloads: everything that is wrong, at once."""
@@ -33,7 +37,12 @@ def check(
 
 @app.command(epilog=example("show ambrogio_nature_2018"))
 def show(
-    name: Annotated[str, typer.Argument(metavar="ARCH|WORKLOAD", help="A spec or workload, by name or path.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ARCH|WORKLOAD", help="A spec or workload, by name or path.", autocompletion=complete_spec
+        ),
+    ],
     sets: Sets = None,
 ) -> None:
     """Print a spec as resolved, each figure with its status and source."""
@@ -45,8 +54,10 @@ def show(
 
 @app.command(epilog=example("diff ambrogio_nature_2018 ambrogio_nature_2018_tuned"))
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A spec, workload or report folder.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A spec, workload or report folder.", autocompletion=complete_spec)
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another of the same kind.", autocompletion=complete_spec)],
 ) -> None:
     """Print what differs between two specs or two runs."""
     from archsim.studies.views import diff_lines
@@ -62,6 +73,7 @@ def list_(
         typer.Argument(
             metavar="[NOUN]",
             help="arch, workload, component, layer, topology, placement, policy, gpu, plugin, ...; nothing for all.",
+            autocompletion=complete_name("nouns"),
         ),
     ] = None,
     gpus: Annotated[
@@ -76,7 +88,14 @@ def list_(
 
 
 @app.command(epilog=example("schema arch"))
-def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Which kind of file.")]) -> None:
+def schema(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="arch|workload", help="Which kind of file.", autocompletion=complete_word("arch", "workload")
+        ),
+    ],
+) -> None:
     """Print the JSON Schema of a kind of file, for editors."""
     import json
 
@@ -87,7 +106,12 @@ def schema(kind: Annotated[str, typer.Argument(metavar="arch|workload", help="Wh
 
 @app.command(epilog=example("explain tile.rows"))
 def explain(
-    key: Annotated[str, typer.Argument(metavar="KEY|METRIC", help="As --set and metrics.json have it: tile.rows.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY|METRIC", help="As --set and metrics.json have it: tile.rows.", autocompletion=complete_key
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Tell what a key of a spec or a metric is: unit, range, default, where it is shipped, and what it moves."""
@@ -104,13 +128,29 @@ def explain(
 
 @app.command(epilog=example("new arch my_chip"))
 def new(
-    kind: Annotated[str, typer.Argument(metavar="arch|workload|device", help="What to start.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="arch|workload|device",
+            help="What to start.",
+            autocompletion=complete_word("arch", "workload", "device"),
+        ),
+    ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; NAME.yaml is written in this folder.")],
     base: Annotated[
-        str | None, typer.Option("--from", metavar="ARCH|WORKLOAD", help="What to start from, by name or path.")
+        str | None,
+        typer.Option(
+            "--from", metavar="ARCH|WORKLOAD", help="What to start from, by name or path.", autocompletion=complete_spec
+        ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--kind", metavar="KIND", help="The kind of a device, e.g. soft_bounds.")
+        str | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="The kind of a device, e.g. soft_bounds.",
+            autocompletion=complete_name("devices"),
+        ),
     ] = None,
 ) -> None:
     """Write a commented NAME.yaml to start from: archsim new arch my_chip. Nothing is ever overwritten."""
@@ -127,7 +167,11 @@ def published(
     ctx: typer.Context,
     archs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARCH ...]", help="Chips, by name or path; nothing for all built-in ones."),
+        typer.Argument(
+            metavar="[ARCH ...]",
+            help="Chips, by name or path; nothing for all built-in ones.",
+            autocompletion=complete_arch,
+        ),
     ] = None,
     jobs: Jobs = None,
     cluster: Cluster = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from archsim.cli.apps import app, example
+from archsim.cli.completing import complete_name
 from archsim.cli.options import (
     Ablate,
     Arch,
@@ -69,7 +70,11 @@ def ablate(
     sets: Sets = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Take this away, by default each imperfection in turn. Repeatable."),
+        typer.Option(
+            metavar="NAME",
+            help="Take this away, by default each imperfection in turn. Repeatable.",
+            autocompletion=complete_name("ablations"),
+        ),
     ] = None,
     epochs: Epochs = None,
     seeds: Annotated[int, typer.Option(min=1, metavar="K", help="Train with so many seeds, from --seed on.")] = 3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from archsim.components.cells.base import Switches
 from archsim.components.converters import Converter
 from archsim.components.crossbar import Crossbar
 from archsim.components.drivers import Driver
+from archsim.functional.ablations import ABLATIONS, OF_THE_ARRAY, OF_THE_CELLS, QUANTISED
 from archsim.functional.baseline import Baseline, Reached, read_by
 from archsim.functional.chip_model import ChipModel, Statistics, arrays_of, copy_arrays
 from archsim.functional.data_set import Data
@@ -35,16 +36,6 @@ from archsim.spec.tile import TileSpec
 from archsim.workload.network import Workload
 
 Chunks: TypeAlias = Callable[[], Iterable[tuple[Any, Any, Any]]]
-
-OF_THE_CELLS = tuple(each.name for each in fields(Switches))
-OF_THE_ARRAY = ("ir_drop",)
-QUANTISED = ("converters", "pulses", "transfer_conversion")
-"""What `quantisation` takes away together.
-
-That is the levels of drivers and converters, the whole pulses of updates, and what is wrong with maintenance's reads.
-"""
-ABLATIONS = tuple(dict.fromkeys((*OF_THE_CELLS, *OF_THE_ARRAY, "quantisation", *QUANTISED, "mismatch")))
-"""What can be taken away from the chip, one or several at a time."""
 
 ON_CHIP, IN_FLOAT = "on the chip", "in floating point"
 """Where a training takes place."""

@@ -7,31 +7,14 @@ from pathlib import Path
 
 from archsim.base.documents import Tree, annotated, merged, read_text, read_yaml
 from archsim.base.errors import SpecError, nearest
+from archsim.base.shipped import FOLDERS, builtin_folder, builtin_names
 from archsim.spec.given_for import marked
 from archsim.spec.named import lies, named_path, placed
 
-FOLDERS = {"arch_specs": "arch", "workloads": "workload"}
-"""The folders of built-in files, and the kind of each."""
 BUILTIN = tuple(FOLDERS)
 MOST_NAMED = 6
 """So many files that are there are named where one is not."""
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
-
-
-def builtin_folder(folder: str) -> Path:
-    """Return where built-in files lie: at the root of a checkout, or in the installed package."""
-    package = Path(__file__).parents[1]
-    root = package.parent
-    return (
-        root / folder
-        if (root / "pyproject.toml").is_file() and (root / folder).is_dir()
-        else package / "_data" / folder
-    )
-
-
-def builtin_names(folder: str) -> list[str]:
-    """Return the names of the built-in files of `arch_specs` or `workloads`."""
-    return sorted(path.stem for path in builtin_folder(folder).glob("*.yaml"))
 
 
 def find_file(name: str, folder: str) -> Path:

@@ -16,9 +16,10 @@ from archsim.base.errors import ArchsimError
 from archsim.base.record import Named, Record
 from archsim.base.words import counted, points
 from archsim.chip import build_chip
+from archsim.functional.ablations import ABLATIONS
 from archsim.functional.epochs import Epoch
 from archsim.functional.paired import Interval, difference, excess_of, interval_of, unpacked, unpacked_losses
-from archsim.functional.train import ABLATIONS, check_ablations, has
+from archsim.functional.train import check_ablations, has
 from archsim.mapping import build_schedule, map_workload
 from archsim.report.document import Block, Document, Section, say
 from archsim.report.table import Column, Said, Table

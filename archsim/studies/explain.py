@@ -16,12 +16,12 @@ from functools import cached_property
 from typing import Any
 
 from archsim.base.errors import ArchsimError, SpecError, nearest
+from archsim.base.shipped import builtin_names
 from archsim.base.words import counted
 from archsim.results.metric_words import MEANINGS, display_unit, metric_name, metric_text
 from archsim.results.metrics import HEADLINE
 from archsim.spec.arch import ABOUT, ArchSpec
 from archsim.spec.figures import DEFAULT, value_at
-from archsim.spec.finding import builtin_names
 from archsim.spec.keys import Key, keys_at, keys_of, paths_of
 from archsim.spec.loading import Loaded, flat, load_arch
 from archsim.spec.settings import path_parts

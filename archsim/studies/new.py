@@ -19,11 +19,11 @@ from archsim.base.documents import Leaf, dump_yaml, texts
 from archsim.base.errors import SpecError, nearest
 from archsim.base.registry import Registry
 from archsim.base.section import Section
+from archsim.base.shipped import builtin_names
 from archsim.base.texts import slug
 from archsim.components.base import COMPONENTS
 from archsim.spec.arch import ABOUT
 from archsim.spec.figures import DEFAULT
-from archsim.spec.finding import builtin_names
 from archsim.spec.keys import Key, keys_of
 from archsim.spec.loading import Loaded, load_arch
 from archsim.studies.views import schema_of

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, model_validator
 
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.record import Number, Record
+from archsim.base.shipped import builtin_names
 from archsim.base.words import counted, per_cent
 from archsim.chip.graph import build_chip
 from archsim.report.document import Block, Document, Facts, Points, Section, say
@@ -27,7 +28,6 @@ from archsim.results.peak import chip_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.figure_ranges import SHARE, with_figures
 from archsim.spec.figures import dimension_at, value_at
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import COMMAND_LINE
 from archsim.studies.names import folder_of

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from archsim.base.errors import ArchsimError, InfeasibleError, Problem, SpecError
 from archsim.base.record import Named, Record
+from archsim.base.shipped import builtin_names
 from archsim.base.units import engineering, parse_quantity, percent
 from archsim.base.words import counted
 from archsim.report.bars import from_zero
@@ -17,7 +18,6 @@ from archsim.report.document import Block, Document, Facts, Points, Section, Tex
 from archsim.report.figure import Axis, Bar, Bars, Piece
 from archsim.report.table import Column, Table
 from archsim.spec.arch import ArchSpec
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
 from archsim.studies.enlarging import enlargement, held_interval, two_intervals

@@ -13,6 +13,7 @@ from archsim.base.plugins import active, load_installed
 from archsim.base.registry import Registry
 from archsim.base.schema import json_schema
 from archsim.base.section import Section
+from archsim.base.shipped import builtin_names
 from archsim.base.units import engineering
 from archsim.base.words import counted
 from archsim.baselines.gpus import PRECISIONS, Gpu, known_gpus
@@ -33,7 +34,7 @@ from archsim.spec.choices import (
     TRANSFER_POLICIES,
     TRANSPORTS,
 )
-from archsim.spec.finding import builtin_names, description_of, find_file, kind_of
+from archsim.spec.finding import description_of, find_file, kind_of
 from archsim.spec.loading import Loaded, differences, flat, load_arch
 from archsim.spec.scaling import factors_of, left_alone
 from archsim.studies.run.plan import plan_from_file
@@ -189,18 +190,22 @@ CHOICES: dict[str, list[tuple[str, Registry[Any]]]] = {
 }
 
 
+def nouns() -> list[str]:
+    """Return of what there is a list."""
+    return ["arch", "workload", "component", *CHOICES, "trace", "gpu", "plugin"]
+
+
 def catalogue(noun: str | None, gpu_files: Sequence[Path] = ()) -> list[tuple[str, str, str]]:
     """Return (kind, name, what it is) of all there is to choose, or of one noun; with the GPUs of a user's files."""
-    nouns = ["arch", "workload", "component", *CHOICES, "trace", "gpu", "plugin"]
     noun = {"chip": "arch", "chips": "arch", "device": "component", "devices": "component"}.get(noun or "", noun)
-    if noun is not None and noun not in nouns:
-        raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns))])
+    if noun is not None and noun not in nouns():
+        raise SpecError([Problem("list", f"'{noun}' is not something to list", nearest(noun, nouns()))])
     if gpu_files and noun not in (None, "gpu"):
         raise SpecError(
             [Problem("--gpus", f"holds GPUs, not what 'list {noun}' lists", "archsim list gpu --gpus FILE")]
         )
     found: list[tuple[str, str, str]] = []
-    for each in nouns if noun is None else [noun]:
+    for each in nouns() if noun is None else [noun]:
         if each in ("arch", "workload"):
             folder = "arch_specs" if each == "arch" else "workloads"
             found += [(each, name, _first_sentence(description_of(name, folder))) for name in builtin_names(folder)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from archsim.base.record import Record
+from archsim.base.shipped import builtin_names
 from archsim.base.words import agreeing, counted
 from archsim.chip import build_chip
 from archsim.report.document import Section, say
@@ -12,7 +13,6 @@ from archsim.report.table import Column, Said, Table
 from archsim.results.metric_words import metric_name, metric_text
 from archsim.results.peak import peak
 from archsim.spec.arch import ArchSpec
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.studies.published import compare
 from benchmarks.peers.pairs import Pair, pairs_table, ratio_text, rounded

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archsim.base import documents
 from archsim.base.documents import Tree, dump_yaml, read_yaml, written
-from archsim.spec.finding import builtin_names
+from archsim.base.shipped import builtin_names
 from archsim.workload import load_workload
 from tests.helpers import shipped
 

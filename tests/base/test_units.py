@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from archsim.base import field_units, units
 from archsim.base.field_units import read_unit
 from archsim.base.section import yaml_key
+from archsim.base.shipped import builtin_names
 from archsim.base.units import (
     Dimension,
     _registry,
@@ -26,7 +27,6 @@ from archsim.base.units import (
     unit_scale,
 )
 from archsim.baselines.gpus import load_gpus
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 

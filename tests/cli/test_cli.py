@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from archsim.base.shipped import builtin_folder
 from archsim.cli import main
 from archsim.cli.apps import app
 from archsim.spec.choices import TOPOLOGIES
-from archsim.spec.finding import builtin_folder
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SHORT = (CHIP, WORK, "--examples", "30")

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from archsim.components.base import COMPONENTS
 from archsim.components.cells.base import SingleRead, Switches
 from archsim.components.cells.numeric.conversion import EXACT, reading_of
-from archsim.functional.train import ABLATIONS, chip_model
+from archsim.functional.ablations import ABLATIONS
+from archsim.functional.train import chip_model
 from archsim.mapping.recipes import TileKit
 from tests.components.test_cell_conformance import CONVERSIONS, IDEAL, KINDS, arrays, call, device_of
 from tests.helpers import chip_of, network, schedule_of

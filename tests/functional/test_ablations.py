@@ -6,8 +6,9 @@ from functools import cache
 
 import pytest
 
+from archsim.functional.ablations import ABLATIONS
 from archsim.functional.datasets import load_data
-from archsim.functional.train import ABLATIONS, Training, has
+from archsim.functional.train import Training, has
 from archsim.mapping.schedule import Schedule
 from archsim.simulation import simulate
 from archsim.workload import load_workload

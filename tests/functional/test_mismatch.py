@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsim.functional.ablations import ABLATIONS
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.mismatch import (
     COL_CONVERTERS,
@@ -19,7 +20,7 @@ from archsim.functional.mismatch import (
     drive_unevenly,
 )
 from archsim.functional.order import Order
-from archsim.functional.train import ABLATIONS, chip_model
+from archsim.functional.train import chip_model
 from archsim.simulation.run import simulate
 from archsim.spec.loading import load_arch
 from tests.functional.test_read_noise import data, read

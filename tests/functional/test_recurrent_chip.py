@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsim.functional.ablations import ABLATIONS
 from archsim.functional.answers import Each
 from archsim.functional.baseline import sequences_of
 from archsim.functional.carrier import Carrier
@@ -16,7 +17,7 @@ from archsim.functional.numbers import chain_of
 from archsim.functional.pulses import EXACT
 from archsim.functional.sequences import Frames
 from archsim.functional.through_time import evaluate_through, train_through
-from archsim.functional.train import ABLATIONS, chip_model, order_of
+from archsim.functional.train import chip_model, order_of
 from archsim.mapping.schedule import Schedule
 from archsim.results.crosscheck import crosscheck
 from archsim.simulation.run import simulate

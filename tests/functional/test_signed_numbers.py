@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.components.cells.base import Switches
+from archsim.functional.ablations import ABLATIONS
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.floating_point import initial_weights
@@ -20,7 +21,7 @@ from archsim.functional.order import Order
 from archsim.functional.periphery import Quantisers
 from archsim.functional.pulses import EXACT, PULSED, Trains
 from archsim.functional.setup import examples_of
-from archsim.functional.train import ABLATIONS, chip_model
+from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
 from archsim.workload.activations import ACTIVATIONS

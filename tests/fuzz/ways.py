@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from archsim.spec.finding import builtin_folder
+from archsim.base.shipped import builtin_folder
 from tests.fuzz.mutations import WORDS, of_bytes, of_text, of_tree
 
 CHIPS = sorted(path.stem for path in builtin_folder("arch_specs").glob("*.yaml"))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from archsim.base.errors import ArchsimError
+from archsim.base.shipped import builtin_names
 from archsim.results.evaluate import checked, evaluate
 from archsim.results.intervals import has_intervals
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 

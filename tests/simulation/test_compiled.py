@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import archsim
 from archsim.base.errors import SpecError, StuckError
+from archsim.base.shipped import builtin_names
 from archsim.cli import main
 from archsim.components.interconnect import ARBITRATIONS
 from archsim.mapping.schedule import Need, Schedule, Stage
@@ -22,7 +23,6 @@ from archsim.simulation import compiled
 from archsim.simulation.flat import RANKS, Sizes
 from archsim.simulation.run import Trace, simulate, using
 from archsim.spec.choices import REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from tests.helpers import BUS, PACKET, REFERENCE, Case, cases, chip_of, observed, schedule_of

@@ -19,6 +19,7 @@ import pytest
 
 from archsim.base.errors import ArchsimError, InfeasibleError, SpecError
 from archsim.base.section import Choice, Section, marks_of, yaml_key
+from archsim.base.shipped import builtin_names
 from archsim.base.units import Dimension
 from archsim.chip.graph import build_chip
 from archsim.components.base import COMPONENTS
@@ -34,7 +35,6 @@ from archsim.results.peak import peak
 from archsim.simulation.run import simulate
 from archsim.spec.arch import AnyFigure, ArchSpec
 from archsim.spec.bearing import bearing
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded
 from archsim.spec.tile import TileSpec
 from archsim.studies.published import compare

@@ -10,9 +10,9 @@ import pytest
 
 from archsim.base.schema import _is_figure
 from archsim.base.section import Section, default_of
+from archsim.base.shipped import builtin_names
 from archsim.base.units import UNITS
 from archsim.spec.arch import ArchSpec
-from archsim.spec.finding import builtin_names
 from archsim.spec.keys import Key, keys_at, keys_of, paths_of
 from archsim.studies.views import schema_of
 from archsim.workload import Workload

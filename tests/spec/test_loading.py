@@ -18,9 +18,10 @@ from archsim.base.documents import STATUSES, dump_yaml, texts
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import NESTING, SPEC_BYTES
 from archsim.base.schema import json_schema
+from archsim.base.shipped import builtin_names
 from archsim.components.base import Role
 from archsim.spec.arch import ArchSpec
-from archsim.spec.finding import builtin_names, description_of, find_file, kind_of
+from archsim.spec.finding import description_of, find_file, kind_of
 from archsim.spec.loading import Loaded, differences, digest_of, load_arch
 from archsim.studies.views import check_lines
 from archsim.workload import Workload, load_workload

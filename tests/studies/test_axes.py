@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
 from archsim.base.limits import POINTS
+from archsim.base.shipped import builtin_names
 from archsim.base.units import parse_number, parse_quantity
 from archsim.spec.figures import figure_paths, text_at
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import flat, load_arch
 from archsim.studies.conditions import SIGNS, conditions_of
 from archsim.studies.study import silent

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from archsim.base.errors import SpecError
+from archsim.base.shipped import builtin_folder
 from archsim.baselines.comparison import BATCHES, FIGURES, compare_gpus, modelled_steps, parse_batches
 from archsim.baselines.gpus import FOLDER, known_gpus
 from archsim.baselines.law import constants
@@ -20,7 +21,6 @@ from archsim.report.figure import Bars, Plot
 from archsim.report.folder import check_folder
 from archsim.results.evaluate import Result, evaluate
 from archsim.results.intervals import BILLED
-from archsim.spec.finding import builtin_folder
 from archsim.spec.loading import load_arch
 from archsim.studies.gpus import tables
 from archsim.studies.gpus.shape import Catch, Compared, GpuComparison, MeasuredCatch

@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from archsim.base.errors import SpecError
+from archsim.base.shipped import builtin_names
 from archsim.cli import main
 from archsim.components.base import COMPONENTS
 from archsim.spec.arch import ArchSpec
 from archsim.spec.figures import dimension_at, value_at
-from archsim.spec.finding import builtin_names
 from archsim.spec.keys import keys_at, keys_of
 from archsim.spec.loading import load_arch
 from archsim.studies.new import BASES, FIRST, MAKERS, start, tries, write

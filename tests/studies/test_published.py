@@ -16,6 +16,7 @@ import pytest
 
 from archsim import evaluate, load_arch, load_workload
 from archsim.base.errors import SpecError
+from archsim.base.shipped import builtin_names
 from archsim.chip import build_chip
 from archsim.cli import main
 from archsim.report.figure import Bars
@@ -24,7 +25,6 @@ from archsim.report.html import page
 from archsim.report.markdown import markdown
 from archsim.report.terminal import lines
 from archsim.results.peak import chip_metrics
-from archsim.spec.finding import builtin_names
 from archsim.studies.published import AIM, EXACT, STUDY, Comparison, Inputs, Row, compare, name_of
 from tests.helpers import shipped
 

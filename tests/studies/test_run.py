@@ -16,9 +16,9 @@ import yaml
 
 import archsim.baselines
 from archsim.base.documents import read_yaml
+from archsim.base.shipped import builtin_names
 from archsim.report.terminal import lines
 from archsim.results.evaluate import Result, evaluate
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
 from archsim.studies.run.details import page_of
 from archsim.studies.run.document import document

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from archsim.cli import main
+from archsim.functional.ablations import ABLATIONS
 from archsim.functional.baseline import Baseline
 from archsim.functional.data_set import Data
 from archsim.functional.epochs import DivergedError
 from archsim.functional.order import Order
 from archsim.functional.pulses import EXACT
-from archsim.functional.train import ABLATIONS, Progress, chip_model
+from archsim.functional.train import Progress, chip_model
 from archsim.simulation.run import simulate
 from archsim.studies.study import silent
 from archsim.studies.train.study import STUDY, Inputs, progress_words

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from archsim.base.documents import Leaf, texts
 from archsim.base.errors import SpecError
+from archsim.base.shipped import builtin_names
 from archsim.cli import main
 from archsim.functional.datasets import LOADERS, load_data
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded
 from archsim.studies.run.plan import plan_from_file
 from archsim.workload import Workload, load_workload

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from archsim.base.errors import InfeasibleError
+from archsim.base.shipped import builtin_names
 from archsim.chip import build_chip
 from archsim.mapping import map_workload
 from archsim.results.evaluate import evaluate
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import load_arch
 from archsim.workload import Workload, load_workload
 from tests.helpers import REFERENCE

@@ -14,13 +14,13 @@ from archsim.base.documents import dump_yaml, read_text, read_yaml
 from archsim.base.errors import MOST_TOLD, Problem, SpecError, nearest
 from archsim.base.limits import EXAMPLES, SEED
 from archsim.base.section import Flag, Section
+from archsim.base.shipped import builtin_names
 from archsim.base.units import Dimension
 from archsim.export.formats import TRACES
 from archsim.results.bill import ActivityFile
 from archsim.results.metrics import package_version
 from archsim.spec.arch import ArchSpec
 from archsim.spec.faults import problems_of
-from archsim.spec.finding import builtin_names
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.named import Taken, taking
 from archsim.spec.settings import split_overrides
