@@ -75,7 +75,7 @@ def commands() -> list[str]:
         whole = re.sub(r"\s*\\\n\s*", " ", text)
         shown = re.findall(r"^(?:    |\$ )(archsim .*)", whole, flags=re.MULTILINE)
         found += [line.split("  #")[0].strip() for line in shown]
-    own = re.compile(r"\b[A-Z]{2,}\b|\bA B\b|mine|model|reports/|--data|--plugin")
+    own = re.compile(r"\b[A-Z]{2,}\b|\bA B\b|mine|my_chip\.yaml|--index|model|reports/|--data|--plugin")
     return [line for line in dict.fromkeys(found) if not own.search(line.replace("H100", ""))]
 
 

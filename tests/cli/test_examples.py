@@ -62,7 +62,7 @@ def test_an_example_does_what_it_says(
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("run", "list", "published")])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("run", "list", "published", "report")])
 def test_a_command_without_what_it_needs_tells_its_example(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
