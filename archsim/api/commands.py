@@ -1,8 +1,27 @@
 """The commands as functions: each takes what its command takes and returns what it found.
 
-Specs are names, paths, or what `load_arch` and `load_workload` returned; `sets` are settings such as
-{"tile.rows": 256}. `progress` is called with how much is done, of how much in all, and words. Nothing
-is written unless `out` names a folder: then the report is, and what is kept on the way, from which `resume` goes on.
+What many of them take:
+
+`arch`, `workload`, `archs`
+    Chips and workloads: names, paths, or what `load_arch` and `load_workload` returned.
+`sets`
+    Settings, such as {"tile.rows": 256}.
+`examples`, `epochs`
+    How much is simulated or trained, by default all of the workload's.
+`seed`
+    That of everything that is drawn.
+`data`
+    The folder of the data, or an .npz file.
+`jobs`, `cluster`
+    So many processes, by default as many as pay; or the address of a Dask scheduler. Results do not depend on them.
+`store`
+    A file in which results are kept, and from which they are taken.
+`out`, `resume`
+    The folder of the report. Without it nothing is written; with it what is kept on the way lies there, from which
+    `resume` goes on.
+`progress`
+    Called with how much is done, of how much in all, and words.
+
 All raise SpecError with everything that is wrong in what was given, before anything is simulated.
 """
 
@@ -89,7 +108,8 @@ def run(
 
     `epochs` or `examples` say how much of it, all epochs of the workload by default; `full` goes through every example
     event by event. `activity` is a file that `train` wrote, by which reads are billed. `engine` is `simpy`, `compiled`,
-    or `auto`, the quicker one: figures are equal. Metrics are in SI units.
+    or `auto`, the quicker one: figures are equal. `trace` names a kind of file with every event, such as "perfetto",
+    which `out` then has. Metrics are in SI units.
 
     >>> found = run("ambrogio_nature_2018", "mlp_digits", examples=10)
     >>> f"{found.time_per_example_s * 1e9:.1f} ns"
@@ -168,8 +188,8 @@ def train(
     """Train the network on the chip's cells, on the simulated schedule, beside a floating-point baseline.
 
     `seeds` are so many devices, from `seed` on. `ablate` names imperfections to take away, `goal` by how many
-    percentage points the chip may fall short. `data` is the folder of the data, or an .npz file. Accuracies are shares
-    of 1, losses in nats; its rows are the epochs of each seed.
+    percentage points the chip may fall short. With `splits` examples are cut into so many parts, of which each seed is
+    tested on one. Accuracies are shares of 1, losses in nats; its rows are the epochs of each seed.
     """
     return studied(
         "archsim.studies.train.study", out, progress, **pair(arch, workload, sets), epochs=epochs, seeds=seeds,
@@ -194,7 +214,10 @@ def ablate(
     out: File | None = None,
     progress: Progress | None = None,
 ) -> StudyResult[Ablations]:
-    """Train with each imperfection of the chip taken away in turn, or with `only` some: what each costs."""
+    """Train with each imperfection of the chip taken away in turn, or with `only` some: what each costs.
+
+    `seeds` are so many devices; its rows are the trainings, accuracies as shares of 1.
+    """
     return studied(
         "archsim.studies.ablate", out, progress, **pair(arch, workload, sets), only=texts(only), epochs=epochs,
         seeds=seeds, seed=seed, data=path(data), jobs=jobs, cluster=cluster, store=path(store),
@@ -228,8 +251,9 @@ def sweep(
     """Run, and if wanted `train`, at each point of a grid; its rows are the points.
 
     `vary` are values by key, {"tile.rows": [128, 256], "tile.cols": "64..512:x2"}; keys in one of `together`,
-    "KEY,KEY", go in step. `where` are conditions that points must meet, such as "tile.rows <= tile.cols". With
-    `intervals` each metric has columns METRIC_low and METRIC_high.
+    "KEY,KEY", go in step. `where` are conditions that points must meet, such as "tile.rows <= tile.cols". `sample`
+    takes so many points of the grid, by the `sampler` "lhs" or "sobol". `seeds` and `ablate` are as `train` has them.
+    With `intervals` each metric has columns METRIC_low and METRIC_high.
     """
     return studied(
         "archsim.studies.sweep.study", out, progress, **pair(arch, workload, sets), vary=axes(vary, "vary"),
@@ -265,7 +289,9 @@ def optimise(
     """Search for the figures of a spec that are best in some metrics, under conditions; its rows are points tried.
 
     `search` says where figures are searched for, {"tile.rows": "64..1024:log", "schedule.in_flight": [1, 2, 4]};
-    `minimise` and `maximise` name metrics, `subject_to` what has to hold, such as "area <= 30 mm2".
+    `minimise` and `maximise` name metrics, `subject_to` what has to hold, such as "area <= 30 mm2". It tries `budget`
+    points, which a `sampler` of Optuna chooses; `storage` is the address of Optuna's database, where others look on or
+    search with it. With `intervals` each metric has columns METRIC_low and METRIC_high.
     """
     return studied(
         "archsim.studies.search.study", out, progress, **pair(arch, workload, sets), search=axes(search, "search"),
@@ -338,7 +364,8 @@ def compare(
 ) -> StudyResult[GpuComparison]:
     """Set a chip against GPUs at the same operations, all known ones unless `gpu` names some; its rows are steps.
 
-    `gpus` are files of your own GPUs, `measured` files of measured steps, `beside` further chips.
+    `batch` are batch sizes of the GPUs. `gpus` are files of your own GPUs, `measured` files of measured steps, `beside`
+    further chips.
     """
     sizes = batch if isinstance(batch, Sequence) or batch is None else [batch]
     return studied(
@@ -377,6 +404,8 @@ def network(
 ) -> StudyResult[Network]:
     """Simulate a network alone under synthetic traffic: latency against load, and where it saturates.
 
+    `topology` is "mesh", "torus" or the like, of so many routers by so many: `size`. `traffic` names patterns, `load`
+    the flits that each router sends in a cycle, by default from little to saturation.
     `router` are the command's further options with underscores, such as packet_flits=8, vcs=4, cycles=20_000, seed=0.
     """
     loads = tuple(load) if isinstance(load, Sequence) else (load,)

@@ -1,4 +1,7 @@
-"""The commands about floorplans as functions: `archsim.floorplan.draw`, `compare` and `optimise`."""
+"""The commands about floorplans as functions: `archsim.floorplan.draw`, `compare` and `optimise`.
+
+What many of them take is said in `archsim.api.commands`; they raise SpecError likewise.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,10 @@ def optimise(
     out: File | None = None,
     progress: Progress | None = None,
 ) -> StudyResult[Optimised]:
-    """Search for a better floorplan and placement by `objective`: time, energy, area or edp. Rows are candidates."""
+    """Search for a better floorplan and placement by `objective`: time, energy, area or edp. Rows are candidates.
+
+    It simulates at most `budget` of them, and with `topologies` tries those, too.
+    """
     return studied(
         "archsim.studies.floorplans.optimise", out, progress, **pair(arch, workload, sets), objective=objective,
         budget=budget, examples=examples, seed=seed, topologies=topologies, jobs=jobs, cluster=cluster,

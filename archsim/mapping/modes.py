@@ -20,7 +20,9 @@ __all__ = ["Inference", "Training", "build_schedule", "memory_words", "step_flow
 
 
 def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
-    """Return the schedule of `examples` examples in the workload's mode; without transfers and refresh if so asked.
+    """Return the schedule of `examples` examples, in the mode of the workload that `mapping` places on a `chip`.
+
+    Without `maintenance` there are no transfers and no refresh.
 
     Raises SpecError if transport and parts do not go together or packets could block each other for ever,
     InfeasibleError if a memory is too small.

@@ -148,7 +148,11 @@ class Bill:
 
 
 def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
-    """Return the bill of a trace: each granted stage bills its uses; leakage is power times time."""
+    """Return the bill of a trace: each granted stage bills its uses; leakage is power times time.
+
+    With `activity`, as measured, it replaces the spec's energy of array reads. Energies are in joules. Raises SpecError
+    where the activity is of another network.
+    """
     schedule = trace.schedule
     chip = schedule.chip
     names = [layer.name for layer in schedule.mapping.workload.layers]

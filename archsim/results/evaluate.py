@@ -67,6 +67,8 @@ def evaluate(
 ) -> Result:  # fmt: skip
     """Return the result of training `workload` on `arch` for `examples` (by default all epochs).
 
+    With `full` every example is gone through event by event. `seed` and `command` are written into the result;
+    `progress` is called with how many examples have ended.
     With `activity`, measured as `activity_from` says, it replaces the spec's energy of array reads.
     Raises SpecError, InfeasibleError or StuckError where that cannot be.
     """

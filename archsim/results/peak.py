@@ -72,8 +72,9 @@ def peak(chip: Chip, mode: str = "training", steps: int = 1) -> Peak:
     """Return the chip's peak: 6 (inference: 2) x rows x cols x tiles per initiation interval of the slowest tile kind.
 
     The interval is the time per vector of the busiest unit of a full tile, computed from the same stages as the
-    schedule's; an example is `steps` vectors. Each tile exchanges its vectors with a neighbour over the longest inner
-    link.
+    schedule's, in a `mode`, "training" or "inference"; an example is `steps` vectors. Each tile exchanges its vectors
+    with a neighbour over the longest inner link. Figures are in seconds, joules and square metres. Raises SpecError
+    where the chip cannot train.
     """
     return peak_work(chip, mode, steps).on(chip)
 

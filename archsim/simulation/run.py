@@ -94,6 +94,7 @@ def simulate(
     results. `unlimited` takes all contention away (the lower bound); `uncontended` takes it away from the units of
     these indices alone. With an `observer` nothing is jumped.
     `timeline` records in which order crossbars were read and written, jumped stretches included.
+    `progress` is called with how many examples have ended, now and then.
     Which engine simulates is said by `using`; with an `observer` it is that of SimPy.
     Raises StuckError if no progress is possible.
     """

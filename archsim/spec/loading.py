@@ -203,7 +203,9 @@ def load_section(cls: type[S], kind: str, folder: str, name: str, overrides: Seq
 
 
 def load_arch(name: str | Path, overrides: Settings = ()) -> Loaded[ArchSpec]:
-    """Return an arch spec by built-in name or path, with settings; raise SpecError with all of its faults at once.
+    """Return an arch spec by built-in name or path; raise SpecError with all of its faults at once.
+
+    `overrides` are settings.
 
     >>> load_arch("ambrogio_nature_2018", {"tile.rows": 256}).value.tile.rows
     256

@@ -311,8 +311,8 @@ def _write_parquet(sheet: Sheet, file: BinaryIO) -> None:
 def frame(path: Path | str, kind: str | None = None, where: Sequence[str] = ()) -> Frame:
     """Return the points of a store as a data frame of pandas: those of a kind, and whose metrics meet conditions.
 
-    `where` are such as "time_per_example_s <= 1 us". Metrics are in SI units, which their names end in. Raises
-    SpecError where the store cannot be read, or pandas or pyarrow is missing.
+    `path` is a file that `--store` named, `where` are such as "time_per_example_s <= 1 us". Metrics are in SI units,
+    which their names end in. Raises SpecError where the store cannot be read, or pandas or pyarrow is missing.
     """
     _need_frames("frame")
     import pyarrow as pa

@@ -10,7 +10,9 @@ from archsim.workload.network import Workload
 
 
 def load_workload(name: str | Path, overrides: Settings = ()) -> Loaded[Workload]:
-    """Return a workload by built-in name or path, with settings; raise SpecError with all of its faults at once.
+    """Return a workload by built-in name or path; raise SpecError with all of its faults at once.
+
+    `overrides` are settings, such as {"dataset.examples": 1000}.
 
     >>> load_workload("mlp_mnist").value.synapses
     164885

@@ -53,7 +53,7 @@ def execute(
 def write_report(
     result: Result, folder: Path, *, files: Mapping[str, Content] | None = None, trace: str | None = None
 ) -> Path:
-    """Write the report of a run into `folder`, as a whole or not at all, and return the folder.
+    """Write the report of a `result` of `evaluate` into `folder`, as a whole or not at all, and return the folder.
 
     `files` are further files, such as run.yaml, by relative path; `trace` names a kind of trace. Raises
     SpecError if the folder cannot be written or holds something else.
