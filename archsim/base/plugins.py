@@ -13,7 +13,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -22,7 +22,7 @@ from threading import RLock
 from types import CodeType, ModuleType
 from typing import Any, Literal, NamedTuple
 
-from archsim.base.doors import door, read_whole, variable
+from archsim.base.doors import read_whole, variable
 from archsim.base.errors import ArchsimError, Problem, SpecError, nearest
 from archsim.base.limits import SPEC_BYTES
 from archsim.base.scratch import scratch
@@ -535,16 +535,16 @@ def _received(sent: Sent) -> Plugin:
 def _lies(sent: Sent) -> Path:
     """Return where the file of a plug-in lies here, or a copy, so that what is compiled of it can be kept."""
     path = Path(sent.path)
-    try:
+    with suppress(OSError):
         if path.read_bytes() == sent.source:
             return path
-    except OSError:
-        pass
     if (folder := scratch()) is not None and sent.source is not None:
+        from archsim.base.atomic import claimed
+
         copy = folder / f"{sent.module}.py"
-        with door(str(copy), "cannot be written: {why}", "look at its permissions", (OSError,)):
-            copy.write_bytes(sent.source)
-        return copy
+        with suppress(OSError), claimed(copy) as claim:
+            claim.write(sent.source)
+            return copy
     return path
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from archsim.base.arrays import F32, I64
+from archsim.base.words import counted
 from archsim.components.cells.base import Device, Switches
 from archsim.components.cells.numeric.base import Cells
 
@@ -129,7 +130,7 @@ def check_transfer(device: Device, seed: int) -> None:
 
 def _check_counts(counts: Any, errors: Any) -> None:
     error = np.abs(errors)
-    _holds(counts.cells == error.size, f"{counts.cells} cells counted, {error.size} there")
+    _holds(counts.cells == error.size, f"{counted(counts.cells, 'cell')} counted, {error.size} there")
     np.testing.assert_allclose(counts.residual_max, error.max(), atol=1e-5, rtol=1e-6, err_msg="residual_max")
     total = error.sum(dtype=np.float64)
     np.testing.assert_allclose(counts.residual_sum, total, atol=1e-4, rtol=1e-6, err_msg="residual_sum")
@@ -141,11 +142,17 @@ def check_steps(device: Device, sign: int, pulses: int, seed: int) -> None:
     before = cells.weights.copy()
     fired = cells.update(np.full(3, 15), np.full(7, sign * pulses), np.zeros(3, np.float32))
     moved = (cells.weights - before) * sign
-    _holds(fired == (3 * 7 * pulses, 0), f"{fired} pulses of {3 * 7 * pulses}, none clipped")
+    _holds(fired == (3 * 7 * pulses, 0), f"update() returns {fired} where 3 x 7 x {pulses} fire, and none is clipped")
     _holds(bool((moved > 0).all()), "a pulse moves a weight the other way")
-    _holds(bool((moved <= pulses * cells.step * 1.001).all()), f"{pulses} pulses move more than so many steps")
+    _holds(
+        bool((moved <= pulses * cells.step * 1.001).all()),
+        f"{counted(pulses, 'pulse')} changed a weight by more than as many steps",
+    )
     # By more than (1 - 1/25)^15 = 0.54 of as many steps: the softest bound in use is 25 steps away.
-    _holds(bool((moved >= 0.54 * pulses * cells.step).all()), f"{pulses} pulses move less than half of so many steps")
+    _holds(
+        bool((moved >= 0.54 * pulses * cells.step).all()),
+        f"{counted(pulses, 'pulse')} changed a weight by less than half as many steps",
+    )
     one = cells_of(device, 3, 7, IDEAL, seed)
     pulse_all(one, sign)
     np.testing.assert_allclose(np.abs(one.weights), cells.step, rtol=1e-3, err_msg="one pulse, and `step`")
