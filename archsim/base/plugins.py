@@ -474,6 +474,8 @@ def _bring_back(own: Plugin) -> None:
     for each in own.entries:
         each.table[each.name] = each.entry
     own.is_active = True
+    _known.remove(own)
+    _known.append(own)
 
 
 # ---- what results depend on, and other processes
