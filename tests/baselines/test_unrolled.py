@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.baselines.gpus import baselines
@@ -130,7 +130,6 @@ def test_attention_is_products_of_each_head() -> None:
 
 
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=5), st.booleans())
-@settings(max_examples=20)
 def test_a_plain_network_is_what_it_was(widths: list[int], trains: bool) -> None:
     layers = [
         Dense(name=f"fc{i}", inputs=a, outputs=b, activation="relu")
@@ -143,7 +142,6 @@ def test_a_plain_network_is_what_it_was(widths: list[int], trains: bool) -> None
 
 
 @given(recurrent, st.integers(1, 200), st.integers(1, 200), st.integers(1, 40), st.integers(1, 500))
-@settings(max_examples=30)
 def test_intervals_hold_what_is_expected_and_steps_only_add(
     kind: Any, inputs: int, outputs: int, count: int, batch: int
 ) -> None:

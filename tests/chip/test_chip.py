@@ -267,7 +267,6 @@ def test_the_longest_link_is_none_of_the_host() -> None:
 
 
 @given(st.integers(1, 2048), st.integers(1, 2048), st.integers(1, 64), st.booleans())
-@settings(max_examples=30)
 def test_instances_follow_the_lines(rows: int, cols: int, lines: int, shared: bool) -> None:
     overrides = [f"tile.rows={rows}", f"tile.cols={cols}", f"tile.col_converter.lines_per_unit={lines}"]
     spec = REFERENCE.with_overrides([*overrides, *(["tile.row_converter=shared"] if shared else [])]).value

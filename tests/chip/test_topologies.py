@@ -163,7 +163,6 @@ def cut(topology: Topology, axis: int = 0) -> int:
 
 
 @given(st.integers(1, 6), st.integers(1, 4))
-@settings(max_examples=20)
 def test_a_mesh_by_closed_form(rows: int, half: int) -> None:
     columns = 2 * half
     plan = plan_of(rows * columns, columns)
@@ -175,7 +174,6 @@ def test_a_mesh_by_closed_form(rows: int, half: int) -> None:
 
 @pytest.mark.parametrize("folded", [False, True])
 @given(rows=st.integers(3, 6), half=st.integers(2, 4))
-@settings(max_examples=20)
 def test_a_torus_by_closed_form(folded: bool, rows: int, half: int) -> None:
     columns = 2 * half
     plan = plan_of(rows * columns, columns)
@@ -189,7 +187,6 @@ def test_a_torus_by_closed_form(folded: bool, rows: int, half: int) -> None:
 
 
 @given(st.integers(3, 8), st.integers(3, 8))
-@settings(max_examples=20)
 def test_wires_of_a_torus_are_as_long_as_the_die_unless_it_is_folded(rows: int, columns: int) -> None:
     plan = plan_of(rows * columns, columns)
     side = plan.sites[0].width_m
@@ -204,7 +201,6 @@ def test_wires_of_a_torus_are_as_long_as_the_die_unless_it_is_folded(rows: int, 
 
 
 @given(st.integers(3, 30), columns)
-@settings(max_examples=30)
 def test_a_ring_by_closed_form(count: int, columns: int) -> None:
     plan = plan_of(count, columns)
     topology = ring(plan)
@@ -218,7 +214,6 @@ def test_a_ring_by_closed_form(count: int, columns: int) -> None:
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.sampled_from([1, 2, 4, 6]))
-@settings(max_examples=20)
 def test_a_concentrated_mesh_by_closed_form(rows: int, columns: int, concentration: int) -> None:
     height = {1: 1, 2: 1, 4: 2, 6: 2}[concentration]
     width = concentration // height
@@ -254,7 +249,6 @@ def test_a_tree_by_closed_form(arity: int, levels: int) -> None:
 
 
 @given(st.data(), st.integers(1, 30), st.integers(1, 5))
-@settings(max_examples=30)
 def test_segments_of_a_bus_by_closed_form(data: st.DataObject, count: int, columns: int) -> None:
     plan = plan_of(count, columns)
     rows = len({row for row, _ in plan.grid})

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -99,7 +99,6 @@ calls = st.one_of(
 
 
 @every_case
-@settings(max_examples=25)
 @given(
     st.tuples(st.integers(1, 6), st.integers(1, 20)),
     st.integers(1, 16),
@@ -115,14 +114,12 @@ def test_kernels_are_plain_numpy_to_the_bit(
 
 
 @every_case
-@settings(max_examples=25)
 @given(st.integers(0, 99))
 def test_what_is_programmed_is_read_back_within_what_it_reports(kind: str, options: Any, seed: int) -> None:
     check_programming(device_of(kind, **options), seed)
 
 
 @every_kind
-@settings(max_examples=25)
 @given(st.integers(0, 99))
 def test_a_transfer_keeps_the_weights_within_what_it_reports(kind: str, seed: int) -> None:
     still = {"transfer_noise": "0 S"} if "transfer_noise_siemens" in COMPONENTS[kind].model_fields else {}
@@ -130,7 +127,6 @@ def test_a_transfer_keeps_the_weights_within_what_it_reports(kind: str, seed: in
 
 
 @every_kind
-@settings(max_examples=25)
 @given(st.sampled_from([1, -1]), st.integers(1, 15), st.integers(0, 99))
 def test_n_pulses_move_a_nominal_weight_by_about_n_steps(kind: str, sign: int, pulses: int, seed: int) -> None:
     check_steps(device_of(kind), sign, pulses, seed)
@@ -315,7 +311,6 @@ def test_drift_begins_at_its_start_and_follows_the_power_law(kind: str) -> None:
 
 
 @with_pcm
-@settings(max_examples=30)
 @given(times=st.lists(st.floats(1e-7, 1e-1), min_size=1, max_size=6))
 def test_drift_composes(kind: str, times: list[float]) -> None:
     device = device_of(kind, drift_exponent="0.05", drift_exponent_spread="0.02")

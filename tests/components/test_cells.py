@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -201,7 +201,6 @@ def call(cells: Cells, name: str, *rest: Any) -> Any:
     return cells.rewrite(start, stop, rest[0], 4, 2)
 
 
-@settings(max_examples=60)
 @given(
     st.tuples(st.integers(1, 6), st.integers(1, 19)),
     st.sampled_from(SWITCHES),
@@ -403,7 +402,6 @@ def test_rows_that_are_not_there_are_refused(start: int, stop: int) -> None:
 # ---- transfer
 
 
-@settings(max_examples=40)
 @given(st.sampled_from(SWITCHES), st.booleans(), st.integers(0, 99), st.floats(0, 15))
 def test_a_transfer_keeps_the_weights_within_the_residual_it_reports(
     switches: Switches, invert: bool, seed: int, spread: float
@@ -583,7 +581,6 @@ def in_place_of(rows: int, cols: int, kind: type[InPlaceCell] = SoftBounds, **ch
     return device.cells(rows, cols, 1, 0, Switches(variability=False))
 
 
-@settings(max_examples=40)
 @given(
     st.tuples(st.integers(1, 6), st.integers(1, 9)),
     st.sampled_from(

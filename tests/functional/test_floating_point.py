@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
@@ -102,7 +102,6 @@ def test_an_update_is_the_slope_of_the_loss(hidden: str, output: str, target: st
             assert found == pytest.approx(-(values[0] - values[1]) / 2e-6, rel=1e-3, abs=2e-6)
 
 
-@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 20), min_size=2, max_size=4), st.integers(1, 4), st.booleans(), st.booleans(),
     st.sampled_from(HIDDEN), st.sampled_from(PAIRS), st.integers(0, 2**32 - 1),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.base.errors import SpecError
@@ -74,7 +74,6 @@ def reference_cells(rows: int, cols: int, leaked_s: float, seed: int = 0) -> Cel
 # ---- the net
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 7), st.integers(1, 9), st.integers(1, 8), LINES, ENDS, ENDS, st.integers(0, 99))
 def test_backward_sees_the_weights_transposed(
     rows: int, cols: int, span: int, lines: Any, row_ends: Any, col_ends: Any, seed: int
@@ -109,7 +108,6 @@ def test_a_line_of_equal_cells_is_a_hyperbola(cells: int, ohm: float, conductanc
     assert (reach(alike, 0.0, "both", 0) == 1).all()
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     st.integers(1, 12), st.integers(1, 16), st.integers(1, 8), LINES, ENDS, ENDS, st.floats(0, 20), st.floats(0, 20),
     st.integers(0, 99),

@@ -30,7 +30,6 @@ def spans_of(kind: str, span: int) -> dict[str, Any]:
 
 
 @every_kind
-@settings(max_examples=40)
 @given(shapes, st.integers(1, 16), st.sampled_from(SWITCHES))
 def test_cells_of_all_shapes_are_of_one_type_to_compiled_code(
     kind: str, shape: tuple[int, int], span: int, switches: Any

@@ -127,7 +127,6 @@ def test_a_mirrored_input_gives_the_references_update_sign_by_sign(kind: str, ca
     assert ((nominal[layer].weights - before) * np.sign(np.outer(x, d)) >= 0).all()
 
 
-@settings(max_examples=20)
 @given(vectors)
 def test_a_mirrored_input_undoes_what_the_input_did(case: tuple[int, int, str, int]) -> None:
     # Origin: equal steps up and down; W -> W + s n and W + s n - s n, within the rounding of single precision.

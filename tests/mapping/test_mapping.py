@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.base.errors import InfeasibleError
@@ -88,7 +88,6 @@ def mapped(workload: Workload, rows: int, cols: int, *overrides: str) -> tuple[M
 
 
 @given(networks, lines, lines)
-@settings(max_examples=40)
 def test_the_shards_of_a_layer_hold_each_cell_once(workload: Workload, rows: int, cols: int) -> None:
     mapping, _ = mapped(workload, rows, cols)
     for index, layer in enumerate(workload.layers):
@@ -102,7 +101,6 @@ def test_the_shards_of_a_layer_hold_each_cell_once(workload: Workload, rows: int
 
 
 @given(networks, lines, lines, st.sampled_from(list(PLACEMENTS)))
-@settings(max_examples=40)
 def test_each_shard_fits_a_tile_of_its_own(workload: Workload, rows: int, cols: int, placement: str) -> None:
     mapping, built = mapped(workload, rows, cols, f"placement={placement}")
     homes = [shard.tile for shard in mapping.shards]
@@ -115,7 +113,6 @@ def test_each_shard_fits_a_tile_of_its_own(workload: Workload, rows: int, cols: 
 
 
 @given(networks, lines, lines)
-@settings(max_examples=40)
 def test_inputs_leave_the_bias_row_out_once_per_layer(workload: Workload, rows: int, cols: int) -> None:
     mapping, _ = mapped(workload, rows, cols)
     for index, layer in enumerate(workload.layers):
@@ -127,7 +124,6 @@ def test_inputs_leave_the_bias_row_out_once_per_layer(workload: Workload, rows: 
 
 
 @given(networks, lines, lines)
-@settings(max_examples=40)
 def test_the_grid_of_a_layer_is_as_small_as_can_be_and_in_order(workload: Workload, rows: int, cols: int) -> None:
     mapping, _ = mapped(workload, rows, cols)
     for index, layer in enumerate(workload.layers):
@@ -150,14 +146,12 @@ def test_the_shards_of_the_reference_network() -> None:
 
 
 @given(st.integers(1, 30), st.integers(1, 8))
-@settings(max_examples=20)
 def test_the_snake_is_a_permutation_of_the_tiles(count: int, columns: int) -> None:
     built = chip(f"tile.count={count}", f"floorplan.columns={columns}")
     assert sorted(snake_order(built)) == list(range(count))
 
 
 @given(st.integers(1, 6), st.integers(1, 8))
-@settings(max_examples=20)
 def test_neighbours_on_the_snake_are_neighbours_on_the_chip(rows: int, columns: int) -> None:
     built = chip(f"tile.count={rows * columns}", f"floorplan.columns={columns}")
     for a, b in itertools.pairwise(snake_order(built)):
@@ -165,7 +159,6 @@ def test_neighbours_on_the_snake_are_neighbours_on_the_chip(rows: int, columns: 
 
 
 @given(st.integers(1, 30), st.integers(1, 8))
-@settings(max_examples=20)
 def test_the_snake_never_skips_a_row(count: int, columns: int) -> None:
     built = chip(f"tile.count={count}", f"floorplan.columns={columns}")
     rows = [tile // built.plan.columns for tile in snake_order(built)]
@@ -201,7 +194,6 @@ def test_a_reduction_adds_each_part_once_and_ends_in_the_last_place(name: str, c
 
 
 @given(networks, lines, lines, st.integers(1, 5))
-@settings(max_examples=25)
 def test_a_chip_too_small_is_told_by_how_much(workload: Workload, rows: int, cols: int, short: int) -> None:
     needed = tiles_needed(workload, rows, cols)
     if needed <= short:

@@ -195,7 +195,6 @@ def sent(schedule: Schedule) -> Counter[tuple[int, int]]:
 
 
 @given(plans, st.sampled_from(list(PLACEMENTS)))
-@settings(max_examples=40)
 def test_the_traffic_is_what_the_schedule_sends(plan: Plan, name: str) -> None:
     chip = plan.chip(name)
     schedule = build_schedule(chip, plan.mapping(chip), 1, maintenance=False)
@@ -219,7 +218,6 @@ def test_the_traffic_of_a_network_that_can_be_followed_by_hand(base: str) -> Non
 
 
 @given(plans)
-@settings(max_examples=30)
 def test_the_cost_is_values_times_length_and_on_a_mesh_the_routes(plan: Plan) -> None:
     chip, _, traffic = plan.problem()
     tiles = [shard.tile for shard in plan.mapping(chip).shards]
@@ -239,7 +237,6 @@ def test_the_cost_is_values_times_length_and_on_a_mesh_the_routes(plan: Plan) ->
 
 
 @given(plans)
-@settings(max_examples=20)
 def test_annealing_is_never_worse_than_any_other_placement(plan: Plan) -> None:
     chip, pieces, traffic = plan.problem()
     distances = distances_of(chip)
@@ -299,7 +296,6 @@ def test_a_chain_of_layers_lies_in_order_from_the_host(place: Callable[..., Sequ
 
 
 @given(st.integers(3, 25), st.integers(0, 2**32 - 1))
-@settings(max_examples=30)
 def test_the_smoothest_vectors_are_those_of_a_dense_solver(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     weights = np.triu(rng.uniform(0.1, 10, (count, count)) * (rng.random((count, count)) < 0.3), 1)
@@ -317,7 +313,6 @@ def test_the_smoothest_vectors_are_those_of_a_dense_solver(count: int, seed: int
 
 
 @given(plans, st.integers(0, 2**32 - 1))
-@settings(max_examples=20)
 def test_rounding_does_not_decide_the_spectral_order(plan: Plan, seed: int) -> None:
     chip, pieces, traffic = plan.problem()
     rng = np.random.default_rng(seed)

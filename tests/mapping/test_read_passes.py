@@ -170,7 +170,6 @@ def test_a_read_by_hand(read: Read, array: int, code: int) -> None:
 
 
 @given(READS)
-@settings(max_examples=60, deadline=None)
 def test_reading_is_as_a_slow_reference_has_it(read: Read) -> None:
     kit = read.kit()
     first, then = kit.integrate(FORWARD, 32, 24, 32), kit.convert(FORWARD, 24)
@@ -190,7 +189,6 @@ def test_reading_is_as_a_slow_reference_has_it(read: Read) -> None:
 
 
 @given(READS)
-@settings(max_examples=40, deadline=None)
 def test_what_is_billed_for_a_read(read: Read) -> None:
     kit = read.kit()
     found = counts(kit.chip, kit.integrate(FORWARD, 32, 24, 32), kit.convert(FORWARD, 24))
@@ -303,7 +301,6 @@ DIGIT_READS = st.builds(
 
 
 @given(DIGIT_READS)
-@settings(max_examples=40, deadline=None)
 def test_digits_are_integrated_by_weight_and_converted_in_the_steps_that_are_left(read: Digits) -> None:
     """Sample by sample: 2^n - 1 integrations of n bits, and a step for each bit of the result that is not yet known."""
     kit = read.kit()
@@ -486,7 +483,6 @@ def test_one_phase_and_one_group_are_today_to_the_last_bit(kind: str) -> None:
 @given(
     st.sampled_from(KINDS["driver"]), st.sampled_from(KINDS["converter"]), st.integers(1, 4), st.sampled_from([1, 2, 8])
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
 def test_every_driver_and_converter_reads_in_phases_and_groups(
     driver: str, converter: str, phases: int, groups: int
 ) -> None:
@@ -546,7 +542,6 @@ def test_a_window_of_fewer_steps_is_as_much_shorter_in_the_schedule_and_in_what_
 
 
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1, 400), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
 def test_a_window_is_longer_by_what_charges_the_line(rows: int, cols: int, microamperes: int, phases: int) -> None:
     """t = C V / I: so many cells of 2 fF and 48 fF, 0.5 V."""
     array = ["tile.array.cell_line=2 fF", "tile.array.line_end=48 fF", "tile.array.line=0.5 V"]

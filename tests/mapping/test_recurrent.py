@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from archsim.base.errors import InfeasibleError, SpecError
@@ -131,7 +131,6 @@ def runs(draw: st.DrawFn) -> tuple[Workload, str, list[str], int]:
 
 
 @given(runs())
-@settings(max_examples=15)
 def test_every_run_passes_its_audits_and_is_jumped_exactly(run: tuple[Workload, str, list[str], int]) -> None:
     workload, base, sets, examples = run
     own = schedule(workload, chip_of(base, sets), examples)
@@ -246,7 +245,6 @@ def test_the_shapes_are_those_of_the_papers() -> None:
 
 
 @given(st.sampled_from(["lstm", "gru", "rnn"]), st.integers(1, 40), st.integers(1, 30), st.booleans())
-@settings(max_examples=30)
 def test_cuts_keep_a_units_gates_together_and_the_candidates_sums_apart(
     kind: str, inputs: int, outputs: int, bias: bool
 ) -> None:

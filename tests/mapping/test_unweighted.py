@@ -63,7 +63,6 @@ def held_by(mapping: Mapping, layer: int) -> list[int]:
 
 
 @given(networks(), st.sampled_from([REFERENCE, PACKET]))
-@settings(max_examples=25)
 def test_every_value_that_a_place_reads_was_sent_to_it_or_is_there(workload: Workload, base: str) -> None:
     """In inference, value by value: what is not on the tile must come; and nothing else does."""
     if workload.mode != "inference":

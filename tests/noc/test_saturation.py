@@ -96,7 +96,6 @@ def zero_load_cycles(wires: Wires, source: int, target: int, router: Router) -> 
     return routers * router.router_cycles + long * router.link_cycles + router.packet_flits
 
 
-@settings(max_examples=15, deadline=None)
 @given(routers, st.integers(1, 5), st.integers(2, 5))
 def test_a_packet_alone_takes_its_routers_wires_and_flits_to_the_cycle(router: Router, rows: int, columns: int) -> None:
     router, wires = with_room(router), wires_of("mesh", rows, columns)

@@ -122,13 +122,15 @@ def test_an_interruption_ends_the_workers_and_keeps_what_is_done(tmp_path: Path)
 COMMAND = """
 import sys
 from pathlib import Path
+from archsim.studies.tasks import store as stores
 from archsim.studies.tasks.kept import computed
 from archsim.studies.tasks.store import Store
 from archsim.studies.tasks.workers import Workers
 from tests.studies.toy_tasks import SquareTask
 
+stores.COMMIT_S = 0.2
 log = Path(sys.argv[1])
-tasks = [SquareTask(float(i), log, seconds=0.05) for i in range(60)]
+tasks = [SquareTask(float(i), log, seconds=0.05) for i in range(30)]
 with Store(Path(sys.argv[2])) as store, Workers(2) as workers:
     for place, found in computed(tasks, workers, store, lambda done, words: None):
         print(place, flush=True)
@@ -143,18 +145,18 @@ def test_when_the_command_is_killed_its_workers_end_and_what_was_committed_stays
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment, text=True) as command:
         assert command.stdout is not None
-        for _ in range(45):  # more than a second's worth: some were committed
+        for _ in range(20):  # longer than it waits until it commits: some were
             command.stdout.readline()
         command.send_signal(signal.SIGKILL)
-    time.sleep(0.5)  # for the workers to see it
+    time.sleep(0.3)  # for the workers to see it
     after = len(lines(log))
-    time.sleep(0.5)
+    time.sleep(0.2)
     assert len(lines(log)) == after, "workers went on"
     before = len(held(store))
     assert before > 0
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == 60
-    assert len(lines(log)) - after == 60 - before
+    assert len(done.stdout.splitlines()) == 30
+    assert len(lines(log)) - after == 30 - before
 
 
 def test_one_that_is_asked_for_twice_is_computed_once(tmp_path: Path) -> None:
