@@ -19,7 +19,6 @@ from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.modes import build_schedule
-from archsim.mapping.schedule import Schedule
 from archsim.results.bill import ActivityFile, Counters, account
 from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import PeakWork, peak, peak_metrics, peak_work
@@ -314,7 +313,7 @@ def drawn_run(
         return None
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
-    simulated = _touch_time(arch.value, arch.ranges, schedule)
+    simulated = _touch_time(arch.value, arch.ranges, trace)
     draws = Draws.of(arch.ranges, count or (SIMULATED if simulated else _billed(chip)))
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
@@ -338,10 +337,9 @@ def of_run(
     return None if found is None else found.intervals()
 
 
-def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> bool:
+def _touch_time(spec: ArchSpec, ranges: Sequence[Range], trace: Trace) -> bool:
     """Return whether a run takes another time with all figures near one end of their ranges."""
-    chip = schedule.chip
-    cycles = None
+    schedule, chip = trace.schedule, trace.schedule.chip
     for end in (0.02, 0.98):
         try:
             other = build_chip(with_figures(spec, {own.path: own.at(end) for own in ranges}), like=chip)
@@ -354,10 +352,9 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], schedule: Schedule) -> 
         clocks = (each.spec.technology.clock_hz for each in (other, chip))
         if len(set(clocks)) > 1:
             return True
-        if own.ops != schedule.ops:  # a wire that is longer by a cycle, say
-            cycles = simulate(schedule).cycles if cycles is None else cycles
-            if abs(simulate(own).cycles - cycles) > MOVED * cycles:
-                return True
+        is_other = own.ops != schedule.ops  # a wire that is longer by a cycle, say
+        if is_other and abs(simulate(own).cycles - trace.cycles) > MOVED * trace.cycles:
+            return True
         if [unit.capacity for unit in own.chip.units] != [unit.capacity for unit in chip.units]:
             return True
     return False
