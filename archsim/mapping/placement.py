@@ -9,6 +9,7 @@ tile of the kind that `in_order` chose, so that only the way between tiles diffe
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -182,7 +183,14 @@ def _least(cost_m: Floats, host_m: Floats) -> int:
 
 def _smoothest(traffic: Traffic, tie: float, effort: Effort) -> tuple[Floats, Floats]:
     """Return two coordinates of each shard in which what exchanges much is close; `tie` joins those in order."""
-    host = traffic.count  # a node as well
+    return _smooth(traffic.count, tuple(sorted(traffic.values.items())), tie, effort)
+
+
+@functools.lru_cache(maxsize=64)  # studies place the same network on many chips
+def _smooth(
+    host: int, values_of: tuple[tuple[tuple[int, int], int], ...], tie: float, effort: Effort
+) -> tuple[Floats, Floats]:
+    traffic = Traffic(host, dict(values_of))  # the host is a node as well
     first, others, values = traffic.neighbours()
     to_host = traffic.of_host()
     near = np.flatnonzero(to_host)

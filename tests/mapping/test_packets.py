@@ -28,7 +28,7 @@ from archsim.spec.choices import TOPOLOGIES
 from archsim.studies.noc.study import Inputs, settings_of
 from tests.helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 
-LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+LAW = settings(max_examples=6, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 OPTIONS = {
     **{name: [()] for name in TOPOLOGIES},
     "torus": [(), ("folded=true",)],

@@ -263,7 +263,7 @@ class Search:
 
     def _guessed(self, point: Point) -> Figures:
         chip = self._chip(point)
-        mapping = map_workload(self.workload.value, chip)
+        mapping = map_workload(self.workload.value, chip, known=self._traffic)
         if self._traffic is None:  # what shards exchange is the same wherever they are
             self._traffic = traffic_of(chip, mapping)
         cost_m = route_cost_m(chip, self._traffic, [shard.tile for shard in mapping.shards])
