@@ -21,6 +21,7 @@ from archsim.cli import app as _cli  # noqa: F401 (its import adds all commands)
 from archsim.components import COMPONENTS
 from archsim.components.base import Component
 from archsim.estimates import ESTIMATORS
+from archsim.results.metric_words import MEANINGS
 from archsim.results.metrics import METRICS
 from archsim.spec.arch import ArchSpec
 from archsim.spec.keys import Key, keys_of
@@ -193,10 +194,11 @@ def files() -> str:
     """Return the page of the files that studies write."""
     from archsim.studies.run.page import Run
 
+    metrics = [(f"`{name}`", told(MEANINGS[name])) for name in METRICS]
     lines = ["# Files", "", "What a report's folder holds, by the file that marks it. All figures are in SI units, and "
              "names end in the unit; what is undefined is `null`.", "",
              "## metrics.json", "", "Of `archsim run` and `archsim crosscheck`.", "", *records(Run),
-             "### metrics", "", *table(["metric"], [(f"`{name}`",) for name in METRICS])]  # fmt: skip
+             "### metrics", "", *table(["metric", "meaning"], metrics)]  # fmt: skip
     for name, study in all_studies().items():
         says = f"Of `archsim {study.inputs.words}`. {first(study.data.__doc__)}"
         lines += [f"## {name}", "", says, "", *records(study.data)]
