@@ -35,7 +35,7 @@ def test_tables_and_figures_are_found_wherever_they_are() -> None:
 def test_its_files_are_all_that_show_it() -> None:
     made = everything(HOSTILE)
     tables = {f"tables/{name}.csv" for name in made.tables()}
-    figures = {f"figures/{name}.svg" for name in made.figures()}
+    figures = {f"figures/{name}.{kind}" for name in made.figures() for kind in ("svg", "csv")}
     files = files_of(made)
     assert set(files) == {"report.html", "report.md", *tables, *figures}
     assert files == files_of(made)

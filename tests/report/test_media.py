@@ -129,7 +129,8 @@ def test_a_long_text_is_cut_by_its_width() -> None:
 
 USES = {
     "for_page": {"report/html.py"}, "for_markdown": {"report/markdown.py"}, "markdown_code": {"report/markdown.py"},
-    "markdown_block": {"report/markdown.py"}, "for_csv": {"report/table.py", "studies/stores.py"},
+    "markdown_block": {"report/markdown.py"},
+    "for_csv": {"report/table.py", "report/figure_data.py", "studies/stores.py"},
     "for_xml": {"report/svg.py", "export/graphml.py"},
     "for_terminal": {"report/terminal.py", "cli/options.py"},
 }  # fmt: skip

@@ -245,6 +245,7 @@ def test_the_folder_holds_all_of_it(written: tuple[dict[str, Any], Path]) -> Non
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
         "compare.json", "floorplans.json", "compare.md", "compare.html", "compare.csv", "figures/pareto.svg",
         "run.yaml", "tables/costs.csv", "tables/wires.csv", "tables/rates.csv", *drawings,
+        *(name.replace(".svg", ".csv") for name in ("figures/pareto.svg", *drawings)),
     }  # fmt: skip
     rows = list(csv.DictReader(io.StringIO((folder / "compare.csv").read_text("utf-8"))))
     assert [row["name"] for row in rows] == list(CHIPS)

@@ -70,7 +70,7 @@ def test_the_files_are_the_same_twice_and_hold_the_data(found: tuple[dict[str, A
     files = contents(folder)
     assert contents(again) == files
     assert set(files) == {"network.json", "network.html", "network.md", "tables/summary.csv", "tables/latency.csv",
-                          "run.yaml", "tables/links.csv", "figures/latency.svg"}  # fmt: skip
+                          "run.yaml", "tables/links.csv", "figures/latency.svg", "figures/latency.csv"}  # fmt: skip
     assert json.loads(files["network.json"]) == data
     assert document(data) == document(json.loads(files["network.json"]))
 

@@ -363,8 +363,8 @@ def test_the_command_prints_what_it_found(tmp_path: Path, capsys: pytest.Capture
     assert names == {
         "optimise.json", "optimise.html", "optimise.md", "figures", "tables", "run.yaml", f"{REFERENCE}_optimised.yaml",
     }  # fmt: skip
-    figures = [path.name for path in (tmp_path / "out" / "figures").iterdir()]
-    assert figures == ["trajectory.svg"]
+    figures = sorted(path.name for path in (tmp_path / "out" / "figures").iterdir())
+    assert figures == ["trajectory.csv", "trajectory.svg"]
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

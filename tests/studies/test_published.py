@@ -173,7 +173,7 @@ def test_the_command_writes_a_report_and_fails_only_with_a_fit(
     assert "predicted" in capsys.readouterr().out
     first = contents(Path("out"))
     assert set(first) == {"run.yaml", "published.json", "published.html", "published.md", "tables/published.csv",
-                          "figures/published.svg"}  # fmt: skip
+                          "figures/published.svg", "figures/published.csv"}  # fmt: skip
     assert json.loads(first["published.json"]) == rows("khaddam_jssc_2022")
     with pytest.raises(SystemExit):
         main(["published", "khaddam_jssc_2022", "--out", "out", "--json"])
