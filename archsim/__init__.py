@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         train,
     )
     from archsim.base.errors import ArchsimError, SpecError
-    from archsim.base.plugins import load_plugin
+    from archsim.base.plugin_loading import load_plugin
     from archsim.chip import build_chip
     from archsim.mapping import build_schedule, map_workload
     from archsim.results.bill import account
@@ -58,7 +58,7 @@ _HOMES = {
     "floorplan": "archsim.api",
     "frame": "archsim.studies.stores",
     "load_arch": "archsim.spec.loading",
-    "load_plugin": "archsim.base.plugins",
+    "load_plugin": "archsim.base.plugin_loading",
     "load_workload": "archsim.workload",
     "map_workload": "archsim.mapping",
     "peak": "archsim.results.peak",

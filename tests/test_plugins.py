@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 import archsim as sim
-from archsim.base import plugins
+from archsim.base import plugin_loading, plugin_sending, plugins
 from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.components import COMPONENTS
@@ -80,7 +80,7 @@ def test_the_environment_names_plug_ins_too(archsim: Command, monkeypatch: pytes
 
 
 def test_python_loads_a_plug_in(archsim: Command) -> None:
-    with plugins.using([]):
+    with plugin_loading.using([]):
         found = sim.load_plugin("star.py")
         assert found.registered == ["topology 'star'", "placement 'as_before'", "component 'plain_cell'"]
         assert repr(found).startswith("<plug-in star.py: topology 'star'")
@@ -92,7 +92,7 @@ def test_python_loads_a_plug_in(archsim: Command) -> None:
 def test_a_module_that_python_imports_is_a_plug_in(archsim: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(".")
     Path("star.py").rename("my_star.py")
-    with plugins.using([]):
+    with plugin_loading.using([]):
         __import__("my_star")
         assert TOPOLOGIES.plugin_of("star") is plugins.active()[0]
         assert plugins.words() == ["--plugin", "my_star"]
@@ -140,7 +140,7 @@ def test_a_study_is_answered_shown_again_and_repeated(archsim: Command, tmp_path
 
 
 def test_a_study_is_a_function(archsim: Command, tmp_path: Path) -> None:
-    with plugins.using(["lives.py"]):
+    with plugin_loading.using(["lives.py"]):
         found = sim.study("lives", arch=sim.load_arch(CHIP, {"tile.rows": 128}), workload=WORK, parts=(2,))
         assert found.rows == [{"part": 2, "writes": 5e5}]
         assert "--set tile.rows=128" in found.data.command
@@ -214,7 +214,7 @@ def test_training_is_not_gone_on_with_by_another_version(archsim: Command) -> No
         chip=sim.load_arch(CHIP), network=sim.load_workload(WORK), data=SimpleNamespace(name="d"), epochs=1, seeds=(0,),
         ablated=(), inputs=SimpleNamespace(splits=None),
     )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch, plugins.using(["star.py"]):
+    with pytest.MonkeyPatch.context() as patch, plugin_loading.using(["star.py"]):
         patch.setattr(train, "data_name", lambda data: data.name)
         assert identity(asked)["plug-in star.py"] == plugins.active()[0].digest
 
@@ -222,34 +222,34 @@ def test_training_is_not_gone_on_with_by_another_version(archsim: Command) -> No
 def test_a_process_has_just_the_plug_ins_that_it_is_told_of(
     archsim: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(plugins, "_complete", True)
-    with plugins.using(["star.py", "lives.py"]):
-        star, lives = plugins.to_send()
-    with plugins.using([]):
-        plugins.receive([star])
+    monkeypatch.setattr(plugin_loading, "_complete", True)
+    with plugin_loading.using(["star.py", "lives.py"]):
+        star, lives = plugin_sending.to_send()
+    with plugin_loading.using([]):
+        plugin_sending.receive([star])
         assert [own.name for own in plugins.active()] == ["star.py"]
-        plugins.receive([lives._replace(name="mine")])
+        plugin_sending.receive([lives._replace(name="mine")])
         assert [own.name for own in plugins.active()] == ["mine"]
         other = star.source.replace(b"star", b"staR") if star.source else b""
         digest = hashlib.sha256(other).hexdigest()[:12]
-        plugins.receive([star._replace(source=other, digest=digest, module=f"archsim_plugin_{digest}")])
+        plugin_sending.receive([star._replace(source=other, digest=digest, module=f"archsim_plugin_{digest}")])
         assert "staR" in TOPOLOGIES  # of a file that is not there
         assert "star" not in TOPOLOGIES
         monkeypatch.syspath_prepend(tmp_path)
         Path("their_star.py").write_text(Path("star.py").read_text("utf-8"), "utf-8")
         with pytest.raises(SpecError, match="the plug-in their_star: is another version than where the command was"):
-            plugins.receive([plugins.Sent("their_star", "their_star", "installed", "0" * 12, "", None)])
+            plugin_sending.receive([plugin_sending.Sent("their_star", "their_star", "installed", "0" * 12, "", None)])
         with pytest.raises(SpecError, match="no_star: there is no module 'no_star'"):
-            plugins.receive([plugins.Sent("no_star", "no_star", "installed", "0" * 12, "", None)])
-        plugins.receive([])
+            plugin_sending.receive([plugin_sending.Sent("no_star", "no_star", "installed", "0" * 12, "", None)])
+        plugin_sending.receive([])
         assert plugins.active() == []
 
 
 def test_what_a_script_registers_itself_is_not_sent(archsim: Command) -> None:
-    with plugins.using([]):
+    with plugin_loading.using([]):
         exec(compile(Path("star.py").read_text("utf-8"), "star.py", "exec"), {"__name__": "__main__"})
         with pytest.raises(SpecError, match="this session: registers topology 'star', and other processes"):
-            plugins.to_send()
+            plugin_sending.to_send()
 
 
 # ---- what is wrong
@@ -322,7 +322,7 @@ def test_what_archsim_registers_after_a_plug_in_is_still_its_own() -> None:
     make = "from archsim.base.registry import Registry\nTHINGS = Registry('thing')\n"
     own = {"__name__": "archsim.things"}
     exec(compile(make, "things", "exec"), own)
-    with plugins.using([]):
+    with plugin_loading.using([]):
         exec("THINGS.add('one')(1)", {"__name__": "theirs", "__file__": "theirs.py", **own | {"__name__": "theirs"}})
         assert own["THINGS"]["one"] == 1
         with pytest.raises(SpecError, match="line 1: thing 'one' is archsim's own; give yours another name"):
@@ -348,7 +348,7 @@ def test_the_page_is_so_word_for_word(archsim: Command, tmp_path: Path) -> None:
     assert files(tmp_path / "again") == files(tmp_path / "stars")
     updates = json.loads(Path("out/pulses.json").read_text("utf-8"))["updates"]
     assert [(own["slots"], own["time_s"] * 1e9) for own in updates] == [(7, pytest.approx(35)), (15, pytest.approx(75))]
-    with plugins.using(["pulses.py"]):
+    with plugin_loading.using(["pulses.py"]):
         assert [row["slots"] for row in sim.study("pulses", arch=CHIP, workload=WORK).rows] == [1, 15]
     table = re.findall(r"^\| [\w ]*\| (`archsim[^|]*) \| (.*) \|$", page, flags=re.MULTILINE)
     assert len(table) > 15

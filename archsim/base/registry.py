@@ -9,7 +9,7 @@ from operator import itemgetter
 from threading import get_ident
 from typing import Generic, TypeVar
 
-from archsim.base import plugins
+from archsim.base import plugin_loading, plugins
 from archsim.base.errors import SpecError, nearest
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Registry(Generic[T]):
     def _entries(self) -> dict[str, T]:
         self._look_at_home()
         if self._is_own:
-            plugins.load_installed()
+            plugin_loading.load_installed()
         return self._found
 
     def _look_at_home(self) -> None:
@@ -75,9 +75,7 @@ class Registry(Generic[T]):
                     raise plugins.clash(noted, self.plugin_of(name))
                 plugins.note(noted)
             elif (other := self.plugin_of(name)) is not None:  # which was there before archsim's
-                raise plugins.clash(
-                    next(each for each in other.entries if each.table is self._found and each.name == name), None
-                )
+                raise plugins.clash(other.entry_of(self._found, name), None)
             elif name in self._found:
                 raise ValueError(f"{self.noun} '{name}' is registered twice")
             self._found[name] = entry

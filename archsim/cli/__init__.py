@@ -17,7 +17,8 @@ import typer
 
 from archsim.base.doors import check_text
 from archsim.base.errors import ArchsimError, StuckError
-from archsim.base.plugins import from_environment, split, using
+from archsim.base.plugin_loading import from_environment, using
+from archsim.base.plugins import split
 from archsim.cli import (  # noqa: F401  each adds its commands
     floorplan_commands,
     run_commands,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from archsim.base import plugins
+from archsim.base import plugin_loading, plugins
 from archsim.base.errors import SpecError
 from archsim.cli import options
 from archsim.cli.options import perform
@@ -32,7 +32,7 @@ class Declared(TyperCommand):
 
     def make_context(self, *arguments: Any, **more: Any) -> Any:
         """Return the context of the study's own command."""
-        plugins.load_installed()
+        plugin_loading.load_installed()
         command = _loaded(str(self.name))
         if command is None:
             where, hint = f"archsim {self.name}", "mend or remove the package that declares it"
@@ -43,7 +43,7 @@ class Declared(TyperCommand):
 def names(own: Iterable[str]) -> list[str]:
     """Return the commands that plug-ins have beside archsim's own."""
     loaded = [study.inputs.words for study, _ in _studies()]
-    return sorted({*loaded, *(each.name for each in plugins.declared())}.difference(own))
+    return sorted({*loaded, *(each.name for each in plugin_loading.declared())}.difference(own))
 
 
 def check_names(own: Iterable[str]) -> None:
@@ -58,9 +58,9 @@ def command_called(name: str) -> Any:
     """Return the command of a plug-in's study, None if there is none of that name."""
     if (command := _loaded(name)) is not None:
         return command
-    if (says := next((each.says for each in plugins.declared() if each.name == name), None)) is not None:
+    if (says := next((each.says for each in plugin_loading.declared() if each.name == name), None)) is not None:
         return Declared(name=name, help=says)
-    plugins.load_installed()  # a package may have a study that it does not declare
+    plugin_loading.load_installed()  # a package may have a study that it does not declare
     return _loaded(name)
 
 

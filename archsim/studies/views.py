@@ -9,7 +9,8 @@ from typing import Any
 
 from archsim.base.doors import door, read_json, read_plain
 from archsim.base.errors import Problem, SpecError, nearest
-from archsim.base.plugins import active, load_installed
+from archsim.base.plugin_loading import load_installed
+from archsim.base.plugins import active
 from archsim.base.registry import Registry
 from archsim.base.schema import json_schema
 from archsim.base.section import Section

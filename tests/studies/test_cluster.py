@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from archsim.api.commands import study
-from archsim.base import plugins
+from archsim.base import plugin_loading
 from archsim.base.errors import SpecError
 from archsim.studies.sweep.grid import Inputs
 from archsim.studies.sweep.study import STUDY
@@ -76,7 +76,7 @@ def test_workers_have_the_plug_ins_that_each_command_has(address: str, tmp_path:
     for factor in (1, 3):
         path = tmp_path / "lives.py"
         path.write_text(text.replace("FACTOR = 1\n", f"FACTOR = {factor}\n"), "utf-8")
-        with plugins.using([path]):
+        with plugin_loading.using([path]):
             path.unlink()
             found = study("lives", arch=REFERENCE, workload="mlp_digits", parts=(1, 2), cluster=address)
         assert [life.writes for life in found.data.lives] == [factor * 1e6, factor * 5e5]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archsim.base import plugins
+from archsim.base import plugin_sending
 from archsim.base.atomic import Content
 from archsim.base.documents import Leaf, Tree, dump_yaml, written
 from archsim.base.errors import ArchsimError, Problem, SpecError
@@ -214,7 +214,7 @@ class Searching(Underway[Saved]):
         said = self._empty.plain()
         asked = {key: said[key] for key in ("set", "search", "goals", "bounds", "epochs", "examples", "held")}
         asked["data"] = self.grid.data.get("")
-        text = json.dumps([arch, workload, surroundings().code, asked, *plugins.versions()], sort_keys=True)
+        text = json.dumps([arch, workload, surroundings().code, asked, *plugin_sending.versions()], sort_keys=True)
         names = " ".join(own.value.name for own in self.grid.bases({}))
         return Shared(self.inputs.storage, f"archsim {names[:NAMES]} {hashlib.sha256(text.encode()).hexdigest()[:12]}")
 

@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any
 
-from archsim.base import plugins
+from archsim.base import plugin_sending
 from archsim.base.doors import reason
 from archsim.base.errors import Problem, SpecError
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
@@ -67,7 +67,7 @@ class Cluster(Executor):
 
     def _check(self) -> None:
         """Raise SpecError unless all workers are there and have this archsim and what it computes with."""
-        found: dict[str, Surroundings] = self._client.run(_there, plugins.to_send(), on_error="return")
+        found: dict[str, Surroundings] = self._client.run(_there, plugin_sending.to_send(), on_error="return")
         if not found:
             raise SpecError([Problem(self.where, "has no workers", HINT)])
         problems: list[Problem] = []
@@ -147,7 +147,7 @@ class Cluster(Executor):
         self._client.close()
 
 
-def _there(sent: Sequence[plugins.Sent]) -> Surroundings:
+def _there(sent: Sequence[plugin_sending.Sent]) -> Surroundings:
     """Return a worker's surroundings, in that worker, with plug-ins that it is told of."""
-    plugins.receive(sent)
+    plugin_sending.receive(sent)
     return surroundings()

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from archsim.base import plugins
+from archsim.base import plugin_sending
 
 PACKAGE = Path(__file__).parents[2]
 COMPUTES = ("numpy", "numba")
@@ -38,7 +38,7 @@ class Surroundings(NamedTuple):
 
 def surroundings() -> Surroundings:
     """Return what this process computes with; plug-ins count as packages, by the digests of their code."""
-    return _with(plugins.versions())
+    return _with(plugin_sending.versions())
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from archsim.base import plugins
+from archsim.base import plugin_sending
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.spec.named import Taken, taking
@@ -99,14 +99,14 @@ def carry_out(tasks: Sequence[AnyTask], inside: Inside = unheard) -> Batch:
     return Batch(tuple(outcomes), tuple(depends), surroundings(), time.perf_counter() - begin)
 
 
-def carry_out_sent(tasks: bytes, known: Taken, sent: Sequence[plugins.Sent] = ()) -> Batch:
+def carry_out_sent(tasks: bytes, known: Taken, sent: Sequence[plugin_sending.Sent] = ()) -> Batch:
     """Carry out tasks that another process sent, with the files that it knows by names, and just its plug-ins.
 
     One at a time in a process: a worker of Dask may have several threads, and what studies keep between tasks is not
     made for that.
     """
     with _ALONE, taking(known):
-        plugins.receive(sent)
+        plugin_sending.receive(sent)
         return carry_out(pickle.loads(tasks))
 
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import ProcessPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from archsim.base import plugins
+from archsim.base import plugin_sending
 from archsim.base.errors import ArchsimError
 from archsim.base.words import counted, shortened
 from archsim.spec.named import to_send
@@ -226,7 +226,7 @@ class Dispatch:
 
     def _submit(self, executor: Executor, places: list[int]) -> None:
         sent = pickle.dumps([self.tasks[place] for place in places])
-        self.given[executor.submit(carry_out_sent, sent, to_send(), plugins.to_send())] = places
+        self.given[executor.submit(carry_out_sent, sent, to_send(), plugin_sending.to_send())] = places
 
     def _size(self, count: int) -> int:
         """Return how many tasks make a batch, so that giving it costs little and workers end together."""

@@ -13,7 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from archsim.base import plugins
+from archsim.base import plugin_sending
 from archsim.base.errors import ArchsimError, SpecError
 from archsim.base.limits import EPOCHS
 from archsim.base.words import counted
@@ -143,7 +143,7 @@ class Task:
             "ablated": [*self.ablated],
             "splits": self.inputs.splits,
             "version": f"archsim {package_version()}, numpy {np.__version__}, numba {numba.__version__}",
-            **dict(plugins.versions()),
+            **dict(plugin_sending.versions()),
         }
 
 
