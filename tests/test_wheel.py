@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -133,3 +134,24 @@ def test_the_commands_of_the_installed_wheel_run_without_extras(installed: Path,
     archsim("train", chip, work, *small, "--out", "t", "--quiet")
     history = json.loads((tmp_path / "t" / "history.json").read_text("utf-8"))
     assert 0 < history["accuracy_chip"][0][0] < 1
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_are_the_same_whoever_builds_them(tmp_path: Path) -> None:
+    """In a copy of another date and mode; and the wheel of the sdist is that of the checkout."""
+    copy = tmp_path / "copy"
+    apart = shutil.ignore_patterns(
+        ".venv", ".git", ".*_cache", "__pycache__", "_build", "made", "dist", "build", "*--*"
+    )
+    shutil.copytree(ROOT, copy, ignore=apart, copy_function=shutil.copyfile)  # as of now, and of other modes
+    found = []
+    for tree, name in ((ROOT, "here"), (copy, "there")):
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / name), str(tree)]
+        subprocess.run(command, check=True, capture_output=True)  # the sdist, and from it the wheel
+        found.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert found[0] == found[1]
+    direct = tmp_path / "direct"
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(direct), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = direct.iterdir()
+    assert found[0][wheel.name] == wheel.read_bytes()
