@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from archsim.noc.compiled import compiled
+from archsim.noc.inlined import compiled
 from archsim.noc.state import ASK, CREDIT, FLIT, GROUPS, LINKS, NOBODY, Fixed, State
 
 

@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from archsim.noc.compiled import compiled
 from archsim.noc.flits import after, ask_channel, credit_in, flit_in, group_due, leave, link_due, next_packet, slot_of
+from archsim.noc.inlined import compiled
 from archsim.noc.state import ASK, CREDIT, CYCLE, FLIT, GROUPS, IN, LINKS, MADE, NEVER, NOBODY, Fixed, State
 
 

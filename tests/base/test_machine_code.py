@@ -115,4 +115,4 @@ def test_all_that_is_kept_goes_through_it() -> None:
     from tests.test_tree import sources
 
     assert [name for name, text in sources().items() if "cache=True" in text] == []
-    assert "import njit" in sources()["archsim.noc.compiled"]
+    assert "import njit" in sources()["archsim.noc.inlined"]
