@@ -21,7 +21,7 @@ from archsim.chip.floorplan import Plan
 from archsim.chip.floorplan.generators import grid
 from archsim.chip.topologies import Graph
 from archsim.chip.topologies.base import Topology
-from archsim.noc import compiled, flits, kernel
+from archsim.noc import flits, inlined, kernel
 from archsim.noc.patterns import TRAFFIC, Packets, Traffic, draw_packets
 from archsim.noc.router import ARBITRATIONS, Router, Wires
 from archsim.noc.saturation import Setting, build, carry, latency_at, saturation
@@ -263,7 +263,7 @@ def in_plain_python(module: Any) -> Any:
 @pytest.mark.parametrize("option", ["wait_for_tail_credit", "hold_switch_for_packet"])
 def test_compiled_and_plain_python_give_equal_results(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
-    monkeypatch.setattr(compiled, "compiled", in_plain_python(compiled).compiled)
+    monkeypatch.setattr(inlined, "compiled", in_plain_python(inlined).compiled)
     monkeypatch.setitem(sys.modules, flits.__name__, in_plain_python(flits))
     plain = in_plain_python(kernel)
     wires, router = wires_of("mesh", 3, 3), replace(Router(4, 2, 6), **{option: True})  # type: ignore[arg-type]
