@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archsim.base.errors import SpecError
+from archsim.base.plugin_loading import using
 from archsim.estimates.base import ESTIMATORS, Estimate, Estimator, Parameter, estimator
 
 factors = st.floats(1.0, 1e3)
@@ -44,15 +46,17 @@ def test_a_node_of_a_file_is_that_of_the_table() -> None:
 
 
 def test_an_estimator_is_registered_by_its_decorator() -> None:
-    @estimator("of_a_test", "a test", "W", {"x": Parameter("", "x", 0, 1)}, equation="x", source="this test alone")
-    def law(x: float) -> Estimate:
-        return Estimate(x, x, x)
+    with using([]):
 
-    try:
+        @estimator("of_a_test", "a test", "W", {"x": Parameter("", "x", 0, 1)}, equation="x", source="this test alone")
+        def law(x: float) -> Estimate:
+            return Estimate(x, x, x)
+
         own = ESTIMATORS["of_a_test"]
         assert isinstance(own, Estimator)
         assert own.estimate(x=0.5) == Estimate(0.5, 0.5, 0.5) == law(0.5)
-        with pytest.raises(ValueError, match="registered twice"):
+        with pytest.raises(
+            SpecError, match=r"estimator 'of_a_test' is registered by tests\.estimates\.test_base, line"
+        ):
             estimator("of_a_test", "a test", "W", {}, equation="", source="")(law)
-    finally:
-        ESTIMATORS._found.pop("of_a_test")
+    assert "of_a_test" not in ESTIMATORS
