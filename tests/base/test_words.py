@@ -46,7 +46,7 @@ KNOWN = {
     ("studies/run/document.py", "{ops}"), ("report/floorplan.py", "RASTER"),
     ("studies/noc/document.py", "TIMES_ZERO_LOAD"),
     ("workload/weights.py", "' x '.join(map(str, held[name].shape))"),
-    ("functional/targets.py", "own.shape[1]"),
+    ("functional/targets.py", "own.shape[1]"), ("spec/finding.py", "FOLDERS[folder]"),
     *((f"workload/onnx/{file}.py", figure) for file, figure in (
         ("chain", "matrix.vectors"), ("chain", "steps"), ("importing", "first.ops"), ("matrices", "graph.batch"),
         ("differences", "chain.rounded"), ("differences", "chain.steps"), ("differences", "first.first.inputs"),
