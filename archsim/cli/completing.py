@@ -119,7 +119,7 @@ def _known() -> dict[str, Any]:
         try:
             aside.write_text(json.dumps(found), "utf-8")
             aside.replace(kept)
-            for old in kept.parent.glob("completion-*.json"):
+            for old in sorted(kept.parent.glob("completion-*.json")):
                 if old != kept:
                     old.unlink()
         except OSError:
@@ -131,7 +131,7 @@ def _code() -> str:
     """Return what changes when the code does, or the files of shipped GPUs: sizes and dates."""
     import hashlib
 
-    files = sorted([*_PACKAGE.rglob("*.py"), *_PACKAGE.rglob("*.yaml")])
+    files = [path for ending in ("py", "yaml") for path in sorted(_PACKAGE.rglob(f"*.{ending}"))]
     told = [(path.name, own.st_mtime_ns, own.st_size) for path in files for own in (path.stat(),)]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 

@@ -38,7 +38,7 @@ def find_file(name: str, folder: str) -> Path:
             hint = f"give a {wanted}, such as {example}; were the two exchanged?"
             raise SpecError.at(name, f"is a {other}, and a {wanted} is wanted here", hint)
         close = nearest(name, builtin_names(folder))
-        hint = close if close.startswith("did") else f"archsim list {FOLDERS[folder]} names them, such as {example}"
+        hint = close if close.startswith("did") else f"see `archsim list {FOLDERS[folder]}`, for example {example}"
         raise SpecError.at(name, f"neither a file nor a built-in {wanted}", hint)
     return path
 

@@ -336,8 +336,8 @@ def _move_lines(own: Explained) -> list[str]:
     now = value_at((arch if own.spec == "arch" else workload).value, path)
     loaded = arch if own.spec == "arch" else workload
     text = loaded.figures[path].text if path in loaded.figures else str(now)
-    pair = f"{arch.value.name} x {workload.value.name}"
-    lines = [f"  {'moves':9}  {pair}, {counted(EXAMPLES, 'example')}{settings}, from {text} to"]
+    run = f"{arch.value.name} x {workload.value.name}, {counted(EXAMPLES, 'example')}{settings}"
+    lines = [f"  {'moves':9}  {run}, from {text} to"]
     wide = max(len(each.value) for each in own.moves)
     for each in own.moves:
         moved = [f"{metric_name(name)} x {ratio:.4g}" for name, ratio in each.ratios.items()]

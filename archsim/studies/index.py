@@ -22,8 +22,8 @@ from archsim.report.table import words
 from archsim.results.metric_words import display_unit, metric_name, metric_text
 from archsim.results.metrics import package_version
 from archsim.studies.run.document import document
-from archsim.studies.run.saved import load_page
-from archsim.studies.study import AnyStudy, all_studies
+from archsim.studies.run.saved import AGAIN, load_page
+from archsim.studies.study import AnyStudy, all_studies, edited
 
 PAGE, SIGN = "index.html", ", by archsim</title>"
 """The list's file, and what stands in its head where archsim wrote it."""
@@ -94,7 +94,7 @@ def _reports(place: Path, folder: str) -> Iterator[tuple[str, Listed]]:
     known = False
     if (place / "metrics.json").is_file():
         known = True
-        yield "run", _listed(place, folder, "report", lambda: document(load_page(place)))
+        yield "run", _listed(place, folder, "report", lambda: _run(place))
     for name, study in sorted(all_studies().items()):
         if (place / name).is_file():
             known = True
@@ -108,22 +108,28 @@ def _reports(place: Path, folder: str) -> Iterator[tuple[str, Listed]]:
         yield UNKNOWN, Listed(place.name, _joined(folder, page), folder, says=says)
 
 
+def _run(place: Path) -> Document:
+    """Return the report of a run from what its folder holds."""
+    page = load_page(place)
+    with edited(f"{place}/metrics.json", AGAIN.format(folder=place)):
+        return document(page)
+
+
 def _shown(study: AnyStudy, place: Path) -> tuple[Document, tuple[tuple[str, str], ...]]:
     """Return the report of a study from what its folder holds, and its figures as a whole."""
     where, again = f"{place}/{study.file}", f"repeat the command that wrote it: archsim {study.inputs.words}"
     text = read_plain(place / study.file, where, again)
-    data = study.data.read_from(study.whole(place, text), where, again)
-    return study.document(data), _figures(dict(study.metrics(data)))
+    with edited(where, again):
+        data = study.data.read_from(study.whole(place, text), where, again)
+        return study.document(data), _figures(dict(study.metrics(data)))
 
 
 def _listed(place: Path, folder: str, stem: str, show: Any, study: AnyStudy | None = None) -> Listed:
     page = _joined(folder, f"{stem}.html") if (place / f"{stem}.html").is_file() else ""
     try:
         found = show()
-    except ArchsimError as error:
+    except ArchsimError as error:  # it hides no other report
         return Listed(place.name, page, folder, wrong=str(error).splitlines()[0].replace(f"{place}/", ""))
-    except Exception as error:  # what was edited by hand, or is of another version, hides no other report
-        return Listed(place.name, page, folder, wrong=f"is not what this archsim writes ({type(error).__name__})")
     shown, figures = found if isinstance(found, tuple) else (found, ())
     return Listed(shown.title, page, folder, _cards(shown) or figures, _says(shown), _picture(shown))
 

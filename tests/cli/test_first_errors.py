@@ -99,7 +99,7 @@ ASKED = [
     (f"run ambrogio {WORK}", "did you mean 'ambrogio_nature_2018'?"),
     (
         f"run nothing {WORK}",
-        f"neither a file nor a built-in chip; archsim list arch names them, such as {CHIP}",
+        f"neither a file nor a built-in chip; see `archsim list arch`, for example {CHIP}",
     ),
     (f"run {CHIP}.yaml {WORK}", f"no such file; '{CHIP}' alone is the built-in one"),
     (f"run short.yaml {WORK}", "short.yaml: no such file; did you mean 'short.yml'?"),
