@@ -37,6 +37,14 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """Have files that tests write not brought to the disk: no power is lost, and it takes longer than to write them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("archsim.base.atomic._sync_all", lambda paths: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _without_intervals() -> Iterator[None]:
     """Have nothing drawn for intervals of metrics, which takes longer than short runs; few draws where they are."""
     from tests.helpers import DRAWN

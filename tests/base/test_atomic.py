@@ -17,6 +17,12 @@ from archsim.base.errors import SpecError
 from tests.mishaps import tree
 
 TOLD = "--weights w.npz"
+_sync_all = atomic._sync_all  # tests/conftest.py puts nothing in its place
+
+
+@pytest.fixture(autouse=True)
+def _as_users_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atomic, "_sync_all", _sync_all)
 
 
 def names(folder: Path) -> list[str]:

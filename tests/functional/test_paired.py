@@ -40,11 +40,11 @@ def test_bits_come_back(own: list[bool]) -> None:
 def test_of_one_seed_the_interval_is_that_of_scipy() -> None:
     chip, floating = answers(1, 400)
     wanted = stats.bootstrap((chip[0].astype(float), floating[0].astype(float)), lambda a, b, axis: (a - b).mean(axis),
-                             paired=True, vectorized=True, method="percentile", n_resamples=20_000,
+                             paired=True, vectorized=True, method="percentile", n_resamples=4_000,
                              rng=np.random.default_rng(0)).confidence_interval  # fmt: skip
     found = interval_of(chip, floating, [0])
     assert found.mean == pytest.approx(chip.mean() - floating.mean())
-    # An example is worth 0.0025; ends of 10,000 draws vary by less than two of them.
+    # An example is worth 0.0025; ends of thousands of draws vary by less than two of them.
     assert (found.low, found.high) == (pytest.approx(wanted.low, abs=0.005), pytest.approx(wanted.high, abs=0.005))
 
 
@@ -112,7 +112,7 @@ def losses(seeds: int, examples: int) -> tuple[Any, Any]:
 def test_the_excess_of_one_seed_is_that_of_scipy() -> None:
     chip, floating = losses(1, 300)
     wanted = stats.bootstrap((chip[0], floating[0]), lambda a, b, axis: a.sum(axis) / b.sum(axis) - 1, paired=True,
-                             vectorized=True, method="percentile", n_resamples=20_000,
+                             vectorized=True, method="percentile", n_resamples=4_000,
                              rng=np.random.default_rng(0)).confidence_interval  # fmt: skip
     found = excess_of(chip, floating, [0])
     assert found.mean == pytest.approx(chip.sum() / floating.sum() - 1)
