@@ -13,6 +13,7 @@ from math import inf
 import pytest
 from hypothesis import settings
 
+collect_ignore_glob = ["plugin_*.py"]  # whoever imports them, as to look for doctests, registers what they have
 os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told 80
 
 settings.register_profile("quick", deadline=None, max_examples=15)  # first calls compile, or load the table of units

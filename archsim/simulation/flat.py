@@ -16,6 +16,7 @@ from archsim.simulation.program import CompiledStage, Program
 
 Int: TypeAlias = NDArray[np.int64]
 NONE = -1
+"""The number of what is not there: a shard, a layer, an op."""
 RANKS = ("age", "fixed", "round_robin")
 """The arbitrations that the loop knows, by their numbers in it."""
 BITS = len(STATES)

@@ -26,7 +26,7 @@ WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 20_000
 compiled (20 s) or is there, against some 0.2 million actions a second. Measured on two cores of a Xeon; time alone
 depends on it."""
 RECURS = 8
-"""So many examples are gone through before a state recurs, at least. An assumption: time alone depends on it."""
+"""So many examples are gone through before a state recurs, at least; the time to simulate alone depends on it."""
 _asked: ContextVar[str] = ContextVar("engine", default="auto")
 
 
