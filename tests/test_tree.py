@@ -34,7 +34,6 @@ MOST_ARGUMENTS = 12
 BY_FOLDER = {"base", "study", "tables", "figures", "document", "compute"}
 """What has these names is told apart by its folder, as everyone says it: the sweep's study, the run's tables."""
 APART = {
-    "compiled": {"noc/compiled.py", "simulation/compiled.py"},
     "crosscheck": {"results/crosscheck.py", "studies/crosscheck.py"},
     "floorplan": {"api/floorplan.py", "chip/floorplan", "report/floorplan.py"},
     "gpus": {"baselines/gpus.py", "studies/gpus"},
