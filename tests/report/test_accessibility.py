@@ -42,11 +42,16 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module", params=list(PAGES))
+@pytest.fixture(scope="module", params=[*PAGES, "index"])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a study, with axe-core in it, which the page's own policy would not let run."""
     folder = tmp_path_factory.mktemp("page")
-    assert call([*PAGES[request.param], "--quiet", "--out", str(folder / "o")]) == 0
+    if request.param == "index":
+        for name in ("metrics.json", "sweep.json"):
+            assert call([*PAGES[name], "--quiet", "--out", str(folder / "o" / name)]) == 0
+        assert call(["report", "--index", str(folder / "o")]) == 0
+    else:
+        assert call([*PAGES[request.param], "--quiet", "--out", str(folder / "o")]) == 0
     (made,) = (folder / "o").glob("*.html")
     text = re.sub(r"<meta http-equiv=.?Content-Security-Policy[^>]*>", "", made.read_text("utf-8"))
     own = DRIVER.replace("RULES", json.dumps(RULES)).replace("AXE", AXE.read_text("utf-8").replace("</script>", ""))
