@@ -16,12 +16,14 @@ from archsim.components.cells.base import Switches
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.numeric import draws
 from archsim.components.cells.numeric.capacitor_update import update
-from archsim.components.cells.numeric.conformance import EVERYTHING, IDEAL, arrays, call, cells_of, pulse_all
+from archsim.components.cells.numeric.conformance import EVERYTHING, arrays, call, cells_of, pulse_all
 from archsim.components.cells.numeric.draws import QUANTILES
 from archsim.components.cells.numeric.draws_in_numpy import quick_normals
 from archsim.spec.loading import load_arch
 from tests.components.test_cell_conformance import KINDS, device_of
 
+IDEAL = Switches(leakage=False, variability=False, programming_error=False)
+"""Noise of pulses stays, where a device has it."""
 ELECTRON_C, BOLTZMANN = 1.602176634e-19, 1.380649e-23  # the SI's own
 CAPACITORS = [kind for kind in KINDS if issubclass(COMPONENTS[kind], CapacitorPair)]
 with_capacitor = pytest.mark.parametrize("kind", CAPACITORS)
