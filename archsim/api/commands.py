@@ -130,10 +130,7 @@ def run(
             plan.arch, plan.workload, examples=count, full=full, seed=seed, activity=plan.activity,
             activity_from=plan.activity_from, command=plan.command, progress=told,
         )  # fmt: skip
-    found = Run(result, plan, default_folder(plan.arch, plan.workload))
-    if out is not None:
-        found.report(out)
-    return found
+    return _reported(Run(result, plan, default_folder(plan.arch, plan.workload)), out)
 
 
 def crosscheck(
@@ -160,10 +157,7 @@ def crosscheck(
                    tolerance=tolerance, data_folder=path(data))  # fmt: skip
     count = plan.run.count
     result, used = crosschecked(plan, None if progress is None else lambda done: progress(done, count))
-    found = Run(result, used, plan.folder)
-    if out is not None:
-        found.report(out)
-    return found
+    return _reported(Run(result, used, plan.folder), out)
 
 
 def train(
@@ -411,6 +405,12 @@ def network(
     loads = tuple(load) if isinstance(load, Sequence) else (load,)
     return studied("archsim.studies.noc.study", out, progress, topology=topology, size=size, traffic=texts(traffic),
                    load=loads, jobs=jobs, cluster=cluster, store=path(store), **router)  # fmt: skip
+
+
+def _reported(found: Run, out: File | None) -> Run:
+    if out is not None:
+        found.report(out)
+    return found
 
 
 def _paths(given: File | Sequence[File]) -> tuple[Path, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Mapping
 import numpy as np
 
 from archsim.mapping.schedule import Schedule
-from archsim.simulation.engine import explained
+from archsim.simulation.engine import check_ended
 from archsim.simulation.flat import (
     AT_END,
     BEGINS,
@@ -34,7 +34,7 @@ from archsim.simulation.flat import (
     state_of,
 )
 from archsim.simulation.maintenance import Upkeep
-from archsim.simulation.program import FOREVER, compile_schedule
+from archsim.simulation.program import capacities, compile_schedule
 from archsim.simulation.recurrence import Counters
 from archsim.simulation.timeline import Timeline
 
@@ -55,9 +55,8 @@ class CompiledEngine:
         from archsim.simulation import loop
 
         self._loop = loop
-        self.schedule, self.timeline, units = schedule, timeline, schedule.chip.units
-        asked = dict.fromkeys(unit for op in schedule.ops for unit in op.acquires)
-        self._capacity = {unit: 0 if unlimited or unit in uncontended else units[unit].capacity for unit in asked}
+        self.schedule, self.timeline = schedule, timeline
+        self._capacity = capacities(schedule, unlimited, uncontended)
         self.program = compile_schedule(schedule, self._capacity)
         self._sizes = FIRST
         self._begin()
@@ -191,12 +190,9 @@ class CompiledEngine:
 
     def close(self) -> None:
         """Account the last stretch of every tile; raise StuckError if ops are left that can never start."""
-        done = self._now.done.tolist()
-        waiting = [op for op, total in enumerate(self.program.totals) if done[op] < total < FOREVER]
-        if waiting:
-            raise explained(self, waiting, self._queues())
+        check_ended(self, self._queues())
         self.account()
-        self.upkeep.close(done)
+        self.upkeep.close(self._now.done.tolist())
 
     def _queues(self) -> dict[int, list[tuple[int, int]]]:
         """Return (op, instance) of who waits for each unit."""

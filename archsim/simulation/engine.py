@@ -25,7 +25,7 @@ from archsim.base.words import counted
 from archsim.components.interconnect import ARBITRATIONS
 from archsim.mapping.schedule import Op, Schedule
 from archsim.simulation.engine_state import OpInstance, first_state
-from archsim.simulation.program import FOREVER, CompiledStage, compile_schedule
+from archsim.simulation.program import FOREVER, CompiledStage, capacities, compile_schedule
 from archsim.simulation.recurrence import State
 from archsim.simulation.timeline import Timeline
 
@@ -55,9 +55,7 @@ class Engine:
     ) -> None:  # fmt: skip
         self.schedule = schedule
         self.observer = observer
-        units = schedule.chip.units
-        asked = dict.fromkeys(unit for op in schedule.ops for unit in op.acquires)
-        capacity = {unit: 0 if unlimited or unit in uncontended else units[unit].capacity for unit in asked}
+        capacity = capacities(schedule, unlimited, uncontended)
         self.program = program = compile_schedule(schedule, capacity)
         self.state = state = first_state(schedule, program, capacity, timeline)
         # The state's own lists, which are never replaced: the inner loops have them at hand.
@@ -349,18 +347,17 @@ class Engine:
 
     def close(self) -> None:
         """Account the last stretch of every tile; raise StuckError if ops are left that can never start."""
-        totals = self.program.totals
-        waiting = [op for op, total in enumerate(totals) if self.done[op] < total < FOREVER]
-        if waiting:
-            queues = {unit: [(run.op, run.n) for run in queue] for unit, queue in self.queues.items()}
-            raise explained(self.state, waiting, queues)
+        check_ended(self.state, {unit: [(run.op, run.n) for run in queue] for unit, queue in self.queues.items()})
         self.tiles.account_all(self.state.clock)
         self.upkeep.close(self.done)
 
 
-def explained(state: State, waiting: list[int], queues: Mapping[int, Sequence[tuple[int, int]]]) -> StuckError:
-    """Return what is raised where ops can never start; `queues` have (op, instance) of who waits for each unit."""
+def check_ended(state: State, queues: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+    """Raise StuckError if ops are left that can never start; `queues` have (op, instance) of who waits, by unit."""
     schedule, program = state.schedule, state.program
+    waiting = [op for op, total in enumerate(program.totals) if state.done[op] < total < FOREVER]
+    if not waiting:
+        return
     ops, layers = schedule.ops, schedule.mapping.workload.layers
 
     def name(index: int) -> str:
@@ -381,4 +378,4 @@ def explained(state: State, waiting: list[int], queues: Mapping[int, Sequence[tu
             heads = ", ".join(f"{name(op)} of example {n:,}" for op, n in queue[:3])
             lines.append(f"waiting for {schedule.chip.units[unit].name}: {heads}")
     more = f"\n... and {len(waiting) - 10} more" if len(waiting) > 10 else ""
-    return StuckError(f"no progress is possible at cycle {state.now:,}:\n" + "\n".join(lines) + more)
+    raise StuckError(f"no progress is possible at cycle {state.now:,}:\n" + "\n".join(lines) + more)

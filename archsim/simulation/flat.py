@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from archsim.mapping.schedule import STATES, Schedule
 from archsim.simulation.program import CompiledStage, Program
+from archsim.simulation.timeline import KINDS
 
 Int: TypeAlias = NDArray[np.int64]
 NONE = -1
@@ -226,8 +227,6 @@ def _place(bit: int) -> int:
 
 def _tracked(schedule: Schedule, timeline: bool) -> Int:
     """Return by op 0 if its starts are not told, 1 if that of its first stage is, 2 if those of all are."""
-    from archsim.simulation.timeline import KINDS
-
     found = np.zeros(len(schedule.ops), dtype=np.int64)
     if timeline:
         for op in schedule.ops:

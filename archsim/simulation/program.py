@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,6 +11,13 @@ from archsim.mapping.schedule import Maintenance, Need, Schedule, Stage
 from archsim.simulation.tile_states import BIT
 
 FOREVER = 1 << 62  # cycles: beyond the end of every run
+
+
+def capacities(schedule: Schedule, unlimited: bool, uncontended: Collection[int]) -> dict[int, int]:
+    """Return how many places each unit has that any op asks for; 0 stands for units that are never contended."""
+    units = schedule.chip.units
+    asked = dict.fromkeys(unit for op in schedule.ops for unit in op.acquires)
+    return {unit: 0 if unlimited or unit in uncontended else units[unit].capacity for unit in asked}
 
 
 class CompiledStage:

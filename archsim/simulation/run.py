@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,7 +24,7 @@ Progress = Callable[[int], None]
 ENGINES = ("auto", "simpy", "compiled")
 WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 20_000
 """From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
-compiled (20 s) or is there, against some 0.2 million actions a second. Measured on two cores of a Xeon; time alone
+compiled (20 s) or is there, against some 0.2 million actions a second. Measured on two cores of an AMD EPYC; time alone
 depends on it."""
 RECURS = 8
 """So many examples are gone through before a state recurs, at least; the time to simulate alone depends on it."""
@@ -126,21 +127,20 @@ def _compiled(
     from archsim.simulation.compiled import CompiledEngine
 
     own = CompiledEngine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=line)
-    told, new = Told(progress, schedule.examples), True
-    forward, before = None, 0
-    while new or not own.finished:
-        if new or own.begin_anew():
-            new, before = False, 0
-            forward = None if full else FastForward(own)
-        elif forward is None:
-            own.advance(own.ended + told.step)
-        else:
-            own.advance(own.ended + 1)
-        if own.ended > before:
+    told, before = Told(progress, schedule.examples), 0
+    forward = None if full else FastForward(own)
+    while True:
+        if own.begin_anew():
+            forward, before = None if full else FastForward(own), 0
+        elif own.ended > before:
             if forward is not None:
                 forward.at_boundary()
             before = own.ended
             told(before)
+        elif own.finished:
+            break
+        else:
+            own.advance(own.ended + (told.step if forward is None else 1))
     own.close()
     return _trace(own, forward.jumped if forward is not None else 0)
 
@@ -163,8 +163,13 @@ class Told:
 def _compiles(schedule: Schedule, full: bool) -> bool:
     """Return whether the compiled engine simulates."""
     asked = _asked.get()
+    if asked == "simpy":
+        return False
     known = schedule.chip.spec.routing.router.arbitration in RANKS
-    if asked == "simpy" or not known or (schedule.examples + 1) * len(schedule.ops) >= FOREVER:
+    if not known or (schedule.examples + 1) * len(schedule.ops) >= FOREVER:
+        if asked == "compiled":
+            why = "has more examples than it counts" if known else "has an arbitration of a plug-in"
+            warnings.warn(f"SimPy's engine simulates, not the compiled one: the run {why}", stacklevel=3)
         return False
     if asked == "compiled":
         return True
@@ -181,8 +186,9 @@ def _compiles(schedule: Schedule, full: bool) -> bool:
 
 def _trace(state: State, jumped: int) -> Trace:
     schedule, program, upkeep, counters = state.schedule, state.program, state.upkeep, state.counters()
-    states = [dict(zip(STATES, row[1:], strict=True)) for row in counters.tiles.tolist()]
-    for named, row in zip(states, counters.tiles.tolist(), strict=True):
+    rows = counters.tiles.tolist()
+    states = [dict(zip(STATES, row[1:], strict=True)) for row in rows]
+    for named, row in zip(states, rows, strict=True):
         named["waiting_data"] += row[0]  # in no state
     counts = map(StageCount, program.stage_ops, program.stage_specs, counters.grants.tolist(), counters.waits.tolist())
     return Trace(

@@ -128,8 +128,15 @@ def test_it_is_equal_for_each_arbitration(arbitration: str) -> None:
 
 
 def test_all_arbitrations_are_known_to_the_loop() -> None:
-    """One of a plug-in is not, and then the engine of SimPy simulates."""
+    """One of a plug-in is not, and then the engine of SimPy simulates, with a word if the other was asked for."""
     assert set(RANKS) == set(ARBITRATIONS)
+
+
+def test_what_it_cannot_take_the_other_engine_does_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archsim.simulation.run.RANKS", ())
+    schedule = schedule_of(load_workload("mlp_digits").value, 3, ("tile.rows=64", "tile.cols=64"))
+    with using("compiled"), pytest.warns(UserWarning, match="SimPy's engine simulates"):
+        simulate(schedule)
 
 
 @pytest.mark.parametrize("topology", sorted(set(TOPOLOGIES) - {"graph"}))
