@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
 from archsim.estimates.adc import BITS_ABOVE_ENOB, KNEE_HZ, REFERENCE_HZ, REFERENCE_NM, andrulis_j, andrulis_m2
 from archsim.estimates.base import ESTIMATORS
@@ -57,6 +56,8 @@ def area_features(enob: F64, rate_hz: F64, node_nm: F64) -> F64:
 
 def median_regression(x: F64, y: F64) -> F64:
     """Return the coefficients of least absolute deviation, by linear programming."""
+    from scipy.optimize import linprog  # a second, which tests of the data above do not wait for
+
     rows, columns = x.shape
     cost = np.r_[np.zeros(columns), np.full(2 * rows, 0.5)]
     equations = np.hstack([x, np.eye(rows), -np.eye(rows)])

@@ -34,7 +34,7 @@ def pytest_collection_finish() -> None:
     """Take modules and tests out of what is looked through for garbage, and look less often: a tenth of all time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000)
+    gc.set_threshold(500_000)
 
 
 @pytest.fixture(scope="session", autouse=True)

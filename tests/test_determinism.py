@@ -102,7 +102,7 @@ DRAWS = (8, 4)
 INPUTS = {
     "plan.flp": FLP.encode(),
     "bad.yaml": b"kind: arch\nname: bad\nzeta: 1\nalpha: 2\ntile: {rows: x, cols: -1, hue: red, device: {kind: x}}\n",
-    "model.onnx": model(),
+    "model.onnx": model,
     "named.yaml": f"kind: arch\nextends: {CHIP}\nname: I\u0131 \u0130i µ Größe 忆阻器\ndescription: Größe.\n".encode(),
 }
 OTHERS: dict[str, Lines] = {
@@ -241,7 +241,7 @@ class Condition:
         for folder in (here, temporary):
             folder.mkdir(parents=True)
         for name, data in INPUTS.items():
-            (here / name).write_bytes(data)
+            (here / name).write_bytes(data() if callable(data) else data)
         asked = {"cases": [(name, (CASES | MORE)[name]) for name in names], "umask": self.umask, "clock": self.clock,
                  "frozen": self.frozen, "draws": DRAWS}  # fmt: skip
         plain = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "TZ": "UTC", "COLUMNS": "140", "TMPDIR": str(temporary)}

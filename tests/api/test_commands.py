@@ -19,7 +19,7 @@ from archsim.functional.checkpoint import NAME
 from archsim.studies.study import all_studies
 from archsim.studies.tasks.bench import OWN_STORE
 from tests.helpers import REFERENCE
-from tests.studies.test_study import FEW
+from tests.studies.test_study import COMMANDS, FEW, FEW_SETS
 
 SMALL: dict[str, object] = {"tile.rows": 128, "tile.cols": 128}
 SETS = ["--set", "tile.rows=128", "--set", "tile.cols=128"]
@@ -45,8 +45,8 @@ CALLS: dict[str, tuple[Callable[[], Any], list[str]]] = {
         lambda: sim.train(REFERENCE, WORK, sets=SMALL, epochs=1), ["train", REFERENCE, WORK, *SETS, "--epochs", "1"]
     ),
     "sensitivity.json": (
-        lambda: sim.sensitivity(FEW, WORK, sets={"mode": "inference"}, examples=2),
-        ["sensitivity", FEW, WORK, "--set", "mode=inference", "--examples", "2"],
+        lambda: sim.sensitivity(FEW, WORK, sets=FEW_SETS, examples=2),
+        COMMANDS["sensitivity.json"],
     ),
     "floorplan.json": (
         lambda: sim.floorplan.draw(sim.load_arch(REFERENCE, SMALL)), ["floorplan", "draw", REFERENCE, *SETS]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from archsim.functional.paired import (
     Interval,
@@ -38,6 +37,8 @@ def test_bits_come_back(own: list[bool]) -> None:
 
 
 def test_of_one_seed_the_interval_is_that_of_scipy() -> None:
+    from scipy import stats  # a second, which whoever collects tests would wait for
+
     chip, floating = answers(1, 400)
     wanted = stats.bootstrap((chip[0].astype(float), floating[0].astype(float)), lambda a, b, axis: (a - b).mean(axis),
                              paired=True, vectorized=True, method="percentile", n_resamples=4_000,
@@ -110,6 +111,8 @@ def losses(seeds: int, examples: int) -> tuple[Any, Any]:
 
 
 def test_the_excess_of_one_seed_is_that_of_scipy() -> None:
+    from scipy import stats
+
     chip, floating = losses(1, 300)
     wanted = stats.bootstrap((chip[0], floating[0]), lambda a, b, axis: a.sum(axis) / b.sum(axis) - 1, paired=True,
                              vectorized=True, method="percentile", n_resamples=4_000,

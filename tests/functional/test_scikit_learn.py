@@ -22,10 +22,14 @@ from archsim.report.terminal import lines
 from archsim.studies.train.study import STUDY, Inputs
 from archsim.workload import load_workload
 
-neural_network = pytest.importorskip("sklearn.neural_network")
 TRAIN, TEST = slice(0, 500), slice(500, 700)
 NAMES = {"relu": "relu", "tanh": "tanh", "logistic": "sigmoid", "identity": "linear", "softmax": "softmax"}
 """scikit-learn's names of activations, and archsim's."""
+
+
+def neural_network() -> Any:
+    """Return scikit-learn's part, loaded when the first test asks: whoever collects tests does not wait for it."""
+    return pytest.importorskip("sklearn.neural_network")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_a_classifier_gives_scikit_learns_own_classes(
     activation: str, two_classes: bool, digits: tuple[Any, Any], tmp_path: Path
 ) -> None:
     x, y = digits[0], (digits[1] > 4).astype(int) if two_classes else digits[1]
-    estimator = neural_network.MLPClassifier((24, 16), activation=activation, max_iter=25, random_state=0)
+    estimator = neural_network().MLPClassifier((24, 16), activation=activation, max_iter=25, random_state=0)
     fitted(estimator, x[TRAIN] / 16, y[TRAIN])
     assert estimator.out_activation_ == ("logistic" if two_classes else "softmax")
     path = written(tmp_path, estimator, "class", arrays_of(x, y))
@@ -107,7 +111,7 @@ def test_a_regressor_gives_scikit_learns_own_r2(
 
     x, y = digits[0], digits[1] / 4 - 1
     t = y if values == 1 else np.stack([y, np.cos(y), y**2], axis=1)
-    estimator = neural_network.MLPRegressor(
+    estimator = neural_network().MLPRegressor(
         hidden_layer_sizes=(20,), activation=activation, max_iter=25, random_state=0
     )
     fitted(estimator, x[TRAIN] / 16, t[TRAIN])
@@ -125,7 +129,7 @@ STATIC = "{kind: static_cell, area: 1 um2, read_energy: 50 fJ, supply: 1.0 V, re
 def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any], tmp_path: Path) -> None:
     x, t = digits[0], digits[1] / 9
     estimator = fitted(
-        neural_network.MLPRegressor(hidden_layer_sizes=(20,), activation="tanh", max_iter=5, random_state=0),
+        neural_network().MLPRegressor(hidden_layer_sizes=(20,), activation="tanh", max_iter=5, random_state=0),
         x[TRAIN] / 16,
         t[TRAIN],
     )
@@ -159,7 +163,7 @@ def test_a_regression_is_trained_and_told_by_loss_and_r2(digits: tuple[Any, Any]
 
 def test_targets_that_no_converter_reads_are_refused(digits: tuple[Any, Any], tmp_path: Path) -> None:
     x, t = digits[0], 2.5 * digits[1]
-    estimator = neural_network.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    estimator = neural_network().MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
     path = written(tmp_path, fitted(estimator, x[TRAIN] / 16, t[TRAIN]), "values", arrays_of(x, t))
     with pytest.raises(SpecError, match=r"numerics.output_range: .*22.5 in magnitude.*give numerics.output_range=23"):
         STUDY.perform(Inputs("ambrogio_nature_2018", str(path)), tmp_path / "out")
@@ -168,7 +172,7 @@ def test_targets_that_no_converter_reads_are_refused(digits: tuple[Any, Any], tm
 
 def test_targets_that_do_not_fit_are_refused_by_name(digits: tuple[Any, Any], tmp_path: Path) -> None:
     x, t = digits[0], np.stack([digits[1] / 9, digits[1]], axis=1)
-    estimator = neural_network.MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
+    estimator = neural_network().MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0)
     path = written(tmp_path, fitted(estimator, x[TRAIN] / 16, t[TRAIN]), "values", arrays_of(x, t))
 
     def fault(*sets: str) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from archsim.components.cells.numeric.base import DeviceLine
 from archsim.components.wires import Ends, Wires
@@ -39,6 +37,8 @@ class Net:
         for place, (device, own) in enumerate(zip(devices, column_lines, strict=True)):
             on_row = row_lines[self.on_row[place]][:, :: device.span]
             self.links.append((on_row.ravel(), own.ravel(), device.conductance.astype(float).ravel()))
+        from scipy.sparse.linalg import splu  # a second, which whoever collects tests would wait for
+
         self.solve = splu(self._matrix().tocsc()).solve
 
     def _nodes(self, width: int) -> Any:
@@ -54,6 +54,8 @@ class Net:
         return found
 
     def _matrix(self) -> Any:
+        from scipy import sparse
+
         a, b, g = (np.concatenate(each) for each in zip(*self.links, strict=True))
         where, to_ground = (np.concatenate(each) for each in zip(*self.ground, strict=True))
         i, j = np.concatenate([a, b, a, b, where]), np.concatenate([a, b, b, a, where])

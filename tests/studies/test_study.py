@@ -24,12 +24,13 @@ from tests.studies.test_train_document import HISTORY
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 FEW = "ankit_asplos_2019"
-"""A chip with few assumptions."""
+FEW_SETS = ("mode=inference", "tile.count=4")
+"""A chip with few assumptions, and of it few tiles."""
 SMALL = ["--set", "tile.rows=128", "--set", "tile.cols=128"]
 COMMANDS = {
     "network.json": ["network", "mesh", "--size", "2x2", "--load", "0.1", "--cycles", "500"],
     "survey.json": ["survey", CHIP, WORK, "--examples", "20"],
-    "sensitivity.json": ["sensitivity", FEW, WORK, "--set", "mode=inference", "--examples", "2"],
+    "sensitivity.json": ["sensitivity", FEW, WORK, "--set", FEW_SETS[0], "--set", FEW_SETS[1], "--examples", "2"],
     "published.json": ["published", "chang_ibmjrd_2019"],
     "gpus.json": ["compare", CHIP, WORK, "--examples", "20", "--gpu", "H100", "--batch", "1,64"],
     "sweep.json": ["sweep", CHIP, WORK, "--vary", "tile.rows=128,256", "--epochs", "1"],
