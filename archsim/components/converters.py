@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from archsim.base.units import Area, Bits, Count, Dimension, Energy, Lines, Power, Ratio, Time, TimeOrZero
+from archsim.base.units import Area, Bits, Count, Dimension, Energy, Lines, Part, Power, Ratio, Time, TimeOrZero
 from archsim.components.base import Action, Component, component
 
 
@@ -30,7 +30,16 @@ class Converter(Component):
     """
 
     later = frozenset(
-        {"slices", "gain_spread", "offset_spread", "offset_calibration", "groups", "group_cells", "converted"}
+        {
+            "slices",
+            "gain_spread",
+            "offset_spread",
+            "offset_calibration",
+            "groups",
+            "group_cells",
+            "converted",
+            "data_dependent",
+        }
     )
     choices = {
         "bits": ("energy_j", "area_m2"), "lines_per_unit": (), "sample_hold": ("area_m2",), "slices": (),
@@ -66,6 +75,8 @@ class Converter(Component):
     """Which cells conduct while a group is read: its own, or all."""
     converted: Literal["once", "each_phase"] = "once"
     """Whether a read is converted once, or after each phase."""
+    data_dependent: Part = 0.0
+    """Part of `energy`, then that of full scale, that goes with the value converted, where outputs are stated."""
 
     @property
     def conversion_s(self) -> Fraction:

@@ -28,7 +28,7 @@ class Driver(Component):
     driver makes of its value, and of what it adds where there is one, as a share of full scale.
     """
 
-    later = frozenset({"gain_spread", "offset_spread", "phases", "phase_cells", "line_current_a"})
+    later = frozenset({"gain_spread", "offset_spread", "phases", "phase_cells", "line_current_a", "data_dependent"})
 
     choices = {"bits": ("energy_j", "area_m2"), "step_s": ("energy_j",), "phases": ()}
     beside = {"phases": ("device.area", "device.read_energy")}
@@ -53,6 +53,8 @@ class Driver(Component):
     """Which cells a phase reads: devices of one polarity, or all."""
     line_current_a: Current | None = None
     """Current with which it charges its line, which takes time; without one that is neglected."""
+    data_dependent: Part = 0.0
+    """Part of `energy`, then that of full activity, that goes with how often its line toggles, if values are stated."""
 
     @model_validator(mode="after")
     def _phases_have_cells(self) -> Self:
@@ -296,6 +298,40 @@ class WeightedBitsDriver(Driver):
     def actions(self) -> dict[str, Action]:
         """Return the base's; `encode` is a pulse for each bit."""
         return {**super().actions(), "encode": Action(self.bits * self.energy_j, self.window_s)}
+
+
+@component("pulse_count_driver", "driver")
+class PulseCountDriver(Driver):
+    """A counter and as many equal pulses as the value says, one after another: 2^bits - 1 at most, a `step` each.
+
+    A line is charged once for each pulse: in the share `toggles` of the steps, where the values are not known.
+    Sinangil et al., IEEE J. Solid-State Circuits 56, 188 (2021), count inputs of four bits out so.
+    """
+
+    later = frozenset({"toggles"})
+
+    toggles: Part = 0.5  # an assumption: values are small as often as large
+    """Share of the steps in which a line is charged, where the values are not known."""
+    example = {"bits": 4, "step": "0.2 ns", "energy": "10 fJ", "area": "20 um2"}
+
+    @property
+    def window_s(self) -> Fraction:
+        """A step for each pulse of the largest value."""
+        return self.step_s * ((1 << self.bits) - 1)
+
+    @property
+    def charges(self) -> int:
+        """Once for each pulse."""
+        return (1 << self.bits) - 1
+
+    @property
+    def swings(self) -> float:
+        """Once in each step in which it toggles."""
+        return self.toggles * self.charges
+
+    def swings_at(self, code: int) -> int:
+        """Once for each pulse."""
+        return code
 
 
 @component("level_driver", "driver")

@@ -93,7 +93,10 @@ def _draws(result: Result, entries: Sequence[Record]) -> list[tuple[int, int]]:
         own = op.variants[variant][stage]
         cycles = max(1, own.latency_cycles, *(at for at, _ in own.release))
         layer = names[max(op.layer, -1)]
-        paid = (use.count * use_energy_j(result.chip, use, layer, op.phase, result.activity) for use in own.uses)
+        values = result.schedule.mapping.workload.values
+        paid = (
+            use.count * use_energy_j(result.chip, use, layer, op.phase, result.activity, values) for use in own.uses
+        )
         return cycles, round(sum(paid) * clock_hz / cycles * _PER_W)
 
     variants = [len(op.variants) for op in result.schedule.ops]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsim.mapping.unweighted import digital_words
-from archsim.results.bill import MEASURED, Bill, assumed_j
+from archsim.results.bill import CHIP, MEASURED, Bill, use_energy_j
 from archsim.simulation.run import Trace
 
 
@@ -121,12 +121,15 @@ def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
 
 
 def _metered_j(trace: Trace, bill: Bill) -> float:
-    """Return the run's energy stage by stage and part by part; what is billed by a measured activity as billed."""
+    """Return the run's energy stage by stage and part by part; what is billed by values or an activity as billed."""
     chip = trace.schedule.chip
     apart = MEASURED.keys() if bill.measured else frozenset()
+    workload = trace.schedule.mapping.workload
+    values = workload.values if bill.stated else None
+    names = {-1: CHIP, **dict(enumerate(layer.name for layer in workload.layers))}
     stages_j = fsum(
-        entry.grants * use.count * assumed_j(chip, use, trace.schedule.ops[entry.op].phase)
-        for entry in trace.stages for use in entry.stage.uses
+        entry.grants * use.count * use_energy_j(chip, use, names[max(op.layer, -1)], op.phase, None, values)
+        for entry in trace.stages for op in (trace.schedule.ops[entry.op],) for use in entry.stage.uses
         if (chip.units[use.unit].component, use.action) not in apart
     )  # fmt: skip
     reads_j = fsum(item.energy_j for item in bill.items if (item.component, item.action) in apart)

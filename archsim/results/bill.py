@@ -18,8 +18,10 @@ from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies.package import PORT
 from archsim.components.cells.pcm import PcmPair
 from archsim.mapping.schedule import Use
+from archsim.results.stated import stated_j
 from archsim.simulation.run import Trace
 from archsim.spec.tile import TileSpec
+from archsim.spec.values import NetworkValues
 
 if TYPE_CHECKING:
     from archsim.functional.activity import Measured
@@ -125,14 +127,15 @@ class Bill:
     """All items of a run's energy. Every grouping adds up to `total_j`, and so does `by_tile`.
 
     `by_tile` tells joules by place: tile0, tile1, ..., host, and "chip" for wires and routers, which belong to none.
-    `measured` says that what training measured stands for what the spec assumes, `programmed` which share of the cells
-    of each layer that was measured its transfers program.
+    `measured` says that what training measured stands for what the spec assumes, `stated` that what the network states
+    of its values does, `programmed` which share of the cells of each layer that was measured its transfers program.
     """
 
     items: tuple[Item, ...]
     by_tile: Mapping[str, float] = field(default_factory=dict)
     measured: bool = False
     programmed: Mapping[str, float] = field(default_factory=dict)
+    stated: bool = False
 
     @property
     def total_j(self) -> float:
@@ -147,15 +150,17 @@ class Bill:
         return largest_first({name: fsum(values) for name, values in groups.items()})
 
 
-def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
+def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool = True) -> Bill:
     """Return the bill of a trace: each granted stage bills its uses; leakage is power times time.
 
-    With `activity`, as measured, it replaces the spec's energy of array reads. Energies are in joules. Raises SpecError
-    where the activity is of another network.
+    With `activity`, as measured, it replaces the spec's energy of array reads, and what the network states of its
+    values replaces what is left, unless `stated` is false. Energies are in joules. Raises SpecError where the activity
+    is of another network.
     """
     schedule = trace.schedule
     chip = schedule.chip
     names = [layer.name for layer in schedule.mapping.workload.layers]
+    values = schedule.mapping.workload.values if stated else None
     counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
     placed: dict[tuple[str, float], int] = defaultdict(int)
     for entry in trace.stages:
@@ -165,7 +170,7 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
         layer = names[op.layer] if op.layer >= 0 else CHIP
         for use in entry.stage.uses:
             unit = chip.units[use.unit]
-            energy_j = use_energy_j(chip, use, layer, op.phase, activity)
+            energy_j = use_energy_j(chip, use, layer, op.phase, activity, values)
             counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
             placed[_place(chip, unit), energy_j] += use.count * entry.grants
     items = [
@@ -179,7 +184,8 @@ def account(trace: Trace, activity: ActivityFile | None = None) -> Bill:
     ]  # fmt: skip
     transfers = {name: own.transfer for name, own in activity.layers.items()} if activity is not None else {}
     programmed = {name: own.programmed for name, own in transfers.items() if own is not None}
-    return Bill(tuple(items), _by_tile(chip, placed, time_s), activity is not None, programmed)
+    tiles = _by_tile(chip, placed, time_s)
+    return Bill(tuple(items), tiles, activity is not None, programmed, values is not None)
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,7 @@ class Counters:
 
     uses: Mapping[tuple[Use, str, str], int]
     time_s: float
+    values: NetworkValues | None = None
 
     @classmethod
     def of(cls, trace: Trace) -> Counters:
@@ -206,7 +213,8 @@ class Counters:
                 where = unit.index if unit.tile < 0 else chip.tiles[unit.tile].kind
                 first = alike.setdefault((unit.component, where, use.action), replace(use, count=1))
                 counts[first, op.phase, names[op.layer] if op.layer >= 0 else CHIP] += use.count * entry.grants
-        return cls(dict(counts), trace.cycles / float(chip.spec.technology.clock_hz))
+        time_s = trace.cycles / float(chip.spec.technology.clock_hz)
+        return cls(dict(counts), time_s, schedule.mapping.workload.values)
 
     @cached_property
     def _alike(self) -> Mapping[tuple[Use, str], Sequence[tuple[str, int]]]:
@@ -220,24 +228,32 @@ class Counters:
         """Return what `account` bills in all, in joules."""
         used = []
         for (use, phase), by_layer in self._alike.items():
-            if activity is None:
+            if activity is None and self.values is None:
                 each_j = use_energy_j(chip, use, CHIP, phase, None)
                 used += [count * each_j for _, count in by_layer]
             else:
-                used += [count * use_energy_j(chip, use, layer, phase, activity) for layer, count in by_layer]
+                used += [
+                    count * use_energy_j(chip, use, layer, phase, activity, self.values) for layer, count in by_layer
+                ]
         return fsum([*used, *(part.leakage_w * self.time_s for part in chip.parts)])
 
 
-def use_energy_j(chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None) -> float:
-    """Return the joules of one item of a billed action, for a layer's name and a phase, by the activity measured."""
+def use_energy_j(
+    chip: Chip, use: Use, layer: str, phase: str, activity: ActivityFile | None, values: NetworkValues | None = None
+) -> float:  # fmt: skip
+    """Return the joules of one item of a billed action, for a layer's name and a phase.
+
+    It goes by the activity measured, else by the `values` that are stated, else by the spec.
+    """
     unit = chip.units[use.unit]
-    energy_j = assumed_j(chip, use, phase)
+    found = None
     measured = MEASURED.get((unit.component, use.action))
-    if activity is None or measured is None or phase not in LayerActivity.model_fields:
-        return energy_j
-    own = getattr(activity.layers.get(layer), phase, None)
-    found = None if own is None else measured(chip.tiles[unit.tile].spec, own)
-    return energy_j if found is None else found
+    if activity is not None and measured is not None and phase in LayerActivity.model_fields:
+        own = getattr(activity.layers.get(layer), phase, None)
+        found = None if own is None else measured(chip.tiles[unit.tile].spec, own)
+    if found is None and values is not None and unit.tile >= 0:
+        found = stated_j(chip.tiles[unit.tile].spec, unit.component, use.action, phase, values.of(layer))
+    return assumed_j(chip, use, phase) if found is None else found
 
 
 def assumed_j(chip: Chip, use: Use, phase: str) -> float:

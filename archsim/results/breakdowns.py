@@ -9,6 +9,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.inference import programming
 from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
+from archsim.results.stated import stated_j
 from archsim.simulation.dwell import EDGES
 from archsim.simulation.run import StageCount, Trace, simulate
 
@@ -28,16 +29,16 @@ def programming_data(chip: Chip, mapping: ShardMapping) -> dict[str, Any]:
 def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, source: str) -> dict[str, Any]:
     """Return by which activity array reads were billed, per layer and direction, and what it changes by component.
 
-    Energies of a read are means per cell. `effect_j` holds the components that cost something else than at the
-    spec's fixed energy of a read, and the total.
+    Where none was measured, it is `stated` if the network states its values. Energies of a read are means per cell.
+    `effect_j` holds the components that cost something else than at the spec's fixed energy of a read, and the total.
     """
-    spec_bill = bill if activity is None else account(trace, None)
+    spec_bill = account(trace, stated=False) if bill.measured or bill.stated else bill
     used, fixed = _reads(bill), _reads(spec_bill)
     rows = []
     for (layer, direction), (count, energy_j) in used.items():
         found = None if activity is None else getattr(activity.layers.get(layer), direction, None)
         rows.append({
-            "layer": layer, "direction": direction, "by": "spec" if found is None else "measured",
+            "layer": layer, "direction": direction, "by": _by(trace, layer, direction, found),
             "conductance_siemens": None if found is None else found.conductance_siemens,
             "on_time_s": None if found is None else float(found.on_time_s),
             "read_energy_j": energy_j / count, "read_energy_spec_j": fixed[layer, direction][1] / count,
@@ -47,6 +48,20 @@ def activity_data(trace: Trace, bill: Bill, activity: ActivityFile | None, sourc
     effect = {name: {"spec": theirs[name], "used": ours[name]} for name in ours if ours[name] != theirs[name]}
     effect["total"] = {"spec": spec_bill.total_j, "used": bill.total_j}
     return {"from": None if activity is None else source, "reads": rows, "effect_j": effect}
+
+
+def _by(trace: Trace, layer: str, direction: str, measured: object) -> str:
+    """Return by what the reads of a layer's cells were billed."""
+    if measured is not None:
+        return "measured"
+    values = trace.schedule.mapping.workload.values
+    tiles = {shard.tile for shard in trace.schedule.mapping.shards
+             if trace.schedule.mapping.workload.layers[shard.layer].name == layer}  # fmt: skip
+    specs = [trace.schedule.chip.tiles[tile].spec for tile in tiles]
+    known = values is not None and any(
+        stated_j(spec, "device", "read", direction, values.of(layer)) is not None for spec in specs
+    )
+    return "stated" if known else "spec"
 
 
 def _reads(bill: Bill) -> dict[tuple[str, str], tuple[int, float]]:

@@ -115,7 +115,7 @@ def crosscheck(
         *state(carried, alone),
         *staleness(watch, alone),
         *leakage(events, watch, alone),
-        *energy(account(trace, activity), alone, recount),
+        *energy(account(trace, activity, stated=False), alone, recount),
         accuracy(floating, chip, tolerance, what if validation is None else f"{what} on the validation set"),
     ]
     return CrossCheck(tuple(rows), activity)

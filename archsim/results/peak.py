@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
@@ -12,8 +12,13 @@ from archsim.mapping.builder import Transport
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Stage, Use
 from archsim.results.bill import largest_first
+from archsim.results.stated import stated_j
 from archsim.spec.choices import TRANSPORTS
+from archsim.spec.values import Values
 from archsim.workload.network import MODES
+
+PHASES = ("forward", "backward", "update")
+"""States of a tile that tell the phase of what follows."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +46,22 @@ class Peak:
 
 @dataclass(frozen=True)
 class PeakWork:
-    """What a peak's example takes: units used, with how often, and time, on a chip or one that costs something else."""
+    """What a peak's example takes: units used, with how often, and time, on a chip or one that costs something else.
+
+    `uses` are told with the tiles that do the same, and the phase.
+    """
 
     ops: int
     interval_s: float
     steps: int
     busy: Mapping[str, float]
-    uses: tuple[tuple[int, Use], ...]
+    uses: tuple[tuple[int, str, Use], ...]
 
-    def on(self, chip: Chip) -> Peak:
-        """Return the peak of a chip that differs at most in figures that do not touch its time."""
+    def on(self, chip: Chip, values: Values | None = None) -> Peak:
+        """Return the peak of a chip that differs at most in figures that do not touch its time, at some values."""
         energies = defaultdict[str, list[float]](list)
-        for count, use in self.uses:
-            unit = chip.units[use.unit]
-            energies[unit.component].append(count * use.count * unit.actions[use.action].energy_j)
+        for count, phase, use in self.uses:
+            energies[chip.units[use.unit].component].append(count * use.count * _each_j(chip, use, phase, values))
         for part in chip.parts:
             if part.leakage_w and not part.host:
                 energies[part.component].append(part.leakage_w * self.interval_s)
@@ -85,18 +92,35 @@ def peak_work(chip: Chip, mode: str, steps: int) -> PeakWork:
     transport, done = TRANSPORTS[spec.routing.transport], MODES[mode]
     done.check(chip)
     transport.check(chip, steps)
-    ops, uses = 0, list[tuple[int, Use]]()
+    ops, uses = 0, list[tuple[int, str, Use]]()
     busy: dict[str, float] = {}
     for kind, tile_spec in spec.tile_kinds:
         tile = next(tile for tile in chip.tiles if tile.kind == kind)
         stages = list(done.full_step(TileKit(chip, tile), transport))
         count = tile_spec.count * spec.chips
         ops += done.ops_per_synapse * tile_spec.rows * tile_spec.cols * count
-        uses += [(count, use) for stage in stages for use in stage.uses]
+        uses += [(count, phase, use) for phase, stage in _phased(stages) for use in stage.uses]
         named = _busy(chip, stages).items()
         busy |= {name if kind == "tile" else f"{kind}: {name}": cycles for name, cycles in named}
     interval_s = max(busy.values()) / float(spec.technology.clock_hz)
     return PeakWork(ops, interval_s, steps, busy, tuple(uses))
+
+
+def _phased(stages: Iterable[Stage]) -> Iterator[tuple[str, Stage]]:
+    """Yield stages with the phase to which they belong: that of the array's own last state."""
+    phase = ""
+    for stage in stages:
+        phase = next((state for _, state in stage.shows if state in PHASES), phase)
+        yield phase, stage
+
+
+def _each_j(chip: Chip, use: Use, phase: str, values: Values | None) -> float:
+    """Return the joules of one item of an action, by stated values where they say."""
+    unit = chip.units[use.unit]
+    if values is None or unit.tile < 0:
+        return unit.actions[use.action].energy_j
+    found = stated_j(chip.tiles[unit.tile].spec, unit.component, use.action, phase, values)
+    return unit.actions[use.action].energy_j if found is None else found
 
 
 def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:
@@ -117,16 +141,16 @@ def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:
     return named
 
 
-def chip_metrics(chip: Chip, mode: str) -> dict[str, float]:
-    """Return by metric, in SI units, what a chip reaches in a mode without any workload.
+def chip_metrics(chip: Chip, mode: str, values: Values | None = None) -> dict[str, float]:
+    """Return by metric, in SI units, what a chip reaches in a mode without any workload, at some values or the spec's.
 
     Of the first kind of tile, all of its lines in use: `read_latency_s` from a vector's first step to its last value
     converted, `read_energy_j` with the tile's leakage meanwhile, `tile_area_m2` with its share of the routers; and in
     training the latencies of a read of the transpose and of an update. Raises SpecError if the chip lacks what the mode
     needs.
     """
-    top = peak(chip, mode)
-    return {**peak_metrics(top), "area_m2": chip.area_m2, **_tile_metrics(chip, mode)}
+    top = peak_work(chip, mode, 1).on(chip, values)
+    return {**peak_metrics(top), "area_m2": chip.area_m2, **_tile_metrics(chip, mode, values)}
 
 
 def peak_metrics(top: Peak) -> dict[str, float]:
@@ -141,14 +165,12 @@ def peak_metrics(top: Peak) -> dict[str, float]:
     }
 
 
-def _tile_metrics(chip: Chip, mode: str) -> dict[str, float]:
+def _tile_metrics(chip: Chip, mode: str, values: Values | None) -> dict[str, float]:
     tile = chip.tiles[0]
     area_m2, leakage_w = chip.tile_share(tile)
     forward = _read(chip, tile, FORWARD)
     latency_s = _latency_s(chip, forward)
-    spent_j = fsum(
-        use.count * chip.units[use.unit].actions[use.action].energy_j for stage in forward for use in stage.uses
-    )
+    spent_j = fsum(use.count * _each_j(chip, use, "forward", values) for stage in forward for use in stage.uses)
     read_j = spent_j + leakage_w * latency_s
     found = {"tile_area_m2": area_m2, "read_latency_s": latency_s, "read_energy_j": read_j}
     if mode == "training":

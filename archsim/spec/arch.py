@@ -42,6 +42,7 @@ from archsim.spec.choices import (
 )
 from archsim.spec.scaling import Scaling
 from archsim.spec.tile import TileSpec
+from archsim.spec.values import Values
 
 
 class Technology(Section):
@@ -278,11 +279,11 @@ class Published(Section):
     `shape` parts were fitted to the same measurement, or are its total at another setting: only how it goes with the
     setting is predicted. `mode` says of what it is.
     A sustained figure names the `workload` on which it holds; without one it is the chip's own. One that was measured
-    with the chip set otherwise than its spec says is simulated with these values (`set`). `at` says in short words how
-    it was set, for whoever reads its name.
+    with the chip set otherwise than its spec says is simulated with these values (`set`), one that holds for certain
+    inputs, weights and outputs at these (`values`). `at` says in short words how it was set.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload", "set_", "at"})
+    later: ClassVar[frozenset[str]] = frozenset({"mode", "workload", "set_", "at", "values"})
 
     metric: str
     """Which metric of metrics.json the figure is of."""
@@ -300,6 +301,15 @@ class Published(Section):
     """What the chip was set to when it was measured, by dotted key, where that differs from the spec."""
     at: str = ""
     """In short words how the chip was set."""
+    values: Values | None = None
+    """For which inputs, weights and outputs the chip's own figure holds; a workload states its own."""
+
+    @model_validator(mode="after")
+    def _is_of_one_kind_of_values(self) -> Self:
+        if self.values is not None and self.workload:
+            text = "values are of the chip's own figures, and '{workload}' states its own; leave one of both out"
+            raise PydanticCustomError("values", text, {"workload": self.workload})
+        return self
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ OF_WORKLOADS = frozenset(
         "stateful",
         "steps",
         "training",
+        "values",
         "weights",
     }
 )

@@ -30,6 +30,7 @@ from archsim.spec.figure_ranges import SHARE, with_figures
 from archsim.spec.figures import dimension_at, value_at
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import COMMAND_LINE
+from archsim.spec.values import Values
 from archsim.studies.names import folder_of
 from archsim.studies.study import Prepared, Progress, Study, given, registered, silent
 from archsim.studies.tasks.bench import Compute, Spread, alone, bench, results
@@ -165,17 +166,18 @@ def check_sources(chips: Sequence[Loaded[ArchSpec]]) -> None:
 
 def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
     """Return a row for each published figure of a chip; raise SpecError where no metric has the name of one."""
-    known: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
-    sure: dict[tuple[str, str, tuple[str, ...]], Mapping[str, tuple[float, float]]] = {}
+    known: dict[object, dict[str, Any]] = {}
+    sure: dict[object, Mapping[str, tuple[float, float]]] = {}
     chip = functools.cache(arch.with_overrides)
-    made = functools.cache(lambda mode, settings: made_of(chip(settings), mode))
+    made = functools.cache(lambda mode, settings, values: made_of(chip(settings), mode, values))
     rows = []
     for i, figure in enumerate(arch.value.published):
-        key = (figure.mode, figure.workload, figure.settings)
+        key = (figure.mode, figure.workload, figure.settings, figure.values)
         if key not in known:
-            ran, own = runs.get(key), chip(figure.settings)
-            known[key] = {**chip_metrics(build_chip(own.value), figure.mode), **({} if ran is None else ran.metrics)}
-            sure[key] = {**_intervals(own, figure.mode), **({} if ran is None else ran.intervals)}
+            ran, own = runs.get(key[:3]), chip(figure.settings)
+            alone = chip_metrics(build_chip(own.value), figure.mode, figure.values)
+            known[key] = {**alone, **({} if ran is None else ran.metrics)}
+            sure[key] = {**_intervals(own, figure.mode, figure.values), **({} if ran is None else ran.intervals)}
         place = f"{arch.path_label}: published[{i}]"
         if figure.metric not in known[key]:
             hint = "name the workload on which it holds, or one of the chip's own: "
@@ -184,7 +186,7 @@ def rows_of(arch: Loaded[ArchSpec], runs: Runs) -> list[Row]:
             raise SpecError([where])
         row = beside(place, figure, known[key])
         written = arch.figures[f"published[{i}].value"]
-        parts = made(figure.mode, figure.settings)
+        parts = made(figure.mode, figure.settings, figure.values)
         rows.append(Row(
             arch=arch.value.name, **row, source=written.source, mode=figure.mode, workload=figure.workload,
             passed=_passed(row), note=written.note,
@@ -199,12 +201,12 @@ PEAK = "efficiency_peak_op_per_j"
 """What a sustained figure is made of is told by this one."""
 
 
-def _intervals(arch: Loaded[ArchSpec], mode: str) -> Mapping[str, tuple[float, float]]:
-    found = of_chip(arch, lambda chip: chip_metrics(chip, mode))
+def _intervals(arch: Loaded[ArchSpec], mode: str, values: Values | None) -> Mapping[str, tuple[float, float]]:
+    found = of_chip(arch, lambda chip: chip_metrics(chip, mode, values))
     return {} if found is None else found.intervals
 
 
-def made_of(arch: Loaded[ArchSpec], mode: str) -> dict[str, Parts]:
+def made_of(arch: Loaded[ArchSpec], mode: str, values: Values | None = None) -> dict[str, Parts]:
     """Return by metric of a chip what parts make most of it: those whose figures move it most, changed all at once.
 
     What it is set to counts as its own.
@@ -216,9 +218,9 @@ def made_of(arch: Loaded[ArchSpec], mode: str) -> dict[str, Parts]:
             status = "" if figure.source == COMMAND_LINE else figure.status  # set as published
             groups[OF_STATUS.get(status, "own")][path] = float(value) * NUDGE
     built = build_chip(arch.value)
-    before = chip_metrics(built, mode)
+    before = chip_metrics(built, mode, values)
     moved = {
-        parts: chip_metrics(build_chip(with_figures(arch.value, own), like=built), mode)
+        parts: chip_metrics(build_chip(with_figures(arch.value, own), like=built), mode, values)
         for parts, own in groups.items()
     }
     return {

@@ -18,6 +18,7 @@ from archsim.base.units import Bits, Count, CountOrZero, Part, Ratio
 from archsim.base.words import counted
 from archsim.components.base import Role
 from archsim.spec.named import FileName, content_digest
+from archsim.spec.values import NetworkValues
 from archsim.workload import filling
 from archsim.workload.filling import TRAINING
 from archsim.workload.kinds import Dense
@@ -157,7 +158,7 @@ class Workload(Section):
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"steps", "length", "mean_steps", "stateful", "mode", "program", "weights", "inference"}
+        {"steps", "length", "mean_steps", "stateful", "mode", "program", "weights", "inference", "values"}
     )
     fills: ClassVar[Mapping[str, str]] = {"dataset": "by the sizes of the layers"}
 
@@ -188,6 +189,8 @@ class Workload(Section):
     """How it is trained."""
     inference: Inference = Inference()
     """How it infers."""
+    values: NetworkValues | None = None
+    """How inputs, weights, outputs and errors are distributed, by which reads are then billed."""
 
     _first_steps: dict[str, int] = PrivateAttr(default_factory=dict)
     _added: frozenset[str] = PrivateAttr(default=frozenset())
@@ -251,6 +254,7 @@ class Workload(Section):
         self._compares_like_with_like()
         self._has_a_length()
         self._adds_what_is_there()
+        self._states_values_of_layers()
         check_steps(self.layers)
         return self
 
@@ -275,6 +279,13 @@ class Workload(Section):
                 if self.layers[before[name]].inputs != layer.outputs:
                     text = "layer '{a}' adds the {x} inputs of '{b}' to {y} outputs; make them equal"
                     raise PydanticCustomError("adds", text, {**names, "x": self.layers[before[name]].inputs})
+
+    def _states_values_of_layers(self) -> None:
+        names = [layer.name for layer in self.layers]
+        for name in self.values.layers if self.values is not None else ():
+            if name not in names:
+                text = "values.layers has '{a}', which is no layer; give one of {all}"
+                raise PydanticCustomError("values", text, {"a": name, "all": ", ".join(names)})
 
     def _has_a_length(self) -> None:
         own = {"steps": self.steps, "mean": self.mean_steps}

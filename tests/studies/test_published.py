@@ -199,15 +199,25 @@ def test_shapes_are_counted_apart_from_predictions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "energy", "at"), [("wang_vlsi_2022", 1024 * 2 / 16.376e12, 1.0), ("sinangil_jssc_2021", 7.8125e-12, 0.8)]
-)
-def test_a_shape_is_the_total_at_one_supply_times_the_square_of_the_supply(name: str, energy: float, at: float) -> None:
+    ("name", "totals", "at"),
+    [
+        ("wang_vlsi_2022", {None: 1024 * 2 / 16.376e12}, 1.0),
+        # By inputs: figure 13 at 0 and 15; at 6, half of what lies between by 9 pulses of 15, half by weight besides.
+        ("sinangil_jssc_2021",
+         {0.0: 3.3566e-12, 1.0: 7.8125e-12, 0.6325: 3.3566e-12 + 4.4559e-12 * (0.6 + 0.6 * 0.6325) / 2}, 0.8),
+    ],
+)  # fmt: skip
+def test_a_shape_is_the_total_at_one_supply_times_the_square_of_the_supply(
+    name: str, totals: dict[float | None, float], at: float
+) -> None:
     for figure in load_arch(name).value.published:
         if figure.kind != "shape":
             continue
-        supply = float(figure.set_["technology.supply"].split()[0])
-        found = chip_metrics(build_chip(load_arch(name, figure.settings).value), "inference")["read_energy_j"]
-        assert found == pytest.approx(energy * (supply / at) ** 2, rel=1e-3)
+        supply = float(figure.set_.get("technology.supply", f"{at} V").split()[0])
+        inputs = None if figure.values is None else figure.values.inputs.mean
+        chip = build_chip(load_arch(name, figure.settings).value)
+        found = chip_metrics(chip, "inference", figure.values)["read_energy_j"]
+        assert found == pytest.approx(totals[inputs] * (supply / at) ** 2, rel=1e-3)
 
 
 def test_neurram_bills_its_word_lines_neurons_and_cells_by_bits() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VoltageOrZero = Annotated[float, Dimension("V", above=False, most=100.0)]
 SomeConductance = Annotated[float, Dimension("S", most=1.0)]
+SomePart = Annotated[float, Dimension("", most=1.0)]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,18 @@ EVERYTHING = Switches()
 """All imperfections."""
 
 
+class ReadAt(Section):
+    """For which values a cell's `read_energy` holds, as mean shares of full scale; with stated values it is scaled.
+
+    A cell then takes in proportion to how long it is driven and to its weight.
+    """
+
+    inputs: SomePart
+    """Mean share of the window for which a cell is driven."""
+    weights: SomePart
+    """Mean magnitude of the weights, as a share of the largest."""
+
+
 class Device(Component):
     """Base of the weight cells. Times are those of a row, since all its cells are handled at once.
 
@@ -59,7 +72,7 @@ class Device(Component):
     row's time) and `program_energy` (a cell's) are given, by one step of these.
     """
 
-    later = frozenset({"program_s", "program_energy_j"})
+    later = frozenset({"program_s", "program_energy_j", "read_energy_at"})
 
     area_m2: Area
     """Area of one cell."""
@@ -75,6 +88,8 @@ class Device(Component):
     """Time to write a row of weights, instead of the cell's own steps; with `program_energy`."""
     program_energy_j: Energy | None = None
     """Energy to write one cell, with `program`."""
+    read_energy_at: ReadAt | None = None
+    """For which values `read_energy` holds; without it, stated values are billed by the cell's conductance."""
     transfer_steps: ClassVar[tuple[str, ...]] = ()
     rewrite_steps: ClassVar[tuple[str, ...]] = ()
     programming_steps: ClassVar[tuple[str, ...]] = ()
@@ -115,6 +130,22 @@ class Device(Component):
     def conducting_siemens(self) -> float:
         """What a cell conducts in a read, at the most in common use; 0 where it does not say."""
         return 0.0
+
+    def conducting_at_siemens(self, weight: float) -> float:
+        """Return what a cell conducts at a mean magnitude of the weight, as a share of the largest."""
+        return weight * self.conducting_siemens
+
+    def read_energy_of_j(self, on_share: float | None, weight: float | None, window_s: float) -> float | None:
+        """Return the energy of one read, in joules, by stated values; None where these do not say.
+
+        Cells are driven for a share of the window, and their mean weight is a share of the largest; None is not stated.
+        """
+        if (held := self.read_energy_at) is not None:
+            drive = 1.0 if on_share is None else on_share / held.inputs
+            return self.read_energy_j * drive * (1.0 if weight is None else weight / held.weights)
+        if on_share is None or weight is None or not self.conducting_siemens:
+            return None
+        return self.read_energy_at_j(self.conducting_at_siemens(weight), on_share * window_s)
 
     @property
     def least_pulse_s(self) -> Fraction:

@@ -190,6 +190,10 @@ class CapacitorPair(SingleRead):
         above = max(self.leak_target_v, self.capacitor_start_v) - self.threshold_v
         return self.transistor_siemens_per_v * above * (1 + 1 / self.cells_per_reference)
 
+    def conducting_at_siemens(self, weight: float) -> float:
+        """The same at any weight, which is the difference of two conductances."""
+        return self.conducting_siemens
+
     @property
     def electrons_per_pulse(self) -> float:
         """How many electrons a nominal pulse moves."""

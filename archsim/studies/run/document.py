@@ -205,8 +205,15 @@ def _tiles(page: Page) -> Section:
 
 def _energy(page: Page) -> Section:
     given = page.data.activity.source
-    if given is None:
+    stated = [f"{read.layer} {read.direction}" for read in page.data.activity.reads if read.by == "stated"]
+    if given is None and stated:
         activity: tuple[Block, ...] = (say(
+            "Reads of {own} are billed by the values that the workload states: cells by drive and weight, lines by how "
+            "often they toggle, drivers and converters in the part that goes with values. The peak keeps the spec's.",
+            brief=True, own=", ".join(stated),
+        ), tables.activity(page), tables.activity_effect(page))  # fmt: skip
+    elif given is None:
+        activity = (say(
             "Reads of the arrays are billed at the spec's fixed energy of a read, whatever the values are.", brief=True,
         ), say("`archsim train` measures the activity; `archsim run --activity FILE` bills by it."))  # fmt: skip
     else:

@@ -160,11 +160,11 @@ class Comparison(Check):
 
 
 class Read(Part):
-    """By which activity the reads of a layer's arrays in one direction are billed; energies are a cell's."""
+    """By which values or activity the reads of a layer's arrays in one direction are billed; energies are a cell's."""
 
     layer: str
     direction: str
-    by: Literal["spec", "measured"]
+    by: Literal["spec", "stated", "measured"]
     on_time_s: Figure
     conductance_siemens: Figure
     read_energy_j: float

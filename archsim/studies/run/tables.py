@@ -291,14 +291,14 @@ def activity(page: Page) -> Table:
 
 
 def activity_effect(page: Page) -> Table:
-    """What the measured activity changes, by component."""
+    """What the activity changes, by component, or the values that are stated."""
     rows = tuple(
         (name, own.spec, own.used, own.used - own.spec, _ratio(own.used, own.spec))
         for name, own in page.data.activity.effect_j.items()
     )
     columns = (Column("component"), Column("at the spec's read energy", "J"), Column("as billed", "J"),
                Column("difference", "J"), Column("ratio"))  # fmt: skip
-    return Table("activity_effect", "What the measured activity changes", columns, rows, brief=True)
+    return Table("activity_effect", "What the activity changes", columns, rows, brief=True)
 
 
 def _ratio(a: float, b: float) -> float | None:
