@@ -378,13 +378,13 @@ def parse_metric(name: str, text: str) -> float:
     return float(parse_number(text.strip()[:-1]) / 100 if text.strip().endswith("%") else parse_number(text))
 
 
-def cycles(time_s: Fraction, clock_hz: Fraction) -> int:
-    """Return a time in whole cycles, rounded up once and exactly.
+def cycles(time_s: Fraction, clock_hz: Fraction, times: int = 1) -> int:
+    """Return a time, so many `times` over, in whole cycles, rounded up once and exactly.
 
-    >>> cycles(Fraction(61, 10**9), Fraction(10**9))
-    61
+    >>> cycles(Fraction(61, 10**9), Fraction(10**9)), cycles(Fraction(1, 10**9), Fraction(10**9, 2), 5)
+    (61, 3)
     """
-    return -(-time_s.numerator * clock_hz.numerator // (time_s.denominator * clock_hz.denominator))
+    return -(-times * time_s.numerator * clock_hz.numerator // (time_s.denominator * clock_hz.denominator))
 
 
 _PREFIXES = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"),

@@ -6,7 +6,7 @@ import bisect
 import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, fsum
@@ -20,7 +20,7 @@ from archsim.chip.parts import Part, chip_links_m2, static_parts, tile_actions, 
 from archsim.chip.topologies.base import Topology
 from archsim.chip.topologies.package import packaged
 from archsim.components.base import Action
-from archsim.components.interconnect import PacketLink
+from archsim.components.interconnect import ChipLink, Link, PacketLink
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import TOPOLOGIES
 from archsim.spec.tile import TileSpec
@@ -43,7 +43,7 @@ class Unit:
     buffer_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinkUnit:
     """A wire of the routing graph: its unit, its length in metres and the head's time over it in seconds.
 
@@ -53,9 +53,18 @@ class LinkUnit:
     unit: int
     name: str
     length_m: float
-    flight_s: Fraction
+    kind: Link | ChipLink = field(repr=False, compare=False)
     flit_s: Fraction = Fraction(0)
-    between_chips: bool = False
+
+    @property
+    def between_chips(self) -> bool:
+        """Whether it joins two chips of a package."""
+        return isinstance(self.kind, ChipLink)
+
+    @cached_property
+    def flight_s(self) -> Fraction:
+        """The head's time over it, in seconds."""
+        return self.kind.latency_s if isinstance(self.kind, ChipLink) else self.kind.flight_s(Fraction(self.length_m))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,17 @@ class Chip:
         return self._tile_shares[tile.kind]
 
     @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each tile."""
+        return tuple([name for name, tile in self.spec.tile_kinds for _ in range(tile.count)] * self.spec.chips)
+
+    @cached_property
+    def from_host_m(self) -> tuple[float, ...]:
+        """How long the route from the host to each tile is, in metres; raises SpecError as `nodes`."""
+        own = (self.route("host", f"tile{tile}")[0] for tile in range(len(self.tiles)))
+        return tuple([fsum([link.length_m for link in links]) for links in own])
+
+    @cached_property
     def _tile_shares(self) -> Mapping[str, tuple[float, float]]:
         return {kind: self._share(tile) for kind, tile in self.spec.tile_kinds}
 
@@ -146,13 +166,17 @@ class Chip:
         """
         return self._way(source, target)[0]
 
+    @cached_property
+    def _edges(self) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+        """The graph's edges by node and node, as plain dictionaries."""
+        return dict(self.graph.adjacency())
+
     def _way(self, source: str, target: str) -> tuple[list[str], dict[str, None]]:
         """Return the nodes from one to another, and the names of the links between them."""
-        with contextlib.suppress(KeyError):  # a place without a tile is in no table of routers
+        edges = self._edges
+        with contextlib.suppress(KeyError):  # a place without a tile is in no table of routers, or joined to nothing
             nodes = self.topology.route(source, target)
-            edges = [self.graph.get_edge_data(a, b) for a, b in itertools.pairwise(nodes)]
-            if None not in edges:
-                return nodes, dict.fromkeys(edge["link"] for edge in edges)
+            return nodes, dict.fromkeys([edges[a][b]["link"] for a, b in itertools.pairwise(nodes)])
         what = f"'{self.spec.routing.topology}' has no way from {source} to {target} around the floorplan's holes"
         hint = "choose another topology, or a floorplan whose rows and columns are full"
         raise SpecError.at("routing.topology", what, hint)
@@ -160,16 +184,36 @@ class Chip:
     def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
         """Return the links from node to node in order, and how many routers lie between; raise SpecError as `nodes`."""
         nodes, names = self._way(source, target)
-        return tuple(self.links[name] for name in names), sum(node.startswith("router") for node in nodes)
+        links = self.links
+        return tuple([links[name] for name in names]), sum([node.startswith("router") for node in nodes])
+
+    @cached_property
+    def _pace(self) -> tuple[float, float, float]:
+        """A wire's delay in s/m, a router's pipeline in s and the clock in Hz, rounded."""
+        routing, clock_hz = self.spec.routing, self.spec.technology.clock_hz
+        return float(routing.link.delay_s_per_m), float(routing.router.pipeline_s), float(clock_hz)
 
     def flight_cycles(self, wires: Sequence[LinkUnit], routers: int) -> int:
         """Return the cycles of the head over a chip's wires and through routers, rounded up once and exactly."""
-        spec, pipeline_s, delay_s = self.spec, self.spec.routing.router.pipeline_s, self.spec.routing.link.delay_s_per_m
-        wires_s = float(delay_s) * fsum(wire.length_m for wire in wires)
-        about = (wires_s + routers * float(pipeline_s)) * float(spec.technology.clock_hz)
+        delay_s, pipeline_s, clock_hz = self._pace
+        about = (delay_s * fsum([wire.length_m for wire in wires]) + routers * pipeline_s) * clock_hz
         if abs(about - round(about)) > 1e-6 * max(1.0, about):  # so far from a whole number, rounding cannot matter
             return ceil(about)
-        return spec.cycles(sum(wire.flight_s for wire in wires) + routers * pipeline_s)
+        return self.spec.cycles(sum(wire.flight_s for wire in wires) + routers * self.spec.routing.router.pipeline_s)
+
+    def crossing_cycles(self, wire: LinkUnit) -> tuple[int, int]:
+        """Return the cycles of the head over a link, and over it and through the router behind it."""
+        key = (wire.between_chips, wire.length_m)  # links of a length are alike
+        found = self._crossings.get(key)
+        if found is None:
+            pipeline_s = self.spec.routing.router.pipeline_s
+            found = self.spec.cycles(wire.flight_s), self.spec.cycles(wire.flight_s + pipeline_s)
+            self._crossings[key] = found
+        return found
+
+    @cached_property
+    def _crossings(self) -> dict[tuple[bool, float], tuple[int, int]]:
+        return {}
 
 
 def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
@@ -282,9 +326,8 @@ def _link(spec: ArchSpec, name: str, length_m: float, between_chips: bool, unit:
     if between_chips:
         assert spec.package is not None
         _, actions = _line_of(spec, length_m, between_chips)
-        return LinkUnit(unit, name, length_m, spec.package.link.latency_s, actions["flit"].latency_s, True)
-    flit_s = link.flit_time_s if isinstance(link, PacketLink) else Fraction(0)
-    return LinkUnit(unit, name, length_m, link.flight_s(Fraction(length_m)), flit_s)
+        return LinkUnit(unit, name, length_m, spec.package.link, actions["flit"].latency_s)
+    return LinkUnit(unit, name, length_m, link, link.flit_time_s if isinstance(link, PacketLink) else Fraction(0))
 
 
 def _laid_out(spec: ArchSpec, kinds: Sequence[str]) -> tuple[Plan, Topology]:

@@ -59,7 +59,7 @@ def anneal(
     shard_on = np.full(len(distances.x_m), -1, dtype=np.int64)
     shard_on[tiles] = np.arange(len(tiles))
     best, costs_m = tiles.copy(), np.zeros(2)
-    costs = Costs(*traffic.neighbours(), traffic.of_host(), distances.x_m, distances.y_m, distances.host_m)
+    costs = Costs(*traffic.neighbours, traffic.of_host, distances.x_m, distances.y_m, distances.host_m)
     sizes = np.array([len(own) for own in allowed])
     table = np.zeros((len(tiles), max(sizes)), dtype=np.int64)
     for shard, own in enumerate(allowed):

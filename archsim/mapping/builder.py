@@ -11,7 +11,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import PASSES
 from archsim.chip.graph import Chip
 from archsim.mapping.buffers import Buffers
-from archsim.mapping.recipes import FORWARD, Side, TileKit
+from archsim.mapping.recipes import FORWARD, Side, TileKit, kits_of
 from archsim.mapping.schedule import Flow, Maintenance, Message, Need, Op, Stage
 from archsim.mapping.shards import Mapping, Shard, split
 from archsim.spec.choices import REDUCTIONS, TRANSPORTS
@@ -77,6 +77,12 @@ _same = functools.lru_cache(1 << 16)(Need)
 """The need of the same example's instance of an op: thousands wait for the same."""
 
 
+@functools.lru_cache(maxsize=1024)  # most shards have as many rows
+def _sizes(rows: int, together: int) -> tuple[int, ...]:
+    """Return the sizes of balanced groups of so many rows, each of at most as many as are written together."""
+    return tuple([stop - start for start, stop in split(rows, together)])
+
+
 class StepBuilder:
     """Collects the ops of one example; the only mutable thing on the way to a Schedule."""
 
@@ -90,7 +96,7 @@ class StepBuilder:
         self.ops: list[Op] = []
         self.messages: list[Message] = []
         self.flows: list[Flow] = []
-        self.kits = {shard.tile: TileKit(chip, chip.tiles[shard.tile]) for shard in mapping.shards}
+        self.kits = kits_of(chip, [shard.tile for shard in mapping.shards])
         self.buffers = Buffers(chip)
         self.transport: Transport = TRANSPORTS.lookup(chip.spec.routing.transport, "routing.transport")
         self.transport.check(chip, mapping.workload.steps)
@@ -128,8 +134,7 @@ class StepBuilder:
 
     def row_groups(self, shard: Shard) -> tuple[int, ...]:
         """Return how many rows are written together, group after group, when all of a shard are."""
-        together = min(self.chip.spec.schedule.rows_written, shard.rows)
-        return tuple(stop - start for start, stop in split(shard.rows, together))
+        return _sizes(shard.rows, min(self.chip.spec.schedule.rows_written, shard.rows))
 
     def value_bits(self, signal: Signal) -> int:
         """Bits of one number of a signal."""

@@ -115,7 +115,7 @@ def programming(chip: Chip, mapping: Mapping) -> Schedule:
         kit = builder.kits[shard.tile]
         device = kit.tile.spec.device
         groups = builder.row_groups(shard)
-        cycles = chip.spec.cycles(kit.maintenance_s(device.writing_steps, max(groups), shard.cols))
+        cycles = kit.maintenance_cycles(device.writing_steps, max(groups), shard.cols)
         stage = kit.maintain(device.writing_steps, "program", groups, shard.cols, cycles)
         written.append(builder.op("program", "program", shard.layer, shard, [stage], []))
     end = builder.op("end", "program", -1, -1, (), written)

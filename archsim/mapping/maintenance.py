@@ -25,7 +25,7 @@ def _add(
     device = kit.tile.spec.device
     steps = device.transfer_steps if state == "transfer" else device.rewrite_steps
     most = max(map(max, instances))
-    group_cycles = builder.chip.spec.cycles(kit.maintenance_s(steps, most, shard.cols))
+    group_cycles = kit.maintenance_cycles(steps, most, shard.cols)
     stages = {groups: (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in instances}
     firsts = itertools.accumulate(map(len, instances[:-1]), initial=0)
     own = Maintenance(shard.index, tuple(instances), tuple(firsts), group_cycles, period_cycles, most * shard.cols)

@@ -53,8 +53,8 @@ def greedy(chip: Chip, cut: Cut, traffic: Asked, seed: int = 0) -> Tiles:
     The host is there from the beginning. Of tiles that are equally good it is the one nearest to the host.
     """
     demand, distances = traffic(), distances_of(chip)
-    first, others, values = demand.neighbours()
-    to_host = demand.of_host()
+    first, others, values = demand.neighbours
+    to_host = demand.of_host
     kinds, free = _by_kind(chip, in_order(chip, cut))
     tiles = np.full(demand.count, -1)
     attraction = to_host.copy()
@@ -152,9 +152,9 @@ def _rows(chip: Chip) -> list[list[int]]:
 def _fill(chip: Chip, cut: Cut, order: Sequence[int]) -> Tiles:
     """Give each piece in turn the first free tile, in that order, of the smallest size that holds it."""
     free: dict[tuple[int, int], deque[tuple[int, int]]] = {}
+    sizes = {name: (spec.rows, spec.cols) for name, spec in chip.spec.tile_kinds}
     for place, tile in enumerate(order):
-        spec = chip.tiles[tile].spec
-        free.setdefault((spec.rows, spec.cols), deque()).append((place, tile))
+        free.setdefault(sizes[chip.kinds[tile]], deque()).append((place, tile))
     tiles = []
     for piece in cut.pieces:
         fits = [(rows * cols, queue[0], queue) for (rows, cols), queue in free.items()
@@ -170,9 +170,9 @@ def _fill(chip: Chip, cut: Cut, order: Sequence[int]) -> Tiles:
 
 def _by_kind(chip: Chip, tiles: Tiles) -> tuple[list[str], dict[str, Integers]]:
     """Return the kind of each piece's tile, and all tiles of the chip by kind."""
-    kinds = np.array([tile.kind for tile in chip.tiles])
-    free = {kind: np.flatnonzero(kinds == kind) for kind in dict.fromkeys(kinds.tolist())}
-    return [chip.tiles[tile].kind for tile in tiles], free
+    kinds = np.array(chip.kinds)
+    free = {kind: np.flatnonzero(kinds == kind) for kind in dict.fromkeys(chip.kinds)}
+    return [chip.kinds[tile] for tile in tiles], free
 
 
 def _least(cost_m: Floats, host_m: Floats) -> int:
@@ -191,8 +191,8 @@ def _smooth(
     host: int, values_of: tuple[tuple[tuple[int, int], int], ...], tie: float, effort: Effort
 ) -> tuple[Floats, Floats]:
     traffic = Traffic(host, dict(values_of))  # the host is a node as well
-    first, others, values = traffic.neighbours()
-    to_host = traffic.of_host()
+    first, others, values = traffic.neighbours
+    to_host = traffic.of_host
     near = np.flatnonzero(to_host)
     shards, at_host = np.arange(host), np.full(len(near), host)
     sources = [np.repeat(shards, np.diff(first)), near, at_host, shards[:-1], shards[1:]]

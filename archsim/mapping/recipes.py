@@ -5,16 +5,19 @@ Both the schedule and the computed peak are made of these, so that they cannot d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, log2
+from typing import Concatenate, ParamSpec
 
 from archsim.chip.graph import Chip, Tile
 from archsim.components.base import Action
 from archsim.components.converters import Converter
 from archsim.components.drivers import Driver
 from archsim.mapping.schedule import Stage, Use
+from archsim.spec.tile import TileSpec
 from archsim.workload.layers import Layer
 
 
@@ -42,12 +45,68 @@ def whole_bytes(bits: int) -> int:
     return 8 * -(-bits // 8)
 
 
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What tiles of a kind were asked for, by how: stages, as those of a tile 0 whose units are first, and cycles."""
+
+    stages: dict[Hashable, Stage] = field(default_factory=dict)
+    cycles: dict[Hashable, int] = field(default_factory=dict)
+
+
+@functools.lru_cache(maxsize=64)  # studies make many chips of the same kinds of tiles
+def _made_for(tile: TileSpec, clock_hz: Fraction, state_bits: int) -> Made:
+    """Return what tiles of a kind were asked for, at a clock, with states of so many bits."""
+    return Made()
+
+
+def kits_of(chip: Chip, tiles: Iterable[int]) -> dict[int, TileKit]:
+    """Return what tiles of a chip can perform, by tile; those of a kind share what does not depend on the place."""
+    clock_hz, bits = chip.spec.technology.clock_hz, chip.spec.numerics.state_bits
+    made = {name: _made_for(tile, clock_hz, bits) for name, tile in chip.spec.tile_kinds}
+    return {tile: TileKit(chip, chip.tiles[tile], made[chip.tiles[tile].kind]) for tile in tiles}
+
+
+def placed(stage: Stage, first: int, tile: int) -> Stage:
+    """Return the stage of a tile 0, whose units are the first ones, as that of another tile."""
+    return Stage(
+        stage.latency_cycles,
+        tuple([first + unit for unit in stage.acquire]),
+        tuple([(at, first + unit) for at, unit in stage.release]),
+        tuple([Use(first + use.unit, use.action, use.count) for use in stage.uses]),
+        tuple([(tile, state) for _, state in stage.shows]),
+        None if stage.waits is None else (tile, stage.waits[1]),
+    )
+
+
+def _alike(make: Callable[Concatenate[TileKit, P], Stage]) -> Callable[Concatenate[TileKit, P], Stage]:
+    """Make a stage once for all tiles of a kind: it depends on their place by the numbers of tile and units alone."""
+    name = make.__name__
+
+    @functools.wraps(make)
+    def asked(kit: TileKit, /, *args: P.args, **named: P.kwargs) -> Stage:
+        key = (name, args, *named.items())
+        first, tile = kit.tile.units["crossbar"], kit.tile.index
+        found = kit.made.stages.get(key)
+        if found is None:
+            found = kit.made.stages[key] = placed(make(kit, *args, **named), -first, 0)
+        return placed(found, first, tile)
+
+    return asked
+
+
 @dataclass(frozen=True)
 class TileKit:
-    """The stages that one tile can perform; energies and times come from its components."""
+    """The stages that one tile can perform; energies and times come from its components.
+
+    `made` keeps those that tiles of its kind were asked for.
+    """
 
     chip: Chip
     tile: Tile
+    made: Made = field(default_factory=Made, repr=False, compare=False)
 
     def action(self, unit: str, action: str) -> Action:
         """Return an action of one of the tile's units."""
@@ -129,6 +188,7 @@ class TileKit:
         """Return how many words of the tile's memory hold so many values, each in whole bytes."""
         return self.tile.spec.memory.words_for(values, whole_bytes(bits))
 
+    @_alike
     def integrate(
         self, side: Side, rows: int, cols: int, stored: int, *, signed: bool = False, kept: int = 0,
         by_ramp: bool = False,
@@ -162,6 +222,7 @@ class TileKit:
             release.append((busy, units["memory"]))
         return self._stage(cycles, acquire, release, uses, side.phase)
 
+    @_alike
     def convert(self, side: Side, lines: int, *, signed: bool = False) -> Stage:
         """Return the stage that converts the samples of `lines` lines and frees them."""
         if self.samples(side, signed=signed) * self.converter(side).groups > 1:
@@ -235,6 +296,7 @@ class TileKit:
         release += [(freed, units[side.reader]), (freed, units[side.hold])]
         return self._stage(cycles, [units[side.reader]], release, tuple(uses), side.phase)
 
+    @_alike
     def read_out(self, side: Side, lines: int, widest: int = 0, wires: int = 1) -> Stage:
         """Return the stage that reads samples as durations into latches of the same tile, or over wires to others."""
         unit = self.tile.units[side.reader]
@@ -251,24 +313,29 @@ class TileKit:
 
         Meanwhile so many `words` of memory are read or written, by "read" and "write".
         """
+        return self._work(tuple(counts.items()), tuple([pair for pair in (words or {}).items() if pair[1]]))
+
+    @_alike
+    def _work(self, counts: tuple[tuple[str, int], ...], accesses: tuple[tuple[str, int], ...]) -> Stage:
         unit, store = self.tile.units["neuron"], self.tile.units["memory"]
-        cycles = sum(self.duration("neuron", action, count) for action, count in counts.items())
-        uses = tuple(self.use("neuron", action, count) for action, count in counts.items())
+        cycles = sum(self.duration("neuron", action, count) for action, count in counts)
+        uses = tuple(self.use("neuron", action, count) for action, count in counts)
         acquire, release = [unit], [(cycles, unit)]
-        accesses = {access: count for access, count in (words or {}).items() if count}
         if accesses:
-            uses += tuple(self.use("memory", access, count) for access, count in accesses.items())
+            uses += tuple(self.use("memory", access, count) for access, count in accesses)
             acquire.append(store)
-            release.append((sum(self.duration("memory", access, count) for access, count in accesses.items()), store))
+            release.append((sum(self.duration("memory", access, count) for access, count in accesses), store))
         latency = max(cycles, *(at for at, _ in release))
         return self._stage(latency, acquire, release, uses, "digital")
 
+    @_alike
     def recall(self, values: int) -> Stage:
         """Return the stage that reads so many numbers of a vector x from memory."""
         words, store = self.words(values, self.bits(FORWARD)), self.tile.units["memory"]
         cycles = self.duration("memory", "read", words)
         return self._stage(cycles, [store], [(cycles, store)], (self.use("memory", "read", words),), "digital")
 
+    @_alike
     def maximum(self, values: int) -> Stage:
         """Return the stage that finds the largest of digital values, to which the drivers scale them.
 
@@ -279,6 +346,7 @@ class TileKit:
         cycles = self.duration("neuron", "compare", values) + tree
         return self._stage(cycles, [unit], [(cycles, unit)], (self.use("neuron", "compare", values),), "digital")
 
+    @_alike
     def scan(self, side: Side, lines: int) -> Stage:
         """Return the stage that finds the largest of the samples on some lines, before a ramp reads them out.
 
@@ -306,6 +374,7 @@ class TileKit:
     def _packed(self, values: int, bits: int) -> int:
         return self.tile.spec.memory.words_for(values, bits)
 
+    @_alike
     def update(self, rows: int, cols: int, inputs: int, *, signed: bool = False) -> Stage:
         """Return the update of all cells by coincidence; x and d are read from memory meanwhile."""
         units, array = self.tile.units, self.tile.spec.updated_array
@@ -322,6 +391,14 @@ class TileKit:
         latency = max(self.chip.spec.cycles(phases * array.update_s), fetch)
         release = [*((latency, unit) for unit in held), (fetch, units["memory"])]
         return self._stage(latency, [*held, units["memory"]], release, uses, "update")
+
+    def maintenance_cycles(self, steps: tuple[str, ...], rows: int, cols: int) -> int:
+        """Return the cycles in which a group of rows goes through these steps."""
+        key = (steps, rows, cols)
+        found = self.made.cycles.get(key)
+        if found is None:
+            found = self.made.cycles[key] = self.chip.spec.cycles(self.maintenance_s(steps, rows, cols))
+        return found
 
     def maintenance_s(self, steps: tuple[str, ...], rows: int, cols: int) -> Fraction:
         """Return the time in which a group of rows goes through these steps, in seconds.
@@ -347,19 +424,27 @@ class TileKit:
         Cells are read through the converters of their columns, once each for every read; where all conduct while any
         group of columns is read, they do so for each.
         """
+        own = self._maintain(tuple(steps), state, tuple(groups), cols, group_cycles)
+        chip, tile = self.chip, self.tile.index
+        written = chip.programming[
+            tile * len(chip.programming) // len(chip.tiles)
+        ]  # as much at once as its chip allows
+        release = (*own.release, (own.latency_cycles, written))
+        return replace(own, acquire=(*own.acquire, written), release=release, waits=(tile, "waiting_transfer"))
+
+    @_alike
+    def _maintain(
+        self, steps: tuple[str, ...], state: str, groups: tuple[int, ...], cols: int, group_cycles: int
+    ) -> Stage:
         device, units, cells = self.tile.spec.device, self.tile.units, sum(groups) * cols
         converter = self.converter(FORWARD)
         again = converter.groups if converter.group_cells == "all" else 1
         times = {step: again if step in device.converted_steps else 1 for step in steps}
         uses = [self.use("device", step, times[step] * device.repeats(step) * cells) for step in steps]
-        uses.append(self.use("col_converter", "convert", device.conversions(tuple(steps)) * cells))
+        uses.append(self.use("col_converter", "convert", device.conversions(steps) * cells))
         held = [units[name] for name in ("crossbar", "row_driver", "col_driver", "col_converter") if name in units]
-        held.append(self.chip.programming[self.tile.index * len(self.chip.programming) // len(self.chip.tiles)])
         cycles = len(groups) * group_cycles
-        shows = ((self.tile.index, state),)
-        release = tuple((cycles, unit) for unit in held)
-        billed = tuple(use for use in uses if use.count)
-        return Stage(cycles, tuple(held), release, billed, shows, (self.tile.index, "waiting_transfer"))
+        return self._stage(cycles, held, [(cycles, unit) for unit in held], tuple(uses), state)
 
     def _stage(
         self, cycles: int, acquire: Sequence[int], release: Sequence[tuple[int, int]], uses: tuple[Use, ...], state: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from math import ceil
+from operator import attrgetter
 from typing import TypeAlias
 
 from archsim.base.errors import InfeasibleError
@@ -65,6 +66,9 @@ class Piece:
         return f"[{self.row},{self.col}]"
 
 
+_FIELDS = attrgetter(*(own.name for own in fields(Piece)))
+
+
 @dataclass(frozen=True, slots=True)
 class Shard(Piece):
     """A piece of a layer on the crossbar of its tile."""
@@ -115,7 +119,7 @@ class Cut:
 
     def on(self, tiles: Sequence[int]) -> Mapping:
         """Return the mapping in which each piece has the tile at its place in `tiles`."""
-        shards = (Shard(**asdict(piece), tile=tile) for piece, tile in zip(self.pieces, tiles, strict=True))
+        shards = [Shard(*(*_FIELDS(piece), tile)) for piece, tile in zip(self.pieces, tiles, strict=True)]
         return Mapping(self.workload, tuple(shards), self.grid)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from collections.abc import Mapping as Table
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import fsum
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +32,21 @@ class Traffic:
     count: int
     values: Table[tuple[int, int], int]
 
+    @cached_property
     def of_host(self) -> Floats:
-        """Return the values that each shard exchanges with the host."""
+        """The values that each shard exchanges with the host."""
         found = np.zeros(self.count)
         for (source, target), values in self.values.items():
             if HOST in (source, target):
                 found[max(source, target)] += values
-        return found
+        return _kept(found)
 
+    @cached_property
     def neighbours(self) -> tuple[Integers, Integers, Floats]:
-        """Return the values between shards, both ways added up, as rows of a sparse symmetric matrix.
+        """The values between shards, both ways added up, as rows of a sparse symmetric matrix.
 
         The partners of shard `s`, in order, are `others[first[s] : first[s + 1]]`, its values with them the same
-        places of `values`; returned are `first`, `others` and `values`.
+        places of `values`; here are `first`, `others` and `values`.
         """
         pairs: Counter[tuple[int, int]] = Counter()
         for (source, target), values in self.values.items():
@@ -54,14 +57,42 @@ class Traffic:
         owners = np.array([owner for owner, _ in places], dtype=np.int64)
         first = np.searchsorted(owners, np.arange(self.count + 1)).astype(np.int64)
         others = np.array([other for _, other in places], dtype=np.int64)
-        return first, others, np.array([pairs[place] for place in places], dtype=np.float64)
+        both_ways = np.array([pairs[place] for place in places], dtype=np.float64)
+        return _kept(first), _kept(others), _kept(both_ways)
+
+
+A = TypeVar("A", Integers, Floats)
+
+
+def _kept(array: A) -> A:
+    """Return the array, from now on only to be read."""
+    array.flags.writeable = False
+    return array
+
+
+_KNOWN: dict[Hashable, Traffic] = {}
+_MOST_KNOWN = 64  # networks and kinds of chips whose traffic is kept; time alone depends on it
 
 
 def traffic_of(chip: Chip, mapping: Mapping) -> Traffic:
     """Return the traffic of one training example, as the schedule's builder sends it.
 
-    What shards exchange does not depend on where they are, so that any mapping will do.
+    What shards exchange does not depend on where they are, so that any mapping will do, and chips that differ in
+    floorplan, placement and topology alone have it once.
     """
+    spec, routing = chip.spec, chip.spec.routing
+    asked = (mapping.workload, spec.tile, tuple(spec.variants.items()), spec.schedule, spec.numerics, routing.link,
+             routing.transport, routing.reduction)  # fmt: skip
+    found = _KNOWN.get(asked)
+    if found is None:
+        found = _traffic_of(chip, mapping)
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[asked] = found
+    return found
+
+
+def _traffic_of(chip: Chip, mapping: Mapping) -> Traffic:
     shard_on = {shard.tile: shard.index for shard in mapping.shards} | {HOST: HOST}
     values: Counter[tuple[int, int]] = Counter()
     for flow in step_flows(chip, mapping):
@@ -96,14 +127,13 @@ class Distances:
     def cost_m(self, traffic: Traffic, tiles: Sequence[int]) -> float:
         """Return the sum over all traffic of values x distance, in metres; `tiles` are the shards' tiles."""
         at = np.asarray(tiles)
-        first, others, values = traffic.neighbours()
+        first, others, values = traffic.neighbours
         here, there = at[np.repeat(np.arange(traffic.count), np.diff(first))], at[others]
         apart_m = np.abs(self.x_m[here] - self.x_m[there]) + np.abs(self.y_m[here] - self.y_m[there])
-        return fsum(values * apart_m) / 2 + fsum(traffic.of_host() * self.host_m[at])  # each pair stands there twice
+        return fsum(values * apart_m) / 2 + fsum(traffic.of_host * self.host_m[at])  # each pair stands there twice
 
 
 def distances_of(chip: Chip) -> Distances:
     """Return the distances of a chip's tiles."""
     centres = np.array([site.centre_m for site in chip.plan.sites])
-    to_host = [fsum(link.length_m for link in chip.route("host", f"tile{tile.index}")[0]) for tile in chip.tiles]
-    return Distances(centres[:, 0], centres[:, 1], np.array(to_host))
+    return Distances(centres[:, 0], centres[:, 1], np.array(chip.from_host_m))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.mapping.builder import Signal, StepBuilder, Target
-from archsim.mapping.recipes import FORWARD, TileKit
+from archsim.mapping.recipes import FORWARD, TileKit, kits_of
 from archsim.mapping.shards import Mapping as ShardMap
 from archsim.mapping.vectors import Forward, inputs_of_layer
 from archsim.workload.layers import Layer, share
@@ -90,8 +90,9 @@ def digital_words(chip: Chip, mapping: ShardMap, *, training: bool) -> dict[str,
     workload, found = mapping.workload, {}
     for index, layer in enumerate(workload.layers):
         if not layer.blocks:
-            kits = {place: TileKit(chip, chip.tiles[place.tile]) for place in places_in(mapping, index)}
-            own = [reading(kit, workload, index, place) for place, kit in kits.items()]
+            places = list(places_in(mapping, index))
+            kits = kits_of(chip, [place.tile for place in places])
+            own = [reading(kits[place.tile], workload, index, place) for place in places]
             steps = len(layer.vectors(workload))
             read, written = sum(each.read for each in own), sum(each.written for each in own)
             if training:

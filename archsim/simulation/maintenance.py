@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import mul
+
 import numpy as np
 
 from archsim.mapping.schedule import Maintenance, Schedule
@@ -108,7 +110,10 @@ class Upkeep:
             updates = done[update] * len(self._schedule.ops[update].stages)
             cols = self._schedule.mapping.shards[index].cols
             rows = [row for group in groups[index] for row in group]
-            self.dwell.open += sum((updates - u) * row * cols for u, row in zip(until, rows, strict=True))
+            if until.count(until[0]) == len(until):  # as after transfers of the whole shard
+                self.dwell.open += (updates - until[0]) * sum(rows) * cols
+            else:
+                self.dwell.open += (updates * sum(rows) - sum(map(mul, until, rows))) * cols
 
     def _of(self, op: int) -> Maintenance:
         m = self._maintenance[op]

@@ -376,9 +376,9 @@ class ArchSpec(Section):
         TILES.check(sum(tile.count for _, tile in self.tile_kinds) * self.chips)
         return self
 
-    def cycles(self, time_s: Fraction) -> int:
-        """Return a time in cycles of the chip clock, rounded up once."""
-        return cycles(time_s, self.technology.clock_hz)
+    def cycles(self, time_s: Fraction, times: int = 1) -> int:
+        """Return a time, so many `times` over, in cycles of the chip clock, rounded up once."""
+        return cycles(time_s, self.technology.clock_hz, times)
 
     def check_trainable(self) -> None:
         """Raise SpecError with every part that training needs and the chip lacks."""

@@ -134,21 +134,21 @@ class Circuit:
         chip = builder.chip
         link = chip.spec.routing.link
         assert isinstance(link, DurationLink)
-        carried: dict[str, int] = {}
-        routed = 0
-        flight = 0
+        carried: dict[int, int] = {}
+        routed = flight = 0
+        source = node_of(signal.tile)
         for tiles, count in groups:
-            names: dict[str, None] = {}
+            behind: dict[int, None] = {}
             for tile in tiles:
-                wires, routers = chip.route(node_of(signal.tile), node_of(tile))
-                names |= dict.fromkeys(wire.name for wire in wires)
+                wires, routers = chip.route(source, node_of(tile))
+                behind |= dict.fromkeys([wire.unit for wire in wires])
                 routed += routers * count
                 flight = max(flight, chip.flight_cycles(wires, routers))
-            for name in names:
-                carried[name] = carried.get(name, 0) + count
-        uses = [Use(chip.links[name].unit, "pulse", count) for name, count in carried.items()]
+            for unit in behind:
+                carried[unit] = carried.get(unit, 0) + count
+        uses = [Use(unit, "pulse", count) for unit, count in carried.items()]
         uses.append(Use(chip.router, "forward", routed))
-        acquire = [chip.links[name].unit for name in carried]
+        acquire = list(carried)
         widest = max(carried.values())
         windows = passes * ceil(widest / link.wires)
         if signal.tile < 0:
@@ -156,15 +156,15 @@ class Circuit:
         else:
             kit = builder.kits[signal.tile]
             if signal.held:
-                unit, action = signal.side.reader, "ramp_out"
+                name, action = signal.side.reader, "ramp_out"
                 window = kit.ramp_s(signal.side)
                 windows = passes * kit.ramps(signal.side, signal.values, widest, link.wires)
             else:  # a digital vector leaves through the drivers of the edge on which it was read, if that has any
                 other = BACKWARD if signal.side is FORWARD and "col_driver" in kit.tile.units else FORWARD
-                unit, action, window = other.driver, "encode", kit.window_s(other)
-            uses.append(kit.use(unit, action, passes * signal.values))
-            acquire.append(kit.tile.units[unit])
-        cycles = chip.spec.cycles(windows * window) + flight
+                name, action, window = other.driver, "encode", kit.window_s(other)
+            uses.append(kit.use(name, action, passes * signal.values))
+            acquire.append(kit.tile.units[name])
+        cycles = chip.spec.cycles(window, windows) + flight
         return cycles, tuple(acquire), tuple(use for use in uses if use.count)
 
     def peak_stages(self, kit: TileKit, side: Side, lines: int) -> tuple[Stage, ...]:

@@ -60,7 +60,7 @@ class Packet:
         assert isinstance(link, PacketLink)
         flits = link.flits(lines * whole_bytes(kit.bits(side)))
         wire = kit.chip.longest_link.unit
-        body = kit.chip.spec.cycles(flits * kit.chip.longest_link.flit_s)
+        body = kit.chip.spec.cycles(kit.chip.longest_link.flit_s, flits)
         sent = Stage(body, (wire,), ((body, wire),), (Use(wire, "flit", flits), Use(router, "forward", flits)))
         return kit.convert(side, lines), sent
 
@@ -74,7 +74,6 @@ def send_tree(
     bus): there, what follows waits for the grant of the link and not for the same moment, and is an op by itself.
     """
     chip, buffers = builder.chip, builder.buffers
-    router = chip.spec.routing.router
     tree = tree_of(chip, source, tiles)
     buffers.trees.append(tree)
     buffers.largest_flits = max(buffers.largest_flits, flits)
@@ -83,7 +82,7 @@ def send_tree(
     leaving = Counter((hop.before, hop.via) for hop in tree)  # over how many links it goes on from each buffer
     fronts = {place: buffers.first(*place) for place in leaving if place[0]}
     came: dict[tuple[str, int], int] = {}  # by buffer from which it branches: the op by which it is the first there
-    bodies = {hop.link: chip.spec.cycles(flits * chip.links[hop.link].flit_s) for hop in tree}
+    bodies = {hop.link: chip.spec.cycles(chip.links[hop.link].flit_s, flits) for hop in tree}
     granted: dict[tuple[str, int], list[int]] = {}
     heads = {"": need}
     arrived: dict[int, int] = {}
@@ -99,8 +98,8 @@ def send_tree(
         branches = leaves and leaving[place] > 1
         alone = not branches and not (hop.classes and hop.tiles)
         body = bodies[hop.link]
-        after_tail = chip.spec.cycles(wire.flight_s) + body
-        after_head = chip.spec.cycles(wire.flight_s + router.pipeline_s) + (body if wire.between_chips else 0)
+        over, through = chip.crossing_cycles(wire)
+        after_tail, after_head = over + body, through + (body if wire.between_chips else 0)
         uses = [Use(wire.unit, "flit", flits)]
         if hop.classes:
             uses.append(Use(chip.router, "forward", flits))
@@ -122,8 +121,8 @@ def send_tree(
             elif place not in came:
                 came[place] = add([after], hop.before, be_first)
             after = came.get(place, after)
-        over = Stage(latency, (wire.unit,), tuple(release), tuple(uses), shows, waits, port)
-        grant = add([after], hop.link, *taking, over)
+        passage = Stage(latency, (wire.unit,), tuple(release), tuple(uses), shows, waits, port)
+        grant = add([after], hop.link, *taking, passage)
         first = grant if first < 0 else first
         if branches:
             grants = granted.setdefault(place, [])
