@@ -14,6 +14,7 @@ from math import ceil, fsum
 import networkx as nx
 
 from archsim.base.errors import SpecError
+from archsim.base.uncollected import uncollected
 from archsim.chip.floorplan import Plan
 from archsim.chip.made import Made, MadeByName
 from archsim.chip.parts import Part, chip_links_m2, static_parts, tile_actions, tile_parts
@@ -216,6 +217,7 @@ class Chip:
         return {}
 
 
+@uncollected
 def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archsim.base.limits import CYCLES
+from archsim.base.uncollected import uncollected
 from archsim.chip.graph import Chip
 from archsim.chip.made import joined
 from archsim.mapping.builder import StepBuilder
@@ -19,6 +20,7 @@ from archsim.workload.network import MODES
 __all__ = ["Inference", "Training", "build_schedule", "memory_words", "step_flows"]
 
 
+@uncollected
 def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
     """Return the schedule of `examples` examples, in the mode of the workload that `mapping` places on a `chip`.
 
@@ -48,6 +50,7 @@ def memory_words(chip: Chip, mapping: Mapping) -> int:
     return max((words for _, words, _ in memory_needs(builder, held)), default=0)
 
 
+@uncollected
 def step_flows(chip: Chip, mapping: Mapping) -> tuple[Flow, ...]:
     """Return what one example sends between tiles, in order; raise SpecError as `build_schedule` does."""
     mode = MODES[mapping.workload.mode]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archsim.base.uncollected import uncollected
 from archsim.chip.graph import Chip
 from archsim.mapping.placement import in_order
 from archsim.mapping.shards import Cut, Mapping, Shard, cut, split
@@ -12,6 +13,7 @@ from archsim.workload.network import Workload
 __all__ = ["Cut", "Mapping", "Shard", "cut", "map_workload", "split"]
 
 
+@uncollected
 def map_workload(workload: Workload, chip: Chip, *, seed: int = 0, known: Traffic | None = None) -> Mapping:
     """Return the shards of a workload on a chip's tiles; raise InfeasibleError with numbers if they do not fit.
 

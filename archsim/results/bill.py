@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archsim.base.documents import dump_yaml
 from archsim.base.section import Section
+from archsim.base.uncollected import uncollected
 from archsim.base.units import Conductance, Part, Ratio, TimeOrZero
 from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies.package import PORT
@@ -150,6 +151,7 @@ class Bill:
         return largest_first({name: fsum(values) for name, values in groups.items()})
 
 
+@uncollected
 def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool = True) -> Bill:
     """Return the bill of a trace: each granted stage bills its uses; leakage is power times time.
 
@@ -162,17 +164,25 @@ def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool 
     names = [layer.name for layer in schedule.mapping.workload.layers]
     values = schedule.mapping.workload.values if stated else None
     counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
-    placed: dict[tuple[str, float], int] = defaultdict(int)
+    placed: dict[tuple[int | str, float], int] = defaultdict(int)
+    alike: dict[tuple[str, str | int, str, str, str], float] = {}  # units of a kind of tile have the same actions
+    units, kinds = chip.units, chip.kinds
     for entry in trace.stages:
-        if not entry.grants:
+        grants = entry.grants
+        if not grants:
             continue
         op = schedule.ops[entry.op]
-        layer = names[op.layer] if op.layer >= 0 else CHIP
+        layer, phase = names[op.layer] if op.layer >= 0 else CHIP, op.phase
         for use in entry.stage.uses:
-            unit = chip.units[use.unit]
-            energy_j = use_energy_j(chip, use, layer, op.phase, activity, values)
-            counts[unit.component, use.action, op.phase, layer, energy_j] += use.count * entry.grants
-            placed[_place(chip, unit), energy_j] += use.count * entry.grants
+            unit, action = units[use.unit], use.action
+            where = kinds[unit.tile] if unit.tile >= 0 else unit.index
+            energy_j = alike.get((unit.component, where, action, phase, layer))
+            if energy_j is None:
+                energy_j = use_energy_j(chip, use, layer, phase, activity, values)
+                alike[unit.component, where, action, phase, layer] = energy_j
+            count = use.count * grants
+            counts[unit.component, action, phase, layer, energy_j] += count
+            placed[unit.tile if unit.tile >= 0 else _place(chip, unit), energy_j] += count
     items = [
         Item(component, action, phase, layer, count, count * energy_j)
         for (component, action, phase, layer, energy_j), count in sorted(counts.items())
@@ -293,14 +303,18 @@ MEASURED: Mapping[tuple[str, str], Callable[[TileSpec, Any], float | None]] = {
 
 
 def _place(chip: Chip, unit: Unit) -> str:
-    return f"tile{unit.tile}" if unit.tile >= 0 else "host" if unit.index == chip.host else CHIP
+    """Return the place of a unit that belongs to no tile."""
+    return "host" if unit.index == chip.host else CHIP
 
 
-def _by_tile(chip: Chip, placed: Mapping[tuple[str, float], int], time_s: float) -> dict[str, float]:
-    """Return joules by place, the largest first, from the counts of actions by place and energy, and leakage."""
+def _by_tile(chip: Chip, placed: Mapping[tuple[int | str, float], int], time_s: float) -> dict[str, float]:
+    """Return joules by place, the largest first, from the counts of actions by place and energy, and leakage.
+
+    A tile's place is its number.
+    """
     spent: dict[str, list[float]] = defaultdict(list)
     for (place, energy_j), count in placed.items():
-        spent[place].append(count * energy_j)
+        spent[place if isinstance(place, str) else f"tile{place}"].append(count * energy_j)
     for tile in chip.tiles:
         spent[f"tile{tile.index}"].append(chip.tile_share(tile)[1] * time_s)
     spent["host"].append(chip.spec.host.total_leakage_w * time_s)

@@ -5,12 +5,14 @@ Lists of lists are flattened: entries of `i` lie from `first[i]` to `first[i + 1
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archsim.base.uncollected import uncollected
 from archsim.mapping.schedule import STATES, Schedule
 from archsim.simulation.program import CompiledStage, Program
 from archsim.simulation.timeline import KINDS
@@ -161,16 +163,17 @@ class Sizes(NamedTuple):
 
 def _flat(lists: Iterable[Sequence[int]]) -> tuple[Int, Int]:
     """Return where each list begins, and all entries."""
-    own = [np.asarray(each, dtype=np.int64) for each in lists]
+    own = list(lists)
     first = np.zeros(len(own) + 1, dtype=np.int64)
-    np.cumsum([len(each) for each in own], out=first[1:])
-    return first, np.concatenate([*own, np.empty(0, dtype=np.int64)])
+    np.cumsum(np.fromiter(map(len, own), np.int64, len(own)), out=first[1:])
+    return first, np.fromiter(itertools.chain.from_iterable(own), np.int64, int(first[-1]))
 
 
 def _all(values: Iterable[int]) -> Int:
     return np.fromiter(values, dtype=np.int64)
 
 
+@uncollected
 def fixed_of(
     schedule: Schedule, program: Program, contended: Collection[int], logged: Collection[int],
     periods: Mapping[int, int], timeline: bool,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from archsim.base.uncollected import uncollected
 from archsim.mapping.schedule import Maintenance, Need, Schedule, Stage
 from archsim.simulation.tile_states import BIT
 
@@ -16,7 +17,9 @@ FOREVER = 1 << 62  # cycles: beyond the end of every run
 def capacities(schedule: Schedule, unlimited: bool, uncontended: Collection[int]) -> dict[int, int]:
     """Return how many places each unit has that any op asks for; 0 stands for units that are never contended."""
     units = schedule.chip.units
-    asked = dict.fromkeys(unit for op in schedule.ops for unit in op.acquires)
+    asked = dict.fromkeys([
+        unit for op in schedule.ops for variant in op.variants for stage in variant for unit in stage.acquire
+    ])  # fmt: skip
     return {unit: 0 if unlimited or unit in uncontended else units[unit].capacity for unit in asked}
 
 
@@ -28,14 +31,15 @@ class CompiledStage:
     def __init__(self, index: int, stage: Stage, contended: Mapping[int, int], tile_place: dict[int, int]) -> None:
         self.index = index
         self.latency = stage.latency_cycles
-        self.acquire = tuple(unit for unit in stage.acquire if contended[unit])
+        self.acquire = tuple([unit for unit in stage.acquire if contended[unit]])
+        at_end: list[int] = []
         released: dict[int, list[int]] = {}
         for at, unit in stage.release:
             if contended.get(unit):
-                released.setdefault(at, []).append(unit)
-        self.at_end = tuple(released.pop(stage.latency_cycles, ()))
-        self.later = tuple((at, tuple(units)) for at, units in sorted(released.items()))
-        self.shows = tuple((tile_place[tile], BIT[state]) for tile, state in stage.shows if tile in tile_place)
+                (at_end if at == stage.latency_cycles else released.setdefault(at, [])).append(unit)
+        self.at_end = tuple(at_end)
+        self.later = tuple([(at, tuple(units)) for at, units in sorted(released.items())]) if released else ()
+        self.shows = tuple([(tile_place[tile], BIT[state]) for tile, state in stage.shows if tile in tile_place])
         self.port = stage.port if self.acquire else None
         self.in_order = stage.in_order
         waits = stage.waits
@@ -66,20 +70,21 @@ class Program:
     """(instances, plain needs as (op, how many more), variants, whether that is all there is to its start)."""
 
 
+@uncollected
 def compile_schedule(schedule: Schedule, capacity: Mapping[int, int]) -> Program:
     """Return the program of a schedule on units of these capacities; 0 stands for units that are never contended."""
     place = {tile: i for i, tile in enumerate(schedule.used_tiles)}
     specs: list[Stage] = []
     stage_ops: list[int] = []
     stages: list[Variants] = []
-    cache: dict[tuple[int, int], CompiledStage] = {}
     for op in schedule.ops:
-        for stage in itertools.chain(*op.variants):
-            if (op.index, id(stage)) not in cache:
-                cache[op.index, id(stage)] = CompiledStage(len(specs), stage, capacity, place)
+        own: dict[int, CompiledStage] = {}
+        for stage in itertools.chain.from_iterable(op.variants):
+            if id(stage) not in own:
+                own[id(stage)] = CompiledStage(len(specs), stage, capacity, place)
                 specs.append(stage)
                 stage_ops.append(op.index)
-        stages.append(tuple(tuple(cache[op.index, id(stage)] for stage in variant) for variant in op.variants))
+        stages.append(tuple([tuple([own[id(stage)] for stage in variant]) for variant in op.variants]))
     ops = schedule.ops
     general = [tuple(need for need in op.needs if not need.plain) for op in ops]
     plain = [tuple((need.op, need.add) for need in op.needs if need.plain) for op in ops]

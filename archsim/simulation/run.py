@@ -22,12 +22,14 @@ from archsim.simulation.timeline import Timeline
 
 Progress = Callable[[int], None]
 ENGINES = ("auto", "simpy", "compiled")
-WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 20_000
+WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 1_000
 """From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
-compiled (20 s) or is there, against some 0.2 million actions a second. Measured on two cores of an AMD EPYC; time alone
-depends on it."""
+compiled (20 s) or is there, against some 0.2 million actions a second. Of many short runs, as in a search, all before
+count towards loading. Measured on two cores of an AMD EPYC; time alone depends on it."""
 RECURS = 8
 """So many examples are gone through before a state recurs, at least; the time to simulate alone depends on it."""
+_before = [0]
+"""How many actions runs of this process had ahead, as far as these are worth calling compiled code."""
 _asked: ContextVar[str] = ContextVar("engine", default="auto")
 
 
@@ -176,12 +178,15 @@ def _compiles(schedule: Schedule, full: bool) -> bool:
     stages = sum(len(op.stages) for op in schedule.ops if op.maintenance is None)
     ahead = stages * (schedule.examples if full else min(schedule.examples, RECURS))
     is_there = "archsim.simulation.loop" in sys.modules
-    if ahead < (WORTH_CALLING if is_there else WORTH_LOADING):
+    if ahead < WORTH_CALLING:
+        return False
+    _before[0] += ahead
+    if not is_there and _before[0] < WORTH_LOADING:
         return False
     from archsim.base.machine_code import is_kept
     from archsim.simulation import loop
 
-    return ahead >= WORTH_COMPILING or is_kept(loop.advance)
+    return _before[0] >= WORTH_COMPILING or is_kept(loop.advance)
 
 
 def _trace(state: State, jumped: int) -> Trace:
