@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +15,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import archsim
+from archsim.base import machine_code
 from archsim.base.errors import SpecError, StuckError
 from archsim.base.shipped import builtin_names
 from archsim.cli import main
 from archsim.components.interconnect import ARBITRATIONS
 from archsim.mapping.schedule import Need, Schedule, Stage
-from archsim.simulation import compiled
+from archsim.simulation import compiled, run
 from archsim.simulation.flat import RANKS, Sizes
 from archsim.simulation.run import Trace, simulate, using
 from archsim.spec.choices import REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
-from tests.helpers import BUS, PACKET, REFERENCE, Case, cases, chip_of, observed, schedule_of
+from tests.helpers import BUS, PACKET, REFERENCE, Case, cases, chip_of, network, observed, schedule_of
 from tests.simulation.test_engine import by_hand, op
 
 SMALL = ("tile.rows=16", "tile.cols=16", "schedule.transfer.interval_examples=20")
@@ -193,3 +195,15 @@ def test_the_command_takes_an_engine_and_its_report_does_not_tell(tmp_path: Path
     assert all(other == first for other in others)
     with pytest.raises(SpecError, match="'simpi' is not an engine; did you mean 'simpy'"):
         archsim.run(load_arch(REFERENCE), "mlp_digits", examples=1, engine="simpi")
+
+
+def test_many_short_runs_are_worth_loading_the_compiled_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a search, in one process: from the third on, where two and a half of them would pay."""
+    schedule = schedule_of(network(30, 20, 10), 5)
+    ahead = sum(len(each.stages) for each in schedule.ops if each.maintenance is None) * 5
+    monkeypatch.setattr(run, "_before", [0])
+    monkeypatch.setattr(run, "WORTH_CALLING", ahead)
+    monkeypatch.setattr(run, "WORTH_LOADING", ahead * 5 // 2)
+    monkeypatch.setattr(machine_code, "is_kept", lambda function: True)
+    monkeypatch.delitem(sys.modules, "archsim.simulation.loop", raising=False)
+    assert [run._compiles(schedule, full=False) for _ in range(3)] == [False, False, True]
