@@ -121,7 +121,7 @@ def test_the_cluster_of_the_page_starts_and_takes_its_command(
 
         def __init__(self, cores: int, processes: int, memory: str, walltime: str, scheduler_options: Any) -> None:
             assert (cores, processes, memory[-3:], len(walltime.split(":"))) == (16, 16, " GB", 3)
-            super().__init__(n_workers=0, threads_per_worker=1, scheduler_port=0, dashboard_address=None)
+            super().__init__(n_workers=0, threads_per_worker=1, scheduler_port=0, dashboard_address=":0")
             made.append((self, scheduler_options["port"]))
 
         def scale(self, jobs: int) -> None:

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Dask's own are not ours
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster.scheduler_address
 
 
@@ -299,7 +299,7 @@ def test_a_cluster_is_reached_by_tls_with_what_dasks_variables_say(tmp_path: Pat
                                   for kind, path in (("cert", certificate), ("key", key))},
                                tls_ca_file=str(certificate), require_encryption=True)  # fmt: skip
     options = {"n_workers": 1, "threads_per_worker": 2, "protocol": "tls://", "security": own}
-    with distributed.LocalCluster(**options, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(**options, dashboard_address=":0") as cluster:
         words = [
             sys.executable,
             "-m",
@@ -329,7 +329,7 @@ def test_workers_that_are_all_gone_are_told_and_others_are_waited_for(monkeypatc
             time.sleep(0.3)
 
     with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
         Workers(cluster=cluster.scheduler_address) as workers,
     ):
         assert workers.executor(1)[1] == 1
@@ -341,7 +341,7 @@ def test_workers_that_are_all_gone_are_told_and_others_are_waited_for(monkeypatc
 
 
 def test_without_workers_there_is_no_cluster() -> None:
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         assert "has no workers; start a scheduler and workers there" in refused(cluster.scheduler_address)
 
 
