@@ -452,8 +452,9 @@ def without_order(node: ast.AST) -> bool:
 def unordered(source: str) -> Iterator[int]:
     """Yield the lines of a module that go through files or a set in whatever order they come."""
     tree, *_ = found = nodes(source)
-    above = {child: node for node in found for child in ast.iter_child_nodes(node)}
-    for node in found:
+    met = [node for node in found if without_order(node)]
+    above = {child: node for node in found for child in ast.iter_child_nodes(node)} if met else {}
+    for node in met:
         around: ast.AST | None = above.get(node)
         if isinstance(around, ast.comprehension) and node is around.iter:
             around = above[around]
@@ -464,8 +465,7 @@ def unordered(source: str) -> Iterator[int]:
                 continue
         elif isinstance(around, ast.Starred) and isinstance(above[around], ast.Set):
             continue
-        if without_order(node):
-            yield node.lineno  # type: ignore[attr-defined]
+        yield node.lineno  # type: ignore[attr-defined]
 
 
 def test_nothing_is_gone_through_in_the_order_of_the_disk_or_of_a_set() -> None:
