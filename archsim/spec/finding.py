@@ -18,15 +18,18 @@ TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
 
 
 def find_file(name: str, folder: str) -> Path:
-    """Return the file that a built-in name or a path stands for; raise SpecError with the nearest names."""
+    """Return the file that a built-in name or a path stands for; raise SpecError with the nearest names.
+
+    `folder` is that of the built-in files; "" where there are none of the kind.
+    """
     looks_like_path = name.endswith((".yaml", ".yml")) or "/" in name or "\\" in name
     path = named_path(name)
-    if not looks_like_path and name in builtin_names(folder):
+    if folder and not looks_like_path and name in builtin_names(folder):
         return builtin_folder(folder) / f"{name}.yaml"
-    if looks_like_path and not lies(path).exists():
+    if (looks_like_path or not folder) and not lies(path).exists():
         beside = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         hint = nearest(path.name, beside) if beside else f"there is no .yaml file in {path.parent}"
-        if path.stem in builtin_names(folder):
+        if folder and path.stem in builtin_names(folder):
             hint = f"'{path.stem}' alone is the built-in one"
         elif hint.startswith("allowed"):
             hint = f"there are {', '.join(beside[:MOST_NAMED])}" + (" and others" if len(beside) > MOST_NAMED else "")

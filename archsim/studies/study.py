@@ -374,7 +374,8 @@ def show_again(study: AnyStudy, folder: Path) -> tuple[Document, Path]:
     text = read_plain(folder / study.file, where, again)
     with edited(where, again):
         shown = study.document(study.data.read_from(study.whole(folder, text), where, again))
-    return shown, write_folder(folder, files_of(shown), ())
+        files = files_of(shown)
+    return shown, write_folder(folder, files, ())
 
 
 def paint_again(shown: Document, folder: Path, suffix: str) -> None:

@@ -325,7 +325,13 @@ def test_text_of_the_shell_that_is_none_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_run_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    for text in ("kind: run\narch: 5\n", "kind: run\n", "kind: run\nexamples: " + "9" * 5000, "kind: run\nx: [" * 50):
+    for text in (
+        "kind: run\narch: 5\n",
+        "kind: run\n",
+        "kind: [run]\n",
+        "kind: run\nexamples: " + "9" * 5000,
+        "kind: run\nx: [" * 50,
+    ):
         (tmp_path / "run.yaml").write_text(text)
         assert answered(lambda path: plan_from_file(str(path)), tmp_path / "run.yaml")
 

@@ -137,7 +137,7 @@ def _verdict(way: str, words: list[str], root: Path) -> Verdict:
         fault, where = "time", "a result"
     elif match := FOREIGN.search(error or said):
         fault, where = "words", match[0]
-    elif code == 2 and ("; " not in said and "try: " not in said):
+    elif code == 2 and not any(hint in said for hint in ("; ", "try: ", "all of it: ")):
         fault, where = "no hint", " ".join(re.sub(r"[\d'\"].*", "", said).split())[:80]
     elif strange:
         fault, where = "outside", strange[0]

@@ -153,6 +153,18 @@ def test_a_report_is_made_again_byte_for_byte(name: str, tmp_path: Path, capsys:
     }
 
 
+def test_a_saved_point_with_a_key_that_is_not_varied_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call([*COMMANDS["sweep.json"], "--out", str(tmp_path / "out")]) == 0
+    saved = tmp_path / "out" / "sweep.json"
+    data = json.loads(saved.read_text("utf-8"))
+    data["points"][1]["settings"]["tile.cols"] = "256"  # its row is longer than the table's head
+    saved.write_text(json.dumps(data), "utf-8")
+    assert call(["report", str(tmp_path / "out")]) == 2
+    assert f"{saved}: is not what this archsim writes" in capsys.readouterr().err
+
+
 def test_what_keeps_something_takes_resume_which_is_no_part_of_the_line_that_repeats_it() -> None:
     keeping = {study for study in all_studies().values() if isinstance(study, Study) and study.keeps}
     assert keeping

@@ -178,7 +178,7 @@ def plan_from_file(name: str, trace: str | None = None) -> RunPlan:
     kind = plain.pop("kind", None)
     if kind != "run":
         pairs = {"arch": f"{name} mlp_digits", "workload": f"ambrogio_nature_2018 {name}"}
-        pair = f", for example: archsim run {pairs[kind]}" if kind in pairs else ""
+        pair = f", for example: archsim run {pairs[kind]}" if isinstance(kind, str) and kind in pairs else ""
         hint = f"give a RUN.yaml alone, or ARCH and WORKLOAD{pair}"
         raise SpecError([Problem(f"{name}: kind", f"{_quoted(kind)} is not 'run'", hint)])
     try:
