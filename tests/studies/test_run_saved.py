@@ -192,7 +192,7 @@ def test_all_that_is_missing_or_of_another_kind_is_told_at_once(folder: Path) ->
         ("step.path[0].what", "is missing"),
     ]
     edited(folder, "details.json", lambda data: data.update(dict.fromkeys(list(data)[1:], 0)))
-    with pytest.raises(SpecError, match="and 6 more"):
+    with pytest.raises(SpecError, match="and 7 more"):
         load_page(folder)
 
 

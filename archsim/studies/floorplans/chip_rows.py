@@ -17,6 +17,7 @@ from archsim.results.evaluate import Result
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
+from archsim.studies.common_draws import ALSO, InDraws, Ratio, in_draws, ratios
 from archsim.studies.names import undominated
 from archsim.studies.run.loads import Drawing, drawing_of
 from archsim.studies.study import Data, Progress, signed, silent
@@ -89,6 +90,7 @@ class ChipComparison(Data):
     passed: bool
     chips: tuple[ChipRow, ...]
     floorplans: Mapping[str, Drawing]
+    ratios: tuple[Ratio, ...] = ()
 
     def json_text(self) -> str:
         """Return the text of compare.json, which names the file of the drawings."""
@@ -96,10 +98,11 @@ class ChipComparison(Data):
 
 
 class Placed(Record):
-    """What one chip comes to, and what is drawn of it."""
+    """What one chip comes to, what is drawn of it, and its run in draws."""
 
     costs: Costs
     drawing: Drawing
+    draws: InDraws = InDraws()
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,14 @@ class ChipTask(OnChip[Placed]):
     def compute(self, inside: Inside = unheard) -> Placed:
         """Simulate; raise InfeasibleError, SpecError or StuckError where that cannot be."""
         found = self.evaluated(inside)
-        return Placed(costs=costs_of(found), drawing=drawing_of(found.chip, found))
+        drawing, draws = drawing_of(found.chip, found), in_draws(found, also=ALSO)
+        return Placed(costs=costs_of(found), drawing=drawing, draws=draws)
 
 
 def rows_of_chips(
     chips: Chips, workload: Loaded[Workload], examples: int, progress: Progress = silent, compute: Compute = alone
-) -> tuple[list[ChipRow], list[Drawing]]:
-    """Return what a workload, so many examples of it, costs on each chip, and what is drawn of each.
+) -> tuple[list[ChipRow], list[Drawing], tuple[Ratio, ...]]:
+    """Return what a workload, so many examples of it, costs on each chip, what is drawn of each, and their ratios.
 
     Raises SpecError that names all chips on which it cannot be simulated.
     """
@@ -138,7 +142,8 @@ def rows_of_chips(
     ]  # fmt: skip
     best = undominated([row.goals for row in rows])
     rows = [row.model_copy(update={"pareto": own}) for row, own in zip(rows, best, strict=True)]
-    return rows, [own.drawing for own in found]
+    beside = ratios([row.name for row in rows], [row.plain() for row in rows], [own.draws for own in found])
+    return rows, [own.drawing for own in found], beside
 
 
 def of_all(chips: Chips, make: Callable[[str, Loaded[ArchSpec]], T]) -> list[T]:

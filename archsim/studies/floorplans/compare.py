@@ -27,6 +27,7 @@ from archsim.report.table import Column, Table
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.settings import split_overrides
+from archsim.studies.common_draws import told
 from archsim.studies.floorplans.chip_rows import DRAWINGS, ChipComparison, ChipRow, of_all, rows_of_chips
 from archsim.studies.names import all_faults, folder_of, names_of, undominated
 from archsim.studies.run.study import details_json
@@ -72,11 +73,11 @@ def prepare(inputs: Inputs) -> Prepared[ChipComparison]:
 
     def compute(progress: Progress, folder: Path) -> ChipComparison:
         with bench(inputs, folder) as tasks_done:
-            rows, drawings = rows_of_chips(chips, network, count, progress, tasks_done)
+            rows, drawings, beside = rows_of_chips(chips, network, count, progress, tasks_done)
         data = ChipComparison(
             command=inputs.line, workload=named(network), set=inputs.sets, examples=count,
             passed=not any(row.audits_failed for row in rows), chips=tuple(rows),
-            floorplans={row.name: own for row, own in zip(rows, drawings, strict=True)},
+            floorplans={row.name: own for row, own in zip(rows, drawings, strict=True)}, ratios=beside,
         )  # fmt: skip
         data.beside({DRAWINGS: details_json(data.plain()["floorplans"]), "compare.csv": compare_csv(data)})
         return data
@@ -150,7 +151,7 @@ def document(data: ChipComparison) -> Document:
         f"{counted(len(data.chips), 'chip')} side by side on {data.workload.name}",
         tuple(_head(data)),
         (
-            Section("chips", "The chips", (*tables(data), pareto(data))),
+            Section("chips", "The chips", (*tables(data), *told(data.ratios, data.chips[0].name), pareto(data))),
             Section("floorplans", "Floorplans", tuple(_floorplans(data))),
             Section("columns", "What the columns say",
                     (Facts(tuple((metric.heading, say("{says}", says=metric.says)) for metric in METRICS)),)),

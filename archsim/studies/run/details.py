@@ -12,6 +12,7 @@ from archsim.chip.graph import Chip
 from archsim.chip.places import layout_of
 from archsim.results.breakdowns import TOP, link_rows
 from archsim.results.evaluate import Result
+from archsim.studies.common_draws import in_draws
 from archsim.studies.run.loads import DrawnDie
 from archsim.studies.run.page import Details, Page, Run
 from archsim.studies.run.saved import page_from
@@ -78,6 +79,7 @@ def details(result: Result) -> dict[str, Any]:
             {shard.tile: names[shard.layer] for shard in result.mapping.shards},
             {row["name"]: row["utilisation"] or 0.0 for row in links},
         ),
+        **({"draws": in_draws(result).plain()} if result.arch.ranges else {}),
     }
 
 

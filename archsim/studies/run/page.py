@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from archsim.base.record import Named, Number, Record
 from archsim.mapping.schedule import STATES
 from archsim.report.floorplan import LinkUse
+from archsim.studies.common_draws import InDraws
 from archsim.studies.gpus.shape import Compared
 from archsim.studies.run.loads import DrawnDie
 from archsim.studies.train.history import History
@@ -381,6 +382,7 @@ class Details(Part):
     links: tuple[LinkUse, ...]
     gpus: Compared
     floorplan: Die
+    draws: InDraws = InDraws()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from archsim.base.record import Named, Record
+from archsim.studies.common_draws import Ratio
 from archsim.studies.run.page import Figure, Parts, TimeParts
 from archsim.studies.study import Data, signed
 
@@ -60,8 +61,9 @@ class OneRun(Record):
 
 
 class Runs(Data):
-    """What runs.json holds."""
+    """What runs.json holds; `ratios` are those to the first run that ranges of figures move."""
 
     schema_id: Literal["archsim-runs-1"] = signed("archsim-runs-1")
     differences: tuple[Difference, ...]
     runs: tuple[OneRun, ...]
+    ratios: tuple[Ratio, ...] = ()

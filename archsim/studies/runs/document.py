@@ -11,6 +11,7 @@ from archsim.report.document import Block, Command, Document, Fold, Section, say
 from archsim.report.figure import Bars, Plot
 from archsim.report.table import MOST_ROWS, Column, Table, words
 from archsim.results.metric_words import metric_text
+from archsim.studies.common_draws import told
 from archsim.studies.run import headline
 from archsim.studies.runs import figures
 from archsim.studies.runs.data import OneRun, Runs
@@ -145,6 +146,7 @@ def _headline(data: Runs) -> tuple[Block, ...]:
     columns = (Column("metric"), Column("unit"), *map(Column, (run.name for run in runs)))
     return (
         Table("headline", "Headline figures", _columns(data, "figure"), tuple(rows), brief=len(runs) <= MOST_COLUMNS),
+        *told(data.ratios, runs[0].name),
         Fold("All metrics, in SI units", (Table("metrics", "All metrics", columns, tuple(every), most=len(every)),)),
     )
 

@@ -11,6 +11,7 @@ from archsim.base.errors import Problem, SpecError
 from archsim.spec.loading import differences
 from archsim.spec.named import lies
 from archsim.studies import study
+from archsim.studies.common_draws import ratios
 from archsim.studies.names import all_faults, folder_of, names_of
 from archsim.studies.run.page import Page
 from archsim.studies.run.plan import RunPlan, plan_from_file
@@ -51,7 +52,9 @@ def prepare(inputs: Inputs) -> Prepared[Runs]:
         if (folder / "metrics.json").exists():
             what = "holds the report of a run, whose tables and figures would be replaced"
             raise SpecError([Problem(f"--out {folder}", what, "name a folder that is new")])
+        pages = [page for page, _ in loaded]
         return Runs(
+            ratios=ratios(names, [page.data.metrics for page in pages], [page.details.draws for page in pages]),
             command=inputs.line,
             differences=tuple(Difference(figure=path, texts=tuple(texts)) for path, *texts in rows),
             runs=tuple(one_run(name, page) for name, (page, _) in zip(names, loaded, strict=True)),
