@@ -214,6 +214,7 @@ def test_every_key_that_a_report_needs_is_asked_for(result: Result) -> None:
             "intervals",
             "uncertainty",
             "digital_layers",
+            "draws",
         }:
             with pytest.raises(ValidationError, match=key):
                 kind.model_validate({name: value for name, value in plain.items() if name != key})
