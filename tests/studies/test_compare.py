@@ -26,6 +26,7 @@ from archsim.report.floorplan import Limits, floorplan, limits_of
 from archsim.results.evaluate import Result, evaluate
 from archsim.simulation.run import simulate
 from archsim.spec.loading import load_arch
+from archsim.studies.common_draws import Ratio
 from archsim.studies.floorplans.chip_rows import (
     ChipComparison,
     ChipRow,
@@ -46,7 +47,7 @@ LAW = settings(max_examples=10, derandomize=True, deadline=None, database=None, 
 WORK, EXAMPLES = "mlp_digits", 60
 SMALL = ("tile.rows=32", "tile.cols=32", "tile.count=9", "schedule.transfer.interval_examples=20")
 CHIPS = (REFERENCE, PACKET, BUS)
-Compared = tuple[list[ChipRow], list[Drawing]]
+Compared = tuple[list[ChipRow], list[Drawing], tuple[Ratio, ...]]
 document = STUDY.report
 SET = tuple(word for setting in SMALL for word in ("--set", setting))
 
@@ -194,7 +195,7 @@ def test_the_front_is_that_of_brute_force(goals: list[tuple[int, int, int] | Non
 
 
 def test_the_front_of_chips_is_over_time_energy_and_area(compared: Compared) -> None:
-    rows, _ = compared
+    rows, *_ = compared
     goals = [(row.time_per_example_s, row.energy_per_example_j, row.area_m2) for row in rows]
     assert [row.pareto for row in rows] == undominated(goals)
     assert [row.plain()["pareto"] for row in rows] == [row.pareto for row in rows]
@@ -351,7 +352,7 @@ def test_dots_stand_for_chips_and_the_line_is_the_front(written: tuple[dict[str,
 
 
 def test_drawings_share_their_scales(compared: Compared, written: tuple[dict[str, Any], Path]) -> None:
-    rows, drawings = compared
+    rows, drawings, _ = compared
     loaded = [(own.layout, own.load) for own in drawings if own.load is not None]
     assert len(loaded) == len(CHIPS)
     common, own = limits_of(loaded), [limits_of([each]) for each in loaded]
