@@ -124,7 +124,7 @@ class FastForward:
                 continue
             needs = program.general[op] + tuple(need for need in state.schedule.ops[op].needs if need.plain)
             room = min(room, max(need.count(n) - done[need.op] for need in needs) - 1)
-        return room
+        return int(room)
 
     # Jumping over whole intervals, in pairs.
 

@@ -207,3 +207,12 @@ def test_many_short_runs_are_worth_loading_the_compiled_engine(monkeypatch: pyte
     monkeypatch.setattr(machine_code, "is_kept", lambda function: True)
     monkeypatch.delitem(sys.modules, "archsim.simulation.loop", raising=False)
     assert [run._compiles(schedule, full=False) for _ in range(3)] == [False, False, True]
+
+
+def test_sums_beyond_64_bits_are_those_of_the_reference() -> None:
+    """As of a billion weights: all dwell times of an epoch add up to more cycles than a number of numpy holds."""
+    first, second = both(schedule_of(network(30, 20, 10), 5 * 10**11, SMALL))
+    assert first.dwell.total_cycles > 2**63
+    for own in (first.dwell, second.dwell):
+        assert type(own.total_cycles) is type(own.cells) is type(own.max_cycles) is int
+    assert first.dwell.total_cycles == second.dwell.total_cycles
