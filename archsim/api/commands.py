@@ -30,10 +30,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsim.api.inputs import Axes, File, Spec, axes, pair, path, several, texts
+from archsim.api.inputs import Axes, File, Spec, axes, numbers, pair, path, several, several_paths, texts
 from archsim.api.shown import Run, StudyResult, performed
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.results.evaluate import evaluate
@@ -60,7 +59,7 @@ def studied(module: AnyStudy | str, out: File | None, progress: Progress | None,
     if out is None:
         data, folder, again = study.find(inputs, told)
         return StudyResult(study, data, folder, again, is_written=False)
-    return performed(study, inputs, Path(out), told)
+    return performed(study, inputs, path(out), told)
 
 
 def study(
@@ -364,8 +363,8 @@ def compare(
     sizes = batch if isinstance(batch, Sequence) or batch is None else [batch]
     return studied(
         "archsim.studies.gpus.study", out, progress, **pair(arch, workload, sets), gpu=texts(gpu),
-        batch=None if sizes is None else ",".join(map(str, sizes)), measured=_paths(measured), gpus=_paths(gpus),
-        beside=several(beside), epochs=epochs, examples=examples, seed=seed,
+        batch=None if sizes is None else ",".join(map(str, sizes)), measured=several_paths(measured),
+        gpus=several_paths(gpus), beside=several(beside), epochs=epochs, examples=examples, seed=seed,
     )  # fmt: skip
 
 
@@ -389,29 +388,47 @@ def network(
     size: str = "8x8",
     traffic: str | Sequence[str] = "uniform",
     load: float | Sequence[float] = (),
+    packet_flits: int = 8,
+    vcs: int = 4,
+    buffer_flits: int | None = None,
+    router_cycles: int = 3,
+    link_cycles: int = 1,
+    credit_cycles: int = 2,
+    arbitration: str = "round_robin",
+    wait_for_tail_credit: int = 0,
+    hold_switch_for_packet: int = 0,
+    hot_tile: int = 0,
+    hot_share: float = 0.1,
+    warmup_cycles: int = 5_000,
+    cycles: int = 20_000,
+    seed: int = 0,
     jobs: int | None = None,
     cluster: str | None = None,
     store: File | None = None,
     out: File | None = None,
     progress: Progress | None = None,
-    **router: Any,
 ) -> StudyResult[Network]:
     """Simulate a network alone under synthetic traffic: latency against load, and where it saturates.
 
     `topology` is "mesh", "torus" or the like, of so many routers by so many: `size`. `traffic` names patterns, `load`
     the flits that each router sends in a cycle, by default from little to saturation.
-    `router` are the command's further options with underscores, such as packet_flits=8, vcs=4, cycles=20_000, seed=0.
+    Packets are of `packet_flits`; a router has `vcs` virtual channels of `buffer_flits` at each input, by default a
+    packet's, takes `router_cycles`, and grants by `arbitration`; a flit takes `link_cycles`, its credit `credit_cycles`
+    back. With `wait_for_tail_credit` 1 a channel is given on when the last credit is back; with
+    `hold_switch_for_packet` 1 a switch stays with a packet to its end. Of the traffic "hotspot" a share `hot_share`
+    goes to `hot_tile`. It simulates `cycles`, after `warmup_cycles` of them.
     """
-    loads = tuple(load) if isinstance(load, Sequence) else (load,)
-    return studied("archsim.studies.noc.study", out, progress, topology=topology, size=size, traffic=texts(traffic),
-                   load=loads, jobs=jobs, cluster=cluster, store=path(store), **router)  # fmt: skip
+    return studied(
+        "archsim.studies.noc.study", out, progress, topology=topology, size=size, traffic=texts(traffic),
+        load=numbers(load), packet_flits=packet_flits, vcs=vcs, buffer_flits=buffer_flits, router_cycles=router_cycles,
+        link_cycles=link_cycles, credit_cycles=credit_cycles, arbitration=arbitration,
+        wait_for_tail_credit=wait_for_tail_credit, hold_switch_for_packet=hold_switch_for_packet, hot_tile=hot_tile,
+        hot_share=hot_share, warmup_cycles=warmup_cycles, cycles=cycles, seed=seed, jobs=jobs, cluster=cluster,
+        store=path(store),
+    )  # fmt: skip
 
 
 def _reported(found: Run, out: File | None) -> Run:
     if out is not None:
         found.report(out)
     return found
-
-
-def _paths(given: File | Sequence[File]) -> tuple[Path, ...]:
-    return (Path(given),) if isinstance(given, str | Path) else tuple(map(Path, given))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from archsim.base.errors import SpecError
+from archsim.base.errors import KindError, SpecError
 from archsim.base.shipped import builtin_folder
 from archsim.spec.loading import Loaded
 from archsim.spec.settings import Settings, settings_of
@@ -25,8 +26,11 @@ def named_by(spec: Spec) -> tuple[str, tuple[str, ...]]:
     >>> named_by(load_arch("ambrogio_nature_2018", {"tile.rows": 256}))
     ('ambrogio_nature_2018', ('tile.rows=256',))
     """
-    if not isinstance(spec, Loaded):
+    if isinstance(spec, str | Path):
         return str(spec), ()
+    if not isinstance(spec, Loaded):
+        what = f"{spec!r} is neither a name, nor a path, nor a loaded spec"
+        raise KindError.at("", what, "give a name or a path, or what load_arch or load_workload returned")
     assert spec.path is not None
     folder = builtin_folder("arch_specs" if spec.kind == "arch" else "workloads")
     return (spec.path.stem if spec.path.parent == folder else str(spec.path)), spec.overrides
@@ -41,7 +45,7 @@ def pair(arch: Spec, workload: Spec, sets: Settings) -> dict[str, Any]:
 def several(specs: Spec | Sequence[Spec]) -> tuple[str, ...]:
     """Return by what a command names several specs; raise SpecError where one has settings of its own."""
     found = []
-    for spec in [specs] if isinstance(specs, str | Path | Loaded) else specs:
+    for spec in [specs] if isinstance(specs, str | Path | Loaded) or not isinstance(specs, Iterable) else specs:
         name, settings = named_by(spec)
         if settings:
             what = f"is one of several specs and has settings of its own ({settings[0]})"
@@ -57,22 +61,42 @@ def axes(given: Axes, where: str) -> tuple[str, ...]:
     ('tile.rows=128,256', 'tile.cols=64..512:x2')
     """
     if not isinstance(given, Mapping):
-        return (given,) if isinstance(given, str) else tuple(given)
+        return texts(given)
     found = []
     for key, values in given.items():
         items = [values] if isinstance(values, str) or not isinstance(values, Sequence) else values
         if not items:
             raise SpecError.at(f"{where}: {key}", "has no values", f"for example {{'{key}': [128, 256]}}")
-        texts = [text.partition("=")[2] for item in items for text in settings_of({key: item})]
-        found.append(f"{key}={','.join(texts)}")
+        said = [text.partition("=")[2] for item in items for text in settings_of({key: item})]
+        found.append(f"{key}={','.join(said)}")
     return tuple(found)
 
 
 def texts(given: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one text, or several, as several."""
-    return (given,) if isinstance(given, str) else tuple(given)
+    """Return one text, or several, as several; raise SpecError for anything else."""
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    if not all(isinstance(each, str) for each in found):
+        raise KindError.at("", f"{given!r} is neither a text nor several", "give a text, or a list of them")
+    return found
 
 
 def path(given: File | None) -> Path | None:
-    """Return a file's path."""
+    """Return a file's path; raise SpecError for anything else."""
+    if not isinstance(given, str | Path | None):
+        raise KindError.at("", f"{given!r} is not a path", "give a text, or a pathlib.Path")
     return None if given is None else Path(given)
+
+
+def several_paths(given: File | Sequence[File]) -> tuple[Path, ...]:
+    """Return one path, or several, as several; raise SpecError for anything else."""
+    items = [given] if isinstance(given, str | Path) or not isinstance(given, Iterable) else given
+    return tuple(own for each in items if (own := path(each)) is not None)
+
+
+def numbers(given: float | Sequence[float]) -> tuple[float, ...]:
+    """Return one number, or several, as several; raise SpecError for anything else."""
+    items = [given] if isinstance(given, str) or not isinstance(given, Iterable) else given
+    found = tuple(items)
+    if not all(isinstance(each, Real) and not isinstance(each, bool) for each in found):
+        raise KindError.at("", f"{given!r} is neither a number nor several", "give a number, or a list of them")
+    return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from markupsafe import Markup
 
+from archsim.api.inputs import path
 from archsim.base.atomic import Content
 from archsim.base.errors import SpecError, nearest
 from archsim.base.record import Record
@@ -171,7 +172,7 @@ class StudyResult(Shown, Generic[D]):
 
     def report(self, folder: str | Path | None = None) -> Path:
         """Write the report as the command does, and return its page; see `Shown.report`."""
-        into = self._folder if folder is None else Path(folder)
+        into = path(folder) or self._folder
         if not (self._is_written and into == self._folder):
             with reserved(into):
                 self.study.write(self.data, into, self._again)
@@ -229,6 +230,16 @@ class Run(Shown):
         self.result = result
         self._plan, self._folder = plan, folder
 
+    if not TYPE_CHECKING:  # the headline's are declared above
+
+        def __getattr__(self, name: str) -> Any:
+            """Return any other metric of the run; raise AttributeError with the nearest where there is none."""
+            metrics = vars(self)["result"].data["metrics"] if "result" in vars(self) else {}
+            if name in metrics:
+                return metrics[name]
+            hint = f"; {nearest(name, [*metrics, *dir(type(self))])}" if metrics and name[0] != "_" else ""
+            raise AttributeError(f"a run has no '{name}'{hint}")
+
     @cached_property
     def document(self) -> Document:
         """Its report, as data."""
@@ -268,7 +279,7 @@ class Run(Shown):
 
     def report(self, folder: str | Path | None = None) -> Path:
         """Write the report as the command does, and return its page; see `Shown.report`."""
-        into = self._folder if folder is None else Path(folder)
+        into = path(folder) or self._folder
         with reserved(into):
             written(self.result, into, files=self._plan.files(), trace=self._plan.trace)
         return into / "report.html"

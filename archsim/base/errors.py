@@ -72,6 +72,10 @@ class SpecError(ArchsimError):
         return cls([Problem(where, what, hint)])
 
 
+class KindError(SpecError, TypeError):
+    """What a function was given is of another kind than what it asks for."""
+
+
 class InfeasibleError(ArchsimError):
     """The workload does not fit the chip; the message says by how much."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from archsim.base.documents import Leaf, Tree, annotated, merged, read_yaml, texts
-from archsim.base.errors import SpecError
+from archsim.base.errors import KindError, SpecError
 from archsim.spec.given_for import marked
 
 Settings: TypeAlias = Mapping[str, object] | Sequence[str]
@@ -50,11 +50,12 @@ def settings_of(given: Settings) -> tuple[str, ...]:
     >>> settings_of("tile.rows=256")
     ('tile.rows=256',)
     """
-    if isinstance(given, str):
-        return (given,)
-    return (
-        tuple(f"{key}={_text(value)}" for key, value in given.items()) if isinstance(given, Mapping) else tuple(given)
-    )
+    if isinstance(given, Mapping):
+        return tuple(f"{key}={_text(value)}" for key, value in given.items())
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    if not all(isinstance(each, str) for each in found):
+        raise KindError.at("", f"{given!r} is neither figures by key nor texts", "for example {'tile.rows': 256}")
+    return found
 
 
 def _text(value: object) -> str:

@@ -66,6 +66,7 @@ def plan_of(
     data_folder: Path | None = None,
 ) -> CheckPlan:
     """Return the plan of a cross-check; `tolerance` is in percentage points. Raises SpecError with what is wrong."""
+    line = Inputs(arch, workload, sets=tuple(sets), examples=examples, seed=seed, tolerance=tolerance).line
     with taking() as taken:
         run = plan_from_options(arch, workload, sets=sets, examples=examples, seed=seed)
     check_cells(run.arch.value)
@@ -74,7 +75,6 @@ def plan_of(
     if network.value.timed is not network.value:
         what = "is mean, and events and numbers are compared step by step, of the longest example"
         raise SpecError.at(f"{network.value.name}: length", what, "give length=longest")
-    line = Inputs(arch, workload, sets=tuple(sets), examples=examples, seed=seed, tolerance=tolerance).line
     chip = build_chip(run.arch.value)
     mapping = map_workload(network.value, chip)
     count = examples if examples is not None else default_examples(chip, mapping)

@@ -24,7 +24,6 @@ from archsim.base import plugins
 from archsim.base.atomic import Content
 from archsim.base.doors import door, read_plain
 from archsim.base.errors import SpecError
-from archsim.base.limits import EXAMPLES, JOBS, SEED, SEEDS, SIMULATIONS, TooMuchError
 from archsim.base.record import Named, Record
 from archsim.base.registry import Registry
 from archsim.report.document import Command, Document, Text, say
@@ -37,6 +36,7 @@ from archsim.spec.loading import Loaded, flat, load_arch
 from archsim.spec.named import Taken, taking
 from archsim.spec.settings import split_overrides
 from archsim.studies.again import RUN_FILE, again_files
+from archsim.studies.asked import check_asked
 from archsim.studies.names import all_faults
 from archsim.workload import load_workload
 from archsim.workload.network import Workload
@@ -72,13 +72,9 @@ def unsaid(default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"unsaid": True})
 
 
-ASKED = {"examples": EXAMPLES, "seed": SEED, "seeds": SEEDS, "budget": SIMULATIONS, "jobs": JOBS}
-"""Limits of inputs, by their names."""
-
-
 @dataclass(frozen=True)
 class Inputs:
-    """What a study is asked: names and numbers as given, not yet checked.
+    """What a study is asked: names and numbers as given, of which kinds and sizes alone are checked.
 
     A field without a default is an argument of the command `words`, one with a default an option, which is not in the
     `line` while it has that. A tuple is given item by item.
@@ -87,10 +83,8 @@ class Inputs:
     words: ClassVar[str]
 
     def __post_init__(self) -> None:
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        asked = [(name, own, ASKED[name]) for name, own in values.items() if name in ASKED and isinstance(own, int)]
-        if problems := [each for name, own, limit in asked for each in limit.faults(own, f"--{name}")]:
-            raise TooMuchError(problems)
+        fields = dataclasses.fields(self)
+        check_asked({field.name: field.type for field in fields}, {own.name: getattr(self, own.name) for own in fields})
 
     @property
     def line(self) -> str:

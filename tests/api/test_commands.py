@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from archsim.api.shown import Shown
 from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.functional.checkpoint import NAME
+from archsim.studies.asked import LEAST
 from archsim.studies.study import all_studies
 from archsim.studies.tasks.bench import OWN_STORE
 from tests.helpers import REFERENCE
@@ -186,3 +188,49 @@ def test_a_spec_is_shown_in_a_line() -> None:
 def test_axes_without_values_are_told() -> None:
     with pytest.raises(SpecError, match="has no values"):
         sim.sweep(REFERENCE, WORK, {"tile.rows": []})
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: sim.run(epochs="3"), "--epochs: '3' is not a whole number; give a whole number, or None"),
+        (lambda: sim.run(examples=2.5), "--examples: 2.5 is not a whole number"),
+        (lambda: sim.run(full="yes"), "--full: 'yes' is not True or False"),
+        (lambda: sim.run(seed="a"), "--seed: 'a' is not a whole number; give a whole number$"),
+        (lambda: sim.run(out=3), "3 is not a path"),
+        (lambda: sim.run(3), "3 is neither a name, nor a path, nor a loaded spec"),
+        (lambda: sim.run({"kind": "arch"}), "is neither a name, nor a path, nor a loaded spec"),
+        (lambda: sim.run(sets=3), r"3 is neither figures by key nor texts; for example \{'tile.rows': 256\}"),
+        (lambda: sim.crosscheck(REFERENCE, WORK, tolerance="2"), "--tolerance: '2' is not a number"),
+        (lambda: sim.train(REFERENCE, WORK, seeds="2", epochs=True), "--epochs: True is not .*\n--seeds: '2' is not"),
+        (lambda: sim.train(REFERENCE, WORK, ablate=3), "3 is neither a text nor several"),
+        (lambda: sim.network("mesh", load="0.1"), "'0.1' is neither a number nor several"),
+        (lambda: sim.network("mesh", vcs="4"), "--vcs: '4' is not a whole number"),
+        (lambda: sim.compare(REFERENCE, WORK, gpus=[3]), "3 is not a path"),
+        (lambda: sim.survey(REFERENCE, 3), "3 is neither a name"),
+    ],
+)
+def test_what_is_of_another_kind_is_told(ask: Callable[[], Any], said: str) -> None:
+    with pytest.raises(TypeError, match=said) as error:
+        ask()
+    assert isinstance(error.value, SpecError)
+
+
+@pytest.mark.parametrize(("name", "least"), LEAST.items())
+def test_what_is_too_little_is_told(name: str, least: int) -> None:
+    askers = [study.inputs for study in all_studies().values()
+              if name in {field.name for field in dataclasses.fields(study.inputs)}]  # fmt: skip
+    assert askers
+    for inputs in askers:
+        needed = [own.name for own in dataclasses.fields(inputs) if own.default is dataclasses.MISSING]
+        with pytest.raises(SpecError, match=f"^--{name}: {least - 1} is too small; give {least} or more$"):
+            inputs(**dict.fromkeys(needed, "x"), **{name: least - 1})
+        assert inputs(**dict.fromkeys(needed, "x"), **{name: least})
+
+
+def test_any_metric_is_an_attribute_and_the_nearest_is_named() -> None:
+    found = sim.run(REFERENCE, WORK, sets=SMALL, examples=5)
+    assert {name: getattr(found, name) for name in found.metrics} == found.metrics
+    with pytest.raises(AttributeError, match="a run has no 'time_per_exampl_s'; did you mean 'time_per_example_s'"):
+        _ = found.time_per_exampl_s  # type: ignore[attr-defined]
+    assert copy.copy(found).metrics == found.metrics

@@ -147,6 +147,8 @@ def plan_from_options(
     trace: str | None = None,
 ) -> RunPlan:
     """Return the plan of a run from what the command was given; raise SpecError with all that is wrong."""
+    line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
+                  trace=trace, full=full).line  # fmt: skip
     if epochs is not None and examples is not None:
         raise SpecError([Problem("run", "--epochs and --examples were both given", "give one")])
     _check_trace(trace)
@@ -158,8 +160,6 @@ def plan_from_options(
     measured, text = _activity(activity, network.value) if activity is not None else (None, "")
     count = examples or (epochs or network.value.epochs) * network.value.dataset.examples
     EXAMPLES.check(count, "--examples" if examples else "--epochs, times the examples of one")
-    line = Inputs(arch, workload, sets=tuple(sets), epochs=epochs, examples=examples, seed=seed, activity=activity,
-                  trace=trace, full=full).line  # fmt: skip
     given = str(activity) if activity is not None else ""
     return RunPlan(chip, network, count, full, seed, measured, text, trace, line, activity_from=given, taken=named,
                    plugins=plugins_named())  # fmt: skip
