@@ -19,6 +19,9 @@ from tests.test_determinism import CASES, Condition, differences
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("arch_specs", "workloads")
+NEED_AN_EXTRA = {name for name, lines in CASES.items() for words in lines
+                 if words[0] in ("import", "optimise") or words[:2] == ["interrupted", "optimise"]}  # fmt: skip
+"""The cases of commands that need ONNX or Optuna."""
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +113,20 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_installed_wheel_writes_the_bytes_of_the_checkout(installed: Path, needed: Path, tmp_path: Path) -> None:
-    cases = sorted(set(CASES) - {"import"})  # needs an extra
+    cases = sorted(set(CASES) - NEED_AN_EXTRA)
     plain = Condition().carry_out(tmp_path / "1", cases)
     from_wheel = Condition({"PYTHONPATH": os.pathsep.join(map(str, (installed, needed)))}, ("-S",))
     assert differences(plain, from_wheel.carry_out(tmp_path / "2", cases)) == []
+
+
+@pytest.mark.slow
+def test_what_needs_an_extra_says_which(installed: Path, needed: Path, tmp_path: Path) -> None:
+    assert NEED_AN_EXTRA
+    from_wheel = Condition({"PYTHONPATH": os.pathsep.join(map(str, (installed, needed)))}, ("-S",))
+    made = from_wheel.carry_out(tmp_path, sorted(NEED_AN_EXTRA))
+    for name in NEED_AN_EXTRA:
+        said = [text for path, text in made.items() if path.startswith(f"{name}/") and path.endswith(".err")]
+        assert any(b"pip install 'archsim[" in text for text in said), name
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ finds them, `plugin_sending` has other processes find the same.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -153,6 +154,15 @@ def given() -> list[Plugin]:
 def words() -> list[str]:
     """Return how a command names them."""
     return [each for own in given() for each in (OPTION, own.name)]
+
+
+def line(*own: str) -> str:
+    """Return a command of archsim as a line for a shell, with the plug-ins that it needs here.
+
+    >>> line("run", "my chip.yaml")
+    "archsim run 'my chip.yaml'"
+    """
+    return shlex.join(["archsim", *words(), *own])
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,6 +1,5 @@
 """Commands that simulate a run or show one again: `run`, `compare`, `report`, `sensitivity`, `network`."""
 
-import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 DEMO = ("ambrogio_nature_2018", "mlp_mnist")
 """What `archsim run` runs without names, and `make demo`."""
 NEXT = {
-    f"archsim compare {DEMO[0]} {DEMO[1]} --gpu V100": "against a GPU",
-    f"archsim train {DEMO[0]} mlp_digits --epochs 2": "does it learn? (its data are in the package)",
-    "archsim new arch my_chip": "a chip of your own to start from",
+    f"compare {DEMO[0]} {DEMO[1]} --gpu V100": "against a GPU",
+    f"train {DEMO[0]} mlp_digits --epochs 2": "does it learn? (its data are in the package)",
+    "new arch my_chip": "a chip of your own to start from",
 }
 """What is told after it to try next, and what for."""
 
@@ -79,6 +78,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go. Without names: the shipped demonstration."""
+    from archsim.export.formats import TRACES
     from archsim.simulation.run import using
     from archsim.studies.again import repeat_of
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
@@ -104,21 +104,24 @@ def run(
         tell(f"archsim: {note}", err=True)
     with using(engine), progress_bar(plan.count, quiet or as_json) as progress:
         result, document, folder = execute(plan, out=out, progress=progress)
-    again = shlex.join(["archsim", *plugins.words(), "run", str(folder / "run.yaml")])
+    ends = [f"report  {folder / 'report.html'}"]
+    ends += [f"trace   {folder / TRACES[plan.trace].file}"] if plan.trace else []
+    ends += [f"again   {plugins.line('run', str(folder / 'run.yaml'))}", *(_next_lines() if is_demo else ())]
     answer(
         folder / "metrics.json",
         lambda: lines_of(document),
-        f"report  {folder / 'report.html'}\nagain   {again}" + (_next_lines() if is_demo else ""),
+        "\n".join(ends),
         as_json=as_json,
         quiet=quiet,
         passed=result.passed,
     )
 
 
-def _next_lines() -> str:
-    wide = max(map(len, NEXT))
-    return "\n" + "".join(f"\n{'' if i else 'next':6}  {command:{wide}}  {words}"
-                          for i, (command, words) in enumerate(NEXT.items()))  # fmt: skip
+def _next_lines() -> list[str]:
+    lines = {plugins.line(*command.split()): words for command, words in NEXT.items()}
+    wide = max(map(len, lines))
+    return ["", *(f"{'' if i else 'next':6}  {command:{wide}}  {words}"
+                  for i, (command, words) in enumerate(lines.items()))]  # fmt: skip
 
 
 def _again(

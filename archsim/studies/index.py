@@ -79,13 +79,20 @@ def plain(groups: list[Group]) -> list[dict[str, Any]]:
 
 def told(groups: list[Group]) -> str:
     """Return in words how many reports there are of what."""
-    return ", ".join(f"{counted(len(group.reports), 'report')} of {group.name}" for group in groups)
+    return ", ".join(f"{group.name}: {counted(len(group.reports), 'report')}" for group in groups)
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    """Yield the folders below one, itself first, by name; links are not followed, and what is hidden is left out."""
+    """Yield the folders below one, itself first, by name; links are not followed.
+
+    What is hidden is left out, and what a report was made from: runs that stand side by side are listed where they are.
+    """
     for at, below, _ in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith((".", ASIDE)))
+        kept = is_report(Path(at))
+        below[:] = sorted(
+            name for name in below
+            if not name.startswith((".", ASIDE)) and not (kept and (name == "inputs" or name.endswith("_inputs")))
+        )  # fmt: skip
         yield Path(at)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from archsim.base.atomic import output
 from archsim.base.documents import Leaf, dump_yaml, texts
 from archsim.base.errors import SpecError, nearest
+from archsim.base.plugins import line
 from archsim.base.registry import Registry
 from archsim.base.section import Section
 from archsim.base.shipped import builtin_names
@@ -101,16 +102,16 @@ def write(files: Mapping[Path, str]) -> None:
 def tries(kind: str, files: Mapping[Path, str]) -> list[str]:
     """Return what was written, and commands to go on with."""
     file, schema = files
-    run = f"{BASES['arch']} {file}" if kind == "workload" else f"{file} mlp_digits"
+    run = [BASES["arch"], str(file)] if kind == "workload" else [str(file), "mlp_digits"]
     if kind != "workload":
         try:
             load_arch(file).value.check_trainable()
         except SpecError:
-            run += " --set mode=inference"
+            run += ["--set", "mode=inference"]
     key = {"arch": "tile.rows", "workload": "layers.activation", "device": "tile.device.read_energy"}[kind]
     return [
         f"{file}  a {'chip' if kind == 'arch' else kind} to start from; {schema} lets editors complete and check it",
-        "", f"check    archsim check {file}", f"run      archsim run {run}", f"explain  archsim explain {key}",
+        "", f"check    {line('check', str(file))}", f"run      {line('run', *run)}", f"explain  {line('explain', key)}",
     ]  # fmt: skip
 
 

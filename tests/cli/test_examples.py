@@ -97,8 +97,8 @@ def test_a_run_without_names_is_the_demonstration_and_says_what_to_try_next(
     assert leave.value.code == 0
     assert f"reports/{DEMO[0]}--{DEMO[1]}/report.html" in out
     next_ = out.partition("\nnext ")[2].splitlines()
-    assert [line.strip().partition("  ")[0] for line in next_] == list(NEXT)
-    assert {parsed(line) for line in NEXT} == {"compare", "train", "new"}
+    assert [line.strip().partition("  ")[0] for line in next_] == [f"archsim {line}" for line in NEXT]
+    assert {parsed(f"archsim {line}") for line in NEXT} == {"compare", "train", "new"}
     root = Path(run_commands.__file__).parents[2]
     if (root / "Makefile").exists():
         assert "$(BIN)/archsim run\n" in (root / "Makefile").read_text("utf-8")
@@ -112,5 +112,26 @@ def test_a_run_without_names_is_the_demonstration_and_says_what_to_try_next(
 def test_what_to_try_next_works(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as leave:
-        main(shlex.split(line)[1:])
+        main(shlex.split(line))
     assert leave.value.code == 0
+
+
+@pytest.mark.parametrize("words", [("new", "arch", "mine"), ("run", "--examples", "20")])
+def test_what_is_told_to_do_next_names_the_plug_ins_that_were_given(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    star = str(Path(__file__).parents[1] / "plugin_star.py")
+    with pytest.raises(SystemExit):
+        main(["--plugin", star, *words])
+    lines = re.findall(r"archsim .*", capsys.readouterr().out)
+    assert len(lines) >= 3
+    assert all(line.startswith(f"archsim --plugin {star} ") for line in lines)
+
+
+def test_a_trace_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["run", *DEMO, "--examples", "5", "--trace", "vcd", "--out", "o"])
+    (file,) = re.findall(r"^trace   (.*)$", capsys.readouterr().out, flags=re.MULTILINE)
+    assert Path(file).is_file()

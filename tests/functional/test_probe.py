@@ -175,7 +175,7 @@ def test_cells_that_neither_leak_nor_are_transferred_show_what_they_have(tmp_pat
     STUDY.write(History.model_validate({**HISTORY, "findings": asdict(found)}), tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "history.json", "train.html", "train.md", "accuracy.svg", "loss.svg", "conductances.svg", "final.csv",
-        "history.csv", "conductances.csv",
+        "history.csv", "conductances.csv", "accuracy.csv", "loss.csv", "conductances_figure.csv",
     }  # fmt: skip
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
+from archsim.report.document import Document, Section
 from archsim.report.figure import Bars, Figure, Lanes, Plan, Plot
 from archsim.report.figure_data import figure_csv
+from archsim.report.files import files_of
 from tests.report.samples import HOSTILE, everything
 
 MADE = everything("x").figures()
@@ -49,3 +52,13 @@ def test_no_text_is_a_formula_to_a_spreadsheet() -> None:
     for figure in everything(f"={HOSTILE}").figures().values():
         assert not any(cell.startswith(("=", "+", "@")) for row in csv.reader(io.StringIO(figure_csv(figure)))
                        for cell in row)  # fmt: skip
+
+
+@pytest.mark.parametrize(("folder", "data"), [("", "plot_figure.csv"), ("figures/", "figures/plot.csv")])
+def test_beside_each_figure_lie_its_data_and_no_table_is_lost(folder: str, data: str) -> None:
+    table = replace(next(iter(everything("x").tables().values())), name="plot")
+    section = Section("s", "S", (table, MADE["plot"], MADE["bars"]))
+    files = files_of(Document("x", (), (section,), (), stem="x", figures_in=folder, tables_in=""))
+    assert files["plot.csv"] == table.csv()
+    assert files[data] == figure_csv(MADE["plot"])
+    assert files[f"{folder}bars.csv"] == figure_csv(MADE["bars"])

@@ -76,6 +76,16 @@ def test_all_reports_are_listed_by_study(reports: Path) -> None:
     assert found == {"run": ["b", "cut", "deep/a"], "floorplan draw": ["plan"], UNKNOWN: ["later", "lives"]}
 
 
+def test_what_a_report_was_made_from_is_no_report_of_its_own(reports: Path) -> None:
+    assert (
+        command("report", str(reports / "b"), str(reports / "deep" / "a"), "--out", str(reports / "both"), "--quiet")
+        == 0
+    )
+    assert list((reports / "both" / "inputs").rglob("metrics.json"))
+    found = [own.folder for group in listed(reports) for own in group.reports]
+    assert sorted(found) == ["b", "both", "cut", "deep/a", "later", "lives", "plan"]
+
+
 def test_those_of_a_plug_in_are_listed_where_it_is_named(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("--plugin", str(PLUGIN), "report", "--index", str(reports), "--json") == 0
     rows = json.loads(capsys.readouterr().out)
@@ -105,8 +115,8 @@ def test_what_cannot_be_read_is_said_and_hides_nothing(reports: Path) -> None:
 def test_the_list_is_the_same_bytes_again(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("report", "--index", str(reports)) == 0
     told = capsys.readouterr().out
-    assert told == (f"index   {reports}/index.html  3 reports of run, 1 report of floorplan draw, "
-                    f"2 reports of {UNKNOWN}\n")  # fmt: skip
+    assert told == (f"index   {reports}/index.html  run: 3 reports, floorplan draw: 1 report, "
+                    f"{UNKNOWN}: 2 reports\n")  # fmt: skip
     page = (reports / "index.html").read_bytes()
     assert command("report", "--index", str(reports), "--quiet") == 0
     assert (reports / "index.html").read_bytes() == page

@@ -192,6 +192,6 @@ def test_a_figure_outside_of_its_interval_is_told() -> None:
         result = evaluate(load_arch(chip), load_workload("mlp_mnist"), examples=20)
         said = " ".join(" ".join(lines(document(page_of(result)))).split())
         assert (
-            re.findall(r"As given, (.*?) lie outside", said)
-            == [", ".join(f"peak, {label}" for label in outside)][: len(outside)]
+            re.findall(r"The nominal values of (.*?) lie outside", said)
+            == ["; ".join(f"peak, {label}" for label in outside)][: len(outside)]
         )

@@ -180,6 +180,6 @@ def parts_table(data: DrawnChip) -> Table:
 
 STUDY = registered(Study(
     Inputs, DrawnChip, "floorplan.json", prepare, document, lambda data: not data.audits_failed,
-    once=("floorplan.svg", *CHIP_FILES, "area.csv", "parts.csv", "links.csv"),
+    once=("floorplan.svg", "floorplan.csv", *CHIP_FILES, "area.csv", "parts.csv", "links.csv"),
     tells="\ndrawing {folder}/floorplan.svg",
 ))  # fmt: skip

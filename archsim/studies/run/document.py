@@ -317,7 +317,7 @@ def _sure(page: Page) -> list[Section]:
         "leaves out is in no interval.{refused}{outside}", held=per_cent(how.held, 0), draws=counted(how.draws, "draw"),
         drawn=drawn,
         refused=f" Left out: {counted(how.refused, 'draw')} of which no chip can be made." if how.refused else "",
-        outside=f" As given, {', '.join(outside)} lie outside, as figures stand at an end of their ranges."
+        outside=f" The nominal values of {'; '.join(outside)} lie outside, as figures stand at an end of their ranges."
         if outside else "",
         brief=True,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def optuna() -> Any:
     try:
         found: Any = importlib.import_module("optuna")
     except ImportError:
-        raise SpecError.at("--search", "needs the package optuna", "install archsim[search]") from None
+        raise SpecError.at("--search", "needs the package optuna", "pip install 'archsim[search]'") from None
     found.logging.set_verbosity(found.logging.WARNING)
     return found
 

@@ -22,7 +22,7 @@ def parts_of(sampler: str, count: int, dimensions: int, seed: int) -> list[list[
     try:
         qmc: Any = importlib.import_module("scipy.stats").qmc
     except ImportError:
-        raise SpecError.at("--sample", "needs the package SciPy", "install archsim[search]") from None
+        raise SpecError.at("--sample", "needs the package SciPy", "pip install 'archsim[search]'") from None
     draws = {"lhs": qmc.LatinHypercube, "sobol": qmc.Sobol}[sampler](dimensions, rng=np.random.default_rng(seed))
     with warnings.catch_warnings():  # of counts that are no power of two, which are fine, though less even
         warnings.filterwarnings("ignore", "The balance properties of Sobol' points", UserWarning)

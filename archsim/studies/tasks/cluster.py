@@ -30,7 +30,7 @@ class Cluster(Executor):
         try:
             distributed: Any = importlib.import_module("distributed")
         except ImportError:
-            hint = "install archsim[cluster]"
+            hint = "pip install 'archsim[cluster]'"
             raise SpecError([Problem("--cluster", "needs Dask's package distributed", hint)]) from None
         self.where = f"--cluster {address}"
         self._check_answer(distributed, address)

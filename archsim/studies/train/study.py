@@ -373,5 +373,6 @@ def epochs_of(data: History) -> list[dict[str, Any]]:
 STUDY = registered(Study(
     Inputs, History, "history.json", prepare, document, keeps="epoch", page="train", again="train.yaml",
     rows=epochs_of, metrics=lambda data: metrics_of(data.final),
-    parts=(ACTIVITY, NAME, PARTS, *(f"{name}.csv" for name in TABLES), *(f"{name}.svg" for name in FIGURES)),
+    parts=(ACTIVITY, NAME, PARTS, *(f"{name}.csv" for name in TABLES),
+           *(f"{name}{end}" for name in FIGURES for end in (".svg", ".csv", "_figure.csv"))),
 ))  # fmt: skip
