@@ -36,7 +36,7 @@ from archsim.spec.loading import Loaded, flat, load_arch
 from archsim.spec.named import Taken, taking
 from archsim.spec.settings import split_overrides
 from archsim.studies.again import RUN_FILE, again_files
-from archsim.studies.asked import check_asked
+from archsim.studies.input_kinds import check_asked
 from archsim.studies.names import all_faults
 from archsim.workload import load_workload
 from archsim.workload.network import Workload

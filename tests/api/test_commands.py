@@ -17,7 +17,7 @@ from archsim.api.shown import Shown
 from archsim.base.errors import SpecError
 from archsim.cli import main
 from archsim.functional.checkpoint import NAME
-from archsim.studies.asked import LEAST
+from archsim.studies.input_kinds import LEAST
 from archsim.studies.study import all_studies
 from archsim.studies.tasks.bench import OWN_STORE
 from tests.helpers import REFERENCE
