@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numba
@@ -125,3 +127,26 @@ def is_kept(function: Any) -> bool:
         return True
     kept = getattr(function, "_cache", None)
     return isinstance(kept, Kept) and Path(kept._cache_file._index_path).is_file()
+
+
+def rebuilt(function: Callable[..., Any], parts: Mapping[str, Any]) -> FunctionType:
+    """Return a plain function that finds `parts` under these names, in the places of what its module has there."""
+    own = cast("FunctionType", function)
+    return FunctionType(own.__code__, {**own.__globals__, **parts}, own.__name__)
+
+
+def files_of(function: Callable[..., Any]) -> list[Path]:
+    """Return the files that hold a function and all compiled ones that it calls, or that these call, sorted."""
+    return sorted({Path(str(sys.modules[each.__module__].__file__)) for each in _reached(function, set())})
+
+
+def _reached(function: Any, met: set[int]) -> Iterator[Any]:
+    if id(function) in met:
+        return
+    met.add(id(function))
+    yield function
+    plain = getattr(function, "py_func", function)
+    for name in plain.__code__.co_names:
+        each = plain.__globals__.get(name)
+        if hasattr(each, "py_func"):
+            yield from _reached(each, met)

@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from types import FunctionType
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numba
 
-from archsim.base.machine_code import njit
-
-
-def rebuilt(function: Callable[..., Any], parts: Mapping[str, Any]) -> FunctionType:
-    """Return a plain function that finds `parts` under these names, in the places of what its module has there."""
-    own = cast("FunctionType", function)
-    return FunctionType(own.__code__, {**own.__globals__, **parts}, own.__name__)
-
-
-def files_of(function: Callable[..., Any]) -> list[Path]:
-    """Return the files that hold a function and all compiled ones that it calls, or that these call, sorted."""
-    return sorted({Path(str(sys.modules[each.__module__].__file__)) for each in _reached(function, set())})
+from archsim.base.machine_code import files_of, njit, rebuilt
 
 
 def is_kept(function: Callable[..., Any]) -> bool:
     """Return whether numba keeps a compiled function on disk, and a file holds it that another process can import."""
     module, stats = sys.modules.get(function.__module__), getattr(function, "stats", None)
     return bool(getattr(stats, "cache_path", None) and getattr(module, "__file__", None))
-
-
-def _reached(function: Any, met: set[int]) -> Iterator[Any]:
-    if id(function) in met:
-        return
-    met.add(id(function))
-    yield function
-    plain = getattr(function, "py_func", function)
-    for name in plain.__code__.co_names:
-        each = plain.__globals__.get(name)
-        if hasattr(each, "py_func"):
-            yield from _reached(each, met)
 
 
 def compiled(

@@ -63,7 +63,7 @@ class InPlaceReference(InPlaceCells):
     ) -> None:
         self.numbers = numbers = device.parameters(switches).numbers
         self.state = state = InPlaceState(*(np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields))
-        self.weights = state.weights
+        self.weights, self.step = state.weights, numbers.step
         first, second = normals(seed, shard, STEPS, FRESH, range(rows), cols)
         step = numbers.step * np.maximum(numbers.step_least, 1.0 + numbers.step_spread * first)
         state.up[:] = step * np.maximum(0.0, 1.0 + numbers.asymmetry_spread * second)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from archsim.base.machine_code import rebuilt
 from archsim.functional import executor
-from archsim.functional.compiling import rebuilt
 from archsim.functional.hashes import key
 
 

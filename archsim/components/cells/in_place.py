@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 class InPlaceCell(Flicker, Device):
     """Base of the cells that every pulse trains in place and that keep their weight: no transfer, no refresh.
 
-    A weight lies within -bound and +bound; spreads are from cell to cell, relative and fixed when the chip is made.
-    With `asymmetry_spread` the up-step is larger and the down-step smaller by the same fraction. No step and no bound
-    is below the shares `step_least` and `bound_least` of its mean. `pulse_energy` is what one pulse of an update takes
-    in the cell. In each read a weight fluctuates by `flicker` of it (see `Flicker`), off by default.
+    A weight lies within -bound and +bound; spreads are fixed when the chip is made. `flicker` is as `Flicker` has it.
     """
 
     later = Device.later | {"step_least", "bound_least", "pulse_energy_j", "flicker"}

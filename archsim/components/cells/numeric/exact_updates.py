@@ -42,27 +42,6 @@ def update_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: 
 
 
 @compiled
-def update_in_place_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
-    """Change the weights of all cells that are trained in place."""
-    pulses, limited = 0.0, 0
-    for row in range(nx.shape[0]):
-        if nx[row] == _ZERO:
-            continue
-        for col in range(nd.shape[0]):
-            count = nx[row] * abs(nd[col])
-            bends = state.slope[row, col] * state.weights[row, col]
-            if nd[col] > _ZERO:
-                after = state.weights[row, col] + count * (state.up[row, col] * (_ONE - bends))
-            else:
-                after = state.weights[row, col] - count * (state.down[row, col] * (_ONE + bends))
-            bound = state.bound[row, col]
-            limited += abs(after) > bound
-            state.weights[row, col] = min(max(after, -bound), bound)
-            pulses += count
-    return pulses, limited
-
-
-@compiled
 def update_pairs_exactly(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
     """Raise G+ of cells whose weight increases, G- of the others; those that are stuck stay."""
     pulses, limited = 0.0, 0

@@ -5,15 +5,14 @@ Float32 in a fixed order, as in `capacitor_kernels`; weights are in uS.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from archsim.base.arrays import F32, F64, Flags
-from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, TransferCounts, checked_key
-from archsim.components.cells.numeric.coincidences import coincide, columns_pulsed
-from archsim.components.cells.numeric.draws import BOUNDS, FRESH, STEPS, compiled, normals
-from archsim.components.cells.numeric.exact_updates import update_in_place_exactly
+from archsim.base.arrays import F32, F64
+from archsim.components.cells.numeric.base import DeviceLine, Parameters, checked_key
+from archsim.components.cells.numeric.draws import BOUNDS, FRESH, STEPS, compiled, normals, taken_in
+from archsim.components.cells.numeric.trained_in_place import TrainedInPlace, kernels
 
 _ONE = np.float32(1)
 
@@ -57,59 +56,40 @@ def make_in_place(state: Any, numbers: Any, seed: Any, shard: Any) -> None:
             state.slope[row, col] = numbers.softness / bound
 
 
-@compiled
-def update_in_place(state: Any, numbers: Any, nx: Any, nd: Any, phi: Any, slots: Any, scratch: Any) -> Any:
-    """Pulse all cells by the coincidences of row and column pulses; return pulses and clipped ones."""
-    columns, upward = columns_pulsed(nd, slots)
-    pulses = clipped = 0
-    if columns.shape[0] == 0:
-        return pulses, clipped
-    sizes = np.abs(nd[columns])
-    coincidences = np.zeros(sizes.max() + 1, np.int64)
-    for row in range(nx.shape[0]):
-        if nx[row] == 0:
-            continue
-        coincide(coincidences, nx[row], phi[row], slots)
-        for place in range(columns.shape[0]):
-            col, count = columns[place], coincidences[sizes[place]]
-            weight, bound, slope = state.weights[row, col], state.bound[row, col], state.slope[row, col]
-            for _ in range(count):
-                if place < upward:
-                    weight = weight + state.up[row, col] * (_ONE - slope * weight)
-                else:
-                    weight = weight - state.down[row, col] * (_ONE + slope * weight)
-                if abs(weight) > bound:
-                    weight = bound if weight > 0 else -bound
-                    clipped += 1
-            state.weights[row, col] = weight
-            pulses += count
-    return pulses, clipped
+@taken_in
+def step_in_place(state: Any, numbers: Any, row: Any, col: Any, weight: Any, upward: Any) -> Any:
+    """Return a step, which shrinks towards the bound where bounds are soft."""
+    slope = state.slope[row, col]
+    if upward:
+        return state.up[row, col] * (_ONE - slope * weight)
+    return -(state.down[row, col] * (_ONE + slope * weight))
 
 
-class InPlaceCells(Cells):
-    """Cells that keep their weights by themselves: they do not leak, and there is nothing to transfer or rewrite."""
+@taken_in
+def bound_in_place(state: Any, numbers: Any, row: Any, col: Any) -> Any:
+    """Return the cell's own bound."""
+    return state.bound[row, col]
+
+
+update_in_place, update_in_place_exactly = IN_PLACE = kernels(step_in_place, bound_in_place)
+
+
+class InPlaceCells(TrainedInPlace):
+    """Cells with steps and bounds of their own."""
+
+    updates = IN_PLACE
 
     def __init__(self, parameters: Parameters, rows: int, cols: int, seed: int, shard: int) -> None:
         key = checked_key(seed, shard)
         arrays = (np.zeros((rows, cols), np.float32) for _ in InPlaceState._fields)
         super().__init__(InPlaceState(*arrays), parameters, key)
-        self.kernel, self.exact_kernel = update_in_place, update_in_place_exactly
         make_in_place(self.state, self.numbers, *key)
 
-    def program(self, weights: F32, seed: int, index: int = 0) -> TransferCounts:
-        """Set the weights as exactly as their bounds allow; those beyond are counted."""
-        wanted = self._wanted(weights)
-        self.weights[:] = np.clip(wanted, -self.state.bound, self.state.bound)
-        left = np.abs(wanted - self.weights)
-        return TransferCounts(
-            wanted.size, clipped=int((left > 0).sum()), residual_sum=float(left.sum(dtype=np.float64)),
-            residual_max=float(left.max()), programmed=wanted.size, written=wanted.size,
-            left_over=int((left > self.numbers.step).sum()),
-        )  # fmt: skip
-
-    def out_of_range(self, weights: F32) -> Flags:
-        """Return which weights are at or beyond the bounds of their own cell."""
-        return cast("Flags", np.abs(weights) >= self.state.bound)
+    @property
+    def largest(self) -> F32:
+        """The bounds [rows, cols], in uS."""
+        found: F32 = self.state.bound
+        return found
 
     def conductances(self) -> F32:
         """Return |W|: one of two devices holds it, the other none."""
@@ -117,10 +97,6 @@ class InPlaceCells(Cells):
 
     def _fluttering(self, rows: slice) -> F64:
         return self.parameters.flutter.devices(np.abs(self.weights[rows]))
-
-    def quantities(self, row_start: int = 0, row_stop: int | None = None) -> dict[str, F32]:
-        """Return W."""
-        return {"W": self.weights[row_start:row_stop]}
 
     def devices(self, row_start: int = 0, row_stop: int | None = None) -> list[DeviceLine]:
         """Return what holds the weights above zero, and what holds those below it."""

@@ -36,8 +36,7 @@ class FefetCell(Device):
     step shrinks in proportion to the distance from an end that lies beyond the range; at `low` and `high` it is cut.
 
     The weight is G - (high + low) / 2: one more transistor for each row, in the middle of the range, is what the whole
-    row is compared with. Steps differ from cell to cell by `step_spread`, and each pulse errs by `pulse_noise`, a share
-    of the range. One pulse takes `least_pulse` at least, and `pulse_energy`. `endurance` pulses wear a cell out.
+    row is compared with.
     """
 
     low_siemens: SomeConductance
