@@ -16,8 +16,8 @@ from archsim.chip import build_chip
 from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.simulation import Trace, simulate
+from archsim.simulation.choice import using
 from archsim.simulation.dwell import forget
-from archsim.simulation.run import using
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from benchmarks.report import Figure

@@ -36,7 +36,7 @@ from archsim.api.inputs import Axes, File, Spec, axes, numbers, pair, path, seve
 from archsim.api.shown import Run, StudyResult, performed
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.results.evaluate import evaluate
-from archsim.simulation.run import using
+from archsim.simulation.choice import using
 from archsim.spec.settings import Settings
 from archsim.studies.study import AnyStudy, Progress, silent, study_called
 

@@ -79,7 +79,7 @@ def run(
 ) -> None:
     """Simulate a training run: time, energy, area, and where they go. Without names: the shipped demonstration."""
     from archsim.export.formats import TRACES
-    from archsim.simulation.run import using
+    from archsim.simulation.choice import using
     from archsim.studies.again import repeat_of
     from archsim.studies.run.plan import RunPlan, plan_from_file, plan_from_options
     from archsim.studies.run.study import execute

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from archsim.base.arrays import I64
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.functional.baseline import Baseline
@@ -29,8 +30,10 @@ from archsim.mapping.shards import Mapping
 from archsim.mapping.training import transfer_interval
 from archsim.results.audits import PASSES, work_of
 from archsim.results.bill import ActivityFile, Bill, account, activity_of
+from archsim.results.causes import Causes
 from archsim.results.recount import PARTS, Recount, billed_j
-from archsim.results.watch import I64, Watch
+from archsim.results.watch import Watch
+from archsim.simulation.events import Events
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.timeline import Timeline
 
@@ -89,11 +92,15 @@ def crosscheck(
     workload = schedule.mapping.workload
     per_epoch = workload.dataset.examples
     epochs = -(-schedule.examples // per_epoch)
-    order = order_of(workload, schedule.examples, seed)
-    carried, alone = (chip_model(schedule, data, seed, order) for _ in range(2))
-    carrier = Carrier(carried)
-    watch = Watch(schedule, carrier)
-    events = simulate(schedule, observer=watch, progress=progress)
+    drawn = order_of(workload, schedule.examples, seed)
+    carried, alone = (chip_model(schedule, data, seed, drawn) for _ in range(2))
+    carrier, watch, causes = Carrier(carried), Watch(schedule), Causes(schedule)
+
+    def hear(block: Events) -> None:
+        for each in (causes, watch, carrier):
+            each(block)
+
+    events = simulate(schedule, hearer=hear, progress=progress)
     carrier.finish()
     trace = simulate(schedule, timeline=True)
     timeline = trace.timeline
@@ -102,7 +109,7 @@ def crosscheck(
     recount = Recount(schedule, alone)
     recount.play(timeline.chunks())
     # At the chip's own rates: here both are to do the same, whatever else would suit the baseline better.
-    baseline = Baseline(workload, data, seed, order[: schedule.examples], workload.training)
+    baseline = Baseline(workload, data, seed, drawn[: schedule.examples], workload.training)
     for epoch in range(epochs):
         loss = baseline.train(epoch)
         check_loss(loss, workload, data, "in floating point", seed=seed, epoch=epoch, epochs=epochs)
@@ -112,6 +119,7 @@ def crosscheck(
     activity = activity_of([layer.name for layer in workload.layers], alone.activity())
     rows = [
         *operations(events, alone),
+        *order(causes),
         *state(carried, alone),
         *staleness(watch, alone),
         *leakage(events, watch, alone),
@@ -145,6 +153,14 @@ def operations(trace: Trace, model: ChipModel) -> list[Row]:
     differ = int((counted != executed).sum())
     name = f"1. counts by kind and shard that differ between engine and model, of {counted.size}"
     return [*found, row(name, 0, differ)]
+
+
+def order(causes: Causes) -> list[Row]:
+    """Point 1, too: the engine did what the schedule asks for, in its order, and each for as long as it takes."""
+    return [
+        row("1. needs of operations that were not met when these began in the events", 0, causes.early),
+        row("1. events that are not those that follow in the schedule, or that are missing", 0, causes.strange),
+    ]
 
 
 def state(carried: ChipModel, alone: ChipModel) -> list[Row]:

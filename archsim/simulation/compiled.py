@@ -12,6 +12,7 @@ import numpy as np
 
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.engine import check_ended
+from archsim.simulation.events import Events, Hearer
 from archsim.simulation.flat import (
     AT_END,
     BEGINS,
@@ -19,6 +20,8 @@ from archsim.simulation.flat import (
     CLOCK,
     DIRTY,
     ENDS,
+    EVENT,
+    EVENTS,
     FULL,
     GOES_ON,
     JOURNAL,
@@ -34,11 +37,11 @@ from archsim.simulation.flat import (
     state_of,
 )
 from archsim.simulation.maintenance import Upkeep
-from archsim.simulation.program import capacities, compile_schedule
+from archsim.simulation.program import FOREVER, capacities, compile_schedule
 from archsim.simulation.recurrence import Counters
 from archsim.simulation.timeline import Timeline
 
-FIRST = Sizes(instances=1 << 10, places=1 << 11, agenda=1 << 12, told=1 << 14)
+FIRST = Sizes(instances=1 << 10, places=1 << 11, agenda=1 << 12, told=1 << 14, events=1 << 17)
 """Room to begin with; what is too small is doubled, and the run begins anew."""
 
 
@@ -50,11 +53,12 @@ class CompiledEngine:
 
     def __init__(
         self, schedule: Schedule, *, unlimited: bool = False, uncontended: Collection[int] = (),
-        timeline: Timeline | None = None,
+        timeline: Timeline | None = None, hearer: Hearer | None = None,
     ) -> None:  # fmt: skip
         from archsim.simulation import loop
 
         self._loop = loop
+        self._hearer, self._told, self._again = hearer, 0, 0  # events told, and how many of them come again
         self.schedule, self.timeline = schedule, timeline
         self._capacity = capacities(schedule, unlimited, uncontended)
         self.program = compile_schedule(schedule, self._capacity)
@@ -70,6 +74,7 @@ class CompiledEngine:
         self._fixed = fixed_of(
             self.schedule, self.program, contended, own.log_of_update, own.periods, self.timeline is not None
         )
+        self._fixed.heard[:] = self._hearer is not None
         self._now = state_of(self._fixed, self._capacity, own.due, self._sizes)
         self._loop.begin(self._fixed, self._now)
         self._hear()
@@ -79,10 +84,21 @@ class CompiledEngine:
         if self._now.at[STATUS] != FULL:
             return False
         self._sizes = Sizes(*(2 * size for size in self._sizes))
+        self._told, self._again = 0, max(self._told, self._again)
         self._begin()
         return True
 
+    def hear(self, hearer: Hearer | None) -> None:
+        """Tell all events from now on, or none."""
+        self._hearer, self._told, self._again = hearer, 0, 0
+        self._fixed.heard[:] = hearer is not None
+
     # As far as it went.
+
+    @property
+    def state(self) -> CompiledEngine:
+        """What recurs: itself."""
+        return self
 
     @property
     def started(self) -> Int:
@@ -116,12 +132,12 @@ class CompiledEngine:
 
     # Going on.
 
-    def advance(self, examples: int) -> None:
-        """Go on until so many examples have ended, or less far."""
+    def advance(self, examples: int, until: int = FOREVER) -> None:
+        """Go on until so many examples have ended or a cycle is past, or less far."""
         if self._now.at[STATUS] == GOES_ON:
             for shard, cycle in self.upkeep.due.items():
                 self._now.due[shard] = cycle
-            self._loop.advance(self._fixed, self._now, examples)
+            self._loop.advance(self._fixed, self._now, examples, until)
             self._hear()
 
     def _hear(self) -> None:
@@ -142,7 +158,20 @@ class CompiledEngine:
         if self.timeline is not None:
             records = now.line[: 3 * int(now.at[LINE])].reshape(-1, 3) + np.array([0, 0, offset])
             self.timeline.extend(records)
-        now.at[JOURNAL] = now.at[LINE] = now.at[DIRTY] = 0
+        self._tell()
+        now.at[JOURNAL] = now.at[LINE] = now.at[EVENTS] = now.at[DIRTY] = 0
+
+    def _tell(self) -> None:
+        """Tell the events, but for those that were told before the run began anew."""
+        count = int(self._now.at[EVENTS])
+        again = min(count, max(0, self._again - self._told))
+        self._told += count
+        if self._hearer is not None and count > again:
+            events = self._now.events[: EVENT * count].reshape(-1, EVENT)[again:]
+            self._hearer(Events(*events.T.copy()))
+
+    def flush(self) -> None:
+        """Nothing is left to be told: `advance` has."""
 
     def _updates(self, told: Int, offset: int) -> None:
         logs = self.upkeep.log_of_update

@@ -16,45 +16,31 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Protocol
 
 import simpy
 
 from archsim.base.errors import StuckError
 from archsim.base.words import counted
 from archsim.components.interconnect import ARBITRATIONS
-from archsim.mapping.schedule import Op, Schedule
+from archsim.mapping.schedule import Schedule
 from archsim.simulation.engine_state import OpInstance, first_state
+from archsim.simulation.events import Gathered, Hearer
 from archsim.simulation.program import FOREVER, CompiledStage, capacities, compile_schedule
 from archsim.simulation.recurrence import State
 from archsim.simulation.timeline import Timeline
-
-
-class Observer(Protocol):
-    """Hooks that see every op and stage; with one present, nothing is fast-forwarded."""
-
-    def on_start(self, op: Op, n: int, cycle: int) -> None:
-        """An instance of an op begins: its first stage was granted."""
-
-    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        """A stage was granted."""
-
-    def on_end(self, op: Op, n: int, cycle: int) -> None:
-        """An instance of an op is done."""
-
 
 _age = attrgetter("age")
 
 
 class Engine:
-    """The state of a simulation; `step` advances it to the next cycle in which something happens."""
+    """The state of a simulation; `advance` goes on until so many examples have ended, or less far."""
 
     def __init__(
         self, schedule: Schedule, *, unlimited: bool = False, uncontended: Collection[int] = (),
-        observer: Observer | None = None, timeline: Timeline | None = None,
+        timeline: Timeline | None = None, hearer: Hearer | None = None,
     ) -> None:  # fmt: skip
         self.schedule = schedule
-        self.observer = observer
+        self.hear(hearer)
         capacity = capacities(schedule, unlimited, uncontended)
         self.program = program = compile_schedule(schedule, capacity)
         self.state = state = first_state(schedule, program, capacity, timeline)
@@ -66,7 +52,6 @@ class Engine:
         self.rank = ARBITRATIONS[schedule.chip.spec.routing.router.arbitration]
         self.watchers: list[list[int]] = [[] for _ in schedule.ops]
         self.met: dict[int, tuple[int, int]] = {}  # by op that waits: which instance, and how many of its needs are met
-        self.boundary = False
         self.env = simpy.Environment()
         self.pending: list[OpInstance] = []
         self.released: list[int] = []
@@ -74,6 +59,15 @@ class Engine:
             self._try_start(index)
         self._settle(0)
         self._book(0)
+
+    def hear(self, hearer: Hearer | None) -> None:
+        """Tell all events from now on, or none."""
+        self.observer = None if hearer is None else Gathered(hearer)
+
+    def flush(self) -> None:
+        """Tell what is left to be told of the events so far."""
+        if self.observer is not None:
+            self.observer.flush()
 
     # Time.
 
@@ -87,10 +81,22 @@ class Engine:
         """Whether nothing is left to happen."""
         return not self.agenda
 
-    def step(self) -> None:
-        """Advance to the next cycle in which something happens, and let all of it happen."""
-        self.boundary = False
-        self.env.step()
+    @property
+    def ended(self) -> int:
+        """How many examples are done."""
+        return self.state.ended
+
+    def begin_anew(self) -> bool:
+        """Return False: no room was too small."""
+        return False
+
+    def advance(self, examples: int, until: int = FOREVER) -> None:
+        """Go on until so many examples have ended or a cycle is past, or nothing is left."""
+        agenda, done, end, step = self.agenda, self.done, self.schedule.end, self.env.step
+        while agenda:
+            step()
+            if done[end] >= examples or self.state.clock > until:
+                break
 
     def _tick(self, event: simpy.Event) -> None:
         self.state.clock = now = int(self.env.now)
@@ -178,8 +184,6 @@ class Engine:
 
     def _complete(self, op: int, n: int) -> None:
         self.done[op] += 1
-        if op == self.schedule.end:
-            self.boundary = True
         watching = self.watchers[op]
         if watching:
             self.watchers[op] = []

@@ -50,6 +50,8 @@ class Fixed(NamedTuple):
     # what is told of an op: whether its ends are those of updates that dwell, and which of its stages' starts
     logged: Int
     tracked: Int
+    # 1 for all while every event is told, else 0; this alone does change
+    heard: Int
     # variants of an op's instances, their stages one after another
     variant_first: Int
     path_first: Int
@@ -134,18 +136,21 @@ class State(NamedTuple):
     ended: Int
     stack: Int
     room: Int
-    # what is told: (kind, op, instance, cycle), and (op, instance, cycle) of the timeline
+    # what is told: (kind, op, instance, cycle), (op, instance, cycle) of the timeline, and events as in `events.Events`
     journal: Int
     line: Int
+    events: Int
     # room for what decides what happens next, and the numbers below
     signature: Int
     at: Int
 
 
-(CLOCK, HEAP, ORDER, UNUSED, UNPLACED, BLOCKED, DIRTY, BOUNDARY, PENDING, RELEASED, JOURNAL, LINE, STATUS,
- OFFSET, SIZE) = range(15)  # fmt: skip
+(CLOCK, HEAP, ORDER, UNUSED, UNPLACED, BLOCKED, DIRTY, PENDING, RELEASED, JOURNAL, LINE, EVENTS,
+ STATUS, OFFSET, SIZE) = range(15)  # fmt: skip
 BEGINS, ENDS, UPDATED = range(3)
 """What the journal tells of: maintenance begins, ends, an update ends."""
+EVENT = 5
+"""Numbers of an event."""
 ROW = 5
 """Numbers of an entry of the agenda, or of a queue, in a signature."""
 GOES_ON, AT_END, FULL = range(3)
@@ -159,6 +164,7 @@ class Sizes(NamedTuple):
     places: int
     agenda: int
     told: int
+    events: int
 
 
 def _flat(lists: Iterable[Sequence[int]]) -> tuple[Int, Int]:
@@ -207,6 +213,7 @@ def fixed_of(
         update=_all(NONE if m is None else schedule.updates[m.shard] for m in own),
         renewed=_all(0 if m is None else periods.get(m.shard, 0) for m in own),
         logged=_all(op.index in logged for op in ops), tracked=_tracked(schedule, timeline),
+        heard=np.zeros(len(ops), dtype=np.int64),
         variant_first=variant_first, path_first=path_first, path=path,
         latency=_all(stage.latency for stage in ordered), take_first=take_first, take=take, end_first=end_first,
         end=end, later_first=later_first, later_at=later_at, later_unit_first=later_unit_first, later_unit=later_unit,
@@ -275,5 +282,6 @@ def state_of(fixed: Fixed, capacity: Mapping[int, int], due: Mapping[int, int], 
         agenda=zeros(3 * sizes.agenda), pending=zeros(sizes.instances), requests=zeros(sizes.instances),
         released=zeros(most), freed=zeros(most), ended=zeros(sizes.instances), stack=zeros(4 * ops + 8),
         room=zeros(2 * sizes.instances), journal=zeros(4 * sizes.told), line=zeros(3 * sizes.told),
+        events=zeros(EVENT * sizes.events),
         signature=zeros(ROW * (sizes.agenda + sizes.places) + 3 * ops + 2 * units + 4), at=at,
     )  # fmt: skip

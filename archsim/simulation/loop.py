@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from archsim.base.machine_code import njit
+from archsim.simulation.events import ENDED
 from archsim.simulation.flat import (
     AT_END,
     BATCH,
     BEGINS,
     BITS,
     BLOCKED,
-    BOUNDARY,
     CLOCK,
     DIRTY,
     ENDS,
+    EVENT,
+    EVENTS,
     EXAMPLES,
     FULL,
     GOES_ON,
@@ -114,6 +116,20 @@ def _line(state: State, op: Any, n: Any) -> None:
     state.line[place + 1] = n
     state.line[place + 2] = state.at[CLOCK]
     state.at[LINE] += 1
+
+
+@compiled
+def _event(state: State, op: Any, n: Any, stage: Any, asked: Any) -> None:
+    place = EVENT * state.at[EVENTS]
+    if place + EVENT > len(state.events):
+        state.at[STATUS] = FULL
+        return
+    state.events[place] = op
+    state.events[place + 1] = n
+    state.events[place + 2] = stage
+    state.events[place + 3] = asked
+    state.events[place + 4] = state.at[CLOCK]
+    state.at[EVENTS] += 1
 
 
 # ---- the agenda: a heap by cycle, then by the order in which entries came
@@ -274,11 +290,9 @@ def _push(fixed: Fixed, state: State, op: Any, n: Any, variant: Any) -> None:
 
 
 @compiled
-def _count(fixed: Fixed, state: State, op: Any) -> Any:
+def _count(state: State, op: Any) -> Any:
     """An instance of an op is done; return the first op that watched it."""
     state.done[op] += 1
-    if op == fixed.numbers[LAST]:
-        state.at[BOUNDARY] = 1
     head = state.watch_head[op]
     state.watch_head[op] = NONE
     return head
@@ -316,7 +330,7 @@ def _start(fixed: Fixed, state: State, op: Any, chain: Any) -> None:
                 if state.at[STATUS] == FULL:
                     return
                 continue
-            head = _count(fixed, state, here)
+            head = _count(state, here)
             if head != NONE:
                 stack[size] = here
                 stack[size + 1] = -2 - head
@@ -342,9 +356,11 @@ def _end(fixed: Fixed, state: State, own: Any, now: Any) -> None:
         if fixed.renewed[op]:
             state.due[fixed.shard[op]] = now + state.at[OFFSET] + fixed.renewed[op]
         _tell(state, ENDS, op, state.n[own])
+    if fixed.heard[op]:
+        _event(state, op, state.n[own], ENDED, now)
     state.unused[state.at[UNUSED]] = own
     state.at[UNUSED] += 1
-    head = _count(fixed, state, op)
+    head = _count(state, op)
     if head != NONE:
         _start(fixed, state, NONE, head)
 
@@ -455,6 +471,8 @@ def _grant(fixed: Fixed, state: State, own: Any, stage: Any, now: Any) -> None:
         _tell(state, BEGINS, op, state.n[own])
     if fixed.tracked[op] == 2 or (fixed.tracked[op] and state.step[own] == state.first[own]):
         _line(state, op, state.n[own])
+    if fixed.heard[op]:
+        _event(state, op, state.n[own], state.step[own] - state.first[own], state.asked[own])
 
 
 @compiled
@@ -616,18 +634,19 @@ def begin(fixed: Fixed, state: State) -> None:
 
 
 @njit(**_OPTIONS)
-def advance(fixed: Fixed, state: State, examples: Any) -> None:
-    """Go on until so many examples have ended, half of the room for what is told is taken, or nothing is left.
+def advance(fixed: Fixed, state: State, examples: Any, until: Any) -> None:
+    """Go on until so many examples have ended or a cycle is past, what is told fills half its room, or nothing is left.
 
     Then the clock is about to move.
     """
     at = state.at
     last = fixed.numbers[LAST]
-    at[BOUNDARY] = 0
     while at[HEAP] and at[STATUS] == GOES_ON:
         at[CLOCK] = state.agenda[0]
         _book(fixed, state, at[CLOCK])
-        if state.done[last] >= examples:
+        if state.done[last] >= examples or at[CLOCK] > until:
+            break
+        if 2 * EVENT * at[EVENTS] >= len(state.events):
             break
         if 8 * at[JOURNAL] >= len(state.journal) or 6 * at[LINE] >= len(state.line):
             break

@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from archsim.base.errors import SpecError, nearest
 from archsim.base.limits import EVENTS
 from archsim.mapping.schedule import STATES, Schedule, Stage
+from archsim.simulation.choice import begun
 from archsim.simulation.dwell import DwellTimes
-from archsim.simulation.engine import Engine, Observer
+from archsim.simulation.events import Hearer, Observer, OneByOne
 from archsim.simulation.fast_forward import FastForward
-from archsim.simulation.flat import RANKS
-from archsim.simulation.program import FOREVER
 from archsim.simulation.recurrence import State
 from archsim.simulation.timeline import Timeline
 
 Progress = Callable[[int], None]
-ENGINES = ("auto", "simpy", "compiled")
-WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 1_000
-"""From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
-compiled (20 s) or is there, against some 0.2 million actions a second. Of many short runs, as in a search, all before
-count towards loading. Measured on two cores of an AMD EPYC; time alone depends on it."""
 RECURS = 8
 """So many examples are gone through before a state recurs, at least; the time to simulate alone depends on it."""
-_before = [0]
-"""How many actions runs of this process had ahead, as far as these are worth calling compiled code."""
-_asked: ContextVar[str] = ContextVar("engine", default="auto")
-
-
-@contextmanager
-def using(engine: str) -> Iterator[None]:
-    """Have an engine simulate within this context: `simpy`, `compiled`, or `auto`, the quicker one.
-
-    Results are equal to the last bit. Raises SpecError where it is none of these.
-    """
-    if engine not in ENGINES:
-        raise SpecError.at("--engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
-    token = _asked.set(engine)
-    try:
-        yield
-    finally:
-        _asked.reset(token)
 
 
 @dataclass(frozen=True)
@@ -89,51 +60,32 @@ class Trace:
 
 def simulate(
     schedule: Schedule, *, full: bool = False, unlimited: bool = False, uncontended: Collection[int] = (),
-    observer: Observer | None = None, timeline: bool = False, progress: Progress | None = None,
+    observer: Observer | None = None, hearer: Hearer | None = None, timeline: bool = False,
+    progress: Progress | None = None,
 ) -> Trace:  # fmt: skip
     """Return the trace of a schedule, executed on its chip.
 
     `full` goes through every example event by event; else stretches that recur are jumped, with equal
     results. `unlimited` takes all contention away (the lower bound); `uncontended` takes it away from the units of
-    these indices alone. With an `observer` nothing is jumped.
+    these indices alone. An `observer` sees all events one by one, a `hearer` is told them block by block; with either
+    nothing is jumped.
     `timeline` records in which order crossbars were read and written, jumped stretches included.
     `progress` is called with how many examples have ended, now and then.
-    Which engine simulates is said by `using`; with an `observer` it is that of SimPy.
-    Raises StuckError if no progress is possible.
+    Which engine simulates is said by `choice.using`. Raises StuckError if no progress is possible.
     """
-    if full or observer is not None:
+    if observer is not None:
+        hearer = OneByOne(schedule, observer)
+    full = full or hearer is not None
+    if full:
         EVENTS.check(schedule.examples, schedule.mapping.workload.name)
     line = Timeline(schedule) if timeline else None
-    if observer is None and _compiles(schedule, full):
-        return _compiled(schedule, full, unlimited, uncontended, line, progress)
-    own = Engine(schedule, unlimited=unlimited, uncontended=uncontended, observer=observer, timeline=line)
-    forward = None if full or observer is not None else FastForward(own.state)
-    told = Told(progress, schedule.examples)
-    if forward is not None and own.boundary:
-        forward.at_boundary()
-    while not own.finished:
-        own.step()
-        if own.boundary:
-            if forward is not None:
-                forward.at_boundary()
-            told(own.state.ended)
-    own.close()
-    return _trace(own.state, forward.jumped if forward is not None else 0)
-
-
-def _compiled(
-    schedule: Schedule, full: bool, unlimited: bool, uncontended: Collection[int], line: Timeline | None,
-    progress: Progress | None,
-) -> Trace:  # fmt: skip
-    """Return the trace as the compiled engine makes it."""
-    from archsim.simulation.compiled import CompiledEngine
-
-    own = CompiledEngine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=line)
+    ahead = schedule.examples if full else min(schedule.examples, RECURS)
+    own = begun(schedule, ahead, unlimited=unlimited, uncontended=uncontended, timeline=line, hearer=hearer)
+    forward = None if full else FastForward(own.state)
     told, before = Told(progress, schedule.examples), 0
-    forward = None if full else FastForward(own)
     while True:
         if own.begin_anew():
-            forward, before = None if full else FastForward(own), 0
+            forward, before = None if full else FastForward(own.state), 0
         elif own.ended > before:
             if forward is not None:
                 forward.at_boundary()
@@ -143,8 +95,9 @@ def _compiled(
             break
         else:
             own.advance(own.ended + (told.step if forward is None else 1))
+    own.flush()
     own.close()
-    return _trace(own, forward.jumped if forward is not None else 0)
+    return _trace(own.state, forward.jumped if forward is not None else 0)
 
 
 class Told:
@@ -160,33 +113,6 @@ class Told:
         if self.progress is not None and (ended - self.before >= self.step or ended == self.examples):
             self.before = ended
             self.progress(ended)
-
-
-def _compiles(schedule: Schedule, full: bool) -> bool:
-    """Return whether the compiled engine simulates."""
-    asked = _asked.get()
-    if asked == "simpy":
-        return False
-    known = schedule.chip.spec.routing.router.arbitration in RANKS
-    if not known or (schedule.examples + 1) * len(schedule.ops) >= FOREVER:
-        if asked == "compiled":
-            why = "has more examples than it counts" if known else "has an arbitration of a plug-in"
-            warnings.warn(f"SimPy's engine simulates, not the compiled one: the run {why}", stacklevel=3)
-        return False
-    if asked == "compiled":
-        return True
-    stages = sum(len(op.stages) for op in schedule.ops if op.maintenance is None)
-    ahead = stages * (schedule.examples if full else min(schedule.examples, RECURS))
-    is_there = "archsim.simulation.loop" in sys.modules
-    if ahead < WORTH_CALLING:
-        return False
-    _before[0] += ahead
-    if not is_there and _before[0] < WORTH_LOADING:
-        return False
-    from archsim.base.machine_code import is_kept
-    from archsim.simulation import loop
-
-    return _before[0] >= WORTH_COMPILING or is_kept(loop.advance)
 
 
 def _trace(state: State, jumped: int) -> Trace:

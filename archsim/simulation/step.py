@@ -5,11 +5,15 @@ A step is one example, or one mini-batch, whose examples share their weights.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from operator import attrgetter
 
-from archsim.mapping.schedule import Op, Schedule
-from archsim.simulation.engine import Engine
+from archsim.mapping.schedule import Op, Schedule, Stage
+from archsim.simulation.choice import begun
+from archsim.simulation.events import ENDED, Events
+from archsim.simulation.program import FOREVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +66,46 @@ class Step:
 
 
 class _Recorder:
-    def __init__(self) -> None:
+    """Keeps what it is told: stages, and when instances of ops ended."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._shown = [[[_shown(op, stage) for stage in variant] for variant in op.variants] for op in schedule.ops]
+        self._latency = [[[stage.latency_cycles for stage in own] for own in op.variants] for op in schedule.ops]
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was told."""
         self.records: list[Record] = []
         self.ends: dict[tuple[int, int], int] = {}
 
-    def on_start(self, op: Op, n: int, cycle: int) -> None:
-        pass
+    def __call__(self, events: Events) -> None:
+        """Keep a block."""
+        for op, n, stage, asked, cycle in zip(*(column.tolist() for column in events), strict=True):
+            if stage == ENDED:
+                self.ends[op, n] = cycle
+                continue
+            shown, latency = self._shown[op], self._latency[op]
+            variant = n % len(shown)
+            ends = cycle + latency[variant][stage]
+            self.records.append(Record(op, n, stage, asked, cycle, ends, shown[variant][stage]))
 
-    def on_stage(self, op: Op, n: int, stage: int, requested: int, granted: int, ends: int) -> None:
-        own = op.variants[n % len(op.variants)][stage]
-        shows = own.shows[0][1] if own.shows else ("load" if op.kind == "load" else "flight")
-        self.records.append(Record(op.index, n, stage, requested, granted, ends, shows))
 
-    def on_end(self, op: Op, n: int, cycle: int) -> None:
-        self.ends[op.index, n] = cycle
+def _shown(op: Op, stage: Stage) -> str:
+    return stage.shows[0][1] if stage.shows else ("load" if op.kind == "load" else "flight")
 
 
-def record(schedule: Schedule, cycles: int | None = None, most: int = 1 << 62) -> list[Record]:
-    """Return every stage granted, in order; stop after so many cycles or records."""
-    recorder = _Recorder()
-    engine = Engine(schedule, observer=recorder)
-    while not engine.finished and (cycles is None or engine.now <= cycles) and len(recorder.records) < most:
-        engine.step()
-    return recorder.records
+def record(schedule: Schedule, cycles: int = FOREVER, most: int = FOREVER) -> list[Record]:
+    """Return every stage granted, in order; stop after so many cycles or records, when the clock is about to move."""
+    recorder = _Recorder(schedule)
+    own = begun(schedule, min(schedule.examples, most), hearer=recorder)
+    while own.begin_anew() or not (own.finished or own.now > cycles or len(recorder.records) >= most):
+        own.advance(own.ended + 1, until=cycles)
+        own.flush()
+    records = recorder.records
+    if len(records) > most:
+        last = records[most - 1].granted
+        del records[bisect_right(records, last, lo=most, key=attrgetter("granted")) :]
+    return records
 
 
 def trace_step(schedule: Schedule) -> Step:
@@ -98,12 +119,15 @@ def trace_step(schedule: Schedule) -> Step:
     enough = 2 * (schedule.in_flight + spec.prefetch + schedule.batch) + 1
     whole = max(1, (min(schedule.examples, enough) - margin) // schedule.batch) * schedule.batch
     last = min(whole, schedule.examples) - 1
-    recorder = _Recorder()
-    engine = Engine(schedule)
-    while not engine.finished and engine.done[schedule.end] <= last:
-        if engine.done[schedule.end] >= last - margin - schedule.batch:
-            engine.observer = recorder
-        engine.step()
+    recorder, first = _Recorder(schedule), last - margin - schedule.batch
+    own = begun(schedule, last + 1)
+    while not (own.finished or own.ended > last):
+        is_near = own.ended >= first
+        own.hear(recorder if is_near else None)
+        own.advance(last + 1 if is_near else first)
+        own.flush()
+        if own.begin_anew():
+            recorder.clear()
     moments = _Moments(schedule, recorder.ends)
     end = moments.end(schedule.end, last)
     start = moments.end(schedule.end, last - schedule.batch) if last >= schedule.batch else 0

@@ -169,7 +169,7 @@ def test_values_carried_through_the_events_give_the_weights_of_the_timeline_bit_
     schedule = case.schedule()
     carried = model_of(schedule)
     carrier = Carrier(carried, most=50)
-    simulate(schedule, observer=carrier)
+    simulate(schedule, hearer=carrier)
     carrier.finish()
     alone = played(schedule)
     assert equal(carried, alone)

@@ -134,7 +134,7 @@ def test_values_carried_through_events_are_those_of_the_timeline(name: str, sets
     data, order = data_for(workload, full=stateful), order_of(workload, 24, 0)
     carried, alone = (chip_model(schedule, data, 0, order) for _ in range(2))
     carrier = Carrier(carried, most=50)
-    simulate(schedule, observer=carrier)
+    simulate(schedule, hearer=carrier)
     carrier.finish()
     play(alone, schedule)
     for one, other in zip(carried.cells, alone.cells, strict=True):

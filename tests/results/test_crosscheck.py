@@ -147,9 +147,9 @@ class Made:
         order = Order(1438, 1, 0)[:]
         self.carried, self.alone = (chip_model(self.schedule, data, 0, order) for _ in range(2))
         self.watch = Watch(self.schedule)
-        simulate(self.schedule, observer=self.watch)
+        simulate(self.schedule, hearer=self.watch)
         carrier = Carrier(self.carried)
-        self.trace = simulate(self.schedule, observer=carrier, timeline=True)
+        self.trace = simulate(self.schedule, hearer=carrier, timeline=True)
         carrier.finish()
         self.alone.record.log = []
         assert self.trace.timeline is not None
@@ -334,7 +334,7 @@ def test_a_comparison_that_fails_is_told_and_is_the_exit_status(
     monkeypatch.setattr(crosschecks, "crosscheck", spoilt)
     assert run(*WORDS, "--examples", "130", "--tolerance", "100", "--out", str(tmp_path / "out")) == 1
     assert "FAILED: 2. weights that differ: 3 instead of 0" in capsys.readouterr().out
-    assert "1 of 42 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert "1 of 44 cross-checks FAILED" in (tmp_path / "out" / "report.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from archsim.base.shipped import builtin_names
 from archsim.cli import main
 from archsim.components.interconnect import ARBITRATIONS
 from archsim.mapping.schedule import Need, Schedule, Stage
-from archsim.simulation import compiled, run
+from archsim.simulation import choice, compiled
+from archsim.simulation.choice import using
 from archsim.simulation.flat import RANKS, Sizes
-from archsim.simulation.run import Trace, simulate, using
+from archsim.simulation.run import Trace, simulate
 from archsim.spec.choices import REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
@@ -135,7 +136,7 @@ def test_all_arbitrations_are_known_to_the_loop() -> None:
 
 
 def test_what_it_cannot_take_the_other_engine_does_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archsim.simulation.run.RANKS", ())
+    monkeypatch.setattr("archsim.simulation.choice.RANKS", ())
     schedule = schedule_of(load_workload("mlp_digits").value, 3, ("tile.rows=64", "tile.cols=64"))
     with using("compiled"), pytest.warns(UserWarning, match="SimPy's engine simulates"):
         simulate(schedule)
@@ -165,7 +166,7 @@ def test_metrics_are_equal_of_what_is_shipped(chip: str, work: str) -> None:
 
 
 def test_what_has_too_little_room_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "FIRST", Sizes(1, 1, 1, 1))
+    monkeypatch.setattr(compiled, "FIRST", Sizes(1, 1, 1, 1, 1))
     check(schedule_of(load_workload("mlp_digits").value, 25, ("tile.rows=32", "tile.cols=32", "tile.count=12"), PACKET))
 
 
@@ -201,12 +202,12 @@ def test_many_short_runs_are_worth_loading_the_compiled_engine(monkeypatch: pyte
     """As those of a search, in one process: from the third on, where two and a half of them would pay."""
     schedule = schedule_of(network(30, 20, 10), 5)
     ahead = sum(len(each.stages) for each in schedule.ops if each.maintenance is None) * 5
-    monkeypatch.setattr(run, "_before", [0])
-    monkeypatch.setattr(run, "WORTH_CALLING", ahead)
-    monkeypatch.setattr(run, "WORTH_LOADING", ahead * 5 // 2)
+    monkeypatch.setattr(choice, "_before", [0])
+    monkeypatch.setattr(choice, "WORTH_CALLING", ahead)
+    monkeypatch.setattr(choice, "WORTH_LOADING", ahead * 5 // 2)
     monkeypatch.setattr(machine_code, "is_kept", lambda function: True)
     monkeypatch.delitem(sys.modules, "archsim.simulation.loop", raising=False)
-    assert [run._compiles(schedule, full=False) for _ in range(3)] == [False, False, True]
+    assert [choice._compiles(schedule, 5) for _ in range(3)] == [False, False, True]
 
 
 def test_sums_beyond_64_bits_are_those_of_the_reference() -> None:

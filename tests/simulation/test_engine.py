@@ -65,7 +65,7 @@ def assert_takes_exactly(schedule: Schedule, cycles: int) -> None:
     while not engine.finished:
         assert engine.now < cycles
         assert engine.done[schedule.end] < schedule.examples
-        engine.step()
+        engine.advance(schedule.examples + 1, until=engine.now)  # the next cycle in which something happens
     assert engine.now == cycles
     assert engine.done[schedule.end] == schedule.examples
     assert simulate(schedule).cycles == cycles

@@ -1,0 +1,85 @@
+"""Which engine simulates: that which is asked for, or the quicker one."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+from archsim.base.errors import SpecError, nearest
+from archsim.mapping.schedule import Schedule
+from archsim.simulation.engine import Engine
+from archsim.simulation.events import Hearer
+from archsim.simulation.flat import RANKS
+from archsim.simulation.program import FOREVER
+from archsim.simulation.timeline import Timeline
+
+if TYPE_CHECKING:
+    from archsim.simulation.compiled import CompiledEngine
+
+Either: TypeAlias = Union[Engine, "CompiledEngine"]
+
+ENGINES = ("auto", "simpy", "compiled")
+WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 1_000
+"""From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
+compiled (20 s) or is there, against some 0.2 million actions a second. Of many short runs, as in a search, all before
+count towards loading. Measured on two cores of an AMD EPYC; time alone depends on it."""
+_before = [0]
+"""How many actions runs of this process had ahead, as far as these are worth calling compiled code."""
+_asked: ContextVar[str] = ContextVar("engine", default="auto")
+
+
+@contextmanager
+def using(engine: str) -> Iterator[None]:
+    """Have an engine simulate within this context: `simpy`, `compiled`, or `auto`, the quicker one.
+
+    Results are equal to the last bit. Raises SpecError where it is none of these.
+    """
+    if engine not in ENGINES:
+        raise SpecError.at("--engine", f"'{engine}' is not an engine", nearest(engine, ENGINES))
+    token = _asked.set(engine)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
+
+
+def begun(
+    schedule: Schedule, examples: int, *, unlimited: bool = False, uncontended: Collection[int] = (),
+    timeline: Timeline | None = None, hearer: Hearer | None = None,
+) -> Either:  # fmt: skip
+    """Return the engine that simulates a schedule, in cycle 0, where some `examples` are to be gone through."""
+    if not _compiles(schedule, examples):
+        return Engine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=timeline, hearer=hearer)
+    from archsim.simulation.compiled import CompiledEngine
+
+    return CompiledEngine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=timeline, hearer=hearer)
+
+
+def _compiles(schedule: Schedule, examples: int) -> bool:
+    """Return whether the compiled engine simulates."""
+    asked = _asked.get()
+    if asked == "simpy":
+        return False
+    known = schedule.chip.spec.routing.router.arbitration in RANKS
+    if not known or (schedule.examples + 1) * len(schedule.ops) >= FOREVER:
+        if asked == "compiled":
+            why = "has more examples than it counts" if known else "has an arbitration of a plug-in"
+            warnings.warn(f"SimPy's engine simulates, not the compiled one: the run {why}", stacklevel=3)
+        return False
+    if asked == "compiled":
+        return True
+    ahead = examples * sum(len(op.stages) for op in schedule.ops if op.maintenance is None)
+    is_there = "archsim.simulation.loop" in sys.modules
+    if ahead < WORTH_CALLING:
+        return False
+    _before[0] += ahead
+    if not is_there and _before[0] < WORTH_LOADING:
+        return False
+    from archsim.base.machine_code import is_kept
+    from archsim.simulation import loop
+
+    return _before[0] >= WORTH_COMPILING or is_kept(loop.advance)
