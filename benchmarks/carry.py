@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 
 from archsim.chip import build_chip
-from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping import build_schedule, map_workload
+from archsim.results.carrier import Carrier
 from archsim.results.watch import Watch
 from archsim.simulation import simulate
 from archsim.simulation.choice import using

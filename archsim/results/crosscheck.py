@@ -20,7 +20,6 @@ from archsim.base.arrays import I64
 from archsim.base.words import counted
 from archsim.chip.graph import Chip
 from archsim.functional.baseline import Baseline
-from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.train import check_loss, chip_model, order_of
@@ -30,6 +29,7 @@ from archsim.mapping.shards import Mapping
 from archsim.mapping.training import transfer_interval
 from archsim.results.audits import PASSES, work_of
 from archsim.results.bill import ActivityFile, Bill, account, activity_of
+from archsim.results.carrier import Carrier
 from archsim.results.causes import Causes
 from archsim.results.recount import PARTS, Recount, billed_j
 from archsim.results.watch import Watch

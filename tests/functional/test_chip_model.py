@@ -18,7 +18,6 @@ from hypothesis import HealthCheck, given, settings
 from archsim.components.cells.numeric.base import Occupancy, Parameters, TransferCounts
 from archsim.components.cells.numeric.capacitor_update import update
 from archsim.components.cells.numeric.in_place import update_in_place
-from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel, Statistics
 from archsim.functional.data_set import Data
 from archsim.functional.executor import make_play
@@ -29,6 +28,7 @@ from archsim.functional.periphery import Quantisers
 from archsim.functional.setup import examples_of
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
+from archsim.results.carrier import Carrier
 from archsim.simulation.run import simulate
 from archsim.workload import Dense, Workload
 from tests.functional.network_reference import FUNCTIONS, HIDDEN, one_hot, output, trained

@@ -10,7 +10,6 @@ import pytest
 from archsim.functional.ablations import ABLATIONS
 from archsim.functional.answers import Each
 from archsim.functional.baseline import sequences_of
-from archsim.functional.carrier import Carrier
 from archsim.functional.data_set import Data
 from archsim.functional.hashes import ROUNDING, key
 from archsim.functional.numbers import chain_of
@@ -19,6 +18,7 @@ from archsim.functional.sequences import Frames
 from archsim.functional.through_time import evaluate_through, train_through
 from archsim.functional.train import chip_model, order_of
 from archsim.mapping.schedule import Schedule
+from archsim.results.carrier import Carrier
 from archsim.results.crosscheck import crosscheck
 from archsim.simulation.run import simulate
 from archsim.workload import Workload

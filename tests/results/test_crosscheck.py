@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from archsim.cli import main
-from archsim.functional.carrier import Carrier
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
@@ -22,6 +21,7 @@ from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.results import crosscheck as subject
 from archsim.results.bill import account, activity_of
+from archsim.results.carrier import Carrier
 from archsim.results.crosscheck import CrossCheck, crosscheck, default_examples
 from archsim.results.recount import Recount
 from archsim.results.watch import Watch
