@@ -239,7 +239,7 @@ class Counters:
         used = []
         for (use, phase), by_layer in self._alike.items():
             if activity is None and self.values is None:
-                each_j = use_energy_j(chip, use, CHIP, phase, None)
+                each_j = assumed_j(chip, use, phase)
                 used += [count * each_j for _, count in by_layer]
             else:
                 used += [

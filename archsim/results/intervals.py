@@ -191,10 +191,9 @@ class Fit:
     inverse: float
     slope: float
 
-    def factor(self, chip: Chip) -> float:
-        """Return by what the figures of a chip are multiplied so that it meets the metric."""
-        found = peak_metrics(self.work.on(chip))[self.metric]
-        return max(1 - (1 / found - self.inverse) / self.slope, LEAST_FITTED)
+    def factor(self, metrics: Metrics) -> float:
+        """Return by what the figures of a chip of these metrics are multiplied so that it meets the one fitted to."""
+        return max(1 - (1 / metrics[self.metric] - self.inverse) / self.slope, LEAST_FITTED)
 
 
 class Fits:
@@ -240,11 +239,11 @@ class Fits:
         The spec as it is used is `used` then.
         """
         values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
-        drawn: dict[int, Chip] = {}
+        drawn: dict[int, Metrics] = {}  # fits of one mode and setting are to one chip, and one work
         for fit in self._fits:
             if id(fit.chip) not in drawn:
                 own = used if fit.spec is self._used else with_figures(fit.spec, values)
-                drawn[id(fit.chip)] = build_chip(own, like=fit.chip)
+                drawn[id(fit.chip)] = peak_metrics(fit.work.on(build_chip(own, like=fit.chip)))
         return {path: value * fit.factor(drawn[id(fit.chip)]) for fit, path, value in self._kept}
 
 

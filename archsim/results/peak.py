@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
-from archsim.chip.graph import Chip, Tile
+from archsim.chip.graph import Chip, Tile, Unit
 from archsim.mapping.builder import Transport
 from archsim.mapping.recipes import BACKWARD, FORWARD, Side, TileKit
 from archsim.mapping.schedule import Stage, Use
@@ -61,7 +61,8 @@ class PeakWork:
         """Return the peak of a chip that differs at most in figures that do not touch its time, at some values."""
         energies = defaultdict[str, list[float]](list)
         for count, phase, use in self.uses:
-            energies[chip.units[use.unit].component].append(count * use.count * _each_j(chip, use, phase, values))
+            unit = chip.units[use.unit]
+            energies[unit.component].append(count * use.count * _each_j(chip, unit, use.action, phase, values))
         for part in chip.parts:
             if part.leakage_w and not part.host:
                 energies[part.component].append(part.leakage_w * self.interval_s)
@@ -114,13 +115,12 @@ def _phased(stages: Iterable[Stage]) -> Iterator[tuple[str, Stage]]:
         yield phase, stage
 
 
-def _each_j(chip: Chip, use: Use, phase: str, values: Values | None) -> float:
-    """Return the joules of one item of an action, by stated values where they say."""
-    unit = chip.units[use.unit]
+def _each_j(chip: Chip, unit: Unit, action: str, phase: str, values: Values | None) -> float:
+    """Return the joules of one item of a unit's action, by stated values where they say."""
     if values is None or unit.tile < 0:
-        return unit.actions[use.action].energy_j
-    found = stated_j(chip.tiles[unit.tile].spec, unit.component, use.action, phase, values)
-    return unit.actions[use.action].energy_j if found is None else found
+        return unit.actions[action].energy_j
+    found = stated_j(chip.tiles[unit.tile].spec, unit.component, action, phase, values)
+    return unit.actions[action].energy_j if found is None else found
 
 
 def _busy(chip: Chip, stages: Iterable[Stage]) -> dict[str, float]:
@@ -170,7 +170,10 @@ def _tile_metrics(chip: Chip, mode: str, values: Values | None) -> dict[str, flo
     area_m2, leakage_w = chip.tile_share(tile)
     forward = _read(chip, tile, FORWARD)
     latency_s = _latency_s(chip, forward)
-    spent_j = fsum(use.count * _each_j(chip, use, "forward", values) for stage in forward for use in stage.uses)
+    spent_j = fsum(
+        use.count * _each_j(chip, chip.units[use.unit], use.action, "forward", values)
+        for stage in forward for use in stage.uses
+    )  # fmt: skip
     read_j = spent_j + leakage_w * latency_s
     found = {"tile_area_m2": area_m2, "read_latency_s": latency_s, "read_energy_j": read_j}
     if mode == "training":
