@@ -241,6 +241,8 @@ def _passed(row: dict[str, Any]) -> bool | None:
 
 AIM = 0.2
 """How far off a prediction may be without a word; the band of the figure."""
+NARROW = 4.0
+"""An interval says something if its ends are no further apart than this factor."""
 WORDS = {
     "efficiency_op_per_j": "sustained efficiency",
     "area_peak_m2": "area without the host port",
@@ -307,18 +309,23 @@ def _summary(rows: Sequence[Row]) -> list[Block]:
     alike = fmean(fmean(not off(row) for row in each) for each in chips.values())
     found: list[Block] = [say(
         "Of {n} of {chips}, {silicon} of them measured silicon, {close} are within {aim} ({alike} where each chip "
-        "counts alike); of the {own} that the chip's own parts make, {own_close}.", n=counted(len(rows), "prediction"),
+        "counts alike); of the {own} that the chip's own parts make, {own_close}{sure}.",
+        n=counted(len(rows), "prediction"),
         chips=counted(len(chips), "chip"), silicon=silicon, close=sum(not off(row) for row in rows),
         aim=per_cent(AIM, 0), alike=per_cent(alike, 0), own=len(own), own_close=sum(not off(row) for row in own),
+        sure=f" (95 %: {' to '.join(per_cent(end, 0) for end in wilson(sum(not off(row) for row in own), len(own)))})"
+        if own else "",
         brief=True,
     )]  # fmt: skip
     if sure:
         inside = sum(row.inside is True for row in sure)
         low, high = wilson(inside, len(sure))
+        narrow = sum(row.interval is not None and row.interval[1] <= NARROW * row.interval[0] for row in sure)
         found.append(say(
             "{inside} of the {n} with an interval ({held} of the draws) hold what was published; with so few that is "
-            "{low} to {high}.", inside=inside, n=len(sure), held=per_cent(SHARE, 0), low=per_cent(low, 0),
-            high=per_cent(high, 0), brief=True,
+            "{low} to {high}. {narrow} are no wider than a factor of {factor}.", inside=inside, n=len(sure),
+            held=per_cent(SHARE, 0), low=per_cent(low, 0), high=per_cent(high, 0), narrow=narrow, factor=f"{NARROW:g}",
+            brief=True,
         ))  # fmt: skip
     return found
 
