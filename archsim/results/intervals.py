@@ -193,7 +193,7 @@ class Fit:
 
     def factor(self, metrics: Metrics) -> float:
         """Return by what the figures of a chip of these metrics are multiplied so that it meets the one fitted to."""
-        return max(1 - (1 / metrics[self.metric] - self.inverse) / self.slope, LEAST_FITTED)
+        return max(1 - (1 / float(metrics[self.metric]) - self.inverse) / self.slope, LEAST_FITTED)
 
 
 class Fits:
