@@ -24,7 +24,8 @@ CompileResultCacheImpl: Any = numba.core.caching.CompileResultCacheImpl
 F = TypeVar("F", bound=Callable[..., Any])
 UNREADABLE: tuple[type[Exception], ...] = (*FOREIGN, ImportError, pickle.PickleError)
 UNKEPT = (
-    "no folder can be written that would keep compiled code, so each command compiles anew, for seconds to minutes; "
+    "no folder can be written that would keep compiled code, so each command compiles anew, for seconds to minutes, or "
+    "simulates on SimPy's engine; "
     "set NUMBA_CACHE_DIR to a folder that can"
 )
 
@@ -117,6 +118,12 @@ def lean(**options: Any) -> Callable[[F], F]:
     For records of many arrays that takes as long as what is done with them.
     """
     return njit(_nrt=False, **options)
+
+
+def compile_for(function: Any, *arguments: Any) -> None:
+    """Compile a function for arguments of these types, or load its code, without calling it."""
+    if not config.DISABLE_JIT:
+        function.compile(tuple(map(numba.typeof, arguments)))
 
 
 def is_kept(function: Any) -> bool:

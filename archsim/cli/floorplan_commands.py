@@ -6,7 +6,7 @@ import typer
 
 from archsim.cli.apps import example, floorplans
 from archsim.cli.completing import complete_arch, complete_workload
-from archsim.cli.options import Arch, Cluster, Examples, Jobs, Json, Out, Quiet, Sets, StoreFile, Work, perform
+from archsim.cli.options import Arch, Cluster, Engine, Examples, Jobs, Json, Out, Quiet, Sets, StoreFile, Work, perform
 
 
 @floorplans.command(name="draw", epilog=example("floorplan draw ambrogio_nature_2018"))
@@ -23,6 +23,7 @@ def draw_floorplan(
     ] = None,
     examples: Examples = None,
     sets: Sets = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -50,6 +51,7 @@ def optimise_floorplan(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -75,6 +77,7 @@ def compare_floorplans(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,

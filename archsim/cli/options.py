@@ -40,6 +40,9 @@ Sets = Annotated[
         autocompletion=complete_setting,
     ),
 ]
+Engine = Annotated[
+    str, typer.Option(metavar="NAME", help="What simulates: auto, simpy or compiled; the figures are equal.")
+]
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="Seed of everything random (a run of timing alone draws nothing).")
 ]
@@ -82,6 +85,7 @@ def lines_of(document: "Document") -> list[str]:
 def perform(given: typer.Context, study: "AnyStudy | str", doing: str = "simulating") -> None:
     """Carry out a study, or that of a module, as its command was asked; options are called as its inputs are."""
     from archsim.api.shown import performed
+    from archsim.simulation.choice import using
 
     study, asked = importlib.import_module(study).STUDY if isinstance(study, str) else study, given.params
     words = {field.name: asked[field.name] for field in dataclasses.fields(study.inputs)}
@@ -101,7 +105,8 @@ def perform(given: typer.Context, study: "AnyStudy | str", doing: str = "simulat
                 bar(done, total, words)
 
         try:
-            found = performed(study, inputs, asked["out"], progress)
+            with using(asked.get("engine", "auto") if "engine" not in words else "auto"):
+                found = performed(study, inputs, asked["out"], progress)
         except KeyboardInterrupt:
             if kept and study.keeps:
                 complain([f"{counted(kept, study.keeps)} done and kept; the same command with --resume goes on"])

@@ -77,6 +77,8 @@ def command_of(study: "AnyStudy") -> Any:
     """Return the command of a study: an argument or option for each field of its inputs, and what all studies take."""
     types = typing.get_type_hints(study.inputs)
     parameters = [_parameter(field, types[field.name]) for field in dataclasses.fields(study.inputs)]
+    if "engine" not in types:
+        parameters.append(_keyword("engine", options.Engine, "auto"))
     parameters += [_keyword("out", options.Out, None), _keyword("as_json", options.Json, False),
                    _keyword("quiet", options.Quiet, False)]  # fmt: skip
 

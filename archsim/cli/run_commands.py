@@ -13,6 +13,7 @@ from archsim.cli.completing import complete_arch, complete_name, complete_run, c
 from archsim.cli.options import (
     Arch,
     Cluster,
+    Engine,
     Examples,
     Jobs,
     Json,
@@ -70,9 +71,7 @@ def run(
         ),
     ] = None,
     activity: Annotated[Path | None, typer.Option(metavar="FILE", help="Measured activity, from `train`.")] = None,
-    engine: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, simpy or compiled; the figures are equal.")
-    ] = "auto",
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -175,6 +174,7 @@ def compare(
     epochs: Annotated[int | None, typer.Option(min=1, metavar="E", help="Epochs instead of the workload's.")] = None,
     examples: Examples = None,
     seed: Seed = 0,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -271,6 +271,7 @@ def sensitivity(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -300,6 +301,7 @@ def survey(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -8,7 +8,7 @@ import typer
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.cli.apps import app, data_sets, example
 from archsim.cli.completing import complete_arch, complete_key, complete_name, complete_spec, complete_word
-from archsim.cli.options import Cluster, Jobs, Json, Out, Quiet, Sets, StoreFile, list_entries, perform, tell
+from archsim.cli.options import Cluster, Engine, Jobs, Json, Out, Quiet, Sets, StoreFile, list_entries, perform, tell
 
 
 @app.command(epilog=example("check ambrogio_nature_2018"))
@@ -176,6 +176,7 @@ def published(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,

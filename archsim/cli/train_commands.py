@@ -11,6 +11,7 @@ from archsim.cli.options import (
     Arch,
     Cluster,
     DataFolder,
+    Engine,
     Epochs,
     Jobs,
     Json,
@@ -54,6 +55,7 @@ def train(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -83,6 +85,7 @@ def ablate(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -128,6 +131,7 @@ def sweep(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -175,6 +179,7 @@ def optimise(
     jobs: Jobs = None,
     cluster: Cluster = None,
     store: StoreFile = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -199,15 +204,17 @@ def crosscheck(
         ),
     ] = None,
     data: DataFolder = None,
+    engine: Engine = "auto",
     out: Out = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Simulate and train on one schedule, and compare: operations, weights, staleness, leakage, energy, accuracy."""
+    from archsim.simulation.choice import using
     from archsim.studies.crosscheck import execute_crosscheck, plan_of
 
     plan = plan_of(arch, workload, sets=sets or (), examples=examples, seed=seed, tolerance=tolerance, data_folder=data)
-    with progress_bar(plan.run.count, quiet or as_json) as progress:
+    with using(engine), progress_bar(plan.run.count, quiet or as_json) as progress:
         result, document, folder = execute_crosscheck(plan, out=out, progress=progress)
     answer(
         folder / "metrics.json",

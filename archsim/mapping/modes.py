@@ -38,7 +38,8 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
         chip = replace(chip, units=joined(chip.units, buffers))
     batch, in_flight = mode.batch(mapping.workload), chip.spec.schedule.examples_in_flight
     longest = sum(max(sum(stage.latency_cycles for stage in own) for own in op.variants) for op in builder.ops)
-    CYCLES.check(longest * examples, f"{mapping.workload.name} on {chip.spec.name}")
+    wait = max(batch, in_flight) + chip.spec.schedule.prefetch + 1  # so many examples may wait at once for a unit
+    CYCLES.check(longest * examples * wait, f"{mapping.workload.name} on {chip.spec.name}")
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
                     tuple(builder.messages))  # fmt: skip
 

@@ -29,6 +29,8 @@ compiled (20 s) or is there, against some 0.2 million actions a second. Of many 
 count towards loading. Measured on two cores of an AMD EPYC; time alone depends on it."""
 _before = [0]
 """How many actions runs of this process had ahead, as far as these are worth calling compiled code."""
+_failed: list[str] = []
+"""Why the compiled engine could not be had in this process, told once."""
 _asked: ContextVar[str] = ContextVar("engine", default="auto")
 
 
@@ -52,11 +54,36 @@ def begun(
     timeline: Timeline | None = None, hearer: Hearer | None = None,
 ) -> Either:  # fmt: skip
     """Return the engine that simulates a schedule, in cycle 0, where some `examples` are to be gone through."""
-    if not _compiles(schedule, examples):
-        return Engine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=timeline, hearer=hearer)
-    from archsim.simulation.compiled import CompiledEngine
+    compiles = _compiles(schedule, examples)
+    made: type[Engine] | type[CompiledEngine] = (_loaded() if compiles else None) or Engine
+    return made(schedule, unlimited=unlimited, uncontended=uncontended, timeline=timeline, hearer=hearer)
 
-    return CompiledEngine(schedule, unlimited=unlimited, uncontended=uncontended, timeline=timeline, hearer=hearer)
+
+def asked() -> str:
+    """Return which engine is asked for in this context."""
+    return _asked.get()
+
+
+def _loaded() -> type[CompiledEngine] | None:
+    """Return the compiled engine, ready to simulate; None, with a word, where it cannot be had and `auto` is asked for.
+
+    Raises SpecError where it was asked for.
+    """
+    if _failed and _asked.get() == "auto":
+        return None
+    try:
+        from archsim.simulation.compiled import CompiledEngine, compile_loop
+
+        compile_loop()
+    except Exception as error:  # whatever a compiler, its libraries and its files may raise
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        if _asked.get() == "compiled":
+            hint = "take --engine simpy, or auto; for the compiled one numba must be there and work"
+            raise SpecError.at("--engine", f"the compiled engine cannot be had ({why})", hint) from error
+        _failed.append(why)
+        warnings.warn(f"SimPy's engine simulates, since the compiled one cannot be had ({why})", stacklevel=3)
+        return None
+    return CompiledEngine
 
 
 def _compiles(schedule: Schedule, examples: int) -> bool:
@@ -79,7 +106,14 @@ def _compiles(schedule: Schedule, examples: int) -> bool:
     _before[0] += ahead
     if not is_there and _before[0] < WORTH_LOADING:
         return False
-    from archsim.base.machine_code import is_kept
-    from archsim.simulation import loop
+    return _before[0] >= WORTH_COMPILING or _is_kept()
 
-    return _before[0] >= WORTH_COMPILING or is_kept(loop.advance)
+
+def _is_kept() -> bool:
+    """Return whether the loop's code is kept, or whether it cannot be loaded: who loads it will tell."""
+    try:
+        from archsim.base.machine_code import is_kept
+        from archsim.simulation import loop
+    except Exception:
+        return True
+    return is_kept(loop.advance)

@@ -7,6 +7,7 @@ timeline are made from what the loop tells, batch by batch.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
+from functools import cache
 
 import numpy as np
 
@@ -31,8 +32,10 @@ from archsim.simulation.flat import (
     ROW,
     STATUS,
     UPDATED,
+    Fixed,
     Int,
     Sizes,
+    State,
     fixed_of,
     state_of,
 )
@@ -43,6 +46,18 @@ from archsim.simulation.timeline import Timeline
 
 FIRST = Sizes(instances=1 << 10, places=1 << 11, agenda=1 << 12, told=1 << 14, events=1 << 17)
 """Room to begin with; what is too small is doubled, and the run begins anew."""
+
+
+@cache
+def compile_loop() -> None:
+    """Load the loop, or compile it; raise whatever a compiler may."""
+    from archsim.base.machine_code import compile_for
+    from archsim.simulation import loop
+
+    none = np.empty(0, dtype=np.int64)
+    fixed, state = Fixed(*(none for _ in Fixed._fields)), State(*(none for _ in State._fields))
+    compile_for(loop.begin, fixed, state)
+    compile_for(loop.advance, fixed, state, 0, 0)
 
 
 class CompiledEngine:

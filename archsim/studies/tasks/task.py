@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from archsim.base import plugin_sending
 from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
+from archsim.simulation.choice import using
 from archsim.spec.named import Taken, taking
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
 
@@ -99,13 +100,13 @@ def carry_out(tasks: Sequence[AnyTask], inside: Inside = unheard) -> Batch:
     return Batch(tuple(outcomes), tuple(depends), surroundings(), time.perf_counter() - begin)
 
 
-def carry_out_sent(tasks: bytes, known: Taken, sent: Sequence[plugin_sending.Sent] = ()) -> Batch:
-    """Carry out tasks that another process sent, with the files that it knows by names, and just its plug-ins.
+def carry_out_sent(tasks: bytes, known: Taken, sent: Sequence[plugin_sending.Sent] = (), engine: str = "auto") -> Batch:
+    """Carry out tasks that another process sent, with the files that it knows by names, its plug-ins and its engine.
 
     One at a time in a process: a worker of Dask may have several threads, and what studies keep between tasks is not
     made for that.
     """
-    with _ALONE, taking(known):
+    with _ALONE, taking(known), using(engine):
         plugin_sending.receive(sent)
         return carry_out(pickle.loads(tasks))
 

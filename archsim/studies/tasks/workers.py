@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 from archsim.base import plugin_sending
 from archsim.base.errors import ArchsimError
 from archsim.base.words import counted, shortened
+from archsim.simulation.choice import asked
 from archsim.spec.named import to_send
 from archsim.studies.tasks.local import cores, end_pool, local_pool
 from archsim.studies.tasks.surroundings import Surroundings, surroundings
@@ -226,7 +227,8 @@ class Dispatch:
 
     def _submit(self, executor: Executor, places: list[int]) -> None:
         sent = pickle.dumps([self.tasks[place] for place in places])
-        self.given[executor.submit(carry_out_sent, sent, to_send(), plugin_sending.to_send())] = places
+        given = sent, to_send(), plugin_sending.to_send(), asked()
+        self.given[executor.submit(carry_out_sent, *given)] = places
 
     def _size(self, count: int) -> int:
         """Return how many tasks make a batch, so that giving it costs little and workers end together."""
