@@ -50,7 +50,8 @@ def document(data: Peers) -> Document:
                 say(
                     "Trainings beside aihwkit, device by device, are in `benchmarks/README.md`."
                 ),
-                say("The model of GPUs predicts steps of training that it was not fitted to, and says how well."),
+                say("The model of GPUs predicts steps of training that it was not fitted to, and says how well. Of "
+                    "recurrent layers no time of a named card is at hand, and none is here."),
             )),
         ),
         (zigzag.section(data.zigzag), chips.section(data.chips), networks.section(data.networks),

@@ -11,7 +11,8 @@ import numpy as np
 from archsim.base.errors import Problem, SpecError
 from archsim.workload.layers import LAYERS
 from archsim.workload.onnx.matrices import F32, Matrix
-from archsim.workload.onnx.nodes import Graph
+from archsim.workload.onnx.moved import Moves, Slot, moves_of
+from archsim.workload.onnx.nodes import Graph, Node
 from archsim.workload.onnx.walk import Found, root, upstream
 from archsim.workload.onnx.work import Work
 
@@ -78,20 +79,42 @@ def chain_of(graph: Graph, found: Found, where: str) -> Chain:
         slots[max(slot, 0)].append(work)
         if slot < 0:
             early.append(work)
-    maker = Maker(steps, unique([group.name for group in groups]))
+    maker = Maker(steps, unique([group.name for group in groups]), _moves(graph, matrices, groups, place, above, steps))
     for index, group in enumerate(groups):
         if index:
-            maker.between(groups[index - 1], slots[index - 1], group)
+            maker.between(index - 1, groups[index - 1], slots[index - 1], group)
         maker.layer(group)
-    maker.behind(groups[-1], slots[-1], _kept_vectors(graph))
+    maker.behind(len(groups) - 1, groups[-1], slots[-1], _kept_vectors(graph))
     return Chain(groups, tuple(maker.layers), steps, place, tuple(map(tuple, slots)), tuple(early), maker.rounded)
+
+
+def _moves(
+    graph: Graph, matrices: Sequence[Matrix], groups: Sequence[Group], place: Sequence[int], above: Sequence[int],
+    steps: int,
+) -> Moves:  # fmt: skip
+    """Return what tells of the work behind a layer what it moves."""
+    own = {matrix.node.index for matrix in matrices}
+    behind: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        if node.index not in own and not all(name in graph.constants for name in node.outputs if name):
+            slot = max((place[i] for i in range(len(matrices)) if above[node.index] >> i & 1), default=-1)
+            behind.setdefault(slot, []).append(node)
+
+    def moved(slot: int, work: Sequence[Work], inputs: int, outputs: int, mixes: bool) -> dict[str, Any]:
+        nodes = behind.get(slot, [])
+        results = {name for part in groups[slot].parts for name in part.node.outputs}
+        made = frozenset(results | {name for node in nodes for name in node.outputs})
+        sources = {root(graph, part.source): group.name for group in groups[: slot + 1] for part in group.parts}
+        return moves_of(graph, Slot(nodes, made, sources), work, inputs, outputs, steps, mixes=mixes)
+
+    return moved
 
 
 class Maker:
     """Makes the layers of a chain one by one; `once` is whether they have come to those of the last step alone."""
 
-    def __init__(self, steps: int, name: Callable[[str], str]) -> None:
-        self.steps, self.name, self.once = steps, name, False
+    def __init__(self, steps: int, name: Callable[[str], str], moves: Moves) -> None:
+        self.steps, self.name, self.once, self.moves = steps, name, False, moves
         self.layers: list[dict[str, Any]] = []
         self.count = self.rounded = 0
 
@@ -109,22 +132,24 @@ class Maker:
             self.once = True
         self.layers.append({**own, "source": "the model", "status": "quoted"})
 
-    def between(self, before: Group, work: Sequence[Work], after: Group) -> None:
+    def between(self, slot: int, before: Group, work: Sequence[Work], after: Group) -> None:
         """Add the digital layer between two layers, if there is work, or what one puts out the other does not take."""
         enters = after.first.vectors < self.steps and not self.once
         plain = not work and before.outputs == after.first.inputs
         recurrent = LAYERS[before.first.kind].recurrent
         waits = before.first.backward and not self.once
         if not plain or waits or (enters and not recurrent):
-            self._digital(before.outputs, after.first.inputs, work, gathers=enters or waits, last=enters)
+            self._digital(slot, before.outputs, after.first.inputs, work, gathers=enters or waits, last=enters)
 
-    def behind(self, before: Group, work: Sequence[Work], kept: int) -> None:
+    def behind(self, slot: int, before: Group, work: Sequence[Work], kept: int) -> None:
         """Add the digital layer behind the last; it runs once if less than a vector for each step is kept."""
         if work:
             last = not self.once and self.steps > 1 and kept < self.steps and any(each.mixes for each in work)
-            self._digital(before.outputs, before.outputs, work, gathers=last, last=last)
+            self._digital(slot, before.outputs, before.outputs, work, gathers=last, last=last)
 
-    def _digital(self, inputs: int, outputs: int, work: Sequence[Work], *, gathers: bool, last: bool) -> None:
+    def _digital(
+        self, slot: int, inputs: int, outputs: int, work: Sequence[Work], *, gathers: bool, last: bool
+    ) -> None:  # fmt: skip
         total = sum(each.ops for each in work)
         runs = 1 if self.once or last else self.steps
         ops = -(-total // runs)
@@ -138,6 +163,8 @@ class Maker:
             "outputs": outputs,
         }
         own |= {"ops": ops, **({"over": "sequence"} if mixes else {}), **({"at": "last_step"} if last else {})}
+        if not gathers and not self.once:
+            own |= self.moves(slot, work, inputs, outputs, mixes)
         self.layers.append({**own, "source": "counted in the model's graph", "status": "derived"})
         self.once = self.once or last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from archsim.workload.onnx.chain import Chain
 from archsim.workload.onnx.nodes import Graph, Node
@@ -36,13 +37,14 @@ def named(names: Iterable[str], most: int = 5) -> str:
 def _order(graph: Graph, found: Found, chain: Chain) -> Iterable[str]:
     """Yield what a chain changes in the order of layers and in what they send."""
     masks, fed = feeders(graph, found.matrices)
+    charged = {after["name"] for own, after in pairwise(chain.layers) if own.get("adds")}
     beside, skips = [], []
     for index, group in enumerate(chain.groups[1:], 1):
         node = group.first.node.index
         places = {chain.place[i] for i in range(len(found.matrices)) if masks[node] >> i & 1}
         if index - 1 not in places:
             beside.append(group.name)
-        elif len(places) > 1 or fed[node]:
+        elif (len(places) > 1 or fed[node]) and group.name not in charged:
             skips.append(group.name)
     if beside:
         yield (
