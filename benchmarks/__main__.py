@@ -16,6 +16,7 @@ from benchmarks import (
     recurrent,
     run20,
     scaling,
+    setup,
     startup,
     store,
     sweep,
@@ -23,8 +24,8 @@ from benchmarks import (
 )
 
 PARTS = {
-    "startup": startup, "run20": run20, "engine": engine, "scaling": scaling, "carry": carry, "training": training,
-    "recurrent": recurrent,
+    "startup": startup, "run20": run20, "engine": engine, "setup": setup, "scaling": scaling, "carry": carry,
+    "training": training, "recurrent": recurrent,
     "network": network, "large": large, "deep": deep, "store": store, "sweep": sweep, "cluster": cluster,
 }  # fmt: skip
 

@@ -28,7 +28,8 @@ def measure() -> list[Figure]:
             words = ["run", "ambrogio_nature_2018", "mlp_mnist", "--set", setting, "--out", str(Path(folder) / "out")]
             begin = time.perf_counter()
             subprocess.run([sys.executable, "-m", "archsim", *words, "--quiet"], check=True)
-            figures.append(Figure(f"run20 {policy}: whole command", time.perf_counter() - begin, "s", most=5.0))
+            most = 1.3 if policy == "stop_all" else 5.0  # as the chip is shipped, and others
+            figures.append(Figure(f"run20 {policy}: whole command", time.perf_counter() - begin, "s", most=most))
         workload = load_workload("mlp_mnist").value
         chip = build_chip(load_arch("ambrogio_nature_2018", [setting]).value)
         mapping = map_workload(workload, chip)

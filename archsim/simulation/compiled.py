@@ -45,7 +45,8 @@ from archsim.simulation.recurrence import Counters
 from archsim.simulation.timeline import Timeline
 
 FIRST = Sizes(instances=1 << 10, places=1 << 11, agenda=1 << 12, told=1 << 14, events=1 << 17)
-"""Room to begin with; what is too small is doubled, and the run begins anew."""
+"""Room to begin with, but for events for each so many ops; what is too small is doubled, and the run begins anew."""
+OPS_OF_FIRST = 2000
 
 
 @cache
@@ -77,20 +78,17 @@ class CompiledEngine:
         self.schedule, self.timeline = schedule, timeline
         self._capacity = capacities(schedule, unlimited, uncontended)
         self.program = compile_schedule(schedule, self._capacity)
-        self._sizes = FIRST
+        self.upkeep = own = Upkeep(schedule, self.program)
+        contended = [unit for unit, places in self._capacity.items() if places]
+        self._fixed = fixed_of(schedule, self.program, contended, own.log_of_update, own.periods, timeline is not None)
+        self._fixed.heard[:] = hearer is not None
+        many = 1 + len(schedule.ops) // OPS_OF_FIRST
+        self._sizes = Sizes(*(many * size for size in FIRST))._replace(events=FIRST.events)
         self._begin()
 
     def _begin(self) -> None:
-        """Begin, or begin anew."""
-        if self.timeline is not None:
-            self.timeline.clear()
-        self.upkeep = own = Upkeep(self.schedule, self.program)
-        contended = [unit for unit, places in self._capacity.items() if places]
-        self._fixed = fixed_of(
-            self.schedule, self.program, contended, own.log_of_update, own.periods, self.timeline is not None
-        )
-        self._fixed.heard[:] = self._hearer is not None
-        self._now = state_of(self._fixed, self._capacity, own.due, self._sizes)
+        """Begin with nothing done."""
+        self._now = state_of(self._fixed, self._capacity, self.upkeep.due, self._sizes)
         self._loop.begin(self._fixed, self._now)
         self._hear()
 
@@ -100,6 +98,9 @@ class CompiledEngine:
             return False
         self._sizes = Sizes(*(2 * size for size in self._sizes))
         self._told, self._again = 0, max(self._told, self._again)
+        self.upkeep = Upkeep(self.schedule, self.program)
+        if self.timeline is not None:
+            self.timeline.clear()
         self._begin()
         return True
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import lru_cache
 from operator import mul
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsim.mapping.schedule import Maintenance, Schedule
 from archsim.simulation.dwell import DwellTimes, UpdateLog
 from archsim.simulation.program import Program
+
+
+@lru_cache(maxsize=256)
+def _cells(groups: tuple[int, ...], cols: int) -> NDArray[np.int64]:
+    """Return the cells of groups of so many rows and columns."""
+    return np.array(groups, dtype=np.int64) * cols
 
 
 class Upkeep:
@@ -89,18 +98,15 @@ class Upkeep:
         until = self.read_until[m.shard]
         variant = n % len(m.groups)
         groups, first = m.groups[variant], m.first[variant]
-        cols = self._schedule.mapping.shards[m.shard].cols
-        position = 0
-        while position < len(groups):  # neighbours that were last read at the same update go together
-            stop = position
-            while stop < len(groups) and until[first + stop] == until[first + position]:
-                stop += 1
+        weights = _cells(groups, self._schedule.mapping.shards[m.shard].cols)
+        own = until[first : first + len(groups)]
+        alike = own.count(own[0]) == len(own)  # as where a shard is transferred as a whole
+        bounds = [] if alike else (np.flatnonzero(np.diff(np.array(own, dtype=np.int64))) + 1).tolist()
+        for position, stop in itertools.pairwise((0, *bounds, len(own))):  # those last read at the same update
             reads = cycle + m.group_cycles * np.arange(position, stop, dtype=np.int64)
-            weights = np.array(groups[position:stop], dtype=np.int64) * cols
-            self.dwell.read(log, until[first + position], reads, weights)
-            position = stop
+            self.dwell.read(log, own[position], reads, weights[position:stop])
         until[first : first + len(groups)] = [log.count] * len(groups)
-        log.drop(min(until))
+        log.drop(log.count if alike and len(own) == len(until) else min(until))
 
     def close(self, done: list[int]) -> None:
         """Count the updates that no read has closed; `done` are the instances of each op."""

@@ -1,0 +1,135 @@
+"""What makes a chip ready, and searches that make many: a candidate, 1,000 of them, a sweep's points; growth.
+
+A candidate is made, mapped, scheduled, simulated and billed as a search does it; what comes before its simulation is
+set against that, too. Processor time counts, the best of several; of whole commands, seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from archsim.chip import build_chip
+from archsim.mapping import build_schedule, map_workload
+from archsim.results.evaluate import headline_metrics
+from archsim.simulation import simulate
+from archsim.simulation.run import using
+from archsim.spec.arch import ArchSpec
+from archsim.spec.loading import Loaded, load_arch
+from archsim.studies.enlarging import enlargement
+from archsim.workload import Workload, load_workload
+from benchmarks.report import Figure
+
+CHIP, WORK, EXAMPLES = "pcm64_mesh_32nm", "mlp_wide", 2000
+REPEATS = 10
+JOBS = 2
+SEARCHED, SEARCH = 100, 1000
+SWEPT = (
+    "schedule.transfer.policy=stop_all,staggered,interleaved",
+    "schedule.transfer.interval_examples=1000..10000:+1000",
+    "schedule.transfer.rows_in_parallel=1..100:+3",
+)
+POINTS = 3 * 10 * 34
+WIDTHS = {1024: 8_000, 4096: 16_300, 16_384: 32_600}
+"""Of a network's five layers, by the tiles of 512 x 512 that they fill."""
+
+
+def measure() -> Iterator[Figure]:
+    yield from candidates()
+    yield from searches()
+    yield from growth()
+
+
+def candidates() -> Iterator[Figure]:
+    """Yield the time of a candidate of 64 tiles by its placement, and that before its simulation against it."""
+    given, workload = load_arch(CHIP), load_workload(WORK).value
+    columns = [f"floorplan.columns={number}" for number in (4, 16)]  # in turn, as a search never has one twice
+    for placement, most in (("greedy", 25.0), ("annealed", 100.0)):
+        sets = [(f"placement={placement}", own) for own in columns]
+        with using("compiled"):
+            whole = _best([partial(_candidate, given, own, workload) for own in sets])
+            chip = build_chip(given.with_overrides(sets[0]).value)
+            mapping = map_workload(workload, chip)
+            schedule = build_schedule(chip, mapping, EXAMPLES)
+            alone = _best([partial(simulate, schedule)])
+            made = _best([partial(build_schedule, chip, mapping, EXAMPLES)])
+        yield Figure(f"candidate of 64 tiles, {placement}: specs to figures", 1000 * whole, "ms", most=most)
+        yield Figure(f"candidate of 64 tiles, {placement}: of it the schedule", 1000 * made, "ms")
+        yield Figure(f"candidate of 64 tiles, {placement}: of it the simulation", 1000 * alone, "ms")
+
+
+def _candidate(given: Loaded[ArchSpec], own: tuple[str, ...], workload: Workload) -> None:
+    headline_metrics(given.with_overrides(own).value, workload, EXAMPLES)
+
+
+def _best(works: list[Callable[[], object]]) -> float:
+    """Return the least processor time of works in turn."""
+    seconds = []
+    for _ in range(REPEATS):
+        for work in works:
+            begin = time.process_time()
+            work()
+            seconds.append(time.process_time() - begin)
+    return min(seconds)
+
+
+def searches() -> Iterator[Figure]:
+    """Yield the time of a search, and the points a second of a sweep over all policies, by two processes."""
+    searched = _command("floorplan", "optimise", CHIP, WORK, "--objective", "time", "--topologies", "--budget",
+                        str(SEARCHED))  # fmt: skip
+    yield Figure(f"search of {SEARCH:,} candidates by {JOBS} processes, from {SEARCHED}", searched * SEARCH / SEARCHED,
+                 "s", most=60.0)  # fmt: skip
+    varied = [word for text in SWEPT for word in ("--vary", text)]
+    swept = _command("sweep", "ambrogio_nature_2018", "mlp_mnist", *varied)
+    yield Figure(f"sweep of all policies, {POINTS:,} points by {JOBS} processes, a second", POINTS / swept, "/s",
+                 least=100.0)  # fmt: skip
+
+
+def _command(*words: str) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        whole = [sys.executable, "-m", "archsim", *words, "--jobs", str(JOBS), "--quiet", "--out", f"{folder}/out"]
+        begin = time.perf_counter()
+        subprocess.run(whole, check=True)
+        return time.perf_counter() - begin
+
+
+def growth() -> Iterator[Figure]:
+    """Yield the time from spec to figures of networks that fill a chip, and its exponent over tiles."""
+    seconds = {}
+    for tiles in WIDTHS:
+        words = [sys.executable, "-m", "benchmarks.setup", str(tiles)]
+        seconds[tiles] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+        yield Figure(f"network on {tiles:,} tiles: spec to figures", seconds[tiles], "s")
+    least, most = min(WIDTHS), max(WIDTHS)
+    exponent = math.log(seconds[most] / seconds[least]) / math.log(most / least)
+    yield Figure(f"exponent of time from {least:,} to {most:,} tiles", exponent, "", most=1.1)
+
+
+def one(tiles: int) -> float:
+    """Return the processor time from spec to figures of a network on so many tiles, an epoch of 60,000 examples."""
+    from archsim.simulation import loop  # noqa: F401  loaded before the clock starts, like all imports
+
+    width = WIDTHS[tiles]
+    layers = [{"name": f"fc{i}", "inputs": width, "outputs": width, "activation": "relu"} for i in range(1, 5)]
+    spec = {"kind": "workload", "name": "wide", "dataset": {"name": "none", "examples": 60_000, "input_bits": 8},
+            "layers": layers, "training": {"epochs": 1, "learning_rate": 0.01}}  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "wide.yaml"
+        path.write_text(json.dumps(spec))
+        workload = load_workload(path)
+    arch = load_arch("ambrogio_nature_2018")
+    arch = arch.with_overrides(enlargement(arch, workload.value))
+    begin = time.process_time()
+    headline_metrics(arch.value, workload.value, 60_000)
+    return time.process_time() - begin
+
+
+if __name__ == "__main__":
+    print(one(int(sys.argv[1])))
