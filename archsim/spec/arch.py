@@ -264,7 +264,7 @@ def _settings(given: object) -> object:
     return {key: str(value) for key, value in given.items()} if isinstance(given, dict) else given
 
 
-Settings = Annotated[
+FigureSettings = Annotated[
     dict[str, str],
     BeforeValidator(_settings),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}}),
@@ -297,7 +297,7 @@ class Published(Section):
     """Whether it was published of training or of inference."""
     workload: str = ""
     """The workload on which it holds; without one it is the chip's own peak."""
-    set_: Settings = {}
+    set_: FigureSettings = {}
     """What the chip was set to when it was measured, by dotted key, where that differs from the spec."""
     at: str = ""
     """In short words how the chip was set."""

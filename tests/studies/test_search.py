@@ -30,14 +30,14 @@ from archsim.studies.search.goals import TRAINED as TRAINED_METRICS
 from archsim.studies.search.space import Sought, Space, space_of
 from archsim.studies.search.study import STUDY, Inputs
 from archsim.studies.search.trial import TrialTask
-from archsim.studies.sweep.points import Made, Settings
+from archsim.studies.sweep.points import Made, PointSettings
 from archsim.workload import load_workload
 from tests.helpers import REFERENCE
 from tests.studies.test_study import call, files
 
 pytest.importorskip("optuna")
 
-Answer = Callable[[Settings], Made]
+Answer = Callable[[PointSettings], Made]
 ROWS, INTERVAL = "tile.rows", "schedule.transfer.interval_examples"
 SMALL = ("mode=inference",)
 """The chip as one that only infers has no audits of training: a point takes half as long."""
@@ -47,9 +47,9 @@ def of(time: float, area: float = 1.0) -> Made:
     return Made(metrics={"time_per_example_s": time, "area_m2": area})
 
 
-def searched(asker: Asker, answer: Answer) -> list[tuple[Settings, Made]]:
+def searched(asker: Asker, answer: Answer) -> list[tuple[PointSettings, Made]]:
     """Return all points of a search, each with its answer."""
-    found: list[tuple[Settings, Made]] = []
+    found: list[tuple[PointSettings, Made]] = []
     while batch := asker.batch():
         assert len(batch) <= BATCH
         for own in batch:
@@ -91,7 +91,7 @@ def test_a_budget_of_all_points_finds_what_an_exhaustive_search_finds(
 def test_what_is_asked_for_follows_from_the_seed_and_what_was_told(sampler: str) -> None:
     goals = goals_of(["time", "area"], [])
 
-    def answer(own: Settings) -> Made:
+    def answer(own: PointSettings) -> Made:
         return of(float(own["x"]) ** 2, 1 / float(own["x"]))
 
     space = Space((Sought(key="x", low=0.1, high=10.0, log=True), Sought(key="y", values=("p", "q"))))
@@ -103,7 +103,7 @@ def test_what_is_asked_for_follows_from_the_seed_and_what_was_told(sampler: str)
     assert len(first) == 40
 
 
-def distance(own: Settings) -> float:
+def distance(own: PointSettings) -> float:
     """How far a point is from the only best one, in a bowl."""
     return (float(own["x"]) - 0.3) ** 2 + (float(own["y"]) - 0.8) ** 2 + (own["z"] != "good")
 
@@ -245,7 +245,7 @@ def test_a_search_that_was_interrupted_goes_on_to_the_same_bytes(
 ) -> None:
     whole, part = tmp_path / "whole", tmp_path / "part"
     STUDY.perform(inputs(), whole)
-    computed: list[Settings] = []
+    computed: list[PointSettings] = []
 
     def counted(self: TrialTask, inside: Any = None) -> Made:
         computed.append(self.settings)

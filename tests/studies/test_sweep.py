@@ -30,7 +30,7 @@ from archsim.studies.sweep.asked import asked, tried_of
 from archsim.studies.sweep.axes import Axis, axes_of, space_of
 from archsim.studies.sweep.figures import figures, numbers_of
 from archsim.studies.sweep.grid import METRICS, Grid, Inputs
-from archsim.studies.sweep.points import Made, Point, Settings, Sweep, with_pareto
+from archsim.studies.sweep.points import Made, Point, PointSettings, Sweep, with_pareto
 from archsim.studies.sweep.study import STUDY
 from archsim.studies.tasks.bench import OWN_STORE
 from archsim.studies.tasks.data_here import UnseenDataError
@@ -197,10 +197,10 @@ def test_points_that_are_kept_are_not_made_again_however_they_are_asked_for(
     whole: Answer, options: dict[str, Any], new: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole[1], tmp_path / "copy")
-    made: list[Settings] = []
+    made: list[PointSettings] = []
     run = Grid.run
 
-    def noted(self: Grid, settings: Settings, *inside: Any) -> Made:
+    def noted(self: Grid, settings: PointSettings, *inside: Any) -> Made:
         made.append(settings)
         return run(self, settings, *inside)
 

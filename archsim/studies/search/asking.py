@@ -21,7 +21,7 @@ from archsim.base.errors import SpecError
 from archsim.base.registry import Registry
 from archsim.studies.search.goals import Bound, Goal
 from archsim.studies.search.space import Space
-from archsim.studies.sweep.points import Made, Settings
+from archsim.studies.sweep.points import Made, PointSettings
 
 BATCH = 16
 """Points that are asked for before any of them is told; more would be asked for blindly. An assumption."""
@@ -82,7 +82,7 @@ class Open:
     """A point that is asked for: its trial in the library, and its settings."""
 
     trial: Any
-    settings: Settings
+    settings: PointSettings
 
 
 class Asker:
@@ -173,11 +173,11 @@ class Asker:
             for asked in batch:
                 self._study.tell(asked.trial, state=optuna().trial.TrialState.FAIL, skip_if_finished=True)
 
-    def told(self) -> list[tuple[Settings, Made]]:
+    def told(self) -> list[tuple[PointSettings, Made]]:
         """Return, of a search that is shared, all points that were told, by whomever, in the order of asking."""
         return [(settings, Made.read(text)) for settings, text in self._trials() if text is not None]
 
-    def _trials(self) -> Iterator[tuple[Settings, str | None]]:
+    def _trials(self) -> Iterator[tuple[PointSettings, str | None]]:
         """Yield the points that were asked for, and what was made of them as text, None where nothing was yet."""
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state.name != "FAIL" and len(trial.params) == len(self.space.keys):
@@ -217,7 +217,7 @@ def quiet() -> Iterator[None]:
 
 
 def importances(
-    space: Space, goals: Sequence[Goal], points: Sequence[tuple[Settings, Made]]
+    space: Space, goals: Sequence[Goal], points: Sequence[tuple[PointSettings, Made]]
 ) -> Mapping[str, Mapping[str, float]]:
     """Return by metric how much each key decides whether a point is among the best tenth, in shares (PED-ANOVA).
 

@@ -16,7 +16,7 @@ from archsim.base.record import Record
 from archsim.spec.settings import path_parts
 from archsim.studies.sweep.axes import Whole, listed_in
 from archsim.studies.sweep.figures import numbers_of
-from archsim.studies.sweep.points import Settings
+from archsim.studies.sweep.points import PointSettings
 from archsim.studies.sweep.spans import DIGITS, Range, RangeError, range_of, written
 
 OPTION, EXAMPLE = "--search", "for example --search tile.rows=128..1024 or --search tile.rows=128,256"
@@ -117,15 +117,15 @@ class Space:
         """How many points there are."""
         return math.prod(own.count for own in self.keys)
 
-    def settings(self, params: Mapping[str, Param]) -> Settings:
+    def settings(self, params: Mapping[str, Param]) -> PointSettings:
         """Return the settings of a point that the library asks for."""
         return {own.key: own.text(params[own.key]) for own in self.keys}
 
-    def params(self, settings: Settings) -> dict[str, Param]:
+    def params(self, settings: PointSettings) -> dict[str, Param]:
         """Return what the library would give for a point."""
         return {own.key: own.param(settings[own.key]) for own in self.keys}
 
-    def unseen(self, seen: Collection[tuple[str, ...]], draws: random.Random) -> Settings | None:
+    def unseen(self, seen: Collection[tuple[str, ...]], draws: random.Random) -> PointSettings | None:
         """Return a point at random whose values are none of those seen; None where there is none, or none is found."""
         keys = [own.key for own in self.keys]
         if self.size <= POINTS.most:

@@ -30,7 +30,7 @@ from archsim.studies.search.trials import Saved, Trial, judged
 from archsim.studies.study import Prepared, Progress, Study, given, registered, unfolded, unsaid
 from archsim.studies.sweep.asked import takes_whole
 from archsim.studies.sweep.grid import Given, Grid, followed
-from archsim.studies.sweep.points import Made, Settings
+from archsim.studies.sweep.points import Made, PointSettings
 from archsim.studies.tasks.bench import OWN_STORE, Compute, Spread, bench
 from archsim.studies.tasks.surroundings import surroundings
 from archsim.studies.tasks.task import Outcome
@@ -150,7 +150,7 @@ def check_space(grid: Grid, space: Space) -> None:
         raise SpecError(dict.fromkeys(problems))
 
 
-def _faults(grid: Grid, settings: Settings) -> tuple[Problem, ...]:
+def _faults(grid: Grid, settings: PointSettings) -> tuple[Problem, ...]:
     try:
         grid.specs(settings)
     except SpecError as error:
@@ -168,7 +168,7 @@ class Searching(Underway[Saved]):
         self.inputs, self.grid, self.whole, self._empty = inputs, grid, whole, begun
         self.finals: dict[int, Made] = {}
         self.start: Trial | None = None
-        self.asked: list[Settings] = []
+        self.asked: list[PointSettings] = []
         self.made: dict[int, Made] = {}
         self.complete = False
         alone = inputs.store is None and inputs.storage is None
@@ -196,7 +196,7 @@ class Searching(Underway[Saved]):
                     self.finals[numbers[place]] = made
         self.complete = True
 
-    def _task(self, settings: Settings) -> TrialTask:
+    def _task(self, settings: PointSettings) -> TrialTask:
         """Return a point as a task, which ends early where it is hopeless: with one goal alone, that of a training."""
         goals = self._empty.goals
         if len(goals) > 1 or goals[0].metric not in TRAINED or not goals[0].most:

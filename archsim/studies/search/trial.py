@@ -19,7 +19,7 @@ from archsim.spec.named import may_name_a_file
 from archsim.spec.settings import split_overrides
 from archsim.studies.sweep.grid import Given, Grid
 from archsim.studies.sweep.grid import Inputs as Swept
-from archsim.studies.sweep.points import VALIDATED, Made, Settings, settings_text
+from archsim.studies.sweep.points import VALIDATED, Made, PointSettings, settings_text
 from archsim.studies.tasks.on_chip import ranges_told
 from archsim.studies.tasks.task import Inside, Task, depends_of, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
@@ -81,7 +81,7 @@ def held_back(asked: Asked, given: Given) -> tuple[Asked, Asked]:
     return judged, whole
 
 
-def given_of(grid: Grid, keys: Sequence[str]) -> Settings:
+def given_of(grid: Grid, keys: Sequence[str]) -> PointSettings:
     """Return what the spec as given has of some keys, "" where that cannot be said in one word."""
     try:
         specs: tuple[Loaded[Any], ...] = grid.specs({})
@@ -92,7 +92,7 @@ def given_of(grid: Grid, keys: Sequence[str]) -> Settings:
     return {key: figures.get(key, str(plain.get(key, ""))) for key in keys}
 
 
-def settled(grid: Grid, settings: Settings) -> tuple[Loaded[ArchSpec], Sequence[str], Sequence[str]]:
+def settled(grid: Grid, settings: PointSettings) -> tuple[Loaded[ArchSpec], Sequence[str], Sequence[str]]:
     """Return the chip as given with what is set in it, a point's settings of it, and all those of the workload."""
     sets, _ = split_overrides(grid.inputs.sets)
     mine, theirs = split_overrides(settings_text(settings))
@@ -113,7 +113,7 @@ class TrialTask(Task[Made]):
 
     result: ClassVar[type[Record]] = Made
     grid: Grid
-    settings: Settings
+    settings: PointSettings
     judged: str = ""
     limits: Limits = ()
 

@@ -12,7 +12,7 @@ from archsim.studies.names import undominated
 from archsim.studies.search.goals import Bound, Goal
 from archsim.studies.search.space import Sought
 from archsim.studies.study import Data, signed
-from archsim.studies.sweep.points import Made, Settings
+from archsim.studies.sweep.points import Made, PointSettings
 
 
 class Trial(Made):
@@ -23,7 +23,7 @@ class Trial(Made):
     """
 
     number: int
-    settings: Settings
+    settings: PointSettings
     broken: tuple[str, ...] = ()
     best: bool = False
 

@@ -19,7 +19,7 @@ from archsim.spec.settings import path_parts
 from archsim.studies.conditions import Condition, conditions_of
 from archsim.studies.sweep.axes import SPECS, Space, given_values, space_of
 from archsim.studies.sweep.grid import Grid, Inputs, followed, side_of
-from archsim.studies.sweep.points import Settings
+from archsim.studies.sweep.points import PointSettings
 from archsim.workload import load_workload
 
 TRIED = 1000
@@ -36,7 +36,7 @@ class Asked:
 
     grid: Grid
     space: Space
-    points: tuple[Settings, ...]
+    points: tuple[PointSettings, ...]
     left_out: int
 
 
@@ -96,7 +96,7 @@ def takes_whole(key: str, by_text: bool, specs: Sequence[Loaded[Any]]) -> bool:
 # ---- which points
 
 
-def _meeting(grid: Grid, points: Sequence[Settings], conditions: Sequence[Condition]) -> tuple[Settings, ...]:
+def _meeting(grid: Grid, points: Sequence[PointSettings], conditions: Sequence[Condition]) -> tuple[PointSettings, ...]:
     """Return the points at which all conditions hold, and those whose specs are wrong, which say so themselves."""
     if not conditions:
         return tuple(points)
@@ -136,7 +136,7 @@ class _UnreadableError(Exception):
     """The spec of a point is wrong."""
 
 
-Read = Callable[[Settings, int], Mapping[str, str]]
+Read = Callable[[PointSettings, int], Mapping[str, str]]
 
 
 def _reading(grid: Grid, names: Collection[str]) -> Read:
@@ -151,7 +151,7 @@ def _reading(grid: Grid, names: Collection[str]) -> Read:
         said = {name: text_at(value, name) for name in names}
         return {name: text for name, text in said.items() if text is not None}
 
-    def read(settings: Settings, side: int) -> Mapping[str, str]:
+    def read(settings: PointSettings, side: int) -> Mapping[str, str]:
         own = found(side, tuple((key, value) for key, value in settings.items() if side_of(key) == side))
         if own is None:
             raise _UnreadableError
@@ -171,7 +171,7 @@ class _Known:
     """What the names in a condition stand for at a point."""
 
     grid: Grid
-    settings: Settings
+    settings: PointSettings
     read: Read
 
     def text_of(self, key: str) -> str | None:
@@ -192,7 +192,7 @@ class _Known:
 # ---- what is wrong with them
 
 
-def _faults(grid: Grid, points: Sequence[Settings], side: int) -> list[Problem]:
+def _faults(grid: Grid, points: Sequence[PointSettings], side: int) -> list[Problem]:
     """Return what is wrong with the chip (0) or the workload (1) at all points that have some value.
 
     What is wrong at a few of them is for these to tell, and so it is where there are too many to try all of them.
@@ -223,7 +223,7 @@ def _faults(grid: Grid, points: Sequence[Settings], side: int) -> list[Problem]:
     return found
 
 
-def tried_of(points: Sequence[Settings], keys: Sequence[str]) -> Iterator[Settings]:
+def tried_of(points: Sequence[PointSettings], keys: Sequence[str]) -> Iterator[PointSettings]:
     """Yield settings of some keys at which faults are sought: all, or of each value its first and its last ones."""
     every = list(dict.fromkeys(tuple(point[key] for key in keys) for point in points))
     if len(every) > TRIED:
@@ -240,7 +240,7 @@ def _common(problems: Sequence[Sequence[Problem]]) -> list[Problem]:
     return [problem for problem in problems[0] if all(problem in own for own in problems)] if problems else []
 
 
-def _data(grid: Grid, points: Sequence[Settings]) -> dict[str, str]:
+def _data(grid: Grid, points: Sequence[PointSettings]) -> dict[str, str]:
     """Return by workload's hash what names its data; raise SpecError if there is none for any of them."""
     found: dict[str, str] = {}
     first: SpecError | None = None

@@ -10,7 +10,7 @@ from math import prod
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import POINTS
 from archsim.spec.settings import path_parts
-from archsim.studies.sweep.points import Settings
+from archsim.studies.sweep.points import PointSettings
 from archsim.studies.sweep.samples import SAMPLERS, parts_of
 from archsim.studies.sweep.spans import EXAMPLES, Range, RangeError, range_of
 
@@ -50,7 +50,7 @@ class Space:
         """How many were drawn."""
         return sum(len(rows) for keys, rows in self.rows if keys == self.sampled)
 
-    def points(self) -> Iterator[Settings]:
+    def points(self) -> Iterator[PointSettings]:
         """Yield all choices, as settings in the order of the axes; those of the last key change first."""
         keys = [key for own, _ in self.rows for key in own]
         order = [(axis.key, keys.index(axis.key)) for axis in self.axes]

@@ -33,7 +33,7 @@ from archsim.spec.loading import Loaded
 from archsim.spec.settings import split_overrides
 from archsim.studies.study import given, named, unsaid
 from archsim.studies.sweep.axes import SPECS
-from archsim.studies.sweep.points import Made, Settings, settings_text
+from archsim.studies.sweep.points import Made, PointSettings, settings_text
 from archsim.studies.tasks.bench import Spread
 from archsim.studies.tasks.data_here import UnseenDataError, data_name, folder_here, seen, sent_folder
 from archsim.studies.train.history import Runs
@@ -96,7 +96,7 @@ class Grid:
         self._sets = split_overrides(inputs.sets)
         self._data: tuple[Workload, Data] | None = None
         self._baselines: dict[tuple[str, str, int], list[Reached]] = {}
-        self._loaded: list[tuple[Settings, Loaded[Any]] | None] = [None, None]
+        self._loaded: list[tuple[PointSettings, Loaded[Any]] | None] = [None, None]
 
     def named(self, side: int, name: str = "") -> Named:
         """Return a chip (0) or workload (1) as set at all points; as given, if it is whole only with a value."""
@@ -105,12 +105,12 @@ class Grid:
         except SpecError:
             return named(self.given[side][name])
 
-    def bases(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
+    def bases(self, settings: PointSettings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
         """Return the chip and the workload that a point's settings are set in."""
         arch, workload = (settings.get(key, "") for key in SPECS)
         return self.given[0][arch], self.given[1][workload]
 
-    def specs(self, settings: Settings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
+    def specs(self, settings: PointSettings) -> tuple[Loaded[ArchSpec], Loaded[Workload]]:
         """Return the chip and the workload of a point; raise SpecError where they are wrong together."""
         arch, workload = (self.load(side, settings) for side in (0, 1))
         return arch, workload
@@ -125,7 +125,7 @@ class Grid:
         return hashlib.sha256(sent).hexdigest(), sent
 
     def run(
-        self, settings: Settings, inside: Inside = lambda part, now: None, names: Sequence[str] = METRICS
+        self, settings: PointSettings, inside: Inside = lambda part, now: None, names: Sequence[str] = METRICS
     ) -> Made:  # fmt: skip
         """Return what is made of a point: metrics of these names, and what trainings reached; or why it is refused.
 
@@ -159,7 +159,7 @@ class Grid:
     def _examples(self, workload: Workload) -> int:
         return (self.inputs.epochs or workload.training.epochs) * workload.dataset.examples
 
-    def load(self, side: int, settings: Settings) -> Loaded[Any]:
+    def load(self, side: int, settings: PointSettings) -> Loaded[Any]:
         """Return the chip (0) or the workload (1) of a point; what is wrong with varied keys is told as such."""
         last = self._loaded[side]
         named = {SPECS[side]: settings.get(SPECS[side], "")}

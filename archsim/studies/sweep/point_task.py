@@ -13,7 +13,7 @@ from archsim.spec.loading import Loaded
 from archsim.spec.named import may_name_a_file
 from archsim.studies.sweep.axes import SPECS
 from archsim.studies.sweep.grid import Grid
-from archsim.studies.sweep.points import Made, Settings, settings_text
+from archsim.studies.sweep.points import Made, PointSettings, settings_text
 from archsim.studies.tasks.on_chip import ranges_told
 from archsim.studies.tasks.task import Inside, Task, depends_of, labelled, unheard
 from archsim.studies.train.seed_task import SYNAPSE_S
@@ -25,7 +25,7 @@ class PointTask(Task[Made]):
 
     result: ClassVar[type[Record]] = Made
     grid: Grid
-    settings: Settings
+    settings: PointSettings
 
     @property
     def words(self) -> str:

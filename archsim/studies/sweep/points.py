@@ -12,7 +12,7 @@ from archsim.base.words import shortened
 from archsim.studies.names import undominated
 from archsim.studies.study import Data, signed
 
-Settings: TypeAlias = Mapping[str, str]
+PointSettings: TypeAlias = Mapping[str, str]
 """A value of each key that is varied."""
 
 TIME, ENERGY, ACCURACY, R2 = "time_per_example_s", "energy_per_example_j", "accuracy_chip_mean", "r2_chip_mean"
@@ -62,11 +62,11 @@ class Made(Record):
 class Point(Made):
     """A point of a grid: its settings, and what was made of it. `pareto` is against all points that were made."""
 
-    settings: Settings
+    settings: PointSettings
     pareto: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, made: Made) -> Self:
+    def of(cls, settings: PointSettings, made: Made) -> Self:
         """Return the point with these settings."""
         return cls(settings=settings, **dict(made))
 
@@ -138,7 +138,7 @@ def _goals(point: Point, validated: bool) -> tuple[float, ...] | None:
     return (*([-point.figure(merit)] if merit is not None else []), point.figure(TIME), point.figure(ENERGY))
 
 
-def settings_text(settings: Settings, without: Collection[str] = ()) -> list[str]:
+def settings_text(settings: PointSettings, without: Collection[str] = ()) -> list[str]:
     """Return settings as `KEY=VALUE` texts, all but those of some keys."""
     return [f"{key}={value}" for key, value in settings.items() if key not in without]
 
