@@ -6,6 +6,8 @@ of SimPy. Every action is executed, and both have as many.
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +19,7 @@ from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.simulation import Trace, simulate
 from archsim.simulation.choice import using
+from archsim.simulation.compiled import compile_loop
 from archsim.simulation.dwell import forget
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
@@ -59,6 +62,23 @@ def rate(schedule: Schedule, engine: str) -> tuple[float, Trace]:
     return trace.events / (time.perf_counter() - begin), trace
 
 
+def peak_bytes(arch: str, sets: list[str], work: str, examples: int, engine: str) -> int:
+    """Return the peak memory of this process after a run, with the compiled loop in it."""
+    compile_loop()
+    chip = build_chip(load_arch(arch, sets).value)
+    rate(build_schedule(chip, map_workload(load_workload(work).value, chip), examples), engine)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def memory(*run: Any) -> float:
+    """Return the peak memory of a process that runs the compiled engine, in that of one that runs SimPy's."""
+    found = []
+    for engine in ("compiled", "simpy"):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            found.append(pool.apply(peak_bytes, (*run, engine)))
+    return found[0] / found[1]
+
+
 def measure() -> list[Figure]:
     return [*against_bare(), *compiled()]
 
@@ -80,6 +100,8 @@ def compiled() -> Iterator[Figure]:
         mapping = map_workload(load_workload(work).value, chip)
         short, long = (build_schedule(chip, mapping, count) for count in (examples, 20 * examples))
         rate(short, "compiled")  # loaded, or compiled
+        yield Figure(f"compiled engine, {name}: peak memory against SimPy's", memory(arch, sets, work, examples), "x",
+                     most=1.2)  # fmt: skip
         rates = []
         for _ in range(REPEATS):
             slow, trace = rate(short, "simpy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import sys
 import warnings
@@ -76,6 +77,11 @@ class Kept(FunctionCache):  # type: ignore[misc]
 
     _impl_class = Located
 
+    def __init__(self, function: Any, whole: bool = False) -> None:
+        super().__init__(function)
+        if whole:
+            self._cache_file._source_stamp = self._cache_file._source_stamp, digest_of(function)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return what is kept for a function's types, None if nothing that can be read is."""
         try:
@@ -91,18 +97,19 @@ class Kept(FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
 
 
-def njit(**options: Any) -> Callable[[F], F]:
+def njit(whole: bool = False, **options: Any) -> Callable[[F], F]:
     """Return a decorator that compiles with numba; its code is kept beside the source, or in numba's own folder.
 
     If neither can be written (a read-only installation without a home) it is kept with temporary files, and if they
-    cannot be written either not at all, which a warning says.
+    cannot be written either not at all, which a warning says. numba compiles anew where the function's own file has
+    changed; of a `whole` one also where those have that hold what it calls, or numbers and records that these take.
     """
     options.setdefault("_nrt", True)  # else numba takes it over from what calls a function first
 
     def compiled(function: F) -> F:
         made = numba.njit(**options)(function)
         try:
-            made._cache = Kept(function)
+            made._cache = Kept(function, whole)
         except RuntimeError as error:
             if "no locator available" not in str(error):  # numba's own words: nothing else tells it apart
                 raise
@@ -133,7 +140,9 @@ def is_kept(function: Any) -> bool:
     if function.signatures:
         return True
     kept = getattr(function, "_cache", None)
-    return isinstance(kept, Kept) and Path(kept._cache_file._index_path).is_file()
+    with suppress(*UNREADABLE):
+        return isinstance(kept, Kept) and bool(kept._cache_file._load_index())
+    return False
 
 
 def rebuilt(function: Callable[..., Any], parts: Mapping[str, Any]) -> FunctionType:
@@ -145,6 +154,21 @@ def rebuilt(function: Callable[..., Any], parts: Mapping[str, Any]) -> FunctionT
 def files_of(function: Callable[..., Any]) -> list[Path]:
     """Return the files that hold a function and all compiled ones that it calls, or that these call, sorted."""
     return sorted({Path(str(sys.modules[each.__module__].__file__)) for each in _reached(function, set())})
+
+
+def digest_of(function: Callable[..., Any]) -> str:
+    """Return what changes with the code of a function, of those that it calls, and with the values that they take."""
+    found = hashlib.sha256()
+    for path in files_of(function):
+        found.update(path.read_bytes())
+    for each in _reached(function, set()):
+        plain = getattr(each, "py_func", each)
+        for name in plain.__code__.co_names:
+            value = plain.__globals__.get(name)
+            value = getattr(value, "_fields", value)
+            if isinstance(value, int | float | str | tuple):
+                found.update(f"{name}={value!r};".encode())
+    return found.hexdigest()
 
 
 def _reached(function: Any, met: set[int]) -> Iterator[Any]:

@@ -116,3 +116,38 @@ def test_all_that_is_kept_goes_through_it() -> None:
 
     assert [name for name, text in sources().items() if "cache=True" in text] == []
     assert "import njit" in sources()["archsim.noc.inlined"]
+
+
+def test_what_is_kept_changes_with_numbers_and_records_of_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of the engine's loop, whose numbers stand beside it."""
+    from archsim.simulation import loop, loop_ops
+
+    def digest() -> str:
+        return machine_code.digest_of(loop.advance)
+
+    before = digest()
+    assert digest() == before
+    assert {path.stem for path in machine_code.files_of(loop.advance)} == {
+        "loop", "loop_agenda", "loop_ops", "loop_tiles", "loop_told", "loop_units"
+    }  # fmt: skip
+    globals_ = loop_ops.end_stage.py_func.__globals__  # type: ignore[attr-defined]
+    monkeypatch.setitem(globals_, "UPDATED", 7)  # of `flat`; a function that is called far down takes it
+    assert digest() != before
+
+
+MANY = 3
+
+
+def many() -> int:
+    return MANY
+
+
+def test_a_whole_function_is_compiled_anew_where_a_number_that_it_takes_is_another(places: Path) -> None:
+    found = []
+    for number in (3, 3, 5):
+        own: Any = FunctionType(many.__code__, {**many.__globals__, "MANY": number}, "many")
+        made = machine_code.njit(whole=True)(own)
+        is_kept = machine_code.is_kept(made)
+        found.append((made(), is_kept))
+    assert found == [(3, False), (3, True), (5, False)]
+    assert kept(places)
