@@ -20,7 +20,7 @@ from archsim.chip import build_chip
 from archsim.mapping import build_schedule, map_workload
 from archsim.results.evaluate import headline_metrics
 from archsim.simulation import simulate
-from archsim.simulation.run import using
+from archsim.simulation.choice import using
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded, load_arch
 from archsim.studies.enlarging import enlargement
