@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from archsim.mapping.unweighted import digital_words
 from archsim.results.bill import CHIP, MEASURED, Bill, use_energy_j
+from archsim.simulation.bound import Timed
 from archsim.simulation.run import Trace
 
 
@@ -69,7 +70,7 @@ def audit(name: str, expected: float, found: float | None, tolerance: float = 0.
     return {"name": name, "expected": expected, "found": found, "passed": passed}
 
 
-def audits_of(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
+def audits_of(trace: Trace, bound: Timed, bill: Bill) -> list[dict[str, Any]]:
     """Return the checks made inside every run: parts equal wholes, what was sent arrived, each update once."""
     schedule = trace.schedule
     workload, shards = schedule.mapping.workload, schedule.mapping.shards

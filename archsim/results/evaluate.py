@@ -19,6 +19,7 @@ from archsim.results.effort import effort_of, warn_of
 from archsim.results.intervals import MOST_TILES, Drawn, drawn_run, has_intervals, of_run
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
+from archsim.simulation.bound import Bound, bound_of
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.step import Step, trace_step
 from archsim.spec.arch import ArchSpec
@@ -45,7 +46,7 @@ class Result:
     mapping: ShardMapping
     schedule: Schedule
     trace: Trace
-    bound: Trace
+    bound: Bound
     parts: Parts
     bill: Bill
     peak: Peak
@@ -78,7 +79,7 @@ def evaluate(
     warn_of(effort_of(chip, mapping))
     schedule = build_schedule(chip, mapping, count)
     trace = simulate(schedule, full=full, progress=progress)
-    bound = simulate(schedule, unlimited=True)
+    bound = bound_of(schedule)
     bill = account(trace, activity)
     top = peak(chip, workload.value.mode, mapping.workload.steps)
     parts = _parts(schedule, trace, bound, top)
@@ -119,7 +120,7 @@ def checked(
     chip = build_chip(arch.value)
     schedule = build_schedule(chip, timed_mapping(workload.value, chip, examples), examples)
     trace = simulate(schedule, progress=progress)
-    bound = simulate(schedule, unlimited=True)
+    bound = bound_of(schedule)
     top = peak(chip, workload.value.mode, schedule.mapping.workload.steps)
     bill = account(trace, activity)
     metrics, audits = checked_metrics(arch, workload, trace, bound, bill, top)
@@ -140,10 +141,10 @@ def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[
     return {name: found[name] for name in HEADLINE}
 
 
-def _parts(schedule: Schedule, trace: Trace, bound: Trace, top: Peak) -> Parts:
+def _parts(schedule: Schedule, trace: Trace, bound: Bound, top: Peak) -> Parts:
     free, busy = bound.cycles, trace.cycles
     if any(op.maintenance is not None and op.instances != 0 for op in schedule.ops):
         calm = build_schedule(schedule.chip, schedule.mapping, schedule.examples, maintenance=False)
-        free, busy = simulate(calm, unlimited=True).cycles, simulate(calm).cycles
+        free, busy = bound_of(calm).cycles, simulate(calm).cycles
     interval = round(top.time_per_example_s * float(schedule.chip.spec.technology.clock_hz) * trace.examples)
     return Parts(interval, free - interval, busy - free, trace.cycles - busy)

@@ -16,6 +16,7 @@ from archsim.results.audits import audit, audits_of, executed_ops, stalls
 from archsim.results.bill import Bill
 from archsim.results.breakdowns import TOP, digital_rows, dwell_data, layer_rows, link_rows, tile_rows
 from archsim.results.peak import Peak, chip_metrics, peak_metrics
+from archsim.simulation.bound import Timed
 from archsim.simulation.run import Trace
 from archsim.spec.arch import ArchSpec, Published
 from archsim.workload.network import Workload
@@ -65,7 +66,7 @@ class Parts(NamedTuple):
 
 
 def measure(
-    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Trace, parts: Parts, bill: Bill,
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Timed, parts: Parts, bill: Bill,
     top: Peak, *, seed: int = 0, command: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the content of metrics.json. All figures are SI; what is undefined is None."""
@@ -98,7 +99,7 @@ def measure(
 
 
 def checked_metrics(
-    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Trace, bill: Bill, top: Peak
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Timed, bill: Bill, top: Peak
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return of metrics.json the metrics and the audits alone."""
     metrics, audits = metrics_of(trace, bill, top, bound), _audits(trace, bound, bill)
@@ -129,7 +130,7 @@ def _is_as_published(arch: Loaded[ArchSpec], figure: Published) -> bool:
         return False
 
 
-def _audits(trace: Trace, bound: Trace, bill: Bill) -> list[dict[str, Any]]:
+def _audits(trace: Trace, bound: Timed, bill: Bill) -> list[dict[str, Any]]:
     placed_j = fsum(bill.by_tile.values())
     by_tile = audit("energy by tile adds up to the bill's total, joules", bill.total_j, placed_j, 1e-9)
     return [*audits_of(trace, bound, bill), by_tile]
@@ -143,7 +144,7 @@ def _fitted(arch: Loaded[ArchSpec], published: Sequence[Mapping[str, Any]]) -> l
     ]  # fmt: skip
 
 
-def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Trace | None = None) -> dict[str, Any]:
+def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Timed | None = None) -> dict[str, Any]:
     """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a `bound` that is not."""
     chip, workload = trace.schedule.chip, trace.schedule.mapping.workload
     clock_hz = float(chip.spec.technology.clock_hz)
