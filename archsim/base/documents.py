@@ -54,15 +54,22 @@ _NULLS = ("", "~", "null", "Null", "NULL")  # what YAML 1.1 takes for no value, 
 _FIGURE = re.compile(r"\s*[+-]?\.?\d")  # what a section's notes apply to
 
 Tree: TypeAlias = "Leaf | dict[str, Tree] | list[Tree]"
+BEGIN = "begin with 'kind: arch' or 'kind: workload'; archsim new arch NAME writes one"
+"""What is wanted of a file that may be of any kind of spec."""
 
 
-def read_yaml(text: str, label: str) -> dict[str, Any]:
+def read_yaml(text: str, label: str, wanted: str = BEGIN) -> dict[str, Any]:
     """Return a YAML mapping with all scalars as text; raise SpecError for anything that is not plain data.
 
-    A text that was read before is not parsed again: studies load the same few files for each of their points.
+    Where there is nothing, or no mapping, that tells what is `wanted`. A text that was read before is not parsed again:
+    studies load the same few files for each of their points.
     """
-    found = _copied(_parsed(text, label))
-    assert isinstance(found, dict)
+    tree = _parsed(text, label)
+    if tree is None:
+        raise SpecError.at(label, "is empty, or holds comments alone", wanted)
+    if not isinstance(tree, dict):
+        raise SpecError.at(label, "not a mapping of keys to values", wanted)
+    found: dict[str, Any] = _copied(tree)
     return found
 
 
@@ -88,14 +95,7 @@ def _parsed(text: str, label: str) -> Any:
         if lines and re.match(r" *\t", lines[0]):
             what, hint = "a tab stands in the indentation", "indent with spaces, two for each level"
         raise SpecError([Problem(f"{label}{line}", f"not YAML: {what}", hint)]) from None
-    if tree is None:
-        what = "is empty, or holds comments alone"
-        raise SpecError.at(label, what, "begin with 'kind: arch' or 'kind: workload'; archsim new arch NAME writes one")
-    if not isinstance(tree, dict):
-        raise SpecError(
-            [Problem(label, "not a mapping of keys to values", "begin with 'kind: arch' or 'kind: workload'")]
-        )
-    if problems:
+    if problems and isinstance(tree, dict):
         raise SpecError(problems)
     return tree
 

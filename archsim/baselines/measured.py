@@ -127,9 +127,9 @@ def read_measured(path: Path, known: Mapping[str, Gpu] | None = None) -> Measure
     Raises SpecError with all that is wrong in it.
     """
     label = str(path)
-    plain = read_yaml(read_text(lies(path), label), label)
-    kind = plain.pop("kind", None)
     again = "give a file that `python -m archsim.baselines.measure` wrote"
+    plain = read_yaml(read_text(lies(path), label), label, again)
+    kind = plain.pop("kind", None)
     if kind != "measured":
         given = f"'{kind}' is not 'measured'" if isinstance(kind, str) else "is missing"
         raise SpecError([Problem(f"{label}: kind", given, again)])

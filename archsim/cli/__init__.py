@@ -56,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     except OSError as error:
         told = f"{error.filename or ''}: {error.strerror or error}".lstrip(": ")
         status = _refused([f"{told}; look at the path, its permissions and the space that is left"])
+    except ImportError as error:
+        if (package := _package_of(error)) == "archsim":
+            raise
+        told = " ".join(str(error).split())
+        status = _refused([f"the package {package} cannot be imported ({told}); install it where archsim is installed"])
     except (KeyboardInterrupt, typer.Abort):
         status = 130
         complain(["interrupted"])
@@ -84,6 +89,16 @@ def _asked(arguments: list[str]) -> int:
             tell(line)
         return 2
     return found if isinstance(found, int) else 0
+
+
+def _package_of(error: ImportError) -> str:
+    """Return the package that cannot be imported: the one that is not there, or else the one that raised this."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    raised = str(place.tb_frame.f_globals.get("__name__", "")) if place is not None else ""
+    missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else raised
+    return missing.partition(".")[0] or "archsim"
 
 
 @contextmanager

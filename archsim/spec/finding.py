@@ -84,11 +84,13 @@ def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]
     following: Path | None = path
     while following is not None:
         files[following.resolve()] = label
-        plain = read_yaml(read_text(lies(following), label), label)
+        begin = f"begin the file with 'kind: {kind}'"
+        started = f"; archsim new {kind} NAME writes one" if kind in FOLDERS.values() else ""
+        plain = read_yaml(read_text(lies(following), label), label, begin + started)
         given = plain.pop("kind", None)
         if given != kind:
             what = "is missing" if given is None else f"'{given}' is not '{kind}'"
-            hint = f"begin the file with 'kind: {kind}'"
+            hint = begin
             if given in FOLDERS.values():
                 hint = f"give {'an' if kind == 'arch' else 'a'} {kind} here; were the two exchanged?"
             raise SpecError.at(f"{label}: kind", what, hint)

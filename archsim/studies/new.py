@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from archsim.base.atomic import output
 from archsim.base.documents import Leaf, dump_yaml, texts
 from archsim.base.errors import SpecError, nearest
@@ -22,7 +24,9 @@ from archsim.base.registry import Registry
 from archsim.base.section import Section
 from archsim.base.shipped import builtin_names
 from archsim.base.texts import slug
-from archsim.components.base import COMPONENTS
+from archsim.components.base import COMPONENTS, Component
+from archsim.components.cells.base import Device
+from archsim.components.crossbar import Array, Crossbar
 from archsim.spec.arch import ABOUT
 from archsim.spec.figures import DEFAULT
 from archsim.spec.keys import Key, keys_of
@@ -103,16 +107,26 @@ def tries(kind: str, files: Mapping[Path, str]) -> list[str]:
     """Return what was written, and commands to go on with."""
     file, schema = files
     run = [BASES["arch"], str(file)] if kind == "workload" else [str(file), "mlp_digits"]
-    if kind != "workload":
-        try:
-            load_arch(file).value.check_trainable()
-        except SpecError:
-            run += ["--set", "mode=inference"]
+    if kind != "workload" and not _trains(file):
+        run += ["--set", "mode=inference"]
     key = {"arch": "tile.rows", "workload": "layers.activation", "device": "tile.device.read_energy"}[kind]
     return [
         f"{file}  a {'chip' if kind == 'arch' else kind} to start from; {schema} lets editors complete and check it",
         "", f"check    {line('check', str(file))}", f"run      {line('run', *run)}", f"explain  {line('explain', key)}",
     ]  # fmt: skip
+
+
+def _trains(file: Path) -> bool:
+    """Return whether a chip trains, as far as its file has all that it needs."""
+    try:
+        chip = load_arch(file).value
+    except SpecError:
+        return True  # a value of the user's own is to come
+    try:
+        chip.check_trainable()
+    except SpecError:
+        return False
+    return True
 
 
 MAKERS: Registry[Callable[[str, str, str], list[str]]] = Registry("kind of file")
@@ -168,7 +182,20 @@ def device_lines(name: str, base: str, device: str) -> list[str]:
         text = given.get(key.name, key.default)
         off = key.name not in given and not key.required
         lines.append(f"    {'# ' if off else ''}{key.name}: {_scalar(text) if text else '# a value of your own'}")
-    return [*lines, "", *_said("Figures that were published of the chip are not its own."), "published: []"]
+    return [*lines, *_pulse(loaded.value.tile.array, cls, given, base), "",
+            *_said("Figures that were published of the chip are not its own."), "published: []"]  # fmt: skip
+
+
+def _pulse(array: Array, cls: type[Component], given: Mapping[str, str], base: str) -> list[str]:
+    """Return the lines by which pulses are as long as a device wants them, where those of the base are too short."""
+    try:
+        device = cls.model_validate({key: text for key, text in given.items() if key != "kind"})
+    except ValidationError:
+        return []  # a value of the user's own is to come
+    if not isinstance(array, Crossbar) or not isinstance(device, Device) or array.pulse_s >= device.least_pulse_s:
+        return []
+    told = _said(f"The shortest pulse of an update that the cell takes; those of {base} are shorter.", "    ")
+    return ["", "  array:", *told, f"    pulse: {float(device.least_pulse_s) * 1e9:g} ns"]
 
 
 @MAKERS.add("workload")

@@ -107,6 +107,18 @@ def test_a_machine_without_numba_runs(engine: str, status: int, tmp_path: Path) 
         assert "Traceback" not in found.stderr
 
 
+def test_what_needs_numba_says_so_without_it(tmp_path: Path) -> None:
+    words = ["train", REFERENCE, "mlp_digits", "--epochs", "1", "--out", str(tmp_path / "out")]
+    found: Any = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *words], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert found.returncode == 2
+    assert found.stderr.splitlines() == [
+        "archsim: the package numba cannot be imported (import of numba halted; None in sys.modules); install it where "
+        "archsim is installed"
+    ]
+
+
 def test_counts_that_would_wrap_are_told_before_anything_is_simulated() -> None:
     """As those that wait for a unit add up their waits, so many times the cycles of a run are within 64 bits."""
     one = schedule_of(network(6, 4), 1)

@@ -224,11 +224,11 @@ def _check_trace(trace: str | None) -> None:
 def _activity(path: Path, workload: Workload) -> tuple[ActivityFile, str]:
     label = str(path)
     text = read_text(path, label)
-    plain = read_yaml(text, label)
+    wanted = "give the activity.yaml that `archsim train` wrote"
+    plain = read_yaml(text, label, wanted)
     kind = plain.pop("kind", None)
     if kind != "activity":
-        raise SpecError([Problem(f"{label}: kind", f"{_quoted(kind)} is not 'activity'",
-                                 "give the activity.yaml that `archsim train` wrote")])  # fmt: skip
+        raise SpecError.at(f"{label}: kind", f"{_quoted(kind)} is not 'activity'", wanted)
     try:
         activity = ActivityFile.model_validate(plain)
     except ValidationError as error:

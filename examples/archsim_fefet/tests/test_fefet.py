@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,16 @@ def test_all_figures_say_where_they_are_from() -> None:
     assert len(own) >= 15
     for path, figure in own.items():
         assert figure.source or figure.note or figure.status == "assumption", path
+
+
+def test_a_device_begun_as_one_has_pulses_that_are_long_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leave:
+        main(["new", "device", "mine", "--kind", "fefet"])
+    assert not leave.value.code
+    assert "mode=inference" not in capsys.readouterr().out
+    chip = sim.load_arch("mine.yaml").value
+    chip.check_trainable()
+    assert chip.tile.array.pulse_s == device().least_pulse_s == Fraction(75, 10**9)
