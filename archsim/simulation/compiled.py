@@ -41,7 +41,7 @@ from archsim.simulation.flat import (
 )
 from archsim.simulation.maintenance import Upkeep
 from archsim.simulation.program import FOREVER, capacities, compile_schedule
-from archsim.simulation.recurrence import Counters
+from archsim.simulation.recurrence import Counters, Jumped
 from archsim.simulation.timeline import Timeline
 
 FIRST = Sizes(instances=1 << 10, places=1 << 11, agenda=1 << 12, told=1 << 14, events=1 << 17)
@@ -88,6 +88,7 @@ class CompiledEngine:
 
     def _begin(self) -> None:
         """Begin with nothing done."""
+        self.jumped = Jumped()
         self._now = state_of(self._fixed, self._capacity, self.upkeep.due, self._sizes)
         self._loop.begin(self._fixed, self._now)
         self._hear()
@@ -216,20 +217,18 @@ class CompiledEngine:
         self._loop.account_all(self._fixed, self._now)
 
     def counters(self) -> Counters:
-        """Return copies of what has accumulated, the cycles up to now included."""
+        """Return copies of what has accumulated, jumps and the cycles up to now included."""
         self.account()
         now = self._now
-        return Counters(now.grants.copy(), now.waits.copy(), now.spent.reshape(-1, BITS + 1).copy())
+        own = Counters(now.grants.copy(), now.waits.copy(), now.spent.reshape(-1, BITS + 1).copy())
+        return self.jumped.plus(own)
 
-    def move(self, cycles: int, instances: Mapping[int, int], counters: Counters) -> None:
-        """Be so many cycles later, with more instances of ops begun, done and in flight, and more counted."""
+    def move(self, cycles: int, instances: Mapping[int, int]) -> None:
+        """Be so many cycles later, with more instances of ops begun, done and in flight."""
         more = np.zeros(len(self.schedule.ops), dtype=np.int64)
         more[list(instances)] = list(instances.values())
         self._loop.shift(self._fixed, self._now, more)
         self._now.at[OFFSET] += cycles
-        self._now.grants[:] += counters.grants
-        self._now.waits[:] += counters.waits
-        self._now.spent[:] += counters.tiles.ravel()
 
     # The end.
 

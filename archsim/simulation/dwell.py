@@ -26,6 +26,8 @@ EDGES: Int = np.array(
 # So many histograms of reads are kept (16 KB each), of logs of so few runs: memory and time, no result.
 _STEADY_RUNS = 16
 _KEPT = 1024
+_AT_ONCE = 64
+"""Reads of other logs wait until there are so many, to be binned at once; time alone depends on it."""
 
 
 class UpdateLog:
@@ -42,6 +44,8 @@ class UpdateLog:
         self.sums: list[int] = []
         self.dropped = 0
         self.dropped_sum = 0
+        self.unbinned: list[tuple[int, int, Int, Int]] = []  # reads, as (first update, updates by then, times, cells)
+        self.waiting = 0  # how many times these are
 
     @property
     def count(self) -> int:
@@ -155,6 +159,18 @@ def _binned(starts: bytes, steps: bytes, ends: bytes, first: int, reads: bytes, 
     return counts
 
 
+def _all_binned(log: UpdateLog, firsts: Int, counts: Int, reads: Int, weights: Int) -> Int:
+    """Return the histogram of ages at reads of groups of so many cells, of a log's updates from first to count each."""
+    first = int(firsts.min())
+    low = max(0, int(np.searchsorted(EDGES, reads.min() - log.time(int(counts.max()) - 1), side="right")) - 1)
+    high = int(np.searchsorted(EDGES, reads.max() - log.time(first), side="right"))  # no age is outside of these bins
+    until = np.minimum(log.until(reads[:, None] - EDGES[None, low:high]), counts[:, None])
+    at_least = weights @ np.maximum(until - firsts[:, None], 0)
+    found = np.zeros(len(EDGES), dtype=np.int64)
+    found[low:high] = at_least - np.append(at_least[1:], 0)
+    return found
+
+
 def forget() -> None:
     """Let go of the histograms kept of earlier simulations, so that the next one takes as long as the first."""
     _binned.cache_clear()
@@ -196,8 +212,26 @@ class DwellTimes:
         self.total_cycles += count * read_at - weight * log.sum_from(first)
         self.cells += weight * count
         self.max_cycles = max(self.max_cycles, int(reads.max()) - log.time(first))
-        binned = _binned if len(log.starts) <= _STEADY_RUNS else _binned.__wrapped__
-        self.counts += binned(*log.relative(begin), first - log.dropped, (reads - begin).tobytes(), weights.tobytes())
+        if len(log.starts) > _STEADY_RUNS:
+            log.unbinned.append((first, log.count, reads, weights))
+            log.waiting += len(reads)
+            return
+        steady = *log.relative(begin), first - log.dropped, (reads - begin).tobytes(), weights.tobytes()
+        self.counts += _binned(*steady)
+
+    def drop(self, log: UpdateLog, until: int, *, at_once: int = _AT_ONCE) -> None:
+        """Bin reads of a log that are not yet, if there are so many, and forget its first `until` updates."""
+        if 0 < log.waiting < at_once:
+            return
+        if log.unbinned:
+            firsts, counts, times, cells = zip(*log.unbinned, strict=True)
+            sizes = list(map(len, times))
+            self.counts += _all_binned(
+                log, np.repeat(firsts, sizes), np.repeat(counts, sizes), np.concatenate(times), np.concatenate(cells)
+            )
+            log.unbinned.clear()
+            log.waiting = 0
+        log.drop(until)
 
     def snapshot(self) -> tuple[Int, int, int, int]:
         """Return what a jump over whole intervals multiplies, and the maximum."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.maintenance import Upkeep
 from archsim.simulation.program import CompiledStage, Program
-from archsim.simulation.recurrence import Counters
+from archsim.simulation.recurrence import Counters, Jumped
 from archsim.simulation.tile_states import TileStates
 from archsim.simulation.timeline import Timeline
 
@@ -39,7 +39,8 @@ class EngineState:
     those that wait for a unit, and `served` says which input of it was served last; `blocked` are the ops that wait for
     maintenance. The `agenda` has, by cycle of the clock, the instances whose stage ends and the units that are
     released. `grants` and `waits` count, by compiled stage, how often it was granted and the cycles from its requests
-    on. Cycles of the clock are those that were gone through; `offset` is how many were jumped.
+    on. Cycles of the clock are those that were gone through; `offset` is how many were jumped,
+    and `jumped` what that adds to the counters.
     """
 
     schedule: Schedule
@@ -59,6 +60,7 @@ class EngineState:
     upkeep: Upkeep
     clock: int = 0
     offset: int = 0
+    jumped: Jumped = field(default_factory=Jumped)
 
     @property
     def now(self) -> int:
@@ -96,12 +98,12 @@ class EngineState:
         self.tiles.account_all(self.clock)
 
     def counters(self) -> Counters:
-        """Return copies of what has accumulated, the cycles up to now included."""
+        """Return copies of what has accumulated, jumps and the cycles up to now included."""
         self.account()
-        return Counters(np.array(self.grants), np.array(self.waits), self.tiles.spent())
+        return self.jumped.plus(Counters(np.array(self.grants), np.array(self.waits), self.tiles.spent()))
 
-    def move(self, cycles: int, instances: Mapping[int, int], counters: Counters) -> None:
-        """Be so many cycles later, with more instances of ops begun, done and in flight, and more counted."""
+    def move(self, cycles: int, instances: Mapping[int, int]) -> None:
+        """Be so many cycles later, with more instances of ops begun, done and in flight."""
         for op, more in instances.items():
             self.started[op] += more
             self.done[op] += more
@@ -110,9 +112,6 @@ class EngineState:
             if self.program.maintenance[each.op] is None:
                 each.age = (each.n, each.op)
         self.offset += cycles
-        for own, added in ((self.grants, counters.grants), (self.waits, counters.waits)):
-            own[:] = (np.array(own) + added).tolist()
-        self.tiles.add(counters.tiles)
 
     def _in_flight(self) -> list[OpInstance]:
         """Return what is in flight or waits."""

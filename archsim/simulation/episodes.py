@@ -88,7 +88,6 @@ class Episodes:
             return 0
         state, here = self.state, self.state.now
         repeat(state, episode.period, 1)
-        state.account()
         instance = {op: state.started[op] for op in state.program.maintained}
         for is_start, which, cycle in episode.journal:
             if is_start:

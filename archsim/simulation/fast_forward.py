@@ -97,7 +97,6 @@ class FastForward:
         repeats = self._room(period) // period.examples
         if repeats <= 0:
             return False
-        state.account()
         repeat(state, period, repeats)
         for shard, own in times.items():
             log_repeats(state.upkeep.logs[shard], state.now, own, period.cycles, repeats)
@@ -158,6 +157,7 @@ class FastForward:
 
     def _at_interval(self) -> None:
         state, upkeep = self.state, self.state.upkeep
+        upkeep.settle()
         key = self._interval_key()
         before = self.intervals.get(key)
         if before is None:

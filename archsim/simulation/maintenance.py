@@ -106,10 +106,16 @@ class Upkeep:
             reads = cycle + m.group_cycles * np.arange(position, stop, dtype=np.int64)
             self.dwell.read(log, own[position], reads, weights[position:stop])
         until[first : first + len(groups)] = [log.count] * len(groups)
-        log.drop(log.count if alike and len(own) == len(until) else min(until))
+        self.dwell.drop(log, log.count if alike and len(own) == len(until) else min(until))
+
+    def settle(self) -> None:
+        """Bin the dwell times of all reads so far."""
+        for shard, log in self.logs.items():
+            self.dwell.drop(log, min(self.read_until[shard]), at_once=1)
 
     def close(self, done: list[int]) -> None:
         """Count the updates that no read has closed; `done` are the instances of each op."""
+        self.settle()
         groups = {m.shard: m.groups for m in filter(None, reversed(self._maintenance))}
         for index, until in self.read_until.items():
             update = self._schedule.updates[index]

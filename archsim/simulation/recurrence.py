@@ -31,6 +31,26 @@ class Counters(NamedTuple):
         return Counters(*(now - own for now, own in zip(self, before, strict=True)))
 
 
+class Jumped:
+    """What jumped periods add to the counters. It is summed up only when it is asked for, since jumps are many."""
+
+    def __init__(self) -> None:
+        self._sum: Counters | None = None
+        self._times: dict[int, tuple[Period, int]] = {}
+
+    def add(self, period: Period, repeats: int) -> None:
+        """Add a period so many times."""
+        self._times[id(period)] = period, repeats + self._times.get(id(period), (period, 0))[1]
+
+    def plus(self, own: Counters) -> Counters:
+        """Return the counters of what was gone through with all that was jumped."""
+        for period, repeats in self._times.values():
+            more = Counters(*(repeats * each for each in period.counters))
+            self._sum = more if self._sum is None else Counters(*map(np.add, self._sum, more))
+        self._times.clear()
+        return own if self._sum is None else Counters(*map(np.add, own, self._sum))
+
+
 class State(Protocol):
     """The state of an engine, as far as it recurs; see `engine_state` for what its parts are."""
 
@@ -73,14 +93,15 @@ class State(Protocol):
     def key(self) -> Hashable:
         """Return what decides what happens next, relative to now, the triggers of maintenance left out."""
 
-    def account(self) -> None:
-        """Charge the cycles of all tiles up to now."""
+    @property
+    def jumped(self) -> Jumped:
+        """What jumps add to the counters."""
 
     def counters(self) -> Counters:
-        """Return copies of what has accumulated, the cycles up to now included."""
+        """Return copies of what has accumulated, jumps and the cycles up to now included."""
 
-    def move(self, cycles: int, instances: Mapping[int, int], counters: Counters) -> None:
-        """Be so many cycles later, with more instances of ops begun, done and in flight, and more counted."""
+    def move(self, cycles: int, instances: Mapping[int, int]) -> None:
+        """Be so many cycles later, with more instances of ops begun, done and in flight."""
 
 
 @dataclass
@@ -134,7 +155,8 @@ def move(state: State, period: Period, repeats: int, *, maintained: bool = False
         advance |= {op: repeats * more for op, more in period.advance}
         more = minus(period.until.maintenance_cycles, period.since.maintenance_cycles)
         state.upkeep.cycles[:] = [now + repeats * each for now, each in zip(state.upkeep.cycles, more, strict=True)]
-    state.move(repeats * period.cycles, advance, Counters(*(repeats * each for each in period.counters)))
+    state.jumped.add(period, repeats)
+    state.move(repeats * period.cycles, advance)
     return examples
 
 

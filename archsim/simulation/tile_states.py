@@ -73,9 +73,3 @@ class TileStates:
             for bit, cycles in total.items():
                 found[tile, bit.bit_length()] = cycles
         return found
-
-    def add(self, spent: Int) -> None:
-        """Charge so many more cycles [tile, 0 or 1 + state]."""
-        for tile, place in zip(*np.nonzero(spent), strict=True):
-            total, bit = self.totals[tile], (1 << int(place)) >> 1
-            total[bit] = total.get(bit, 0) + int(spent[tile, place])

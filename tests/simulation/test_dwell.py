@@ -157,6 +157,25 @@ def test_reads_of_row_groups_are_those_of_single_cells(data: st.DataObject) -> N
     assert_same(dwell, plain)
 
 
+@LAW
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(1, 60), st.integers(1, 3)), min_size=60, max_size=120))
+def test_reads_that_are_binned_later_are_those_of_single_cells(gaps: list[tuple[int, int, int]]) -> None:
+    # Gaps of random lengths make too many runs for a log to be steady; what it forgets must have been binned before.
+    log, times, now = UpdateLog(), [], 0
+    dwell, plain = DwellTimes(), Plainly()
+    for at, (later, gap, weight) in enumerate(gaps):
+        for _ in range(3):
+            now += gap * (1 + len(times) % 4)
+            log.add(now)
+            times.append(now)
+        first = max(0, len(times) - 60)
+        dwell.read(log, first, np.array([now + later], dtype=np.int64), np.array([weight], dtype=np.int64))
+        plain.read(times, first, [now + later], [weight])
+        dwell.drop(log, first, at_once=1 + at % 30)
+    dwell.drop(log, len(times), at_once=1)
+    assert_same(dwell, plain)
+
+
 def test_a_read_without_updates_adds_nothing() -> None:
     log, _ = logged([(5, 1, 10)])
     dwell = DwellTimes()
