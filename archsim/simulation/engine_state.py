@@ -107,9 +107,10 @@ class EngineState:
         for op, more in instances.items():
             self.started[op] += more
             self.done[op] += more
+        maintenance = self.program.maintenance
         for each in self._in_flight():
             each.n += instances.get(each.op, 0)
-            if self.program.maintenance[each.op] is None:
+            if maintenance[each.op] is None:
                 each.age = (each.n, each.op)
         self.offset += cycles
 

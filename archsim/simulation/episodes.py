@@ -33,6 +33,13 @@ class Episode:
     stages: list[tuple[int, ...]]
     journal: list[tuple[bool, int, int]]
 
+    def begins(self, first: list[int]) -> bool:
+        """Return whether maintained ops are due as here, the first instance of each after so many updates."""
+        for at, due in zip(first, self.triggers, strict=True):
+            if at != due[0] if due else at <= self.period.examples:
+                return False
+        return True
+
 
 # How far it looks for what repeats. Where it finds nothing, everything is simulated: time alone depends on these.
 LONGEST_EPISODE = 64
@@ -103,12 +110,10 @@ class Episodes:
         if not known:
             return None
         started, done, room = self.state.started, self.state.done, examples_left(self.state)
-        first = [self._first_due(op) for op in self.state.program.maintained]
+        first = [first_due(self.state, op) for op in self.state.program.maintained]
         for episode in known:
             examples = episode.period.examples
-            if examples <= room and all(
-                at == due[0] if due else at > examples for at, due in zip(first, episode.triggers, strict=True)
-            ):
+            if examples <= room and episode.begins(first):
                 delta = [examples] * len(done)
                 own = zip(episode.period.advance, episode.triggers, episode.stages, strict=True)
                 if all(
@@ -130,13 +135,14 @@ class Episodes:
             due.append(max(need.count(n) - done[need.op] for need in needs))
         return tuple(due)
 
-    def _first_due(self, op: int) -> int:
-        """Return after how many more updates the next instance of a maintained op is due."""
-        n = self.state.started[op]
-        if n >= self.state.program.totals[op]:
-            return FOREVER
-        return max(need.count(n) - self.state.done[need.op] for need in self.state.schedule.ops[op].needs)
-
     def _stages(self, op: int, first: int, count: int) -> tuple[int, ...]:
         variants = self.state.program.stages[op]
         return tuple(stage.index for n in range(first, first + count) for stage in variants[n % len(variants)])
+
+
+def first_due(state: State, op: int) -> int:
+    """Return after how many more updates the next instance of a maintained op is due."""
+    n, done = state.started[op], state.done
+    if n >= state.program.totals[op]:
+        return FOREVER
+    return max([need.count(n) - done[need.op] for need in state.schedule.ops[op].needs])

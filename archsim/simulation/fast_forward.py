@@ -16,7 +16,7 @@ import numpy as np
 
 from archsim.mapping.schedule import Need
 from archsim.simulation.dwell import UpdateLog
-from archsim.simulation.episodes import MOST_MAINTAINED, Episodes
+from archsim.simulation.episodes import MOST_MAINTAINED, Episodes, first_due
 from archsim.simulation.program import FOREVER
 from archsim.simulation.recurrence import Period, Snapshot, State, between, examples_left, move, repeat, snapshot
 
@@ -121,8 +121,7 @@ class FastForward:
                     free = upkeep.due[m.shard] - state.now - 1
                     room = min(room, max(0, free) // period.cycles * period.examples)
                 continue
-            needs = program.general[op] + tuple(need for need in state.schedule.ops[op].needs if need.plain)
-            room = min(room, max(need.count(n) - done[need.op] for need in needs) - 1)
+            room = min(room, first_due(state, op) - 1)
         return int(room)
 
     # Jumping over whole intervals, in pairs.
@@ -192,6 +191,9 @@ def update_times(state: State, since: Snapshot) -> Times:
 def log_repeats(log: UpdateLog, now: int, times: tuple[int, ...], cycles: int, repeats: int) -> None:
     """Add to a log the updates of so many periods from now on."""
     if not times:
+        return
+    if len(times) == 1:
+        log.add(now + times[0], cycles, repeats)
         return
     gaps = {b - a for a, b in itertools.pairwise(times)} | {times[0] + cycles - times[-1]}
     if len(gaps) == 1:

@@ -173,7 +173,8 @@ def repeat(state: State, period: Period, count: int) -> None:
 
 def examples_left(state: State) -> int:
     """Return how many examples may be jumped before the end comes into play."""
-    ahead = int(max(state.started[op] for op in state.program.example_ops))  # what follows from it knows no bound
+    started = state.started
+    ahead = int(max([started[op] for op in state.program.example_ops]))  # what follows from it knows no bound
     batch = state.schedule.batch
     return state.schedule.examples - ahead - (batch if batch > 1 else 0)
 
