@@ -32,7 +32,7 @@ import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from archsim.api.inputs import Axes, File, Spec, axes, numbers, pair, path, several, several_paths, texts
+from archsim.api.inputs import Axes, File, Spec, as_many, axes, numbers, pair, path, several, several_paths, texts
 from archsim.api.shown import Run, StudyResult, performed
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.results.evaluate import evaluate
@@ -83,8 +83,7 @@ def study(
         raise SpecError([*strange, *missing])
     if {"arch", "workload", "sets"} <= set(fields):
         asked |= pair(asked["arch"], asked["workload"] or "", asked.get("sets", ()))
-    several = {name for name, field in fields.items() if field.default == () or "tuple" in str(field.type)}
-    given = {name: texts(own) if name in several else own for name, own in asked.items()}
+    given = {name: as_many(own, str(fields[name].type)) for name, own in asked.items()}
     return studied(found, out, progress, **given)
 
 

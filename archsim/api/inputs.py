@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -78,6 +79,18 @@ def texts(given: str | Sequence[str]) -> tuple[str, ...]:
     if not all(isinstance(each, str) for each in found):
         raise KindError.at("", f"{given!r} is neither a text nor several", "give a text, or a list of them")
     return found
+
+
+def as_many(given: Any, annotation: str) -> Any:
+    """Return what is asked for as a study has it: several where it is annotated as a tuple of texts, paths or numbers.
+
+    >>> as_many("a", "tuple[str, ...]"), as_many([2], "tuple[int, ...]"), as_many(3, "int | None")
+    (('a',), (2,), 3)
+    """
+    kind = re.match(r"tuple\[(\w+)", annotation)
+    if kind is None or given is None:
+        return given
+    return {"str": texts, "Path": several_paths}.get(kind[1], numbers)(given)
 
 
 def path(given: File | None) -> Path | None:

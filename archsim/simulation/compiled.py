@@ -47,6 +47,7 @@ from archsim.simulation.timeline import Timeline
 FIRST = Sizes(instances=1 << 10, places=1 << 11, agenda=1 << 12, told=1 << 14, events=1 << 17)
 """Room to begin with, but for events for each so many ops; what is too small is doubled, and the run begins anew."""
 OPS_OF_FIRST = 2000
+"""What is told of so many ops fits into the room to begin with; of how many changes how quick it is, and no result."""
 
 
 @cache

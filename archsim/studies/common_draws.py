@@ -13,7 +13,7 @@ import numpy as np
 
 from archsim.base.arrays import F64
 from archsim.base.record import Number, Record
-from archsim.base.words import per_cent
+from archsim.base.words import counted, per_cent
 from archsim.report.document import Block, say
 from archsim.report.table import Column, Said, Table
 from archsim.results.evaluate import Result
@@ -132,9 +132,9 @@ def told(found: Sequence[Ratio], first: str) -> tuple[Block, ...]:
     )  # fmt: skip
     columns = tuple(map(Column, ("run", "figure", "ratio", "low", "high", "better in")))
     return (
-        say("Ratios to {first} with intervals that hold {held} of {draws} common draws: figures of one source, or of "
+        say("Ratios to {first} with intervals that hold {held} of {draws}: figures of one source, or of "
             "one estimator, are one draw of all chips, and so is the same assumption. The last column is the share of "
             "draws in which the chip is the better one. What a model leaves out is in no interval.", brief=True,
-            first=first, held=per_cent(SHARE, 0), draws=min(own.draws for own in found)),
+            first=first, held=per_cent(SHARE, 0), draws=counted(min(own.draws for own in found), "common draw")),
         Table("ratios", f"Over {first}", columns, rows, most=len(rows), brief=True),
     )  # fmt: skip

@@ -11,8 +11,8 @@ from archsim.base.errors import KindError, Problem, SpecError
 from archsim.base.limits import EXAMPLES, JOBS, SEED, SEEDS, SIMULATIONS, TooMuchError
 
 MOST = {"examples": EXAMPLES, "seed": SEED, "seeds": SEEDS, "budget": SIMULATIONS, "jobs": JOBS}
-LEAST = {"examples": 1, "epochs": 1, "seed": 0, "seeds": 1, "budget": 1, "jobs": 1, "sample": 1, "splits": 2}
-"""By the names of what is asked: how much of it is taken, and how little."""
+LEAST = {"examples": 1, "epochs": 1, "seed": 0, "seeds": 1, "jobs": 1, "sample": 1, "splits": 2}
+"""By the names of what is asked: how much of it is taken, and how little. Searches tell of their budget themselves."""
 KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "bool": ((bool,), "True or False"),
     "int": ((Integral,), "a whole number"),

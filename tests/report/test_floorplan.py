@@ -228,7 +228,7 @@ def test_the_command_draws_and_exports(
     assert folder.name.startswith(f"{NAME}--floorplan--")
     assert {path.name for path in folder.iterdir()} == {
         "floorplan.json", "floorplan.html", "floorplan.md", "floorplan.svg", "floorplan.flp", "floorplan.yaml",
-        "run.yaml", "chip.graphml", "area.csv", "parts.csv",
+        "run.yaml", "chip.graphml", "area.csv", "parts.csv", "floorplan.csv",
     }  # fmt: skip
     built = chip(RING)
     with (folder / "parts.csv").open(encoding="utf-8") as file:

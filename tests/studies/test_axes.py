@@ -328,7 +328,7 @@ def test_without_scipy_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatc
         return load(name, *more)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(SpecError, match=r"--sample: needs the package SciPy; install archsim\[search\]"):
+    with pytest.raises(SpecError, match=r"--sample: needs the package SciPy; pip install 'archsim\[search\]'"):
         space_of(["tile.rows=1..9"], sample=3)
 
 

@@ -87,7 +87,8 @@ def check(name: str, folder: Path, jobs: tuple[int, ...]) -> None:
 
 
 def test_any_number_of_workers_gives_the_same_bytes_and_asked_again_nothing_is_computed(tmp_path: Path) -> None:
-    check(QUICK, tmp_path, (2,))
+    with with_intervals(as_users_have=True):  # as workers have them
+        check(QUICK, tmp_path, (2,))
 
 
 @pytest.mark.slow
