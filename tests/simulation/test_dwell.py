@@ -152,8 +152,9 @@ def test_reads_of_row_groups_are_those_of_single_cells(data: st.DataObject) -> N
         dwell.read(log, first, np.array(reads, dtype=np.int64), np.array(weights, dtype=np.int64))
         plain.read(times, first, reads, weights)
         first = len(times)
-        log.drop(first)
+        dwell.drop(log, first)
         now = reads[-1] + row
+    dwell.drop(log, first, at_once=1)
     assert_same(dwell, plain)
 
 
