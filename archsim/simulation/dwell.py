@@ -88,7 +88,7 @@ class UpdateLog:
             self.sums.append(total)
 
     def drop(self, until: int) -> None:
-        """Forget the first `until` updates, as far as whole runs go; reads of them must be binned, as `DwellTimes` does."""
+        """Forget the first `until` updates, as far as whole runs go; `DwellTimes.drop` bins reads of them before."""
         keep = bisect.bisect_right(self.ends, until)
         if keep:
             self.dropped, self.dropped_sum = self.ends[keep - 1], self.sums[keep - 1]
@@ -180,7 +180,7 @@ def forget() -> None:
 class DwellTimes:
     """Histogram of dwell times over all updates of all cells, with exact total and maximum.
 
-    `counts[i]` cell updates dwelt at least `EDGES[i]` and less than `EDGES[i + 1]` cycles; it has all of them once `drop`
+    `counts[i]` cell updates dwelt at least `EDGES[i]` and less than `EDGES[i + 1]` cycles; all are in it once `drop`
     has binned those that wait. `open` were not read again before the end of the run and are in no other figure.
     """
 
