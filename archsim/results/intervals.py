@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +20,7 @@ from archsim.base.errors import ArchsimError
 from archsim.base.record import Record
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.modes import build_schedule
+from archsim.mapping.schedule import Op, Schedule
 from archsim.results.bill import ActivityFile, Counters, account
 from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import PeakWork, peak, peak_metrics, peak_work
@@ -316,11 +318,12 @@ def drawn_run(
     draws = Draws.of(arch.ranges, count or (SIMULATED if simulated else _billed(chip)))
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
+    traces = [trace]
     for other in _chips(arch, draws, chip):
         if other is None:
             drawn.append(None)
         elif simulated:
-            own = simulate(build_schedule(other, schedule.mapping, schedule.examples))
+            own = _in_time(traces, build_schedule(other, schedule.mapping, schedule.examples))
             drawn.append(metrics_of(own, account(own, activity), peak(other, workload.mode, workload.steps)))
         else:
             energy_j = counters.energy_j(other, activity)
@@ -348,12 +351,28 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], trace: Trace) -> bool:
             own = build_schedule(other, schedule.mapping, schedule.examples)
         except ArchsimError:
             return True
-        clocks = (each.spec.technology.clock_hz for each in (other, chip))
-        if len(set(clocks)) > 1:
+        (clock_hz, ops, capacities), before = _timing(own), _timing(schedule)
+        if (clock_hz, capacities) != (before[0], before[2]):
             return True
-        is_other = own.ops != schedule.ops  # a wire that is longer by a cycle, say
+        is_other = ops != before[1]  # a wire that is longer by a cycle, say
         if is_other and abs(simulate(own).cycles - trace.cycles) > MOVED * trace.cycles:
             return True
-        if [unit.capacity for unit in own.chip.units] != [unit.capacity for unit in chip.units]:
-            return True
     return False
+
+
+def _in_time(traces: list[Trace], schedule: Schedule) -> Trace:
+    """Return the trace of a schedule: that of one which takes the same steps, or one that is simulated and added.
+
+    Most draws differ in energies and areas alone.
+    """
+    for trace in traces:
+        if _timing(trace.schedule) == _timing(schedule):
+            return replace(trace, schedule=schedule)
+    traces.append(simulate(schedule))
+    return traces[-1]
+
+
+def _timing(schedule: Schedule) -> tuple[Fraction, Sequence[Op], Sequence[int]]:
+    """Return all of a schedule that its time depends on."""
+    chip = schedule.chip
+    return chip.spec.technology.clock_hz, schedule.ops, [unit.capacity for unit in chip.units]

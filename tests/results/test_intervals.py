@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from archsim.chip.graph import build_chip
+from archsim.mapping.schedule import Schedule
 from archsim.results.bill import Counters, account
 from archsim.results.evaluate import evaluate
-from archsim.results.intervals import BILLED, SIMULATED, Draws, named_as_drawn, of_chip, of_run
+from archsim.results.intervals import BILLED, SIMULATED, Draws, drawn_run, named_as_drawn, of_chip, of_run
 from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import chip_metrics, peak, peak_work
 from archsim.simulation.run import Trace, simulate
@@ -113,6 +114,24 @@ def test_where_a_range_touches_time_each_draw_is_simulated() -> None:
     ends = [trained(with_figures(spec, {WINDOW.path: WINDOW.at(at)})).cycles * 1e-9 for at in (0.1, 0.9)]
     assert (low, high) == pytest.approx(ends, rel=0.1)
     assert found.uncertainty.causes["time_total_s"][0].name == "driver"
+
+
+def test_draws_that_take_the_same_steps_are_those_simulated_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    arch, trace, runs = ranged(CONVERTER, WINDOW), trained(load_arch(REFERENCE).value), []
+
+    def counted(schedule: Schedule) -> Trace:
+        runs.append(schedule)
+        return simulate(schedule)
+
+    monkeypatch.setattr("archsim.results.intervals.simulate", counted)
+    shared = drawn_run(arch, trace, None, {})
+    few = len(runs)
+    monkeypatch.setattr("archsim.results.intervals._in_time", lambda traces, schedule: counted(schedule))
+    each = drawn_run(arch, trace, None, {})
+    assert shared is not None
+    assert each is not None
+    assert shared.metrics == each.metrics
+    assert 2 < few < len(runs) - few  # the ends of ranges are tried, too
 
 
 def test_figures_of_one_source_err_together() -> None:
