@@ -7,7 +7,6 @@ of archsim's own, and ends in a traceback.
 
 from __future__ import annotations
 
-import gc
 import json
 import lzma
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from archsim.base.errors import SpecError
 from archsim.base.limits import RESULT_BYTES, RESULT_KEYS, Limit
+from archsim.base.uncollected import uncollected
 
 FOREIGN: tuple[type[Exception], ...] = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, LookupError, MemoryError, OSError,
@@ -103,21 +103,9 @@ def read_plain(path: Path, where: str, hint: str, most: Limit = RESULT_BYTES) ->
         return data.decode("utf-8")
 
 
-@contextmanager
-def no_collecting() -> Iterator[None]:
-    """Keep Python from looking for garbage while containers are made by the million, which takes most of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
 def read_json(text: str) -> Any:
     """Return what the JSON of a result file holds; what is wrong is raised as it comes, for a `door`."""
-    with no_collecting():
+    with uncollected():
         return json.loads(text)
 
 
@@ -128,7 +116,7 @@ def check_keys(text: str, where: str) -> None:
     """
     if len(text) > RESULT_KEYS.most:
         counts = [0]
-        with no_collecting(), suppress(ValueError):
+        with uncollected(), suppress(ValueError):
             json.loads(text, object_pairs_hook=lambda pairs: counts.append(len(pairs)))
         RESULT_KEYS.check(max(counts), where)
 

@@ -10,8 +10,9 @@ from typing import Any, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
-from archsim.base.doors import check_keys, door, no_collecting, read_json, read_plain
+from archsim.base.doors import check_keys, door, read_json, read_plain
 from archsim.base.errors import Problem, SpecError
+from archsim.base.uncollected import uncollected
 from archsim.base.validation import said
 
 Number: TypeAlias = int | float
@@ -47,7 +48,7 @@ class Record(BaseModel):
     @classmethod
     def read(cls, text: str) -> Self:
         """Return what a file holds; raise ValidationError, which `faults_of` explains, unless it is of this kind."""
-        with no_collecting():
+        with uncollected():
             return cls.model_validate_json(text, strict=True)
 
     @classmethod

@@ -217,7 +217,7 @@ class Chip:
         return {}
 
 
-@uncollected
+@uncollected()
 def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
 

@@ -20,7 +20,7 @@ from archsim.workload.network import MODES
 __all__ = ["Inference", "Training", "build_schedule", "memory_words", "step_flows"]
 
 
-@uncollected
+@uncollected()
 def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: bool = True) -> Schedule:
     """Return the schedule of `examples` examples, in the mode of the workload that `mapping` places on a `chip`.
 
@@ -51,7 +51,7 @@ def memory_words(chip: Chip, mapping: Mapping) -> int:
     return max((words for _, words, _ in memory_needs(builder, held)), default=0)
 
 
-@uncollected
+@uncollected()
 def step_flows(chip: Chip, mapping: Mapping) -> tuple[Flow, ...]:
     """Return what one example sends between tiles, in order; raise SpecError as `build_schedule` does."""
     mode = MODES[mapping.workload.mode]

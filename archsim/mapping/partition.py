@@ -13,7 +13,7 @@ from archsim.workload.network import Workload
 __all__ = ["Cut", "Mapping", "Shard", "cut", "map_workload", "split"]
 
 
-@uncollected
+@uncollected()
 def map_workload(workload: Workload, chip: Chip, *, seed: int = 0, known: Traffic | None = None) -> Mapping:
     """Return the shards of a workload on a chip's tiles; raise InfeasibleError with numbers if they do not fit.
 

@@ -151,7 +151,7 @@ class Bill:
         return largest_first({name: fsum(values) for name, values in groups.items()})
 
 
-@uncollected
+@uncollected()
 def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool = True) -> Bill:
     """Return the bill of a trace: each granted stage bills its uses; leakage is power times time.
 

@@ -19,7 +19,7 @@ from archsim.results.effort import effort_of, warn_of
 from archsim.results.intervals import MOST_TILES, Drawn, drawn_run, has_intervals, of_run
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
 from archsim.results.peak import Peak, peak
-from archsim.simulation.bound import Bound, bound_of
+from archsim.simulation import bound
 from archsim.simulation.run import Trace, simulate
 from archsim.simulation.step import Step, trace_step
 from archsim.spec.arch import ArchSpec
@@ -46,7 +46,7 @@ class Result:
     mapping: ShardMapping
     schedule: Schedule
     trace: Trace
-    bound: Bound
+    bound_cycles: int
     parts: Parts
     bill: Bill
     peak: Peak
@@ -79,11 +79,11 @@ def evaluate(
     warn_of(effort_of(chip, mapping))
     schedule = build_schedule(chip, mapping, count)
     trace = simulate(schedule, full=full, progress=progress)
-    bound = bound_of(schedule)
+    bound_cycles = bound.bound_cycles(schedule)
     bill = account(trace, activity)
     top = peak(chip, workload.value.mode, mapping.workload.steps)
-    parts = _parts(schedule, trace, bound, top)
-    data = measure(arch, workload, trace, bound, parts, bill, top, seed=seed, command=command)
+    parts = _parts(schedule, trace, bound_cycles, top)
+    data = measure(arch, workload, trace, bound_cycles, parts, bill, top, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
     drawn = drawn_run(arch, trace, activity, bill.programmed)
     if drawn is not None and (found := drawn.intervals()):
@@ -96,7 +96,9 @@ def evaluate(
     if workload.value.program:
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
-    return Result(arch, workload, chip, mapping, schedule, trace, bound, parts, bill, top, step, data, activity, drawn)
+    return Result(
+        arch, workload, chip, mapping, schedule, trace, bound_cycles, parts, bill, top, step, data, activity, drawn
+    )
 
 
 def timed_mapping(workload: Workload, chip: Chip, examples: int) -> ShardMapping:
@@ -120,10 +122,10 @@ def checked(
     chip = build_chip(arch.value)
     schedule = build_schedule(chip, timed_mapping(workload.value, chip, examples), examples)
     trace = simulate(schedule, progress=progress)
-    bound = bound_of(schedule)
+    bound_cycles = bound.bound_cycles(schedule)
     top = peak(chip, workload.value.mode, schedule.mapping.workload.steps)
     bill = account(trace, activity)
-    metrics, audits = checked_metrics(arch, workload, trace, bound, bill, top)
+    metrics, audits = checked_metrics(arch, workload, trace, bound_cycles, bill, top)
     found = of_run(arch, trace, activity, bill.programmed) if intervals else None
     for name, ends in ({} if found is None else found.intervals).items():
         metrics |= {f"{name}_{which}": end for which, end in zip(ENDS, ends, strict=True)}
@@ -141,10 +143,10 @@ def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[
     return {name: found[name] for name in HEADLINE}
 
 
-def _parts(schedule: Schedule, trace: Trace, bound: Bound, top: Peak) -> Parts:
-    free, busy = bound.cycles, trace.cycles
+def _parts(schedule: Schedule, trace: Trace, bound_cycles: int, top: Peak) -> Parts:
+    free, busy = bound_cycles, trace.cycles
     if any(op.maintenance is not None and op.instances != 0 for op in schedule.ops):
         calm = build_schedule(schedule.chip, schedule.mapping, schedule.examples, maintenance=False)
-        free, busy = bound_of(calm).cycles, simulate(calm).cycles
+        free, busy = bound.bound_cycles(calm), simulate(calm).cycles
     interval = round(top.time_per_example_s * float(schedule.chip.spec.technology.clock_hz) * trace.examples)
     return Parts(interval, free - interval, busy - free, trace.cycles - busy)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -318,7 +318,7 @@ def drawn_run(
     draws = Draws.of(arch.ranges, count or (SIMULATED if simulated else _billed(chip)))
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
-    traces = [trace]
+    traces = [(_timing(schedule), trace)]
     for other in _chips(arch, draws, chip):
         if other is None:
             drawn.append(None)
@@ -360,19 +360,23 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], trace: Trace) -> bool:
     return False
 
 
-def _in_time(traces: list[Trace], schedule: Schedule) -> Trace:
+Timing: TypeAlias = tuple[Fraction, Sequence[Op], Sequence[int]]
+"""A clock in Hz, the ops, and the capacities of units: all of a schedule that its time depends on."""
+
+
+def _in_time(traces: list[tuple[Timing, Trace]], schedule: Schedule) -> Trace:
     """Return the trace of a schedule: that of one which takes the same steps, or one that is simulated and added.
 
     Most draws differ in energies and areas alone.
     """
-    for trace in traces:
-        if _timing(trace.schedule) == _timing(schedule):
-            return replace(trace, schedule=schedule)
-    traces.append(simulate(schedule))
-    return traces[-1]
+    timing = _timing(schedule)
+    found = next((trace for own, trace in traces if own == timing), None)
+    if found is not None:
+        return replace(found, schedule=schedule)
+    traces.append((timing, simulate(schedule)))
+    return traces[-1][1]
 
 
-def _timing(schedule: Schedule) -> tuple[Fraction, Sequence[Op], Sequence[int]]:
-    """Return all of a schedule that its time depends on."""
+def _timing(schedule: Schedule) -> Timing:
     chip = schedule.chip
     return chip.spec.technology.clock_hz, schedule.ops, [unit.capacity for unit in chip.units]

@@ -16,7 +16,6 @@ from archsim.results.audits import audit, audits_of, executed_ops, stalls
 from archsim.results.bill import Bill
 from archsim.results.breakdowns import TOP, digital_rows, dwell_data, layer_rows, link_rows, tile_rows
 from archsim.results.peak import Peak, chip_metrics, peak_metrics
-from archsim.simulation.bound import Timed
 from archsim.simulation.run import Trace
 from archsim.spec.arch import ArchSpec, Published
 from archsim.workload.network import Workload
@@ -66,15 +65,15 @@ class Parts(NamedTuple):
 
 
 def measure(
-    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Timed, parts: Parts, bill: Bill,
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound_cycles: int, parts: Parts, bill: Bill,
     top: Peak, *, seed: int = 0, command: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the content of metrics.json. All figures are SI; what is undefined is None."""
     chip = trace.schedule.chip
     clock_hz = float(chip.spec.technology.clock_hz)
-    metrics = metrics_of(trace, bill, top, bound)
+    metrics = metrics_of(trace, bill, top, bound_cycles)
     published = _published(arch, workload.value, chip, metrics)
-    audits = [*_audits(trace, bound, bill), *_fitted(arch, published)]
+    audits = [*_audits(trace, bound_cycles, bill), *_fitted(arch, published)]
     return {
         "schema": SCHEMA,
         "arch": {"name": arch.value.name, "hash": arch.hash},
@@ -99,10 +98,10 @@ def measure(
 
 
 def checked_metrics(
-    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound: Timed, bill: Bill, top: Peak
+    arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound_cycles: int, bill: Bill, top: Peak
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return of metrics.json the metrics and the audits alone."""
-    metrics, audits = metrics_of(trace, bill, top, bound), _audits(trace, bound, bill)
+    metrics, audits = metrics_of(trace, bill, top, bound_cycles), _audits(trace, bound_cycles, bill)
     if not arch.overrides and any(figure.kind == "fit" for figure in arch.value.published):
         audits += _fitted(arch, _published(arch, workload.value, trace.schedule.chip, metrics))
     return metrics, audits
@@ -130,10 +129,10 @@ def _is_as_published(arch: Loaded[ArchSpec], figure: Published) -> bool:
         return False
 
 
-def _audits(trace: Trace, bound: Timed, bill: Bill) -> list[dict[str, Any]]:
+def _audits(trace: Trace, bound_cycles: int, bill: Bill) -> list[dict[str, Any]]:
     placed_j = fsum(bill.by_tile.values())
     by_tile = audit("energy by tile adds up to the bill's total, joules", bill.total_j, placed_j, 1e-9)
-    return [*audits_of(trace, bound, bill), by_tile]
+    return [*audits_of(trace, bound_cycles, bill), by_tile]
 
 
 def _fitted(arch: Loaded[ArchSpec], published: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -144,8 +143,8 @@ def _fitted(arch: Loaded[ArchSpec], published: Sequence[Mapping[str, Any]]) -> l
     ]  # fmt: skip
 
 
-def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Timed | None = None) -> dict[str, Any]:
-    """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a `bound` that is not."""
+def metrics_of(trace: Trace, bill: Bill, top: Peak, bound_cycles: int | None = None) -> dict[str, Any]:
+    """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a lower bound."""
     chip, workload = trace.schedule.chip, trace.schedule.mapping.workload
     clock_hz = float(chip.spec.technology.clock_hz)
     examples, cells = trace.examples, sum(shard.cells for shard in trace.schedule.mapping.shards)
@@ -156,7 +155,7 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound: Timed | None = None) 
     found = {
         "time_total_s": time_s,
         "time_per_example_s": _ratio(time_s, examples),
-        "time_per_example_lower_bound_s": None if bound is None else _ratio(bound.cycles / clock_hz, examples),
+        "time_per_example_lower_bound_s": None if bound_cycles is None else _ratio(bound_cycles / clock_hz, examples),
         "examples_per_s": _ratio(examples, time_s),
         "ops_per_example": workload.ops_per_example,
         "ops_executed_per_example": _ratio(executed, examples),

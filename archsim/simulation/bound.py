@@ -7,8 +7,7 @@ cycles; what lies between is jumped. Maintenance for which nothing waits only en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from archsim.mapping.schedule import Need, Op, Schedule
 from archsim.simulation.run import simulate
@@ -17,21 +16,6 @@ MOST_BLOCKS = 32
 """So many are gone through before the run is simulated instead; time alone depends on it."""
 
 Key: TypeAlias = tuple[int, ...]
-
-
-class Timed(Protocol):
-    """What takes so many cycles: a run, or its bound."""
-
-    @property
-    def cycles(self) -> int:
-        """How many."""
-
-
-@dataclass(frozen=True)
-class Bound:
-    """How many cycles a run takes if nothing is contended."""
-
-    cycles: int
 
 
 class Jump(NamedTuple):
@@ -43,15 +27,15 @@ class Jump(NamedTuple):
     repeats: int = 0
 
 
-def bound_of(schedule: Schedule) -> Bound:
-    """Return the lower bound, equal to the cycles of `simulate(schedule, unlimited=True)`.
+def bound_cycles(schedule: Schedule) -> int:
+    """Return the lower bound of a run, equal to the cycles of `simulate(schedule, unlimited=True)`.
 
     What a longest path does not tell is simulated: rewrites by age, examples that wait for maintenance, and ops of
     which a later instance may overtake an earlier one. Raises StuckError as `simulate` does.
     """
     paths = Paths(schedule) if _is_path(schedule) else None
     cycles = paths.cycles() if paths is not None and paths.go() else None
-    return Bound(simulate(schedule, unlimited=True).cycles if cycles is None else cycles)
+    return simulate(schedule, unlimited=True).cycles if cycles is None else cycles
 
 
 def _is_path(schedule: Schedule) -> bool:

@@ -179,7 +179,7 @@ def _all(values: Iterable[int]) -> Int:
     return np.fromiter(values, dtype=np.int64)
 
 
-@uncollected
+@uncollected()
 def fixed_of(
     schedule: Schedule, program: Program, contended: Collection[int], logged: Collection[int],
     periods: Mapping[int, int], timeline: bool,

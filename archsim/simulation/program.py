@@ -70,7 +70,7 @@ class Program:
     """(instances, plain needs as (op, how many more), variants, whether that is all there is to its start)."""
 
 
-@uncollected
+@uncollected()
 def compile_schedule(schedule: Schedule, capacity: Mapping[int, int]) -> Program:
     """Return the program of a schedule on units of these capacities; 0 stands for units that are never contended."""
     place = {tile: i for i, tile in enumerate(schedule.used_tiles)}

@@ -46,7 +46,7 @@ def honest(base: str = REFERENCE) -> tuple[Trace, Trace, Bill]:
 
 
 def failed(trace: Trace, bound: Trace, bill: Bill) -> set[str]:
-    return {audit["name"] for audit in audits_of(trace, bound, bill) if not audit["passed"]}
+    return {audit["name"] for audit in audits_of(trace, bound.cycles, bill) if not audit["passed"]}
 
 
 def with_done(trace: Trace, op: int, more: int) -> Trace:
@@ -65,7 +65,7 @@ def first(schedule: Schedule, kind: str) -> int:
 @pytest.mark.parametrize("base", SHIPPED)
 def test_nothing_fails_untampered(base: str) -> None:
     trace, bound, bill = honest(base)
-    audits = audits_of(trace, bound, bill)
+    audits = audits_of(trace, bound.cycles, bill)
     assert {audit["name"] for audit in audits} == ALL
     assert len(audits) == len(ALL)
     assert failed(trace, bound, bill) == set()

@@ -8,7 +8,7 @@ import pytest
 
 from archsim.mapping.schedule import Need, Schedule
 from archsim.simulation import bound
-from archsim.simulation.bound import Bound, bound_of
+from archsim.simulation.bound import bound_cycles
 from archsim.simulation.choice import using
 from archsim.simulation.run import simulate
 from tests.helpers import BUS, PACKET, REFERENCE, network, schedule_of
@@ -16,9 +16,9 @@ from tests.helpers import BUS, PACKET, REFERENCE, network, schedule_of
 WORK = network(8, 6, 4)
 
 
-def simulated(schedule: Schedule) -> Bound:
+def simulated(schedule: Schedule) -> int:
     with using("simpy"):
-        return Bound(simulate(schedule, unlimited=True).cycles)
+        return simulate(schedule, unlimited=True).cycles
 
 
 @pytest.mark.parametrize("chip", [REFERENCE, BUS, PACKET])
@@ -31,7 +31,7 @@ def test_maintenance_for_which_nothing_waits_is_not_simulated(
     schedules = [schedule_of(WORK, count, own, chip) for count in (7, 99, 100, 301)]
     expected = [simulated(schedule) for schedule in schedules]
     monkeypatch.delattr(bound, "simulate")
-    assert [bound_of(schedule) for schedule in schedules] == expected
+    assert [bound_cycles(schedule) for schedule in schedules] == expected
 
 
 def test_what_needs_tell_differently_from_example_to_example_is_simulated() -> None:
@@ -39,4 +39,4 @@ def test_what_needs_tell_differently_from_example_to_example_is_simulated() -> N
     last = schedule.ops[-2]
     later = replace(last, needs=(*last.needs, Need(schedule.end, num=2, den=3, add=0)))
     odd = replace(schedule, ops=tuple(later if op is last else op for op in schedule.ops))
-    assert bound_of(odd) == simulated(odd)
+    assert bound_cycles(odd) == simulated(odd)

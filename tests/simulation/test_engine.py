@@ -18,7 +18,7 @@ from archsim.base.errors import SpecError, StuckError
 from archsim.chip.graph import Unit
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import STATES, Need, Op, Schedule, Stage
-from archsim.simulation.bound import bound_of
+from archsim.simulation.bound import bound_cycles
 from archsim.simulation.engine import Engine
 from archsim.simulation.run import Trace, simulate
 from tests.helpers import (
@@ -519,7 +519,7 @@ def test_without_contention_a_run_takes_its_longest_path_and_with_it_never_less(
     assume("schedule.refresh.policy=rewrite" not in case.overrides)  # how many rewrites there are depends on time
     schedule = chip_run(case)
     bound, trace = simulate(schedule, unlimited=True), simulate(schedule)
-    assert bound.cycles == bound_of(schedule).cycles == earliest(schedule)
+    assert bound.cycles == bound_cycles(schedule) == earliest(schedule)
     assert bound.cycles <= trace.cycles
     assert sum(entry.wait_cycles for entry in bound.stages) == 0
     event(f"contended: {bound.cycles < trace.cycles}")
