@@ -419,7 +419,7 @@ def test_a_training_in_passes_ends_passes_its_audits_and_is_jumped_exactly(
     schedule = build_schedule(chip, mapping, 40)
     full, jumped = simulate(schedule, full=True), simulate(schedule)
     assert {**observed(full), "events": 0} == {**observed(jumped), "events": 0}
-    audits = audits_of(jumped, simulate(schedule, unlimited=True), account(jumped))
+    audits = audits_of(jumped, simulate(schedule, unlimited=True).cycles, account(jumped))
     assert [audit["name"] for audit in audits if not audit["passed"]] == []
 
 

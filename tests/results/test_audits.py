@@ -254,7 +254,7 @@ def test_with_rewrites_there_is_no_lower_bound_to_audit() -> None:
     overrides = ["schedule.refresh.policy=rewrite", "schedule.refresh.period=20 us"]
     schedule = schedule_of(network(12, 7, 5), 100, overrides)
     trace = simulate(schedule)
-    audits = audits_of(trace, simulate(schedule, unlimited=True), account(trace))
+    audits = audits_of(trace, simulate(schedule, unlimited=True).cycles, account(trace))
     assert trace.refresh_cycles > 0
     assert {audit["name"] for audit in audits} == ALL - {BOUND}
 

@@ -135,7 +135,7 @@ def test_it_runs_and_all_audits_pass(kind: str, base: str, mode: str) -> None:
     workload = network_of(kind, mode, steps)
     schedule = schedule_of(workload, CHIPS[base])
     trace = simulate(schedule)
-    audits = audits_of(trace, simulate(schedule, unlimited=True), account(trace))
+    audits = audits_of(trace, simulate(schedule, unlimited=True).cycles, account(trace))
     assert [audit["name"] for audit in audits if not audit["passed"]] == []
     assert executed_ops(trace) == EXAMPLES * workload.ops_executed_per_example
     assert digital_ops(trace) == EXAMPLES * workload.digital_ops_per_example
