@@ -40,13 +40,12 @@ class Engine:
         timeline: Timeline | None = None, hearer: Hearer | None = None,
     ) -> None:  # fmt: skip
         self.schedule = schedule
-        self.hear(hearer)
         capacity = capacities(schedule, unlimited, uncontended)
         self.program = program = compile_schedule(schedule, capacity)
         self.state = state = first_state(schedule, program, capacity, timeline)
         # The state's own lists, which are never replaced: the inner loops have them at hand.
         self.free, self.queues, self.agenda = state.free, state.queues, state.agenda
-        self.started, self.done = state.started, state.done
+        self.started, self.done, self.grants = state.started, state.done, state.grants
         self.tiles, self.upkeep, self.log_of_update = state.tiles, state.upkeep, state.upkeep.log_of_update
         self.rules, self.maintenance = program.rules, program.maintenance
         self.rank = ARBITRATIONS[schedule.chip.spec.routing.router.arbitration]
@@ -55,6 +54,7 @@ class Engine:
         self.env = simpy.Environment()
         self.pending: list[OpInstance] = []
         self.released: list[int] = []
+        self.hear(hearer)
         for index in range(len(schedule.ops)):
             self._try_start(index)
         self._settle(0)
@@ -63,6 +63,10 @@ class Engine:
     def hear(self, hearer: Hearer | None) -> None:
         """Tell all events from now on, or none."""
         self.observer = None if hearer is None else Gathered(hearer)
+        tracked = () if self.state.timeline is None else self.state.timeline.tracked
+        kept = [m is not None or self.observer is not None for m in self.maintenance]
+        self.grant_told = [own or op in tracked for op, own in enumerate(kept)]
+        self.end_told = [own or op in self.log_of_update for op, own in enumerate(kept)]
 
     def flush(self) -> None:
         """Tell what is left to be told of the events so far."""
@@ -104,11 +108,11 @@ class Engine:
 
     def _book(self, now: int) -> None:
         """Handle everything of this cycle; on return the clock is about to move."""
-        agenda = self.agenda
-        while now in agenda:
+        agenda, free, queues = self.agenda, self.free, self.queues
+        entries = agenda.pop(now, None)
+        while entries is not None:
             ended = []
-            free, released, queues = self.free, self.released, self.queues
-            for entry in agenda.pop(now):
+            for entry in entries:
                 if entry.__class__ is OpInstance:
                     ended.append(entry)
                     units = entry.stages[entry.stage].at_end
@@ -116,12 +120,13 @@ class Engine:
                     units = entry
                 for unit in units:
                     free[unit] += 1
-                    if queues.get(unit):
-                        released.append(unit)
+                    if queues[unit]:
+                        self.released.append(unit)
             for run in ended:
                 self._end(run, now)
-            if released or self.pending:
+            if self.released or self.pending:
                 self._settle(now)
+            entries = agenda.pop(now, None)
 
     # Ops.
 
@@ -193,27 +198,28 @@ class Engine:
     def _end(self, run: OpInstance, now: int) -> None:
         """A stage has ended: request the next one, or complete the op."""
         op, stages = run.op, run.stages
-        tiles = self.tiles
-        since, masks, all_counts = tiles.since, tiles.masks, tiles.counts
-        for tile, bit in stages[run.stage].shows:  # as `leave` does, in the inner loop
-            counts = all_counts[tile]
-            counts[bit] -= 1
-            if not counts[bit]:
-                if now > since[tile]:
-                    tiles.account(tile, now)
-                masks[tile] &= ~bit
-        if op in self.log_of_update:  # each of its stages is an update
-            self.upkeep.update_ends(op, now + self.state.offset)
-        if run.stage + 1 < len(stages):
-            run.stage += 1
-            run.requested = now
-            self.pending.append(run)
+        for show in stages[run.stage].shows:
+            self.tiles.leave(show, now)
+        is_last = run.stage + 1 == len(stages)
+        if self.end_told[op]:
+            self._tell_end(run, now, is_last)
+        if is_last:
+            self._complete(op, run.n)
             return
-        if self.maintenance[op] is not None:
-            self.upkeep.end(op, self.state.clock, self.state.now)
-        if self.observer is not None:
-            self.observer.on_end(self.schedule.ops[op], run.n, now + self.state.offset)
-        self._complete(op, run.n)
+        run.stage += 1
+        run.requested = now
+        self.pending.append(run)
+
+    def _tell_end(self, run: OpInstance, now: int, is_last: bool) -> None:
+        """Tell whom the end of a stage concerns."""
+        op, cycle = run.op, now + self.state.offset
+        if op in self.log_of_update:  # each of its stages is an update
+            self.upkeep.update_ends(op, cycle)
+        if is_last:
+            if self.maintenance[op] is not None:
+                self.upkeep.end(op, now, cycle)
+            if self.observer is not None:
+                self.observer.on_end(self.schedule.ops[op], run.n, cycle)
 
     # Units.
 
@@ -245,23 +251,20 @@ class Engine:
             return
         free, queues = self.free, self.queues
         for unit in stage.acquire:
-            if free[unit] <= 0 or queues.get(unit):
+            if free[unit] <= 0 or queues[unit]:
                 break
         else:
             self._grant(run, stage, now)
             return
         for unit in stage.acquire:
-            queue = queues.get(unit)
-            if queue is None:
-                queue = queues[unit] = []
             if stage.in_order:
-                queue.append(run)
+                queues[unit].append(run)
             else:
-                insort(queue, run, key=_age)
+                insort(queues[unit], run, key=_age)
         if self.maintenance[run.op] is not None:
             self.upkeep.dirty = True
         if stage.waits is not None:
-            self.tiles.enter(stage.waits[0], stage.waits[1], now)
+            self.tiles.enter(stage.waits, now)
         run.lacks = stage.acquire[0]
         if self._grantable(run):
             self._grant_waiting(run, now)
@@ -270,10 +273,10 @@ class Engine:
         """Queue a request for a unit that is arbitrated by input, to be granted when all new requests are there."""
         (unit,) = stage.acquire
         run.lacks = unit
-        self.queues.setdefault(unit, []).append(run)
+        self.queues[unit].append(run)
         self._sort_by_port(unit)
         if stage.waits is not None:
-            self.tiles.enter(stage.waits[0], stage.waits[1], now)
+            self.tiles.enter(stage.waits, now)
         self.released.append(unit)
 
     def _sort_by_port(self, unit: int) -> None:
@@ -305,7 +308,7 @@ class Engine:
                 self.state.served[unit] = stage.port[0]
                 self._sort_by_port(unit)
         if stage.waits is not None:
-            self.tiles.leave(stage.waits[0], stage.waits[1], now)
+            self.tiles.leave(stage.waits, now)
         self.state.waits[stage.index] += now - run.requested
         self._grant(run, stage, now)
 
@@ -314,38 +317,38 @@ class Engine:
         free = self.free
         for unit in stage.acquire:
             free[unit] -= 1
-        self.state.grants[stage.index] += 1
-        tiles = self.tiles
-        since, masks, all_counts = tiles.since, tiles.masks, tiles.counts
-        for tile, bit in stage.shows:  # as `enter` does, in the inner loop
-            counts = all_counts[tile]
-            if counts.get(bit):
-                counts[bit] += 1
-            else:
-                counts[bit] = 1
-                if now > since[tile]:
-                    tiles.account(tile, now)
-                masks[tile] |= bit
-        agenda = self.agenda
-        for at, entry in (stage.latency, run), *stage.later:
-            entries = agenda.get(now + at)
-            if entries is None:
-                agenda[now + at] = [entry]
-                if at:
-                    self.env.timeout(at).callbacks.append(self._tick)
-            else:
-                entries.append(entry)
-        if self.maintenance[run.op] is not None:
-            self.upkeep.begin(run.op, run.n, self.state.clock, self.state.now)
-        timeline = self.state.timeline
-        if timeline is not None and run.op in timeline.tracked and (not run.stage or run.op in timeline.updates):
-            timeline.add(run.op, run.n, now + self.state.offset)
+        self.grants[stage.index] += 1
+        for show in stage.shows:
+            self.tiles.enter(show, now)
+        self._put(stage.latency, run, now)
+        for at, units in stage.later:
+            self._put(at, units, now)
+        if self.grant_told[run.op]:
+            self._tell_grant(run, stage, now)
+
+    def _put(self, at: int, entry: OpInstance | tuple[int, ...], now: int) -> None:
+        """Put an entry on the agenda, in so many cycles."""
+        entries = self.agenda.get(now + at)
+        if entries is not None:
+            entries.append(entry)
+            return
+        self.agenda[now + at] = [entry]
+        if at:
+            self.env.timeout(at).callbacks.append(self._tick)
+
+    def _tell_grant(self, run: OpInstance, stage: CompiledStage, now: int) -> None:
+        """Tell whom the beginning of a stage concerns."""
+        op, offset, timeline = run.op, self.state.offset, self.state.timeline
+        cycle = now + offset
+        if self.maintenance[op] is not None:
+            self.upkeep.begin(op, run.n, now, cycle)
+        if timeline is not None and op in timeline.tracked and (not run.stage or op in timeline.updates):
+            timeline.add(op, run.n, cycle)
         if self.observer is not None:
-            op, offset = self.schedule.ops[run.op], self.state.offset
-            at_cycle = now + offset
+            own = self.schedule.ops[op]
             if run.stage == 0:
-                self.observer.on_start(op, run.n, at_cycle)
-            self.observer.on_stage(op, run.n, run.stage, run.requested + offset, at_cycle, at_cycle + stage.latency)
+                self.observer.on_start(own, run.n, cycle)
+            self.observer.on_stage(own, run.n, run.stage, run.requested + offset, cycle, cycle + stage.latency)
 
     # The end.
 

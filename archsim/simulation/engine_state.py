@@ -131,7 +131,8 @@ def first_state(
     for unit in contended:
         free[unit] = capacity[unit]
     return EngineState(
-        schedule, program, timeline, free=free, contended=tuple(contended), queues={}, served={},
+        schedule, program, timeline, free=free, contended=tuple(contended), queues={unit: [] for unit in contended},
+        served={},
         started=[0] * ops, done=[0] * ops, blocked=set(), agenda={}, grants=[0] * stages, waits=[0] * stages,
         tiles=TileStates(len(schedule.used_tiles)), upkeep=Upkeep(schedule, program),
     )  # fmt: skip

@@ -198,7 +198,7 @@ def fixed_of(
     end_first, end = _flat([stage.at_end for stage in ordered])
     later_first, later_at = _flat([[at for at, _ in stage.later] for stage in ordered])
     later_unit_first, later_unit = _flat([units for stage in ordered for _, units in stage.later])
-    show_first, show_tile = _flat([[tile for tile, _ in stage.shows] for stage in ordered])
+    show_first, show_tile = _flat([[tile for tile, _, _ in stage.shows] for stage in ordered])
     own = program.maintenance
     same: dict[tuple[int, ...], int] = {}
     later_same = [same.setdefault(units, len(same)) for stage in ordered for _, units in stage.later]
@@ -219,7 +219,7 @@ def fixed_of(
         end=end, later_first=later_first, later_at=later_at, later_unit_first=later_unit_first, later_unit=later_unit,
         later_same=_all(later_same),
         show_first=show_first, show_tile=show_tile,
-        show_bit=_all(_place(bit) for stage in ordered for _, bit in stage.shows),
+        show_bit=_all(_place(bit) for stage in ordered for _, bit, _ in stage.shows),
         wait_tile=_all(NONE if stage.waits is None else stage.waits[0] for stage in ordered),
         wait_bit=_all(NONE if stage.waits is None else _place(stage.waits[1]) for stage in ordered),
         port=_all(NONE if stage.port is None else stage.port[0] for stage in ordered),

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from archsim.base.uncollected import uncollected
 from archsim.mapping.schedule import Maintenance, Need, Schedule, Stage
-from archsim.simulation.tile_states import BIT
+from archsim.simulation.tile_states import show
 
 FOREVER = 1 << 62  # cycles: beyond the end of every run
 
@@ -39,11 +39,11 @@ class CompiledStage:
                 (at_end if at == stage.latency_cycles else released.setdefault(at, [])).append(unit)
         self.at_end = tuple(at_end)
         self.later = tuple([(at, tuple(units)) for at, units in sorted(released.items())]) if released else ()
-        self.shows = tuple([(tile_place[tile], BIT[state]) for tile, state in stage.shows if tile in tile_place])
+        self.shows = tuple([show(tile_place[tile], state) for tile, state in stage.shows if tile in tile_place])
         self.port = stage.port if self.acquire else None
         self.in_order = stage.in_order
         waits = stage.waits
-        self.waits = (tile_place[waits[0]], BIT[waits[1]]) if waits and waits[0] in tile_place else None
+        self.waits = show(tile_place[waits[0]], waits[1]) if waits and waits[0] in tile_place else None
 
 
 Variants: TypeAlias = tuple[tuple[CompiledStage, ...], ...]

@@ -15,34 +15,43 @@ BIT = {state: 1 << i for i, state in enumerate(STATES)}
 WAITING_TRANSFER = BIT["waiting_transfer"]
 
 
+Show: TypeAlias = tuple[int, int, int]
+"""A tile, the bit of a state, and the place of both in `TileStates.counts`."""
+
+
+def show(tile: int, state: str) -> Show:
+    """Return what says that a tile is in a state."""
+    return tile, BIT[state], tile * len(STATES) + STATES.index(state)
+
+
 class TileStates:
     """By tile the states that it is in, as a mask of bits, and the cycles spent in each so far.
 
-    A state may be entered several times: `counts` says how often. `totals` has cycles by the lowest bit of the mask
-    that there was, 0 of none.
+    A state may be entered several times: `counts` says how often, by tile and state. `totals` has cycles by the lowest
+    bit of the mask that there was, 0 of none.
     """
 
     def __init__(self, tiles: int) -> None:
         self.masks = [0] * tiles
-        self.counts: list[dict[int, int]] = [{} for _ in range(tiles)]
+        self.counts = [0] * (tiles * len(STATES))
         self.since = [0] * tiles
         self.totals: list[dict[int, int]] = [{} for _ in range(tiles)]
+        self.waiting = [show(tile, "waiting_transfer") for tile in range(tiles)]
 
-    def enter(self, tile: int, bit: int, now: int) -> None:
+    def enter(self, show: Show, now: int) -> None:
         """A tile is in a state once more."""
-        counts = self.counts[tile]
-        count = counts.get(bit, 0)
-        counts[bit] = count + 1
-        if not count:
+        tile, bit, place = show
+        self.counts[place] += 1
+        if self.counts[place] == 1:
             if now > self.since[tile]:
                 self.account(tile, now)
             self.masks[tile] |= bit
 
-    def leave(self, tile: int, bit: int, now: int) -> None:
+    def leave(self, show: Show, now: int) -> None:
         """A tile is in a state once less."""
-        counts = self.counts[tile]
-        counts[bit] -= 1
-        if not counts[bit]:
+        tile, bit, place = show
+        self.counts[place] -= 1
+        if not self.counts[place]:
             if now > self.since[tile]:
                 self.account(tile, now)
             self.masks[tile] &= ~bit
@@ -63,8 +72,8 @@ class TileStates:
 
     def show_waiting(self, begins: bool, now: int) -> None:
         """All tiles begin or end to wait for maintenance."""
-        for tile in range(len(self.masks)):
-            (self.enter if begins else self.leave)(tile, WAITING_TRANSFER, now)
+        for waiting in self.waiting:
+            (self.enter if begins else self.leave)(waiting, now)
 
     def spent(self) -> Int:
         """Return the cycles charged [tile, 0 or 1 + state]."""
