@@ -61,7 +61,8 @@ class Device:
 
 
 def _constant_step(spec: ArchSpec) -> dict[str, float]:
-    cell, scale = spec.tile.device, spec.numerics.weight_scale_siemens
+    cell: Any = spec.tile.device
+    scale = spec.numerics.weight_scale_siemens
     return {
         "dw_min": cell.step_siemens / scale, "dw_min_dtod": cell.step_spread, "up_down_dtod": cell.asymmetry_spread,
         "w_max": cell.bound_siemens / scale, "w_min": -cell.bound_siemens / scale,
@@ -71,7 +72,8 @@ def _constant_step(spec: ArchSpec) -> dict[str, float]:
 
 def _linear_step(spec: ArchSpec) -> dict[str, float]:
     """Steps up and down vary independently: their mean and half their difference by sqrt(1/2) of either each."""
-    cell, per_v = spec.tile.device, spec.tile.device.transistor_siemens_per_v / spec.numerics.weight_scale_siemens
+    cell: Any = spec.tile.device
+    per_v = cell.transistor_siemens_per_v / spec.numerics.weight_scale_siemens
     up_v, down_v = cell.capacitor_most_v - cell.capacitor_start_v, cell.capacitor_start_v - cell.capacitor_least_v
     bend_per_v, spread = cell.step_bend / cell.capacitor_start_v, cell.step_spread * math.sqrt(0.5)
     return {
@@ -114,11 +116,16 @@ X, D = (1.0, 0.75, 0.5, 0.2), (-1.0, -0.4, 0.1, 0.02)  # x of full scale; for wh
 DRAWS = 20_000
 
 
+def slots_of(spec: ArchSpec) -> int:
+    array: Any = spec.tile.array
+    return int(array.pulses)
+
+
 def updates() -> None:
     """Print mean and standard deviation of what an update changes, in steps, for nominal cells."""
     spec = DEVICES["ConstantStep"].spec("tile.device.step_spread=0", "tile.device.asymmetry_spread=0",
                                         "tile.device.bound_spread=0")  # fmt: skip
-    slots, d = spec.tile.array.pulses, np.array(D)
+    slots, d = slots_of(spec), np.array(D)
     ours = changed_by_archsim(spec, np.array(X), d), changed_by_archsim(spec, np.array(X), d, stochastic=True)
     theirs = {kind: changed_by_aihwkit(spec, np.array(X), d, kind)
               for kind in ("STOCHASTIC_COMPRESSED", "DETERMINISTIC_IMPLICIT")}  # fmt: skip
@@ -132,7 +139,7 @@ def updates() -> None:
 
 def changed_by_archsim(spec: ArchSpec, x: F64, d: F64, *, stochastic: bool = False) -> F64:
     """Return [draws, rows, columns] by how many steps cells change in an update, by archsim's trains or aihwkit's."""
-    slots, trains = spec.tile.array.pulses, STOCHASTIC if stochastic else PULSED
+    slots, trains = slots_of(spec), STOCHASTIC if stochastic else PULSED
     cells = spec.tile.device.cells(len(x), len(d), 0, 0, Switches())
     kernel, room = slot_by_slot(cells.kernel) if stochastic else cells.kernel, roomy(max(len(x), len(d)))
     nx, nd, found = np.zeros(len(x), np.int64), np.zeros(len(d), np.int64), np.zeros((DRAWS, len(x), len(d)))
@@ -154,7 +161,7 @@ def changed_by_aihwkit(spec: ArchSpec, x: F64, d: F64, kind: str) -> F64:
     from benchmarks.aihwkit_network import tile_of
 
     own = made(DEVICES["ConstantStep"], spec, 1)
-    tile = tile_of((len(x), len(d)), own, spec.tile.array.pulses, kind)
+    tile = tile_of((len(x), len(d)), own, slots_of(spec), kind)
     xs, ds = (torch.tensor(each, dtype=torch.float32)[None] for each in (x, d))
     found = np.zeros((DRAWS, len(x), len(d)))
     for draw in range(DRAWS):

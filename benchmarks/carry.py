@@ -25,7 +25,7 @@ from benchmarks.report import Figure
 
 EXAMPLES = 60_000
 REPEATS = 2
-CASES = (
+CASES: tuple[tuple[str, str, list[str]], ...] = (
     ("circuit, sequential", "ambrogio_nature_2018", []),
     ("packet, pipelined 4", "ambrogio_nature_2018_packet", ["schedule.mode=pipelined", "schedule.in_flight=4"]),
 )

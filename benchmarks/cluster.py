@@ -56,7 +56,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _sweep(address: str, varied: tuple[str, ...], out: Path) -> int:
-    data, _, _ = STUDY.perform(Inputs(CHIP, WORK, vary=varied, cluster=address), out)
+    data, *_ = STUDY.perform(Inputs(CHIP, WORK, vary=varied, cluster=address), out)
     return len(data.points)
 
 

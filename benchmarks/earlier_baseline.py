@@ -11,9 +11,8 @@ import numba
 import numpy as np
 
 from archsim.base.arrays import F32
-from archsim.base.machine_code import lean
+from archsim.base.machine_code import lean, rebuilt
 from archsim.functional import floating_point
-from archsim.functional.compiling import rebuilt
 
 train_float: Any = floating_point.train_float
 

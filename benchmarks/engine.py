@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import simpy
@@ -27,7 +27,7 @@ from benchmarks.report import Figure
 
 EXAMPLES = 2_000
 REPEATS = 5
-CASES = (
+CASES: tuple[tuple[str, str, list[str]], ...] = (
     ("circuit, sequential", "ambrogio_nature_2018", []),
     ("packet, sequential", "ambrogio_nature_2018_packet", []),
     ("circuit, pipelined 4", "ambrogio_nature_2018", ["schedule.mode=pipelined", "schedule.in_flight=4"]),
@@ -40,7 +40,7 @@ def bare(units: int, processes: int, actions: int) -> float:
     env = simpy.Environment()
     resources = [simpy.Resource(env) for _ in range(units)]
 
-    def worker(first: int) -> Iterator[Any]:
+    def worker(first: int) -> Generator[Any, Any, None]:
         for i in range(actions // processes):
             with resources[(first + i) % units].request() as request:
                 yield request

@@ -15,6 +15,7 @@ import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,8 @@ LEAST_HZ, MOST_HZ, MOST_NM, MOST_ENOB = 1e5, 1e10, 180, 12.5
 QUANTILES = (0.1, 0.9)
 FOLDS = 10
 
-LEFT_OUT = (  # (converter, bits, samples/s, node in m, J or None, m2 or None, design or silicon)
+Converter = tuple[str, int, float, float, float, float | None, str]
+LEFT_OUT: tuple[Converter, ...] = (  # (name, bits, samples/s, node in m, J, m2 or None, design or silicon)
     ("Jia, JSSC 2020, 0.85 V", 8, 0.74e6, 65e-9, 1.79e-12, 0.497e-6 / 256, "silicon"),
     ("Jia, JSSC 2020, 1.2 V", 8, 1.85e6, 65e-9, 3.56e-12, None, "silicon"),
     ("Wang, VLSI 2022, 1 V", 8, 218e6, 22e-9, 2.66e-12, 0.13 * 0.124e-6 / 16, "silicon"),
@@ -98,7 +100,8 @@ def inside(estimate: str, place: int) -> tuple[int, int]:
     """Print where the converters left out lie, and return how many of how many are inside of the range."""
     hits = count = 0
     for converter in LEFT_OUT:
-        name, bits, rate_hz, node_m, found = *converter[:4], converter[place]
+        name, bits, rate_hz, node_m = converter[:4]
+        found: Any = converter[place]
         if found is not None:
             own = ESTIMATORS[estimate].estimate(bits=bits, rate=rate_hz, node=node_m)
             hit = own.low <= found <= own.high

@@ -84,7 +84,7 @@ def main(folder: Path, template: Path) -> None:
     print(f"Horowitz's are {math.exp(coefficients[-1]):.4g} times those of CACTI")
     told(x, y, weights, coefficients[:-1], "energy")
     own = np.linalg.lstsq(features(sizes, widths), np.log(area), rcond=None)[0]
-    told(features(sizes, widths), np.log(area), np.ones(len(area)), own, "area")
+    told(features(sizes, widths), np.log(area), np.ones(len(area)), own.astype(np.float64), "area")
 
     ratios = []
     for device in DEVICES:

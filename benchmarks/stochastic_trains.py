@@ -29,7 +29,7 @@ def row_slots(x: F32, full: Any, pulses: Any, base: Any, first: Any, out: Array)
     for i in range(x.shape[0]):
         share, bits = x[i] / np.float32(full), np.int64(0)
         for slot in range(pulses if share > 0 else 0):
-            fires = np.int64(uniform(base, (first + i) * pulses + slot) < share)
+            fires: Any = np.int64(uniform(base, (first + i) * pulses + slot) < share)
             bits |= fires << slot
             fired += fires
         out[i] = bits
@@ -46,11 +46,11 @@ def column_slots(d: F32, unit: Any, pulses: Any, base: Any, first: Any, out: Arr
     for j in range(d.shape[0]):
         share, bits = unit * abs(d[j]) / np.float32(pulses), np.int64(0)
         for slot in range(pulses if share > 0 else 0):
-            fires = np.int64(uniform(base, (first + j) * pulses + slot) < share)
+            fires: Any = np.int64(uniform(base, (first + j) * pulses + slot) < share)
             bits |= fires << slot
             total += fires
         clipped += share > 1
-        columns += bits > 0
+        columns += bits > 0  # type: ignore[assignment]
         out[j] = bits if d[j] > 0 else -bits
     return columns, clipped, float(total)
 

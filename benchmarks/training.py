@@ -32,7 +32,9 @@ def measure() -> list[Figure]:
     plain, resistive = (_schedule(workload, settings) for settings in ((), RESISTIVE))
 
     def in_float(kernel: Callable[..., object] = train_float) -> Callable[[], object]:
-        weights = Training(plain[0], data).baseline.weights
+        baseline = Training(plain[0], data).baseline
+        assert baseline is not None
+        weights = baseline.weights
         rate, batch, t = workload.training.learning_rate, workload.training.batch, targets_or_none(data.train_x, None)
         return lambda: kernel(weights, functions, data.train_x, data.train_y, t, order, rate, batch)
 

@@ -58,9 +58,9 @@ def network(
     input_bits: int = 8,
     hidden: str = "relu",
     output: str = "softmax",
-    target: str = "class",
+    target: Any = "class",
     signed: bool = False,
-    **parameters: float,
+    **parameters: Any,
 ) -> Workload:
     """Return a network whose layers have these widths, the inputs first; `parameters` are those of hidden layers."""
     last = len(sizes) - 2
@@ -79,7 +79,7 @@ def network(
         name="test",
         dataset=Dataset(name="none", examples=1000, input_bits=input_bits, target=target, signed=signed),
         layers=layers,
-        training=Training(epochs=1, batch=batch, learning_rate="0.05"),
+        training=Training(epochs=1, batch=batch, learning_rate=0.05),
     )
 
 

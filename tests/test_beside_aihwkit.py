@@ -9,7 +9,7 @@ import pytest
 
 from archsim.components.cells.base import Switches
 from benchmarks import beside_aihwkit
-from benchmarks.beside_aihwkit import DEVICES
+from benchmarks.beside_aihwkit import DEVICES, slots_of
 from benchmarks.stochastic_trains import STOCHASTIC, roomy, slot_by_slot
 
 
@@ -50,7 +50,7 @@ def test_stochastic_trains_coincide_binomially(name: str) -> None:
     spec, draws, columns = DEVICES[name].spec(), 2000, 9
     cells = spec.tile.device.cells(1, columns, 0, 0, Switches(variability=False, leakage=False))
     step_siemens = 0.001 * spec.numerics.weight_scale_siemens
-    slots, x, d = spec.tile.array.pulses, np.array([0.6], np.float32), np.full(columns, 0.5, np.float32)
+    slots, x, d = slots_of(spec), np.array([0.6], np.float32), np.full(columns, 0.5, np.float32)
     nx, nd, phases, room = np.zeros(1, np.int64), np.zeros(columns, np.int64), np.zeros(1, np.float32), roomy(columns)
     kernel, found = slot_by_slot(cells.kernel), []
     for draw in range(draws):

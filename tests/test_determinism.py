@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +99,7 @@ Lines = list[list[str]]
 SHORT = [CHIP, WORK, "--examples", "5"]
 DRAWS = (8, 4)
 """For the intervals of metrics, billed anew and simulated: they are there, and are drawn in an order of their own."""
-INPUTS = {
+INPUTS: dict[str, bytes | Callable[[], bytes]] = {
     "plan.flp": FLP.encode(),
     "bad.yaml": b"kind: arch\nname: bad\nzeta: 1\nalpha: 2\ntile: {rows: x, cols: -1, hue: red, device: {kind: x}}\n",
     "model.onnx": model,

@@ -111,7 +111,7 @@ def test_the_python_of_the_readme_runs(
 def test_the_cluster_of_the_page_starts_and_takes_its_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    distributed = pytest.importorskip("distributed")
+    distributed: Any = pytest.importorskip("distributed")
     page = PAGES["docs/howto/cluster.md"]
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     made: list[Any] = []

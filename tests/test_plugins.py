@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -320,7 +321,7 @@ def test_a_study_that_is_kept_as_one_of_archsims_own_is_told(archsim: Command) -
 def test_what_archsim_registers_after_a_plug_in_is_still_its_own() -> None:
     """Of some registries a part is imported late: studies."""
     make = "from archsim.base.registry import Registry\nTHINGS = Registry('thing')\n"
-    own = {"__name__": "archsim.things"}
+    own: dict[str, Any] = {"__name__": "archsim.things"}
     exec(compile(make, "things", "exec"), own)
     with plugin_loading.using([]):
         exec("THINGS.add('one')(1)", {"__name__": "theirs", "__file__": "theirs.py", **own | {"__name__": "theirs"}})

@@ -190,24 +190,31 @@ def test_axes_without_values_are_told() -> None:
         sim.sweep(REFERENCE, WORK, {"tile.rows": []})
 
 
+untyped: Any = sim
+"""Without its types, which what is of another kind would not have."""
+
+
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda: sim.run(epochs="3"), "--epochs: '3' is not a whole number; give a whole number, or None"),
-        (lambda: sim.run(examples=2.5), "--examples: 2.5 is not a whole number"),
-        (lambda: sim.run(full="yes"), "--full: 'yes' is not True or False"),
-        (lambda: sim.run(seed="a"), "--seed: 'a' is not a whole number; give a whole number$"),
-        (lambda: sim.run(out=3), "3 is not a path"),
-        (lambda: sim.run(3), "3 is neither a name, nor a path, nor a loaded spec"),
-        (lambda: sim.run({"kind": "arch"}), "is neither a name, nor a path, nor a loaded spec"),
-        (lambda: sim.run(sets=3), r"3 is neither figures by key nor texts; for example \{'tile.rows': 256\}"),
-        (lambda: sim.crosscheck(REFERENCE, WORK, tolerance="2"), "--tolerance: '2' is not a number"),
-        (lambda: sim.train(REFERENCE, WORK, seeds="2", epochs=True), "--epochs: True is not .*\n--seeds: '2' is not"),
-        (lambda: sim.train(REFERENCE, WORK, ablate=3), "3 is neither a text nor several"),
-        (lambda: sim.network("mesh", load="0.1"), "'0.1' is neither a number nor several"),
-        (lambda: sim.network("mesh", vcs="4"), "--vcs: '4' is not a whole number"),
-        (lambda: sim.compare(REFERENCE, WORK, gpus=[3]), "3 is not a path"),
-        (lambda: sim.survey(REFERENCE, 3), "3 is neither a name"),
+        (lambda: untyped.run(epochs="3"), "--epochs: '3' is not a whole number; give a whole number, or None"),
+        (lambda: untyped.run(examples=2.5), "--examples: 2.5 is not a whole number"),
+        (lambda: untyped.run(full="yes"), "--full: 'yes' is not True or False"),
+        (lambda: untyped.run(seed="a"), "--seed: 'a' is not a whole number; give a whole number$"),
+        (lambda: untyped.run(out=3), "3 is not a path"),
+        (lambda: untyped.run(3), "3 is neither a name, nor a path, nor a loaded spec"),
+        (lambda: untyped.run({"kind": "arch"}), "is neither a name, nor a path, nor a loaded spec"),
+        (lambda: untyped.run(sets=3), r"3 is neither figures by key nor texts; for example \{'tile.rows': 256\}"),
+        (lambda: untyped.crosscheck(REFERENCE, WORK, tolerance="2"), "--tolerance: '2' is not a number"),
+        (
+            lambda: untyped.train(REFERENCE, WORK, seeds="2", epochs=True),
+            "--epochs: True is not .*\n--seeds: '2' is not",
+        ),
+        (lambda: untyped.train(REFERENCE, WORK, ablate=3), "3 is neither a text nor several"),
+        (lambda: untyped.network("mesh", load="0.1"), "'0.1' is neither a number nor several"),
+        (lambda: untyped.network("mesh", vcs="4"), "--vcs: '4' is not a whole number"),
+        (lambda: untyped.compare(REFERENCE, WORK, gpus=[3]), "3 is not a path"),
+        (lambda: untyped.survey(REFERENCE, 3), "3 is neither a name"),
     ],
 )
 def test_what_is_of_another_kind_is_told(ask: Callable[[], Any], said: str) -> None:

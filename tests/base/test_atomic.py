@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import threading
@@ -109,7 +110,7 @@ def test_where_there_are_no_locks_two_may_write_and_nothing_is_mixed(
     def none(*_: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(atomic.fcntl, "flock", none)
+    monkeypatch.setattr(fcntl, "flock", none)
     with claimed(tmp_path / "out") as one:
         monkeypatch.setattr(atomic, "_held", {})  # as another process sees it
         with claimed(tmp_path / "out") as other:

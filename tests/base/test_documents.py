@@ -41,7 +41,9 @@ def reference(node: yaml.Node) -> Any:
 def test_a_file_is_read_as_pyyaml_composes_it(given_values: list[str]) -> None:
     # Reference: PyYAML's composer in Python, whose resolver knows what YAML 1.1 takes for no value.
     text = "".join(f"k{i}: {value}\n" for i, value in enumerate(given_values))
-    assert read_yaml(text, "x") == reference(yaml.compose(text, Loader=yaml.SafeLoader))
+    composed = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert composed is not None
+    assert read_yaml(text, "x") == reference(composed)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), st.booleans())

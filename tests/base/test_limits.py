@@ -221,12 +221,13 @@ for line in sys.stdin:
 def bounded() -> Iterator[Callable[[Path, Sequence[str]], int]]:
     """Carry out a command in a folder, where 1.txt and 2.txt hold what it says; returns its status."""
     with subprocess.Popen([sys.executable, "-c", BOUNDED], stdin=PIPE, stdout=PIPE, text=True) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
+        asked, told = server.stdin, server.stdout
+        assert asked is not None
+        assert told is not None
 
         def command(folder: Path, words: Sequence[str]) -> int:
-            print(json.dumps([str(folder), words]), file=server.stdin, flush=True)
-            return int(server.stdout.readline())
+            print(json.dumps([str(folder), words]), file=asked, flush=True)
+            return int(told.readline())
 
         yield command
 

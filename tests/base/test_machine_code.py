@@ -61,7 +61,7 @@ def test_code_is_kept_with_temporary_files_where_nothing_else_can_be_written(
     monkeypatch.setattr(machine_code, "scratch", lambda: tmp_path)
     assert made() == 2.5
     assert len(kept(tmp_path / "numba")) == 2
-    assert numba.config.CACHE_DIR == ""
+    assert vars(numba.config)["CACHE_DIR"] == ""
 
 
 def test_without_a_folder_nothing_is_kept_which_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of temporary files, beside which no other is found."""
     real = Path.mkdir
 
-    def mkdir(self: Path, *arguments: int, **options: bool) -> None:
+    def mkdir(self: Path, *arguments: Any, **options: Any) -> None:
         if self.parts[:2] == ("/", "dev"):
             raise OSError(30, "Read-only file system")
         real(self, *arguments, **options)

@@ -65,11 +65,11 @@ def counts_before_plurals(path: Path) -> Iterator[tuple[str, str]]:
                 if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant):
                     before = value.value
                     is_counted = isinstance(before, ast.Call) and ast.unparse(before.func) == "counted"
-                    if not is_counted and COUNT_BEFORE_NOUN.match(text.value):
+                    if not is_counted and COUNT_BEFORE_NOUN.match(str(text.value)):
                         yield name, ast.unparse(before)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "say" and node.args:
             told = node.args[0]
-            for match in COUNT_IN_TEMPLATE.finditer(told.value if isinstance(told, ast.Constant) else ""):
+            for match in COUNT_IN_TEMPLATE.finditer(str(told.value) if isinstance(told, ast.Constant) else ""):
                 yield name, match[1]
 
 

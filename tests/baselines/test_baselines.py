@@ -19,10 +19,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archsim.base.arrays import F64
 from archsim.base.errors import SpecError
 from archsim.baselines import fit as fits
 from archsim.baselines.gpus import FOLDER, PRECISIONS, Gpu, baselines, find_gpus, load_gpus
-from archsim.baselines.law import constants
+from archsim.baselines.law import Constants, constants
 from archsim.baselines.measured import PRECISION_OF, measurements, read_measured, shipped
 from archsim.baselines.model import steps
 from archsim.baselines.power import sustained
@@ -37,9 +38,15 @@ pairs = st.sampled_from([(gpu, precision) for gpu in GPUS.values() for precision
 sizes = st.integers(1, 6000)
 
 
-def one(gpu: Gpu, precision: str, rows: int, columns: int, depth: int, moved: float = 1.0, law=LAW) -> float:
-    arrays = [np.array([float(each)]) for each in (rows, columns, depth, moved, moved)]
-    return float(product(gpu, precision, *arrays, law).time_s(law)[0])
+def arrays(rows: int, columns: int, depth: int, moved: float = 1.0) -> tuple[F64, F64, F64, F64, F64]:
+    sizes = (np.array([float(each)]) for each in (rows, columns, depth, moved, moved))
+    return next(sizes), next(sizes), next(sizes), next(sizes), next(sizes)
+
+
+def one(
+    gpu: Gpu, precision: str, rows: int, columns: int, depth: int, moved: float = 1.0, law: Constants = LAW
+) -> float:
+    return float(product(gpu, precision, *arrays(rows, columns, depth, moved), law).time_s(law)[0])
 
 
 # ---- data sheets
@@ -153,8 +160,7 @@ def test_a_larger_product_takes_no_less_time(
 def test_a_slower_clock_is_never_quicker_and_slows_arithmetic_alone(
     pair: tuple[Gpu, str], rows: int, columns: int, depth: int, clock: float
 ) -> None:
-    arrays = [np.array([float(each)]) for each in (rows, columns, depth, 1.0, 1.0)]
-    work = product(*pair, *arrays, LAW)
+    work = product(*pair, *arrays(rows, columns, depth), LAW)
     full, slow = float(work.time_s(LAW)[0]), float(work.time_s(LAW, clock)[0])
     assert full * (1 - 1e-12) <= slow <= full / clock * (1 + 1e-12)
 
@@ -193,9 +199,8 @@ def test_a_matrix_by_a_vector_takes_its_traffic() -> None:
 
 
 def test_rows_off_16_bytes_cost_time_on_matrix_units_alone() -> None:
-    arrays = [np.array([float(each)]) for each in (250, 64, 529, 1.0, 1.0)]
     for precision, slower in (("bf16", True), ("tf32", True), ("fp32", False)):
-        given_, off = (float(product(GPUS["H100"], precision, *arrays, LAW, which).time_s(LAW)[0])
+        given_, off = (float(product(GPUS["H100"], precision, *arrays(250, 64, 529), LAW, which).time_s(LAW)[0])
                        for which in (True, False))  # fmt: skip
         assert (off > given_) is slower
 

@@ -296,7 +296,9 @@ def test_units_are_numbered_in_order_and_named_once() -> None:
         assert {built.units[index].tile for index in tile.units.values()} == {tile.index}
     for name, link in built.links.items():
         assert (link.name, built.units[link.unit].name) == (name, name)
-    assert built.units[built.programming[0]].capacity == built.spec.schedule.transfer.tiles_in_parallel
+    transfer = built.spec.schedule.transfer
+    assert transfer is not None
+    assert built.units[built.programming[0]].capacity == transfer.tiles_in_parallel
 
 
 def test_a_smaller_kind_of_tile_stands_on_a_site_as_large() -> None:

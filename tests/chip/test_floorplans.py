@@ -330,7 +330,7 @@ def test_a_file_of_rectangles_is_a_floorplan(tmp_path: Path, monkeypatch: pytest
     plan = section("columns").plan([MM2] * 6, MM2)
     fillers = "filler_0\t1e-6\t1e-6\t0\t0\n"
     Path("chip.flp").write_text(write_flp(reversed(plan.named())) + fillers, "utf-8")
-    again = Explicit(flp="chip.flp").plan([MM2] * 6, MM2)
+    again = of_file("chip.flp").plan([MM2] * 6, MM2)
     assert (again.sites, again.host, again.grid) == (plan.sites, plan.host, plan.grid)
     assert sorted(again.blocks, key=lambda block: block.name) == sorted(plan.blocks, key=lambda block: block.name)
     assert again.white_space_m2 == pytest.approx(plan.white_space_m2, rel=1e-9)
@@ -340,18 +340,22 @@ def test_the_hash_of_a_spec_follows_the_file(tmp_path: Path) -> None:
     path, hashes = tmp_path / "a.flp", []
     for width in ("1e-3", "1e-3", "2e-3"):
         path.write_text(f"tile0 {width} 1e-3 0 0\n", "utf-8")
-        hashes.append(digest_of(Explicit(flp=str(path))))
+        hashes.append(digest_of(of_file(path)))
     assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_faults_of_a_file_name_it(tmp_path: Path) -> None:
     path = tmp_path / "a.flp"
     path.write_text("tile0 1e-3 1e-3 0 0\ntile2 1e-3 1e-3 0.5e-3 0\n", "utf-8")
-    assert faults(Explicit(flp=str(path)), [1] * 3)[0].startswith(f"{path}: there is no tile1; expected tile0 to tile2")
+    assert faults(of_file(path), [1] * 3)[0].startswith(f"{path}: there is no tile1; expected tile0 to tile2")
     path.write_text("tile0 1e-3 1e-3 0 0\ntile1 1e-3 1e-3 0.5e-3 0\n", "utf-8")
-    small, overlap = faults(Explicit(flp=str(path)), [1, 1.5])
+    small, overlap = faults(of_file(path), [1, 1.5])
     assert small.startswith(f"{path}: tile1: tile1 needs 1.5 mm2")
     assert "tile1 overlaps tile0 in 0.5 x 1 mm at (0.5, 0) mm" in overlap
+
+
+def of_file(path: Path | str, **more: Any) -> Explicit:
+    return Explicit.model_validate({"flp": str(path), **more})
 
 
 PLAIN = "".join(
@@ -362,7 +366,7 @@ PLAIN = "".join(
 def plan_of(text: str, tiles_mm2: Sequence[float] = (1.6,) * 4, host_mm2: float = 5.7, **more: Any) -> Plan:
     path = Path("a.flp")
     path.write_text(text, "utf-8")
-    return Explicit(flp=str(path), **more).plan([area * MM2 for area in tiles_mm2], host_mm2 * MM2)
+    return of_file(path, **more).plan([area * MM2 for area in tiles_mm2], host_mm2 * MM2)
 
 
 def unfit(text: str, tiles_mm2: Sequence[float] = (1.6,) * 4, host_mm2: float = 5.7) -> list[str]:

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import fsum
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,13 +10,14 @@ from hypothesis import strategies as st
 
 from archsim import build_chip, evaluate, load_arch, load_workload
 from archsim.base.errors import InfeasibleError, SpecError
+from archsim.chip.graph import Chip
 from archsim.mapping.buffers import tree_of
 
 SMALL = ("tile.count=4", "floorplan.columns=2", "placement=in_order")
 TOPOLOGIES = ("mesh", "torus", "ring", "htree", "cmesh", "bus")
 
 
-def packaged(chips: int, topology: str = "mesh", *sets: str):
+def packaged(chips: int, topology: str = "mesh", *sets: str) -> Chip:
     return build_chip(
         load_arch("pcm64_package_32nm", (*SMALL, f"package.chips={chips}", f"routing.topology={topology}", *sets)).value
     )
@@ -86,7 +88,7 @@ def test_a_packet_takes_its_time_between_chips() -> None:
     assert late_s == pytest.approx(2 * 1e-6)
     carried = [item for item in fast.bill.items if item.component == "chip_link"]
     flits = fsum(item.count for item in carried)
-    link = fast.arch.value.routing.link
+    link: Any = fast.arch.value.routing.link
     assert flits == link.flits(250 * 8) + link.flits(10 * 8)
     assert fsum(item.energy_j for item in carried) == pytest.approx(flits * 256 * 1.17e-12)
     assert fast.passed

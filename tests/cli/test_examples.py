@@ -38,7 +38,8 @@ def parsed(line: str) -> str:
     context = typer.main.get_command(app).make_context("archsim", words)
     path = ""
     while hasattr(context.command, "commands"):
-        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        group: Any = context.command
+        name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
         context = command.make_context(name, rest, parent=context)
         path = f"{path} {name}".strip()
     return path

@@ -13,7 +13,7 @@ import numpy as np
 
 from archsim.base.arrays import F32, F64, I64, Flags
 from archsim.components.cells.numeric.ageing import Habits
-from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, PulseCounts, TransferCounts
+from archsim.components.cells.numeric.base import Cells, DeviceLine, Parameters, PulseCounts, Sight, TransferCounts
 from archsim.components.cells.numeric.capacitor import empty_state
 from archsim.components.cells.numeric.capacitor_kernels import EVEN, State
 from archsim.components.cells.numeric.conformance import coincidences
@@ -298,7 +298,14 @@ class Pcm3T1CReference(CapacitorReference):
             self._bring_up_to_date()
 
     def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+        self,
+        row_start: int,
+        row_stop: int,
+        seed: int,
+        index: int,
+        invert: bool,
+        held_s: float = 0.0,
+        sight: Sight | None = None,
     ) -> TransferCounts:
         """Do steps (1) to (5) one after another."""
         rows, cols = range(row_start, row_stop), self.weights.shape[1]
@@ -409,7 +416,14 @@ class Capacitor3T1CReference(CapacitorReference):
         self.reach = device.held_siemens * 1e6
 
     def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+        self,
+        row_start: int,
+        row_stop: int,
+        seed: int,
+        index: int,
+        invert: bool,
+        held_s: float = 0.0,
+        sight: Sight | None = None,
     ) -> TransferCounts:
         """Do nothing."""
         return self._nothing(row_start, row_stop)
@@ -429,7 +443,7 @@ class Capacitor3T1CReference(CapacitorReference):
         )  # fmt: skip
 
 
-def as_read(values: F32, draw: F64, reading: Reading) -> F32:
+def as_read(values: F32, draw: F32 | F64, reading: Reading) -> F32:
     """Return values as they are read: with noise, and at the nearest of the codes, which end at full scale."""
     if reading.noise > 0:
         values = values + reading.noise * draw.astype(np.float32)
@@ -438,7 +452,7 @@ def as_read(values: F32, draw: F64, reading: Reading) -> F32:
     return values
 
 
-def programmed(target: F32, draw: F64, n: Programming) -> F32:
+def programmed(target: F32, draw: F32 | F64, n: Programming) -> F32:
     """Return what devices hold after verified programming; a target of zero leaves them RESET."""
     r, one = target / n.scale, np.float32(1)
     sigma = n.error + n.error_slope * r - n.error_bend * (r * r)

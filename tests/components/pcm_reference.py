@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archsim.base.arrays import F32, F64, I64, Flags
-from archsim.components.cells.numeric.base import PulseCounts, TransferCounts
+from archsim.components.cells.numeric.base import PulseCounts, Sight, TransferCounts
 from archsim.components.cells.numeric.conformance import coincidences
 from archsim.components.cells.numeric.draws import BOUNDS, FIRST, FRESH, PROGRAM, SET_PULSE, STEPS, TRANSFER_READ
 from archsim.components.cells.numeric.draws_in_numpy import normals, quick_pairs
@@ -79,7 +79,14 @@ class PcmPairReference(PcmPairCells):
             self._bring_up_to_date()
 
     def transfer(
-        self, row_start: int, row_stop: int, seed: int, index: int, invert: bool, held_s: float = 0.0
+        self,
+        row_start: int,
+        row_stop: int,
+        seed: int,
+        index: int,
+        invert: bool,
+        held_s: float = 0.0,
+        sight: Sight | None = None,
     ) -> TransferCounts:
         """Read, and program again where one of the devices is full."""
         rows = slice(row_start, row_stop)

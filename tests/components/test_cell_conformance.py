@@ -62,7 +62,7 @@ KINDS = [kind for kind, cls in COMPONENTS.items() if cls.role == "device"]
 # Each kind as in its example and, if it has phase-change devices, with drift and with stuck devices, and if it has a
 # capacitor with the noise of its pulses and resets, and if it is maintained with converted reads, all exaggerated, and
 # if transfers may leave pairs as they are, with a threshold.
-CASES = [(kind, {}) for kind in KINDS] + [
+CASES: list[tuple[str, dict[str, str]]] = [(kind, {}) for kind in KINDS] + [
     (kind, dict(part)) for kind in KINDS if issubclass(COMPONENTS[kind], PcmPair)
     for part in (OPTIONS.items(), list(OPTIONS.items())[:2], list(OPTIONS.items())[2:], LAW.items(),
                  [*LAW.items(), *list(OPTIONS.items())[2:]])

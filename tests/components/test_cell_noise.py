@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from archsim.base.mixing import mix
 from archsim.components import COMPONENTS
 from archsim.components.cells.base import Switches
 from archsim.components.cells.capacitor import CapacitorPair
@@ -291,5 +292,5 @@ def test_quick_draws_of_kernels_are_those_of_the_reference() -> None:
     plain = quick_normals((7, 8, 9, 10), 5, 6)
     cells = cells_of(device_of("cap_3t1c", pulse_noise="shot"), 5, 6)
     assert cells.kernel is update  # whose bits the battery compares
-    assert int(key) == int(draws.mix(draws.mix(draws.mix(draws.mix(7) ^ np.uint64(8)) ^ np.uint64(9)) ^ np.uint64(10)))
+    assert int(key) == int(mix(mix(mix(mix(7) ^ np.uint64(8)) ^ np.uint64(9)) ^ np.uint64(10)))
     assert plain.dtype == np.float32

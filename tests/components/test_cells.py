@@ -33,8 +33,8 @@ from tests.components.cells_reference import InPlaceReference, Pcm3T1CReference
 
 IDEAL = Switches(leakage=False, variability=False, programming_error=False)
 SWITCHES = [Switches(*flags) for flags in itertools.product([True, False], repeat=4)]
-QUIET = {"transfer_noise": "0 S"}
-HABITS = {"row_polarity": "alternating", "leak_compensation": "nominal"}
+QUIET: dict[str, Any] = {"transfer_noise": "0 S"}
+HABITS: dict[str, Any] = {"row_polarity": "alternating", "leak_compensation": "nominal"}
 
 
 def device_of(**changes: object) -> Pcm3T1C:
@@ -44,7 +44,9 @@ def device_of(**changes: object) -> Pcm3T1C:
 def cells_of(
     rows: int, cols: int, switches: Switches = IDEAL, seed: int = 1, shard: int = 0, **changes: object
 ) -> Pcm3T1CCells:
-    return device_of(**changes).cells(rows, cols, seed, shard, switches)
+    made = device_of(**changes).cells(rows, cols, seed, shard, switches)
+    assert isinstance(made, Pcm3T1CCells)
+    return made
 
 
 def pulse_all(cells: Cells, sign: int, times: int = 1) -> None:
@@ -183,7 +185,7 @@ calls = st.one_of(
 
 def call(cells: Cells, name: str, *rest: Any) -> Any:
     """Make one call; the flag that comes last cuts the rows."""
-    rows, cols = cells.weights.shape
+    rows, cols = (int(each) for each in cells.weights.shape)
     start, stop = (rows // 2, rows) if rest[-1] is True else (0, rows)
     if name in ("update", "program"):
         rng = np.random.default_rng(rest[0])
@@ -576,16 +578,21 @@ def test_a_rewrite_restores_what_leaked() -> None:
 # ---- cells that are trained in place
 
 
+IN_PLACE: list[tuple[type[InPlaceCell], dict[str, str]]] = [
+    (kind, changes) for kind in (StaticCell, SoftBounds) for changes in ({}, {"step": "9 uS"})
+]
+
+
 def in_place_of(rows: int, cols: int, kind: type[InPlaceCell] = SoftBounds, **changes: object) -> InPlaceCells:
     device = kind.model_validate({**kind.example, **changes})
-    return device.cells(rows, cols, 1, 0, Switches(variability=False))
+    made = device.cells(rows, cols, 1, 0, Switches(variability=False))
+    assert isinstance(made, InPlaceCells)
+    return made
 
 
 @given(
     st.tuples(st.integers(1, 6), st.integers(1, 9)),
-    st.sampled_from(
-        [(StaticCell, {}), (SoftBounds, {}), (SoftBounds, {"step": "9 uS"}), (StaticCell, {"step": "9 uS"})]
-    ),
+    st.sampled_from(IN_PLACE),
     st.booleans(),
     st.integers(0, 2**32 - 2),
     st.lists(calls, min_size=1, max_size=8),

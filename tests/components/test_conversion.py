@@ -14,20 +14,21 @@ from pydantic import ValidationError
 
 from archsim.components.base import COMPONENTS
 from archsim.components.cells.base import SingleRead, Switches
+from archsim.components.cells.numeric.conformance import IDEAL, arrays, call
 from archsim.components.cells.numeric.conversion import EXACT, reading_of
 from archsim.functional.ablations import ABLATIONS
 from archsim.functional.train import chip_model
 from archsim.mapping.recipes import TileKit
-from tests.components.test_cell_conformance import CONVERSIONS, IDEAL, KINDS, arrays, call, device_of
+from tests.components.test_cell_conformance import CONVERSIONS, KINDS, device_of
 from tests.helpers import chip_of, network, schedule_of
 
 READ = [kind for kind in KINDS if issubclass(COMPONENTS[kind], SingleRead)]
 NANO = Fraction(1, 10**9)
-NO_NOISE = {"transfer_noise": "0 S"}
+NO_NOISE: dict[str, Any] = {"transfer_noise": "0 S"}
 ERRORLESS = Switches(leakage=False, variability=False, programming_error=False, polarity_inversion=False)
 
 
-def converting(kind: str) -> dict[str, str]:
+def converting(kind: str) -> dict[str, Any]:
     return {key: value for key, value in CONVERSIONS.items() if f"{key}_siemens" in COMPONENTS[kind].model_fields}
 
 

@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from archsim.components.cells.base import Switches
-from tests.components.test_cell_conformance import IDEAL, cells_of, device_of, with_pcm
+from archsim.components.cells.numeric.conformance import IDEAL, cells_of
+from tests.components.test_cell_conformance import device_of, with_pcm
 
 # nu = clamp(0.0244 - 0.0155 ln r, 0.049, 0.1), spread clamp(-0.0059 - 0.0125 ln r, 0.008, 0.045), r = G / 25 uS.
 EXPECTED = [(12.0, 0.049, 0.008), (5.0, 0.049346, 0.014218), (1.0, 0.074295, 0.034336), (0.2, 0.099241, 0.045)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def cell_by_cell(model: ChipModel, schedule: Schedule, share: Any) -> dict[tuple
             if own.kind not in ("forward", "backward"):
                 continue
             s = by_tile[own.tile]
-            tile = schedule.chip.tiles[s.tile].spec
+            tile: Any = schedule.chip.tiles[s.tile].spec
             slot = int(n[i]) % model.program.slots
             g = model.cells[s.index].conductances().astype(np.float64)
             if own.kind == "forward":
@@ -209,7 +210,7 @@ def test_reads_of_several_chips_add_up() -> None:
 def test_activity_survives_its_file_to_the_last_digit(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     for value in (*draws.random(20) * 1e-5, 0.0, 1e-9, 3e-7):
-        own = Activity(conductance_siemens=float(value), on_time_s=float(value) / 1000)
+        own = Activity(conductance_siemens=float(value), on_time_s=Fraction(value) / 1000)
         activity = ActivityFile(
             layers={
                 "fc1": LayerActivity(forward=own),
@@ -234,7 +235,7 @@ def test_training_measures_what_a_run_then_bills_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    STUDY.perform(Inputs(REFERENCE, "mlp_digits", sets=SMALL, epochs=1, seeds=2), tmp_path / "train")
+    STUDY.perform(Inputs(REFERENCE, "mlp_digits", sets=tuple(SMALL), epochs=1, seeds=2), tmp_path / "train")
     words = ["run", REFERENCE, "mlp_digits", *(w for s in SMALL for w in ("--set", s)), "--examples", "1438"]
     results = []
     for more in ([], ["--activity", "train/activity.yaml"]):

@@ -120,7 +120,7 @@ def model_of(
     x, y, t = drawn(workload, seed)
     alpha = np.full(len(workload.layers), 10.0, dtype=np.float32)
     start = initial_weights(workload, seed)
-    cells = [
+    cells: list[Any] = [
         LeakyCells(start[s.layer][s.row_start : s.row_stop, s.col_start : s.col_stop] * alpha[s.layer], quantisers.step)
         for s in schedule.mapping.shards
     ]
@@ -232,7 +232,7 @@ def reference(model: ChipModel, examples: int) -> list[Any]:
         for index in range(last, 0, -1):
             w, top = weights[index], f(np.abs(d).max())
             if top > 0:
-                d = np.array([level(v, top, 127) for v in d])
+                d = np.array([level(float(v), float(top), 127) for v in d])
             span = QUANTISERS.partial_range
             e = np.array([level(v / (f(10) * top), span, 127) * top if top > 0 else f(0) for v in w @ d])
             below = layers[index - 1]
@@ -395,5 +395,6 @@ def test_a_loop_is_kept_on_disk_if_its_update_is() -> None:
     kept: Any = make_play(linear, 2, 1)
     assert kept.stats.cache_path
     assert "tests.functional.test_chip_model.linear" in kept.py_func.__qualname__
-    for other in (numba.njit(linear.py_func), numba.njit(lambda *_: (0, 0))):  # type: ignore[attr-defined]
-        assert not make_play(other, 2, 1).stats.cache_path  # type: ignore[attr-defined]
+    for other in (numba.njit(linear.py_func), numba.njit(lambda *_: (0, 0))):
+        own: Any = make_play(other, 2, 1)
+        assert not own.stats.cache_path

@@ -324,7 +324,7 @@ def write_npz(path: Path, names: str = "x_train y_train x_test y_test", **replac
         "x_test": np.array([[0, 35, 70]]),
         "y_test": np.array([2]),
     }
-    given = {**usual, **replaced}
+    given: dict[str, Any] = {**usual, **replaced}
     np.savez(path, **{name: given[key] for name, key in zip(names.split(), usual, strict=True)})
 
 
@@ -418,7 +418,7 @@ def test_scaled_training_features_span_0_to_1_in_their_order(x: np.ndarray) -> N
         ({"y_test": np.array([3])}, "label 3 of example 0 for testing is outside 0..2"),
     ],
 )  # fmt: skip
-def test_wrong_arrays_say_which_and_how(replaced: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+def test_wrong_arrays_say_which_and_how(replaced: dict[str, Any], message: str, tmp_path: Path) -> None:
     write_npz(tmp_path / "mine.npz", **replaced)
     assert message in fault(lambda: load_data(work("mine", 3, 3, outputs=3), tmp_path))
 
@@ -609,7 +609,7 @@ def test_a_server_that_answers_byte_by_byte_is_left(tmp_path: Path, monkeypatch:
                     time.sleep(0.02)
 
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(downloads, "DOWNLOAD_S", replace(DOWNLOAD_S, most=0.2))
+    monkeypatch.setattr(downloads, "DOWNLOAD_S", replace(DOWNLOAD_S, most=0.2))  # type: ignore[arg-type]
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as httpd:
         httpd.daemon_threads, httpd.block_on_close = True, False
         threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

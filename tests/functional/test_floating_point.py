@@ -33,7 +33,7 @@ from tests.helpers import network
 PAIRS = [(output, target) for output, targets in TARGETS.items() for target in ("class", "values") if target in targets]
 
 
-def layer_of(activation: str, **parameters: float) -> Dense:
+def layer_of(activation: str, **parameters: Any) -> Dense:
     return Dense(name="fc", inputs=3, outputs=3, activation=activation, **parameters)
 
 

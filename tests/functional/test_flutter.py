@@ -11,13 +11,14 @@ import pytest
 from archsim.components import COMPONENTS
 from archsim.components.cells.base import Switches
 from archsim.components.cells.capacitor import CapacitorPair
+from archsim.components.cells.numeric.conformance import cells_of, weights_for
 from archsim.components.cells.pcm import PcmPair
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.simulation.run import simulate
 from tests.components.flutter_reference import factor, of_devices, seen
-from tests.components.test_cell_conformance import KINDS, cells_of, device_of, weights_for
+from tests.components.test_cell_conformance import KINDS, device_of
 from tests.functional.test_read_noise import data, read
 from tests.helpers import network, schedule_of
 

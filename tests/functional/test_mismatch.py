@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from archsim.components.converters import Converter
 from archsim.functional.ablations import ABLATIONS
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.mismatch import (
@@ -38,7 +39,7 @@ def model_of(*settings: str, seed: int = 0, ablate: tuple[str, ...] = ("converte
 
 def of(model: ChipModel, edge: int, shard: int, lines: int) -> tuple[Any, Any]:
     tables = model.setup.tables
-    return tuple(each[edge, shard, :lines].astype(float) for each in (tables.gains, tables.offsets))
+    return tables.gains[edge, shard, :lines].astype(float), tables.offsets[edge, shard, :lines].astype(float)
 
 
 # ---- what lines do with it, in closed form
@@ -177,4 +178,6 @@ def test_each_figure_matters_alone(setting: str) -> None:
 def test_a_word_that_is_no_calibration_is_refused() -> None:
     with pytest.raises(Exception, match="nulled"):
         load_arch("ambrogio_nature_2018", ["tile.row_converter.offset_calibration=often"])
-    assert json.dumps(load_arch("ambrogio_nature_2018").value.tile.row_converter.offset_calibration) == '"none"'
+    converter = load_arch("ambrogio_nature_2018").value.tile.row_converter
+    assert isinstance(converter, Converter)
+    assert json.dumps(converter.offset_calibration) == '"none"'

@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.components.cells.capacitor import CapacitorPair
+from archsim.components.cells.numeric.conformance import SWITCHES
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.simulation.run import simulate
-from tests.components.test_cell_conformance import KINDS, REFERENCES, SWITCHES, device_of
+from tests.components.test_cell_conformance import KINDS, REFERENCES, device_of
 from tests.functional.interpreted import interpreted_play
 from tests.helpers import network, schedule_of
 

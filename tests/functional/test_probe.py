@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
+from archsim.components.cells.numeric.base import Cells
 from archsim.components.cells.pcm_3t1c import Pcm3T1C
 from archsim.functional.datasets import load_data
 from archsim.functional.findings import Findings
@@ -112,7 +113,7 @@ def test_cells_that_halve_lose_what_halving_takes_since_their_last_transfer() ->
 class Recorder:
     """Keeps the weights of each row as they were before and after the transfer that came last."""
 
-    def __init__(self, cells: LeakyCells) -> None:
+    def __init__(self, cells: Cells) -> None:
         self.cells = cells
         self.before, self.after = (np.zeros_like(cells.weights) for _ in range(2))
         self.seen = np.zeros(len(cells.weights), dtype=bool)
@@ -138,8 +139,9 @@ def test_the_transfer_that_is_kept_is_the_last_one_of_each_row(policy: str, exam
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     model, probe = model_of(schedule), Probe(schedule)
-    recorders = [Recorder(cells) for cells in model.cells]  # type: ignore[arg-type]
-    model.cells = [probe.around(cells) for cells in recorders]
+    recorders = [Recorder(cells) for cells in model.cells]
+    around: list[Any] = [probe.around(cells) for cells in recorders]
+    model.cells = around
     model.play(timeline.chunks(500))
     for seen, expected in zip(probe.cells, recorders, strict=True):
         np.testing.assert_array_equal(seen.seen, expected.seen)

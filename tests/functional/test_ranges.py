@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from archsim.components.cells.capacitor import CapacitorPair
 from archsim.components.cells.in_place import InPlaceCell
 from archsim.components.cells.numeric.base import scratch_of
+from archsim.components.cells.numeric.conformance import SWITCHES, cells_of
 from archsim.functional.hashes import key
 from archsim.functional.periphery import to_levels
 from archsim.functional.pulses import column_pulses, column_shares, row_pulses, row_shares, shifted
@@ -23,7 +24,7 @@ from archsim.functional.setup import COLUMNS_CLIPPED, COLUMNS_FIRED, FIRED, LIMI
 from archsim.studies.train.history import History
 from archsim.studies.train.tables import most_saturated
 from archsim.workload import load_workload
-from tests.components.test_cell_conformance import KINDS, SWITCHES, cells_of, device_of
+from tests.components.test_cell_conformance import KINDS, device_of
 from tests.helpers import network, schedule_of
 from tests.studies.test_train_document import HISTORY
 

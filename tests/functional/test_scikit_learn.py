@@ -51,7 +51,7 @@ def fitted(estimator: Any, x: Any, y: Any) -> Any:
 def written(folder: Path, estimator: Any, target: str, arrays: dict[str, Any]) -> Path:
     """Write a network's workload with its weights, each bias row last, and the data; return the workload's file."""
     names = [f"fc{i + 1}" for i in range(len(estimator.coefs_))]
-    weights = {
+    weights: dict[str, Any] = {
         name: np.vstack([coefs, intercepts]).astype(np.float32)
         for name, coefs, intercepts in zip(names, estimator.coefs_, estimator.intercepts_, strict=True)
     }

@@ -192,7 +192,7 @@ def test_without_all_that_can_be_ablated_the_chip_does_the_baselines_update(
     values = t if target == "values" else None
     order = Order(1000, 1, 0)
     model = chip_model(schedule, Data(x, y, x, y, SIZES[-1], "drawn", "drawn", values, values), 0, order, ABLATIONS)
-    interpreted(model, model.cells[0].exact_kernel, EXACT)  # type: ignore[attr-defined]
+    interpreted(model, model.cells[0].exact_kernel, EXACT)
     timeline = simulate(schedule, timeline=True).timeline
     assert timeline is not None
     begun = model.matrices()

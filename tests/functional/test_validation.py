@@ -19,6 +19,7 @@ from archsim.functional.checkpoint import digest_of
 from archsim.functional.chip_model import ChipModel
 from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
+from archsim.functional.floating_point import evaluate as evaluated
 from archsim.functional.splits import Split, folds, held_back
 from archsim.functional.train import Training
 from archsim.simulation.run import simulate
@@ -155,13 +156,16 @@ def played() -> Callable[[Data], tuple[Training, list[int]]]:
         read: list[int] = []
 
         def noted(of: Callable[..., Any]) -> Callable[..., Any]:
-            return lambda first, second, *more: (read.append(id(second)), of(first, second, *more))[1]
+            def own(first: Any, second: Any, *more: Any) -> Any:
+                read.append(id(second))
+                return of(first, second, *more)
+
+            return own
 
         def noted_alone(weights: Any, functions: Any, x: Any, *more: Any) -> Any:
             read.append(id(x))
             return evaluated(weights, functions, x, *more)
 
-        evaluated = baseline.evaluate
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(ChipModel, "evaluate", noted(ChipModel.evaluate))
             patched.setattr(baseline, "evaluate", noted_alone)

@@ -12,13 +12,14 @@ from archsim.base.errors import InfeasibleError, SpecError
 from archsim.chip import build_chip
 from archsim.mapping import build_schedule, map_workload
 from archsim.mapping.inference import programming
+from archsim.results.evaluate import Result
 from archsim.simulation import simulate
 from archsim.spec.loading import load_arch
 
 ARCHS = ("ambrogio_nature_2018", "ambrogio_nature_2018_packet", "ambrogio_nature_2018_bus")
 
 
-def run(arch: str, *sets: str, examples: int = 64, work: tuple[str, ...] = ("mode=inference",)):
+def run(arch: str, *sets: str, examples: int = 64, work: tuple[str, ...] = ("mode=inference",)) -> Result:
     return evaluate(load_arch(arch, sets), load_workload("mlp_mnist", work), examples=examples)
 
 

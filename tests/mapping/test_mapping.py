@@ -115,7 +115,7 @@ def test_each_shard_fits_a_tile_of_its_own(workload: Workload, rows: int, cols: 
 @given(networks, lines, lines)
 def test_inputs_leave_the_bias_row_out_once_per_layer(workload: Workload, rows: int, cols: int) -> None:
     mapping, _ = mapped(workload, rows, cols)
-    for index, layer in enumerate(workload.layers):
+    for index, layer in enumerate(workload.dense_layers()):
         grid = mapping.of_layer(index)
         for column in zip(*grid, strict=True):
             assert sum(shard.inputs for shard in column) == layer.inputs
@@ -268,7 +268,7 @@ def test_executed_ops_are_those_of_plain_loops(workload: Workload) -> None:
 
 @given(networks)
 def test_a_bias_adds_a_row(workload: Workload) -> None:
-    for layer in workload.layers:
+    for layer in workload.dense_layers():
         assert layer.rows == layer.inputs + layer.bias
         assert layer.synapses == layer.rows * layer.outputs
     assert workload.synapses == sum(layer.synapses for layer in workload.layers)

@@ -29,7 +29,7 @@ from archsim.studies.noc.study import Inputs, settings_of
 from tests.helpers import PACKET, Case, cases, chip_of, network, observed, record, schedule_of
 
 LAW = settings(max_examples=6, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-OPTIONS = {
+OPTIONS: dict[str, list[tuple[str, ...]]] = {
     **{name: [()] for name in TOPOLOGIES},
     "torus": [(), ("folded=true",)],
     "htree": [(), ("arity=2",)],

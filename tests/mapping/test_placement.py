@@ -326,7 +326,7 @@ def test_the_seed_is_that_of_annealing_alone() -> None:
     chip, pieces, traffic = DEEP.problem()
 
     def tiles(name: str, seed: int) -> Sequence[int]:
-        return PLACEMENTS[name](chip, pieces, lambda: traffic, seed)  # type: ignore[no-any-return]
+        return PLACEMENTS[name](chip, pieces, lambda: traffic, seed)
 
     for name in PLACEMENTS:
         assert tiles(name, 1) == tiles(name, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -49,7 +48,7 @@ def digital(inputs: int, outputs: int, ops: int, **more: Any) -> dict[str, Any]:
     return {"kind": "digital", "name": f"work{inputs}", "inputs": inputs, "outputs": outputs, "ops": ops, **more}
 
 
-def work(layers: Sequence[dict[str, Any]], steps: int, mode: str = "training", batch: int = 1) -> Workload:
+def work(layers: Any, steps: int, mode: str = "training", batch: int = 1) -> Workload:
     """Return a workload of these layers; they are checked as those of a file are."""
     return Workload(
         name="test",
@@ -57,7 +56,7 @@ def work(layers: Sequence[dict[str, Any]], steps: int, mode: str = "training", b
         steps=steps,
         dataset=Dataset(name="none", examples=1000),
         layers=layers,
-        training=Training(epochs=1, batch=batch, learning_rate="0.05"),
+        training=Training(epochs=1, batch=batch, learning_rate=0.05),
     )
 
 
@@ -65,7 +64,7 @@ def schedule(workload: Workload, chip: Chip, examples: int = 1) -> Schedule:
     return build_schedule(chip, map_workload(workload, chip), examples)
 
 
-def cycles(workload: Workload, chip: Chip, **how: bool) -> int:
+def cycles(workload: Workload, chip: Chip, **how: Any) -> int:
     return simulate(schedule(workload, chip), **how).cycles
 
 

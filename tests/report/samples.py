@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -55,7 +57,7 @@ def figures(text: str) -> tuple[Bars, Plot, Lanes, Plan]:
     return bars, plot, lanes, plan
 
 
-def table(text: str, name: str = "table", **options: bool) -> Table:
+def table(text: str, name: str = "table", **options: Any) -> Table:
     """Return a table of two rows whose texts are the given one."""
     columns = (Column(text), Column("energy", "J"))
     return Table(name, text, columns, ((text, 2e-9), (text, None)), text, marked=((0, 0),), **options)

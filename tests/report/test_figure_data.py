@@ -32,7 +32,7 @@ def test_all_that_is_drawn_is_there_with_its_tooltip(name: str) -> None:
         case Lanes():
             tips = [own.tip for own in figure.stretches]
         case Plan():
-            tips = [own.tip for own in (*figure.boxes, *figure.wires)]
+            tips = [own.tip for own in figure.boxes] + [own.tip for own in figure.wires]
     assert tips
     assert [row["says"] for row in rows(figure)] == tips
 

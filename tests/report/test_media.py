@@ -60,8 +60,8 @@ def on_a_page(text: str) -> None:
 
 
 def in_xml(text: str) -> None:
-    for figure, plain in zip(figures(text), figures("abc"), strict=True):
-        made, usual = ET.fromstring(svg(figure)), ET.fromstring(svg(plain))
+    drawn, plain = ([ET.fromstring(svg(each)) for each in figures(own)] for own in (text, "abc"))
+    for made, usual in zip(drawn, plain, strict=True):
         for tag in ("script", "image", "a", "rect", "g"):
             assert len(made.findall(f".//{{*}}{tag}")) == len(usual.findall(f".//{{*}}{tag}"))
         found = {own for own in map(spaced, made.itertext()) if own}

@@ -6,8 +6,10 @@ import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
 from archsim.report.figure import Bars, Box, Dot, Lanes, Plan, Plot, Series, axis
@@ -28,15 +30,18 @@ def test_every_kind_is_painted_and_saved(kind: str, tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def ends(figure: Any) -> list[tuple[float, float]]:
+    return [(patch.get_x(), patch.get_width()) for patch in figure.axes[0].patches]
+
+
 def test_bars_and_lanes_have_the_lengths_of_their_pieces() -> None:
     bars, lanes = KINDS["bars"], KINDS["lanes"]
     assert isinstance(bars, Bars)
     assert isinstance(lanes, Lanes)
     pieces = [(piece.start, piece.length) for bar in bars.bars for piece in bar.pieces]
-    found = [(patch.get_x(), patch.get_width()) for patch in painted(bars).axes[0].patches]
-    assert found == pieces
+    assert ends(painted(bars)) == pieces
     parts = [(part.begin * lanes.cycle_ns, part.length * lanes.cycle_ns) for part in lanes.stretches]
-    assert [(patch.get_x(), patch.get_width()) for patch in painted(lanes).axes[0].patches] == parts
+    assert ends(painted(lanes)) == parts
 
 
 def test_a_plot_has_its_points_lines_and_ends() -> None:
@@ -44,8 +49,8 @@ def test_a_plot_has_its_points_lines_and_ends() -> None:
     plot = Plot("p", "", "", axis("x", [1.0, 10.0]), axis("y", [2.0, 300.0]), (Series("a", "#1b6ca8", dots),))
     axes = painted(plot).axes[0]
     line, *points = axes.lines
-    assert line.get_xydata().tolist() == [[1.0, 2.0], [10.0, 300.0]]
-    assert [point.get_xydata().tolist() for point in points] == [[[1.0, 2.0]], [[10.0, 300.0]]]
+    assert np.asarray(line.get_xydata()).tolist() == [[1.0, 2.0], [10.0, 300.0]]
+    assert [np.asarray(point.get_xydata()).tolist() for point in points] == [[[1.0, 2.0]], [[10.0, 300.0]]]
     assert (axes.get_xlim(), axes.get_ylim()) == ((plot.x.low, plot.x.high), (plot.y.low, plot.y.high))
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
 
@@ -55,7 +60,7 @@ def test_a_plan_has_its_blocks_and_links() -> None:
     assert isinstance(plan, Plan)
     patches = painted(plan).axes[0].patches
     assert len(patches) == 1 + len(plan.boxes) + len(plan.crowd) + len(plan.wires)
-    assert patches[-1].get_path().vertices.tolist() == [[0.0, 0.0], [9.0, 9.0]]
+    assert np.asarray(patches[-1].get_path().vertices).tolist() == [[0.0, 0.0], [9.0, 9.0]]
 
 
 @pytest.mark.parametrize("kind", ["plot", "plan"])

@@ -51,7 +51,7 @@ def test_a_narrow_terminal_folds_headings_and_not_values(monkeypatch: pytest.Mon
 
 
 def test_warnings_stand_in_lines_one_after_another() -> None:
-    head = tuple(say(text, kind=kind, brief=True) for text, kind in (("a", "lead"), ("b", "warning"), ("c", "warning")))
+    head = (say("a", kind="lead", brief=True), *(say(text, kind="warning", brief=True) for text in "bc"))
     assert lines(Document("title", head, ())) == ["title", "", "  a", "", "  b", "  c"]
 
 

@@ -20,6 +20,7 @@ from archsim.functional.order import Order
 from archsim.functional.train import chip_model
 from archsim.mapping.schedule import Schedule
 from archsim.results import crosscheck as subject
+from archsim.results.audits import PASSES
 from archsim.results.bill import account, activity_of
 from archsim.results.carrier import Carrier
 from archsim.results.crosscheck import CrossCheck, crosscheck, default_examples
@@ -87,7 +88,7 @@ def test_events_and_numbers_agree_under_every_schedule(case: str, digits: Data) 
     read = by_name["4. rows read by transfers and rewrites"]["found"]
     assert (read > 0) == (case != "no transfers")
     # Origin: 65 rows of 32 cells and 33 of 10; 2 operations per cell, no backward in the first layer nor for a bias.
-    executed = {kind: by_name[f"1. operations of {kind}, workload and model"]["found"] for kind in subject.PASSES}
+    executed = {kind: by_name[f"1. operations of {kind}, workload and model"]["found"] for kind in PASSES}
     assert executed == {"forward": 150 * 4820, "backward": 150 * 640, "update": 150 * 4820}
 
 
@@ -218,7 +219,7 @@ def dearer_reads(made: Made) -> None:
     made.alone._meter.charge *= 1.05
 
 
-SPOILT: dict[str, tuple[Callable[[Made], None], str]] = {
+SPOILT: dict[str, tuple[Callable[[Made], object], str]] = {
     "an op that the engine did not do": (lambda m: spoil_trace(m, "backward"), "1. operations of backward, w"),
     "operations that the model did not do": (
         lambda m: m.alone.measures.work.__setitem__((0, 0), 5), "1. operations of forward, workload and model"

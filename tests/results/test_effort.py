@@ -97,7 +97,7 @@ def test_graphml_is_what_networkx_writes(arch: str) -> None:
     for node in chip.graph:
         x, y = node_rect(chip, node).centre_m
         graph.add_node(for_xml(node), x_m=float(x), y_m=float(y))
-    for a, b, name in chip.graph.edges(data="link"):
+    for (a, b), name in nx.get_edge_attributes(chip.graph, "link").items():
         link = chip.links[name]
         words = {"link": for_xml(name), "length_m": float(link.length_m), "flight_s": float(link.flight_s)}
         graph.add_edge(for_xml(a), for_xml(b), **words)

@@ -39,7 +39,8 @@ class Ranged:
     """A loaded spec with ranges, of which nothing was fitted."""
 
     def __init__(self, *ranges: Range) -> None:
-        self.value, self.ranges, self.figures = UNFITTED, ranges, {}
+        self.value, self.ranges = UNFITTED, ranges
+        self.figures: dict[str, Any] = {}
 
 
 def ranged(*ranges: Range) -> Any:

@@ -162,7 +162,8 @@ def test_reads_of_row_groups_are_those_of_single_cells(data: st.DataObject) -> N
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(1, 60), st.integers(1, 3)), min_size=60, max_size=120))
 def test_reads_that_are_binned_later_are_those_of_single_cells(gaps: list[tuple[int, int, int]]) -> None:
     # Gaps of random lengths make too many runs for a log to be steady; what it forgets must have been binned before.
-    log, times, now = UpdateLog(), [], 0
+    log, now = UpdateLog(), 0
+    times: list[int] = []
     dwell, plain = DwellTimes(), Plainly()
     for at, (later, gap, weight) in enumerate(gaps):
         for _ in range(3):
@@ -243,8 +244,8 @@ def dwells_by_hand(schedule: Schedule) -> tuple[list[int], int]:
         if m is not None:
             variant = entry.n % len(m.groups)
             for i in range(len(m.groups[variant])):
-                at = entry.granted, entry.granted + i * m.group_cycles
-                read_at.setdefault((m.shard, m.first[variant] + i), []).append(at)
+                span = entry.granted, entry.granted + i * m.group_cycles
+                read_at.setdefault((m.shard, m.first[variant] + i), []).append(span)
     for (shard, group), rows in sizes.items():
         cells = rows * schedule.mapping.shards[shard].cols
         position = 0

@@ -19,7 +19,7 @@ def test_an_estimate_is_that_of_its_estimator_at_the_part_s_own_bits_and_the_chi
     loaded = load_arch(arch(tmp_path, CONVERTER))
     wanted = ESTIMATORS["adc_energy"].estimate(bits=8, rate=1e8, node=32e-9)
     figure, (own,) = loaded.figures["tile.col_converter.energy"], at(loaded, "col_converter.energy")
-    assert loaded.value.tile.col_converter.energy_j == pytest.approx(wanted.value, rel=1e-5)  # type: ignore[union-attr]
+    assert loaded.value.tile.col_converter.energy_j == pytest.approx(wanted.value, rel=1e-5)
     assert (own.low, own.high) == pytest.approx((wanted.low, wanted.high), rel=1e-5)
     assert (own.name, own.lognormal) == ("adc_energy", True)
     assert (figure.status, figure.note) == ("estimated", "mine")
@@ -36,7 +36,7 @@ def test_it_follows_what_is_set(tmp_path: Path) -> None:
     ):
         own = loaded.with_overrides([setting]).value.tile.col_converter
         wanted = ESTIMATORS["adc_energy"].estimate(**{"bits": 8.0, "rate": 1e8, "node": 32e-9, **given})
-        assert own.energy_j == pytest.approx(wanted.value, rel=1e-5)  # type: ignore[union-attr]
+        assert own.energy_j == pytest.approx(wanted.value, rel=1e-5)
     assert loaded.with_overrides(["tile.col_converter.energy=1 pJ"]).figures[
         "tile.col_converter.energy"].status == "assumption"  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_a_file_that_is_written_again_keeps_the_estimate(tmp_path: Path) -> None
 
 def test_each_variant_s_estimate_is_of_its_own_choices(tmp_path: Path) -> None:
     loaded = load_arch(arch(tmp_path, CONVERTER, "variants: {small: {count: 1, col_converter: {bits: 5}}}"))
-    big, small = (own.col_converter.energy_j for _, own in loaded.value.tile_kinds)  # type: ignore[union-attr]
+    big, small = (own.col_converter.energy_j for _, own in loaded.value.tile_kinds)
     assert small < big
     assert {own.name for own in at(loaded, "col_converter.energy")} == {"adc_energy"}  # one draw for both
 

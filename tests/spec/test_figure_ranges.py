@@ -97,7 +97,7 @@ def test_a_range_that_begins_at_zero_is_drawn_uniformly() -> None:
 def test_figures_are_replaced_where_they_stand_and_nothing_else_changes() -> None:
     spec = load_arch("pcm64_package_32nm").value
     changed = with_figures(spec, {"tile.col_converter.energy": 3e-12, "package.link.latency": 5e-8, "tile.rows": 100.2})
-    assert (changed.tile.col_converter.energy_j, changed.tile.rows) == (3e-12, 100)  # type: ignore[attr-defined]
+    assert (changed.tile.col_converter.energy_j, changed.tile.rows) == (3e-12, 100)
     assert changed.package is not None
     assert float(changed.package.link.latency_s) == 5e-8
     assert changed.tile.row_converter == spec.tile.row_converter

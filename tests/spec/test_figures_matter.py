@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
@@ -206,8 +207,8 @@ def places() -> dict[tuple[str, str], list[Place]]:
         chips.append((PACKET, (*beside, f"{place}={{kind: {kind}, {example}}}")))
     for chip, settings in chips:
         for owner, field, path in figures(loaded(chip, settings).value):
-            place = Place(owner.__name__, field, chip, settings, path)
-            found.setdefault((place.owner, field), []).append(place)
+            name = owner.__name__
+            found.setdefault((name, field), []).append(Place(name, field, chip, settings, path))
     return found
 
 
@@ -296,7 +297,7 @@ class Scene:
     work: tuple[str, ...] = ()
 
 
-READS = Activity(conductance_siemens=10e-6, on_time_s=20e-9)
+READS = Activity(conductance_siemens=10e-6, on_time_s=Fraction(20, 10**9))
 TRANSFERS = ("schedule.transfer={interval_examples: 5, policy: stop_all, tiles_in_parallel: 2}",)
 ONE_LAYER = "layers=[{name: fc1, inputs: 64, outputs: 10, activation: softmax}]"
 REWRITES = ("schedule.refresh={policy: rewrite, period: 4 us}",)

@@ -29,7 +29,7 @@ from tests.helpers import shipped
 
 REFERENCE = "ambrogio_nature_2018"
 SHIPPED = load_arch(REFERENCE)
-PLAIN: dict[str, Any] = {"kind": "arch", **texts(SHIPPED.tree)}  # type: ignore[dict-item]
+PLAIN: dict[str, Any] = {"kind": "arch", **texts(SHIPPED.tree)}
 for published in PLAIN["published"]:
     published["source"] = "Ambrogio 2018"  # who published it must be said
 WRITTEN = [
@@ -764,7 +764,7 @@ def test_a_byte_order_mark_and_windows_lines_mean_nothing() -> None:
     ],
 )
 def test_a_fault_of_a_workload_is_told_at_its_place(edit: Edit, where: str, what: str) -> None:
-    tree: dict[str, Any] = {"kind": "workload", **texts(load_workload("mlp_mnist").tree)}  # type: ignore[dict-item]
+    tree: dict[str, Any] = {"kind": "workload", **texts(load_workload("mlp_mnist").tree)}
     edit(tree)
     name = write_text(dump_yaml(tree))
     with pytest.raises(SpecError) as caught:
@@ -778,7 +778,7 @@ def test_a_fault_of_a_workload_is_told_at_its_place(edit: Edit, where: str, what
 
 @pytest.mark.parametrize(("text", "bias"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
 def test_true_and_false_are_read_in_any_case(text: str, bias: bool) -> None:
-    assert load_workload("mlp_mnist", [f"layers[0].bias={text}"]).value.layers[0].bias is bias
+    assert load_workload("mlp_mnist", [f"layers[0].bias={text}"]).value.dense_layers()[0].bias is bias
 
 
 # ---- the schema for editors
@@ -812,10 +812,11 @@ def errors(schema: dict[str, Any], data: Any, root: dict[str, Any], path: str = 
         found.append(f"{path}: not in {schema['enum']}")
     for word in ("anyOf", "oneOf"):
         if word in schema:
-            tries = [errors(option, data, root, path) for option in schema[word]]
+            tries: list[list[str]] = [errors(option, data, root, path) for option in schema[word]]
             fits = sum(not tried for tried in tries)
             if not fits or (word == "oneOf" and fits > 1):
-                found += min(tries, key=len) or [f"{path}: {fits} of oneOf"]
+                closest = min(tries, key=len)
+                found += closest or [f"{path}: {fits} of oneOf"]
     if "if" in schema:
         branch = "else" if errors(schema["if"], data, root, path) else "then"
         found += errors(schema[branch], data, root, path)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from archsim import evaluate, load_arch, load_workload
 from archsim.base.errors import SpecError
+from archsim.estimates.technology import NODES_NM
 from archsim.results.metrics import HEADLINE
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
-from archsim.spec.scaling import NODES_NM, Scaling, factors_of, left_alone
+from archsim.spec.scaling import Scaling, factors_of, left_alone
 from archsim.studies.views import show_lines
 
 REFERENCE, PACKET = "ambrogio_nature_2018", "ambrogio_nature_2018_packet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_yaml(here / WORK, {"kind": "workload", "extends": "../base/work.yaml"})
     (here / "more").mkdir()
     names = [layer.name for layer in work.layers]
-    np.savez(here / "more" / "w.npz", **dict(zip(names, initial_weights(work, 3), strict=True)))
+    held: dict[str, Any] = dict(zip(names, initial_weights(work, 3), strict=True))
+    np.savez(here / "more" / "w.npz", **held)
     return here
 
 

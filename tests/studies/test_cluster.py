@@ -62,11 +62,12 @@ def test_results_are_those_of_the_formula_and_are_kept_here(address: str, tmp_pa
 
 
 def test_a_sweep_has_the_same_bytes(address: str, tmp_path: Path) -> None:
-    for name, options in (("here", {"jobs": 1}), ("there", {"cluster": address})):
+    ways: dict[str, dict[str, Any]] = {"here": {"jobs": 1}, "there": {"cluster": address}}
+    for name, options in ways.items():
         few = ("dataset.examples=200",)
         given = Inputs(
             REFERENCE, "mlp_digits", vary=("tile.rows=64,128,256",), sets=few, train=True, epochs=1, **options
-        )  # type: ignore[arg-type]
+        )
         STUDY.perform(given, tmp_path / name)
     here, there = ((tmp_path / name / "sweep.json").read_bytes() for name in ("here", "there"))
     assert here == there

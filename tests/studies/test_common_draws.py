@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ from archsim.workload import load_workload
 from tests.helpers import REFERENCE, with_intervals
 
 
-def drawn(**figures: list[float | None]) -> InDraws:
+def drawn(**figures: Sequence[float | None]) -> InDraws:
     count = len(next(iter(figures.values())))
     own = {name: tuple(figures.get(name, [1.0] * count)) for name in COMPARED}
     return InDraws(unsure=True, figures={str(count): own})
@@ -55,7 +57,7 @@ def test_what_two_chips_share_moves_no_ratio_and_what_they_do_not_moves_less_tha
     assert len(first[1].figures) == 2
     most, *_ = sorted(first[1].figures, key=int, reverse=True)
     assert ratios(["a", "a again"], [first[0]] * 2, [first[1]] * 2) == ()
-    found = {own.metric: own for own in ratios(["a", "b"], *zip(first, slower, strict=True))}
+    found = {own.metric: own for own in ratios(["a", "b"], [first[0], slower[0]], [first[1], slower[1]])}
     energy = [np.array(own.figures[most]["energy_per_example_j"]) for _, own in (first, slower)]
     apart = np.quantile(energy[1], 0.9) / np.quantile(energy[0], 0.1)
     own = found["energy_per_example_j"]

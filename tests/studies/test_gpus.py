@@ -133,7 +133,7 @@ def test_the_gpu_catches_up_at_the_first_batch_that_is_as_good(data: dict[str, A
 def test_catching_up_in_words() -> None:
     keys = ("time_per_example_s", "energy_per_example_j")
     peak, known = dict.fromkeys(keys, 1), dict(zip(keys, (True, False), strict=True))
-    said = []
+    said: list[Any] = []
     for pair in ((None, 1), (2, None)):
         both = {"precision": "fp32", "batches": [1, 2, 4096], "peak": peak,
                 "sustained": dict(zip(keys, pair, strict=True))}  # fmt: skip

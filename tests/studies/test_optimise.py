@@ -23,10 +23,11 @@ from archsim.cli import main
 from archsim.report.document import Points
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
-from archsim.results.evaluate import evaluate
+from archsim.results.evaluate import evaluate, headline_metrics
 from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES
-from archsim.spec.loading import Figure, Loaded, digest_of, load_arch
+from archsim.spec.figures import Figure
+from archsim.spec.loading import Loaded, digest_of, load_arch
 from archsim.studies.floorplans.candidates import Optimised, Refused, optimised, spec_of
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
 from archsim.studies.floorplans.optimise import STUDY, Inputs
@@ -83,11 +84,12 @@ def test_it_simulates_no_more_than_its_budget(budget: int, monkeypatch: pytest.M
 
     calls = []
 
+    real = headline_metrics
+
     def counted(spec: ArchSpec, *rest: Any) -> dict[str, float]:
         calls.append(spec)
         return real(spec, *rest)
 
-    real = module.headline_metrics
     monkeypatch.setattr(module, "headline_metrics", counted)
     result = optimise(chip(), work(), "time", budget=budget, examples=5)
     assert len(calls) == len(result.candidates) == budget
@@ -125,8 +127,8 @@ def test_seeds_decide_what_is_drawn_and_nothing_else() -> None:
 @pytest.mark.slow
 def test_the_files_are_the_same_bytes_and_the_spec_runs_to_the_best_value(tmp_path: Path) -> None:
     sets = (*SMALL, "dataset.input_bits=6")
-    folders = [
-        STUDY.perform(Inputs(PACKET, "mlp_digits", "edp", budget=8, examples=30, sets=sets), tmp_path / name)[-1]
+    folders: list[Path] = [
+        STUDY.perform(Inputs(PACKET, "mlp_digits", "edp", budget=8, examples=30, sets=sets), tmp_path / name)[2]
         for name in "ab"
     ]  # fmt: skip
     texts = [

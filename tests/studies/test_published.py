@@ -214,7 +214,7 @@ def test_a_shape_is_the_total_at_one_supply_times_the_square_of_the_supply(
         if figure.kind != "shape":
             continue
         supply = float(figure.set_.get("technology.supply", f"{at} V").split()[0])
-        inputs = None if figure.values is None else figure.values.inputs.mean
+        inputs = None if figure.values is None else figure.values.inputs.mean  # type: ignore[union-attr]
         chip = build_chip(load_arch(name, figure.settings).value)
         found = chip_metrics(chip, "inference", figure.values)["read_energy_j"]
         assert found == pytest.approx(totals[inputs] * (supply / at) ** 2, rel=1e-3)

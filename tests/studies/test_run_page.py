@@ -264,7 +264,7 @@ def test_measured_activity_and_programmed_weights_are_told(made: Made) -> None:
 
 def test_each_name_of_a_table_or_figure_is_one_of_a_kind(shown: Document) -> None:
     for kind in (Table, (Bars, Plot, Lanes, Plan)):
-        names = [block.name for block in shown.blocks() if isinstance(block, kind)]  # type: ignore[attr-defined]
+        names = [block.name for block in shown.blocks() if isinstance(block, kind)]
         assert len(names) == len(set(names)) > 10
     assert {fold.title for fold in shown.blocks() if isinstance(fold, Fold)} >= {"All metrics", "Find"}
 

@@ -70,7 +70,7 @@ GRID = Space((Sought(key="a", values=("1", "2", "4")), Sought(key="b", values=("
               Sought(key="c", low=1, high=4, whole=True)))  # fmt: skip
 
 
-@settings(max_examples=settings.default.max_examples // 3)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.sampled_from(list(SAMPLERS)), st.integers(0, 99), st.integers(0, 99), st.booleans(), st.booleans())
 def test_a_budget_of_all_points_finds_what_an_exhaustive_search_finds(
     sampler: str, seed: int, draw: int, most: bool, bounded: bool
@@ -175,9 +175,9 @@ def test_metrics_are_named_with_units_without_and_for_short() -> None:
         "time_per_example_s", "area_m2", "energy_per_example_j", "efficiency_op_per_j",
     ]  # fmt: skip
     assert set(SHORT.values()) <= {*METRICS, *TRAINED_METRICS}
-    for wrong in ({"least": ["tme"]}, {"least": ["time", "time_per_example_s"]}, {"least": []}):
+    for wrong in (["tme"], ["time", "time_per_example_s"], []):
         with pytest.raises(SpecError, match=r"metric|twice|nothing"):
-            goals_of(**wrong, most=[])
+            goals_of(wrong, [])
     for text in ("area <= 3 s", "aera <= 3 mm2", "area", "area <= 3 < 4", "area <= __import__('os')", "area <= mm2"):
         with pytest.raises(SpecError, match="--subject-to"):
             bounds_of([text])
@@ -351,8 +351,8 @@ def test_trainings_are_judged_on_what_is_held_back_and_stopped_where_they_are_ho
             before = [
                 each.training[name][0] for each in data.trials[: (own.number - 1) // BATCH * BATCH] if each.training
             ]
-            limit = median(each[len(values) - 1] for each in before if len(each) >= len(values))
-            assert values[-1] < limit
+            reached = [float(each[len(values) - 1] or 0) for each in before if len(each) >= len(values)]
+            assert float(values[-1] or 0) < median(reached)
             assert len(values) in (1, 2)  # a quarter and half of the epochs
     assert any(own.metrics is None for own in data.trials)
     words = shlex.split(data.specs[str(best.number)])

@@ -105,7 +105,7 @@ def test_the_tornado_is_the_ratios(data: dict[str, Any]) -> None:
             assert all(piece.strip[1] == 2 and piece.tip for piece in bar.pieces)
             assert set(ends) == {place for place, ratio in enumerate(ratios) if ratio is not None}
             for place, (low, high) in ends.items():
-                assert (low, high) == pytest.approx(sorted((1.0, ratios[place])), rel=1e-12)
+                assert (low, high) == pytest.approx(sorted((1.0, ratios[place] or 0.0)), rel=1e-12)
                 assert figure.axis.low < low <= high < figure.axis.high
 
 

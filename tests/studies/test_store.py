@@ -8,9 +8,11 @@ import os
 import resource
 import signal
 import sqlite3
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +42,7 @@ def filled(path: Path, count: int = 5) -> Path:
 
 def test_the_key_changes_with_all_that_a_result_depends_on() -> None:
     here = surroundings()
-    changed = {"code": "other", "python": "2.7", "packages": (("numpy", "0"),), "processor": "z80"}
+    changed: dict[str, Any] = {"code": "other", "python": "2.7", "packages": (("numpy", "0"),), "processor": "z80"}
     others = [
         row_of("Toy", {"a": 1, "b": 2}),
         row_of("Other", {"a": 1, "b": 2}),
@@ -82,7 +84,7 @@ def test_old_code_is_pruned_alone_and_stores_are_merged(tmp_path: Path) -> None:
 
 def test_results_are_committed_at_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with Store(path := tmp_path / "store") as one:
         first, second, third = rows(0, 3)
         one.put(first)

@@ -99,7 +99,7 @@ def test_a_figure_is_found_as_by_going_through_all_points(
                     store.commit()
         for name in "abcde":
             numbers = {key: value for own, key in zip(results, (each.key for each in rows), strict=True)
-                       if type(value := own.get(name)) in (int, float)}  # fmt: skip
+                       if isinstance(value := own.get(name), int | float) and not isinstance(value, bool)}  # fmt: skip
             if not numbers:
                 with pytest.raises(SpecError, match=f"'{name}' is no metric of these points"):
                     found(path, None, f"{name} <= {bound!r}")
@@ -285,7 +285,7 @@ def test_others_write_between_the_parts_of_a_merge(tmp_path: Path, monkeypatch: 
         filled(tmp_path / "into", [row(1000 + len(told))])
         told.append(len(held(tmp_path / "into")))
 
-    monkeypatch.setattr(module.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     assert list(merge(tmp_path / "into", [tmp_path / "from"])) == [(tmp_path / "from", 30, 0)]
     assert told == [11, 22]
     assert len(held(tmp_path / "into")) == 32

@@ -122,13 +122,13 @@ def test_a_line_repeats_what_was_asked() -> None:
     @dataclasses.dataclass(frozen=True)
     class Asked(Pair):
         words = "a study"
-        load: tuple[float, ...] = ()
+        rate: tuple[float, ...] = ()
         full: bool = False
         hold: str | None = None
 
-    line = Asked("chip", "work load", load=(0.1, 2.0), full=True, hold="7 ms", sets=("a=b",)).line
+    line = Asked("chip", "work load", rate=(0.1, 2.0), full=True, hold="7 ms", sets=("a=b",)).line
     assert sorted(line.split(" --")) == sorted(
-        ["archsim a study chip 'work load'", "set a=b", "load 0.1", "load 2", "full", "hold '7 ms'"]
+        ["archsim a study chip 'work load'", "set a=b", "rate 0.1", "rate 2", "full", "hold '7 ms'"]
     )
     assert Asked("chip", "w").line == "archsim a study chip w"
 

@@ -21,7 +21,7 @@ from archsim.report.terminal import lines
 from archsim.results.evaluate import evaluate
 from archsim.spec.loading import load_arch
 from archsim.studies.enlarging import enlargement, held_interval
-from archsim.studies.survey import COLUMNS, SHARES, STUDY, Inputs, Survey, ranked, survey
+from archsim.studies.survey import COLUMNS, SHARES, STUDY, Inputs, Row, Survey, ranked, survey
 from archsim.workload import load_workload
 
 CHIP = load_arch("ambrogio_nature_2018")
@@ -79,6 +79,7 @@ def test_memory_of_a_chip_at_another_node_grows_in_proportion() -> None:
 def test_a_row_is_what_a_run_gives() -> None:
     (row,) = survey(CHIP, [load_workload("mlp_digits")], examples=400)
     metrics = evaluate(CHIP, load_workload("mlp_digits"), examples=400).data["metrics"]
+    assert isinstance(row, Row)
     for key in ("time_per_example_s", "energy_per_example_j", "transfer_time_share", "efficiency_op_per_j"):
         assert getattr(row, key) == metrics[key]
     assert row.share_of_peak == metrics["efficiency_op_per_j"] / metrics["efficiency_peak_op_per_j"]

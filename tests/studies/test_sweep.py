@@ -16,7 +16,7 @@ import pytest
 from archsim.base.errors import SpecError
 from archsim.chip import build_chip
 from archsim.export.hotspot import chip_flp
-from archsim.functional.activity import together
+from archsim.functional.activity import Measured, together
 from archsim.functional.baseline import Baseline, Reached
 from archsim.functional.datasets import load_data
 from archsim.functional.train import HOPELESS, Training
@@ -86,7 +86,10 @@ def test_each_point_is_the_run_and_the_trainings_made_alone(whole: Answer) -> No
         runs = [Training(schedule, digits, seed=seed) for seed in SEEDS]
         for training in runs:
             training.play(timeline.chunks)
-        reads = together(part for each in runs for part in (*each.model.reads(), *each.model.updates()))
+        measured: list[Measured] = []
+        for each in runs:
+            measured += [*each.model.reads(), *each.model.updates()]
+        reads = together(measured)
         activity = activity_of([layer.name for layer in workload.value.layers], reads)
         metrics = evaluate(arch, workload, examples=examples, activity=activity).data["metrics"]
         assert {name: point["metrics"][name] for name in METRICS} == {name: metrics[name] for name in METRICS}
@@ -140,12 +143,16 @@ def test_known_epochs_of_a_baseline_change_no_number_nor_does_going_on() -> None
     assert timeline is not None
     alone = Training(schedule, digits)
     alone.play(timeline.chunks)
-    both = [Reached(entry.loss_float, None, entry.accuracy_float, entry.right_float) for entry in alone.found]
+    both = [Reached(entry.loss_float, None, entry.accuracy_float, entry.right_float) for entry in alone.found]  # type: ignore[arg-type]
     for first in (0, 1, 2):
         known = both[:first]
-        training, kept = Training(schedule, digits, known=known), {}
-        training.play(timeline.chunks, lambda entry, of=training, kept=kept: kept.update(  # type: ignore[misc]
-            {} if entry.epoch else {name: array.copy() for name, array in of.arrays().items()}))  # fmt: skip
+        training = Training(schedule, digits, known=known)
+        kept: dict[str, Any] = {}
+
+        def keep(entry: Any, of: Training = training, kept: dict[str, Any] = kept) -> None:
+            kept.update({} if entry.epoch else {name: array.copy() for name, array in of.arrays().items()})
+
+        training.play(timeline.chunks, keep)
         assert (training.found, known) == (alone.found, both)
         again = Training(schedule, digits, known=both[:first])
         again.restore(kept, alone.found[:1])

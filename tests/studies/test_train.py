@@ -245,7 +245,8 @@ def test_without_a_terminal_nothing_is_said_but_the_summary(tmp_path: Path, caps
         with pytest.raises(SystemExit) as leave:
             main([*words, "--out", str(tmp_path / "out"), *filter(None, [option])])
         assert leave.value.code == 0
-        told[option] = tuple(capsys.readouterr())
+        printed = capsys.readouterr()
+        told[option] = printed.out, printed.err
     assert {err for _, err in told.values()} == {""}
     assert told["--quiet"][0] == ""
     assert told["--json"][0] == (tmp_path / "out" / "history.json").read_text("utf-8")

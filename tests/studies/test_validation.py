@@ -13,9 +13,9 @@ from archsim.base.errors import SpecError
 from archsim.functional.paired import unpacked
 from archsim.report.figure import Plot
 from archsim.studies.study import silent
+from archsim.studies.sweep.grid import Inputs as SweepInputs
 from archsim.studies.sweep.points import Point, with_pareto
 from archsim.studies.sweep.study import STUDY as SWEEP
-from archsim.studies.sweep.study import Inputs as SweepInputs
 from archsim.studies.train.history import RUNS
 from archsim.studies.train.study import STUDY, Inputs
 from tests.helpers import REFERENCE

@@ -19,6 +19,7 @@ from archsim.functional.epochs import DivergedError
 from archsim.studies.study import all_studies
 from archsim.studies.tasks import workers as module
 from archsim.studies.tasks.kept import computed
+from archsim.studies.tasks.local import local_pool
 from archsim.studies.tasks.store import Store
 from archsim.studies.tasks.task import Outcome
 from archsim.studies.tasks.workers import WorkerDiedError, Workers
@@ -91,10 +92,14 @@ def test_small_work_is_done_by_this_process_alone(monkeypatch: pytest.MonkeyPatc
 
 def test_what_takes_long_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
-    pool = module.local_pool
+
+    def pool(jobs: int) -> Any:
+        started.append(jobs)
+        return local_pool(jobs)
+
     monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(module, "SMALL_S", 0.2)
-    monkeypatch.setattr(module, "local_pool", lambda jobs: started.append(jobs) or pool(jobs))
+    monkeypatch.setattr(module, "local_pool", pool)
     assert len(made([SquareTask(float(i), seconds=0.05) for i in range(20)], None)) == 20
     assert started == [2]
 

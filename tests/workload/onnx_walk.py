@@ -63,7 +63,8 @@ def tally(model: Any, inputs: dict[str, np.ndarray]) -> Tally:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     outputs = {each.name for each in graph.output}
-    total, done = Tally(), set()
+    total = Tally()
+    done: set[int] = set()
     for node in graph.node:
         if not moving & set(node.output) or id(node) in done:
             continue
@@ -101,8 +102,12 @@ def _fixed(node: Any, moving: set[str], tensors: dict[str, Any]) -> tuple[tuple[
             return None
         outs = b.shape[-1] if b.ndim > 1 else 1
         c = tensors[node.input[2]] if node.op_type == "Gemm" and len(node.input) > 2 and node.input[2] else None
-        constant = c is not None and node.input[2] not in moving
-        row = constant and c.size in (1, outs) and c.size == (c.shape[-1] if c.ndim else 1)
+        row = (
+            c is not None
+            and node.input[2] not in moving
+            and c.size in (1, outs)
+            and c.size == (c.shape[-1] if c.ndim else 1)
+        )
         return (a.shape[-1], outs), a.size // a.shape[-1], bool(row)
     if node.input[0] not in moving and node.op_type in ("MatMul", "Gemm"):
         if a.ndim > 2 and prod(a.shape[:-2]) > 1:

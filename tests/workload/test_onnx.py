@@ -57,7 +57,7 @@ def test_sizes_biases_and_activations_carry_over(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
     file.write_text(yaml.safe_dump(found.workload))
     loaded = load_workload(file).value
-    assert [(a.name, a.inputs, a.outputs, a.activation, a.bias) for a in loaded.layers] == [
+    assert [(a.name, a.inputs, a.outputs, a.activation, a.bias) for a in loaded.dense_layers()] == [
         ("fc_1", 4, 6, "relu", True),
         ("fc_2", 6, 3, "softmax", True),
     ]
@@ -80,7 +80,7 @@ def test_the_imported_weights_compute_what_the_model_computes(tmp_path: Path) ->
     x = draw(5, 2, 2)
     a = np.maximum(np.c_[x.reshape(5, 4), np.ones(5)] @ first, 0)
     z = np.c_[a, np.ones(5)] @ second
-    (y,) = ReferenceEvaluator(str(path)).run(None, {"x": x})
+    (y,) = list[Any](ReferenceEvaluator(str(path)).run(None, {"x": x}))
     np.testing.assert_allclose(np.exp(z) / np.exp(z).sum(1, keepdims=True), y, rtol=1e-5)
 
 

@@ -169,7 +169,8 @@ def test_activations_are_what_they_are_or_digital_work(
 def test_weights_are_found_behind_nodes_that_change_their_form(tmp_path: Path) -> None:
     stored = draw(4, 3, 2)  # [outputs 4, inputs 6] in another form
     scale = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
-    held = {"s": (stored * 10).astype(np.int8), "scale": scale, "shape": np.array([4, -1]), "two": np.float32(2)}
+    codes = (stored * 10).astype(np.int8)
+    held = {"s": codes, "scale": scale, "shape": np.array([4, -1]), "two": np.float32(2)}
     nodes = [
         node("DequantizeLinear", ["s", "scale"], ["d"], axis=0),
         node("Reshape", ["d", "shape"], ["r"]),
@@ -181,7 +182,7 @@ def test_weights_are_found_behind_nodes_that_change_their_form(tmp_path: Path) -
         node("MatMul", ["x", "t"], ["y"], name="fc"),
     ]
     found = import_onnx(saved(tmp_path / "m.onnx", nodes, {"x": ["N", 6]}, {"y": ["N", 4]}, **held))
-    expected = 2 * held["s"].reshape(4, 6).astype(np.float32) * scale[:, None]
+    expected = 2 * codes.reshape(4, 6).astype(np.float32) * scale[:, None]
     np.testing.assert_allclose(found.weights["fc"], expected.T, rtol=1e-6)
     assert not found.notes
 
