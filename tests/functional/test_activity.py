@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +209,7 @@ def test_reads_of_several_chips_add_up() -> None:
 def test_activity_survives_its_file_to_the_last_digit(tmp_path: Path) -> None:
     draws = np.random.default_rng(0)
     for value in (*draws.random(20) * 1e-5, 0.0, 1e-9, 3e-7):
-        own = Activity(conductance_siemens=float(value), on_time_s=Fraction(value) / 1000)
+        own = Activity.model_validate({"conductance_siemens": float(value), "on_time_s": float(value) / 1000})
         activity = ActivityFile(
             layers={
                 "fc1": LayerActivity(forward=own),
