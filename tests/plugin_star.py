@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from archsim.chip.floorplan.plan import Plan
-from archsim.chip.topologies.base import Topology, Wires, mean_m
+from archsim.chip.topologies.base import Plan, Topology, Wires, mean_m
 from archsim.components.base import component
 from archsim.components.cells.in_place import InPlaceCell
 from archsim.mapping.placement import in_order

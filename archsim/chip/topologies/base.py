@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import networkx as nx
 
-from archsim.chip.floorplan import Plan
+from archsim.chip.floorplan import Plan as Plan
 
 Graph: TypeAlias = "nx.DiGraph[str]"
 Point: TypeAlias = tuple[float, float]
