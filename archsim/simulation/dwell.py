@@ -1,15 +1,17 @@
 """Dwell times: how long each update stayed on its capacitor before its row group was read.
 
-Updates are logged per shard as runs of equally spaced times, so that a fast-forwarded stretch is one entry;
-a read bins the ages of all updates since the group's last read. Only integers accumulate.
+Updates are logged per shard as runs of equally spaced times, so that a fast-forwarded stretch is one entry. What reads
+close is summed up at once; their histogram is made when it is asked for. Only integers accumulate.
 """
 
 from __future__ import annotations
 
 import bisect
 from array import array
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import lru_cache
+from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,29 +25,49 @@ EDGES: Int = np.array(
     [*range(_LINEAR), *((_LINEAR + i) << octave for octave in range(_OCTAVES) for i in range(_LINEAR))], dtype=np.int64
 )
 """Lower edges of the histogram's bins, in cycles: exact below 32, then 16 bins per octave."""
-# So many histograms of reads are kept (16 KB each), of logs of so few runs: memory and time, no result.
+# So many histograms of reads are kept (16 KB each), of logs of so few runs reads do not wait, and reads of so many
+# bytes wait to be binned: memory and time, no result.
 _STEADY_RUNS = 16
 _KEPT = 1024
+_MOST_BYTES = 1 << 26
 _AT_ONCE = 64
-"""Reads of other logs wait until there are so many, to be binned at once; time alone depends on it."""
+"""Reads of other logs wait until there are so many, to be kept at once; time alone depends on it."""
+_TOGETHER = 512
+"""So many reads of a log are binned together."""
+_NARROW = 1 << 62
+"""Sums below are of 64 bits."""
+
+
+class Reads(NamedTuple):
+    """Reads of row groups of a shard, relative to a cycle and to an update, as bytes of 64-bit integers.
+
+    `starts`, `steps` and `ends` are the log's; read i, in cycle `at[i]` and of `cells[i]`, closes the updates from
+    number `firsts[i]` up to `counts[i]`; one of these may stand for all.
+    """
+
+    starts: bytes
+    steps: bytes
+    ends: bytes
+    firsts: bytes
+    counts: bytes
+    at: bytes
+    cells: bytes
 
 
 class UpdateLog:
     """The update times of one shard, in cycles, as runs of equally spaced times; times only grow.
 
     Updates are numbered from 0. Run i holds the updates up to number `ends[i]` (exclusive), the first at
-    `starts[i]`, `steps[i]` cycles apart; `sums[i]` is the sum of all times up to its end.
+    `starts[i]`, `steps[i]` cycles apart.
     """
 
     def __init__(self) -> None:
         self.starts = array("q")
         self.steps = array("q")
         self.ends = array("q")
-        self.sums: list[int] = []
         self.dropped = 0
-        self.dropped_sum = 0
-        self.unbinned: list[tuple[int, int, Int, Int]] = []  # reads, as (first update, updates by then, times, cells)
-        self.waiting = 0  # how many times these are
+        self.waiting: list[tuple[Int, Int, Int, Int]] = []  # reads, as (first updates, updates by then, times, cells)
+        self.waits = 0  # how many times these are
 
     @property
     def count(self) -> int:
@@ -54,19 +76,17 @@ class UpdateLog:
 
     def add(self, start: int, step: int = 0, count: int = 1) -> None:
         """Append a run; a run of one that continues the one before is joined to it."""
-        if count == 1 and self.ends:
-            size = self.ends[-1] - (self.ends[-2] if len(self.ends) > 1 else self.dropped)
+        ends = self.ends
+        if count == 1 and ends:
+            size = ends[-1] - (ends[-2] if len(ends) > 1 else self.dropped)
             gap = start - (self.starts[-1] + (size - 1) * self.steps[-1])
             if size == 1 or gap == self.steps[-1]:
                 self.steps[-1] = gap
-                self.ends[-1] += 1
-                self.sums[-1] += start
+                ends[-1] += 1
                 return
-        before = self.sums[-1] if self.sums else self.dropped_sum
-        self.ends.append(self.count + count)
+        ends.append(self.count + count)
         self.starts.append(start)
         self.steps.append(step)
-        self.sums.append(before + count * start + step * (count * (count - 1) // 2))
 
     def last(self) -> tuple[int, int, int]:
         """Return (start, step, updates) of the last run, the updates 0 where there is none."""
@@ -78,42 +98,52 @@ class UpdateLog:
     def extend(self, runs: Int) -> None:
         """Append runs [runs, (start, step, updates)], of which the first stands in place of the last one."""
         if self.ends:
-            del self.starts[-1], self.steps[-1], self.ends[-1], self.sums[-1]
-        begin, total = self.count, self.sums[-1] if self.sums else self.dropped_sum
+            del self.starts[-1], self.steps[-1], self.ends[-1]
+        begin = self.count
         self.starts.frombytes(runs[:, 0].tobytes())
         self.steps.frombytes(runs[:, 1].tobytes())
         self.ends.frombytes((begin + np.cumsum(runs[:, 2])).tobytes())
-        for start, step, count in runs.tolist():
-            total += count * start + step * (count * (count - 1) // 2)
-            self.sums.append(total)
 
     def drop(self, until: int) -> None:
-        """Forget the first `until` updates, as far as whole runs go; `DwellTimes.drop` bins reads of them before."""
+        """Forget the first `until` updates, as far as whole runs go; `DwellTimes.drop` keeps reads of them before."""
         keep = bisect.bisect_right(self.ends, until)
         if keep:
-            self.dropped, self.dropped_sum = self.ends[keep - 1], self.sums[keep - 1]
-            del self.starts[:keep], self.steps[:keep], self.ends[:keep], self.sums[:keep]
+            self.dropped = self.ends[keep - 1]
+            del self.starts[:keep], self.steps[:keep], self.ends[:keep]
 
-    def _run(self, number: int) -> tuple[int, int, int, int]:
-        """Return (start, step, first number, sum before) of the run that holds an update."""
-        at = bisect.bisect_right(self.ends, number)
-        before = (self.ends[at - 1], self.sums[at - 1]) if at else (self.dropped, self.dropped_sum)
-        return self.starts[at], self.steps[at], *before
+    def _runs(self) -> tuple[Int, Int, Int, Int]:
+        """Return the starts, steps and ends of all runs, and the number of the first update of each."""
+        starts, steps, ends = (np.frombuffer(part, dtype=np.int64) for part in (self.starts, self.steps, self.ends))
+        begins = np.empty_like(ends)
+        begins[:1], begins[1:] = self.dropped, ends[:-1]
+        return starts, steps, ends, begins
 
-    def time(self, number: int) -> int:
-        """Return the time of an update."""
-        start, step, before, _ = self._run(number)
-        return start + (number - before) * step
+    def times(self, numbers: Int) -> Int:
+        """Return the times of updates."""
+        starts, steps, ends, begins = self._runs()
+        run = np.searchsorted(ends, numbers, side="right")
+        found: Int = starts[run] + (numbers - begins[run]) * steps[run]
+        return found
 
-    def sum_from(self, number: int) -> int:
-        """Return the sum of the times of all updates from that one on."""
-        start, step, before, total = self._run(number)
-        skip = number - before
-        return self.sums[-1] - total - skip * start - step * (skip * (skip - 1) // 2)
+    def sums(self, numbers: Int, base: int) -> Int:
+        """Return for each number the sum of the times of all updates below it that are not forgotten, less `base` each.
+
+        Entries are Python's integers where they might not fit into 64 bits.
+        """
+        starts, steps, ends, begins = self._runs()
+        span = max(abs(self.starts[0] - base), abs(int(starts[-1] + (ends[-1] - begins[-1]) * steps[-1]) - base))
+        kind = np.int64 if span * (self.count - self.dropped) < _NARROW else np.object_
+        starts, steps, sizes = (starts - base).astype(kind), steps.astype(kind), (ends - begins).astype(kind)
+        before = np.zeros(len(ends) + 1, dtype=kind)
+        np.cumsum(sizes * starts + steps * (sizes * (sizes - 1) // 2), out=before[1:])
+        run = np.minimum(np.searchsorted(ends, numbers, side="right"), len(ends) - 1)
+        more = (numbers - begins[run]).astype(kind)
+        found: Int = before[run] + more * starts[run] + steps[run] * (more * (more - 1) // 2)
+        return found
 
     def until(self, times: Int) -> Int:
         """Return how many updates there were up to and including each of these times."""
-        starts, steps, ends = (np.frombuffer(part, dtype=np.int64) for part in (self.starts, self.steps, self.ends))
+        starts, steps, ends, _ = self._runs()
         return _until(starts, steps, ends, self.dropped, times)
 
     def relative(self, now: int) -> tuple[bytes, bytes, bytes]:
@@ -123,14 +153,9 @@ class UpdateLog:
 
     def jump(self, cycles: int, updates: int) -> None:
         """Move all times and numbers, as a recurrence of the whole state does."""
-        counts = [end - begin for begin, end in zip([self.dropped, *self.ends], self.ends, strict=False)]
         self.starts = array("q", [start + cycles for start in self.starts])
         self.ends = array("q", [end + updates for end in self.ends])
         self.dropped += updates
-        total = self.dropped_sum
-        for i, count in enumerate(counts):
-            total += count * self.starts[i] + self.steps[i] * (count * (count - 1) // 2)
-            self.sums[i] = total
 
 
 def _until(starts: Int, steps: Int, ends: Int, dropped: int, times: Int) -> Int:
@@ -141,33 +166,20 @@ def _until(starts: Int, steps: Int, ends: Int, dropped: int, times: Int) -> Int:
 
 
 @lru_cache(maxsize=_KEPT)
-def _binned(starts: bytes, steps: bytes, ends: bytes, first: int, reads: bytes, weights: bytes) -> Int:
-    """Return the histogram of the ages of a log's updates from number `first` on, at reads of groups of so many cells.
+def _binned(own: Reads) -> Int:
+    """Return the histogram of the ages that reads close.
 
     It is kept, since tiles of one layer are updated and read in the same rhythm, in every transfer interval.
     """
-    start, step, end, at, weight = (
-        np.frombuffer(part, dtype=np.int64) for part in (starts, steps, ends, reads, weights)
-    )
+    start, step, end, first, count, at, cells = (np.frombuffer(part, dtype=np.int64) for part in own)
     last = start[-1] + step[-1] * (end[-1] - (end[-2] if len(end) > 1 else 0) - 1)
     low = max(0, int(np.searchsorted(EDGES, at.min() - last, side="right")) - 1)
     high = int(np.searchsorted(EDGES, at.max() - start[0], side="right"))  # no age is outside of these bins
-    at_least = weight @ np.maximum(_until(start, step, end, 0, at[:, None] - EDGES[None, low:high]) - first, 0)
-    counts = np.zeros(len(EDGES), dtype=np.int64)
-    counts[low:high] = at_least - np.append(at_least[1:], 0)
-    counts.flags.writeable = False
-    return counts
-
-
-def _all_binned(log: UpdateLog, firsts: Int, counts: Int, reads: Int, weights: Int) -> Int:
-    """Return the histogram of ages at reads of groups of so many cells, of a log's updates from first to count each."""
-    first = int(firsts.min())
-    low = max(0, int(np.searchsorted(EDGES, reads.min() - log.time(int(counts.max()) - 1), side="right")) - 1)
-    high = int(np.searchsorted(EDGES, reads.max() - log.time(first), side="right"))  # no age is outside of these bins
-    until = np.minimum(log.until(reads[:, None] - EDGES[None, low:high]), counts[:, None])
-    at_least = weights @ np.maximum(until - firsts[:, None], 0)
+    until = np.minimum(_until(start, step, end, 0, at[:, None] - EDGES[None, low:high]), count[:, None])
+    at_least = cells @ np.maximum(until - first[:, None], 0)
     found = np.zeros(len(EDGES), dtype=np.int64)
     found[low:high] = at_least - np.append(at_least[1:], 0)
+    found.flags.writeable = False
     return found
 
 
@@ -176,19 +188,39 @@ def forget() -> None:
     _binned.cache_clear()
 
 
-@dataclass
-class DwellTimes:
-    """Histogram of dwell times over all updates of all cells, with exact total and maximum.
+class Moment(NamedTuple):
+    """Dwell times at one moment."""
 
-    `counts[i]` cell updates dwelt at least `EDGES[i]` and less than `EDGES[i + 1]` cycles; all are in it once `drop`
-    has binned those that wait. `open` were not read again before the end of the run and are in no other figure.
+    counts: Int
+    reads: dict[Reads, int]
+    cells: int
+    total_cycles: int
+
+
+class DwellTimes:
+    """Dwell times over all updates of all cells: how many were read, their exact total and maximum, their histogram.
+
+    `open` were not read again before the end of the run and are in no other figure.
     """
 
-    counts: Int = field(default_factory=lambda: np.zeros(len(EDGES), dtype=np.int64))
-    cells: int = 0
-    total_cycles: int = 0
-    max_cycles: int = 0
-    open: int = 0
+    def __init__(
+        self, counts: Int | None = None, cells: int = 0, total_cycles: int = 0, max_cycles: int = 0, open: int = 0
+    ) -> None:
+        self._counts: Int = np.zeros(len(EDGES), dtype=np.int64) if counts is None else counts
+        self.cells, self.total_cycles, self.max_cycles, self.open = cells, total_cycles, max_cycles, open
+        self._reads: dict[Reads, int] = {}  # how often each is to be added to the counts
+        self._bytes = 0
+
+    @property
+    def counts(self) -> Int:
+        """The histogram: `counts[i]` cell updates dwelt at least `EDGES[i]` and less than `EDGES[i + 1]` cycles.
+
+        All are in it once `drop` has kept those that wait.
+        """
+        for own, times in self._reads.items():
+            self._counts = self._counts + times * _binned(own)
+        self._reads, self._bytes = {}, 0
+        return self._counts
 
     @property
     def mean_cycles(self) -> float | None:
@@ -202,43 +234,79 @@ class DwellTimes:
         reached = int(np.searchsorted(np.cumsum(self.counts), share * self.cells))
         return min(self.max_cycles, int(EDGES[min(reached + 1, len(EDGES) - 1)]))
 
-    def read(self, log: UpdateLog, first: int, reads: Int, weights: Int) -> None:
-        """Close all updates from number `first` on: group i is read at `reads[i]` and has `weights[i]` cells."""
-        count = log.count - first
-        if not count:
+    def read(
+        self, log: UpdateLog, firsts: Int | int, reads: Int, cells: Int, counts: Int | int | None = None
+    ) -> None:
+        """Close updates of a log: group i, of `cells[i]`, is read at `reads[i]`, those from `firsts[i]` to `counts[i]`.
+
+        By default these are all; one number may stand for all groups. None of these updates is forgotten by the log.
+        """
+        first, count = np.atleast_1d(firsts), np.atleast_1d(log.count if counts is None else counts)
+        if len(first) > 1 or len(count) > 1:
+            kept = count > first
+            if not kept.all():
+                first, count = np.broadcast_to(first, kept.shape)[kept], np.broadcast_to(count, kept.shape)[kept]
+                reads, cells = reads[kept], cells[kept]
+        if not len(reads) or count[0] == first[0]:
             return
-        weight, begin = int(weights.sum()), int(reads[0])
-        read_at = weight * begin + int(weights @ (reads - begin))
-        self.total_cycles += count * read_at - weight * log.sum_from(first)
-        self.cells += weight * count
-        self.max_cycles = max(self.max_cycles, int(reads.max()) - log.time(first))
-        if len(log.starts) > _STEADY_RUNS:
-            log.unbinned.append((first, log.count, reads, weights))
-            log.waiting += len(reads)
-            return
-        steady = *log.relative(begin), first - log.dropped, (reads - begin).tobytes(), weights.tobytes()
-        self.counts += _binned(*steady)
+        base = log.starts[0]
+        sums, updates, at = log.sums(count, base) - log.sums(first, base), count - first, reads - base
+        if int(at.max()) * int(updates.max()) < _NARROW:
+            dwelt = updates * at - sums
+        else:
+            dwelt = updates.astype(np.object_) * at.astype(np.object_) - sums
+        self.total_cycles += sum(map(mul, cells.tolist(), dwelt.tolist()))
+        self.cells += int((cells * updates).sum())
+        self.max_cycles = max(self.max_cycles, int((reads - log.times(first)).max()))
+        log.waiting.append((first, count, reads, cells))
+        log.waits += len(reads)
+        if len(log.starts) <= _STEADY_RUNS:
+            self._keep(log)
+
+    def _keep(self, log: UpdateLog) -> None:
+        """Keep the reads of a log that wait."""
+        for first, count, reads, cells in _together(log.waiting):
+            begin = int(reads[0])
+            own = Reads(
+                *log.relative(begin), (first - log.dropped).tobytes(), (count - log.dropped).tobytes(),
+                (reads - begin).tobytes(), cells.tobytes(),
+            )  # fmt: skip
+            if own not in self._reads:
+                self._bytes += sum(map(len, own))
+            self._reads[own] = self._reads.get(own, 0) + 1
+        log.waiting, log.waits = [], 0
+        if self._bytes > _MOST_BYTES:
+            self.counts  # noqa: B018  which adds them up
 
     def drop(self, log: UpdateLog, until: int, *, at_once: int = _AT_ONCE) -> None:
-        """Bin reads of a log that are not yet, if there are so many, and forget its first `until` updates."""
-        if 0 < log.waiting < at_once:
+        """Keep reads of a log that wait, if there are so many, and forget its first `until` updates."""
+        if 0 < log.waits < at_once:
             return
-        if log.unbinned:
-            firsts, counts, times, cells = zip(*log.unbinned, strict=True)
-            sizes = list(map(len, times))
-            self.counts += _all_binned(
-                log, np.repeat(firsts, sizes), np.repeat(counts, sizes), np.concatenate(times), np.concatenate(cells)
-            )
-            log.unbinned.clear()
-            log.waiting = 0
+        self._keep(log)
         log.drop(until)
 
-    def snapshot(self) -> tuple[Int, int, int, int]:
-        """Return what a jump over whole intervals multiplies, and the maximum."""
-        return self.counts.copy(), self.cells, self.total_cycles, self.max_cycles
+    def snapshot(self) -> Moment:
+        """Return what a jump over whole intervals multiplies."""
+        return Moment(self._counts.copy(), dict(self._reads), self.cells, self.total_cycles)
 
-    def repeat(self, since: tuple[Int, int, int, int], times: int) -> None:
+    def repeat(self, since: Moment, times: int) -> None:
         """Add `times` more of what was added since the snapshot."""
-        self.counts += times * (self.counts - since[0])
-        self.cells += times * (self.cells - since[1])
-        self.total_cycles += times * (self.total_cycles - since[2])
+        self._counts = self._counts + times * (self._counts - since.counts)
+        for own in {**since.reads, **self._reads}:
+            now = self._reads.get(own, 0)
+            self._reads[own] = now + times * (now - since.reads.get(own, 0))
+        self.cells += times * (self.cells - since.cells)
+        self.total_cycles += times * (self.total_cycles - since.total_cycles)
+
+
+def _together(waiting: list[tuple[Int, Int, Int, Int]]) -> Iterator[tuple[Int, Int, Int, Int]]:
+    """Yield reads in their order, many at once: (first updates, updates by then, times, cells)."""
+    if len(waiting) == 1 and len(waiting[0][2]) <= _TOGETHER:
+        yield waiting[0]
+    elif waiting:
+        first, count, reads, cells = (
+            np.concatenate([np.broadcast_to(own[part], own[2].shape) for own in waiting]) for part in range(4)
+        )
+        for at in range(0, len(reads), _TOGETHER):
+            some = slice(at, at + _TOGETHER)
+            yield first[some], count[some], reads[some], cells[some]

@@ -8,20 +8,15 @@ A jump adds whole periods to all counters and moves two offsets, cycles and exam
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Hashable
-from typing import TypeAlias
 
 import numpy as np
 
 from archsim.mapping.schedule import Need
-from archsim.simulation.dwell import UpdateLog
-from archsim.simulation.episodes import MOST_MAINTAINED, Episodes, first_due
+from archsim.simulation.chain import Chain
+from archsim.simulation.episodes import MOST_MAINTAINED, Recorder, first_due
 from archsim.simulation.program import FOREVER
-from archsim.simulation.recurrence import Period, Snapshot, State, between, examples_left, move, repeat, snapshot
-
-Times: TypeAlias = dict[int, tuple[int, ...]]
-"""By shard when its updates end, in cycles from the beginning of a period."""
+from archsim.simulation.recurrence import Period, Snapshot, State, between, examples_left, here, move, repeat, snapshot
 
 
 class FastForward:
@@ -31,16 +26,17 @@ class FastForward:
         self.state = state
         self.jumped = 0
         self.seen: set[Hashable] = set()
-        self.periods: dict[Hashable, tuple[Period, Times]] = {}
+        self.chains: dict[Hashable, Chain] = {}
         self.measuring: tuple[Hashable, Snapshot] | None = None
         self.intervals: dict[Hashable, Snapshot] = {}
-        self.episodes = Episodes(state)
+        self.recorder = Recorder(state)
         self.anchor = self._anchor()
         self.anchor_done = 0
         program = state.program
         general = ((op, need) for op in program.example_ops for need in program.general[op])
         self.gates = [(op, need) for op, need in general if program.maintenance[need.op] is not None]
-        few = len(program.maintained) <= MOST_MAINTAINED
+        asked = {need.op for op in program.maintained for need in state.schedule.ops[op].needs}
+        few = len(program.maintained) <= MOST_MAINTAINED and asked.isdisjoint(program.maintained)
         self.has_episodes = bool(program.maintained and not self.gates and not state.upkeep.due and few)
 
     def _anchor(self) -> tuple[int, int] | None:
@@ -62,46 +58,42 @@ class FastForward:
         if any(state.started[op] > state.done[op] for op in state.program.maintained):
             return
         key = state.key()
-        self.episodes.record(key)
-        found = self.periods.get(key)
-        if found is None:
+        if (episode := self.recorder.recorded(key)) is not None:
+            self.chains[key].learn(episode)
+        chain = self.chains.get(key)
+        if chain is None:
             if self.measuring is not None:
                 if self.measuring[0] == key:
                     since = self.measuring[1]
-                    found = self.periods[key] = between(state, since, snapshot(state)), update_times(state, since)
+                    chain = self.chains[key] = Chain(state, between(state, since, snapshot(state)), since)
                     self.measuring = None
             elif key in self.seen:
                 self.measuring = (key, snapshot(state))
             else:
                 self.seen.add(key)
-        if found is not None:
-            moved = self._jump(*found)
-            while self.has_episodes and (examples := self.episodes.replay(key)):
-                self.jumped += examples
-                moved = True
-                self._check_interval()
-                self._jump(*found)
-            if moved:
+        if chain is not None:
+            if self._go_along(chain):
                 self._look_anew()
             if self.has_episodes:
-                self.episodes.begin(key)
+                self.recorder.begin(key)
+
+    def _go_along(self, chain: Chain) -> bool:
+        """Jump along a chain; return whether that was possible."""
+        before = self.jumped
+        if not self.has_episodes or self.anchor is None:
+            self.jumped += chain.jump(self._room(chain.period))
+            return self.jumped > before
+        op, instances = self.anchor
+        while examples := chain.follow(op, (self.anchor_done + 1) * instances):
+            self.jumped += examples
+            self._check_interval()
+        return self.jumped > before
 
     def _look_anew(self) -> None:
         self.seen.clear()
         self.measuring = None
 
     # Jumping within an interval.
-
-    def _jump(self, period: Period, times: Times) -> bool:
-        state = self.state
-        repeats = self._room(period) // period.examples
-        if repeats <= 0:
-            return False
-        repeat(state, period, repeats)
-        for shard, own in times.items():
-            log_repeats(state.upkeep.logs[shard], state.now, own, period.cycles, repeats)
-        self.jumped += move(state, period, repeats)
-        return True
 
     def _room(self, period: Period) -> int:
         """Return how many examples may be jumped before the end, a gate or a trigger comes into play."""
@@ -167,8 +159,8 @@ class FastForward:
         repeats = examples_left(state) // period.examples
         if repeats <= 0:
             return
-        repeat(state, period, repeats)
-        self.episodes.forget()
+        repeat(state, period, repeats, here(state))
+        self.recorder.forget()
         self.jumped += move(state, period, repeats, maintained=True)
         upkeep.dwell.repeat(before.dwell, repeats)
         for shard, log in upkeep.logs.items():
@@ -178,30 +170,6 @@ class FastForward:
         upkeep.due = {shard: due + repeats * period.cycles for shard, due in upkeep.due.items()}
         self.anchor_done = state.done[self.anchor[0]] // self.anchor[1] if self.anchor else 0
         self._look_anew()
-
-
-def update_times(state: State, since: Snapshot) -> Times:
-    """Return when updates ended since a moment."""
-    return {
-        shard: tuple(log.time(i) - since.cycle for i in range(since.log_counts[shard], log.count))
-        for shard, log in state.upkeep.logs.items()
-    }
-
-
-def log_repeats(log: UpdateLog, now: int, times: tuple[int, ...], cycles: int, repeats: int) -> None:
-    """Add to a log the updates of so many periods from now on."""
-    if not times:
-        return
-    if len(times) == 1:
-        log.add(now + times[0], cycles, repeats)
-        return
-    gaps = {b - a for a, b in itertools.pairwise(times)} | {times[0] + cycles - times[-1]}
-    if len(gaps) == 1:
-        log.add(now + times[0], gaps.pop(), len(times) * repeats)
-        return
-    for i in range(repeats):
-        for time in times:
-            log.add(now + i * cycles + time)
 
 
 def _largest(need: Need, n: int, done: int, most: int) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from functools import lru_cache
+from collections.abc import Sequence
 from operator import mul
 
 import numpy as np
@@ -14,10 +13,8 @@ from archsim.simulation.dwell import DwellTimes, UpdateLog
 from archsim.simulation.program import Program
 
 
-@lru_cache(maxsize=256)
-def _cells(groups: tuple[int, ...], cols: int) -> NDArray[np.int64]:
-    """Return the cells of groups of so many rows and columns."""
-    return np.array(groups, dtype=np.int64) * cols
+def _numbers(numbers: Sequence[int]) -> NDArray[np.int64]:
+    return np.array(numbers, dtype=np.int64)
 
 
 class Upkeep:
@@ -93,23 +90,34 @@ class Upkeep:
 
     def read_capacitors(self, op: int, n: int, cycle: int) -> None:
         """Close the dwell times of the updates that instance `n` of a maintenance op, begun at `cycle`, reads."""
-        m = self._of(op)
-        log = self.logs[m.shard]
-        until = self.read_until[m.shard]
-        variant = n % len(m.groups)
-        groups, first = m.groups[variant], m.first[variant]
-        weights = _cells(groups, self._schedule.mapping.shards[m.shard].cols)
-        own = until[first : first + len(groups)]
-        alike = own.count(own[0]) == len(own)  # as where a shard is transferred as a whole
-        bounds = [] if alike else (np.flatnonzero(np.diff(np.array(own, dtype=np.int64))) + 1).tolist()
-        for position, stop in itertools.pairwise((0, *bounds, len(own))):  # those last read at the same update
-            reads = cycle + m.group_cycles * np.arange(position, stop, dtype=np.int64)
-            self.dwell.read(log, own[position], reads, weights[position:stop])
-        until[first : first + len(groups)] = [log.count] * len(groups)
-        self.dwell.drop(log, log.count if alike and len(own) == len(until) else min(until))
+        shard = self._of(op).shard
+        self.read_each(shard, [(op, n, cycle, self.logs[shard].count)])
+
+    def read_each(self, shard: int, reads: Sequence[tuple[int, int, int, int]]) -> None:
+        """Close the dwell times of what instances of maintenance ops of a shard read, one after another.
+
+        Each is (op, instance, the cycle in which it begins, how many updates of the shard were done by then).
+        """
+        until, firsts, counts = self.read_until[shard], list[int](), list[int]()
+        at, rows = list[int](), list[int]()
+        for op, n, cycle, count in reads:
+            m = self._of(op)
+            variant = n % len(m.groups)
+            groups, first = m.groups[variant], m.first[variant]
+            size = len(groups)
+            firsts += until[first : first + size]
+            until[first : first + size] = [count] * size
+            counts += [count] * size
+            at += [cycle + i * m.group_cycles for i in range(size)]
+            rows += groups
+        log, cols = self.logs[shard], self._schedule.mapping.shards[shard].cols
+        alike = firsts.count(firsts[0]) == len(firsts)  # as where a shard is transferred as a whole
+        self.dwell.read(log, _numbers(firsts[:1] if alike else firsts), _numbers(at), _numbers(rows) * cols,
+                        _numbers(counts[:1] if len(reads) == 1 else counts))  # fmt: skip
+        self.dwell.drop(log, counts[-1] if alike and len(firsts) == len(until) else min(until))
 
     def settle(self) -> None:
-        """Bin the dwell times of all reads so far."""
+        """Keep all reads so far, and forget the updates that all row groups have read."""
         for shard, log in self.logs.items():
             self.dwell.drop(log, min(self.read_until[shard]), at_once=1)
 

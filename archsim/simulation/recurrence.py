@@ -160,13 +160,26 @@ def move(state: State, period: Period, repeats: int, *, maintained: bool = False
     return examples
 
 
-def repeat(state: State, period: Period, count: int) -> None:
-    """Keep in the timeline that what happened in a period happens again from here, so many times."""
+class Moment(NamedTuple):
+    """A moment of a run: its cycle, the examples that are done, and by op the instances that have begun."""
+
+    cycle: int
+    examples: int
+    started: Counted
+
+
+def here(state: State) -> Moment:
+    """Return the moment of a state."""
+    return Moment(state.now, state.ended, state.started)
+
+
+def repeat(state: State, period: Period, count: int, at: Moment) -> None:
+    """Keep in the timeline that what happened in a period happens again from a moment on, so many times."""
     if state.timeline is None:
         return
     since = period.since
-    here = tuple((op, state.started[op] - since.started[op]) for op, _ in period.advance)
-    first = Shift(state.now - since.cycle, state.ended - since.base, here)
+    later = tuple((op, int(at.started[op]) - since.started[op]) for op, _ in period.advance)
+    first = Shift(at.cycle - since.cycle, at.examples - since.base, later)
     each = Shift(period.cycles, period.examples, period.advance)
     state.timeline.repeat(since.mark, period.until.mark, count, first, each)
 

@@ -77,9 +77,11 @@ def test_edges_are_exact_for_short_ages_and_sixteen_to_an_octave_above() -> None
 def test_a_log_tells_times_and_sums_as_a_list_does(runs: list[tuple[int, int, int]], begin: int) -> None:
     log, times = logged(runs, begin)
     assert log.count == len(times)
-    for number in range(len(times)):
-        assert log.time(number) == times[number]
-        assert log.sum_from(number) == sum(times[number:])
+    assert log.times(np.arange(len(times))).tolist() == times
+    # Sums are of 64 bits where they fit: one base is near, the other so far that they do not.
+    for base in (begin, -(1 << 61)):
+        below = [sum(times[:number]) - number * base for number in range(len(times) + 1)]
+        assert log.sums(np.arange(len(times) + 1), base).tolist() == below
 
 
 @LAW
@@ -94,7 +96,7 @@ def test_a_log_counts_updates_until_a_time_as_a_list_does(runs: list[tuple[int, 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=40))
 def test_updates_one_by_one_are_joined_without_a_trace(gaps: list[int]) -> None:
     log, times = logged([(gap, 0, 1) for gap in gaps])
-    assert [log.time(number) for number in range(log.count)] == times
+    assert log.times(np.arange(log.count)).tolist() == times
     equal = logged([(7, 0, 1) for _ in gaps])[0]
     assert len(equal.starts) == 1  # what makes a long regular stretch cheap
 
@@ -114,9 +116,9 @@ def test_dropping_what_was_read_changes_no_later_answer(
         times += [now + i * step for i in range(count)]
         now = times[-1]
     assert log.count == len(times)
-    for number in range(drop, len(times)):
-        assert log.time(number) == times[number]
-        assert log.sum_from(number) == sum(times[number:])
+    numbers = np.arange(drop, len(times) + 1)
+    assert log.times(numbers[:-1]).tolist() == times[drop:]
+    assert np.diff(log.sums(numbers, 0)).tolist() == times[drop:]
 
 
 @LAW
@@ -125,9 +127,10 @@ def test_a_jump_moves_times_and_numbers(runs: list[tuple[int, int, int]], cycles
     log, times = logged(runs)
     log.jump(cycles, updates)
     assert log.count == len(times) + updates
-    for number in range(len(times)):
-        assert log.time(number + updates) == times[number] + cycles
-        assert log.sum_from(number + updates) == sum(times[number:]) + cycles * (len(times) - number)
+    numbers = np.arange(updates, updates + len(times) + 1)
+    moved = [time + cycles for time in times]
+    assert log.times(numbers[:-1]).tolist() == moved
+    assert np.diff(log.sums(numbers, 0)).tolist() == moved
     late = times[-1] + cycles + 5
     assert log.until(np.array([late], dtype=np.int64)).tolist() == [len(times) + updates]
 
@@ -181,7 +184,7 @@ def test_reads_that_are_binned_later_are_those_of_single_cells(gaps: list[tuple[
 def test_a_read_without_updates_adds_nothing() -> None:
     log, _ = logged([(5, 1, 10)])
     dwell = DwellTimes()
-    dwell.read(log, 10, np.array([100], dtype=np.int64), np.array([3], dtype=np.int64))
+    dwell.read(log, 10, np.array([100]), np.array([3]))
     assert_same(dwell, Plainly())
 
 
