@@ -125,6 +125,18 @@ class UpdateLog:
         found: Int = starts[run] + (numbers - begins[run]) * steps[run]
         return found
 
+    def total(self, first: int, until: int) -> tuple[int, int]:
+        """Return the time of update `first`, and the sum of the times from it up to number `until`, run by run."""
+        found, oldest, begin = 0, 0, self.dropped
+        for start, step, end in zip(self.starts, self.steps, self.ends, strict=True):
+            low, high = max(begin, first), min(end, until)
+            if low < high:
+                time, size = start + (low - begin) * step, high - low
+                found += size * time + step * (size * (size - 1) // 2)
+                oldest = time if low == first else oldest
+            begin = end
+        return oldest, found
+
     def sums(self, numbers: Int, base: int) -> Int:
         """Return for each number the sum of the times of all updates below it that are not forgotten, less `base` each.
 
@@ -249,6 +261,27 @@ class DwellTimes:
                 reads, cells = reads[kept], cells[kept]
         if not len(reads) or count[0] == first[0]:
             return
+        is_steady = len(log.starts) <= _STEADY_RUNS
+        if is_steady and len(first) == len(count) == 1:
+            self._close(log, int(first[0]), int(count[0]), reads, cells)
+        else:
+            self._close_each(log, first, count, reads, cells)
+        log.waiting.append((first, count, reads, cells))
+        log.waits += len(reads)
+        if is_steady:
+            self._keep(log)
+
+    def _close(self, log: UpdateLog, first: int, count: int, reads: Int, cells: Int) -> None:
+        """Sum up reads that close the same updates of a log of few runs."""
+        oldest, total = log.total(first, count)
+        begin, size = int(reads[0]), int(cells.sum())
+        read_at = size * begin + int(cells @ (reads - begin))
+        self.total_cycles += (count - first) * read_at - size * total
+        self.cells += size * (count - first)
+        self.max_cycles = max(self.max_cycles, int(reads.max()) - oldest)
+
+    def _close_each(self, log: UpdateLog, first: Int, count: Int, reads: Int, cells: Int) -> None:
+        """Sum up reads, each of which closes updates of its own."""
         base = log.starts[0]
         sums, updates, at = log.sums(count, base) - log.sums(first, base), count - first, reads - base
         if int(at.max()) * int(updates.max()) < _NARROW:
@@ -258,10 +291,6 @@ class DwellTimes:
         self.total_cycles += sum(map(mul, cells.tolist(), dwelt.tolist()))
         self.cells += int((cells * updates).sum())
         self.max_cycles = max(self.max_cycles, int((reads - log.times(first)).max()))
-        log.waiting.append((first, count, reads, cells))
-        log.waits += len(reads)
-        if len(log.starts) <= _STEADY_RUNS:
-            self._keep(log)
 
     def _keep(self, log: UpdateLog) -> None:
         """Keep the reads of a log that wait."""

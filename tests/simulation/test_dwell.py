@@ -82,6 +82,9 @@ def test_a_log_tells_times_and_sums_as_a_list_does(runs: list[tuple[int, int, in
     for base in (begin, -(1 << 61)):
         below = [sum(times[:number]) - number * base for number in range(len(times) + 1)]
         assert log.sums(np.arange(len(times) + 1), base).tolist() == below
+    for number in range(len(times)):
+        assert log.total(number, len(times)) == (times[number], sum(times[number:]))
+        assert log.total(0, number + 1) == (times[0], sum(times[: number + 1]))
 
 
 @LAW
