@@ -26,7 +26,8 @@ def _add(
     steps = device.transfer_steps if state == "transfer" else device.rewrite_steps
     most = max(map(max, instances))
     group_cycles = kit.maintenance_cycles(steps, most, shard.cols)
-    stages = {groups: (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in instances}
+    kinds = dict.fromkeys(instances)  # most have as many rows
+    stages = {groups: (kit.maintain(steps, state, groups, shard.cols, group_cycles),) for groups in kinds}
     firsts = itertools.accumulate(map(len, instances[:-1]), initial=0)
     own = Maintenance(shard.index, tuple(instances), tuple(firsts), group_cycles, period_cycles, most * shard.cols)
     variants = tuple(stages[groups] for groups in instances)

@@ -151,7 +151,7 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound_cycles: int | None = N
     time_s = trace.cycles / clock_hz
     states = stalls(trace)
     busy = states["forward"] + states["backward"] + states["update"]
-    executed, dwell = executed_ops(trace), trace.dwell
+    executed, dwell, done = executed_ops(trace), trace.dwell, transfers_of(trace)
     found = {
         "time_total_s": time_s,
         "time_per_example_s": _ratio(time_s, examples),
@@ -169,7 +169,7 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound_cycles: int | None = N
         "tiles": len(chip.tiles),
         "chips": chip.spec.chips,
         "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
-        "transfers": _ratio(fsum(done := transfers_of(trace).values()), len(done)) or 0.0,
+        "transfers": _ratio(fsum(times for _, times in done), len(done)) or 0.0,
         "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
         "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
     }
@@ -188,7 +188,7 @@ def billed_metrics(
     time_s = trace.cycles / float(chip.spec.technology.clock_hz)
     ops = workload.ops_per_example * examples
     writes = [times * writes_per_transfer(trace.schedule, op, chip, programmed)
-              for op, times in transfers_of(trace).items()]  # fmt: skip
+              for op, times in transfers_of(trace)]  # fmt: skip
     return {
         **peak_metrics(top),
         "power_w": _ratio(energy_j, time_s),
@@ -204,10 +204,10 @@ def billed_metrics(
     }
 
 
-def transfers_of(trace: Trace) -> dict[Op, float]:
-    """Return how often each transfer of a whole shard was done."""
-    return {op: trace.done[op.index] / len(op.maintenance.groups)
-            for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None}  # fmt: skip
+def transfers_of(trace: Trace) -> list[tuple[Op, float]]:
+    """Return the ops that transfer, and how often each did so with a whole shard."""
+    return [(op, trace.done[op.index] / len(op.maintenance.groups))
+            for op in trace.schedule.ops if op.kind == "transfer" and op.maintenance is not None]  # fmt: skip
 
 
 def writes_per_transfer(schedule: Schedule, op: Op, chip: Chip, programmed: Mapping[str, float]) -> float:

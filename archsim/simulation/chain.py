@@ -7,7 +7,6 @@ in numbers of examples and cycles, and what accumulates is added up at its end.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -73,8 +72,9 @@ class Chain:
     def _next(self, walk: Walk) -> Episode | None:
         """Return the first known episode that follows and ends before the examples do."""
         found: tuple[int, Episode] | None = None
+        due = walk.due_within(max(self._episodes))
         for examples, own in self._episodes.items():
-            each = own.get(walk.due_within(examples)) if examples <= walk.left else None
+            each = own.get(tuple([one for one in due if one[1] <= examples])) if examples <= walk.left else None
             if each is not None and (found is None or each[0] < found[0]):
                 found = each
         return None if found is None else found[1]
@@ -86,11 +86,12 @@ class Chain:
             self._tell(links)
         for shard, log in state.upkeep.logs.items():
             self._update(shard, log, links)
-        examples = move(state, period, sum(link.repeats for link in links))
-        own = {id(link.episode): link.episode for link in links if link.episode is not None}
-        for each, count in Counter(id(link.episode) for link in links if link.episode is not None).items():
-            examples += move(state, own[each].period, count, maintained=True)
-        return examples
+        parts = {id(period): (period, sum(link.repeats for link in links))}
+        for link in links:
+            if link.episode is not None:
+                own = link.episode.period
+                parts[id(own)] = own, parts.get(id(own), (own, 0))[1] + 1
+        return move(state, parts.values())
 
     def _tell(self, links: list[Link]) -> None:
         """Keep a chain in the timeline."""
@@ -105,20 +106,22 @@ class Chain:
     def _update(self, shard: int, log: UpdateLog, links: list[Link]) -> None:
         """Log the updates of a shard along a chain, and close what its maintenance reads."""
         times, cycles, begun = self._times.get(shard, ()), self.period.cycles, dict[int, int]()
-        reads = list[tuple[int, int, int, int]]()
+        reads, runs, count = list[tuple[int, int, int, int]](), list[tuple[int, int, int]](), log.count
         for at, repeats, episode in links:
             begin = at.cycle + repeats * cycles
-            if repeats:
-                _log_repeats(log, at.cycle, times, cycles, repeats)
+            if repeats and times:
+                runs += _repeated(at.cycle, times, cycles, repeats)
+                count += len(times) * repeats
             if episode is None:
                 continue
-            count = log.count
-            for cycle in episode.updates.get(shard, ()):
-                log.add(begin + cycle)
             for op, cycle, before in episode.reads.get(shard, ()):
                 n = begun.get(op, int(self.state.started[op]))
                 reads.append((op, n, begin + cycle, count + before))
                 begun[op] = n + 1
+            own = episode.updates.get(shard, ())
+            runs += [(begin + cycle, 0, 1) for cycle in own]
+            count += len(own)
+        log.add_all(runs)
         if reads:
             self.state.upkeep.read_each(shard, reads)
 
@@ -127,19 +130,11 @@ class Walk:
     """A place along a chain: its cycle, the examples that are done, and which maintenance has begun."""
 
     def __init__(self, state: State) -> None:
-        self._state, self._needs = state, state.schedule.ops
         self._cycle, self._examples, self._begin = state.now, state.ended, state.ended
         self.left = examples_left(state)
         """Examples before the end comes into play."""
         self.started = {op: int(state.started[op]) for op in state.program.maintained}
-        self._due = {op: self._due_at(op, n) for op, n in self.started.items()}
-
-    def _due_at(self, op: int, n: int) -> int:
-        """Return after how many examples from the beginning of the chain on an instance of a maintained op is due."""
-        if n >= self._state.program.totals[op]:
-            return FOREVER
-        done = self._state.done
-        return max([need.count(n) - int(done[need.op]) for need in self._needs[op].needs])
+        self._dues = [Dues(state, op, n) for op, n in self.started.items()]
 
     def moment(self) -> Moment:
         """Return the moment of this place."""
@@ -147,18 +142,17 @@ class Walk:
 
     def room(self) -> int:
         """Return how many examples may be jumped before the end or a trigger comes into play."""
-        return min(self.left, min(self._due.values()) - (self._examples - self._begin) - 1)
+        due = min([own.at(self.started[own.op]) for own in self._dues])
+        return min(self.left, due - (self._examples - self._begin) - 1)
 
     def due_within(self, examples: int) -> Due:
         """Return what comes due within so many examples."""
         gone, found = self._examples - self._begin, []
-        for op, due in self._due.items():
-            n = self.started[op]
-            while due - gone <= examples:
-                variants = self._state.program.stages[op]
-                found.append((op, due - gone, variants[n % len(variants)]))
+        for own in self._dues:
+            n = self.started[own.op]
+            while (after := own.at(n) - gone) <= examples:
+                found.append((own.op, after, own.variants[n % len(own.variants)]))
                 n += 1
-                due = self._due_at(op, n)
         return tuple(found)
 
     def go_on(self, period: Period, times: int) -> None:
@@ -167,9 +161,25 @@ class Walk:
         self._examples += times * period.examples
         self.left -= times * period.examples
         for op, more in period.advance:
-            if more and times:
-                self.started[op] += more * times
-                self._due[op] = self._due_at(op, self.started[op])
+            self.started[op] += more * times
+
+
+class Dues:
+    """After how many examples, from the beginning of a chain on, instances of a maintained op are due."""
+
+    def __init__(self, state: State, op: int, first: int) -> None:
+        self.op, self.variants = op, state.program.stages[op]
+        self._first, self._total, self._found = first, state.program.totals[op], list[int]()
+        self._needs = [(need, int(state.done[need.op])) for need in state.schedule.ops[op].needs]
+
+    def at(self, n: int) -> int:
+        """Return when instance `n` is due; FOREVER where there is none."""
+        found, place = self._found, n - self._first
+        while place >= len(found):
+            own = self._first + len(found)
+            whole = own < self._total
+            found.append(max([need.count(own) - done for need, done in self._needs]) if whole else FOREVER)
+        return found[place]
 
 
 def _update_times(state: State, since: Snapshot) -> Times:
@@ -180,17 +190,11 @@ def _update_times(state: State, since: Snapshot) -> Times:
     }
 
 
-def _log_repeats(log: UpdateLog, now: int, times: tuple[int, ...], cycles: int, repeats: int) -> None:
-    """Add to a log the updates of so many periods from now on."""
-    if not times:
-        return
+def _repeated(now: int, times: tuple[int, ...], cycles: int, repeats: int) -> list[tuple[int, int, int]]:
+    """Return the runs (start, step, updates) of the updates of so many periods from now on."""
     if len(times) == 1:
-        log.add(now + times[0], cycles, repeats)
-        return
+        return [(now + times[0], cycles, repeats)]
     gaps = {b - a for a, b in itertools.pairwise(times)} | {times[0] + cycles - times[-1]}
     if len(gaps) == 1:
-        log.add(now + times[0], gaps.pop(), len(times) * repeats)
-        return
-    for i in range(repeats):
-        for time in times:
-            log.add(now + i * cycles + time)
+        return [(now + times[0], gaps.pop(), len(times) * repeats)]
+    return [(now + i * cycles + time, 0, 1) for i in range(repeats) for time in times]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import bisect
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from operator import mul
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,17 +76,25 @@ class UpdateLog:
 
     def add(self, start: int, step: int = 0, count: int = 1) -> None:
         """Append a run; a run of one that continues the one before is joined to it."""
-        ends = self.ends
-        if count == 1 and ends:
-            size = ends[-1] - (ends[-2] if len(ends) > 1 else self.dropped)
-            gap = start - (self.starts[-1] + (size - 1) * self.steps[-1])
-            if size == 1 or gap == self.steps[-1]:
-                self.steps[-1] = gap
-                ends[-1] += 1
-                return
-        ends.append(self.count + count)
-        self.starts.append(start)
-        self.steps.append(step)
+        self.add_all([(start, step, count)])
+
+    def add_all(self, runs: Iterable[tuple[int, int, int]]) -> None:
+        """Append runs (start, step, updates), one after another."""
+        starts, steps, ends = self.starts, self.steps, self.ends
+        last, gap, size = self.last()
+        end = self.count
+        for start, step, count in runs:
+            end += count
+            if count == 1 and size:
+                now = start - (last + (size - 1) * gap)
+                if size == 1 or now == gap:
+                    steps[-1], ends[-1] = now, end
+                    gap, size = now, size + 1
+                    continue
+            starts.append(start)
+            steps.append(step)
+            ends.append(end)
+            last, gap, size = start, step, count
 
     def last(self) -> tuple[int, int, int]:
         """Return (start, step, updates) of the last run, the updates 0 where there is none."""
@@ -144,13 +152,13 @@ class UpdateLog:
         """
         starts, steps, ends, begins = self._runs()
         span = max(abs(self.starts[0] - base), abs(int(starts[-1] + (ends[-1] - begins[-1]) * steps[-1]) - base))
-        kind = np.int64 if span * (self.count - self.dropped) < _NARROW else np.object_
-        starts, steps, sizes = (starts - base).astype(kind), steps.astype(kind), (ends - begins).astype(kind)
-        before = np.zeros(len(ends) + 1, dtype=kind)
-        np.cumsum(sizes * starts + steps * (sizes * (sizes - 1) // 2), out=before[1:])
+        kind: Any = np.int64 if span * (self.count - self.dropped) < _NARROW else np.object_
         run = np.minimum(np.searchsorted(ends, numbers, side="right"), len(ends) - 1)
-        more = (numbers - begins[run]).astype(kind)
-        found: Int = before[run] + more * starts[run] + steps[run] * (more * (more - 1) // 2)
+        parts = (starts - base, steps, ends - begins, numbers - begins[run])
+        first, step, sizes, more = (part.astype(kind) for part in parts)
+        before = np.zeros(len(ends) + 1, dtype=kind)
+        np.cumsum(sizes * first + step * (sizes * (sizes - 1) // 2), out=before[1:])
+        found: Int = before[run] + more * first[run] + step[run] * (more * (more - 1) // 2)
         return found
 
     def until(self, times: Int) -> Int:
@@ -216,10 +224,10 @@ class DwellTimes:
     """
 
     def __init__(
-        self, counts: Int | None = None, cells: int = 0, total_cycles: int = 0, max_cycles: int = 0, open: int = 0
+        self, counts: Int | None = None, cells: int = 0, total_cycles: int = 0, max_cycles: int = 0, left: int = 0
     ) -> None:
         self._counts: Int = np.zeros(len(EDGES), dtype=np.int64) if counts is None else counts
-        self.cells, self.total_cycles, self.max_cycles, self.open = cells, total_cycles, max_cycles, open
+        self.cells, self.total_cycles, self.max_cycles, self.open = cells, total_cycles, max_cycles, left
         self._reads: dict[Reads, int] = {}  # how often each is to be added to the counts
         self._bytes = 0
 
@@ -229,10 +237,14 @@ class DwellTimes:
 
         All are in it once `drop` has kept those that wait.
         """
+        self._bin()
+        return self._counts
+
+    def _bin(self) -> None:
+        """Add what is kept to the histogram."""
         for own, times in self._reads.items():
             self._counts = self._counts + times * _binned(own)
         self._reads, self._bytes = {}, 0
-        return self._counts
 
     @property
     def mean_cycles(self) -> float | None:
@@ -246,30 +258,18 @@ class DwellTimes:
         reached = int(np.searchsorted(np.cumsum(self.counts), share * self.cells))
         return min(self.max_cycles, int(EDGES[min(reached + 1, len(EDGES) - 1)]))
 
-    def read(
-        self, log: UpdateLog, firsts: Int | int, reads: Int, cells: Int, counts: Int | int | None = None
-    ) -> None:
+    def read(self, log: UpdateLog, firsts: Int | int, reads: Int, cells: Int, counts: Int | int | None = None) -> None:
         """Close updates of a log: group i, of `cells[i]`, is read at `reads[i]`, those from `firsts[i]` to `counts[i]`.
 
         By default these are all; one number may stand for all groups. None of these updates is forgotten by the log.
         """
         first, count = np.atleast_1d(firsts), np.atleast_1d(log.count if counts is None else counts)
-        if len(first) > 1 or len(count) > 1:
-            kept = count > first
-            if not kept.all():
-                first, count = np.broadcast_to(first, kept.shape)[kept], np.broadcast_to(count, kept.shape)[kept]
-                reads, cells = reads[kept], cells[kept]
-        if not len(reads) or count[0] == first[0]:
-            return
-        is_steady = len(log.starts) <= _STEADY_RUNS
-        if is_steady and len(first) == len(count) == 1:
+        if len(log.starts) > _STEADY_RUNS or len(first) > 1 or len(count) > 1:
+            log.waiting.append((first, count, reads, cells))
+            log.waits += len(reads)
+        elif count[0] > first[0]:
             self._close(log, int(first[0]), int(count[0]), reads, cells)
-        else:
-            self._close_each(log, first, count, reads, cells)
-        log.waiting.append((first, count, reads, cells))
-        log.waits += len(reads)
-        if is_steady:
-            self._keep(log)
+            self._keep(log, first, count, reads, cells)
 
     def _close(self, log: UpdateLog, first: int, count: int, reads: Int, cells: Int) -> None:
         """Sum up reads that close the same updates of a log of few runs."""
@@ -292,26 +292,27 @@ class DwellTimes:
         self.cells += int((cells * updates).sum())
         self.max_cycles = max(self.max_cycles, int((reads - log.times(first)).max()))
 
-    def _keep(self, log: UpdateLog) -> None:
-        """Keep the reads of a log that wait."""
-        for first, count, reads, cells in _together(log.waiting):
-            begin = int(reads[0])
-            own = Reads(
-                *log.relative(begin), (first - log.dropped).tobytes(), (count - log.dropped).tobytes(),
-                (reads - begin).tobytes(), cells.tobytes(),
-            )  # fmt: skip
-            if own not in self._reads:
-                self._bytes += sum(map(len, own))
-            self._reads[own] = self._reads.get(own, 0) + 1
-        log.waiting, log.waits = [], 0
+    def _keep(self, log: UpdateLog, first: Int, count: Int, reads: Int, cells: Int) -> None:
+        """Keep reads, to be binned when that is asked for."""
+        begin = int(reads[0])
+        own = Reads(
+            *log.relative(begin), (first - log.dropped).tobytes(), (count - log.dropped).tobytes(),
+            (reads - begin).tobytes(), cells.tobytes(),
+        )  # fmt: skip
+        if own not in self._reads:
+            self._bytes += sum(map(len, own))
+        self._reads[own] = self._reads.get(own, 0) + 1
         if self._bytes > _MOST_BYTES:
-            self.counts  # noqa: B018  which adds them up
+            self._bin()
 
     def drop(self, log: UpdateLog, until: int, *, at_once: int = _AT_ONCE) -> None:
-        """Keep reads of a log that wait, if there are so many, and forget its first `until` updates."""
+        """Close and keep what waits, if that is so much, and forget the first `until` updates of a log."""
         if 0 < log.waits < at_once:
             return
-        self._keep(log)
+        for some in _together(log.waiting):
+            self._close_each(log, *some)
+            self._keep(log, *some)
+        log.waiting, log.waits = [], 0
         log.drop(until)
 
     def snapshot(self) -> Moment:
@@ -329,13 +330,14 @@ class DwellTimes:
 
 
 def _together(waiting: list[tuple[Int, Int, Int, Int]]) -> Iterator[tuple[Int, Int, Int, Int]]:
-    """Yield reads in their order, many at once: (first updates, updates by then, times, cells)."""
-    if len(waiting) == 1 and len(waiting[0][2]) <= _TOGETHER:
-        yield waiting[0]
-    elif waiting:
+    """Yield reads that close any updates, in their order, many at once: (first updates, updates by then, times, cells).
+
+    There are as many of each.
+    """
+    if waiting:
         first, count, reads, cells = (
             np.concatenate([np.broadcast_to(own[part], own[2].shape) for own in waiting]) for part in range(4)
         )
-        for at in range(0, len(reads), _TOGETHER):
-            some = slice(at, at + _TOGETHER)
-            yield first[some], count[some], reads[some], cells[some]
+        some = np.flatnonzero(count > first)
+        for own in np.split(some, range(_TOGETHER, len(some), _TOGETHER)) if len(some) else ():
+            yield first[own], count[own], reads[own], cells[own]

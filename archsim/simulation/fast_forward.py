@@ -161,7 +161,7 @@ class FastForward:
             return
         repeat(state, period, repeats, here(state))
         self.recorder.forget()
-        self.jumped += move(state, period, repeats, maintained=True)
+        self.jumped += move(state, [(period, repeats)])
         upkeep.dwell.repeat(before.dwell, repeats)
         for shard, log in upkeep.logs.items():
             more = period.until.log_counts[shard] - before.log_counts[shard]

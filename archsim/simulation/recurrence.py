@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -147,16 +147,19 @@ def between(state: State, since: Snapshot, until: Snapshot) -> Period:
     return Period(until.base - since.base, until.cycle - since.cycle, counters, advance, since, until)
 
 
-def move(state: State, period: Period, repeats: int, *, maintained: bool = False) -> int:
-    """Move a state on by so many periods, with their maintenance if `maintained`; return how many examples."""
-    examples = repeats * period.examples
-    advance = dict.fromkeys(state.program.example_ops, examples)
-    if maintained:
-        advance |= {op: repeats * more for op, more in period.advance}
-        more = minus(period.until.maintenance_cycles, period.since.maintenance_cycles)
-        state.upkeep.cycles[:] = [now + repeats * each for now, each in zip(state.upkeep.cycles, more, strict=True)]
-    state.jumped.add(period, repeats)
-    state.move(repeats * period.cycles, advance)
+def move(state: State, parts: Iterable[tuple[Period, int]]) -> int:
+    """Move a state on by periods, each so many times, with their maintenance; return how many examples these have."""
+    examples, cycles, advance = 0, 0, dict.fromkeys(state.program.maintained, 0)
+    for period, repeats in parts:
+        examples += repeats * period.examples
+        cycles += repeats * period.cycles
+        for op, more in period.advance:
+            advance[op] += repeats * more
+        since, until = period.since.maintenance_cycles, period.until.maintenance_cycles
+        for which, (before, after) in enumerate(zip(since, until, strict=True)):
+            state.upkeep.cycles[which] += repeats * (after - before)
+        state.jumped.add(period, repeats)
+    state.move(cycles, dict.fromkeys(state.program.example_ops, examples) | advance)
     return examples
 
 
@@ -165,7 +168,7 @@ class Moment(NamedTuple):
 
     cycle: int
     examples: int
-    started: Counted
+    started: Counted | Mapping[int, int]
 
 
 def here(state: State) -> Moment:
@@ -190,8 +193,3 @@ def examples_left(state: State) -> int:
     ahead = int(max([started[op] for op in state.program.example_ops]))  # what follows from it knows no bound
     batch = state.schedule.batch
     return state.schedule.examples - ahead - (batch if batch > 1 else 0)
-
-
-def minus(now: list[int], before: list[int]) -> list[int]:
-    """Return the differences of equally long lists."""
-    return [a - b for a, b in zip(now, before, strict=True)]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsim.mapping.schedule import Schedule
+from archsim.simulation import dwell as dwell_module
 from archsim.simulation.dwell import EDGES, DwellTimes, UpdateLog, _binned, forget
 from archsim.simulation.run import simulate
 from tests.helpers import STATIC, Case, cases, network, record, schedule_of
@@ -184,6 +185,20 @@ def test_reads_that_are_binned_later_are_those_of_single_cells(gaps: list[tuple[
     assert_same(dwell, plain)
 
 
+@pytest.mark.parametrize("apart", [1, 1 << 55])
+def test_sums_of_ages_beyond_64_bits_are_exact(apart: int) -> None:
+    # Updates as far apart as cycles that an epoch of years would have; each row group closes updates of its own.
+    log, times = logged([(apart * gap, 0, 1) for gap in (1, 2, 4, 3, 9)] + [(apart, 0, 40)])
+    firsts, counts, reads, weights = [0, 2, 3], [len(times), 5, 4], [times[-1] + 7] * 3, [5, 1, 3]
+    dwell, plain = DwellTimes(), Plainly()
+    dwell.read(log, *(np.array(own, dtype=np.int64) for own in (firsts, reads, weights, counts)))
+    dwell.drop(log, len(times), at_once=1)
+    for first, count, read, weight in zip(firsts, counts, reads, weights, strict=True):
+        plain.read(times[:count], first, [read], [weight])
+    assert (dwell.total_cycles, dwell.cells, dwell.max_cycles) == (sum(plain.ages), len(plain.ages), max(plain.ages))
+    assert (dwell.total_cycles > 1 << 62) == (apart > 1)
+
+
 def test_a_read_without_updates_adds_nothing() -> None:
     log, _ = logged([(5, 1, 10)])
     dwell = DwellTimes()
@@ -191,9 +206,19 @@ def test_a_read_without_updates_adds_nothing() -> None:
     assert_same(dwell, Plainly())
 
 
-@LAW
-@given(RUNS, st.integers(0, 9))
-def test_repeating_what_was_added_is_reading_it_again(runs: list[tuple[int, int, int]], times: int) -> None:
+@pytest.mark.parametrize("most_bytes", [0, 3000, 1 << 26])
+@settings(LAW, max_examples=20)
+@given(runs=RUNS, times=st.integers(0, 9))
+def test_repeating_what_was_added_is_reading_it_again(
+    most_bytes: int, runs: list[tuple[int, int, int]], times: int
+) -> None:
+    # Reads wait to be binned as long as they take little memory, and may be binned between what is repeated.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dwell_module, "_MOST_BYTES", most_bytes)
+        check_repeats(runs, times)
+
+
+def check_repeats(runs: list[tuple[int, int, int]], times: int) -> None:
     log, all_times = logged(runs)
     dwell = DwellTimes()
     at, weights = np.array([all_times[-1] + 10], dtype=np.int64), np.array([2], dtype=np.int64)
