@@ -13,7 +13,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from archsim.mapping.schedule import Need
-from archsim.simulation.chain import Chain
+from archsim.simulation.episode_chain import Chain
 from archsim.simulation.episodes import MOST_MAINTAINED, Recorder, first_due
 from archsim.simulation.program import FOREVER
 from archsim.simulation.recurrence import Period, Snapshot, State, between, examples_left, here, move, repeat, snapshot
