@@ -12,12 +12,12 @@ from archsim.mapping.builder import StepBuilder
 from archsim.mapping.deadlock import check_deadlock
 from archsim.mapping.inference import Inference
 from archsim.mapping.memory_needs import memory_needs
-from archsim.mapping.schedule import Flow, Schedule
+from archsim.mapping.schedule import Flow, Op, Schedule
 from archsim.mapping.shards import Mapping
 from archsim.mapping.training import Training
 from archsim.workload.network import MODES
 
-__all__ = ["Inference", "Training", "build_schedule", "memory_words", "step_flows"]
+__all__ = ["Inference", "Training", "build_schedule", "memory_words", "step_flows", "without_maintenance"]
 
 
 @uncollected()
@@ -42,6 +42,28 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     CYCLES.check(longest * examples * wait, f"{mapping.workload.name} on {chip.spec.name}")
     return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
                     tuple(builder.messages))  # fmt: skip
+
+
+@uncollected()
+def without_maintenance(schedule: Schedule) -> Schedule:
+    """Return the schedule that is built without `maintenance`; what maintenance does not touch is taken as it is."""
+    left = [op for op in schedule.ops if op.maintenance is None]
+    number = {op.index: place for place, op in enumerate(left)}
+    others = {op.index for op in schedule.ops if number.get(op.index) != op.index}  # are gone, or have another number
+
+    def renumbered(op: Op) -> Op:
+        if op.index not in others and others.isdisjoint([need.op for need in op.needs]):
+            return op
+        needs = [replace(need, op=number[need.op]) for need in op.needs if need.op in number]
+        return replace(op, index=number[op.index], needs=tuple(needs))
+
+    messages = [
+        replace(own, source_op=number[own.source_op], last_ops=tuple([number[op] for op in own.last_ops]))
+        for own in schedule.messages
+    ]
+    updates = tuple([number[op] for op in schedule.updates])
+    return replace(schedule, ops=tuple(map(renumbered, left)), end=number[schedule.end], updates=updates,
+                   messages=tuple(messages))  # fmt: skip
 
 
 def memory_words(chip: Chip, mapping: Mapping) -> int:

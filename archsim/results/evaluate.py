@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from archsim.base.uncollected import uncollected
 from archsim.base.words import counted
 from archsim.chip.graph import Chip, build_chip
-from archsim.mapping.modes import build_schedule
+from archsim.mapping.modes import build_schedule, without_maintenance
 from archsim.mapping.notes import notes_of
 from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
@@ -61,6 +62,7 @@ class Result:
         return all(check["passed"] for check in (*self.data["audits"], *self.data.get("crosscheck", ())))
 
 
+@uncollected()
 def evaluate(
     arch: Loaded[ArchSpec], workload: Loaded[Workload], *, examples: int | None = None, full: bool = False,
     seed: int = 0, activity: ActivityFile | None = None, activity_from: str = "", command: str = "",
@@ -110,6 +112,7 @@ def timed_mapping(workload: Workload, chip: Chip, examples: int) -> ShardMapping
     return map_workload(workload.timed, chip)
 
 
+@uncollected()
 def checked(
     arch: Loaded[ArchSpec], workload: Loaded[Workload], examples: int, *, activity: ActivityFile | None = None,
     progress: Callable[[int], None] | None = None, intervals: bool = False,
@@ -146,7 +149,7 @@ def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[
 def _parts(schedule: Schedule, trace: Trace, bound_cycles: int, top: Peak) -> Parts:
     free, busy = bound_cycles, trace.cycles
     if any(op.maintenance is not None and op.instances != 0 for op in schedule.ops):
-        calm = build_schedule(schedule.chip, schedule.mapping, schedule.examples, maintenance=False)
+        calm = without_maintenance(schedule)
         free, busy = bound.bound_cycles(calm), simulate(calm).cycles
     interval = round(top.time_per_example_s * float(schedule.chip.spec.technology.clock_hz) * trace.examples)
     return Parts(interval, free - interval, busy - free, trace.cycles - busy)

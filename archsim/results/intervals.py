@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -314,11 +314,11 @@ def drawn_run(
         return None
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
-    simulated = _touch_time(arch.value, arch.ranges, trace)
+    traces = [(_timing(schedule), trace)]
+    simulated = _touch_time(arch.value, arch.ranges, traces)
     draws = Draws.of(arch.ranges, count or (SIMULATED if simulated else _billed(chip)))
     counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
-    traces = [(_timing(schedule), trace)]
     for other in _chips(arch, draws, chip):
         if other is None:
             drawn.append(None)
@@ -339,8 +339,12 @@ def of_run(
     return None if found is None else found.intervals()
 
 
-def _touch_time(spec: ArchSpec, ranges: Sequence[Range], trace: Trace) -> bool:
-    """Return whether a run takes another time with all figures near one end of their ranges."""
+def _touch_time(spec: ArchSpec, ranges: Sequence[Range], traces: list[Timed]) -> bool:
+    """Return whether a run, the first of `traces`, takes another time with all figures near one end of their ranges.
+
+    What is simulated for it is added to them.
+    """
+    before, trace = traces[0]
     schedule, chip = trace.schedule, trace.schedule.chip
     for end in (0.02, 0.98):
         try:
@@ -351,20 +355,27 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], trace: Trace) -> bool:
             own = build_schedule(other, schedule.mapping, schedule.examples)
         except ArchsimError:
             return True
-        (clock_hz, ops, capacities), before = _timing(own), _timing(schedule)
-        if (clock_hz, capacities) != (before[0], before[2]):
+        now = _timing(own)
+        if (now.clock_hz, now.capacities) != (before.clock_hz, before.capacities):
             return True
-        is_other = ops != before[1]  # a wire that is longer by a cycle, say
-        if is_other and abs(simulate(own).cycles - trace.cycles) > MOVED * trace.cycles:
+        is_other = now.ops != before.ops  # a wire that is longer by a cycle, say
+        if is_other and abs(_in_time(traces, own).cycles - trace.cycles) > MOVED * trace.cycles:
             return True
     return False
 
 
-Timing: TypeAlias = tuple[Fraction, Sequence[Op], Sequence[int]]
-"""A clock in Hz, the ops, and the capacities of units: all of a schedule that its time depends on."""
+class Timing(NamedTuple):
+    """All of a schedule that its time depends on."""
+
+    clock_hz: Fraction
+    ops: Sequence[Op]
+    capacities: Sequence[int]
 
 
-def _in_time(traces: list[tuple[Timing, Trace]], schedule: Schedule) -> Trace:
+Timed: TypeAlias = tuple[Timing, Trace]
+
+
+def _in_time(traces: list[Timed], schedule: Schedule) -> Trace:
     """Return the trace of a schedule: that of one which takes the same steps, or one that is simulated and added.
 
     Most draws differ in energies and areas alone.
@@ -379,4 +390,4 @@ def _in_time(traces: list[tuple[Timing, Trace]], schedule: Schedule) -> Trace:
 
 def _timing(schedule: Schedule) -> Timing:
     chip = schedule.chip
-    return chip.spec.technology.clock_hz, schedule.ops, [unit.capacity for unit in chip.units]
+    return Timing(chip.spec.technology.clock_hz, schedule.ops, [unit.capacity for unit in chip.units])

@@ -27,6 +27,8 @@ WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 1_000
 """From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
 compiled (20 s) or is there, against some 0.2 million actions a second. Of many short runs, as in a search, all before
 count towards loading. Measured on two cores of an AMD EPYC; time alone depends on it."""
+UNITS = 3
+"""One that takes more units, as long circuits do, counts as so many times more actions. Measured with those above."""
 _before = [0]
 """How many actions runs of this process had ahead, as far as these are worth calling compiled code."""
 _failed: list[str] = []
@@ -99,7 +101,7 @@ def _compiles(schedule: Schedule, examples: int) -> bool:
         return False
     if asked == "compiled":
         return True
-    ahead = examples * sum(len(op.stages) for op in schedule.ops if op.maintenance is None)
+    ahead = examples * actions_of(schedule)
     is_there = "archsim.simulation.loop" in sys.modules
     if ahead < WORTH_CALLING:
         return False
@@ -107,6 +109,12 @@ def _compiles(schedule: Schedule, examples: int) -> bool:
     if not is_there and _before[0] < WORTH_LOADING:
         return False
     return _before[0] >= WORTH_COMPILING or _is_kept()
+
+
+def actions_of(schedule: Schedule) -> int:
+    """Return the actions of an example, each counted as the engine of SimPy takes time for it."""
+    stages = (stage for op in schedule.ops if op.maintenance is None for stage in op.stages)
+    return sum([max(1, len(stage.acquire) // UNITS) for stage in stages])
 
 
 def _is_kept() -> bool:

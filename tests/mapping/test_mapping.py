@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 
 from archsim.base.errors import InfeasibleError
 from archsim.chip import Chip, build_chip
-from archsim.mapping import Mapping, map_workload
+from archsim.mapping import Mapping, build_schedule, map_workload
+from archsim.mapping.modes import without_maintenance
 from archsim.mapping.placement import snake_order
 from archsim.mapping.shards import split
-from archsim.spec.choices import PLACEMENTS, REDUCTIONS
+from archsim.spec.choices import PLACEMENTS, REDUCTIONS, TRANSFER_POLICIES
 from archsim.spec.loading import load_arch
 from archsim.workload import Dataset, Dense, Training, Workload, load_workload
 
@@ -272,3 +274,17 @@ def test_a_bias_adds_a_row(workload: Workload) -> None:
         assert layer.rows == layer.inputs + layer.bias
         assert layer.synapses == layer.rows * layer.outputs
     assert workload.synapses == sum(layer.synapses for layer in workload.layers)
+
+
+# ---- schedules
+
+
+@pytest.mark.parametrize("policy", TRANSFER_POLICIES)
+def test_what_is_left_without_maintenance_is_what_is_built_without_it(policy: str) -> None:
+    refresh = ("schedule.refresh.policy=rewrite", "schedule.refresh.period=1 ms")
+    own = chip(f"schedule.transfer.policy={policy}", *refresh)
+    mapping = map_workload(MNIST, own)
+    schedule = build_schedule(own, mapping, 20_000)
+    assert {op.kind for op in schedule.ops} >= {"transfer", "refresh"}
+    calm = build_schedule(own, mapping, 20_000, maintenance=False)
+    assert without_maintenance(schedule) == replace(calm, chip=schedule.chip)

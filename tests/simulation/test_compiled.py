@@ -201,7 +201,7 @@ def test_the_command_takes_an_engine_and_its_report_does_not_tell(tmp_path: Path
 def test_many_short_runs_are_worth_loading_the_compiled_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of a search, in one process: from the third on, where two and a half of them would pay."""
     schedule = schedule_of(network(30, 20, 10), 5)
-    ahead = sum(len(each.stages) for each in schedule.ops if each.maintenance is None) * 5
+    ahead = choice.actions_of(schedule) * 5
     monkeypatch.setattr(choice, "_before", [0])
     monkeypatch.setattr(choice, "WORTH_CALLING", ahead)
     monkeypatch.setattr(choice, "WORTH_LOADING", ahead * 5 // 2)
