@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import fsum, isclose
 from operator import attrgetter
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archsim.mapping.schedule import Use
 from archsim.mapping.unweighted import digital_words
 from archsim.results.bill import CHIP, MEASURED, Bill, use_energy_j
 from archsim.simulation.run import Trace
@@ -127,11 +129,17 @@ def _metered_j(trace: Trace, bill: Bill) -> float:
     workload = trace.schedule.mapping.workload
     values = workload.values if bill.stated else None
     names = {-1: CHIP, **dict(enumerate(layer.name for layer in workload.layers))}
-    stages_j = fsum(
-        entry.grants * use.count * use_energy_j(chip, use, names[max(op.layer, -1)], op.phase, None, values)
+
+    @cache
+    def each_j(unit: int, action: str, layer: int, phase: str) -> float:
+        if (chip.units[unit].component, action) in apart:
+            return 0.0
+        return use_energy_j(chip, Use(unit, action, 1), names[max(layer, -1)], phase, None, values)
+
+    stages_j = fsum([
+        entry.grants * use.count * each_j(use.unit, use.action, op.layer, op.phase)
         for entry in trace.stages for op in (trace.schedule.ops[entry.op],) for use in entry.stage.uses
-        if (chip.units[use.unit].component, use.action) not in apart
-    )  # fmt: skip
+    ])  # fmt: skip
     reads_j = fsum(item.energy_j for item in bill.items if (item.component, item.action) in apart)
     return stages_j + reads_j + chip.leakage_w * trace.cycles / float(chip.spec.technology.clock_hz)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
@@ -167,6 +167,20 @@ def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool 
     placed: dict[tuple[int | str, float], int] = defaultdict(int)
     alike: dict[tuple[str, str | int, str, str, str], float] = {}  # units of a kind of tile have the same actions
     units, kinds = chip.units, chip.kinds
+
+    @cache
+    def keys_of(
+        index: int, action: str, phase: str, layer: str
+    ) -> tuple[tuple[str, str, str, str, float], tuple[int | str, float]]:
+        unit = units[index]
+        where = kinds[unit.tile] if unit.tile >= 0 else index
+        energy_j = alike.get((unit.component, where, action, phase, layer))
+        if energy_j is None:
+            energy_j = use_energy_j(chip, Use(index, action, 1), layer, phase, activity, values)
+            alike[unit.component, where, action, phase, layer] = energy_j
+        place = unit.tile if unit.tile >= 0 else _place(chip, unit)
+        return (unit.component, action, phase, layer, energy_j), (place, energy_j)
+
     for entry in trace.stages:
         grants = entry.grants
         if not grants:
@@ -174,15 +188,10 @@ def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool 
         op = schedule.ops[entry.op]
         layer, phase = names[op.layer] if op.layer >= 0 else CHIP, op.phase
         for use in entry.stage.uses:
-            unit, action = units[use.unit], use.action
-            where = kinds[unit.tile] if unit.tile >= 0 else unit.index
-            energy_j = alike.get((unit.component, where, action, phase, layer))
-            if energy_j is None:
-                energy_j = use_energy_j(chip, use, layer, phase, activity, values)
-                alike[unit.component, where, action, phase, layer] = energy_j
+            kind, own = keys_of(use.unit, use.action, phase, layer)
             count = use.count * grants
-            counts[unit.component, action, phase, layer, energy_j] += count
-            placed[unit.tile if unit.tile >= 0 else _place(chip, unit), energy_j] += count
+            counts[kind] += count
+            placed[own] += count
     items = [
         Item(component, action, phase, layer, count, count * energy_j)
         for (component, action, phase, layer, energy_j), count in sorted(counts.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import fsum
 from typing import Any
 
@@ -11,7 +12,7 @@ from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
 from archsim.results.stated import stated_j
 from archsim.simulation.dwell import EDGES
-from archsim.simulation.run import StageCount, Trace, simulate
+from archsim.simulation.run import Trace, simulate
 
 TOP = 50
 """Long tables show this many rows."""
@@ -137,38 +138,37 @@ def link_rows(trace: Trace) -> list[dict[str, Any]]:
     another packet there, apart.
     """
     chip = trace.schedule.chip
-    totals: dict[int, list[float]] = {}
+    is_link = cache(lambda unit: chip.link_of(unit) is not None)
+    before = cache(lambda unit: chip.units[unit].buffer_of)
+    each_j = cache(lambda unit, action: chip.units[unit].actions[action].energy_j)
+    totals: dict[int, tuple[float, ...]] = {}
     places: dict[str, int] = {}
     for entry in trace.stages:
-        for unit in entry.stage.acquire:
-            if before := chip.units[unit].buffer_of:
-                places[before] = places.get(before, 0) + entry.wait_cycles
-        if not entry.grants:
+        stage, grants, waited = entry.stage, entry.grants, entry.wait_cycles
+        for unit in stage.acquire if waited else ():
+            if link := before(unit):
+                places[link] = places.get(link, 0) + waited
+        used = [pair for pair in stage.release if is_link(pair[1])] if grants else []
+        if not used:
             continue
-        energies = _energies_j(chip, entry)
-        for at, unit in entry.stage.release:
-            if chip.link_of(unit) is not None:
-                more = (entry.grants, at * entry.grants, entry.wait_cycles, fsum(energies.get(unit, ())))
-                totals[unit] = [a + b for a, b in zip(totals.get(unit, (0, 0, 0, 0.0)), more, strict=True)]
+        spent: dict[int, list[float]] = {}
+        for use in stage.uses:
+            if is_link(use.unit):
+                spent.setdefault(use.unit, []).append(grants * use.count * each_j(use.unit, use.action))
+        for at, unit in used:
+            messages, busy, waits, energy_j = totals.get(unit, (0, 0, 0, 0.0))
+            energy_j += fsum(spent.get(unit, ()))
+            totals[unit] = messages + grants, busy + at * grants, waits + waited, energy_j
     ranked = sorted(totals.items(), key=lambda pair: (-pair[1][1], pair[0]))
-    used = [(chip.links[chip.units[unit].name], found) for unit, found in ranked]
+    links = [(chip.links[chip.units[unit].name], found) for unit, found in ranked]
     return [
         {
             "name": link.name, "length_m": link.length_m, "messages": grants, "busy_cycles": busy,
             "utilisation": busy / trace.cycles if trace.cycles else None, "wait_cycles": waited,
             "buffer_wait_cycles": places.get(link.name, 0), "energy_j": energy,
         }
-        for link, (grants, busy, waited, energy) in used
+        for link, (grants, busy, waited, energy) in links
     ]  # fmt: skip
-
-
-def _energies_j(chip: Chip, entry: StageCount) -> dict[int, list[float]]:
-    """Return what a stage has cost, by unit, use by use."""
-    found: dict[int, list[float]] = {}
-    for use in entry.stage.uses:
-        spent_j = entry.grants * use.count * chip.units[use.unit].actions[use.action].energy_j
-        found.setdefault(use.unit, []).append(spent_j)
-    return found
 
 
 def dwell_data(trace: Trace) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archsim.base.atomic import Content
+from archsim.base.uncollected import uncollected
 from archsim.export.formats import TRACES
 from archsim.report.document import Document
 from archsim.report.files import files_of
@@ -61,6 +62,7 @@ def write_report(
     return written(result, folder, files=files, trace=trace)[1]
 
 
+@uncollected()
 def written(
     result: Result, folder: Path, *, files: Mapping[str, Content] | None = None, trace: str | None = None
 ) -> tuple[Document, Path]:
