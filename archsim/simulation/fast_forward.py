@@ -15,6 +15,7 @@ import numpy as np
 from archsim.mapping.schedule import Need
 from archsim.simulation.episode_chain import Chain
 from archsim.simulation.episodes import MOST_MAINTAINED, Recorder, first_due
+from archsim.simulation.maintenance import alike
 from archsim.simulation.program import FOREVER
 from archsim.simulation.recurrence import Period, Snapshot, State, between, examples_left, here, move, repeat, snapshot
 
@@ -141,7 +142,7 @@ class FastForward:
             triggers.append((wanted, due, n % (2 * len(m.groups)) if not m.period_cycles else 0, flight))
         gates = tuple(state.done[need.op] * need.den - base for _, need in self.gates)
         logs = tuple(
-            (log.relative(now), (log.count - np.array(upkeep.read_until[shard], dtype=np.int64)).tobytes())
+            (log.relative(now), _behind(log.count, upkeep.read_until[shard]))
             for shard, log in sorted(upkeep.logs.items())
         )
         return state.key(), tuple(triggers), gates, logs
@@ -166,10 +167,18 @@ class FastForward:
         for shard, log in upkeep.logs.items():
             more = period.until.log_counts[shard] - before.log_counts[shard]
             log.jump(repeats * period.cycles, repeats * more)
-            upkeep.read_until[shard] = [until + repeats * more for until in upkeep.read_until[shard]]
+            moved = {until: until + repeats * more for until in set(upkeep.read_until[shard])}
+            upkeep.read_until[shard] = [moved[until] for until in upkeep.read_until[shard]]
         upkeep.due = {shard: due + repeats * period.cycles for shard, due in upkeep.due.items()}
         self.anchor_done = state.done[self.anchor[0]] // self.anchor[1] if self.anchor else 0
         self._look_anew()
+
+
+def _behind(count: int, until: list[int]) -> Hashable:
+    """Return how many updates ago each row group was read last."""
+    if alike(until):
+        return len(until), count - until[0]
+    return (count - np.array(until, dtype=np.int64)).tobytes()
 
 
 def _largest(need: Need, n: int, done: int, most: int) -> int:

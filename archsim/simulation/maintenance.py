@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from operator import mul
 
 import numpy as np
@@ -15,6 +16,19 @@ from archsim.simulation.program import Program
 
 def _numbers(numbers: Sequence[int]) -> NDArray[np.int64]:
     return np.array(numbers, dtype=np.int64)
+
+
+def alike(numbers: list[int]) -> bool:
+    """Return whether all numbers are the same, as those of row groups are where a shard is transferred as a whole."""
+    return numbers.count(numbers[0]) == len(numbers)
+
+
+@lru_cache(maxsize=256)
+def _reads(groups: tuple[int, ...], cols: int, group_cycles: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return after how many cycles groups of so many rows and columns are read, and the cells of each."""
+    after, cells = group_cycles * np.arange(len(groups), dtype=np.int64), _numbers(groups) * cols
+    after.flags.writeable = cells.flags.writeable = False
+    return after, cells
 
 
 class Upkeep:
@@ -90,8 +104,15 @@ class Upkeep:
 
     def read_capacitors(self, op: int, n: int, cycle: int) -> None:
         """Close the dwell times of the updates that instance `n` of a maintenance op, begun at `cycle`, reads."""
-        shard = self._of(op).shard
-        self.read_each(shard, [(op, n, cycle, self.logs[shard].count)])
+        m = self._of(op)
+        log, until = self.logs[m.shard], self.read_until[m.shard]
+        variant = n % len(m.groups)
+        groups, first = m.groups[variant], m.first[variant]
+        own, count = until[first : first + len(groups)], log.count
+        after, cells = _reads(groups, self._schedule.mapping.shards[m.shard].cols, m.group_cycles)
+        self.dwell.read(log, own[0] if alike(own) else _numbers(own), cycle + after, cells, count)
+        until[first : first + len(groups)] = [count] * len(groups)
+        self.dwell.drop(log, count if len(groups) == len(until) else min(until))
 
     def read_each(self, shard: int, reads: Sequence[tuple[int, int, int, int]]) -> None:
         """Close the dwell times of what instances of maintenance ops of a shard read, one after another.
@@ -111,15 +132,16 @@ class Upkeep:
             at += [cycle + i * m.group_cycles for i in range(size)]
             rows += groups
         log, cols = self.logs[shard], self._schedule.mapping.shards[shard].cols
-        alike = firsts.count(firsts[0]) == len(firsts)  # as where a shard is transferred as a whole
-        self.dwell.read(log, _numbers(firsts[:1] if alike else firsts), _numbers(at), _numbers(rows) * cols,
+        same = alike(firsts)
+        self.dwell.read(log, _numbers(firsts[:1] if same else firsts), _numbers(at), _numbers(rows) * cols,
                         _numbers(counts[:1] if len(reads) == 1 else counts))  # fmt: skip
-        self.dwell.drop(log, counts[-1] if alike and len(firsts) == len(until) else min(until))
+        self.dwell.drop(log, counts[-1] if same and len(firsts) == len(until) else min(until))
 
     def settle(self) -> None:
         """Keep all reads so far, and forget the updates that all row groups have read."""
         for shard, log in self.logs.items():
-            self.dwell.drop(log, min(self.read_until[shard]), at_once=1)
+            until = self.read_until[shard]
+            self.dwell.drop(log, until[0] if alike(until) else min(until), at_once=1)
 
     def close(self, done: list[int]) -> None:
         """Count the updates that no read has closed; `done` are the instances of each op."""
@@ -130,7 +152,7 @@ class Upkeep:
             updates = done[update] * len(self._schedule.ops[update].stages)
             cols = self._schedule.mapping.shards[index].cols
             rows = [row for group in groups[index] for row in group]
-            if until.count(until[0]) == len(until):  # as after transfers of the whole shard
+            if alike(until):
                 self.dwell.open += (updates - until[0]) * sum(rows) * cols
             else:
                 self.dwell.open += (updates * sum(rows) - sum(map(mul, until, rows))) * cols
