@@ -11,6 +11,7 @@ from archsim.simulation import bound
 from archsim.simulation.bound import bound_cycles
 from archsim.simulation.choice import using
 from archsim.simulation.run import simulate
+from archsim.spec.choices import TRANSFER_POLICIES
 from tests.helpers import BUS, PACKET, REFERENCE, network, schedule_of
 
 WORK = network(8, 6, 4)
@@ -22,13 +23,16 @@ def simulated(schedule: Schedule) -> int:
 
 
 @pytest.mark.parametrize("chip", [REFERENCE, BUS, PACKET])
-@pytest.mark.parametrize("policy", ["staggered", "interleaved"])
-@pytest.mark.parametrize("options", [(), ("schedule.mode=pipelined",)])
-def test_maintenance_for_which_nothing_waits_is_not_simulated(
-    chip: str, policy: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("policy", sorted(TRANSFER_POLICIES))
+@pytest.mark.parametrize(("options", "batch"), [((), 1), (("schedule.mode=pipelined",), 2)])
+def test_transfers_are_not_simulated_for_it(
+    chip: str, policy: str, options: tuple[str, ...], batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = (f"schedule.transfer.policy={policy}", "schedule.transfer.interval_examples=50", *options)
-    schedules = [schedule_of(WORK, count, own, chip) for count in (7, 99, 100, 301)]
+    # Examples wait for the transfers of `stop_all`, and for none of the others; 2 and 8 examples are too few to recur.
+    own = [(f"schedule.transfer.policy={policy}", f"schedule.transfer.interval_examples={each}", *options)
+           for each in (2, 8, 50)]  # fmt: skip
+    work, counts = network(8, 6, 4, batch=batch), (7, 99, 100, 301)
+    schedules = [schedule_of(work, count, sets, chip) for sets in own for count in counts]
     expected = [simulated(schedule) for schedule in schedules]
     monkeypatch.delattr(bound, "simulate")
     assert [bound_cycles(schedule) for schedule in schedules] == expected
