@@ -2,7 +2,8 @@
 
 Two signatures are kept. The first leaves the triggers of maintenance out: it recurs from step to step, and
 its jumps stop short of the next transfer, rewrite or gate. The second has them in and is taken when the first
-shard has finished a transfer interval: it recurs from one pair of intervals to the next (polarity has period two).
+shard has finished a transfer interval: it recurs from one interval to the next. Polarity is no part of it, as no time
+hangs on it: instances of transfers are numbered on, so that who replays a timeline knows it.
 A jump adds whole periods to all counters and moves two offsets, cycles and examples; SimPy's clock stays.
 """
 
@@ -117,7 +118,7 @@ class FastForward:
             room = min(room, first_due(state, op) - 1)
         return int(room)
 
-    # Jumping over whole intervals, in pairs.
+    # Jumping over whole intervals.
 
     def _check_interval(self) -> None:
         """Look for recurring intervals when the first shard has finished one."""
@@ -139,7 +140,7 @@ class FastForward:
             wanted = tuple(need.count(n) - base for need in program.general[op])
             due = upkeep.due[m.shard] - now if m.period_cycles else 0
             flight = n - state.done[op]
-            triggers.append((wanted, due, n % (2 * len(m.groups)) if not m.period_cycles else 0, flight))
+            triggers.append((wanted, due, n % len(m.groups) if not m.period_cycles else 0, flight))
         gates = tuple(state.done[need.op] * need.den - base for _, need in self.gates)
         logs = tuple(
             (log.relative(now), _behind(log.count, upkeep.read_until[shard]))

@@ -96,7 +96,7 @@ def test_replays_leave_few_examples_of_interleaved_transfers_to_simulate() -> No
 
 
 def test_the_effort_does_not_grow_with_the_number_of_intervals() -> None:
-    # A recurring pair of intervals is jumped whole: what is simulated is the same for ten times the examples.
+    # Recurring intervals are jumped whole: what is simulated is the same for ten times the examples.
     workload = load_workload("mlp_mnist").value
     for policy in sorted(TRANSFER_POLICIES):
         overrides = [f"schedule.transfer.policy={policy}", "schedule.transfer.interval_examples=400"]
