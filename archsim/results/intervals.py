@@ -28,6 +28,7 @@ from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.figure_ranges import SHARE, Range, canonical, with_figures
 from archsim.spec.figures import value_at
+from archsim.spec.loading import fitted_chip
 
 if TYPE_CHECKING:
     from archsim.spec.loading import Loaded
@@ -201,16 +202,17 @@ class Fit:
 class Fits:
     """What was fitted in a spec, so that it is fitted again to each draw.
 
-    Else a draw would contradict what the chip was fitted to. The fit is that of the spec without overrides.
+    Else a draw would contradict what the chip was fitted to. The fit is that of the spec without overrides, or of the
+    chip that it names; figures that are not as they were there are left as they are. Draws of both are common.
     """
 
-    def __init__(self, arch: Loaded[ArchSpec]) -> None:
-        self._base = arch.without_overrides() if any(own.kind == "fit" for own in arch.value.published) else arch
+    def __init__(self, arch: Loaded[ArchSpec], draws: int) -> None:
+        self._base = fitted_chip(arch)
         self._used = arch.value
-        self._ranges = {own.path: own for own in self._base.ranges}
+        self._draws = Draws.of(self._base.ranges, draws) if self._base.ranges else None
         self._fits: list[Fit] = []
         wanted = [own for own in self._base.value.published if own.kind == "fit" and not own.workload]
-        for mode, settings in dict.fromkeys((own.mode, own.settings) for own in wanted if self._ranges):
+        for mode, settings in dict.fromkeys((own.mode, own.settings) for own in wanted if self._draws):
             metrics = [own.metric for own in wanted if (own.mode, own.settings) == (mode, settings)]
             chip = self._base.with_overrides(settings) if settings else self._base
             self._fits += self._fitted(chip.value, mode, metrics)
@@ -235,12 +237,11 @@ class Fits:
             if most is not None and slopes[most]:
                 yield Fit(spec, chip, work, metric, tuple(groups.pop(most)), 1 / before[metric], slopes[most])
 
-    def again(self, at: Mapping[str, float], used: ArchSpec) -> dict[str, float]:
-        """Return the fitted figures in SI units, by path, where ranges are at these quantiles by name.
-
-        The spec as it is used is `used` then.
-        """
-        values = {path: own.at(at[own.name]) for path, own in self._ranges.items() if own.name in at}
+    def again(self, draw: int, used: ArchSpec) -> dict[str, float]:
+        """Return the fitted figures of a draw in SI units, by path; the spec as it is used is `used` in it."""
+        if self._draws is None:
+            return {}
+        values = self._draws.figures(draw)
         drawn: dict[int, Metrics] = {}  # fits of one mode and setting are to one chip, and one work
         for fit in self._fits:
             if id(fit.chip) not in drawn:
@@ -258,12 +259,12 @@ def _slope(spec: ArchSpec, chip: Chip, paths: Sequence[str], metric: str, work: 
 
 def _chips(arch: Loaded[ArchSpec], draws: Draws, like: Chip) -> Iterator[Chip | None]:
     """Yield the chip of each draw; None where there cannot be one, as its parts are too large for a fixed floorplan."""
-    fits = Fits(arch)
+    fits = Fits(arch, len(draws.quantiles))
     for draw in range(len(draws.quantiles)):
         figures = draws.figures(draw)
         try:
             own = with_figures(arch.value, figures)
-            again = {path: value for path, value in fits.again(draws.at(draw), own).items() if path not in figures}
+            again = {path: value for path, value in fits.again(draw, own).items() if path not in figures}
             yield build_chip(with_figures(own, again), like=like)
         except ArchsimError:
             yield None

@@ -6,13 +6,14 @@ from fractions import Fraction
 from math import ceil, sqrt
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from archsim.base import units
-from archsim.base.errors import Problem, SpecError
+from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import CHIP_LINKS, TILES
 from archsim.base.section import Choice, Flag, FreeName, Options, Section
+from archsim.base.shipped import builtin_names
 from archsim.base.units import (
     Conductance,
     Count,
@@ -326,6 +327,14 @@ class Published(Section):
         return self
 
 
+def _built_in(name: str) -> str:
+    names = builtin_names("arch_specs")
+    if name and name not in names:
+        message = "there is no built-in chip '{name}'; {hint}"
+        raise PydanticCustomError("choice", message, {"name": name, "hint": nearest(name, names)})
+    return name
+
+
 class ArchSpec(Section):
     """A chip, or a package of equal ones: technology, tiles, routing, host, floorplan, schedule, what was published.
 
@@ -334,7 +343,7 @@ class ArchSpec(Section):
     is a design.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options", "silicon"})
+    later: ClassVar[frozenset[str]] = frozenset({"package", "scaling", "placement_options", "silicon", "fitted_on"})
 
     name: FreeName
     """Name of the chip, as reports call it; the file's own unless given."""
@@ -369,7 +378,11 @@ class ArchSpec(Section):
     scaling: Scaling | None = None
     """Takes digital parts, whose figures are of one node, to another."""
     published: tuple[Published, ...] = ()
-    """Figures that the chip's authors published, with which `archsim published` compares."""
+    """Figures that the chip's authors published, with which `archsim published` compares; not those of a chip that it
+    extends."""
+    fitted_on: Annotated[str, AfterValidator(_built_in)] = ""
+    """The built-in chip whose published figures the fitted ones were fitted to, known by what a chip extends; unless it
+    is the chip itself."""
 
     @model_validator(mode="after")
     def _is_of_a_size(self) -> Self:

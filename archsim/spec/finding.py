@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from archsim.base.documents import Tree, annotated, merged, read_text, read_yaml
+from archsim.base.documents import Leaf, Tree, annotated, merged, read_text, read_yaml
 from archsim.base.errors import SpecError, nearest
 from archsim.base.shipped import FOLDERS, builtin_folder, builtin_names
 from archsim.spec.given_for import marked
@@ -15,6 +16,8 @@ BUILTIN = tuple(FOLDERS)
 MOST_NAMED = 6
 """So many files that are there are named where one is not."""
 TEXTS_ABOUT = ("description", "reference")  # not part of what a spec *is*
+OF_ITSELF = ("name", *TEXTS_ABOUT, "published")
+"""What a file says of itself, and not of a file that extends it."""
 
 
 def find_file(name: str, folder: str) -> Path:
@@ -80,7 +83,7 @@ def label_of(path: Path) -> str:
 def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]:
     """Return a file's tree laid on that of the file it extends, and so on down; raise SpecError on a circle."""
     files: dict[Path, str] = {}
-    trees: list[dict[str, Tree]] = []
+    trees: list[tuple[Path, dict[str, Tree]]] = []
     following: Path | None = path
     while following is not None:
         files[following.resolve()] = label
@@ -95,7 +98,7 @@ def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]
                 hint = f"give {'an' if kind == 'arch' else 'a'} {kind} here; were the two exchanged?"
             raise SpecError.at(f"{label}: kind", what, hint)
         base = plain.pop("extends", None)
-        trees.append(placed(annotated(plain, label), kind, following.parent))
+        trees.append((following, placed(annotated(plain, label), kind, following.parent)))
         if base is None:
             break
         where = f"{label}: extends"
@@ -106,14 +109,28 @@ def with_base(path: Path, label: str, kind: str, folder: str) -> dict[str, Tree]
             what = f"'{base}' leads in a circle: {' -> '.join(circle)}"
             raise SpecError.at(where, what, "extend a file that does not extend this one")
         label = label_of(following)
-    tree = trees.pop()
+    path, tree = trees.pop()
     while trees:
-        for key in ("name", *TEXTS_ABOUT):
-            tree.pop(key, None)
-        out = marked(tree, merged(tree, trees.pop()))
+        base = extended(tree, path)
+        path, own = trees.pop()
+        out = marked(base, merged(base, own))
         assert isinstance(out, dict)
         tree = out
     return tree
+
+
+def extended(tree: Mapping[str, Tree], path: Path | None) -> dict[str, Tree]:
+    """Return the tree of a file, at `path`, as one that extends it begins: without what the file says of itself.
+
+    A built-in chip whose figures were fitted is named as the one that they were fitted on.
+    """
+    out = {key: own for key, own in tree.items() if key not in OF_ITSELF}
+    published = tree.get("published")
+    kinds = [each.get("kind") for each in published if isinstance(each, dict)] if isinstance(published, list) else []
+    is_fitted = any(isinstance(kind, Leaf) and kind.text == "fit" for kind in kinds)
+    if is_fitted and path is not None and path.parent == builtin_folder("arch_specs"):
+        out["fitted_on"] = Leaf(path.stem)
+    return out
 
 
 def _base(base: object, path: Path, where: str, folder: str) -> Path:

@@ -222,6 +222,13 @@ def load_arch(name: str | Path, overrides: Settings = ()) -> Loaded[ArchSpec]:
     return loaded
 
 
+def fitted_chip(arch: Loaded[ArchSpec]) -> Loaded[ArchSpec]:
+    """Return the chip on which a chip's fitted figures were fitted; itself where that is not said."""
+    if any(own.kind == "fit" for own in arch.value.published):
+        return arch.without_overrides()
+    return load_arch(arch.value.fitted_on) if arch.value.fitted_on else arch
+
+
 def _missettings(loaded: Loaded[ArchSpec]) -> list[Problem]:
     """Return what is wrong with the settings of published figures."""
     found = []

@@ -145,10 +145,10 @@ def arch_lines(name: str, base: str, device: str) -> list[str]:
         *_said(f"Check it: archsim check {name}.yaml    Run it: archsim run {name}.yaml mlp_digits"),
         *_said("More of a key, and what it changes: archsim explain tile.rows"),
         "", "kind: arch", f"extends: {_scalar(base)}", f"description: {_scalar(f'My chip, begun as {base}.')}", "",
-        *_nested(first), "published: []",
+        *_nested(first),
+        *_said("Figures that were published of it, for `archsim published`: those of the chip that it extends are not "
+               "its own."), "# published: []",
     ]  # fmt: skip
-    lines[-1:] = [*_said("Figures that were published of it, for `archsim published`. Those of the chip that it "
-                         "extends are not its own."), lines[-1]]  # fmt: skip
     return [*lines, *_reference(base, [entry for entry in entries if entry.path not in first])]
 
 
@@ -182,8 +182,7 @@ def device_lines(name: str, base: str, device: str) -> list[str]:
         text = given.get(key.name, key.default)
         off = key.name not in given and not key.required
         lines.append(f"    {'# ' if off else ''}{key.name}: {_scalar(text) if text else '# a value of your own'}")
-    return [*lines, *_pulse(loaded.value.tile.array, cls, given, base), "",
-            *_said("Figures that were published of the chip are not its own."), "published: []"]  # fmt: skip
+    return [*lines, *_pulse(loaded.value.tile.array, cls, given, base)]
 
 
 def _pulse(array: Array, cls: type[Component], given: Mapping[str, str], base: str) -> list[str]:

@@ -152,7 +152,8 @@ def spec(kind: str, root: type[Section]) -> str:
     lines = [
         f"# Keys of {'a chip' if kind == 'arch' else 'a workload'}", "",
         f"A file opens with `kind: {kind}`. It may extend another: `extends: NAME` or a path; then it gives only what "
-        "differs. A figure is `{value: 1.667 pJ, source: ..., status: ...}` or bare; `archsim explain KEY` tells more "
+        "differs; name, texts and what was published are its own. A figure is `{value: 1.667 pJ, source: ..., "
+        "status: ...}` or bare; `archsim explain KEY` tells more "
         f"of a key, `archsim new {kind} NAME` writes a file to start from.", "",
     ]  # fmt: skip
     waiting: list[tuple[str, type[Section]]] = [("", root)]

@@ -12,12 +12,13 @@ from archsim.chip.graph import build_chip
 from archsim.mapping.schedule import Schedule
 from archsim.results.bill import Counters, account
 from archsim.results.evaluate import evaluate
-from archsim.results.intervals import BILLED, SIMULATED, Draws, drawn_run, named_as_drawn, of_chip, of_run
+from archsim.results.intervals import BILLED, SIMULATED, Draws, Fits, drawn_run, named_as_drawn, of_chip, of_run
 from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import chip_metrics, peak, peak_work
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
 from archsim.spec.figure_ranges import Range, with_figures
+from archsim.spec.figures import value_at
 from archsim.spec.loading import load_arch
 from archsim.workload import load_workload
 from tests.helpers import REFERENCE, SHIPPED, schedule_of
@@ -163,6 +164,25 @@ def test_what_was_fitted_is_fitted_again_to_each_draw() -> None:
     other = of_chip(changed, lambda chip: chip_metrics(chip, "training"))
     assert other is not None
     assert other.intervals["efficiency_peak_op_per_j"][1] > 1.01 * other.intervals["efficiency_peak_op_per_j"][0]
+
+
+OWN_CELLS = ("ambrogio_nature_2018_3t1c", "ambrogio_nature_2018_pcm_pair", "chang_ibmjrd_2019")
+VARIANTS = [name for name in SHIPPED if load_arch(name).value.fitted_on]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_chip_has_in_each_draw_the_fitted_figures_that_it_takes_from_another(name: str) -> None:
+    """What is fitted again is the other chip, in the same draw, so that what both have alike is alike in all draws."""
+    used = load_arch(name)
+    other = load_arch(used.value.fitted_on)
+    assert not used.value.published or name == "chang_ibmjrd_2019"
+    found = []
+    for arch in (used, other):
+        fits, draws = Fits(arch, 3), Draws.of(arch.ranges, 3)
+        found.append([fits.again(draw, with_figures(arch.value, draws.figures(draw))) for draw in range(3)])
+    paths = {path for path in found[1][0] if value_at(used.value, path) == value_at(other.value, path)}
+    assert [{path: each[path] for path in paths} for each in found[1]] == found[0]
+    assert bool(paths) == (name not in OWN_CELLS)
 
 
 def test_a_draw_hangs_on_the_source_alone_so_that_chips_have_it_in_common() -> None:

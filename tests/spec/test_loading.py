@@ -377,8 +377,23 @@ def test_a_base_may_extend_another_to_any_depth(depth: int) -> None:
     assert (over.value.tile.rows, over.value.tile.count) == (99 + depth, 1 + depth)
     assert over.value.description == f"level {depth - 1}"
     flat = load_arch(REFERENCE, [f"tile.rows={99 + depth}", f"tile.count={1 + depth}"]).value
-    own = ("name", "description", "reference")
+    own = ("name", "description", "reference", "published", "fitted_on")
     assert all(over.value.resolved()[key] == value for key, value in flat.resolved().items() if key not in own)
+    assert (over.value.published, over.value.fitted_on) == ((), REFERENCE)  # whatever is between
+
+
+def test_what_was_published_of_a_chip_is_its_own() -> None:
+    """One that extends a chip that was fitted names that; so does a file of it that stands alone."""
+    own = "published: [{metric: area_m2, value: 1 mm2, tolerance: 10 %, kind: input, source: me}]\n"
+    over = load_arch(write_text(f"kind: arch\nextends: {REFERENCE}\n{own}"))
+    assert ([each.metric for each in over.value.published], over.value.fitted_on) == (["area_m2"], REFERENCE)
+    alone = load_arch(write_text(over.document(), "alone.yaml"))
+    assert (alone.value.fitted_on, alone.value.published) == (REFERENCE, over.value.published)
+    other = load_arch(write_text("kind: arch\nextends: shafiee_isca_2016\n"))  # nothing was fitted
+    assert (other.value.published, other.value.fitted_on) == ((), "")
+    problem = fault(write_text(f"kind: arch\nextends: {REFERENCE}\nfitted_on: ambrogio_natur_2018\n"))
+    assert (problem.where, problem.what) == ("chip.yaml: fitted_on", "there is no built-in chip 'ambrogio_natur_2018'")
+    assert REFERENCE in problem.hint
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5])
@@ -453,8 +468,9 @@ def test_the_same_kind_keeps_what_is_not_said_again() -> None:
 
 def test_the_figures_of_a_base_keep_their_sources() -> None:
     over = load_arch(write_text(f"kind: arch\nextends: {REFERENCE}\ntile:\n  rows: 256\n"))
-    figures = {path: figure for path, figure in over.figures.items() if path != "tile.rows"}
-    assert figures == {path: figure for path, figure in SHIPPED.figures.items() if path != "tile.rows"}
+    first, figures = ({path: figure for path, figure in each.figures.items() if not re.match("tile.rows|publ", path)}
+                      for each in (SHIPPED, over))  # fmt: skip
+    assert figures == first
     assert (over.figures["tile.rows"].text, over.figures["tile.rows"].status) == ("256", "assumption")
 
 

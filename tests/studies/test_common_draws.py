@@ -21,12 +21,24 @@ def drawn(**figures: Sequence[float | None]) -> InDraws:
     return InDraws(unsure=True, figures={str(count): own})
 
 
-def run_of(*settings: str) -> tuple[dict[str, float], InDraws]:
+def run_of(*settings: str, arch: str = REFERENCE) -> tuple[dict[str, float], InDraws]:
     with with_intervals():
-        result = evaluate(load_arch(REFERENCE, settings), load_workload("mlp_digits"), examples=20)
+        result = evaluate(load_arch(arch, settings), load_workload("mlp_digits"), examples=20)
         return result.data["metrics"], in_draws(result, also=ALSO)
 
 
+def test_what_one_chip_takes_as_fitted_from_another_is_fitted_again_with_it() -> None:
+    first, bus, apart = (run_of(*sets, arch=arch) for arch, *sets in (
+        (REFERENCE,), ("ambrogio_nature_2018_bus",), ("ambrogio_nature_2018_bus", UNFITTED)))  # fmt: skip
+    assert bus[0]["area_m2"] == first[0]["area_m2"]
+    with_it, alone = (
+        {own.metric for own in ratios(["a", "b"], *zip(first, each, strict=True))} for each in (bus, apart)
+    )
+    assert "area_m2" not in with_it
+    assert "area_m2" in alone
+
+
+UNFITTED = "fitted_on=ankit_asplos_2019"  # of which nothing was fitted
 NOMINAL = dict.fromkeys(COMPARED, 1.0)
 
 

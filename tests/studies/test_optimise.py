@@ -182,8 +182,8 @@ def test_what_was_changed_says_so_and_the_rest_keeps_its_sources(tmp_path: Path)
     assert written.figures["tile.rows"] == Figure("24", "command line", "assumption")
     kept = {path: figure for path, figure in arch.figures.items() if not path.startswith(("published", "floorplan"))}
     assert kept.items() <= written.figures.items()
-    assert not written.value.published
-    same = {"name": arch.value.name, "description": "", "reference": "", "published": ()}
+    assert (written.value.published, written.value.fitted_on) == ((), REFERENCE)
+    same = {"name": arch.value.name, "description": "", "reference": "", "published": (), "fitted_on": ""}
     want = arch.with_overrides(best.settings).value.model_copy(update=same)
     assert digest_of(written.value.model_copy(update=same)) == digest_of(want)
 

@@ -10,6 +10,7 @@ from archsim.base.documents import Leaf, Tree, dump_yaml, written
 from archsim.base.limits import NAME_LETTERS
 from archsim.base.record import Named, Record
 from archsim.base.words import counted
+from archsim.spec.finding import extended
 from archsim.spec.loading import differences
 from archsim.spec.named import beside
 from archsim.studies.floorplans.search import OBJECTIVES, Optimisation
@@ -160,8 +161,8 @@ def spec_of(found: Optimisation, stem: str) -> dict[str, str | bytes]:
         f"{found.workload.value.name}"
     )
     tree: dict[str, Tree] = {
-        **found.arch.settled(found.best.settings, Leaf("", "search", "assumption", note)),
-        "name": Leaf(name_of(found)), "published": [],
+        **extended(found.arch.settled(found.best.settings, Leaf("", "search", "assumption", note)), found.arch.path),
+        "name": Leaf(name_of(found)),
         "description": Leaf(f"{found.arch.value.name}, its floorplan, placement and topology {note}."),
     }  # fmt: skip
     whole, more = beside(tree, "arch", stem)

@@ -18,6 +18,7 @@ from archsim.base.limits import NAME_LETTERS
 from archsim.base.texts import slug
 from archsim.base.words import counted
 from archsim.spec.arch import ArchSpec
+from archsim.spec.finding import extended
 from archsim.spec.loading import Loaded, load_arch
 from archsim.spec.named import beside
 from archsim.studies.names import all_faults, default_folder
@@ -293,8 +294,8 @@ def _written(
 ) -> tuple[Content, Mapping[str, Content]]:
     """Return a spec with settings as a file, and what it names; nothing of it as it is now was published."""
     tree: dict[str, Tree] = {
-        **arch.settled(settings, Leaf("", "search", "assumption", note)),
-        "name": Leaf(name), "published": [], "description": Leaf(f"{arch.value.name}, {note}."),
+        **extended(arch.settled(settings, Leaf("", "search", "assumption", note)), arch.path),
+        "name": Leaf(name), "description": Leaf(f"{arch.value.name}, {note}."),
     }  # fmt: skip
     whole, more = beside(tree, "arch", stem)
     return dump_yaml({"kind": "arch", **written(whole)}), more
