@@ -20,3 +20,19 @@ def uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
+
+
+SELDOM = (200_000, 20, 100)
+"""After so many more values than were let go, and so many such looks, and so many of these. Time and memory alone
+depend on it."""
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Have Python look for garbage less often than it does: a command imports and makes much, and makes few circles."""
+    before = gc.get_threshold()
+    gc.set_threshold(*SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -19,6 +19,7 @@ from archsim.base.doors import check_text
 from archsim.base.errors import ArchsimError, StuckError
 from archsim.base.plugin_loading import from_environment, using
 from archsim.base.plugins import split
+from archsim.base.uncollected import seldom_collected
 from archsim.cli import (  # noqa: F401  each adds its commands
     floorplan_commands,
     run_commands,
@@ -77,7 +78,7 @@ def _asked(arguments: list[str]) -> int:
         check_text(each, f"argument {place}")
     command = _command()
     try:
-        with _warnings_told(), using([*from_environment(), *split(arguments)[0]]), \
+        with seldom_collected(), _warnings_told(), using([*from_environment(), *split(arguments)[0]]), \
                 command.make_context("archsim", arguments) as context:  # fmt: skip
             found = command.invoke(context)
     except typer.Exit as leave:
