@@ -243,8 +243,17 @@ class Counters:
             found[use, phase].append((layer, count))
         return found
 
+    def total_j(self, chip: Chip, activity: ActivityFile | None = None) -> float:
+        """Return what `account` bills in all to the last bit: what costs the same is counted before it is billed."""
+        counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
+        for (use, phase, layer), count in self.uses.items():
+            each_j = use_energy_j(chip, use, layer, phase, activity, self.values)
+            counts[chip.units[use.unit].component, use.action, phase, layer, each_j] += count
+        billed = [count * each_j for (*_, each_j), count in counts.items()]
+        return fsum([*billed, *(part.leakage_w * self.time_s for part in chip.parts)])
+
     def energy_j(self, chip: Chip, activity: ActivityFile | None = None) -> float:
-        """Return what `account` bills in all, in joules."""
+        """Return what `account` bills in all, in joules, but for roundings."""
         used = []
         for (use, phase), by_layer in self._alike.items():
             if activity is None and self.values is None:

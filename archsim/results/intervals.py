@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from archsim.base.record import Record
 from archsim.chip.graph import Chip, build_chip
 from archsim.mapping.modes import build_schedule
 from archsim.mapping.schedule import Op, Schedule
-from archsim.results.bill import ActivityFile, Counters, account
-from archsim.results.metrics import billed_metrics, metrics_of
+from archsim.results.bill import ActivityFile, Counters
+from archsim.results.metrics import billed_metrics, metrics_at
 from archsim.results.peak import PeakWork, peak, peak_metrics, peak_work
 from archsim.simulation.run import Trace, simulate
 from archsim.spec.arch import ArchSpec
@@ -315,17 +316,19 @@ def drawn_run(
         return None
     schedule, chip = trace.schedule, trace.schedule.chip
     workload = schedule.mapping.workload
-    traces = [(_timing(schedule), trace)]
+    traces = [Timed(_timing(schedule), trace)]
     simulated = _touch_time(arch.value, arch.ranges, traces)
     draws = Draws.of(arch.ranges, count or (SIMULATED if simulated else _billed(chip)))
-    counters, work = Counters.of(trace), peak_work(chip, workload.mode, workload.steps)
+    counters, work = traces[0].counters, peak_work(chip, workload.mode, workload.steps)
     drawn: list[Metrics | None] = []
     for other in _chips(arch, draws, chip):
         if other is None:
             drawn.append(None)
         elif simulated:
-            own = _in_time(traces, build_schedule(other, schedule.mapping, schedule.examples))
-            drawn.append(metrics_of(own, account(own, activity), peak(other, workload.mode, workload.steps)))
+            built = build_schedule(other, schedule.mapping, schedule.examples)
+            own, top = _in_time(traces, built), peak(other, workload.mode, workload.steps)
+            energy_j = own.counters.total_j(other, activity)
+            drawn.append(metrics_at(replace(own.trace, schedule=built), energy_j, programmed, top))
         else:
             energy_j = counters.energy_j(other, activity)
             drawn.append(billed_metrics(trace, other, work.on(other), energy_j, programmed))
@@ -345,7 +348,7 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], traces: list[Timed]) ->
 
     What is simulated for it is added to them.
     """
-    before, trace = traces[0]
+    before, trace = traces[0].timing, traces[0].trace
     schedule, chip = trace.schedule, trace.schedule.chip
     for end in (0.02, 0.98):
         try:
@@ -360,7 +363,7 @@ def _touch_time(spec: ArchSpec, ranges: Sequence[Range], traces: list[Timed]) ->
         if (now.clock_hz, now.capacities) != (before.clock_hz, before.capacities):
             return True
         is_other = now.ops != before.ops  # a wire that is longer by a cycle, say
-        if is_other and abs(_in_time(traces, own).cycles - trace.cycles) > MOVED * trace.cycles:
+        if is_other and abs(_in_time(traces, own).trace.cycles - trace.cycles) > MOVED * trace.cycles:
             return True
     return False
 
@@ -373,20 +376,30 @@ class Timing(NamedTuple):
     capacities: Sequence[int]
 
 
-Timed: TypeAlias = tuple[Timing, Trace]
+@dataclass(frozen=True)
+class Timed:
+    """The trace of all schedules of a timing."""
+
+    timing: Timing
+    trace: Trace
+
+    @cached_property
+    def counters(self) -> Counters:
+        """What all of them are billed by."""
+        return Counters.of(self.trace)
 
 
-def _in_time(traces: list[Timed], schedule: Schedule) -> Trace:
-    """Return the trace of a schedule: that of one which takes the same steps, or one that is simulated and added.
+def _in_time(traces: list[Timed], schedule: Schedule) -> Timed:
+    """Return the trace of a schedule's timing: one of those known, or one that is simulated and added to them.
 
     Most draws differ in energies and areas alone.
     """
     timing = _timing(schedule)
-    found = next((trace for own, trace in traces if own == timing), None)
-    if found is not None:
-        return replace(found, schedule=schedule)
-    traces.append((timing, simulate(schedule)))
-    return traces[-1][1]
+    found = next((own for own in traces if own.timing == timing), None)
+    if found is None:
+        found = Timed(timing, simulate(schedule))
+        traces.append(found)
+    return found
 
 
 def _timing(schedule: Schedule) -> Timing:

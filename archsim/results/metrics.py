@@ -145,6 +145,13 @@ def _fitted(arch: Loaded[ArchSpec], published: Sequence[Mapping[str, Any]]) -> l
 
 def metrics_of(trace: Trace, bill: Bill, top: Peak, bound_cycles: int | None = None) -> dict[str, Any]:
     """Return the metrics of a run by name, in SI units; None for what is undefined, or needs a lower bound."""
+    return metrics_at(trace, bill.total_j, bill.programmed, top, bound_cycles)
+
+
+def metrics_at(
+    trace: Trace, energy_j: float, programmed: Mapping[str, float], top: Peak, bound_cycles: int | None = None
+) -> dict[str, Any]:
+    """Return the metrics of a run that took so much energy; `programmed` is as `billed_metrics` takes it."""
     chip, workload = trace.schedule.chip, trace.schedule.mapping.workload
     clock_hz = float(chip.spec.technology.clock_hz)
     examples, cells = trace.examples, sum(shard.cells for shard in trace.schedule.mapping.shards)
@@ -173,7 +180,7 @@ def metrics_of(trace: Trace, bill: Bill, top: Peak, bound_cycles: int | None = N
         "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
         "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
     }
-    found |= billed_metrics(trace, chip, top, bill.total_j, bill.programmed)
+    found |= billed_metrics(trace, chip, top, energy_j, programmed)
     return {name: found[name] for name in METRICS}
 
 

@@ -12,7 +12,17 @@ from archsim.chip.graph import build_chip
 from archsim.mapping.schedule import Schedule
 from archsim.results.bill import Counters, account
 from archsim.results.evaluate import evaluate
-from archsim.results.intervals import BILLED, SIMULATED, Draws, Fits, drawn_run, named_as_drawn, of_chip, of_run
+from archsim.results.intervals import (
+    BILLED,
+    SIMULATED,
+    Draws,
+    Fits,
+    Timed,
+    drawn_run,
+    named_as_drawn,
+    of_chip,
+    of_run,
+)
 from archsim.results.metrics import billed_metrics, metrics_of
 from archsim.results.peak import chip_metrics, peak, peak_work
 from archsim.simulation.run import Trace, simulate
@@ -61,6 +71,7 @@ def test_counters_and_the_work_of_a_peak_bill_what_the_run_and_the_peak_bill(nam
     chip = build_chip(spec)
     trace = simulate(schedule_of(workload, 10, chip=chip))
     assert Counters.of(trace).energy_j(chip) == pytest.approx(account(trace).total_j, rel=1e-12)
+    assert Counters.of(trace).total_j(chip) == account(trace).total_j
     assert peak_work(chip, mode, 1).on(chip) == peak(chip, mode)
 
 
@@ -128,11 +139,18 @@ def test_draws_that_take_the_same_steps_are_those_simulated_each_for_itself(monk
     monkeypatch.setattr("archsim.results.intervals.simulate", counted)
     shared = drawn_run(arch, trace, None, {})
     few = len(runs)
-    monkeypatch.setattr("archsim.results.intervals._in_time", lambda traces, schedule: counted(schedule))
+    alone: list[Timed] = []
+
+    def simulated(traces: list[Timed], schedule: Schedule) -> Timed:
+        alone.append(Timed(traces[0].timing, counted(schedule)))
+        return alone[-1]
+
+    monkeypatch.setattr("archsim.results.intervals._in_time", simulated)
     each = drawn_run(arch, trace, None, {})
     assert shared is not None
     assert each is not None
-    assert shared.metrics == each.metrics
+    billed = [metrics_of(own.trace, account(own.trace), peak(own.trace.schedule.chip)) for own in alone[-SIMULATED:]]
+    assert list(shared.metrics) == list(each.metrics) == billed
     assert 2 < few < len(runs) - few  # the ends of ranges are tried, too
 
 
