@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, fsum
+from typing import TypeAlias
 
 import networkx as nx
 
@@ -217,6 +219,10 @@ class Chip:
         return {}
 
 
+Kinds: TypeAlias = tuple[tuple[str, TileSpec], ...]
+"""Kinds of tiles by their names."""
+
+
 @uncollected()
 def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
     """Return the chip that a spec describes: areas first, then the floorplan, then wires and their delays.
@@ -229,13 +235,10 @@ def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
         plan, topology, between = like.plan, like.topology, like.between_chips
     else:
         plan, topology, between = _placed(spec, [name for name, _ in kinds], checked=like is not None)
-    kinds *= spec.chips
-
-    tables = {name: _units_of(tile) for name, tile in spec.tile_kinds}
-    bounds = [0, *itertools.accumulate(len(tables[kind].units) for kind, _ in kinds)]
+    tile_units, tiles = _of_tiles(tuple(spec.tile_kinds), spec.chips)
     names = list(topology.lengths_m)
     at_once = spec.schedule.tiles_written
-    first_link, first_own = bounds[-1], bounds[-1] + len(names)
+    first_link, first_own = len(tile_units), len(tile_units) + len(names)
     router, host, *programming = range(first_own, first_own + 2 + spec.chips)
     own = [
         Unit(router, "routers", "router", spec.routing.router.actions(), 0),
@@ -243,10 +246,7 @@ def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
         *(Unit(index, "programming", "programming", {}, at_once) for index in programming),
     ]
 
-    def tile_of(index: int) -> Tile:
-        kind, tile = kinds[index]
-        first = bounds[index]
-        return Tile(index, kind, tile, {name: first + place for name, place in tables[kind].places.items()})
+    lines: dict[tuple[float, bool], tuple[str, Mapping[str, Action]]] = {}  # links of a length are alike
 
     def link_of(name: str, number: int) -> LinkUnit:
         return _link(spec, name, topology.lengths_m[name], name in between, first_link + number)
@@ -256,12 +256,13 @@ def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
             return own[index - first_own]
         if index >= first_link:
             name = names[index - first_link]
-            return Unit(index, name, *_line_of(spec, topology.lengths_m[name], name in between), 1)
-        tile = bisect.bisect_right(bounds, index) - 1
-        name, component, actions, capacity = tables[kinds[tile][0]].units[index - bounds[tile]]
-        return Unit(index, f"tile{tile}.{name}", component, actions, capacity, tile)
+            key = topology.lengths_m[name], name in between
+            if key not in lines:
+                lines[key] = _line_of(spec, *key)
+            return Unit(index, name, *lines[key], 1)
+        return tile_units[index]
 
-    units, tiles = Made(first_own + len(own), unit_of), Made(len(kinds), tile_of)
+    units = Made(first_own + len(own), unit_of)
     parts = static_parts(spec, plan, topology, between)
     return Chip(spec, plan, topology, units, tiles, MadeByName(names, link_of), host, router, tuple(programming), parts,
                 between)  # fmt: skip
@@ -281,6 +282,35 @@ def _units_of(tile: TileSpec) -> _TileUnits:
     if tile.row_converter == "shared":
         places["row_converter"], places["row_hold"] = places["col_converter"], places["col_hold"]
     return _TileUnits(units, places)
+
+
+def _of_tiles(kinds: Kinds, chips: int) -> tuple[Sequence[Unit], Sequence[Tile]]:
+    """Return the tiles of chips and their units, which come first; studies make many chips of the same tiles."""
+    few = chips * sum(tile.count for _, tile in kinds) <= _MOST_SHARED
+    return _shared(kinds, chips) if few else _made(kinds, chips)
+
+
+def _made(named: Kinds, chips: int) -> tuple[Sequence[Unit], Sequence[Tile]]:
+    kinds = [(name, tile) for name, tile in named for _ in range(tile.count)] * chips
+    tables = {name: _units_of(tile) for name, tile in named}
+    bounds = [0, *itertools.accumulate(len(tables[kind].units) for kind, _ in kinds)]
+
+    def tile_of(index: int) -> Tile:
+        kind, tile = kinds[index]
+        first = bounds[index]
+        return Tile(index, kind, tile, {name: first + place for name, place in tables[kind].places.items()})
+
+    def unit_of(index: int) -> Unit:
+        tile = bisect.bisect_right(bounds, index) - 1
+        name, component, actions, capacity = tables[kinds[tile][0]].units[index - bounds[tile]]
+        return Unit(index, f"tile{tile}.{name}", component, actions, capacity, tile)
+
+    return Made(bounds[-1], unit_of), Made(len(kinds), tile_of)
+
+
+_shared = functools.lru_cache(maxsize=16)(_made)
+_MOST_SHARED = 1024
+"""Tiles and units of chips of no more tiles are kept for the next one; memory and time alone depend on it."""
 
 
 def _areas_m2(spec: ArchSpec) -> tuple[float, ...]:

@@ -135,6 +135,7 @@ def checked(
     return metrics, audits
 
 
+@uncollected()
 def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[str, float]:
     """Return the metrics that `HEADLINE` names, in SI units, of one simulation, without audits, bound and breakdowns.
 

@@ -168,7 +168,7 @@ class Dues:
     """After how many examples, from the beginning of a chain on, instances of a maintained op are due."""
 
     def __init__(self, state: State, op: int, first: int) -> None:
-        self.op, self.variants = op, state.program.stages[op]
+        self.op, self.variants = op, state.program.paths[op]
         self._first, self._total, self._found = first, state.program.totals[op], list[int]()
         self._needs = [(need, int(state.done[need.op])) for need in state.schedule.ops[op].needs]
 

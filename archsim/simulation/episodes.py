@@ -90,7 +90,7 @@ def due_within(state: State, examples: int, started: Counted, done: Counted) -> 
     """Return what comes due within so many examples, where of ops so many instances have begun and are done."""
     program, ops, found = state.program, state.schedule.ops, list[tuple[int, int, Hashable]]()
     for op in program.maintained:
-        needs, variants, total, n = ops[op].needs, program.stages[op], program.totals[op], started[op]
+        needs, variants, total, n = ops[op].needs, program.paths[op], program.totals[op], started[op]
         while n < total:
             after = max([need.count(n) - done[need.op] for need in needs])
             if after > examples:

@@ -6,7 +6,7 @@ Lists of lists are flattened: entries of `i` lie from `first[i]` to `first[i + 1
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from archsim.base.uncollected import uncollected
 from archsim.mapping.schedule import STATES, Schedule
-from archsim.simulation.program import CompiledStage, Program
+from archsim.simulation.program import Program, bounds
 from archsim.simulation.timeline import KINDS
 
 Int: TypeAlias = NDArray[np.int64]
@@ -23,6 +23,7 @@ NONE = -1
 RANKS = ("age", "fixed", "round_robin")
 """The arbitrations that the loop knows, by their numbers in it."""
 BITS = len(STATES)
+_PLACES = {state: place for place, state in enumerate(STATES)}
 
 
 class Fixed(NamedTuple):
@@ -167,16 +168,25 @@ class Sizes(NamedTuple):
     events: int
 
 
-def _flat(lists: Iterable[Sequence[int]]) -> tuple[Int, Int]:
+def _firsts(lists: Sequence[Sequence[object]]) -> Int:
+    """Return where each list begins, and where the last ends."""
+    return bounds(np.fromiter(map(len, lists), np.int64, len(lists)))
+
+
+def _flat(lists: Sequence[Sequence[int]]) -> tuple[Int, Int]:
     """Return where each list begins, and all entries."""
-    own = list(lists)
-    first = np.zeros(len(own) + 1, dtype=np.int64)
-    np.cumsum(np.fromiter(map(len, own), np.int64, len(own)), out=first[1:])
-    return first, np.fromiter(itertools.chain.from_iterable(own), np.int64, int(first[-1]))
+    first = _firsts(lists)
+    return first, np.fromiter(itertools.chain.from_iterable(lists), np.int64, int(first[-1]))
 
 
-def _all(values: Iterable[int]) -> Int:
-    return np.fromiter(values, dtype=np.int64)
+def _all(values: Sequence[int]) -> Int:
+    return np.fromiter(values, np.int64, len(values))
+
+
+def _kept(first: Int, kept: NDArray[np.bool_], *entries: Int) -> tuple[Int, ...]:
+    """Return where each list begins of which entries are `kept` alone, and these."""
+    before = bounds(kept.astype(np.int64))
+    return before[first], *(own[kept] for own in entries)
 
 
 @uncollected()
@@ -185,54 +195,85 @@ def fixed_of(
     periods: Mapping[int, int], timeline: bool,
 ) -> Fixed:  # fmt: skip
     """Return a schedule's program as arrays; ends of the ops in `logged` are told, and `periods` are by shard."""
-    ops, rules, general = schedule.ops, program.rules, program.general
-    stages = {stage.index: stage for variants in program.stages for variant in variants for stage in variant}
-    ordered: list[CompiledStage] = [stages[index] for index in range(len(program.stage_specs))]
-    plain_first, plain_op = _flat([[op for op, _ in rule[1]] for rule in rules])
-    need_first, need_op = _flat([[need.op for need in needs] for needs in general])
-    needs = [need for own in general for need in own]
-    variants = [variant for own in program.stages for variant in own]
-    path_first, path = _flat([[stage.index for stage in variant] for variant in variants])
-    variant_first, _ = _flat([range(len(own)) for own in program.stages])
-    take_first, take = _flat([stage.acquire for stage in ordered])
-    end_first, end = _flat([stage.at_end for stage in ordered])
-    later_first, later_at = _flat([[at for at, _ in stage.later] for stage in ordered])
-    later_unit_first, later_unit = _flat([units for stage in ordered for _, units in stage.later])
-    show_first, show_tile = _flat([[tile for tile, _, _ in stage.shows] for stage in ordered])
-    own = program.maintenance
-    same: dict[tuple[int, ...], int] = {}
-    later_same = [same.setdefault(units, len(same)) for stage in ordered for _, units in stage.later]
+    ops, plain = schedule.ops, program.plain
+    needs = list(itertools.chain.from_iterable(program.general))
+    path_first, path = _flat(list(itertools.chain.from_iterable(program.paths)))
+    told = np.zeros(len(ops), dtype=np.int64)
+    told[list(logged)] = 1
+    kept = dict(zip(_KEPT, _maintenance_of(schedule, program, periods), strict=True))
     return Fixed(
-        totals=_all(program.totals), plain_first=plain_first, plain_op=plain_op,
-        plain_add=_all(add for rule in rules for _, add in rule[1]),
-        need_first=need_first, need_op=need_op, need_num=_all(need.num for need in needs),
-        need_off=_all(need.off for need in needs), need_den=_all(need.den for need in needs),
-        need_scale=_all(need.scale for need in needs), need_add=_all(need.add for need in needs),
-        maintains=_all(m is not None for m in own), shard=_all(NONE if m is None else m.shard for m in own),
-        period=_all(0 if m is None else m.period_cycles for m in own),
-        update=_all(NONE if m is None else schedule.updates[m.shard] for m in own),
-        renewed=_all(0 if m is None else periods.get(m.shard, 0) for m in own),
-        logged=_all(op.index in logged for op in ops), tracked=_tracked(schedule, timeline),
-        heard=np.zeros(len(ops), dtype=np.int64),
-        variant_first=variant_first, path_first=path_first, path=path,
-        latency=_all(stage.latency for stage in ordered), take_first=take_first, take=take, end_first=end_first,
-        end=end, later_first=later_first, later_at=later_at, later_unit_first=later_unit_first, later_unit=later_unit,
-        later_same=_all(later_same),
-        show_first=show_first, show_tile=show_tile,
-        show_bit=_all(_place(bit) for stage in ordered for _, bit, _ in stage.shows),
-        wait_tile=_all(NONE if stage.waits is None else stage.waits[0] for stage in ordered),
-        wait_bit=_all(NONE if stage.waits is None else _place(stage.waits[1]) for stage in ordered),
-        port=_all(NONE if stage.port is None else stage.port[0] for stage in ordered),
-        ports=_all(1 if stage.port is None else stage.port[1] for stage in ordered),
-        in_order=_all(stage.in_order for stage in ordered),
-        contended=_all(contended), example_ops=_all(program.example_ops),
+        totals=_all(program.totals), plain_first=plain.first, plain_op=plain.op, plain_add=plain.add,
+        need_first=_firsts(program.general), need_op=_all([need.op for need in needs]),
+        need_num=_all([need.num for need in needs]),
+        need_off=_all([need.off for need in needs]), need_den=_all([need.den for need in needs]),
+        need_scale=_all([need.scale for need in needs]), need_add=_all([need.add for need in needs]),
+        logged=told, tracked=_tracked(schedule, timeline), heard=np.zeros(len(ops), dtype=np.int64),
+        variant_first=_firsts(program.paths), path_first=path_first, path=path,
+        contended=_all(list(contended)), example_ops=_all(program.example_ops),
         numbers=_all([len(ops), len(schedule.used_tiles), schedule.end, schedule.examples,
                       RANKS.index(schedule.chip.spec.routing.router.arbitration), schedule.batch]),
+        **kept, **_stages_of(program),
     )  # fmt: skip
 
 
-def _place(bit: int) -> int:
-    return bit.bit_length() - 1
+_KEPT = ("maintains", "shard", "period", "update", "renewed")
+
+
+def _maintenance_of(schedule: Schedule, program: Program, periods: Mapping[int, int]) -> Int:
+    """Return by op what of `_KEPT` is told of its maintenance, as rows."""
+    found = np.zeros((len(_KEPT), len(schedule.ops)), dtype=np.int64)
+    found[[1, 3]] = NONE
+    for op in program.maintained:
+        m = program.maintenance[op]
+        assert m is not None
+        found[:, op] = 1, m.shard, m.period_cycles, schedule.updates[m.shard], periods.get(m.shard, 0)
+    return found
+
+
+def _stages_of(program: Program) -> dict[str, Int]:
+    """Return the arrays by stage; units whose use is never contended are left out."""
+    stages, place = program.stage_specs, program.place
+    latency = _all([stage.latency_cycles for stage in stages])
+    take_first, take = _flat([stage.acquire for stage in stages])
+    releases = [stage.release for stage in stages]
+    first = _firsts(releases)
+    pairs = np.fromiter(itertools.chain.from_iterable(itertools.chain.from_iterable(releases)), np.int64).reshape(-1, 2)
+    at, unit, owner = pairs[:, 0], pairs[:, 1], np.repeat(np.arange(len(stages)), np.diff(first))
+    places = np.zeros(max([*program.capacity, -1, *unit.tolist()]) + 1, dtype=np.int64)
+    places[list(program.capacity)] = list(program.capacity.values())
+    take_first, take = _kept(take_first, places[take] > 0, take)
+    is_freed, is_last = places[unit] > 0, at == latency[owner]
+    end_first, end = _kept(first, is_freed & is_last, unit)
+    later = np.flatnonzero(is_freed & ~is_last)
+    later = later[np.lexsort((at[later], owner[later]))]  # by stage and cycle, else in order
+    own_at, own_stage = at[later], owner[later]
+    begins = np.ones(len(later), dtype=np.bool_)
+    begins[1:] = (np.diff(own_at) != 0) | (np.diff(own_stage) != 0)
+    later_unit_first = np.append(np.flatnonzero(begins), len(later))
+    later_unit = unit[later]
+    units, same = later_unit.tolist(), dict[tuple[int, ...], int]()
+    together = [tuple(units[begin:stop]) for begin, stop in itertools.pairwise(later_unit_first.tolist())]
+    shows = [stage.shows for stage in stages]
+    show_first = _firsts(shows)
+    tiles = _all([place.get(tile, NONE) for own in shows for tile, _ in own])
+    show_first, show_tile, show_bit = _kept(
+        show_first, tiles >= 0, tiles, _all([_PLACES[state] for own in shows for _, state in own])
+    )
+    waits = [(NONE, NONE) if w is None or w[0] not in place else (place[w[0]], _PLACES[w[1]])
+             for w in [stage.waits for stage in stages]]  # fmt: skip
+    takes = np.diff(take_first) > 0
+    ports = [(NONE, 1) if stage.port is None else stage.port for stage in stages]
+    return {
+        "latency": latency, "take_first": take_first, "take": take, "end_first": end_first, "end": end,
+        "later_first": bounds(np.bincount(own_stage[begins], minlength=len(stages))), "later_at": own_at[begins],
+        "later_unit_first": later_unit_first, "later_unit": later_unit,
+        "later_same": _all([same.setdefault(own, len(same)) for own in together]),
+        "show_first": show_first, "show_tile": show_tile, "show_bit": show_bit,
+        "wait_tile": _all([tile for tile, _ in waits]), "wait_bit": _all([bit for _, bit in waits]),
+        "port": np.where(takes, _all([port for port, _ in ports]), NONE),
+        "ports": np.where(takes, _all([count for _, count in ports]), 1),
+        "in_order": _all([stage.in_order for stage in stages]),
+    }  # fmt: skip
 
 
 def _tracked(schedule: Schedule, timeline: bool) -> Int:

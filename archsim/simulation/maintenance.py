@@ -151,10 +151,10 @@ class Upkeep:
             update = self._schedule.updates[index]
             updates = done[update] * len(self._schedule.ops[update].stages)
             cols = self._schedule.mapping.shards[index].cols
-            rows = [row for group in groups[index] for row in group]
             if alike(until):
-                self.dwell.open += (updates - until[0]) * sum(rows) * cols
+                self.dwell.open += (updates - until[0]) * sum(map(sum, groups[index])) * cols
             else:
+                rows = [row for group in groups[index] for row in group]
                 self.dwell.open += (updates * sum(rows) - sum(map(mul, until, rows))) * cols
 
     def _of(self, op: int) -> Maintenance:

@@ -12,13 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from archsim.functional.data_set import Data
 from archsim.functional.datasets import load_data
-from archsim.mapping.schedule import Schedule
+from archsim.mapping.schedule import Need, Schedule
 from archsim.results.causes import Causes
 from archsim.results.crosscheck import crosscheck
 from archsim.simulation import compiled, engine
 from archsim.simulation.choice import using
 from archsim.simulation.events import Events
-from archsim.simulation.program import Program
 from archsim.simulation.run import simulate
 from archsim.workload import load_workload
 from tests.helpers import PACKET, Case, cases, schedule_of
@@ -44,38 +43,44 @@ def op_of(schedule: Schedule, kind: str, layer: int) -> int:
     return next(op.index for op in schedule.ops if (op.kind, op.layer) == (kind, layer))
 
 
-def with_rules(program: Program, changed: dict[int, tuple[int, tuple[tuple[int, int], ...], Any, bool]]) -> Program:
-    return replace(program, rules=[changed.get(op, rule) for op, rule in enumerate(program.rules)])
+def with_plain(schedule: Schedule, changed: dict[int, list[Need]]) -> Schedule:
+    """Return a schedule in which ops have other needs of one instance for one."""
+    ops = [
+        op if op.index not in changed else
+        replace(op, needs=(*changed[op.index], *(need for need in op.needs if not need.plain))) for op in schedule.ops
+    ]  # fmt: skip
+    return replace(schedule, ops=tuple(ops))
 
 
-def swapped(schedule: Schedule, program: Program) -> Program:
+def plain_of(schedule: Schedule, op: int) -> list[Need]:
+    return [need for need in schedule.ops[op].needs if need.plain]
+
+
+def swapped(schedule: Schedule) -> Schedule:
     """The update of the last layer comes when its backward pass is due, and that when the update is."""
     one, other = op_of(schedule, "backward", 1), op_of(schedule, "update", 1)
-    rules = program.rules
-    changed = {
-        a: (rules[a][0], tuple((dep, min(add, 0) if dep in (one, other) else add) for dep, add in rules[b][1]),
-            *rules[a][2:]) for a, b in ((one, other), (other, one))
-    }  # fmt: skip
-    return with_rules(program, changed)
+    return with_plain(schedule, {
+        a: [replace(need, add=min(need.add, 0)) if need.op in (one, other) else need for need in plain_of(schedule, b)]
+        for a, b in ((one, other), (other, one))
+    })  # fmt: skip
 
 
-def dropped(schedule: Schedule, program: Program) -> Program:
+def dropped(schedule: Schedule) -> Schedule:
     """The forward pass of the last layer begins without the message that it needs."""
     op = op_of(schedule, "forward", 1)
-    total, plain, *rest = program.rules[op]
-    kept = tuple((dep, add) for dep, add in plain if schedule.ops[dep].kind != "send")
+    plain = plain_of(schedule, op)
+    kept = [need for need in plain if schedule.ops[need.op].kind != "send"]
     assert len(kept) < len(plain)
-    return with_rules(program, {op: (total, kept, *rest)})  # type: ignore[dict-item]
+    return with_plain(schedule, {op: kept})
 
 
-def staler(schedule: Schedule, program: Program) -> Program:
+def staler(schedule: Schedule) -> Schedule:
     """One more example than the schedule allows is under way, so that weights are staler by one update."""
     op = op_of(schedule, "begin", -1)
-    total, plain, *rest = program.rules[op]
-    return with_rules(program, {op: (total, tuple((dep, add - 1) for dep, add in plain), *rest)})  # type: ignore[dict-item]
+    return with_plain(schedule, {op: [replace(need, add=need.add - 1) for need in plain_of(schedule, op)]})
 
 
-PROGRAMS: dict[Callable[[Schedule, Program], Program], str] = {swapped: EARLY, dropped: EARLY, staler: EARLY}
+PROGRAMS: dict[Callable[[Schedule], Schedule], str] = {swapped: EARLY, dropped: EARLY, staler: EARLY}
 
 
 def failed(schedule: Schedule, data: Data, name: str) -> list[str]:
@@ -86,15 +91,13 @@ def failed(schedule: Schedule, data: Data, name: str) -> list[str]:
 @pytest.mark.parametrize("name", ["simpy", "compiled"])
 @pytest.mark.parametrize("fault", PROGRAMS, ids=lambda fault: fault.__name__)
 def test_a_fault_in_the_program_is_found(
-    fault: Callable[[Schedule, Program], Program], name: str, schedule: Schedule, digits: Data,
+    fault: Callable[[Schedule], Schedule], name: str, schedule: Schedule, digits: Data,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     assert not failed(schedule, digits, name)
     for module in (engine, compiled):
         make = module.compile_schedule
-        monkeypatch.setattr(
-            module, "compile_schedule", lambda own, capacity, make=make: fault(own, make(own, capacity))
-        )
+        monkeypatch.setattr(module, "compile_schedule", lambda own, capacity, make=make: make(fault(own), capacity))
     assert any(row.startswith(PROGRAMS[fault]) for row in failed(schedule, digits, name))
 
 
