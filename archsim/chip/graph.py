@@ -6,7 +6,8 @@ import bisect
 import contextlib
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -20,7 +21,7 @@ from archsim.base.uncollected import uncollected
 from archsim.chip.floorplan import Plan
 from archsim.chip.made import Made, MadeByName
 from archsim.chip.parts import Part, chip_links_m2, static_parts, tile_actions, tile_parts
-from archsim.chip.topologies.base import Topology
+from archsim.chip.topologies.base import Topology, Way
 from archsim.chip.topologies.package import packaged
 from archsim.components.base import Action
 from archsim.components.interconnect import ChipLink, Link, PacketLink
@@ -128,8 +129,7 @@ class Chip:
     @cached_property
     def from_host_m(self) -> tuple[float, ...]:
         """How long the route from the host to each tile is, in metres; raises SpecError as `nodes`."""
-        own = (self.route("host", f"tile{tile}")[0] for tile in range(len(self.tiles)))
-        return tuple([fsum([link.length_m for link in links]) for links in own])
+        return tuple([self.way("host", f"tile{tile}").length_m for tile in range(len(self.tiles))])
 
     @cached_property
     def _tile_shares(self) -> Mapping[str, tuple[float, float]]:
@@ -186,9 +186,26 @@ class Chip:
 
     def route(self, source: str, target: str) -> tuple[tuple[LinkUnit, ...], int]:
         """Return the links from node to node in order, and how many routers lie between; raise SpecError as `nodes`."""
-        nodes, names = self._way(source, target)
-        links = self.links
-        return tuple([links[name] for name in names]), sum([node.startswith("router") for node in nodes])
+        way, links = self.way(source, target), self.links
+        return tuple([links[name] for name in way.links]), way.routers
+
+    def way(self, source: str, target: str) -> Way:
+        """Return the route from node to node; raise SpecError as `nodes`."""
+        kept = self.topology.ways
+        found = kept.get((source, target))
+        if found is None:
+            nodes, names = self._way(source, target)
+            length_m = fsum([self.topology.lengths_m[name] for name in names])
+            found = Way(tuple(names), length_m, sum([node.startswith("router") for node in nodes]))
+            if len(self.tiles) <= _MOST_SHARED:
+                kept[source, target] = found
+        return found
+
+    @cached_property
+    def link_units(self) -> Mapping[str, int]:
+        """The units of all links by name."""
+        first = self.router - len(self.topology.lengths_m)
+        return {name: first + place for place, name in enumerate(self.topology.lengths_m)}
 
     @cached_property
     def _pace(self) -> tuple[float, float, float]:
@@ -196,13 +213,14 @@ class Chip:
         routing, clock_hz = self.spec.routing, self.spec.technology.clock_hz
         return float(routing.link.delay_s_per_m), float(routing.router.pipeline_s), float(clock_hz)
 
-    def flight_cycles(self, wires: Sequence[LinkUnit], routers: int) -> int:
-        """Return the cycles of the head over a chip's wires and through routers, rounded up once and exactly."""
+    def flight_cycles(self, way: Way) -> int:
+        """Return the cycles of the head over a route on a chip, rounded up once and exactly."""
         delay_s, pipeline_s, clock_hz = self._pace
-        about = (delay_s * fsum([wire.length_m for wire in wires]) + routers * pipeline_s) * clock_hz
+        about = (delay_s * way.length_m + way.routers * pipeline_s) * clock_hz
         if abs(about - round(about)) > 1e-6 * max(1.0, about):  # so far from a whole number, rounding cannot matter
             return ceil(about)
-        return self.spec.cycles(sum(wire.flight_s for wire in wires) + routers * self.spec.routing.router.pipeline_s)
+        wires_s = sum(self.links[name].flight_s for name in way.links)
+        return self.spec.cycles(wires_s + way.routers * self.spec.routing.router.pipeline_s)
 
     def crossing_cycles(self, wire: LinkUnit) -> tuple[int, int]:
         """Return the cycles of the head over a link, and over it and through the router behind it."""
@@ -310,7 +328,9 @@ def _made(named: Kinds, chips: int) -> tuple[Sequence[Unit], Sequence[Tile]]:
 
 _shared = functools.lru_cache(maxsize=16)(_made)
 _MOST_SHARED = 1024
-"""Tiles and units of chips of no more tiles are kept for the next one; memory and time alone depend on it."""
+"""Tiles, units, routes and floorplans of chips of no more tiles are kept for the next one; memory and time alone depend
+on it, and on how many floorplans are."""
+_MOST_KNOWN = 48
 
 
 def _areas_m2(spec: ArchSpec) -> tuple[float, ...]:
@@ -320,11 +340,30 @@ def _areas_m2(spec: ArchSpec) -> tuple[float, ...]:
     return spec.routing.router.total_area_m2, spec.host.total_area_m2, chip_links_m2(spec), gap_m, *tiles
 
 
-def _placed(spec: ArchSpec, kinds: Sequence[str], checked: bool) -> tuple[Plan, Topology, frozenset[str]]:
+Placed: TypeAlias = tuple[Plan, Topology, frozenset[str]]
+_known: OrderedDict[Hashable, Placed] = OrderedDict()
+
+
+def _placed(spec: ArchSpec, kinds: Sequence[str], checked: bool) -> Placed:
     """Return the floorplan, the topology and the links between chips of a spec with such kinds of tiles on a chip.
 
-    Whether all are joined was `checked` where a chip of the same topology was built.
+    Whether all are joined was `checked` where a chip of the same topology was built. Those of some chips are kept, as
+    a search places several networks on each.
     """
+    routing = spec.routing
+    build = TOPOLOGIES.lookup(routing.topology, "routing.topology")
+    key = (spec.floorplan, build, routing.options, tuple(kinds), _areas_m2(spec), spec.package, routing.link)
+    found = _known.get(key)
+    if found is None:
+        found = _arranged(spec, kinds, checked)
+        if len(kinds) * spec.chips <= _MOST_SHARED:
+            _known[key] = found
+            if len(_known) > _MOST_KNOWN:
+                _known.popitem(last=False)
+    return found
+
+
+def _arranged(spec: ArchSpec, kinds: Sequence[str], checked: bool) -> Placed:
     plan, topology = _laid_out(spec, kinds)
     if not checked:
         _check_connected(topology)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from archsim.base.errors import Problem, SpecError
 from archsim.base.limits import PASSES
@@ -39,14 +39,39 @@ class Signal:
         return self.stop - self.start
 
 
-Groups = Sequence[tuple[tuple[int, ...], int]]
-Target = tuple[int, int, tuple[int, ...]]
+Groups: TypeAlias = Sequence[tuple[tuple[int, ...], int]]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What a builder was asked to send."""
+
+    signal: Signal
+    groups: Groups
+    phase: str
+    layer: int
+
+
+@dataclass(frozen=True)
+class Driven:
+    """A read of a shard that a signal drives: as it was, and as the signal drives it."""
+
+    signal: Signal
+    stage: Stage
+    shard: Shard
+    side: Side
+    driven: Stage
+
+
+Target: TypeAlias = tuple[int, int, tuple[int, ...]]
 
 
 class Transport(Protocol):
     """What the schedule's builder asks of a transport."""
 
     held: bool
+    one_op: bool
+    """Whether a message is one op, which is the same but for its stage wherever its ends are."""
 
     def check(self, chip: Chip, steps: int) -> None:
         """Raise SpecError if the chip's parts cannot do this with examples of so many steps."""
@@ -96,6 +121,8 @@ class StepBuilder:
         self.ops: list[Op] = []
         self.messages: list[Message] = []
         self.flows: list[Flow] = []
+        self.sent: dict[int, Sent] = {}  # by op, where a message is one; reads that are driven by the id of their stage
+        self.driven: dict[int, Driven] = {}
         self.kits = kits_of(chip, [shard.tile for shard in mapping.shards])
         self.buffers = Buffers(chip)
         self.transport: Transport = TRANSPORTS.lookup(chip.spec.routing.transport, "routing.transport")
@@ -148,6 +175,8 @@ class StepBuilder:
         """Let the transport send pieces of `values` numbers to groups of tiles, and note what flows to others."""
         for tiles, values in groups:
             self.flows += [Flow(phase, signal.tile, tile, values) for tile in tiles if tile != signal.tile]
+        if getattr(self.transport, "one_op", False):  # a plug-in's need not say
+            self.sent[len(self.ops)] = Sent(signal, groups, phase, layer)
         return self.transport.send(self, signal, groups, phase, layer)
 
     def drive(self, signal: Signal, stage: Stage, shard: Shard, side: Side) -> Stage | None:
@@ -155,6 +184,7 @@ class StepBuilder:
         driven = self.transport.drive(self, signal, stage, shard, side)
         if driven is not None:
             self.flows.append(Flow(side.phase, signal.tile, shard.tile, signal.values))
+            self.driven[id(driven)] = Driven(signal, stage, shard, side, driven)
         return driven
 
     def spread(

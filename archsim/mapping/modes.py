@@ -8,6 +8,7 @@ from archsim.base.limits import CYCLES
 from archsim.base.uncollected import uncollected
 from archsim.chip.graph import Chip
 from archsim.chip.made import joined
+from archsim.mapping import templates
 from archsim.mapping.builder import StepBuilder
 from archsim.mapping.deadlock import check_deadlock
 from archsim.mapping.inference import Inference
@@ -29,6 +30,10 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     Raises SpecError if transport and parts do not go together or packets could block each other for ever,
     InfeasibleError if a memory is too small.
     """
+    wanted = templates.asked(chip, mapping, examples, maintenance)
+    template = templates.known(wanted)
+    if template is not None:
+        return _checked(template.on(chip, mapping))
     mode = MODES[mapping.workload.mode]
     mode.check(chip)
     builder = StepBuilder(chip, mapping, examples)
@@ -37,11 +42,22 @@ def build_schedule(chip: Chip, mapping: Mapping, examples: int, *, maintenance: 
     if buffers := builder.buffers.built():
         chip = replace(chip, units=joined(chip.units, buffers))
     batch, in_flight = mode.batch(mapping.workload), chip.spec.schedule.examples_in_flight
-    longest = sum(max(sum(stage.latency_cycles for stage in own) for own in op.variants) for op in builder.ops)
-    wait = max(batch, in_flight) + chip.spec.schedule.prefetch + 1  # so many examples may wait at once for a unit
-    CYCLES.check(longest * examples * wait, f"{mapping.workload.name} on {chip.spec.name}")
-    return Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
-                    tuple(builder.messages))  # fmt: skip
+    found = _checked(Schedule(chip, mapping, tuple(builder.ops), end, examples, batch, in_flight, updates,
+                              tuple(builder.messages)))  # fmt: skip
+    templates.keep(wanted, builder, found)
+    return found
+
+
+def _checked(schedule: Schedule) -> Schedule:
+    """Return a schedule; raise SpecError if it may take more cycles than are counted."""
+    spec = schedule.chip.spec
+    longest = sum([
+        op.variants[0][0].latency_cycles if len(op.variants) == len(op.variants[0]) == 1 else
+        max([sum([stage.latency_cycles for stage in own]) for own in op.variants]) for op in schedule.ops
+    ])  # fmt: skip
+    wait = max(schedule.batch, schedule.in_flight) + spec.schedule.prefetch + 1  # so many wait at once for a unit
+    CYCLES.check(longest * schedule.examples * wait, f"{schedule.mapping.workload.name} on {spec.name}")
+    return schedule
 
 
 @uncollected()

@@ -108,8 +108,7 @@ def route_cost_m(chip: Chip, traffic: Traffic, tiles: Sequence[int]) -> float:
         return "host" if shard == HOST else f"tile{tiles[shard]}"
 
     return fsum(
-        values * fsum(link.length_m for link in chip.route(node(source), node(target))[0])
-        for (source, target), values in traffic.values.items()
+        values * chip.way(node(source), node(target)).length_m for (source, target), values in traffic.values.items()
     )
 
 

@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import networkx as nx
 
@@ -18,6 +18,14 @@ from archsim.chip.floorplan import Plan as Plan
 
 Graph: TypeAlias = "nx.DiGraph[str]"
 Point: TypeAlias = tuple[float, float]
+
+
+class Way(NamedTuple):
+    """A route: the names of its links, their length in all in metres, and how many routers lie between."""
+
+    links: tuple[str, ...]
+    length_m: float
+    routers: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class Topology:
     places_m: Mapping[str, Point] = field(default_factory=dict)
     taps: int = 0
     others: Callable[[str, str], list[list[str]]] = lambda a, b: []
+    ways: dict[tuple[str, str], Way] = field(default_factory=dict, repr=False, compare=False)
+    """Routes that were asked for, where they are kept."""
 
     def routes(self, a: str, b: str) -> list[list[str]]:
         """Return all routes that are as good, that of `route` first."""

@@ -25,6 +25,7 @@ class Circuit:
     """
 
     held = True
+    one_op = True
 
     def check(self, chip: Chip, steps: int) -> None:
         """Circuits need wires per value, and converters that can send durations."""
@@ -134,21 +135,21 @@ class Circuit:
         chip = builder.chip
         link = chip.spec.routing.link
         assert isinstance(link, DurationLink)
-        carried: dict[int, int] = {}
+        carried: dict[str, int] = {}
         routed = flight = 0
         source = node_of(signal.tile)
         for tiles, count in groups:
-            behind: dict[int, None] = {}
+            behind: dict[str, None] = {}
             for tile in tiles:
-                wires, routers = chip.route(source, node_of(tile))
-                behind |= dict.fromkeys([wire.unit for wire in wires])
-                routed += routers * count
-                flight = max(flight, chip.flight_cycles(wires, routers))
-            for unit in behind:
-                carried[unit] = carried.get(unit, 0) + count
-        uses = [Use(unit, "pulse", count) for unit, count in carried.items()]
+                way = chip.way(source, node_of(tile))
+                behind.update(dict.fromkeys(way.links))
+                routed += way.routers * count
+                flight = max(flight, chip.flight_cycles(way))
+            for name in behind:
+                carried[name] = carried.get(name, 0) + count
+        acquire = [chip.link_units[name] for name in carried]
+        uses = [Use(unit, "pulse", count) for unit, count in zip(acquire, carried.values(), strict=True)]
         uses.append(Use(chip.router, "forward", routed))
-        acquire = list(carried)
         widest = max(carried.values())
         windows = passes * ceil(widest / link.wires)
         if signal.tile < 0:

@@ -19,6 +19,7 @@ class Packet:
     """Digital packets: every vector is converted, sent as flits through routers, stored, and encoded again."""
 
     held = False
+    one_op = False
 
     def check(self, chip: Chip, steps: int) -> None:
         """Packets need links that carry flits."""
