@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from archsim.mapping.partition import map_workload
 from archsim.mapping.schedule import Schedule
 from archsim.mapping.shards import Mapping as ShardMapping
 from archsim.results.bill import ActivityFile, Bill, account
-from archsim.results.breakdowns import activity_data, programming_data
+from archsim.results.breakdowns import activity_data, link_rows, programming_data
 from archsim.results.effort import effort_of, warn_of
 from archsim.results.intervals import MOST_TILES, Drawn, drawn_run, has_intervals, of_run
 from archsim.results.metrics import HEADLINE, Parts, checked_metrics, measure, metrics_of
@@ -38,7 +38,8 @@ ENDS = ("low", "high")
 class Result:
     """A run and everything it was made from; `data` is what metrics.json holds, `activity` what it was billed by.
 
-    `drawn` are its metrics in draws of the chip's ranges, if it has any.
+    `links` are the rows of all links that were used, the busiest first, as `LinkUse` holds them; `drawn` are its
+    metrics in draws of the chip's ranges, if it has any.
     """
 
     arch: Loaded[ArchSpec]
@@ -53,6 +54,7 @@ class Result:
     peak: Peak
     step: Step
     data: Mapping[str, Any]
+    links: Sequence[Mapping[str, Any]]
     activity: ActivityFile | None = None
     drawn: Drawn | None = None
 
@@ -85,7 +87,8 @@ def evaluate(
     bill = account(trace, activity)
     top = peak(chip, workload.value.mode, mapping.workload.steps)
     parts = _parts(schedule, trace, bound_cycles, top)
-    data = measure(arch, workload, trace, bound_cycles, parts, bill, top, seed=seed, command=command)
+    links = link_rows(trace)
+    data = measure(arch, workload, trace, bound_cycles, parts, bill, top, links, seed=seed, command=command)
     data["activity"] = activity_data(trace, bill, activity, activity_from)
     drawn = drawn_run(arch, trace, activity, bill.programmed)
     if drawn is not None and (found := drawn.intervals()):
@@ -99,8 +102,9 @@ def evaluate(
         data["programming"] = programming_data(chip, mapping)
     step = trace_step(schedule)
     return Result(
-        arch, workload, chip, mapping, schedule, trace, bound_cycles, parts, bill, top, step, data, activity, drawn
-    )
+        arch, workload, chip, mapping, schedule, trace, bound_cycles, parts, bill, top, step, data, links, activity,
+        drawn,
+    )  # fmt: skip
 
 
 def timed_mapping(workload: Workload, chip: Chip, examples: int) -> ShardMapping:

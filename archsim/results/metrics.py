@@ -14,7 +14,7 @@ from archsim.chip.graph import Chip
 from archsim.mapping.schedule import Op, Schedule
 from archsim.results.audits import audit, audits_of, executed_ops, stalls
 from archsim.results.bill import Bill
-from archsim.results.breakdowns import TOP, digital_rows, dwell_data, layer_rows, link_rows, tile_rows
+from archsim.results.breakdowns import TOP, digital_rows, dwell_data, layer_rows, tile_rows
 from archsim.results.peak import Peak, chip_metrics, peak_metrics
 from archsim.simulation.run import Trace
 from archsim.spec.arch import ArchSpec, Published
@@ -66,9 +66,9 @@ class Parts(NamedTuple):
 
 def measure(
     arch: Loaded[ArchSpec], workload: Loaded[Workload], trace: Trace, bound_cycles: int, parts: Parts, bill: Bill,
-    top: Peak, *, seed: int = 0, command: str = "",
+    top: Peak, links: Sequence[Mapping[str, Any]], *, seed: int = 0, command: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the content of metrics.json. All figures are SI; what is undefined is None."""
+    """Return the content of metrics.json, given the rows of all `links`. All figures are SI; None is undefined."""
     chip = trace.schedule.chip
     clock_hz = float(chip.spec.technology.clock_hz)
     metrics = metrics_of(trace, bill, top, bound_cycles)
@@ -92,7 +92,7 @@ def measure(
         },
         "area": {"total_m2": chip.area_m2, "by_component_m2": {part.component: part.area_m2 for part in chip.parts}},
         "stalls_cycles": stalls(trace), "layers": layer_rows(trace, bill), "tiles": tile_rows(trace),
-        "links": link_rows(trace)[:TOP], "dwell": dwell_data(trace), "published": published, "audits": audits,
+        "links": list(links[:TOP]), "dwell": dwell_data(trace), "published": published, "audits": audits,
         **({"digital_layers": digital} if (digital := digital_rows(trace)) else {}),
     }  # fmt: skip
 

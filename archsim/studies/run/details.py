@@ -10,7 +10,7 @@ from archsim.baselines.comparison import compare_gpus
 from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
 from archsim.chip.places import layout_of
-from archsim.results.breakdowns import TOP, link_rows
+from archsim.results.breakdowns import TOP
 from archsim.results.evaluate import Result
 from archsim.studies.common_draws import in_draws
 from archsim.studies.run.loads import DrawnDie
@@ -35,7 +35,6 @@ def details(result: Result) -> dict[str, Any]:
     All figures are SI; what is counted in cycles says so. Nothing but text, numbers, lists and mappings.
     """
     names = [layer.name for layer in result.workload.value.layers]
-    links = link_rows(result.trace)
     return {
         "schema": "archsim-details-1",
         "description": result.arch.value.description,
@@ -72,12 +71,12 @@ def details(result: Result) -> dict[str, Any]:
             {"component": part.component, "instances": part.instances, "area_m2": part.area_m2}
             for part in result.chip.parts
         ],
-        "links": links,
+        "links": list(result.links),
         "gpus": compare_gpus(result),
         "floorplan": _floorplan(
             result.chip,
             {shard.tile: names[shard.layer] for shard in result.mapping.shards},
-            {row["name"]: row["utilisation"] or 0.0 for row in links},
+            {row["name"]: row["utilisation"] or 0.0 for row in result.links},
         ),
         **({"draws": in_draws(result).plain()} if result.arch.ranges else {}),
     }

@@ -13,7 +13,6 @@ from archsim.chip.floorplan.plan import Rect
 from archsim.chip.graph import Chip
 from archsim.chip.places import Layout, layout_of
 from archsim.report.floorplan import LinkUse, Load
-from archsim.results.breakdowns import link_rows
 from archsim.results.evaluate import Result
 
 
@@ -84,7 +83,7 @@ def drawing_of(chip: Chip, result: Result | None = None) -> Drawing:
         return Drawing.of(layout_of(chip), layers={}, power_w=None, links=())
     names = [layer.name for layer in result.workload.value.layers]
     layers = {f"tile{shard.tile}": names[shard.layer] for shard in result.mapping.shards}
-    links = tuple(LinkUse(**row) for row in link_rows(result.trace))
+    links = tuple(LinkUse(**row) for row in result.links)
     layout = layout_of(chip, {link.name: link.utilisation or 0.0 for link in links})
     return Drawing.of(layout, layers=layers, power_w=power_of(result.data), links=links)
 
