@@ -20,6 +20,8 @@ from archsim.base.errors import ArchsimError, SpecError
 from archsim.chip.floorplan import DIGITAL
 from archsim.chip.graph import Chip, build_chip
 from archsim.cli import main
+from archsim.mapping import map_workload
+from archsim.mapping.traffic import traffic_of
 from archsim.report.document import Points
 from archsim.report.figure import Plot
 from archsim.report.files import files_of
@@ -29,6 +31,7 @@ from archsim.spec.choices import FLOORPLANS, PLACEMENTS, TOPOLOGIES
 from archsim.spec.figures import Figure
 from archsim.spec.loading import Loaded, digest_of, load_arch
 from archsim.studies.floorplans.candidates import Optimised, Refused, optimised, spec_of
+from archsim.studies.floorplans.guesses import GuessTask
 from archsim.studies.floorplans.layouts import COLUMNS, Layout, Point, column_counts, settings_of, space_of
 from archsim.studies.floorplans.optimise import STUDY, Inputs
 from archsim.studies.floorplans.search import OBJECTIVES, Candidate, Figures, Optimisation, optimise
@@ -205,6 +208,22 @@ def test_failures_are_listed_with_their_reasons(monkeypatch: pytest.MonkeyPatch)
     assert Optimised.read(data.json_text()) == data
     with pytest.raises(ArchsimError, match="no such placement"):  # the spec as given has to run
         optimise(chip("placement=greedy"), work(), "time", budget=2, examples=5)
+
+
+def test_placements_of_a_layout_are_guessed_together_as_each_point_alone() -> None:
+    """The reference builds the chip of each point and goes along the links of its routes."""
+    names = tuple(name for name in PLACEMENTS if name != "annealed")
+    together = GuessTask(chip(), work(), 5, ("floorplan.columns=3",), names).compute()
+    assert not any(together.refused)
+    for name, cost_m in zip(names, together.costs_m, strict=True):
+        built = build_chip(chip("floorplan.columns=3", f"placement={name}").value)
+        mapping = map_workload(work().value, built)
+        at = ["host", *(f"tile{shard.tile}" for shard in mapping.shards)]
+        assert cost_m == pytest.approx(sum(
+            values * sum(link.length_m for link in built.route(at[source + 1], at[target + 1])[0])
+            for (source, target), values in traffic_of(built, mapping).values.items()
+        ), rel=1e-12)  # fmt: skip
+        assert together.area_m2 == built.area_m2
 
 
 def test_a_mesh_with_a_hole_is_refused_and_a_ring_around_it_is_not() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,16 @@ def test_what_takes_long_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "local_pool", pool)
     assert len(made([SquareTask(float(i), seconds=0.05) for i in range(20)], None)) == 20
     assert started == [2]
+
+
+def test_one_task_first_leaves_all_workers_for_those_that_come_after() -> None:
+    """A search tries the chip as given alone, then many at once."""
+    with Workers(2) as workers:
+        for count in (1, 12):
+            tasks = [SquareTask(float(i), seconds=0.01) for i in range(count)]
+            assert len(list(computed(tasks, workers, None, lambda done, words: None))) == count
+        assert isinstance(pool := workers.executor(12)[0], ProcessPoolExecutor)
+        assert len(pool._processes) == 2
 
 
 def test_an_interruption_ends_the_workers_and_keeps_what_is_done(tmp_path: Path) -> None:

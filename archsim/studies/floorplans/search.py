@@ -17,14 +17,11 @@ from typing import Any
 
 from archsim.base.errors import ArchsimError, Problem, SpecError
 from archsim.base.registry import Registry
-from archsim.base.section import Options
 from archsim.base.words import counted
-from archsim.chip.graph import Chip, build_chip
-from archsim.mapping.partition import map_workload
-from archsim.mapping.traffic import Traffic, route_cost_m, traffic_of
 from archsim.mapping.training import transfer_interval
 from archsim.spec.arch import ArchSpec
 from archsim.spec.loading import Loaded
+from archsim.studies.floorplans.guesses import Guesses, GuessTask, first_line, guess_of
 from archsim.studies.floorplans.layouts import Layout, Point, Space, settings_of, space_of
 from archsim.studies.names import all_faults
 from archsim.studies.study import Progress, silent
@@ -38,6 +35,7 @@ EXAMPLES = 2000  # assumption: of a simulation at most, unless said otherwise
 ROUND = 16  # assumption: simulations that are asked for at once, for as long as none is better than the best
 COARSE_SHARE = 0.5  # assumption: of the budget, for the most promising by the guess
 SLOW_PLACEMENTS = frozenset({"annealed"})  # it takes seconds where others take milliseconds: never only for a guess
+RANKING = "ranking floorplans"
 DIGITS = 9
 """To so many digits figures must be equal to count as equal: the rest may be rounding."""
 
@@ -174,14 +172,11 @@ class Search:
     _drawn: dict[Point, Any] = field(default_factory=dict)
     _tried: dict[Point, Candidate] = field(default_factory=dict)
     _refused: dict[Point, Candidate] = field(default_factory=dict)
-    _chips: dict[tuple[Layout, str], Chip] = field(default_factory=dict)
     _guesses: dict[Point, Figures | None] = field(default_factory=dict)
-    _traffic: Traffic | None = None
 
     def run(self) -> tuple[list[Candidate], Candidate]:
         """Return all candidates, those that could not be built last, and the best."""
         self._simulate([(self.space.start, "start")])
-        self._guess(self.space.start)
         coarse = max(1, int(self.budget * COARSE_SHARE))
         self._simulate([(point, "coarse") for point in self._coarse()[: coarse - len(self._tried)]])
         while wanted := list(itertools.islice(self._coming(), min(ROUND, self.budget - len(self._tried)))):
@@ -220,10 +215,11 @@ class Search:
         They are ranked with quick placements; after the first of a layout follow the slow placements on it. A guess
         knows lengths and no contention, so it does not compare topologies.
         """
-        self.progress(len(self._tried), self.budget, "ranking floorplans")
+        self.progress(len(self._tried), self.budget, RANKING)
         slow = [name for name in self.space.placements if name in SLOW_PLACEMENTS]
         quick = [name for name in self.space.placements if name not in SLOW_PLACEMENTS]
         points = [point for point in self.space.points(quick) if self._is_open(point)]
+        self._guess([self.space.start, *points])
         by_topology: list[list[Point]] = []
         for topology in self.space.topologies:
             ranked = dict.fromkeys(
@@ -235,7 +231,9 @@ class Search:
 
     def _sorted(self, points: Iterable[Point]) -> list[Point]:
         """Return the points that can be built, by their guesses; last those that look like one before or one tried."""
-        guesses = [(self._rounded(guess), point) for point in points if (guess := self._guess(point)) is not None]
+        all_points = list(points)
+        self._guess(all_points)
+        guesses = [(self._rounded(own), point) for point in all_points if (own := self._guesses[point]) is not None]
         seen = {
             (point.topology, self._rounded(guess))
             for point in self._tried if (guess := self._guesses.get(point)) is not None
@@ -249,35 +247,35 @@ class Search:
 
     # ---- guesses
 
-    def _guess(self, point: Point) -> Figures | None:
-        """Return figures that rank as a simulation's might; None if the point cannot be built."""
-        if point not in self._guesses:
-            try:
-                self._guesses[point] = self._guessed(point)
-            except ArchsimError as error:
-                self._guesses[point] = None
-                if point not in self._tried:
-                    settings = settings_of(self.arch, self.space, point)
-                    self._refused[point] = Candidate(None, "built", point, settings, refused=_first_line(error))
-        return self._guesses[point]
+    def _guess(self, points: Iterable[Point]) -> None:
+        """Have figures of points that rank as simulations' might; none of those that cannot be built.
 
-    def _guessed(self, point: Point) -> Figures:
-        chip = self._chip(point)
-        mapping = map_workload(self.workload.value, chip, known=self._traffic)
-        if self._traffic is None:  # what shards exchange is the same wherever they are
-            self._traffic = traffic_of(chip, mapping)
-        cost_m = route_cost_m(chip, self._traffic, [shard.tile for shard in mapping.shards])
-        return Figures(cost_m, cost_m, chip.area_m2)
-
-    def _chip(self, point: Point) -> Chip:
-        """Return a point's chip; one serves all placements, which only mapping looks at."""
-        key = point.layout, point.topology
-        if key not in self._chips:
-            self._chips[key] = build_chip(self._loaded(point).value)
-        own = self.arch.value
-        options = own.placement_options if point.placement == own.placement else Options()
-        chip, placed = self._chips[key], {"placement": point.placement, "placement_options": options}
-        return dataclasses.replace(chip, spec=chip.spec.model_copy(update=placed))
+        A task guesses all placements of a layout.
+        """
+        new = [point for point in points if point not in self._guesses]
+        groups: dict[tuple[Layout, str], list[Point]] = {}
+        for point in new:
+            groups.setdefault((point.layout, point.topology), []).append(point)
+        own = self.space.start.placement
+        tasks = [
+            GuessTask(self.arch, self.workload, self.examples,
+                      settings_of(self.arch, self.space, dataclasses.replace(points[0], placement=own)),
+                      tuple(point.placement for point in points))
+            for points in groups.values()
+        ]  # fmt: skip
+        found: dict[Point, tuple[float, float] | str] = {}
+        tried = len(self._tried)
+        with closing(self.compute(tasks, lambda _, words: self.progress(tried, self.budget, RANKING))) as done:
+            for number, outcome in done:
+                assert isinstance(outcome, (Guesses, ArchsimError))
+                for place, point in enumerate(list(groups.values())[number]):
+                    found[point] = guess_of(outcome, place)
+        for point in new:
+            guess = found[point]
+            self._guesses[point] = None if isinstance(guess, str) else Figures(guess[0], guess[0], guess[1])
+            if isinstance(guess, str) and point not in self._tried:
+                settings = settings_of(self.arch, self.space, point)
+                self._refused[point] = Candidate(None, "built", point, settings, refused=guess)
 
     def _loaded(self, point: Point) -> Loaded[ArchSpec]:
         return self.arch.with_overrides(settings_of(self.arch, self.space, point))
@@ -315,8 +313,4 @@ class Search:
         own_hash = ""
         with suppress(ArchsimError):
             own_hash = self._loaded(point).hash
-        self._tried[point] = Candidate(number, phase, point, settings, own_hash, refused=_first_line(outcome))
-
-
-def _first_line(error: ArchsimError) -> str:
-    return str(error).splitlines()[0]
+        self._tried[point] = Candidate(number, phase, point, settings, own_hash, refused=first_line(outcome))

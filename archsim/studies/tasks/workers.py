@@ -125,7 +125,7 @@ class Workers:
                 raise self.lost()
             return far, far.workers()
         if self._pool is None:
-            self._pool = local_pool(self._most(tasks))
+            self._pool = local_pool(self.jobs or cores())  # it starts processes as they are needed; more may come
         return self._pool, self._most(tasks)
 
     def check(self, here: Surroundings) -> None:
