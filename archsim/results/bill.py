@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from math import fsum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsim.base.documents import dump_yaml
 from archsim.base.section import Section
@@ -18,7 +18,7 @@ from archsim.base.units import Conductance, Part, Ratio, TimeOrZero
 from archsim.chip.graph import Chip, Unit
 from archsim.chip.topologies.package import PORT
 from archsim.components.cells.pcm import PcmPair
-from archsim.mapping.schedule import Use
+from archsim.mapping.schedule import Schedule, Use
 from archsim.results.stated import stated_j
 from archsim.simulation.run import Trace
 from archsim.spec.tile import TileSpec
@@ -152,46 +152,47 @@ class Bill:
 
 
 @uncollected()
-def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool = True) -> Bill:
+def account(
+    trace: Trace, activity: ActivityFile | None = None, *, stated: bool = True, places: bool = True
+) -> Bill:  # fmt: skip
     """Return the bill of a trace: each granted stage bills its uses; leakage is power times time.
 
     With `activity`, as measured, it replaces the spec's energy of array reads, and what the network states of its
-    values replaces what is left, unless `stated` is false. Energies are in joules. Raises SpecError where the activity
-    is of another network.
+    values replaces what is left, unless `stated` is false. Without `places` there is no `by_tile`. Energies are in
+    joules. Raises SpecError where the activity is of another network.
     """
     schedule = trace.schedule
     chip = schedule.chip
-    names = [layer.name for layer in schedule.mapping.workload.layers]
     values = schedule.mapping.workload.values if stated else None
-    counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
+    rates: list[float] = []  # joules of an item, by line; units of a kind of tile have the same actions
+    sums: list[int] = []  # how many items there were
+    lines: dict[Billed, dict[tuple[tuple[str, str | int], str], int]] = {}
+    sorts: dict[int, tuple[tuple[str, str | int], int | str]] = {}
     placed: dict[tuple[int | str, float], int] = defaultdict(int)
-    alike: dict[tuple[str, str | int, str, str, str], float] = {}  # units of a kind of tile have the same actions
-    units, kinds = chip.units, chip.kinds
-
-    @cache
-    def keys_of(
-        index: int, action: str, phase: str, layer: str
-    ) -> tuple[tuple[str, str, str, str, float], tuple[int | str, float]]:
-        unit = units[index]
-        where = kinds[unit.tile] if unit.tile >= 0 else index
-        energy_j = alike.get((unit.component, where, action, phase, layer))
-        if energy_j is None:
-            energy_j = use_energy_j(chip, Use(index, action, 1), layer, phase, activity, values)
-            alike[unit.component, where, action, phase, layer] = energy_j
-        place = unit.tile if unit.tile >= 0 else _place(chip, unit)
-        return (unit.component, action, phase, layer, energy_j), (place, energy_j)
-
     for entry in trace.stages:
         grants = entry.grants
         if not grants:
             continue
         op = schedule.ops[entry.op]
-        layer, phase = names[op.layer] if op.layer >= 0 else CHIP, op.phase
+        own = lines.setdefault((op.phase, op.layer), {})
         for use in entry.stage.uses:
-            kind, own = keys_of(use.unit, use.action, phase, layer)
+            sort = sorts.get(use.unit)
+            if sort is None:
+                sort = sorts[use.unit] = _sort(chip, use.unit)
+            key = sort[0], use.action
+            line = own.get(key)
+            if line is None:
+                line = own[key] = len(rates)
+                rates.append(use_energy_j(chip, use, _layer(schedule, op.layer), op.phase, activity, values))
+                sums.append(0)
             count = use.count * grants
-            counts[kind] += count
-            placed[own] += count
+            sums[line] += count
+            if places:
+                placed[sort[1], rates[line]] += count
+    counts: dict[tuple[str, str, str, str, float], int] = defaultdict(int)
+    for (phase, layer), of in lines.items():
+        for ((component, _), action), line in of.items():
+            counts[component, action, phase, _layer(schedule, layer), rates[line]] += sums[line]
     items = [
         Item(component, action, phase, layer, count, count * energy_j)
         for (component, action, phase, layer, energy_j), count in sorted(counts.items())
@@ -203,8 +204,24 @@ def account(trace: Trace, activity: ActivityFile | None = None, *, stated: bool 
     ]  # fmt: skip
     transfers = {name: own.transfer for name, own in activity.layers.items()} if activity is not None else {}
     programmed = {name: own.programmed for name, own in transfers.items() if own is not None}
-    tiles = _by_tile(chip, placed, time_s)
+    tiles = _by_tile(chip, placed, time_s) if places else {}
     return Bill(tuple(items), tiles, activity is not None, programmed, values is not None)
+
+
+Billed: TypeAlias = tuple[str, int]
+"""A phase, and the number of a layer."""
+
+
+def _layer(schedule: Schedule, layer: int) -> str:
+    return schedule.mapping.workload.layers[layer].name if layer >= 0 else CHIP
+
+
+def _sort(chip: Chip, index: int) -> tuple[tuple[str, str | int], int | str]:
+    """Return what units that cost the same share, and the place of a unit."""
+    unit = chip.units[index]
+    if unit.tile >= 0:
+        return (unit.component, chip.kinds[unit.tile]), unit.tile
+    return (unit.component, index), _place(chip, unit)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def headline_metrics(spec: ArchSpec, workload: Workload, examples: int) -> dict[
     """
     chip = build_chip(spec)
     trace = simulate(build_schedule(chip, timed_mapping(workload, chip, examples), examples))
-    found = metrics_of(trace, account(trace), peak(chip, workload.mode, workload.timed.steps))
+    found = metrics_of(trace, account(trace, places=False), peak(chip, workload.mode, workload.timed.steps))
     return {name: found[name] for name in HEADLINE}
 
 

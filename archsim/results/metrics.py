@@ -175,7 +175,8 @@ def metrics_at(
         "tiles_used": len(trace.tile_states),
         "tiles": len(chip.tiles),
         "chips": chip.spec.chips,
-        "cells_used_share": cells / sum(tile.spec.rows * tile.spec.cols for tile in chip.tiles),
+        "cells_used_share": cells
+        / (chip.spec.chips * sum([own.count * own.rows * own.cols for _, own in chip.spec.tile_kinds])),
         "transfers": _ratio(fsum(times for _, times in done), len(done)) or 0.0,
         "dwell_time_mean_s": None if dwell.mean_cycles is None else dwell.mean_cycles / clock_hz,
         "dwell_time_max_s": dwell.max_cycles / clock_hz if dwell.cells else None,
