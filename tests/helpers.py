@@ -12,6 +12,7 @@ from math import ceil
 from typing import Any
 
 import pytest
+import typer
 from hypothesis import assume
 from hypothesis import strategies as st
 
@@ -81,6 +82,14 @@ def network(
         layers=layers,
         training=Training(epochs=1, batch=batch, learning_rate=0.05),
     )
+
+
+@cache
+def whole_command() -> Any:
+    """Return archsim's command with all below it, which takes as long to build as many commands to carry out."""
+    from archsim.cli.apps import app
+
+    return typer.main.get_command(app)
 
 
 @cache

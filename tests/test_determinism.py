@@ -19,19 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
 from archsim.base.shipped import builtin_folder, builtin_names
 from archsim.cli import main
-from archsim.cli.apps import app
 from archsim.export.formats import TRACES
 from archsim.spec.choices import PLACEMENTS, REDUCTIONS, REFRESH_POLICIES, TOPOLOGIES, TRANSFER_POLICIES
 from archsim.spec.finding import find_file, label_of
 from archsim.studies.study import all_studies
 from archsim.studies.views import load_any, show_lines
 from tests.fuzz.ways import FLP, model
-from tests.helpers import nodes
+from tests.helpers import nodes, whole_command
 from tests.studies.test_study import CHIP, COMMANDS, SMALL, WORK
 from tests.test_tree import sources
 
@@ -53,6 +51,7 @@ def only_here(event, given):
 if asked["frozen"]:
     sys.addaudithook(only_here)
 sys.modules["sklearn"] = None  # Optuna loads it in a second, where it is there, and makes nothing of it here
+from archsim.base import uncollected
 from archsim.cli import main, options
 from archsim.results import intervals
 from archsim.studies.tasks import bench, workers
@@ -64,6 +63,7 @@ intervals.BILLED, intervals.SIMULATED = asked["draws"]
 def pressed(late):
     yield lambda: bool(glob.glob("o/*.json"))
 
+uncollected.seldom_collected()  # as where a process is for one command
 patient = options.late_interrupts
 streams = [os.dup(1), os.dup(2)]
 for name, lines in asked["cases"]:
@@ -215,9 +215,7 @@ def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_every_command_is_tried_here() -> None:
     lines = [" ".join(words) + " " for own in CASES.values() for words in own]
-    untried = {
-        name for name in leaves(typer.main.get_command(app)) if not any(line.startswith(f"{name} ") for line in lines)
-    }
+    untried = {name for name in leaves(whole_command()) if not any(line.startswith(f"{name} ") for line in lines)}
     assert untried == set(APART)
 
 

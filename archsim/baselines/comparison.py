@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from archsim.workload.network import Workload
 
 BATCHES = tuple(2**i for i in range(13))
+KEPT_STEPS = 256
+"""Steps of so many networks and GPUs are kept for those that are compared next."""
 FIGURES_AND_UNITS = (("throughput", "op_per_s"), ("efficiency", "op_per_j"), ("throughput_per_area", "op_per_s_m2"))
 FIGURES = tuple(f"{figure}_{unit}" for figure, unit in FIGURES_AND_UNITS)
 """What is compared; the ratio of each is chip / GPU, so that above 1 the chip is ahead."""
@@ -193,10 +196,16 @@ def _paper(chip: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@lru_cache(maxsize=KEPT_STEPS)
+def _steps(gpu: Gpu, precision: str, workload: Workload, batches: tuple[int, ...]) -> tuple[tuple[float, float], ...]:
+    """Return (s, J) of a step at each batch size; many runs of one workload are set against the same GPUs."""
+    found = modelled_steps(gpu, precision, workload, batches)
+    return tuple(zip(found.time_s.tolist(), found.energy_j.tolist(), strict=True))
+
+
 def _side(gpu: Gpu, workload: Workload) -> Side:
     def steps_of(precision: str, batches: Sequence[int]) -> Sequence[tuple[Value, Value]]:
-        found = modelled_steps(gpu, precision, workload, batches)
-        return list(zip(found.time_s.tolist(), found.energy_j.tolist(), strict=True))
+        return _steps(gpu, precision, workload, tuple(batches))
 
     return Side(gpu, gpu.area_m2, gpu.power_limit_w, gpu.peaks_op_per_s, steps_of)
 

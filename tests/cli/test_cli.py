@@ -15,8 +15,8 @@ import pytest
 
 from archsim.base.shipped import builtin_folder
 from archsim.cli import main
-from archsim.cli.apps import app
 from archsim.spec.choices import TOPOLOGIES
+from tests.helpers import whole_command
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
 SHORT = (CHIP, WORK, "--examples", "30")
@@ -256,7 +256,6 @@ def test_an_interrupted_run_leaves_130_and_no_folder(
 
 
 def test_each_option_that_takes_a_value_has_a_name_for_it() -> None:
-    import typer
 
     def options(command: Any, words: str) -> Iterator[str]:
         for name, below in getattr(command, "commands", {}).items():
@@ -265,7 +264,7 @@ def test_each_option_that_takes_a_value_has_a_name_for_it() -> None:
             if each.param_type_name == "option" and not each.is_flag and each.metavar is None:
                 yield f"{words} --{each.name}"
 
-    assert list(options(typer.main.get_command(app), "archsim")) == []
+    assert list(options(whole_command(), "archsim")) == []
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from archsim.cli import main, run_commands
-from archsim.cli.apps import app
 from archsim.cli.run_commands import DEMO, NEXT
+from tests.helpers import whole_command
 
 RUN = ["list", "schema", "explain", "new", "show", "diff", "check", "floorplan draw"]
 """Examples that take no more than a moment, which are run here; all are parsed."""
@@ -28,14 +27,14 @@ def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield words, command
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(whole_command()))
 
 
 def parsed(line: str) -> str:
     """Return the command that a line calls; raise what click raises where it cannot be called so."""
     words = shlex.split(line.partition(" > ")[0])
     assert words.pop(0) == "archsim"
-    context = typer.main.get_command(app).make_context("archsim", words)
+    context = whole_command().make_context("archsim", words)
     path = ""
     while hasattr(context.command, "commands"):
         group: Any = context.command

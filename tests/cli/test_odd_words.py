@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from archsim.cli import main
-from archsim.cli.apps import app
+from tests.helpers import whole_command
 from tests.studies.test_study import CHIP, COMMANDS, SMALL, WORK
 
 BASES: dict[str, list[str]] = {
@@ -42,7 +41,7 @@ FIXED = {"--out", "--store", "--keep"}
 
 
 def options(words: list[str]) -> Iterator[str]:
-    command: Any = typer.main.get_command(app)
+    command = whole_command()
     for word in words:
         if not hasattr(command, "commands"):
             break

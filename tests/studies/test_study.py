@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from archsim.base.errors import SpecError
 from archsim.cli import main
-from archsim.cli.apps import app
 from archsim.report.folder import check_folder, is_report
 from archsim.studies.study import Pair, Study, all_studies, show_again, study_in
 from archsim.studies.tasks.bench import OWN_STORE
 from archsim.studies.tasks.store import Store
 from archsim.studies.train.history import History
+from tests.helpers import whole_command
 from tests.studies.test_train_document import HISTORY
 
 CHIP, WORK = "ambrogio_nature_2018", "mlp_digits"
@@ -90,7 +89,7 @@ def test_every_study_is_tried_here() -> None:
 
 
 def command_of(words: str) -> Any:
-    found: Any = typer.main.get_command(app)
+    found = whole_command()
     for word in words.split():
         found = found.commands[word]
     return found
