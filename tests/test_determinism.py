@@ -51,7 +51,6 @@ def only_here(event, given):
 if asked["frozen"]:
     sys.addaudithook(only_here)
 sys.modules["sklearn"] = None  # Optuna loads it in a second, where it is there, and makes nothing of it here
-from archsim.base import uncollected
 from archsim.cli import main, options
 from archsim.results import intervals
 from archsim.studies.tasks import bench, workers
@@ -63,7 +62,6 @@ intervals.BILLED, intervals.SIMULATED = asked["draws"]
 def pressed(late):
     yield lambda: bool(glob.glob("o/*.json"))
 
-uncollected.seldom_collected()  # as where a process is for one command
 patient = options.late_interrupts
 streams = [os.dup(1), os.dup(2)]
 for name, lines in asked["cases"]:

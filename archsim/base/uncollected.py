@@ -6,15 +6,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SELDOM = 100_000
-"""By how many more values there must be before Python looks for circles again, in a process of archsim's own."""
-
-
-def seldom_collected() -> None:
-    """Have Python look for garbage seldom, and never among what is there now: a tenth or more of a command's time."""
-    gc.freeze()
-    gc.set_threshold(SELDOM)
-
 
 @contextmanager
 def uncollected() -> Iterator[None]:

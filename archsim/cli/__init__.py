@@ -40,8 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     What is raised on purpose, by the machine or by the user is told in words. Anything else is a fault of archsim's own
     and ends in a traceback.
     """
-    if arguments is None:  # this process is for the command alone
-        seldom_collected()
     _open_streams()
     if COMPLETE in os.environ:
         _command()._main_shell_completion({}, "archsim")
