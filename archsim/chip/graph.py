@@ -334,8 +334,8 @@ _MOST_KNOWN = 48
 
 
 def _areas_m2(spec: ArchSpec) -> tuple[float, ...]:
-    """Return the areas of all that is laid out, and the gap between chips."""
-    tiles = (part.total_area_m2 for _, tile in spec.tile_kinds for _, part, _ in tile_parts(tile))
+    """Return how many of which area are laid out, and the gap between chips."""
+    tiles = (each for _, tile in spec.tile_kinds for _, part, n in tile_parts(tile) for each in (n, part.total_area_m2))
     gap_m = 0.0 if spec.package is None else spec.package.gap_m
     return spec.routing.router.total_area_m2, spec.host.total_area_m2, chip_links_m2(spec), gap_m, *tiles
 

@@ -218,6 +218,14 @@ def test_areas_add_up_to_the_die_and_the_wires(topology: str, count: int, extra:
         assert (wires > 0) == bool(extra)
 
 
+def test_chips_of_the_same_parts_in_other_numbers_have_their_own_floorplans() -> None:
+    """As where one is built after another: what is kept of the one before is not that of the next."""
+    for overrides in ((), ("tile.rows=64",), ("tile.cols=64",), ()):
+        built = chip(*overrides)
+        parts_m2 = math.fsum(part.area_m2 for part in built.parts if part.component != "link")
+        assert parts_m2 == pytest.approx(built.plan.area_m2, rel=1e-9), overrides
+
+
 def explicit_rows(count: int) -> str:
     """Tiles of 1.5 mm, three to a row, beside a host port of 1 x 6 mm, with a controller below them."""
     tiles = [f"{{x: {1 + 1.5 * (i % 3)} mm, y: {1.5 * (i // 3)} mm, width: 1.5 mm, height: 1.5 mm}}"
