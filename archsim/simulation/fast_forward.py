@@ -168,7 +168,7 @@ class FastForward:
         for shard, log in upkeep.logs.items():
             more = period.until.log_counts[shard] - before.log_counts[shard]
             log.jump(repeats * period.cycles, repeats * more)
-            moved = {until: until + repeats * more for until in set(upkeep.read_until[shard])}
+            moved = {until: until + repeats * more for until in dict.fromkeys(upkeep.read_until[shard])}
             upkeep.read_until[shard] = [moved[until] for until in upkeep.read_until[shard]]
         upkeep.due = {shard: due + repeats * period.cycles for shard, due in upkeep.due.items()}
         self.anchor_done = state.done[self.anchor[0]] // self.anchor[1] if self.anchor else 0
