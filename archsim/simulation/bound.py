@@ -110,9 +110,15 @@ class Paths:
         self.periods: dict[Key, tuple[int, int]] = {}
         """After how many examples and cycles times recur, by what they follow from."""
         gated = {op.index for op in self.gates}
-        self.needs = {op.index: [need for need in op.needs if need.op not in gated] for op in self.ops}
+        self.latencies = {op.index: _latency(0, op) for op in self.ops}
+        self.needs = {
+            op.index: [(self.times[need.op], need.add, None if need.plain else need)
+                       for need in op.needs if need.op not in gated]
+            for op in self.ops
+        }  # fmt: skip
+        """By op the times of what it needs, and of which instance: so many later than its own, or as a need says."""
         self.waits = {op.index: [self.times[need.op] for need in op.needs if need.op in gated] for op in self.ops}
-        needs = {need for own in self.needs.values() for need in own}
+        needs = {need for op in self.ops for need in op.needs if need.op not in gated}
         self.back = max((n + 1 - need.count(n) for need in needs for n in range(schedule.batch)), default=0)
         """How many instances back an op needs another, at most."""
 
@@ -190,12 +196,12 @@ class Paths:
 
     def _advance(self, op: Op) -> bool:
         """Go on with an op as far as its needs are done; return whether it got to all examples."""
-        own, latency, most = self.times[op.index], _latency(0, op), self.schedule.examples - self.skipped
-        needs = [(self.times[need.op], need) for need in self.needs[op.index]]
+        own, latency, most = self.times[op.index], self.latencies[op.index], self.schedule.examples - self.skipped
+        needs = self.needs[op.index]
         begun = max([own[-1] - latency if own else 0, *(times[-1] for times in self.waits[op.index] if times)])
         for n in range(len(own), self.reached):
-            for times, need in needs:
-                asked = min(need.count(n), most)
+            for times, more, need in needs:
+                asked = min(n + more if need is None else need.count(n), most)
                 if asked > len(times):
                     return False
                 if asked > 0 and times[asked - 1] > begun:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 Either: TypeAlias = Union[Engine, "CompiledEngine"]
 
 ENGINES = ("auto", "simpy", "compiled")
-WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING = 400_000, 4_000_000, 1_000
+WORTH_LOADING, WORTH_COMPILING, WORTH_CALLING, SHORTEST = 400_000, 4_000_000, 150, 1_000
 """From so many actions on the compiled engine is quicker: where its code is to be loaded (1.5 s, numba included), to be
 compiled (20 s) or is there, against some 0.2 million actions a second. Of many short runs, as in a search, all before
-count towards loading. Measured on two cores of an AMD EPYC; time alone depends on it."""
+count towards loading, each as `SHORTEST` at least, as much as looking for what recurs takes besides (a run of a sweep
+takes SimPy's engine 5.7 ms longer). Measured on two cores of an AMD EPYC; time alone depends on it."""
 UNITS = 3
 """One that takes more units, as long circuits do, counts as so many times more actions. Measured with those above."""
 _before = [0]
@@ -105,7 +106,7 @@ def _compiles(schedule: Schedule, examples: int) -> bool:
     is_there = "archsim.simulation.loop" in sys.modules
     if ahead < WORTH_CALLING:
         return False
-    _before[0] += ahead
+    _before[0] += max(ahead, SHORTEST)
     if not is_there and _before[0] < WORTH_LOADING:
         return False
     return _before[0] >= WORTH_COMPILING or _is_kept()

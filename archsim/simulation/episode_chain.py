@@ -174,12 +174,18 @@ class Dues:
 
     def at(self, n: int) -> int:
         """Return when instance `n` is due; FOREVER where there is none."""
-        found, place = self._found, n - self._first
-        while place >= len(found):
-            own = self._first + len(found)
-            whole = own < self._total
-            found.append(max([need.count(own) - done for need, done in self._needs]) if whole else FOREVER)
-        return found[place]
+        place = n - self._first
+        while place >= len(self._found):
+            self._look_on()
+        return self._found[place]
+
+    def _look_on(self) -> None:
+        """Find when the next ones are due, as many more as are known."""
+        begin = self._first + len(self._found)
+        end = min(begin + 4 + len(self._found), self._total)
+        due = [[need.count(n) - done for n in range(begin, end)] for need, done in self._needs]
+        self._found += due[0] if len(due) == 1 else map(max, zip(*due, strict=True))
+        self._found += [FOREVER] if begin >= end else []
 
 
 def _update_times(state: State, since: Snapshot) -> Times:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import mul
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from archsim.mapping.schedule import Maintenance, Schedule
 from archsim.simulation.dwell import DwellTimes, UpdateLog
 from archsim.simulation.program import Program
 
+Int: TypeAlias = NDArray[np.int64]
 
-def _numbers(numbers: Sequence[int]) -> NDArray[np.int64]:
+
+def _numbers(numbers: Sequence[int]) -> Int:
     return np.array(numbers, dtype=np.int64)
 
 
@@ -24,7 +27,7 @@ def alike(numbers: list[int]) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _reads(groups: tuple[int, ...], cols: int, group_cycles: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _reads(groups: tuple[int, ...], cols: int, group_cycles: int) -> tuple[Int, Int]:
     """Return after how many cycles groups of so many rows and columns are read, and the cells of each."""
     after, cells = group_cycles * np.arange(len(groups), dtype=np.int64), _numbers(groups) * cols
     after.flags.writeable = cells.flags.writeable = False
@@ -119,23 +122,22 @@ class Upkeep:
 
         Each is (op, instance, the cycle in which it begins, how many updates of the shard were done by then).
         """
-        until, firsts, counts = self.read_until[shard], list[int](), list[int]()
-        at, rows = list[int](), list[int]()
-        for op, n, cycle, count in reads:
+        until, firsts, parts, sizes = self.read_until[shard], list[int](), list[tuple[Int, Int]](), list[int]()
+        cols = self._schedule.mapping.shards[shard].cols
+        for op, n, _, count in reads:
             m = self._of(op)
             variant = n % len(m.groups)
             groups, first = m.groups[variant], m.first[variant]
-            size = len(groups)
-            firsts += until[first : first + size]
-            until[first : first + size] = [count] * size
-            counts += [count] * size
-            at += [cycle + i * m.group_cycles for i in range(size)]
-            rows += groups
-        log, cols = self.logs[shard], self._schedule.mapping.shards[shard].cols
-        same = alike(firsts)
-        self.dwell.read(log, _numbers(firsts[:1] if same else firsts), _numbers(at), _numbers(rows) * cols,
-                        _numbers(counts[:1] if len(reads) == 1 else counts))  # fmt: skip
-        self.dwell.drop(log, counts[-1] if same and len(firsts) == len(until) else min(until))
+            own = slice(first, first + len(groups))
+            firsts += until[own]
+            until[own] = [count] * len(groups)
+            parts.append(_reads(groups, cols, m.group_cycles))
+            sizes.append(len(groups))
+        _, _, cycles, counts = zip(*reads, strict=True)
+        after, cells = map(np.concatenate, zip(*parts, strict=True))
+        at, log = after + np.repeat(_numbers(cycles), sizes), self.logs[shard]
+        self.dwell.read(log, _numbers(firsts), at, cells, np.repeat(_numbers(counts), sizes))
+        self.dwell.drop(log, min(until))
 
     def settle(self) -> None:
         """Keep all reads so far, and forget the updates that all row groups have read."""
