@@ -32,10 +32,12 @@ JOBS = 2
 SEARCHED, SEARCH = 150, 1000  # of 185 points; a search ranks all points by a guess first
 SWEPT = (
     "schedule.transfer.policy=stop_all,staggered,interleaved",
-    "schedule.transfer.interval_examples=2000..10000:+2000",
+    "schedule.transfer.interval_examples=2000..10000:+{step}",
     "schedule.transfer.rows_in_parallel=1..100:+11",
 )
-POINTS = 3 * 5 * 10
+FEW, MANY, WHOLE = 2000, 160, 10_000
+"""Steps of the interval in a sweep that shows how long it takes to start, and in one of more points; points of a whole
+one, of which these tell."""
 WIDTHS = {1024: 8_000, 4096: 16_300, 16_384: 32_600}
 """Of a network's five layers, by the tiles of 512 x 512 that they fill."""
 
@@ -79,14 +81,23 @@ def _candidate(given: Loaded[ArchSpec], sets: tuple[str, ...], workload: Workloa
 
 
 def searches() -> Iterator[Figure]:
-    """Yield the time of a search, and the points a second of a sweep over all policies, by two processes."""
+    """Yield the time of a search, and the points a second of sweeps over all policies, by two processes."""
     searched = _command("floorplan", "optimise", CHIP, WORK, "--objective", "time", "--budget", str(SEARCHED))
     yield Figure(f"search of {SEARCH:,} candidates by {JOBS} processes, from {SEARCHED}", searched * SEARCH / SEARCHED,
                  "s", most=60.0)  # fmt: skip
-    varied = [word for text in SWEPT for word in ("--vary", text)]
-    swept = _command("sweep", "ambrogio_nature_2018", "mlp_mnist", *varied)
-    yield Figure(f"sweep of all policies, {POINTS:,} points by {JOBS} processes, a second", POINTS / swept, "/s",
-                 least=100.0)  # fmt: skip
+    few, few_s = _swept(FEW)
+    many, many_s = _swept(MANY)
+    each_s = (many_s - few_s) / (many - few)
+    yield Figure(f"sweep of all policies, {few:,} points by {JOBS} processes, a second", few / few_s, "/s")
+    yield Figure(f"the same, {many:,} points", many / many_s, "/s")
+    yield Figure("the same, under way", 1 / each_s, "/s")
+    yield Figure(f"the same, {WHOLE:,} points, from these", WHOLE / (few_s + each_s * (WHOLE - few)), "/s", least=100.0)
+
+
+def _swept(step: int) -> tuple[int, float]:
+    """Return the points of a sweep with that step of intervals, and how many seconds it takes."""
+    varied = [word for text in SWEPT for word in ("--vary", text.format(step=step))]
+    return 3 * ((10_000 - 2000) // step + 1) * 10, _command("sweep", "ambrogio_nature_2018", "mlp_mnist", *varied)
 
 
 def _command(*words: str) -> float:

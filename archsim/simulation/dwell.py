@@ -369,8 +369,10 @@ def _together(waiting: list[tuple[Int, Int, Int, Int]]) -> Iterator[tuple[Int, I
     """
     if waiting:
         first, count, reads, cells = (
-            np.concatenate([np.broadcast_to(own[part], own[2].shape) for own in waiting]) for part in range(4)
-        )
+            np.concatenate([own[part] if len(own[part]) == len(own[2]) else own[part].repeat(len(own[2]))
+                            for own in waiting])
+            for part in range(4)
+        )  # fmt: skip
         some = np.flatnonzero(count > first)
         for own in np.split(some, range(_TOGETHER, len(some), _TOGETHER)) if len(some) else ():
             yield first[own], count[own], reads[own], cells[own]
