@@ -227,7 +227,13 @@ def options_of(function: Callable[..., Any]) -> type[Options]:
     return create_model(f"OptionsOf{function.__name__.title()}", __base__=Options, **fields)
 
 
+_PLAIN = frozenset({type(None), bool, int, str})
+"""Kinds of most values."""
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Section):
         return value.resolved()
     if isinstance(value, dict):

@@ -107,37 +107,31 @@ class Upkeep:
 
     def read_capacitors(self, op: int, n: int, cycle: int) -> None:
         """Close the dwell times of the updates that instance `n` of a maintenance op, begun at `cycle`, reads."""
-        m = self._of(op)
-        log, until = self.logs[m.shard], self.read_until[m.shard]
-        variant = n % len(m.groups)
-        groups, first = m.groups[variant], m.first[variant]
-        own, count = until[first : first + len(groups)], log.count
-        after, cells = _reads(groups, self._schedule.mapping.shards[m.shard].cols, m.group_cycles)
-        self.dwell.read(log, own[0] if alike(own) else _numbers(own), cycle + after, cells, count)
-        until[first : first + len(groups)] = [count] * len(groups)
-        self.dwell.drop(log, count if len(groups) == len(until) else min(until))
+        shard = self._of(op).shard
+        self.read_each(shard, [(op, n, cycle, self.logs[shard].count)])
 
     def read_each(self, shard: int, reads: Sequence[tuple[int, int, int, int]]) -> None:
         """Close the dwell times of what instances of maintenance ops of a shard read, one after another.
 
         Each is (op, instance, the cycle in which it begins, how many updates of the shard were done by then).
         """
-        until, firsts, parts, sizes = self.read_until[shard], list[int](), list[tuple[Int, Int]](), list[int]()
-        cols = self._schedule.mapping.shards[shard].cols
-        for op, n, _, count in reads:
+        log, until, cols = self.logs[shard], self.read_until[shard], self._schedule.mapping.shards[shard].cols
+        single = list[tuple[int, int, int, int]]()
+        for op, n, cycle, count in reads:
             m = self._of(op)
             variant = n % len(m.groups)
             groups, first = m.groups[variant], m.first[variant]
-            own = slice(first, first + len(groups))
-            firsts += until[own]
-            until[own] = [count] * len(groups)
-            parts.append(_reads(groups, cols, m.group_cycles))
-            sizes.append(len(groups))
-        _, _, cycles, counts = zip(*reads, strict=True)
-        after, cells = map(np.concatenate, zip(*parts, strict=True))
-        at, log = after + np.repeat(_numbers(cycles), sizes), self.logs[shard]
-        self.dwell.read(log, _numbers(firsts), at, cells, np.repeat(_numbers(counts), sizes))
-        self.dwell.drop(log, min(until))
+            if len(groups) == 1:
+                single.append((until[first], cycle, groups[0] * cols, count))
+                until[first] = count
+                continue
+            own = until[first : first + len(groups)]
+            after, cells = _reads(groups, cols, m.group_cycles)
+            self.dwell.read(log, own[0] if alike(own) else _numbers(own), cycle + after, cells, count)
+            until[first : first + len(groups)] = [count] * len(groups)
+        if single:
+            self.dwell.read(log, *map(_numbers, zip(*single, strict=True)))
+        self.dwell.drop(log, until[0] if alike(until) else min(until))
 
     def settle(self) -> None:
         """Keep all reads so far, and forget the updates that all row groups have read."""

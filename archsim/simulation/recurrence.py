@@ -134,10 +134,14 @@ class Period:
 def snapshot(state: State) -> Snapshot:
     """Return all that has accumulated, the cycles up to now included."""
     return Snapshot(
-        state.now, state.ended, [*map(int, state.started)], [*map(int, state.done)], state.counters(),
+        state.now, state.ended, _listed(state.started), _listed(state.done), state.counters(),
         state.upkeep.cycles_until(state.clock), {shard: log.count for shard, log in state.upkeep.logs.items()},
         state.timeline.mark() if state.timeline is not None else 0,
     )  # fmt: skip
+
+
+def _listed(counted: Counted) -> list[int]:
+    return counted.tolist() if isinstance(counted, np.ndarray) else list(counted)
 
 
 def between(state: State, since: Snapshot, until: Snapshot) -> Period:
