@@ -198,13 +198,15 @@ def test_the_command_takes_an_engine_and_its_report_does_not_tell(tmp_path: Path
         archsim.run(load_arch(REFERENCE), "mlp_digits", examples=1, engine="simpi")
 
 
-def test_many_short_runs_are_worth_loading_the_compiled_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shortest", [1, 5000])
+def test_many_short_runs_are_worth_loading_the_compiled_engine(shortest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of a search, in one process: from the third on, where two and a half of them would pay."""
     schedule = schedule_of(network(30, 20, 10), 5)
     ahead = choice.actions_of(schedule) * 5
     monkeypatch.setattr(choice, "_before", [0])
     monkeypatch.setattr(choice, "WORTH_CALLING", ahead)
-    monkeypatch.setattr(choice, "WORTH_LOADING", ahead * 5 // 2)
+    monkeypatch.setattr(choice, "SHORTEST", shortest)
+    monkeypatch.setattr(choice, "WORTH_LOADING", max(ahead, shortest) * 5 // 2)
     monkeypatch.setattr(machine_code, "is_kept", lambda function: True)
     monkeypatch.delitem(sys.modules, "archsim.simulation.loop", raising=False)
     assert [choice._compiles(schedule, 5) for _ in range(3)] == [False, False, True]
