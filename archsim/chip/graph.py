@@ -251,9 +251,12 @@ def build_chip(spec: ArchSpec, like: Chip | None = None) -> Chip:
     kinds = [(name, tile) for name, tile in spec.tile_kinds for _ in range(tile.count)]
     if like is not None and like.areas_m2 == _areas_m2(spec):
         plan, topology, between = like.plan, like.topology, like.between_chips
+    elif like is not None:
+        plan, topology, between = _arranged(spec, [name for name, _ in kinds], checked=True)
     else:
-        plan, topology, between = _placed(spec, [name for name, _ in kinds], checked=like is not None)
-    tile_units, tiles = _of_tiles(tuple(spec.tile_kinds), spec.chips)
+        plan, topology, between = _placed(spec, [name for name, _ in kinds])
+    own_tiles = tuple(spec.tile_kinds), spec.chips
+    tile_units, tiles = _of_tiles(*own_tiles) if like is None else _made(*own_tiles)  # figures differ
     names = list(topology.lengths_m)
     at_once = spec.schedule.tiles_written
     first_link, first_own = len(tile_units), len(tile_units) + len(names)
@@ -344,18 +347,17 @@ Placed: TypeAlias = tuple[Plan, Topology, frozenset[str]]
 _known: OrderedDict[Hashable, Placed] = OrderedDict()
 
 
-def _placed(spec: ArchSpec, kinds: Sequence[str], checked: bool) -> Placed:
+def _placed(spec: ArchSpec, kinds: Sequence[str]) -> Placed:
     """Return the floorplan, the topology and the links between chips of a spec with such kinds of tiles on a chip.
 
-    Whether all are joined was `checked` where a chip of the same topology was built. Those of some chips are kept, as
-    a search places several networks on each.
+    Those of some chips are kept, as a search places several networks on each.
     """
     routing = spec.routing
     build = TOPOLOGIES.lookup(routing.topology, "routing.topology")
     key = (spec.floorplan, build, routing.options, tuple(kinds), _areas_m2(spec), spec.package, routing.link)
     found = _known.get(key)
     if found is None:
-        found = _arranged(spec, kinds, checked)
+        found = _arranged(spec, kinds, checked=False)
         if len(kinds) * spec.chips <= _MOST_SHARED:
             _known[key] = found
             if len(_known) > _MOST_KNOWN:
@@ -364,6 +366,7 @@ def _placed(spec: ArchSpec, kinds: Sequence[str], checked: bool) -> Placed:
 
 
 def _arranged(spec: ArchSpec, kinds: Sequence[str], checked: bool) -> Placed:
+    """Return what `_placed` does; whether all are joined was `checked` where a chip of the same topology was built."""
     plan, topology = _laid_out(spec, kinds)
     if not checked:
         _check_connected(topology)
