@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 collect_ignore_glob = ["plugin_*.py"]  # whoever imports them, as to look for doctests, registers what they have
+gc.set_threshold(500_000)  # for garbage it is looked less often, while tests are found, too: a tenth of all time
 os.environ["COLUMNS"] = "140"  # of a terminal; workers of pytest-xdist are told 80
 
 settings.register_profile("quick", deadline=None, max_examples=15)  # first calls compile, or load the table of units
@@ -31,10 +32,9 @@ def _nothing_depends_on_seconds() -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Take modules and tests out of what is looked through for garbage, and look less often: a tenth of all time."""
+    """Take modules and tests out of what is looked through for garbage."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(500_000)
 
 
 @pytest.fixture(scope="session", autouse=True)
