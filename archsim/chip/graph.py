@@ -332,8 +332,9 @@ def _made(named: Kinds, chips: int) -> tuple[Sequence[Unit], Sequence[Tile]]:
 _shared = functools.lru_cache(maxsize=16)(_made)
 _MOST_SHARED = 1024
 """Tiles, units, routes and floorplans of chips of no more tiles are kept for the next one; memory and time alone depend
-on it, and on how many floorplans are."""
+on it."""
 _MOST_KNOWN = 48
+"""So many floorplans are kept; memory and time alone depend on it."""
 
 
 def _areas_m2(spec: ArchSpec) -> tuple[float, ...]:

@@ -28,6 +28,7 @@ PLACES = frozenset({"name", "description", "reference", "floorplan", "placement"
 ROUTES = frozenset({"topology", "options"})
 """Likewise of its routing."""
 HOST = -1
+"""The place of the host, which is on no tile."""
 MOST_SHARDS = 1024
 """Larger schedules are made afresh; like the numbers below, memory and time alone depend on it."""
 MOST_KEPT = 16
