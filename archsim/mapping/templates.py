@@ -23,7 +23,9 @@ from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import REDUCTIONS, REFRESH_POLICIES, TRANSFER_POLICIES, TRANSPORTS
 from archsim.workload.network import MODES
 
-PLACES = frozenset({"name", "description", "reference", "floorplan", "placement", "placement_options", "published"})
+PLACES = frozenset({
+    "name", "description", "reference", "floorplan", "placement", "placement_options", "published", "fitted_on"
+})  # fmt: skip
 """Sections of a spec on which ops do not depend, or by the place of their tile alone."""
 ROUTES = frozenset({"topology", "options"})
 """Likewise of its routing."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from archsim.chip import Chip, build_chip
+from archsim.base.errors import ArchsimError
+from archsim.chip import Chip, build_chip, graph
 from archsim.mapping import build_schedule, map_workload, templates
 from archsim.mapping.schedule import Schedule
+from archsim.spec.arch import ArchSpec
 from archsim.spec.choices import PLACEMENTS, TOPOLOGIES
+from archsim.spec.figure_ranges import with_figures
+from archsim.spec.figures import value_at
 from archsim.workload import Workload, load_workload
 from tests.helpers import PACKET, REFERENCE, Case, cases, network, shipped
 
@@ -91,6 +97,34 @@ def test_what_ops_depend_on_has_a_template_of_its_own() -> None:
     assert made(plain, workload, 9)[1]
     assert not made(plain, workload, 10)[1]
     assert not made(plain, network(20, 9), 9)[1]
+
+
+def test_what_is_kept_of_chips_and_schedules_makes_none_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each figure half as large again: what is made after many others is what is made with nothing kept."""
+    workload, base = network(20, 8), shipped(REFERENCE)
+    values = {path: value_at(base.value, path) for path in base.figures}
+    numbers = {path: own for path, own in values.items() if isinstance(own, int | float | Fraction) and own > 0}
+    specs = [with_figures(base.value, {path: 1.5 * float(value)}) for path, value in numbers.items()]
+    assert len(specs) > 100
+
+    def of(spec: ArchSpec) -> object:
+        chip = build_chip(spec)
+        try:
+            schedule = build_schedule(chip, map_workload(workload, chip), 9)
+        except ArchsimError as error:
+            return str(error)
+        wires, units = list(chip.links.values()), list(schedule.chip.units)
+        return chip.plan, wires, chip.parts, units, schedule.ops, schedule.messages
+
+    def afresh(spec: ArchSpec) -> object:
+        templates.forget()
+        monkeypatch.setattr(graph, "_known", OrderedDict())
+        return of(spec)
+
+    want = [afresh(spec) for spec in specs]
+    for _ in range(3):
+        of(base.value)
+    assert [path for path, spec, own in zip(numbers, specs, want, strict=True) if of(spec) != own] == []
 
 
 def test_packets_have_no_template() -> None:
