@@ -36,6 +36,7 @@ class Record(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, protected_namespaces=(),
         ser_json_inf_nan="strings",
+        defer_build=True,  # a command reads and writes few of all kinds
     )  # fmt: skip
 
     @classmethod
