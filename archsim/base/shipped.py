@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 FOLDERS = {"arch_specs": "arch", "workloads": "workload"}
@@ -22,3 +23,10 @@ def builtin_folder(folder: str) -> Path:
 def builtin_names(folder: str) -> list[str]:
     """Return the names of the built-in files of `arch_specs` or `workloads`."""
     return sorted(path.stem for path in builtin_folder(folder).glob("*.yaml"))
+
+
+def is_builtin(name: str, folder: str) -> bool:
+    """Return whether a name is one of these, without looking at all of them."""
+    with suppress(OSError, ValueError):  # of a name that no file can have
+        return "/" not in name and "\\" not in name and (builtin_folder(folder) / f"{name}.yaml").is_file()
+    return False

@@ -13,7 +13,7 @@ from archsim.base import units
 from archsim.base.errors import Problem, SpecError, nearest
 from archsim.base.limits import CHIP_LINKS, TILES
 from archsim.base.section import Choice, Flag, FreeName, Options, Section
-from archsim.base.shipped import builtin_names
+from archsim.base.shipped import builtin_names, is_builtin
 from archsim.base.units import (
     Conductance,
     Count,
@@ -328,10 +328,10 @@ class Published(Section):
 
 
 def _built_in(name: str) -> str:
-    names = builtin_names("arch_specs")
-    if name and name not in names:
+    if name and not is_builtin(name, "arch_specs"):
         message = "there is no built-in chip '{name}'; {hint}"
-        raise PydanticCustomError("choice", message, {"name": name, "hint": nearest(name, names)})
+        hint = nearest(name, builtin_names("arch_specs"))
+        raise PydanticCustomError("choice", message, {"name": name, "hint": hint})
     return name
 
 

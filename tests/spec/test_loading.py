@@ -394,6 +394,9 @@ def test_what_was_published_of_a_chip_is_its_own() -> None:
     problem = fault(write_text(f"kind: arch\nextends: {REFERENCE}\nfitted_on: ambrogio_natur_2018\n"))
     assert (problem.where, problem.what) == ("chip.yaml: fitted_on", "there is no built-in chip 'ambrogio_natur_2018'")
     assert REFERENCE in problem.hint
+    for odd in ("a" * 300, "../arch_specs/ambrogio_nature_2018", "a\0b"):
+        with pytest.raises(SpecError, match="there is no built-in chip"):
+            SHIPPED.with_overrides({"fitted_on": odd})
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5])

@@ -173,6 +173,8 @@ class Search:
     _tried: dict[Point, Candidate] = field(default_factory=dict)
     _refused: dict[Point, Candidate] = field(default_factory=dict)
     _guesses: dict[Point, Figures | None] = field(default_factory=dict)
+    _least: tuple[tuple[float, ...], Candidate] | None = None
+    """The best so far, the first of equals, with what it is ranked by."""
 
     def run(self) -> tuple[list[Candidate], Candidate]:
         """Return all candidates, those that could not be built last, and the best."""
@@ -187,7 +189,8 @@ class Search:
         """Yield what is tried next, and why, for as long as nothing is better than the best."""
         self._drawn = {}
         rest = [point for point in self.space.points() if self._is_open(point)]
-        near = self._sorted([point for point in rest if point.apart(self._best().point) == 1])
+        best = self._best().point
+        near = self._sorted([point for point in rest if point.apart(best) == 1])
         if near:
             yield from ((point, "local") for point in near)
             return
@@ -203,8 +206,8 @@ class Search:
         return point not in self._tried and point not in self._refused
 
     def _best(self) -> Candidate:
-        done = [(self._rounded(each.figures), each) for each in self._tried.values() if each.figures is not None]
-        return min(done, key=lambda pair: pair[0])[1]
+        assert self._least is not None  # the start is tried before all others
+        return self._least[1]
 
     def _rounded(self, figures: Figures) -> tuple[float, ...]:
         return tuple(float(f"{value:.{DIGITS - 1}e}") for value in self.objective.of(figures))
@@ -305,7 +308,10 @@ class Search:
             self.draws.setstate(self._drawn[point])
         if isinstance(outcome, Headline):
             figures = Figures(**{own.name: outcome.metrics[own.name] for own in dataclasses.fields(Figures)})
-            self._tried[point] = Candidate(number, phase, point, settings, outcome.hash, figures)
+            found = self._tried[point] = Candidate(number, phase, point, settings, outcome.hash, figures)
+            rank = self._rounded(figures)
+            if self._least is None or rank < self._least[0]:
+                self._least = rank, found
             return
         assert isinstance(outcome, ArchsimError)
         if point == self.space.start:
