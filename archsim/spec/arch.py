@@ -381,8 +381,8 @@ class ArchSpec(Section):
     """Figures that the chip's authors published, with which `archsim published` compares; not those of a chip that it
     extends."""
     fitted_on: Annotated[str, AfterValidator(_built_in)] = ""
-    """The built-in chip whose published figures the fitted ones were fitted to, known by what a chip extends; unless it
-    is the chip itself."""
+    """The built-in chip on which the fitted figures were fitted, where that is another one. A chip that extends it says
+    so by itself."""
 
     @model_validator(mode="after")
     def _is_of_a_size(self) -> Self:
